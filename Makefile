@@ -1,0 +1,44 @@
+# What a newcomer types. `make test` and `make demo` set up all they need.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+BIN     := .venv/bin
+PYTEST  := $(BIN)/python -m pytest
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test check lint format demo bench faults clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Debian packages (as root) and .venv
+	@scripts/setup
+
+test: setup ## Run the tests (WORKERS=2 at a time; ARGS="-k name" to choose)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: setup ## Format, style, types and layers, without the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## Everything that has to hold before a commit
+
+format: setup ## Rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: setup ## A disaster and the way back, with real servers (KEEP=1 leaves them running)
+	$(BIN)/python -m demo.run
+
+bench: setup ## Measure what the documentation promises
+	$(BIN)/python -m bench
+
+faults: setup ## Long rounds of injected faults
+	$(PYTEST) -m faults $(ARGS)
+
+clean: ## Remove everything that the other targets made here
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""drd's tests. `servers` starts the real servers that they run against."""
