@@ -1,0 +1,3 @@
+"""drd: a disaster recovery daemon for people who run APIs."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Assertions about restored data, written against the kinds' ports."""

@@ -1,0 +1,214 @@
+"""Everything that drd raises on purpose, as one tree.
+
+DrdError                         1   a run failed
+├── UsageError                   2   the command line is wrong
+│   ├── ConfigError              2   a plan or drd.yaml is wrong; carries every problem found
+│   ├── NotSupported             2   the design has it, this version does not
+│   ├── UnknownPlan              2
+│   └── SecretUnavailable        2   a secret reference leads nowhere
+├── ToolError                    1   a program that drd needs is missing, too old or hangs
+│   ├── ToolMissing              1
+│   ├── ToolTooOld               1
+│   └── DeadlineExceeded         1   a child did not finish in its time
+├── SourceError                  1   what is to be backed up cannot be read as promised
+│   ├── SourceUnreachable        1   (a retry can help)
+│   ├── SourceMissing            1   a path, database or file is not there
+│   ├── DumpFailed               1   (a retry can help)
+│   └── ImplausibleDump          1   empty, or far from the component's history
+├── RepositoryError              1
+│   ├── RepositoryUnreachable    1   (a retry can help)
+│   ├── RepositoryDamaged        1   restic could not read what it had stored
+│   ├── SnapshotIncomplete       1   restic's 3: some of the source could not be read
+│   ├── RepositoryMissing       10
+│   ├── RepositoryLocked        11   (a retry can help)
+│   └── WrongKey                12
+├── TargetError                  1   the place to restore to does not fit
+│   └── TargetNotEmpty           1
+├── SandboxUnavailable           5   a drill cannot be carried out here: inconclusive
+├── NoRestorePoint              13
+├── AlreadyRunning              11   another drd process owns a run of this plan
+├── CatalogueError               1   the catalogue cannot be read or written
+├── Fenced                       1   the run was taken over; what we did is not ours to record
+└── Cancelled                  130
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class DrdError(Exception):
+    """A fact in lower case, with a remedy.
+
+    `exit_code` is the process's; `permanent` says that a retry cannot help.
+    """
+
+    exit_code = 1
+    permanent = True
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if hint is not None:
+            self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(DrdError):
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file: `file:line: path: message`, and what to do about it."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+    hint: str = ""
+    severity: str = "error"  # error | warning
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        mark = "warning: " if self.severity == "warning" else ""
+        return f"{self.file}:{self.line}: {mark}{where}{self.message}"
+
+
+class ConfigError(UsageError):
+    """One or more problems in a plan or in drd.yaml; `problems` has all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        super().__init__("\n".join(str(p) for p in self.problems), hint=first.hint)
+
+
+class NotSupported(UsageError):
+    pass
+
+
+class UnknownPlan(UsageError):
+    pass
+
+
+class SecretUnavailable(UsageError):
+    pass
+
+
+class ToolError(DrdError):
+    pass
+
+
+class ToolMissing(ToolError):
+    pass
+
+
+class ToolTooOld(ToolError):
+    pass
+
+
+class DeadlineExceeded(ToolError):
+    permanent = False
+
+
+class SourceError(DrdError):
+    pass
+
+
+class SourceUnreachable(SourceError):
+    permanent = False
+
+
+class SourceMissing(SourceError):
+    pass
+
+
+class DumpFailed(SourceError):
+    permanent = False
+
+
+class ImplausibleDump(SourceError):
+    pass
+
+
+class RepositoryError(DrdError):
+    pass
+
+
+class RepositoryUnreachable(RepositoryError):
+    permanent = False
+
+
+class RepositoryDamaged(RepositoryError):
+    pass
+
+
+class SnapshotIncomplete(RepositoryError):
+    """restic made a snapshot but could not read all of the source (its exit code 3).
+
+    `snapshot` is the id of what was stored, `unread` names what was not.
+    """
+
+    def __init__(
+        self, message: str, *, snapshot: str = "", unread: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.snapshot = snapshot
+        self.unread = tuple(unread)
+
+
+class RepositoryMissing(RepositoryError):
+    exit_code = 10
+
+
+class RepositoryLocked(RepositoryError):
+    exit_code = 11
+    permanent = False
+
+
+class WrongKey(RepositoryError):
+    exit_code = 12
+
+
+class TargetError(DrdError):
+    pass
+
+
+class TargetNotEmpty(TargetError):
+    pass
+
+
+class SandboxUnavailable(DrdError):
+    """Something that a drill needs is not on this host: the drill is inconclusive, not failed."""
+
+    exit_code = 5
+
+
+class NoRestorePoint(DrdError):
+    exit_code = 13
+
+
+class AlreadyRunning(DrdError):
+    exit_code = 11
+    permanent = False
+
+    def __init__(self, message: str, *, run: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run = run
+
+
+class CatalogueError(DrdError):
+    pass
+
+
+class Fenced(DrdError):
+    pass
+
+
+class Cancelled(DrdError):
+    exit_code = 130

@@ -1,0 +1,162 @@
+"""Field types that the settings models of plans, kinds and checks share (pydantic).
+
+A settings model derives from `Settings`: frozen, and an unknown key is an error. Descriptions end
+up in the JSON Schema and in the plan reference.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from drd.model.plan import SecretRef
+from drd.model.units import parse_duration, parse_size
+
+
+class Settings(BaseModel):
+    """Base of every settings model."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=False
+    )
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 15m or 7d")
+    return parse_duration(value)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{value!r} is not a size; write a number and a unit, like 512M or 2G")
+    return parse_size(str(value))
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$",
+            "examples": ["15m", "1h30m", "7d"],
+        }
+    ),
+]
+"""Seconds, written as `15m`."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmMgGtT]?(i?[bB])?$"},
+                {"type": "integer", "minimum": 0},
+            ],
+            "examples": ["512M", "2G"],
+        }
+    ),
+]
+"""Bytes, written as `512M`."""
+
+_FORMS = "{file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}"
+_REFERENCE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "Where the secret is found when it is used.",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "description": "A file that holds it."},
+        "env": {"type": "string", "description": "An environment variable of drd."},
+        "credential": {
+            "type": "string",
+            "description": "A name in $CREDENTIALS_DIRECTORY or /etc/drd/credentials.",
+        },
+        "command": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "description": "A command that prints it.",
+        },
+    },
+}
+
+
+def _reference(value: Any) -> SecretRef:
+    if isinstance(value, SecretRef):
+        return value
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError(f"a secret stands as a reference: {_FORMS}")
+    ((source, place),) = value.items()
+    if source not in _REFERENCE_SCHEMA["properties"]:
+        raise ValueError(f"{source!r} is no kind of secret reference; use {_FORMS}")
+    if source == "command":
+        if not isinstance(place, list) or not place or not all(isinstance(w, str) for w in place):
+            raise ValueError("command takes a list of words, like [pass, show, drd]")
+        return SecretRef("command", tuple(place))
+    if not isinstance(place, str) or not place:
+        raise ValueError(f"{source} takes a text")
+    return SecretRef(source, place)
+
+
+def _reference_or_text(value: Any) -> SecretRef:
+    if isinstance(value, str):
+        if not value:
+            raise ValueError("is empty")
+        return SecretRef("text", value)
+    return _reference(value)
+
+
+def _back(ref: SecretRef) -> Any:
+    if ref.source == "text":
+        return ref.value
+    return {ref.source: list(ref.value) if isinstance(ref.value, tuple) else ref.value}
+
+
+Secret = Annotated[
+    SecretRef,
+    BeforeValidator(_reference),
+    PlainSerializer(_back),
+    WithJsonSchema(_REFERENCE_SCHEMA),
+]
+"""A reference to a secret; the secret itself is refused."""
+
+Connection = Annotated[
+    SecretRef,
+    BeforeValidator(_reference_or_text),
+    PlainSerializer(_back),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _REFERENCE_SCHEMA]}),
+]
+"""A connection string: a reference, or text where it holds no secret (the kind checks that)."""
+
+AbsolutePath = Annotated[str, Field(pattern=r"^/", description="An absolute path.")]
+
+FingerprintMode = Literal["counts", "digest", "off"]
+
+
+class DatabaseFingerprintSettings(Settings):
+    """How a database is described at its data time, for the `rows` check."""
+
+    mode: FingerprintMode = Field(
+        "counts",
+        description="counts: rows per table; digest: also a digest of every row (reads all data "
+        "once more); off: nothing, and `rows` checks are not_run.",
+    )
+    budget: Duration = Field(
+        60.0, description="Time for it; tables not reached are not_run by name."
+    )
+
+
+def _fingerprint(value: Any) -> Any:
+    return {"mode": "off" if value is False else value} if isinstance(value, (str, bool)) else value
+    # YAML 1.1 reads a bare `off` as false.
+
+
+DatabaseFingerprintField = Annotated[
+    DatabaseFingerprintSettings,
+    BeforeValidator(_fingerprint),
+]

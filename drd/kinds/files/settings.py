@@ -1,0 +1,30 @@
+"""What a plan says about files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drd.fields import AbsolutePath, Settings
+
+
+class FilesSettings(Settings):
+    """A component of kind `files`: paths with everything below them."""
+
+    kind: Literal["files"]
+    paths: list[AbsolutePath] = Field(
+        min_length=1, description="Files and directories; one that is missing is an error."
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="Patterns left out: a name pattern (`*.tmp`) matches at any depth, one with a "
+        "slash matches the path (`/etc/app/cache`, `/srv/**/tmp`).",
+    )
+    one_file_system: bool = Field(False, description="Do not descend into other mounts.")
+
+
+class FilesTarget(Settings):
+    """Where a files component is restored to."""
+
+    path: AbsolutePath = Field(description="The directory under which the tree is laid.")

@@ -1,0 +1,1 @@
+"""PostgreSQL: a whole database, with the roles and settings that it needs."""

@@ -1,0 +1,45 @@
+"""What a plan says about a PostgreSQL database."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drd.fields import (
+    AbsolutePath,
+    Connection,
+    DatabaseFingerprintField,
+    DatabaseFingerprintSettings,
+    Settings,
+)
+
+
+class PostgresSettings(Settings):
+    """A component of kind `postgres`: one database, dumped whole with pg_dump."""
+
+    kind: Literal["postgres"]
+    dsn: Connection = Field(
+        description="libpq URI or key=value string of the database, as a secret reference, or as "
+        "text where it holds no password."
+    )
+    bin_dir: AbsolutePath | None = Field(
+        None, description="Directory of pg_dump and friends; else the newest that fits the server."
+    )
+    method: Literal["logical", "physical"] = Field(
+        "logical", description="logical: pg_dump. physical is not supported yet."
+    )
+    compression: Literal["none", "zstd", "gzip"] = Field(
+        "none",
+        description="Compression inside the dump. none lets restic deduplicate from one backup to "
+        "the next (and compress what is new); zstd is faster for a first backup, but every backup "
+        "then adds the whole dump.",
+    )
+    fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+
+
+class PostgresTarget(Settings):
+    """Where a postgres component is restored to; the database is created when it is missing."""
+
+    dsn: Connection = Field(description="Connection to the database to restore into.")
+    bin_dir: AbsolutePath | None = Field(None, description="Directory of pg_restore.")

@@ -1,0 +1,1 @@
+"""SQLite: one database file, copied consistently under its writers."""

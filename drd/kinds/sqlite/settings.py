@@ -1,0 +1,28 @@
+"""What a plan says about a SQLite database."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drd.fields import (
+    AbsolutePath,
+    DatabaseFingerprintField,
+    DatabaseFingerprintSettings,
+    Settings,
+)
+
+
+class SqliteSettings(Settings):
+    """A component of kind `sqlite`: one database file."""
+
+    kind: Literal["sqlite"]
+    path: AbsolutePath = Field(description="The database file.")
+    fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
+
+
+class SqliteTarget(Settings):
+    """Where a sqlite component is restored to."""
+
+    path: AbsolutePath = Field(description="The database file to restore to.")

@@ -1,0 +1,170 @@
+"""A plan as the rest of drd sees it: resolved, checked, frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+NAME = re.compile(r"[a-z0-9-]{1,40}")
+# restic splits tags at commas and prints hosts unquoted, so names stay this plain.
+
+OWN_COMPONENT = "drd"
+"""drd's own catalogue, plans and configuration; no plan may call a component so."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is found; never the secret, except `text` for what is none.
+
+    `value` is a path, a variable's name, a credential's name, a command's words, or the text.
+    """
+
+    source: Literal["file", "env", "credential", "command", "text"]
+    value: str | tuple[str, ...]
+
+    def describe(self) -> str:
+        """For messages: `credential orders-db-dsn`; never the value of a `text`."""
+        if self.source == "text":
+            return "text in the plan"
+        value = self.value if isinstance(self.value, str) else " ".join(self.value[:1]) + " …"
+        return f"{self.source} {value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    rpo_s: float
+    rto_s: float
+    window_s: float = 90 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A command around the capture of a component; it sees neither restic's keys nor passwords."""
+
+    command: tuple[str, ...]
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`settings` is the frozen settings model of the component's kind."""
+
+    name: str
+    kind: str
+    settings: object
+    before: Hook | None = None
+    after: Hook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """How to reach a bucket; without keys, the instance's role is used."""
+
+    access_key: SecretRef | None = None
+    secret_key: SecretRef | None = None
+    session_token: SecretRef | None = None
+    region: str | None = None
+    ca_cert: str | None = None
+    bucket_lookup: Literal["auto", "dns", "path"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySpec:
+    """`url` is `s3:https://host/bucket/prefix` or an absolute path."""
+
+    name: str
+    url: str
+    password: SecretRef
+    s3: S3Access = S3Access()
+    protection: str | None = None
+    copy_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPolicy:
+    """When backups start: every `every_s` seconds or by `cron`; neither: by hand only."""
+
+    every_s: float | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """How many restore points to keep; one that nothing keeps is forgotten."""
+
+    keep_within_s: float | None = None
+    last: int = 0
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """`settings` is the frozen settings model of the check's kind."""
+
+    name: str
+    kind: str
+    component: str | None
+    settings: object
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a runbook. `kind` is `restore` or `check`; `subjects` are components or checks."""
+
+    name: str
+    kind: Literal["restore", "check"]
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place to restore to: for each component the connection settings of its kind."""
+
+    name: str
+    components: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPolicy:
+    """How often to rehearse; each `random_each`-th drill takes a random point within
+    `random_within_s` instead of the newest."""
+
+    every_s: float | None = None
+    random_within_s: float | None = None
+    random_each: int = 4
+    scenarios: tuple[str, ...] = ("database-loss",)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One service. `digest` is the plan hash: of the resolved plan without comments and secret
+    values, plus the contents of the commands that it names."""
+
+    name: str
+    owner: str
+    description: str
+    objectives: Objectives
+    components: Mapping[str, Component]
+    repositories: Mapping[str, RepositorySpec]
+    backup: BackupPolicy
+    retention: RetentionPolicy
+    checks: tuple[CheckSpec, ...]
+    runbook: tuple[Step, ...]
+    targets: Mapping[str, Target]
+    drill: DrillPolicy
+    digest: str
+    file: str
+    resolved: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def primary(self) -> RepositorySpec:
+        """The repository that backups go to: the one that is no copy."""
+        return next(r for r in self.repositories.values() if r.copy_of is None)

@@ -1,0 +1,155 @@
+"""Runs, their steps, and what drills find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunKind(StrEnum):
+    BACKUP = "backup"
+    DRILL = "drill"
+    RECOVERY = "recovery"
+    COPY = "copy"
+    RETENTION = "retention"
+    PRUNE = "prune"
+    VERIFICATION = "verification"
+
+
+class RunState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def final(self) -> bool:
+        return self not in (RunState.PENDING, RunState.RUNNING, RunState.WAITING)
+
+
+class StepState(StrEnum):
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class CheckVerdict(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not_run"
+
+
+class DrillResult(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`detail` is JSON that says what the run was asked for and what came out of it."""
+
+    id: str
+    plan: str
+    kind: RunKind
+    trigger: str  # manual | schedule | catch-up | retry
+    state: RunState
+    started_at: datetime | None
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    plan_digest: str = ""
+    token: int = 0
+    owner_pid: int | None = None
+    owner_host: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a run. `result` is JSON; a step whose state is `succeeded` never runs again."""
+
+    run: str
+    name: str
+    kind: str
+    state: StepState
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    waiting_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One assertion. `part` marks a row about a part that could not be compared (ownership as
+    non-root, a table past the budget): it is reported by name and does not change the result.
+    `looked_at_data` is false for checks that only ran something beside the data."""
+
+    name: str
+    component: str | None
+    verdict: CheckVerdict
+    observed: str
+    expected: str
+    part: bool = False
+    looked_at_data: bool = True
+
+
+def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
+    """Failed when a check failed; inconclusive when no check looked at data or a whole check was
+    not run; else passed."""
+    whole = [c for c in checks if not c.part]
+    if any(c.verdict is CheckVerdict.FAILED for c in checks):
+        return DrillResult.FAILED
+    if any(c.verdict is CheckVerdict.NOT_RUN for c in whole):
+        return DrillResult.INCONCLUSIVE
+    if not any(c.looked_at_data and c.verdict is CheckVerdict.PASSED for c in whole):
+        return DrillResult.INCONCLUSIVE
+    return DrillResult.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a drill or a recovery measured. `phases` and the two actuals in seconds.
+
+    `rpa_s` is T0 − data time, `rta_s` is end of validation − T0; None when it did not get there.
+    `judged` is false for the RPA of a point that was chosen on purpose. `restored_bytes` is the
+    size of the data that came back; projections scale with it.
+    """
+
+    id: str
+    run: str
+    plan: str
+    point: str | None
+    scenario: str
+    result: DrillResult
+    plan_digest: str
+    started_at: datetime
+    finished_at: datetime
+    rpa_s: float | None
+    rta_s: float | None
+    judged: bool
+    phases: Mapping[str, float]
+    checks: tuple[CheckResult, ...]
+    not_rehearsed: tuple[tuple[str, str], ...] = ()
+    target: str | None = None
+    lost_at: datetime | None = None
+    restored_bytes: int = 0
+    reason: str | None = None

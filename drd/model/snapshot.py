@@ -1,0 +1,260 @@
+"""Snapshots, fingerprints and restore points: what was captured, and what it looked like."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from drd.model.units import from_rfc3339, to_rfc3339
+
+MANIFEST_FILE = "manifest.json"
+MANIFEST_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """Rows of one table, and a digest of all of them where the fingerprint's mode asks for it."""
+
+    rows: int
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFingerprint:
+    """What a database looked like at its data time.
+
+    `tables` is keyed by the qualified name as the database prints it (`public.orders`,
+    `public."odd name"`). `not_reached` names tables that the time budget or a missing right left
+    out, with the reason. `properties` are the database's own: owner, encoding, locale, settings.
+    """
+
+    mode: Literal["counts", "digest", "off"]
+    tables: Mapping[str, TableState] = field(default_factory=dict)
+    not_reached: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": "database",
+            "mode": self.mode,
+            "tables": {n: [t.rows, t.digest] for n, t in sorted(self.tables.items())},
+            "not_reached": dict(sorted(self.not_reached.items())),
+            "properties": dict(self.properties),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One directory entry, as `lstat` and its contents told.
+
+    `kind`: file, directory, symlink, fifo, socket or device. `digest` is sha256 of a file's
+    bytes. `link` is a symlink's target, or for all but the first name of a hard-linked file that
+    first name. `xattrs` is a digest over names and values. `volatile` says that the entry changed
+    while it was captured, so that nobody knows which state the repository holds.
+    """
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+    digest: str | None = None
+    link: str | None = None
+    xattrs: str | None = None
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFingerprint:
+    """What directories and files looked like; keyed by absolute path, bytes that are not UTF-8
+    kept as surrogate escapes. `not_reached` names what could not be read, with the reason."""
+
+    entries: Mapping[str, FileEntry] = field(default_factory=dict)
+    not_reached: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": "tree",
+            "entries": {
+                p: {k: v for k, v in asdict(e).items() if v not in (None, False)}
+                for p, e in sorted(self.entries.items())
+            },
+            "not_reached": dict(sorted(self.not_reached.items())),
+        }
+
+
+Fingerprint = DatabaseFingerprint | TreeFingerprint
+
+
+def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
+    """The inverse of `to_json`."""
+    if data["type"] == "tree":
+        entries = {p: FileEntry(**{"size": 0, **e}) for p, e in data["entries"].items()}
+        return TreeFingerprint(entries, data["not_reached"])
+    tables = {n: TableState(rows, digest) for n, (rows, digest) in data["tables"].items()}
+    return DatabaseFingerprint(data["mode"], tables, data["not_reached"], data["properties"])
+
+
+def canonical_json(data: Any) -> bytes:
+    """The same bytes for the same data; pure ASCII, so surrogate escapes survive."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def json_digest(data: Any) -> str:
+    return hashlib.sha256(canonical_json(data)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the repository says about a snapshot that it has just made. Sizes in bytes."""
+
+    snapshot: str
+    bytes: int
+    added_bytes: int
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSnapshot:
+    """One component in one restore point.
+
+    `state` is `captured` or `failed`; a failed one has `error` and no snapshot. `facts` are what
+    a restore needs to know and may be printed (server version, file name in the snapshot).
+    `observations` are answers of the source to queries of checks, by check name.
+    """
+
+    component: str
+    kind: str
+    state: Literal["captured", "failed"]
+    data_time: datetime | None = None
+    snapshot: str | None = None
+    bytes: int = 0
+    added_bytes: int = 0
+    duration_s: float = 0.0
+    error: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    observations: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
+
+    def to_json(self, *, with_fingerprint: bool = True) -> dict[str, Any]:
+        data = {
+            "component": self.component,
+            "kind": self.kind,
+            "state": self.state,
+            "data_time": to_rfc3339(self.data_time) if self.data_time else None,
+            "snapshot": self.snapshot,
+            "bytes": self.bytes,
+            "added_bytes": self.added_bytes,
+            "duration_s": self.duration_s,
+            "error": self.error,
+            "facts": dict(self.facts),
+            "observations": dict(self.observations),
+        }
+        if with_fingerprint:
+            data["fingerprint"] = self.fingerprint.to_json() if self.fingerprint else None
+        return data
+
+
+def component_from_json(data: Mapping[str, Any]) -> ComponentSnapshot:
+    """The inverse of `ComponentSnapshot.to_json`, with or without its fingerprint."""
+    known = dict(data)
+    raw = known.pop("fingerprint", None)
+    at = known.pop("data_time")
+    return ComponentSnapshot(
+        **known,
+        data_time=from_rfc3339(at) if at else None,
+        fingerprint=fingerprint_from_json(raw) if raw else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoint:
+    """One state that the service could go back to.
+
+    `id` is the id of the backup run that made it. `data_time` is the earliest of its components':
+    nothing in it is older. `available_at` is when its manifest was stored: before, it could not
+    have been restored. `repositories` maps a repository's name to the manifest's snapshot id
+    there. `proven_by` is the newest drill that it passed.
+    """
+
+    id: str
+    plan: str
+    data_time: datetime
+    available_at: datetime
+    complete: bool
+    plan_digest: str
+    components: tuple[ComponentSnapshot, ...]
+    repositories: Mapping[str, str] = field(default_factory=dict)
+    proven_by: str | None = None
+    forgotten_at: datetime | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(c.bytes for c in self.components)
+
+    def component(self, name: str) -> ComponentSnapshot | None:
+        return next((c for c in self.components if c.component == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The last snapshot of a restore point. A point exists if and only if its manifest does.
+
+    `private` holds by component what a restore needs and nobody should read elsewhere (roles with
+    their password verifiers): it stays inside the encrypted repository and never enters the
+    catalogue.
+    """
+
+    point: RestorePoint
+    resolved_plan: Mapping[str, Any]
+    versions: Mapping[str, str]
+    private: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        point = self.point
+        data = {
+            "schema": MANIFEST_SCHEMA,
+            "point": point.id,
+            "plan": point.plan,
+            "data_time": to_rfc3339(point.data_time),
+            "complete": point.complete,
+            "plan_digest": point.plan_digest,
+            "components": [c.to_json() for c in point.components],
+            "resolved_plan": dict(self.resolved_plan),
+            "versions": dict(self.versions),
+            "private": {name: dict(value) for name, value in self.private.items()},
+        }
+        return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
+
+
+def manifest_from_bytes(
+    data: bytes, *, repository: str, snapshot: str, available_at: datetime
+) -> Manifest:
+    """Read a manifest back; `available_at` is the time of its snapshot.
+
+    Raises ValueError or KeyError when the bytes are no manifest of a schema that we know.
+    """
+    raw = json.loads(data)
+    if raw["schema"] != MANIFEST_SCHEMA:
+        raise ValueError(f"manifest of schema {raw['schema']}, this drd reads {MANIFEST_SCHEMA}")
+    point = RestorePoint(
+        id=raw["point"],
+        plan=raw["plan"],
+        data_time=from_rfc3339(raw["data_time"]),
+        available_at=available_at,
+        complete=raw["complete"],
+        plan_digest=raw["plan_digest"],
+        components=tuple(component_from_json(c) for c in raw["components"]),
+        repositories={repository: snapshot},
+    )
+    return Manifest(point, raw["resolved_plan"], raw["versions"], raw["private"])
+
+
+def newest_complete(points: Sequence[RestorePoint]) -> RestorePoint | None:
+    """The complete, kept point with the latest data time."""
+    kept = [p for p in points if p.complete and p.forgotten_at is None]
+    return max(kept, key=lambda p: p.data_time, default=None)

@@ -1,0 +1,78 @@
+"""Durations, sizes and times as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_BYTES = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit."""
+    text = text.strip().lower()
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration; write a number and a unit, like 15m or 7d")
+    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `512M`, `1.5GiB`, `100`; units are powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write a number and a unit, like 512M or 2G")
+    return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def format_duration(seconds: float | None) -> str:
+    """At most two units, truncated: `4m 12s`, `3h 02m`, `2d 5h`, `0.8s`; `unknown` for None."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 0:
+        return "-" + format_duration(-seconds)
+    if seconds < 10:
+        return f"{seconds:.1f}s".replace(".0s", "s")
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return _two(whole // 60, "m", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "m")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
+    if not small:
+        return f"{big}{big_unit}"
+    width = "02d" if small_unit in "sm" else "d"
+    return f"{big}{big_unit} {small:{width}}{small_unit}"
+
+
+def format_size(count: float | None) -> str:
+    """`512 B`, `1.4 MiB`, `612 MiB`; `unknown` for None."""
+    if count is None:
+        return "unknown"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def to_rfc3339(at: datetime) -> str:
+    """UTC with a Z and microseconds only where there are some."""
+    text = at.astimezone(UTC).isoformat()
+    return text.replace("+00:00", "Z")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """An aware datetime; a time without a zone is refused, since it does not say what it means."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; add Z or +02:00")
+    return at.astimezone(UTC)

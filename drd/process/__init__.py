@@ -1,0 +1,33 @@
+"""The one door to subprocesses.
+
+Every child runs in a process group of its own, with an environment that drd chose, dies with drd,
+has a deadline, and is ended with its whole group when drd is cancelled. `run` waits for one,
+`gated_pipe` streams one into another, `Child` is for those that stay (servers).
+"""
+
+from drd.process.cancel import cancel, cancelled, check_cancelled, reset_cancel, shielded
+from drd.process.child import Child, Completed, run, start
+from drd.process.command import Command, base_environment, find_tool
+from drd.process.gate import PipeResult, gated_pipe
+from drd.process.sweep import end_process, kill_marked, process_alive, process_start_time
+
+__all__ = [
+    "Child",
+    "Command",
+    "Completed",
+    "PipeResult",
+    "base_environment",
+    "cancel",
+    "cancelled",
+    "check_cancelled",
+    "end_process",
+    "find_tool",
+    "gated_pipe",
+    "kill_marked",
+    "process_alive",
+    "process_start_time",
+    "reset_cancel",
+    "run",
+    "shielded",
+    "start",
+]

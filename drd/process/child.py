@@ -1,0 +1,250 @@
+"""One running child: wait for it, read it, end it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
+from drd.log import masked
+from drd.process.cancel import cancelled, wake_fd
+from drd.process.command import Command, full_argv, full_environment
+
+GRACE_S = 8.0
+"""How long a child may take to clean up after being asked to stop."""
+
+OnLine = Callable[[str], None]
+OnTick = Callable[[], None]
+
+# The death signal fires when the thread that forked ends, so one thread that never ends forks all.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-spawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a child ended. `exit_code` is negative for a signal; the texts are bounded, masked tails."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    duration_s: float
+
+    @property
+    def complaint(self) -> str:
+        """The last lines of what it said, for a message."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-5:]) or f"no output, exit {self.exit_code}"
+
+
+class Child:
+    """A started child in its own process group."""
+
+    def __init__(self, command: Command, popen: subprocess.Popen[bytes]) -> None:
+        self.command = command
+        self.popen = popen
+        self.pid = popen.pid
+        self.started = time.monotonic()
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.popen.poll()
+
+    def signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def stop(self, number: signal.Signals | None = None, *, grace_s: float = GRACE_S) -> int:
+        """Ask, wait, then kill the whole group; returns the exit code. Idempotent."""
+        if self.popen.poll() is None:
+            self.signal_group(number or self.command.stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(grace_s)
+        self.signal_group(signal.SIGKILL)
+        return self.popen.wait()
+
+    def wait(self, *, on_tick: OnTick | None = None) -> int:
+        """The exit code. A cancel, the deadline or an exception of `on_tick` (called about once a
+        second) ends the child first and is then raised."""
+        return self.pump(on_tick=on_tick).exit_code
+
+    def pump(
+        self, *, on_line: OnLine | None = None, on_tick: OnTick | None = None, limit: int = 1 << 20
+    ) -> Completed:
+        """Wait while reading what it says; `on_line` gets each line of stdout instead of the
+        result. At most `limit` bytes a stream are kept, from the end."""
+        try:
+            return _Pump(self, on_line, on_tick, limit).drive()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            for stream in (self.popen.stdout, self.popen.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+class _Pump:
+    """The loop behind `Child.pump`: output, the child's end, cancel, deadline and tick in one poll."""
+
+    def __init__(
+        self, child: Child, on_line: OnLine | None, on_tick: OnTick | None, limit: int
+    ) -> None:
+        self.child = child
+        self.on_line = on_line
+        self.on_tick = on_tick
+        self.limit = limit
+        self.kept: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        self.partial = bytearray()
+        self.open: dict[int, str] = {}
+        self.poll = select.poll()
+        for name in self.kept:
+            stream: IO[bytes] | None = getattr(child.popen, name)
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self.open[stream.fileno()] = name
+                self.poll.register(stream, select.POLLIN | select.POLLHUP)
+        self.wake = wake_fd()
+        if self.wake is not None:
+            self.poll.register(self.wake, select.POLLIN)
+
+    def drive(self) -> Completed:
+        pidfd = os.pidfd_open(self.child.pid) if self.child.popen.poll() is None else None
+        try:
+            if pidfd is not None:
+                self.poll.register(pidfd, select.POLLIN)
+            while self.child.popen.poll() is None:
+                self._turn()
+        finally:
+            if pidfd is not None:
+                self.poll.unregister(pidfd)
+                os.close(pidfd)
+        self._drain()
+        return self._completed()
+
+    def _turn(self) -> None:
+        for fd, _ in self.poll.poll(1000):
+            if fd in self.open:
+                self._read(fd)
+        if cancelled():
+            raise Cancelled(f"{self.child.command.title} was cancelled")
+        deadline = self.child.command.deadline_s
+        if deadline is not None and time.monotonic() - self.child.started > deadline:
+            raise DeadlineExceeded(
+                f"{self.child.command.title} did not finish within {deadline:g} s",
+                hint="raise the timeout if the work is really that long.",
+            )
+        if self.on_tick is not None:
+            self.on_tick()
+
+    def _drain(self) -> None:
+        """What is still in the pipes; grandchildren that keep them open are not waited for."""
+        for fd in list(self.open):
+            while fd in self.open and self._read(fd):
+                pass
+
+    def _read(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, 1 << 16)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.poll.unregister(fd)
+            del self.open[fd]
+            return False
+        name = self.open[fd]
+        if name == "stdout" and self.on_line is not None:
+            self._lines(data)
+        else:
+            kept = self.kept[name]
+            kept += data
+            if len(kept) > 2 * self.limit:
+                del kept[: -self.limit]
+        return True
+
+    def _lines(self, data: bytes) -> None:
+        assert self.on_line is not None
+        self.partial += data
+        *lines, rest = self.partial.split(b"\n")
+        self.partial = bytearray(rest[-self.limit :])
+        for line in lines:
+            self.on_line(_text(line))
+
+    def _completed(self) -> Completed:
+        if self.on_line is not None and self.partial:
+            self.on_line(_text(self.partial))
+        code = self.child.popen.returncode
+        out, err = (masked(_text(self.kept[n][-self.limit :])) for n in ("stdout", "stderr"))
+        return Completed(code, out, err, time.monotonic() - self.child.started)
+
+
+def _text(data: bytes | bytearray) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def start(
+    command: Command,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Child:
+    """Start a child; whoever calls this sees to its end (`pump`, `wait` or `stop`).
+
+    The three streams take file descriptors as subprocess does. Raises ToolMissing when the
+    program is not there.
+    """
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            full_argv(command),
+            env=full_environment(command),
+            cwd=command.cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            process_group=0,
+        )
+
+    if cancelled():
+        raise Cancelled(f"{command.title} was cancelled")
+    try:
+        return Child(command, _spawner.submit(spawn).result())
+    except FileNotFoundError as error:
+        raise ToolMissing(f"cannot run {command.title}: {error}") from error
+
+
+def run(
+    command: Command,
+    *,
+    input: bytes | None = None,
+    on_line: OnLine | None = None,
+    on_tick: OnTick | None = None,
+    limit: int = 1 << 20,
+) -> Completed:
+    """Run a child to its end. The exit code is not judged here.
+
+    `input` is written to its stdin. Raises Cancelled, DeadlineExceeded or ToolMissing; then the
+    child and its group have ended.
+    """
+    if input is None:
+        return start(command).pump(on_line=on_line, on_tick=on_tick, limit=limit)
+    with _as_file(input) as file:
+        child = start(command, stdin=file.fileno())
+    return child.pump(on_line=on_line, on_tick=on_tick, limit=limit)
+
+
+def _as_file(data: bytes) -> IO[bytes]:
+    """`data` in anonymous memory (never on a disk), to be read from its beginning."""
+    file = os.fdopen(os.memfd_create("drd-input"), "w+b")
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file

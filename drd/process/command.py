@@ -1,0 +1,106 @@
+"""What to run: words, environment, user and deadline, without running it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drd.errors import ToolMissing
+
+_PASSED_ON = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "DRD_RUN",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One child to be.
+
+    `env` is added to the base environment; nothing else of drd's own is passed on, so a secret
+    reaches only the child it is meant for, by its environment or a file and never by `argv`.
+    `user` switches to that user (needs root). `death_signal` is what the kernel sends when drd
+    dies: TERM for programs that clean up (restic drops its lock), KILL for the rest.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    user: str | None = None
+    deadline_s: float | None = None
+    death_signal: signal.Signals = signal.SIGTERM
+    stop_signal: signal.Signals = signal.SIGTERM
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        return self.name or os.path.basename(self.argv[0])
+
+
+def base_environment() -> dict[str, str]:
+    """The few variables that every child gets; no NOTIFY_SOCKET, no PG*, no AWS_*, no RESTIC_*."""
+    return {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
+
+
+def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
+    """The absolute path of a program, or ToolMissing with the Debian package as remedy."""
+    if bin_dir is not None:
+        candidate = bin_dir / name
+        if os.access(candidate, os.X_OK):
+            return str(candidate)
+        raise ToolMissing(f"{name} is not in {bin_dir}", hint=f"install {package} or fix bin_dir.")
+    found = shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"{name} is not installed", hint=f"apt-get install {package}")
+    return found
+
+
+def full_environment(command: Command) -> dict[str, str]:
+    env = base_environment()
+    if command.user is not None:
+        account = pwd.getpwnam(command.user)
+        env |= {"HOME": account.pw_dir, "USER": command.user, "LOGNAME": command.user}
+    return env | dict(command.env)
+
+
+def full_argv(command: Command) -> list[str]:
+    """`command.argv` behind setpriv, which sets the death signal and drops to `user`.
+
+    setpriv sets the death signal last: the kernel clears it when the user changes. Without
+    setpriv a child still ends by cancel and deadline, and by the sweep after a crash.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        if command.user is not None:
+            raise ToolMissing("setpriv is not installed", hint="apt-get install util-linux")
+        return list(command.argv)
+    words = [setpriv, "--pdeathsig", command.death_signal.name.removeprefix("SIG")]
+    if command.user is not None:
+        account = pwd.getpwnam(command.user)
+        words += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+        words += ["--inh-caps=-all", "--no-new-privs"]
+    return [*words, "--", *command.argv]

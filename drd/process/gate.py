@@ -1,0 +1,114 @@
+"""A pipe whose right side takes no broken left side for a finished one.
+
+A program that reads a pipe cannot tell a writer that died from one that ended: both are end of
+file. So drd holds a duplicate of the write end. It closes it only after the producer has exited
+with 0; when the producer failed, the consumer is stopped first and the pipe closed afterwards.
+The data itself goes from child to child and never through Python.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+
+from drd.errors import DrdError
+from drd.process.child import Child, Completed, OnLine, OnTick, start
+from drd.process.command import Command
+
+
+@dataclass(frozen=True, slots=True)
+class PipeResult:
+    """How both sides ended. `consumer` is None when it was stopped because the producer failed."""
+
+    producer: Completed
+    consumer: Completed | None
+
+
+class _Producer(threading.Thread):
+    """Pumps the producer; opens the gate, or stops the consumer, when it ends."""
+
+    def __init__(self, child: Child, consumer: Child, gate: int) -> None:
+        super().__init__(name="drd-producer")
+        self.child = child
+        self.consumer = consumer
+        self.gate = gate
+        self.result: Completed | None = None
+        self.error: BaseException | None = None
+        self.stopped_consumer = False
+
+    def run(self) -> None:
+        try:
+            self.result = self.child.pump()
+        except BaseException as error:  # handed to the thread that called gated_pipe
+            self.error = error
+        finally:
+            if self.result is None or self.result.exit_code != 0:
+                self.stopped_consumer = self.consumer.exit_code is None
+                self.consumer.stop()
+            os.close(self.gate)
+
+
+def gated_pipe(
+    producer: Command,
+    consumer: Command,
+    *,
+    on_line: OnLine | None = None,
+    on_tick: OnTick | None = None,
+) -> PipeResult:
+    """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines.
+
+    The consumer sees end of file only if the producer exited with 0. When the consumer ends
+    first, the producer is stopped. Raises as `run` does; both have ended then.
+    """
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    with suppress(OSError):
+        import fcntl
+
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 1 << 20)
+    try:
+        right = start(consumer, stdin=read_end)
+    except BaseException:
+        os.close(read_end)
+        os.close(write_end)
+        raise
+    os.close(read_end)
+    try:
+        left = start(producer, stdout=write_end)
+    except BaseException:
+        right.stop()
+        os.close(write_end)
+        raise
+    pump = _Producer(left, right, write_end)
+    pump.start()
+    return _finish(pump, left, right, on_line, on_tick)
+
+
+def _finish(
+    pump: _Producer, left: Child, right: Child, on_line: OnLine | None, on_tick: OnTick | None
+) -> PipeResult:
+    consumed: Completed | None = None
+    error: BaseException | None = None
+    try:
+        consumed = right.pump(on_line=on_line, on_tick=on_tick)
+    except BaseException as caught:
+        error = caught
+    finally:
+        if pump.is_alive() and (error is not None or consumed is not None):
+            _end_writer(pump, left, consumed)
+        pump.join()
+    if error is not None:
+        raise error
+    if pump.error is not None:
+        raise pump.error
+    if pump.result is None:  # pragma: no cover - the thread always sets one of the two
+        raise DrdError("the producer ended without a result")
+    return PipeResult(pump.result, None if pump.stopped_consumer else consumed)
+
+
+def _end_writer(pump: _Producer, left: Child, consumed: Completed | None) -> None:
+    """The reader is gone: the writer gets a moment to end by itself (it may just have), then not."""
+    pump.join(0.5 if consumed is not None and consumed.exit_code == 0 else 0.05)
+    if pump.is_alive():
+        left.stop(grace_s=2.0)

@@ -1,0 +1,69 @@
+"""Finding and ending what a killed drd left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+
+def process_start_time(pid: int) -> int | None:
+    """Clock ticks after boot at which `pid` started, or None when there is no such process.
+
+    With the pid it names a process for ever: pids are used again, pairs are not.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat.rpartition(b")")[2].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def process_alive(pid: int, start_time: int | None) -> bool:
+    """Whether the process that had this start time still runs (a zombie does not)."""
+    now = process_start_time(pid)
+    return now is not None and (start_time is None or now == start_time)
+
+
+def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: float = 5.0) -> None:
+    """Ask a process that is no child of ours to end, then kill it; returns when it is gone."""
+    born = process_start_time(pid)
+    for number, patience in ((ask, grace_s), (signal.SIGKILL, 5.0)):
+        if born is None or not process_alive(pid, born):
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+        limit = time.monotonic() + patience
+        while process_alive(pid, born) and time.monotonic() < limit:
+            time.sleep(0.02)
+
+
+def marked(variable: str, value: str) -> list[int]:
+    """Pids whose environment has `variable=value`, except our own; others' are not readable."""
+    wanted = f"{variable}={value}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def kill_marked(variable: str, value: str) -> list[int]:
+    """End every process that carries the mark in its environment; returns their pids.
+
+    TERM first, so that restic removes its lock; KILL for what does not listen.
+    """
+    pids = marked(variable, value)
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGTERM)
+    for pid in pids:
+        end_process(pid)
+    return pids
