@@ -129,7 +129,7 @@ def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
 class Evidence:
     """What a drill or a recovery measured. `phases` and the two actuals in seconds.
 
-    `rpa_s` is T0 − data time, `rta_s` is end of validation − T0; None when it did not get there.
+    `rpa_s` is T0 - data time, `rta_s` is end of validation - T0; None when it did not get there.
     `judged` is false for the RPA of a point that was chosen on purpose. `restored_bytes` is the
     size of the data that came back; projections scale with it.
     """

@@ -224,19 +224,19 @@ def start(
 def run(
     command: Command,
     *,
-    input: bytes | None = None,
+    stdin: bytes | None = None,
     on_line: OnLine | None = None,
     on_tick: OnTick | None = None,
     limit: int = 1 << 20,
 ) -> Completed:
     """Run a child to its end. The exit code is not judged here.
 
-    `input` is written to its stdin. Raises Cancelled, DeadlineExceeded or ToolMissing; then the
+    `stdin` is what it can read there. Raises Cancelled, DeadlineExceeded or ToolMissing; then the
     child and its group have ended.
     """
-    if input is None:
+    if stdin is None:
         return start(command).pump(on_line=on_line, on_tick=on_tick, limit=limit)
-    with _as_file(input) as file:
+    with _as_file(stdin) as file:
         child = start(command, stdin=file.fileno())
     return child.pump(on_line=on_line, on_tick=on_tick, limit=limit)
 

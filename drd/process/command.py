@@ -58,7 +58,7 @@ class Command:
     @property
     def title(self) -> str:
         """How messages call it."""
-        return self.name or os.path.basename(self.argv[0])
+        return self.name or Path(self.argv[0]).name
 
 
 def base_environment() -> dict[str, str]:

@@ -41,7 +41,7 @@ class _Producer(threading.Thread):
     def run(self) -> None:
         try:
             self.result = self.child.pump()
-        except BaseException as error:  # handed to the thread that called gated_pipe
+        except BaseException as error:  # noqa: BLE001 - handed to the caller of gated_pipe
             self.error = error
         finally:
             if self.result is None or self.result.exit_code != 0:
@@ -92,7 +92,7 @@ def _finish(
     error: BaseException | None = None
     try:
         consumed = right.pump(on_line=on_line, on_tick=on_tick)
-    except BaseException as caught:
+    except BaseException as caught:  # noqa: BLE001 - raised again below, after the writer ended
         error = caught
     finally:
         if pump.is_alive() and (error is not None or consumed is not None):
