@@ -1,0 +1,141 @@
+"""What `assess()` is told about a plan: the few rows that the catalogue keeps for `status`.
+
+Named tuples and not dataclasses: `drd status` starts cold every minute in somebody's monitoring,
+and importing `dataclasses` alone costs as much as half of a bare Python. Times are aware UTC,
+durations seconds, sizes bytes. Words (`passed`, `firing`, kinds) are those of the run model, as
+plain strings.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+
+class ComponentFacts(NamedTuple):
+    """One component of the plan as loaded, and what is known of its newest capture.
+
+    `data_time` and `size_bytes` are those of its newest captured snapshot in any point, also an
+    incomplete one; None when it was never captured. `error` is why its newest capture failed,
+    None when that succeeded.
+    """
+
+    component: str
+    kind: str
+    data_time: datetime | None = None
+    size_bytes: int | None = None
+    error: str | None = None
+
+
+class PointFacts(NamedTuple):
+    """A complete restore point that is kept."""
+
+    id: str
+    data_time: datetime
+    available_at: datetime
+    bytes: int
+
+
+class IncompleteFacts(NamedTuple):
+    """An incomplete point; `failed` are its failed components with their errors."""
+
+    id: str
+    data_time: datetime
+    failed: tuple[tuple[str, str], ...]
+
+
+class FailureFacts(NamedTuple):
+    """Backup runs that failed, were interrupted or stayed incomplete since the last success.
+
+    `run`, `at` and `error` are those of the newest of these `tries` runs.
+    """
+
+    tries: int
+    run: str
+    at: datetime
+    error: str
+
+
+class DrillFacts(NamedTuple):
+    """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
+    point that was chosen on purpose; `restored_bytes` is the size of what came back."""
+
+    evidence: str
+    run: str
+    point: str | None
+    at: datetime
+    result: Literal["passed", "failed", "inconclusive"]
+    plan_digest: str
+    rta_s: float | None
+    rpa_s: float | None
+    judged: bool
+    restored_bytes: int
+    reason: str | None = None
+
+
+class AlertFacts(NamedTuple):
+    """An alert that is not resolved."""
+
+    id: str
+    kind: str
+    state: str
+    since: datetime
+    message: str
+
+
+class RunningFacts(NamedTuple):
+    """A run that is not over; it says nothing about whether its process still lives."""
+
+    run: str
+    kind: str
+    started_at: datetime
+
+
+class PlanFacts(NamedTuple):
+    """One loaded plan.
+
+    `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
+    `file`, `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that a changed
+    one is noticed by a stat. `load_error` says that the file changed or broke since and could not
+    be loaded; figures are then those of the plan as loaded.
+    `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
+    point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
+    95th percentile of the durations of successful backups. `missed` are the intervals without
+    compliance up to `newest.available_at`, by `attainment.missed_intervals`.
+    """
+
+    plan: str
+    owner: str
+    rpo_s: float
+    rto_s: float
+    window_s: float
+    digest: str
+    first_loaded_at: datetime
+    loaded_at: datetime
+    interval_s: float | None = None
+    cron: str | None = None
+    backup_timeout_s: float = 3600.0
+    drill_every_s: float | None = None
+    file: str = ""
+    file_mtime_ns: int = 0
+    file_size: int = 0
+    load_error: str | None = None
+    components: tuple[ComponentFacts, ...] = ()
+    newest: PointFacts | None = None
+    incomplete: IncompleteFacts | None = None
+    complete_points: int = 0
+    backup_p95_s: float | None = None
+    failures: FailureFacts | None = None
+    last_drill: DrillFacts | None = None
+    last_passed_drill: DrillFacts | None = None
+    missed: tuple[tuple[datetime, datetime], ...] = ()
+    alerts: tuple[AlertFacts, ...] = ()
+    running: RunningFacts | None = None
+
+
+class NotLoaded(NamedTuple):
+    """A plan file on disk that drd never loaded; `why` is a fact in lower case."""
+
+    plan: str
+    file: str
+    why: str = "not loaded"
