@@ -195,11 +195,12 @@ class Inspector(Protocol):
     def environment(self) -> Mapping[str, str]:
         """What a command needs to look at it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
 
-    def scalar(self, query: str) -> Any:
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         """The single value of a query (int, float, Decimal, str, datetime, None).
 
-        Raises NotSupported for kinds without queries, SourceError with the database's own words
-        when the query fails or gives more than one value.
+        Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
+        be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's
+        own words when the query fails or gives more than one value.
         """
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
@@ -254,7 +255,8 @@ class Destination(Protocol):
     def inspector(self) -> Inspector: ...
 
     def close(self) -> None:
-        """A sandbox: end servers, remove files; a target: let go of connections. Idempotent."""
+        """A sandbox: end servers, remove files; a target: remove a working place of this run that
+        did not get its final name, let go of connections. Idempotent."""
 
 
 class Kind(Protocol):
@@ -381,6 +383,9 @@ class Repository(Protocol):
 
     def size_bytes(self) -> int:
         """What the repository takes, as stored (raw data)."""
+
+    def doctor(self) -> list[Finding]:
+        """restic, endpoint, bucket, key, locks and claimed protection, tried and named."""
 
 
 # --- checks ---------------------------------------------------------------------------------
