@@ -1,0 +1,186 @@
+"""`assess()`: whether a plan keeps its promises now, from a few facts and a time. Pure.
+
+Each judge returns its figures together with its reasons, so that a verdict other than `met` never
+stands without a word about why. What nobody measured is `unknown`, and unknown is never green.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from drd.model.exposure import age, judge_component, judge_rpo
+from drd.model.facts import DrillFacts, NotLoaded, PlanFacts
+from drd.model.units import format_duration, format_size
+from drd.model.verdicts import (
+    Assessment,
+    DrillAssessment,
+    Readiness,
+    Reason,
+    RpoAssessment,
+    RtoAssessment,
+    Verdict,
+    worst,
+)
+
+OVERDUE_AT_LEAST_S = 3600.0
+OVERDUE_SHARE = 0.1
+"""A drill is overdue by an hour or a tenth of its period, whichever is longer."""
+
+
+def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
+    """The verdicts of one plan at `now`; reasons about the RPO first, then drill, then RTO.
+
+    The plan's verdict is the worst of these three.
+    """
+    if isinstance(subject, NotLoaded):
+        return _never_loaded(subject)
+    rpo, rpo_reasons = judge_rpo(subject, now)
+    drill, drill_reasons = judge_drill(subject, now)
+    rto, rto_reasons = judge_rto(subject)
+    return Assessment(
+        plan=subject.plan,
+        owner=subject.owner,
+        verdict=worst((rpo.verdict, rto.verdict, drill.verdict)),
+        readiness=_readiness(subject, drill),
+        rpo=rpo,
+        rto=rto,
+        drill=drill,
+        components=tuple(judge_component(c, subject.rpo_s, now) for c in subject.components),
+        alerts=subject.alerts,
+        reasons=(*rpo_reasons, *drill_reasons, *rto_reasons),
+    )
+
+
+def _never_loaded(plan: NotLoaded) -> Assessment:
+    unknown = Verdict.UNKNOWN
+    return Assessment(
+        plan=plan.plan,
+        owner=None,
+        verdict=unknown,
+        readiness=Readiness.NEEDS_DRILL,
+        rpo=RpoAssessment(None, None, None, None, unknown),
+        rto=RtoAssessment(None, None, None, unknown),
+        drill=DrillAssessment(None, None, None, unknown),
+        components=(),
+        alerts=(),
+        reasons=(Reason(plan.why, f"drd backup {plan.plan}"),),
+    )
+
+
+# --- drill ----------------------------------------------------------------------------------
+
+
+def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[Reason]]:
+    """Failed is breached, a pass of this very plan in time is met, anything else in between.
+
+    A plan that was never drilled is due since it was first loaded.
+    """
+    last = facts.last_drill
+    due_at = None
+    if facts.drill_every_s is not None:
+        due_at = facts.first_loaded_at
+        if last is not None:
+            due_at = last.at + timedelta(seconds=facts.drill_every_s)
+    verdict, reasons = _judge_result(facts, now)
+    if verdict is Verdict.MET:
+        reasons = _unproven(facts, due_at, now)
+        verdict = Verdict.AT_RISK if reasons else Verdict.MET
+    if facts.load_error is not None:
+        check = f"drd plan check {facts.file or facts.plan}"
+        reasons.append(Reason(f"not loaded: {facts.load_error}", check))
+        verdict = worst((verdict, Verdict.AT_RISK))
+    at, result = (last.at, last.result) if last is not None else (None, None)
+    return DrillAssessment(at, result, due_at, verdict), reasons
+
+
+def _judge_result(facts: PlanFacts, now: datetime) -> tuple[Verdict, list[Reason]]:
+    """Of the last drill by itself."""
+    last = facts.last_drill
+    again = f"drd drill {facts.plan}"
+    if last is None:
+        text = "never drilled, so nobody knows whether it comes back"
+        return Verdict.UNKNOWN, [Reason(text, again)]
+    since_s = age(last.at, now)
+    if since_s is None:
+        ahead = format_duration((last.at - now).total_seconds())
+        text = f"last drill is dated {ahead} in the future: a clock was set back"
+        return Verdict.UNKNOWN, [Reason(text, again)]
+    if last.result == "passed":
+        return Verdict.MET, []
+    why = f": {last.reason}" if last.reason else ""
+    if last.result == "failed":
+        text = f"drill failed {format_duration(since_s)} ago{why}"
+        return Verdict.BREACHED, [Reason(text, f"drd run show {last.run}")]
+    return Verdict.UNKNOWN, [
+        Reason(f"drill was inconclusive {format_duration(since_s)} ago{why}", again)
+    ]
+
+
+def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[Reason]:
+    """Why a passed drill does not speak for the plan as it stands now."""
+    last = facts.last_drill
+    reasons = []
+    again = f"drd drill {facts.plan}"
+    if last is not None and last.plan_digest != facts.digest:
+        reasons.append(Reason("plan changed since its last drill", again))
+    if due_at is not None and facts.drill_every_s is not None:
+        late_s = (now - due_at).total_seconds()
+        if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * facts.drill_every_s):
+            every = format_duration(facts.drill_every_s)
+            text = f"drill overdue by {format_duration(late_s)} (every {every})"
+            reasons.append(Reason(text, again))
+    return reasons
+
+
+def _readiness(facts: PlanFacts, drill: DrillAssessment) -> Readiness:
+    """Only a plan whose drill verdict is met is ready, and only while there is something to go
+    back to."""
+    if drill.verdict is Verdict.BREACHED:
+        return Readiness.NOT_READY
+    if facts.newest is None and drill.last_at is not None:
+        return Readiness.NOT_READY
+    return Readiness.READY if drill.verdict is Verdict.MET else Readiness.NEEDS_DRILL
+
+
+# --- RTO ------------------------------------------------------------------------------------
+
+
+def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
+    """By the last passed drill and what it would take with the data of now.
+
+    A drill that did not pass proves no time. Without any the verdict is unknown; the drill's own
+    reason says so already.
+    """
+    proof = facts.last_passed_drill
+    if proof is None and facts.last_drill is not None and facts.last_drill.result == "passed":
+        proof = facts.last_drill
+    if proof is None:
+        return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
+    if proof.rta_s is None:
+        reason = Reason("last passed drill measured no time", f"drd drill {facts.plan}")
+        return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
+    actual_s, rto_s = proof.rta_s, facts.rto_s
+    projected_s = _projected(actual_s, proof, facts)
+    rto = format_duration(rto_s)
+    if actual_s > rto_s:
+        text = f"coming back took {format_duration(actual_s)}, promised are {rto}"
+        reason = Reason(text, f"drd run show {proof.run}")
+        return RtoAssessment(rto_s, actual_s, projected_s, Verdict.BREACHED), [reason]
+    if projected_s > rto_s:
+        now_bytes = facts.newest.bytes if facts.newest else 0
+        grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
+        text = f"data grew from {grown}: coming back would take {format_duration(projected_s)}"
+        reason = Reason(f"{text} of {rto}", f"drd drill {facts.plan}")
+        return RtoAssessment(rto_s, actual_s, projected_s, Verdict.AT_RISK), [reason]
+    return RtoAssessment(rto_s, actual_s, projected_s, Verdict.MET), []
+
+
+def _projected(actual_s: float, proof: DrillFacts, facts: PlanFacts) -> float:
+    """The measured time, scaled by how much the data grew since; never less than measured.
+
+    All of it is scaled, also what does not depend on the data (starting a server): that errs on
+    the safe side, and the share is small where the RTO is in danger.
+    """
+    if facts.newest is None or proof.restored_bytes <= 0:
+        return actual_s
+    return actual_s * max(1.0, facts.newest.bytes / proof.restored_bytes)

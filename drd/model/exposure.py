@@ -1,0 +1,169 @@
+"""The RPO's judge: what would be lost now, and what the schedule can hold."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from drd.model.attainment import attainment
+from drd.model.facts import ComponentFacts, PlanFacts
+from drd.model.units import format_duration
+from drd.model.verdicts import ComponentAssessment, Reason, RpoAssessment, Verdict, worst
+
+AT_RISK_SHARE = 0.8
+"""Of the RPO: above it, the objective may be crossed before anybody reacts."""
+
+CLOCK_TOLERANCE_S = 5.0
+"""Clocks of two healthy hosts differ by less; a time further in the future is not trusted."""
+
+RECENT = timedelta(days=1)
+"""For how long a past crossing of the objective is still mentioned."""
+
+
+def age(at: datetime | None, now: datetime) -> float | None:
+    """Seconds since `at`, never negative; None for no time, or one that lies in the future."""
+    if at is None:
+        return None
+    seconds = (now - at).total_seconds()
+    return None if seconds < -CLOCK_TOLERANCE_S else max(0.0, seconds)
+
+
+def against(exposure_s: float | None, rpo_s: float) -> Verdict:
+    """Exposure of exactly the RPO still keeps it."""
+    if exposure_s is None:
+        return Verdict.UNKNOWN
+    if exposure_s > rpo_s:
+        return Verdict.BREACHED
+    return Verdict.AT_RISK if exposure_s > AT_RISK_SHARE * rpo_s else Verdict.MET
+
+
+def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
+    """Every verdict but `met` comes with at least one reason."""
+    exposure_s = _exposure(facts, now)
+    verdict, reasons = _judge_exposure(facts, exposure_s, now)
+    never = [c.component for c in facts.components if c.data_time is None]
+    if never and facts.newest is not None:
+        # The newest point is complete by the plan that made it, which had no such component.
+        verdict = worst((verdict, Verdict.UNKNOWN))
+        text = f"{', '.join(never)}: never backed up"
+        reasons.append(Reason(text, f"drd backup {facts.plan}"))
+    achievable_s = _achievable(facts)
+    if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
+        verdict = worst((verdict, Verdict.AT_RISK))
+        reasons.append(_schedule_too_slow(facts, achievable_s))
+    if verdict is not Verdict.BREACHED:
+        reasons.extend(_crossed_lately(facts, now))
+    share = attainment(
+        facts.missed,
+        facts.newest and (facts.newest.data_time, facts.newest.available_at),
+        rpo_s=facts.rpo_s,
+        first_loaded_at=facts.first_loaded_at,
+        window_s=facts.window_s,
+        now=now,
+    )
+    return RpoAssessment(facts.rpo_s, exposure_s, achievable_s, share, verdict), reasons
+
+
+def judge_component(facts: ComponentFacts, rpo_s: float, now: datetime) -> ComponentAssessment:
+    """By its own newest capture; one whose newest capture failed is at risk at least."""
+    exposure_s = age(facts.data_time, now)
+    verdict = against(exposure_s, rpo_s)
+    if facts.error is not None:
+        verdict = worst((verdict, Verdict.AT_RISK))
+    return ComponentAssessment(
+        facts.component, facts.kind, facts.data_time, exposure_s, facts.size_bytes, verdict
+    )
+
+
+def _exposure(facts: PlanFacts, now: datetime) -> float | None:
+    """None without a complete point, and where it is dated after `now`: a clock was set back, so
+    nobody knows how long ago it was."""
+    if facts.newest is None or age(facts.newest.available_at, now) is None:
+        return None
+    return age(facts.newest.data_time, now)
+
+
+def _achievable(facts: PlanFacts) -> float | None:
+    """Interval plus the usual (95th percentile) duration; the interval alone until a backup was
+    measured; None without a schedule whose interval is known."""
+    if facts.interval_s is None:
+        return None
+    return facts.interval_s + (facts.backup_p95_s or 0.0)
+
+
+def _judge_exposure(
+    facts: PlanFacts, exposure_s: float | None, now: datetime
+) -> tuple[Verdict, list[Reason]]:
+    if facts.newest is None:
+        return _judge_no_point(facts, now)
+    if exposure_s is None:
+        latest = max(facts.newest.data_time, facts.newest.available_at)
+        ahead = format_duration((latest - now).total_seconds())
+        text = f"newest restore point is dated {ahead} in the future: a clock was set back"
+        return Verdict.UNKNOWN, [Reason(text, f"drd points {facts.plan}")]
+    verdict = against(exposure_s, facts.rpo_s)
+    trouble = _trouble(facts, now)
+    if verdict is Verdict.MET:
+        return verdict, [trouble] if trouble else []
+    text = f"last complete backup {format_duration(exposure_s)} ago"
+    if trouble:
+        return verdict, [Reason(f"{text}: {trouble.text}", trouble.command)]
+    if facts.running is not None and facts.running.kind == "backup":
+        started = age(facts.running.started_at, now)
+        text = f"{text}, one is running since {format_duration(started)}"
+        return verdict, [Reason(text, f"drd run show {facts.running.run}")]
+    return verdict, [Reason(f"{text}, none tried since", f"drd backup {facts.plan}")]
+
+
+def _judge_no_point(facts: PlanFacts, now: datetime) -> tuple[Verdict, list[Reason]]:
+    """Unknown while the first backup may still come in time; once the plan has been loaded for
+    longer than its RPO, more than the RPO would be lost."""
+    loaded_s = age(facts.first_loaded_at, now)
+    late = loaded_s is not None and loaded_s > facts.rpo_s
+    verdict = Verdict.BREACHED if late else Verdict.UNKNOWN
+    trouble = _trouble(facts, now)
+    text = "no complete restore point" if facts.incomplete else "no restore point yet"
+    if trouble:
+        return verdict, [Reason(f"{text}: {trouble.text}", trouble.command)]
+    return verdict, [Reason(f"{text}, nothing could be restored", f"drd backup {facts.plan}")]
+
+
+def _trouble(facts: PlanFacts, now: datetime) -> Reason | None:
+    """Why there is nothing newer: the failures since the last success, else the incomplete point
+    (one that was rebuilt from a repository has no run)."""
+    if facts.failures is not None:
+        tries, run, at, error = facts.failures
+        ago = format_duration(age(at, now))
+        times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
+        return Reason(f"{_line(error) or 'backup failed'} ({times})", f"drd run show {run}")
+    if facts.incomplete is not None:
+        failed = "; ".join(f"{name}: {_line(error)}" for name, error in facts.incomplete.failed)
+        text = f"newest point {facts.incomplete.id} is incomplete"
+        return Reason(f"{text}: {failed}" if failed else text, f"drd points {facts.plan}")
+    return None
+
+
+def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
+    every = format_duration(facts.interval_s)
+    takes = f"usual backup takes {format_duration(facts.backup_p95_s)} every {every}"
+    if facts.backup_p95_s is None:
+        takes = f"backup every {every}"
+    reaches = f"exposure reaches {format_duration(achievable_s)}"
+    return Reason(f"{takes}: {reaches} of {format_duration(facts.rpo_s)}")
+
+
+def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
+    """The objective was crossed between two backups; waiting for the very first one is no news."""
+    for start, end in reversed(facts.missed):
+        if end <= now - RECENT or end > now:
+            return []
+        if start > facts.first_loaded_at:
+            lasted = format_duration((end - start).total_seconds())
+            ago = format_duration((now - end).total_seconds())
+            text = f"objective was missed for {lasted} until {ago} ago"
+            return [Reason(text, f"drd runs {facts.plan}")]
+    return []
+
+
+def _line(error: str) -> str:
+    """The first line of an error: the rest is for `run show`."""
+    return error.strip().split("\n", 1)[0].strip()

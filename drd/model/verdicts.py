@@ -1,0 +1,114 @@
+"""The words of a verdict, and the shape of what `assess()` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from drd.model.facts import AlertFacts
+
+
+class Verdict(StrEnum):
+    """From best to worst; the order is the one in which several are combined."""
+
+    MET = "met"
+    AT_RISK = "at_risk"
+    UNKNOWN = "unknown"
+    BREACHED = "breached"
+
+    @property
+    def severity(self) -> int:
+        """0 for met to 3 for breached."""
+        return _ORDER.index(self)
+
+    @property
+    def words(self) -> str:
+        """As a person reads it: `at risk`."""
+        return self.value.replace("_", " ")
+
+
+_ORDER = tuple(Verdict)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Breached before unknown before at risk before met; of nothing, nothing is known."""
+    return max(verdicts, key=_ORDER.index, default=Verdict.UNKNOWN)
+
+
+class Readiness(StrEnum):
+    """Whether a plan, as it stands now, has been proven."""
+
+    READY = "ready"
+    NEEDS_DRILL = "needs drill"
+    NOT_READY = "not ready"
+
+
+class Reason(NamedTuple):
+    """Why a verdict is what it is, and the command to run next, if one helps."""
+
+    text: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.command}" if self.command else self.text
+
+
+class RpoAssessment(NamedTuple):
+    """`exposure_s` is what would be lost now, `achievable_s` what the schedule can hold; both None
+    where nobody knows. `attainment` is a share, None for no window yet."""
+
+    objective_s: float | None
+    exposure_s: float | None
+    achievable_s: float | None
+    attainment: float | None
+    verdict: Verdict
+
+
+class RtoAssessment(NamedTuple):
+    """`actual_s` is what the last passed drill took, `projected_s` the same scaled to the data of
+    now."""
+
+    objective_s: float | None
+    actual_s: float | None
+    projected_s: float | None
+    verdict: Verdict
+
+
+class DrillAssessment(NamedTuple):
+    """`result` is `passed`, `failed`, `inconclusive`, or None for never."""
+
+    last_at: datetime | None
+    result: str | None
+    due_at: datetime | None
+    verdict: Verdict
+
+
+class ComponentAssessment(NamedTuple):
+    component: str
+    kind: str
+    data_time: datetime | None
+    exposure_s: float | None
+    size_bytes: int | None
+    verdict: Verdict
+
+
+class Assessment(NamedTuple):
+    """Everything that `status` says about one plan. `owner` is None for a plan never loaded."""
+
+    plan: str
+    owner: str | None
+    verdict: Verdict
+    readiness: Readiness
+    rpo: RpoAssessment
+    rto: RtoAssessment
+    drill: DrillAssessment
+    components: tuple[ComponentAssessment, ...]
+    alerts: tuple[AlertFacts, ...]
+    reasons: tuple[Reason, ...]
+
+
+def exit_code(verdict: Verdict) -> int:
+    """Of `drd status`: 0 for met or at risk, 3 for breached or unknown."""
+    return 0 if verdict in (Verdict.MET, Verdict.AT_RISK) else 3
