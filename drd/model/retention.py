@@ -1,0 +1,136 @@
+"""Which restore points to keep: chosen whole, by data time in UTC, never snapshot by snapshot.
+
+restic's own keep rules judge every snapshot alone and would keep the database of a run and drop
+its files across midnight. Here a point is kept or forgotten as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from drd.model.plan import RetentionPolicy
+from drd.model.snapshot import RestorePoint
+from drd.model.units import format_duration, to_rfc3339
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+"""Clocks of two healthy hosts differ by less; anything later is a time that cannot be trusted."""
+
+_Period = Callable[[datetime], object]
+_PERIODS: tuple[tuple[str, _Period], ...] = (
+    ("hourly", lambda t: (t.year, t.month, t.day, t.hour)),
+    ("daily", lambda t: t.date()),
+    ("weekly", lambda t: t.isocalendar()[:2]),
+    ("monthly", lambda t: (t.year, t.month)),
+    ("yearly", lambda t: t.year),
+)
+
+
+class Kept(NamedTuple):
+    """A point that stays, and everything that keeps it (`daily`, `newest`, `passed a drill`)."""
+
+    id: str
+    reasons: tuple[str, ...]
+
+
+class RetentionPlan(NamedTuple):
+    """What a retention run would do. Newest data time first; with `refused` nothing is forgotten
+    and everything stays."""
+
+    keep: tuple[Kept, ...]
+    forget: tuple[str, ...]
+    refused: str | None = None
+
+
+def plan_retention(
+    points: Sequence[RestorePoint],
+    policy: RetentionPolicy,
+    now: datetime,
+    proven: str | None = None,
+    *,
+    snapshot_times: Iterable[tuple[str, datetime]] = (),
+) -> RetentionPlan:
+    """Choose among the kept points of one plan.
+
+    - `last`, `hourly` … `yearly` keep the newest complete point of each of the newest N periods
+      that have one; `keep_within` keeps the complete points with a data time within it of `now`.
+    - An incomplete point fills no slot; it goes once a complete one with a later data time exists.
+    - The newest complete point, and the newest that passed a drill (by its `proven_by`, and the
+      one that the caller knows of as `proven`), are never forgotten.
+    - A policy that says nothing keeps everything.
+
+    Refuses while any point, or any of the repository's `snapshot_times` (id, time), lies after
+    `now`: with a clock that is wrong, rules by age would forget what is needed.
+    """
+    ordered = sorted(
+        (p for p in points if p.forgotten_at is None),
+        key=lambda p: (p.data_time, not p.complete, p.id),
+        reverse=True,
+    )
+    refused = _refusal(ordered, snapshot_times, now)
+    if refused is not None:
+        return RetentionPlan(tuple(Kept(p.id, ("refused",)) for p in ordered), (), refused)
+    reasons: dict[str, list[str]] = {p.id: [] for p in ordered}
+    complete = [p for p in ordered if p.complete]
+    if policy == RetentionPolicy():
+        for point in ordered:
+            reasons[point.id].append("no retention policy")
+    _keep_by_rules(complete, policy, now, reasons)
+    _keep_always(ordered, complete, proven, reasons)
+    return RetentionPlan(
+        keep=tuple(Kept(p.id, tuple(reasons[p.id])) for p in ordered if reasons[p.id]),
+        forget=tuple(p.id for p in ordered if not reasons[p.id]),
+    )
+
+
+def _refusal(
+    points: Sequence[RestorePoint], snapshot_times: Iterable[tuple[str, datetime]], now: datetime
+) -> str | None:
+    dated = [(f"restore point {p.id}", max(p.data_time, p.available_at)) for p in points]
+    dated += [(f"snapshot {snapshot[:8]}", at) for snapshot, at in snapshot_times]
+    name, at = max(dated, key=lambda d: d[1], default=("", now))
+    if at <= now + CLOCK_TOLERANCE:
+        return None
+    ahead = format_duration((at - now).total_seconds())
+    return f"{name} is dated {to_rfc3339(at)}, {ahead} after now: a clock is or was wrong"
+
+
+def _keep_by_rules(
+    complete: Sequence[RestorePoint],
+    policy: RetentionPolicy,
+    now: datetime,
+    reasons: dict[str, list[str]],
+) -> None:
+    """`complete` has the newest first, so the first of a period is its newest."""
+    if policy.keep_within_s is not None:
+        oldest = now - timedelta(seconds=policy.keep_within_s)
+        for point in complete:
+            if point.data_time >= oldest:
+                reasons[point.id].append(f"within {format_duration(policy.keep_within_s)}")
+    for point in complete[: policy.last]:
+        reasons[point.id].append("last")
+    for rule, period_of in _PERIODS:
+        newest: dict[object, str] = {}
+        for point in complete:
+            newest.setdefault(period_of(point.data_time.astimezone(UTC)), point.id)
+        for kept in list(newest.values())[: getattr(policy, rule)]:
+            reasons[kept].append(rule)
+
+
+def _keep_always(
+    ordered: Sequence[RestorePoint],
+    complete: Sequence[RestorePoint],
+    proven: str | None,
+    reasons: dict[str, list[str]],
+) -> None:
+    if complete:
+        reasons[complete[0].id].append("newest")
+    for point in ordered:
+        if point.complete:
+            break
+        reasons[point.id].append("incomplete, nothing newer is complete")
+    newest_proven = next((p.id for p in ordered if p.proven_by is not None), None)
+    for point in ordered:
+        if point.id in (newest_proven, proven):
+            reasons[point.id].append("passed a drill")
