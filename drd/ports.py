@@ -451,6 +451,9 @@ class Catalogue(Protocol):
     def mark_plan_broken(self, name: str, error: str, at: datetime) -> None:
         """The plan's file changed or broke and could not be loaded: old figures stay."""
 
+    def plan_names(self) -> list[str]:
+        """Every plan that was ever loaded."""
+
     # runs and ownership
     def begin(
         self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime

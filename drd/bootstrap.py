@@ -1,0 +1,206 @@
+"""The composition root: the only module that knows everything.
+
+A command line verb opens an `App`, asks it for the services of a plan, and closes it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from time import monotonic
+
+import drd
+from drd import secrets
+from drd.config.daemon import DaemonSettings, find_plan, load_settings
+from drd.config.plan_file import load_plan
+from drd.errors import ConfigError, NotSupported, UnknownPlan
+from drd.flows.services import Say, Services, say_nothing
+from drd.model.plan import Plan, RepositorySpec
+from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
+
+DEFAULT_CONFIG = Path("/etc/drd/drd.yaml")
+
+
+class SystemClock:
+    """The host's clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+
+@cache
+def kind_for(name: str) -> Kind:
+    """The adapter of a kind of component; each is imported when it is first needed."""
+    if name == "postgres":
+        from drd.kinds.postgres.kind import PostgresKind
+
+        return PostgresKind()
+    if name == "sqlite":
+        from drd.kinds.sqlite.kind import SqliteKind
+
+        return SqliteKind()
+    if name == "files":
+        from drd.kinds.files.kind import FilesKind
+
+        return FilesKind()
+    raise NotSupported(f"components of kind {name} are not supported")
+
+
+def check_for(name: str) -> Check:
+    """The implementation of a kind of check."""
+    from drd.checks import check_for as find
+
+    return find(name)
+
+
+def config_path(given: str | None) -> tuple[Path, bool]:
+    """The configuration file, and whether somebody asked for just this one."""
+    chosen = given or os.environ.get("DRD_CONFIG")
+    return (Path(chosen), True) if chosen else (DEFAULT_CONFIG, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """How a run talks to whoever watches it."""
+
+    on_progress: OnProgress = no_progress
+    warn: Say = say_nothing
+    note: Say = say_nothing
+
+
+class App:
+    """Configuration and catalogue of one process."""
+
+    def __init__(self, config: str | None, console: Console | None = None) -> None:
+        path, explicit = config_path(config)
+        self.settings: DaemonSettings = load_settings(path, explicit=explicit)
+        self.console = console or Console()
+        self.clock = SystemClock()
+        self._catalogue: Catalogue | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Opened, and made when it is not there yet, at the first use."""
+        if self._catalogue is None:
+            from drd.catalogue.sql_catalogue import open_catalogue
+
+            self._catalogue = open_catalogue(self.settings.state_url, create=True)
+        return self._catalogue
+
+    def load(self, name: str) -> Plan:
+        """Read a plan's file and remember it in the catalogue, so that `status` knows it.
+
+        A plan whose file broke is marked there, and its errors are raised.
+        """
+        path = find_plan(self.settings, name)
+        try:
+            loaded = load_plan(path)
+        except ConfigError as error:
+            known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
+            with suppress(UnknownPlan):
+                self.catalogue.mark_plan_broken(known, error.message, self.clock.now())
+            raise
+        for warning in loaded.warnings:
+            self.console.note(str(warning))
+        self.catalogue.load_plan(loaded.plan, file_digest=loaded.file_digest, at=self.clock.now())
+        return loaded.plan
+
+    def known_plan(self, name: str) -> str:
+        """The name of a plan that the catalogue or the plans directory knows, without loading it:
+        also when its file broke or is gone. Raises UnknownPlan."""
+        if name in self.catalogue.plan_names():
+            return name
+        return load_plan(find_plan(self.settings, name)).plan.name
+
+    def set_catalogue_aside(self) -> Path:
+        """Rename a damaged SQLite catalogue, so that the next use makes a new one."""
+        from drd.catalogue.sql_catalogue import set_aside
+
+        if self._catalogue is not None:
+            self._catalogue.close()
+            self._catalogue = None
+        return set_aside(self.settings.state_url, self.clock.now())
+
+    def plan_names(self) -> list[str]:
+        """The plans of the plans directory, by file name."""
+        return sorted(p.stem for p in self.settings.plans_dir.glob("*.y*ml"))
+
+    def services(self, plan: Plan) -> Services:
+        """What the flows need to work on this plan."""
+        is_root = os.geteuid() == 0
+        own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), Path(plan.file)]
+        return Services(
+            catalogue=self.catalogue,
+            clock=self.clock,
+            kinds=kind_for,
+            checks=check_for,
+            open_repository=self.open_repository,
+            work_dir=self.settings.work_dir,
+            run_as=sandbox_user(self.settings.run_as) if is_root else None,
+            is_root=is_root,
+            parallel=self.settings.per_repository,
+            jobs=min(4, os.cpu_count() or 1),
+            versions={"drd": drd.__version__, "python": platform.python_version()},
+            own_files=tuple(dict.fromkeys(p for p in own if p is not None and p.is_file())),
+            on_progress=self.console.on_progress,
+            warn=self.console.warn,
+            note=self.console.note,
+        )
+
+    def open_repository(self, spec: RepositorySpec) -> Repository:
+        from drd.repositories import open_repository
+
+        return open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
+
+    def close(self) -> None:
+        if self._catalogue is not None:
+            self._catalogue.close()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """As root, leave no file of root's where the service user keeps its state."""
+        if os.geteuid() != 0:
+            return
+        for place in {self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir}:
+            if place is None or not place.is_dir():
+                continue
+            owner = place.stat()
+            if owner.st_uid == 0:
+                continue
+            for directory, _, files in os.walk(place):
+                for entry in (directory, *(os.path.join(directory, f) for f in files)):  # noqa: PTH118
+                    with suppress(OSError):
+                        if os.lstat(entry).st_uid == 0:
+                            os.lchown(entry, owner.st_uid, owner.st_gid)
+
+
+def sandbox_user(configured: str) -> str:
+    """Who runs sandbox servers when drd is root: the configured user, or one that exists."""
+    for name in (configured, "postgres", "nobody"):
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if account.pw_uid != 0:
+            return name
+    return "nobody"
+
+
+@contextmanager
+def app(config: str | None, console: Console | None = None) -> Iterator[App]:
+    """An App that is closed at the end."""
+    opened = App(config, console)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,1 @@
+"""The command line: one module a verb group, every heavy import inside the command."""

@@ -1,0 +1,157 @@
+"""`drd backup`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.backup import BackupOutcome
+    from drd.model.plan import Plan
+    from drd.model.snapshot import ComponentSnapshot, RestorePoint
+
+EXAMPLES = """\
+examples:
+  drd backup orders-api                          everything: one restore point
+  drd backup orders-api --component orders-db    only this (the point is incomplete)
+  drd backup orders-api --dry-run                what would be captured, and where to
+  drd backup orders-api --json | jq .point
+
+exit codes: 0 complete, 1 failed or incomplete, 10 repository gone, 11 another backup is running,
+12 wrong repository password, 130 cancelled."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "backup",
+        help="make a restore point of a plan",
+        description="Capture all components of a plan and store them as one restore point.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument(
+        "--accept-size",
+        action="store_true",
+        help="believe a component that shrank to almost nothing",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.backup:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.flows.backup import BackupRequest, backup
+
+    request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
+    with session(args) as app:
+        plan = app.load(args.plan)
+        if args.dry_run:
+            return _dry_run(plan, request.chosen(plan), args.json)
+        outcome = backup(app.services(plan), plan, request)
+        if args.json:
+            output.print_json(document(outcome))
+        else:
+            _print(outcome, quiet=args.quiet)
+        return exit_code(outcome)
+
+
+def exit_code(outcome: BackupOutcome) -> int:
+    """0 when all that was asked for was captured. When nothing at all was, the first error's."""
+    if outcome.state == "succeeded":
+        return 0
+    if outcome.point is None and outcome.first_error is not None:
+        return outcome.first_error.exit_code
+    return 1
+
+
+def document(outcome: BackupOutcome) -> dict[str, Any]:
+    """`drd backup --json`, without `schema`."""
+    from drd.model.units import to_rfc3339
+
+    point = outcome.point
+    return {
+        "run": outcome.run,
+        "plan": outcome.plan,
+        "point": point.id if point else None,
+        "state": str(outcome.state),
+        "complete": bool(point and point.complete),
+        "data_time": to_rfc3339(point.data_time) if point else None,
+        "components": [_component(row) for row in outcome.components],
+    }
+
+
+def _component(row: ComponentSnapshot) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    return {
+        "component": row.component,
+        "kind": row.kind,
+        "snapshot": row.snapshot,
+        "data_time": to_rfc3339(row.data_time) if row.data_time else None,
+        "bytes": row.bytes,
+        "added_bytes": row.added_bytes,
+        "duration_s": row.duration_s,
+        "state": row.state,
+        "error": output.unmarked(row.error) if row.error else None,
+    }
+
+
+def _print(outcome: BackupOutcome, *, quiet: bool) -> None:
+    from drd.model.units import format_duration, format_size
+
+    if not quiet:
+        rows = [
+            [
+                f"  {r.component}",
+                format_size(r.bytes),
+                f"{format_size(r.added_bytes)} added",
+                format_duration(r.duration_s),
+            ]
+            for r in outcome.components
+            if r.state == "captured"
+        ]
+        output.say(f"{outcome.plan}: backup {outcome.run}")
+        if rows:
+            output.say(output.table(rows))
+    for row in outcome.components:
+        if row.state == "failed":
+            message, _, hint = (row.error or "failed").partition(" (hint: ")
+            output.complain(f"{row.component}: {message}", hint.removesuffix(")"))
+    if not quiet:
+        output.say(_verdict(outcome.point, outcome))
+
+
+def _verdict(point: RestorePoint | None, outcome: BackupOutcome) -> str:
+    if point is None:
+        return "failed: nothing was captured, there is no restore point"
+    at = point.data_time.strftime("%H:%M:%S UTC")
+    if outcome.state == "incomplete":
+        names = [c.component for c in outcome.components if c.state == "failed"]
+        return f"incomplete: restore point {point.id} lacks {', '.join(names)}"
+    if not point.complete:
+        held = ", ".join(c.component for c in point.components)
+        return f"restore point {point.id} of {at}, with {held} only: it does not count for the RPO"
+    return f"restore point {point.id} of {at} is complete"
+
+
+def _dry_run(plan: Plan, chosen: list[Any], as_json: bool) -> int:
+    url = plan.primary.url
+    if as_json:
+        components = [{"component": c.name, "kind": c.kind} for c in chosen]
+        output.print_json(
+            {"plan": plan.name, "dry_run": True, "repository": url, "components": components}
+        )
+        return 0
+    output.say(f"{plan.name}: would capture")
+    output.say(output.table([[f"  {c.name}", c.kind] for c in chosen]))
+    output.say(f"into {url}")
+    return 0

@@ -1,0 +1,101 @@
+"""`drd catalogue`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.flows.rebuild import Comparison
+
+EXAMPLES = """\
+examples:
+  drd catalogue verify              what the repositories hold against what drd knows
+  drd catalogue rebuild             recover restore points and fingerprints of a lost catalogue
+  drd catalogue rebuild orders-api
+
+A damaged catalogue is set aside beside the new one, never deleted."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "catalogue",
+        help="rebuild or verify what drd remembers",
+        description="The repository proves, the catalogue remembers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)
+    for verb, help_text in (
+        ("rebuild", "record every restore point that the repositories prove"),
+        ("verify", "compare, change nothing"),
+    ):
+        one = verbs.add_parser(verb, help=help_text)
+        global_options(one)
+        one.add_argument("plan", nargs="*", help="only these plans")
+        one.add_argument("--json", action="store_true", help="one JSON document")
+        one.set_defaults(handler=f"drd.cli.catalogue:{verb}")
+
+
+def rebuild(args: argparse.Namespace) -> int:
+    return _each(args, "rebuild")
+
+
+def verify(args: argparse.Namespace) -> int:
+    return _each(args, "verify")
+
+
+def _each(args: argparse.Namespace, verb: str) -> int:
+    from drd.cli.session import session
+    from drd.flows import rebuild as flow
+
+    found: list[Comparison] = []
+    with session(args) as app:
+        if verb == "rebuild":
+            _set_damaged_aside(app)
+        for name in args.plan or app.plan_names():
+            plan = app.load(name)
+            services = app.services(plan)
+            found.append((flow.rebuild if verb == "rebuild" else flow.verify)(services, plan))
+    _show(found, verb, args)
+    wrong = any(c.vanished or c.unreadable for c in found)
+    missing = verb == "verify" and any(c.unknown for c in found)
+    return 1 if wrong or missing else 0
+
+
+def _set_damaged_aside(app: App) -> None:
+    from drd.errors import CatalogueError
+
+    try:
+        app.catalogue.runs(limit=1)
+    except CatalogueError:
+        kept = app.set_catalogue_aside()
+        output.warn(f"the catalogue could not be read and was set aside as {kept}")
+
+
+def _show(found: list[Comparison], verb: str, args: argparse.Namespace) -> None:
+    if args.json:
+        plans = [
+            {
+                "plan": c.plan,
+                "known": list(c.known),
+                ("added" if verb == "rebuild" else "unknown"): list(c.unknown),
+                "vanished": list(c.vanished),
+                "unreadable": c.unreadable,
+            }
+            for c in found
+        ]
+        output.print_json({"plans": plans})
+        return
+    for c in found:
+        word = "added" if verb == "rebuild" else "not in the catalogue"
+        output.say(
+            f"{c.plan}: {len(c.known)} restore points known, {len(c.unknown)} {word}, "
+            f"{len(c.vanished)} no longer in the repository"
+        )
+        for snapshot, why in c.unreadable.items():
+            output.complain(f"manifest {snapshot[:8]} of {c.plan} cannot be read: {why}")

@@ -1,0 +1,107 @@
+"""`drd doctor`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+EXAMPLES = """\
+examples:
+  drd doctor                  every plan of the plans directory
+  drd doctor orders-api       one plan: tools, rights, repository, sandbox, disk
+  drd doctor --json | jq '.items[] | select(.ok | not)'"""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "doctor",
+        help="try everything that a run will need",
+        description="Try what backups, drills and recoveries will need, and say what is missing "
+        "with the remedy. Changes nothing.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.doctor:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd import secrets
+    from drd.cli.session import session
+    from drd.errors import DrdError
+    from drd.flows.doctor import examine
+
+    items: list[dict[str, Any]] = []
+    with session(args) as app:
+        names = [args.plan] if args.plan else app.plan_names()
+        for name in names:
+            try:
+                plan = app.load(name)
+            except DrdError as error:
+                if args.plan:
+                    raise
+                items.append(_item(name, "plan file", False, error.message, error.hint))
+                continue
+            items.append(_item(plan.name, "plan file", True, plan.file, ""))
+            for finding in examine(app.services(plan), plan, secrets.resolve):
+                items.append(
+                    _item(
+                        plan.name,
+                        finding.name,
+                        finding.ok,
+                        finding.detail,
+                        finding.hint,
+                        warning=finding.warning,
+                    )
+                )
+    ok = all(item["ok"] for item in items)
+    if args.json:
+        output.print_json({"ok": ok, "items": items})
+    else:
+        _print(items, args, str(app.settings.plans_dir))
+    return 0 if ok else 1
+
+
+def _item(
+    plan: str, name: str, ok: bool, detail: str, hint: str, *, warning: bool = False
+) -> dict[str, Any]:
+    text = output.unmarked(output.masked(detail))
+    hint = output.unmarked(output.masked(hint))
+    return {"name": name, "plan": plan, "ok": ok, "detail": text, "hint": hint, "warning": warning}
+
+
+def _print(items: list[dict[str, Any]], args: argparse.Namespace, plans: str) -> None:
+    if not items:
+        output.say(f"no plan in {plans}. Begin with: drd plan new")
+        return
+    colour = output.colours(args.no_color)
+    shown = [i for i in items if not (args.quiet and i["ok"] and not i["warning"])]
+    width = max((len(i["name"]) for i in shown), default=0)
+    plan = None
+    for item in shown:
+        if item["plan"] != plan:
+            plan = item["plan"]
+            output.say(str(plan))
+        word, style = ("ok", "good") if item["ok"] else ("FAILED", "bad")
+        if item["ok"] and item["warning"]:
+            word, style = "look", "warn"
+        mark = output.paint(f"{word:<6}", style, colour)
+        first, *rest = item["detail"].splitlines() or [""]
+        output.say(f"  {mark}  {item['name']:<{width}}  {first}")
+        indent = " " * (width + 12)
+        for line in rest:
+            output.say(indent + line)
+        if item["hint"] and (not item["ok"] or item["warning"]):
+            for number, line in enumerate(item["hint"].splitlines()):
+                output.say(indent + ("HINT: " if not number else "      ") + line)
+    bad = sum(not i["ok"] for i in items)
+    output.say(
+        f"{bad} of {len(items)} findings need attention"
+        if bad
+        else f"all {len(items)} findings are fine"
+    )

@@ -1,0 +1,145 @@
+"""`drd drill`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.drill import DrillOutcome
+    from drd.model.plan import Plan
+    from drd.ports import Destination
+
+EXAMPLES = """\
+examples:
+  drd drill orders-api                   the newest restore point, or what the plan's policy says
+  drd drill orders-api --point random    any point of the last 30 days
+  drd drill orders-api --point 7c1e      this one
+  drd drill orders-api --keep            leave the sandbox up to look around, until Ctrl-C
+
+exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
+running, 13 no restore point."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "drill",
+        help="rehearse the recovery in a sandbox, check and measure it",
+        description="Restore a point into a throw-away sandbox by the steps of a real recovery, "
+        "run the plan's checks, measure RTA and RPA, keep the evidence, tear down.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--point", metavar="ID|latest|random", help="which restore point")
+    parser.add_argument(
+        "--scenario",
+        default="database-loss",
+        choices=["database-loss"],
+        help="what is rehearsed (only database-loss is supported yet)",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.drill:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.flows.drill import DrillRequest, drill
+
+    def keep(outcome: DrillOutcome, destinations: dict[str, Destination]) -> None:
+        _show(outcome, plan, args)
+        _wait(destinations)
+
+    with session(args) as app:
+        plan = app.load(args.plan)
+        request = DrillRequest(args.point, args.scenario, keep=keep if args.keep else None)
+        outcome = drill(app.services(plan), plan, request)
+        if not args.keep or outcome.error is not None:
+            _show(outcome, plan, args)
+        return exit_code(outcome)
+
+
+def exit_code(outcome: DrillOutcome) -> int:
+    """4 failed, 5 inconclusive; a repository that is gone, locked or shut keeps its own code."""
+    if outcome.evidence.result == "passed":
+        return 0
+    if outcome.evidence.result == "failed":
+        return 4
+    if outcome.error is not None and outcome.error.exit_code in (10, 11, 12):
+        return outcome.error.exit_code
+    return 5
+
+
+def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
+    from drd.cli.checks_table import evidence_document
+
+    if args.json:
+        output.print_json(evidence_document(outcome.evidence))
+    elif args.quiet:
+        if outcome.evidence.result != "passed":
+            output.complain(f"drill of {plan.name}: {_sentence(outcome, plan)}")
+    else:
+        _print(outcome, plan, colour=output.colours(args.no_color))
+
+
+def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
+    from drd.cli.checks_table import STYLE, print_checks, print_phases
+    from drd.model.units import format_duration
+
+    evidence, choice = outcome.evidence, outcome.choice
+    if choice is not None:
+        age = (evidence.started_at - choice.point.data_time).total_seconds()
+        output.say(
+            f"{plan.name}: drill of point {choice.point.id} (data of "
+            f"{choice.point.data_time:%H:%M:%S} UTC, {format_duration(age)} ago) in a sandbox on "
+            "this host"
+        )
+    else:
+        output.say(f"{plan.name}: drill")
+    print_phases(evidence)
+    if evidence.checks or evidence.result != "inconclusive":
+        print_checks(evidence, colour=colour)
+    if outcome.restoration is not None:
+        for name, restored in outcome.restoration.restored.items():
+            for note in restored.notes:
+                output.say(f"  note       {name}: {note}")
+    result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
+    output.say(f"{result}: {_sentence(outcome, plan)}")
+
+
+def _sentence(outcome: DrillOutcome, plan: Plan) -> str:
+    from drd.model.units import format_duration
+
+    evidence, goals = outcome.evidence, plan.objectives
+    if evidence.reason is not None:
+        return evidence.reason
+    if evidence.rta_s is None:
+        return "not everything came back"
+    back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
+    losing = f"losing {format_duration(evidence.rpa_s)}"
+    if evidence.judged:
+        losing += f" (RPO {format_duration(goals.rpo_s)})"
+    else:
+        losing += " (an older point, chosen on purpose)"
+    if evidence.result == "inconclusive":
+        losing += "; no check could vouch for the data"
+    return f"{back}, {losing}   evidence {evidence.id}"
+
+
+def _wait(destinations: dict[str, Destination]) -> None:
+    """Until somebody presses Ctrl-C (or sends SIGTERM): then the sandboxes go."""
+    import sys
+    import time
+
+    from drd import process
+
+    print("the sandbox stays until you press Ctrl-C:", file=sys.stderr)
+    for name, destination in destinations.items():
+        print(f"  {name}  {destination.inspector().location}", file=sys.stderr)
+    while not process.cancelled():
+        time.sleep(0.2)

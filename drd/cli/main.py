@@ -1,0 +1,111 @@
+"""`drd`: finds the verb, runs it, turns errors into words and exit codes.
+
+Only the verb that is called builds its options and imports its module: `drd status` must not pay
+for the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from drd.cli.options import global_options
+from drd.errors import Cancelled, DrdError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "status": ("drd.cli.status", "the one screen: does each plan meet its RPO and RTO"),
+    "plan": ("drd.cli.plan", "check, show, schema, new: write and understand plans"),
+    "doctor": ("drd.cli.doctor", "try everything that a run will need"),
+    "backup": ("drd.cli.backup", "make a restore point of a plan"),
+    "points": ("drd.cli.points", "the restore points of a plan"),
+    "drill": ("drd.cli.drill", "rehearse the recovery in a sandbox, check and measure it"),
+    "recover": ("drd.cli.recover", "bring a service back, for real"),
+    "retention": ("drd.cli.retention", "forget restore points by the plan's policy"),
+    "runs": ("drd.cli.runs", "what ran, and how it ended"),
+    "run": ("drd.cli.runs", "show one run with its steps"),
+    "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
+    "completion": ("drd.cli.completion", "print the completion script for your shell"),
+}
+
+EPILOG = """\
+Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`.
+Exit codes: 0 done, 1 failed, 2 usage, 3 objective breached or unknown, 4 check failed,
+5 inconclusive, 10 no repository, 11 locked, 12 wrong key, 13 no restore point, 130 cancelled.
+`drd VERB --help` has examples."""
+
+
+def build_parser(words: Sequence[str], *, every: bool = False) -> argparse.ArgumentParser:
+    """The parser, with the options of the verbs that `words` name (all of them for completion)."""
+    parser = argparse.ArgumentParser(
+        prog="drd",
+        description="Disaster recovery: backups that were restored, objectives that are measured.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    global_options(parser, top=True)
+    sub = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (module, help_text) in VERBS.items():
+        if every or name in words:
+            import_module(module).add_parser(sub)
+        else:
+            sub.add_parser(name, help=help_text)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import drd
+
+        print(f"drd {drd.__version__}")
+        parser.exit(0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is the contract of docs/architecture.md."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser(words, every="_ARGCOMPLETE" in os.environ)
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(words)
+    module, _, function = args.handler.partition(":")
+    try:
+        code: int = getattr(import_module(module), function)(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output is gone (`drd runs | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _report(Cancelled("cancelled"), args)
+    except DrdError as error:
+        return _report(error, args)
+    return code
+
+
+def _report(error: DrdError, args: argparse.Namespace) -> int:
+    from drd.cli import output
+
+    if getattr(args, "json", False):
+        output.print_json(
+            {
+                "error": {
+                    "message": output.unmarked(error.message),
+                    "hint": error.hint,
+                    "exit": error.exit_code,
+                }
+            }
+        )
+    else:
+        output.complain(error.message, error.hint)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

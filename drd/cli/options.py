@@ -1,0 +1,22 @@
+"""Options that every verb has."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def global_options(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """Options that stand before or after the verb."""
+    default: Any = None if top else argparse.SUPPRESS
+    off: Any = False if top else argparse.SUPPRESS
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=default,
+        help="drd.yaml (else $DRD_CONFIG, else /etc/drd/drd.yaml)",
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", default=off, help="errors only")
+    parser.add_argument(
+        "--no-color", action="store_true", default=off, help="no colours (as does $NO_COLOR)"
+    )

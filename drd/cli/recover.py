@@ -1,0 +1,221 @@
+"""`drd recover`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.flows.recovery import RecoveryOutcome, RecoveryPlan, RecoveryRequest
+
+EXAMPLES = """\
+examples:
+  drd recover orders-api --target standby --dry-run        what would happen
+  drd recover orders-api --target standby                  newest point, asks before it begins
+  drd recover orders-api --target standby --before 2h      the newest with data from before that
+  drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
+  drd recover orders-api --target standby --component orders-db
+
+A recovery that was killed goes on when the same command is given again.
+exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could look,
+11 another recovery is running, 13 no restore point."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "recover",
+        help="bring a service back, for real",
+        description="Restore the components of a plan into one of its targets, by the same code "
+        "that drills run, then check and measure.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--target", required=True, metavar="NAME", help="one of the plan's targets")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--point", metavar="ID", help="this restore point")
+    which.add_argument("--before", metavar="TIME", help="the newest with data from before TIME")
+    which.add_argument(
+        "--clean-before", metavar="TIME", help="after a breach: the last moment known to be clean"
+    )
+    parser.add_argument("--lost-at", metavar="TIME", help="when the data was lost (default: now)")
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what a target that is not empty holds"
+    )
+    parser.add_argument(
+        "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.recover:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.flows.recovery import plan_recovery, recover
+
+    with session(args) as app:
+        plan = app.load(args.plan)
+        services = app.services(plan)
+        planned = plan_recovery(services, plan, _request(args, app))
+        if args.dry_run:
+            _print_plan(planned, args)
+            return 0
+        if not args.yes:
+            _print_plan(planned, args)
+            _confirm(plan.name)
+        outcome = recover(services, planned)
+        if args.json:
+            output.print_json(_document(outcome))
+        else:
+            _print(outcome, planned, args)
+        return exit_code(outcome)
+
+
+def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
+    from drd.flows.choose import parse_time
+    from drd.flows.recovery import RecoveryRequest
+
+    now = app.clock.now()
+    before = args.before or args.clean_before
+    return RecoveryRequest(
+        target=args.target,
+        point=args.point,
+        before=parse_time(before, now) if before else None,
+        lost_at=parse_time(args.lost_at, now) if args.lost_at else None,
+        components=tuple(args.component),
+        overwrite=args.overwrite,
+        no_owner=args.no_owner,
+    )
+
+
+def exit_code(outcome: RecoveryOutcome) -> int:
+    """1 when something did not come back, 4 when it did and a check failed, 5 when none looked."""
+    if outcome.restoration.errors:
+        return 1
+    return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
+
+
+def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
+    from drd.model.units import format_duration, format_size, to_rfc3339
+
+    point, request = planned.point, planned.request
+    if args.json and args.dry_run:
+        output.print_json(
+            {
+                "dry_run": True,
+                "plan": planned.plan.name,
+                "point": point.id,
+                "target": request.target,
+                "data_time": to_rfc3339(point.data_time),
+                "lost_at": to_rfc3339(planned.lost_at),
+                "loss_s": planned.loss_s,
+                "expected_s": planned.expected_s,
+                "components": list(planned.components),
+                "continues": planned.continues,
+                "notes": list(planned.notes),
+            }
+        )
+        return
+    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
+    say(
+        f"{planned.plan.name}: recovery of point {point.id} (data of "
+        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {request.target}"
+    )
+    for name in planned.components:
+        row = point.component(name)
+        say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
+    say(f"  would lose {format_duration(planned.loss_s)}")
+    if planned.expected_s is not None:
+        say(f"  expected   {format_duration(planned.expected_s)}, as the last drill measured")
+    else:
+        say("  expected   unknown: no drill has measured it")
+    if planned.continues:
+        say(f"  continues  run {planned.continues}, whose process died")
+    for note in planned.notes:
+        say(f"  note       {note}")
+    if request.overwrite:
+        say("  overwrites what the target holds")
+
+
+def _confirm(plan: str) -> None:
+    from drd.errors import Cancelled, UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "a recovery asks before it begins, and there is no terminal to ask on",
+            hint="add --yes when you mean it, or --dry-run to look first.",
+        )
+    signal_safe = input(f"type the plan's name to begin [{plan}]: ")
+    if signal_safe.strip() != plan:
+        raise Cancelled("not confirmed: nothing was touched")
+
+
+def _document(outcome: RecoveryOutcome) -> dict[str, Any]:
+    from drd.cli.checks_table import evidence_document
+    from drd.model.units import to_rfc3339
+
+    evidence, work = outcome.evidence, outcome.restoration
+    return {
+        **evidence_document(evidence),
+        "target": evidence.target,
+        "lost_at": to_rfc3339(evidence.lost_at) if evidence.lost_at else None,
+        "components": [
+            {
+                "component": name,
+                "state": "restored" if name in work.restored else "failed",
+                "error": output.unmarked(work.errors[name].message)
+                if name in work.errors
+                else None,
+                "notes": [output.unmarked(n) for n in _notes(work, name)],
+            }
+            for name in work.destinations
+        ],
+    }
+
+
+def _notes(work: Any, name: str) -> list[str]:
+    restored = work.restored.get(name)
+    return [*restored.notes, *restored.not_restored] if restored else []
+
+
+def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
+    from drd.cli.checks_table import STYLE, print_checks, print_phases
+    from drd.model.units import format_duration
+
+    evidence, work = outcome.evidence, outcome.restoration
+    colour = output.colours(args.no_color)
+    for name, error in work.errors.items():
+        output.complain(f"cannot restore {name}: {error.message}", error.hint)
+    if args.quiet:
+        return
+    output.say(f"{evidence.plan}: point {evidence.point} into {evidence.target}")
+    print_phases(evidence)
+    print_checks(evidence, colour=colour)
+    for name in work.destinations:
+        for note in _notes(work, name):
+            output.say(f"  note       {name}: {note}")
+    goals = planned.plan.objectives
+    word = "not recovered" if work.errors else "recovered"
+    sentence = (
+        word
+        if work.errors
+        else (
+            f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)}), "
+            f"lost {format_duration(evidence.rpa_s)} (RPO {format_duration(goals.rpo_s)})"
+        )
+    )
+    result = str(evidence.result)
+    output.say(
+        f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"
+    )

@@ -1,0 +1,53 @@
+"""What verbs that do long work share: an App, a console, and Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from drd import log, process
+from drd.bootstrap import App, Console, app
+from drd.cli import output
+from drd.cli.progress import ProgressLine
+
+
+@contextmanager
+def session(args: argparse.Namespace) -> Iterator[App]:
+    """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal."""
+    quiet = bool(args.quiet or getattr(args, "json", False))
+    log.configure(level="error" if args.quiet else "warning")
+    progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
+
+    def warn(message: str) -> None:
+        progress.clear()
+        if not args.quiet:
+            output.warn(message)
+
+    def note(message: str) -> None:
+        if not quiet and sys.stderr.isatty():
+            progress.clear()
+            print(output.unmarked(message), file=sys.stderr)
+
+    with _cancelled_by_signals(), app(args.config, Console(progress, warn, note)) as opened:
+        try:
+            yield opened
+        finally:
+            progress.clear()
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[None]:
+    def handler(_: int, __: FrameType | None) -> None:
+        process.cancel()
+
+    process.reset_cancel()
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

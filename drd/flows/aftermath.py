@@ -1,0 +1,94 @@
+"""What a killed drd left behind: found, ended, recorded as what it was.
+
+Called before a run begins. A run whose process is dead is taken over with a new token, which
+also ends its children. A backup is finished when its manifest had already been stored, else its
+snapshots are forgotten: captured hours ago, they would make a point of mixed times. Drills and
+the rest are recorded as interrupted. A recovery is left to `drd recover`, which continues it.
+"""
+
+from __future__ import annotations
+
+from drd import log
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.flows.workplace import remove_run, sweep_orphans
+from drd.model.plan import Plan
+from drd.model.run import Run, RunKind, RunState
+from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
+from drd.ports import Owned, Repository, SnapshotInfo
+
+_KILLED = "the process that did this run died"
+
+
+def settle(services: Services, plan: Plan, kind: RunKind) -> None:
+    """Bring the dead runs of `plan` (of `kind`) and dead drills of any plan to a final state."""
+    for run in services.catalogue.abandoned():
+        mine = run.plan == plan.name and run.kind is kind
+        if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
+            continue
+        owned = services.catalogue.adopt(run, services.clock.now())
+        if owned is None:
+            continue
+        try:
+            _settle_one(services, plan, owned)
+        finally:
+            owned.release()
+    for sentence in sweep_orphans(services):
+        services.note(sentence)
+
+
+def _settle_one(services: Services, plan: Plan, owned: Owned) -> None:
+    run = owned.run
+    for sentence in remove_run(services, run.id):
+        services.note(sentence)
+    state, point = RunState.INTERRUPTED, None
+    if run.kind is RunKind.BACKUP:
+        try:
+            point = _settle_backup(services, plan, owned)
+        except DrdError as error:
+            # The repository may be away; what was left there is swept by the next retention.
+            log.get(run=run.id).warning("aftermath.postponed", error=error.message)
+    if point is not None:
+        state = RunState.SUCCEEDED if point.complete else RunState.INCOMPLETE
+    services.catalogue.finish(
+        owned,
+        state,
+        at=services.clock.now(),
+        error=None if point is not None else _KILLED,
+        detail={"point": point.id if point else None},
+    )
+    services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")
+
+
+def _settle_backup(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
+    """The point of a dead backup whose manifest made it into the repository; else None, and
+    nothing of the run is left there."""
+    if services.catalogue.repository_id(plan.primary.url) is None:
+        return None
+    repository = services.open_repository(plan.primary)
+    repository.preflight()
+    repository.remove_stale_locks()
+    left = repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"])
+    manifest = next((s for s in left if "manifest" in s.tags), None)
+    if manifest is None:
+        if left:
+            repository.forget([s.id for s in left])
+        return None
+    point = read_point(repository, manifest)
+    services.catalogue.record_point(point, owned=owned)
+    return point
+
+
+def read_point(repository: Repository, manifest: SnapshotInfo) -> RestorePoint:
+    """The restore point that a manifest snapshot describes."""
+    return manifest_from_bytes(
+        repository.read_file(manifest.id, MANIFEST_FILE),
+        repository=repository.name,
+        snapshot=manifest.id,
+        available_at=manifest.time,
+    ).point
+
+
+def describe_run(run: Run) -> str:
+    """`backup 7c1e of orders-api`."""
+    return f"{run.kind} {run.id} of {run.plan}"

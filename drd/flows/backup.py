@@ -1,0 +1,204 @@
+"""One backup run makes one restore point.
+
+The components are captured side by side, then the manifest makes the point exist, then the
+catalogue remembers it. A component that failed makes the point incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drd import process
+from drd.errors import Cancelled, DrdError, Fenced, UsageError
+from drd.flows import aftermath, own_backup
+from drd.flows.capture import Captured, CaptureOrder, capture, failed, tags
+from drd.flows.identity import confirm_or_initialise
+from drd.flows.runner import Runner, describe, new_run
+from drd.flows.services import Services
+from drd.flows.workplace import swept_afterwards
+from drd.model.plan import Component, Plan
+from drd.model.run import RunKind, RunState
+from drd.model.snapshot import (
+    MANIFEST_FILE,
+    ComponentSnapshot,
+    Manifest,
+    RestorePoint,
+)
+from drd.ports import Repository
+
+MANIFEST_TAG = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOutcome:
+    """What a backup run did. `point` is None when nothing at all could be captured."""
+
+    run: str
+    plan: str
+    state: RunState
+    point: RestorePoint | None
+    components: tuple[ComponentSnapshot, ...]
+    first_error: DrdError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """What was asked for; no `components` means all of the plan."""
+
+    components: tuple[str, ...] = ()
+    trigger: str = "manual"
+    accept_size: bool = False
+
+    def chosen(self, plan: Plan) -> list[Component]:
+        unknown = [name for name in self.components if name not in plan.components]
+        if unknown:
+            raise UsageError(
+                f"{plan.name} has no component {unknown[0]!r}",
+                hint=f"its components: {', '.join(plan.components)}",
+            )
+        return [
+            c for n, c in plan.components.items() if not self.components or n in self.components
+        ]
+
+
+def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutcome:
+    """Back up a plan. Raises AlreadyRunning while another process does; what fails within one
+    component is in the outcome, what fails the whole run is raised after it was recorded."""
+    chosen = request.chosen(plan)
+    aftermath.settle(services, plan, RunKind.BACKUP)
+    detail = {"components": [c.name for c in chosen]}
+    with (
+        new_run(services, plan, RunKind.BACKUP, trigger=request.trigger, detail=detail) as runner,
+        swept_afterwards(services, runner.run.id),
+    ):
+        return _BackupRun(services, plan, request, chosen, runner).drive()
+
+
+class _BackupRun:
+    """The phases of one backup run, in order."""
+
+    def __init__(
+        self,
+        services: Services,
+        plan: Plan,
+        request: BackupRequest,
+        chosen: list[Component],
+        runner: Runner,
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.request = request
+        self.chosen = chosen
+        self.runner = runner
+        self.repository: Repository = services.open_repository(plan.primary)
+        self.deadline = services.clock.monotonic() + plan.backup.timeout_s
+        self.captured: dict[str, Captured] = {}
+        self.errors: dict[str, DrdError] = {}
+
+    def drive(self) -> BackupOutcome:
+        self.runner.step("repository", "preflight", self._open_repository)
+        rows = self._capture_all()
+        process.check_cancelled()
+        point = self._seal(rows) if self.captured else None
+        outcome = self._finish(rows, point)
+        if point is not None:
+            # The run is over and recorded: a cancel from here on takes nothing back.
+            with suppress(Cancelled):
+                own_backup.store_if_due(self.services, self.plan, self.repository, outcome.run)
+        return outcome
+
+    def _open_repository(self) -> Mapping[str, Any]:
+        return {"repository": confirm_or_initialise(self.services, self.repository)}
+
+    def _capture_all(self) -> list[ComponentSnapshot]:
+        with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
+            return list(pool.map(self._capture_one, self.chosen))
+
+    def _capture_one(self, component: Component) -> ComponentSnapshot:
+        order = CaptureOrder(
+            self.plan,
+            component,
+            self.runner.run.id,
+            self.repository,
+            self.deadline,
+            self.request.accept_size,
+        )
+
+        def effect() -> Mapping[str, Any]:
+            taken = capture(self.services, order)
+            self.captured[component.name] = taken
+            return taken.snapshot.to_json(with_fingerprint=False)
+
+        try:
+            self.runner.step(f"capture {component.name}", "capture", effect)
+        except (Cancelled, Fenced):
+            raise
+        except DrdError as error:
+            self.errors[component.name] = error
+            self.captured.pop(component.name, None)
+            return failed(component, error, describe(error))
+        return self.captured[component.name].snapshot
+
+    def _seal(self, rows: Sequence[ComponentSnapshot]) -> RestorePoint:
+        """Store the manifest: from here on the point exists."""
+        draft = self._draft(rows)
+        manifest = Manifest(
+            draft,
+            self.plan.resolved,
+            self.services.versions,
+            {name: taken.private for name, taken in self.captured.items() if taken.private},
+        )
+
+        def effect() -> Mapping[str, Any]:
+            stored = self.repository.store_bytes(
+                manifest.to_bytes(),
+                MANIFEST_FILE,
+                host=self.plan.name,
+                tags=tags(self.runner.run.id, self.plan.name, MANIFEST_TAG),
+            )
+            return {"snapshot": stored.snapshot}
+
+        result = self.runner.step("manifest", "manifest", effect)
+        point = replace(
+            draft,
+            available_at=self.services.clock.now(),
+            repositories={self.plan.primary.name: str(result["snapshot"])},
+        )
+        self.services.catalogue.record_point(point, owned=self.runner.owned)
+        return point
+
+    def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:
+        rows = tuple(rows)
+        times = [row.data_time for row in rows if row.data_time is not None]
+        complete = len(self.captured) == len(self.plan.components)
+        return RestorePoint(
+            id=self.runner.run.id,
+            plan=self.plan.name,
+            data_time=min(times),
+            available_at=self.services.clock.now(),
+            complete=complete,
+            plan_digest=self.plan.digest,
+            components=rows,
+        )
+
+    def _finish(
+        self, rows: Sequence[ComponentSnapshot], point: RestorePoint | None
+    ) -> BackupOutcome:
+        if point is None:
+            state = RunState.FAILED
+        else:
+            state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
+        first = next(iter(self.errors.values()), None)
+        error = "; ".join(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
+        self.services.catalogue.finish(
+            self.runner.owned,
+            state,
+            at=self.services.clock.now(),
+            error=error,
+            detail={"point": point.id if point else None},
+        )
+        return BackupOutcome(self.runner.run.id, self.plan.name, state, point, tuple(rows), first)

@@ -1,0 +1,156 @@
+"""Capturing one component: hooks, probe, one consistent state, stored and described."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from drd import process
+from drd.errors import DumpFailed, ImplausibleDump, SnapshotIncomplete
+from drd.flows.services import Services
+from drd.flows.workplace import component_place
+from drd.model.plan import CheckSpec, Component, Hook, Plan
+from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
+from drd.ports import Capture, Repository
+
+SHRUNK_TO = 0.1
+"""Below this share of the smallest of the last three captures a dump is not believed."""
+HISTORY_FLOOR = 4096
+"""Components smaller than this may shrink as they like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A component's row, and what only the manifest may hold."""
+
+    snapshot: ComponentSnapshot
+    private: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOrder:
+    """What to capture, for which run, and where to."""
+
+    plan: Plan
+    component: Component
+    run: str
+    repository: Repository
+    deadline: float  # on the monotonic clock
+    accept_size: bool
+
+
+def tags(order_run: str, plan: str, *more: str) -> list[str]:
+    """Every snapshot of drd carries its plan and run; names hold no commas."""
+    return ["drd", f"plan:{plan}", f"run:{order_run}", *more]
+
+
+def capture(services: Services, order: CaptureOrder) -> Captured:
+    """One component, whole, or an error: SourceError, ToolError or RepositoryError."""
+    component = order.component
+    _hook(component.before, component, "before")
+    try:
+        return _capture(services, order)
+    finally:
+        with process.shielded():
+            _hook(component.after, component, "after")
+
+
+def _capture(services: Services, order: CaptureOrder) -> Captured:
+    component = order.component
+    begun = services.clock.monotonic()
+    place = component_place(services, order.run, component)
+    source = services.kinds(component.kind).source(component, place)
+    probe = source.probe()
+    for note in probe.notes:
+        services.warn(f"{component.name}: {note}")
+    with source.open() as taken:
+        fingerprint, stored, answers = _store(services, order, taken)
+        fingerprint = taken.verify(stored, fingerprint)
+        _plausible(services, order, stored)
+        snapshot = ComponentSnapshot(
+            component=component.name,
+            kind=component.kind,
+            state="captured",
+            data_time=taken.data_time,
+            snapshot=stored.snapshot,
+            bytes=stored.bytes,
+            added_bytes=stored.added_bytes,
+            duration_s=round(services.clock.monotonic() - begun, 3),
+            facts={**probe.facts, **taken.facts},
+            observations=dict(answers),
+            fingerprint=fingerprint,
+        )
+        return Captured(snapshot, dict(taken.private))
+
+
+def _store(
+    services: Services, order: CaptureOrder, taken: Capture
+) -> tuple[Fingerprint | None, Stored, Mapping[str, Any]]:
+    """Store the payload while another thread describes the same state."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-fingerprint") as pool:
+        description = pool.submit(taken.fingerprint)
+        stored = order.repository.store(
+            taken.payload,
+            host=order.plan.name,
+            tags=tags(order.run, order.plan.name, f"component:{order.component.name}"),
+            time=taken.data_time,
+            deadline_s=max(1.0, order.deadline - time.monotonic()),
+            on_progress=services.on_progress,
+        )
+        fingerprint = description.result()
+    return fingerprint, stored, taken.observe(baseline_queries(order.plan, order.component.name))
+
+
+def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
+    """Queries of checks that compare with the source's own answer (`within 10%`)."""
+    wanted = {}
+    for check in plan.checks:
+        expect = str(getattr(check.settings, "expect", "")).strip()
+        if _of(check, component) and expect.startswith("within") and expect.endswith("%"):
+            wanted[check.name] = str(getattr(check.settings, "query", ""))
+    return wanted
+
+
+def _of(check: CheckSpec, component: str) -> bool:
+    return check.kind == "sql" and check.component == component
+
+
+def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
+    """A dump that shrank to almost nothing is a broken dump or lost data; a person decides."""
+    if order.accept_size:
+        return
+    history = services.catalogue.component_sizes(order.plan.name, order.component.name, limit=3)
+    usual = min(history, default=0)
+    if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
+        raise ImplausibleDump(
+            f"{order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
+            hint="look at the source. If the data was removed on purpose: "
+            f"drd backup {order.plan.name} --accept-size",
+        )
+
+
+def _hook(hook: Hook | None, component: Component, which: str) -> None:
+    if hook is None:
+        return
+    command = process.Command(
+        hook.command,
+        env={"DRD_COMPONENT": component.name},
+        deadline_s=hook.timeout_s,
+        name=f"{which} hook of {component.name}",
+    )
+    done = process.run(command)
+    if done.exit_code != 0:
+        raise DumpFailed(
+            f"{command.title} exited with {done.exit_code}: {done.complaint}",
+            hint=f"run it by hand: {' '.join(hook.command)}",
+        )
+
+
+def failed(component: Component, error: BaseException, text: str) -> ComponentSnapshot:
+    """The row of a component that could not be captured; names what a partial snapshot lacks."""
+    unread: Sequence[str] = error.unread if isinstance(error, SnapshotIncomplete) else ()
+    listed = "".join(f"\n  {path}" for path in unread[:20])
+    return ComponentSnapshot(component.name, component.kind, "failed", error=text + listed)

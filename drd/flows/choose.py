@@ -1,0 +1,102 @@
+"""Which restore point to take."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from drd.errors import NoRestorePoint, UsageError
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
+
+DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A point with its fingerprints; `newest` says that no newer complete one exists."""
+
+    point: RestorePoint
+    newest: bool
+
+
+def choose(
+    services: Services,
+    plan: Plan,
+    *,
+    point: str | None = None,
+    before: datetime | None = None,
+) -> Choice:
+    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time.
+
+    Raises NoRestorePoint, or UsageError for an ambiguous id.
+    """
+    points = services.catalogue.points(plan.name)
+    newest = newest_complete(points)
+    if point not in (None, "latest", "random"):
+        chosen = services.catalogue.point(plan.name, str(point))
+        return Choice(chosen, newest is not None and chosen.id == newest.id)
+    if newest is None:
+        raise NoRestorePoint(
+            f"{plan.name} has no complete restore point" + _but_incomplete(points),
+            hint=f"drd backup {plan.name}; if the repository has points that this host does not "
+            f"know: drd catalogue rebuild {plan.name}",
+        )
+    chosen = newest
+    if before is not None:
+        chosen = _before(plan, points, before)
+    elif point == "random":
+        chosen = _random(services, plan, points) or newest
+    return Choice(services.catalogue.point(plan.name, chosen.id), chosen.id == newest.id)
+
+
+def drill_choice(services: Services, plan: Plan) -> Choice:
+    """What a drill takes by the plan: the newest point, every n-th time a random older one."""
+    if plan.drill.random_within_s is None:
+        return choose(services, plan)
+    drills = [e for e in services.catalogue.evidence(plan.name, limit=1000) if e.target is None]
+    turn = len(drills) % plan.drill.random_each == plan.drill.random_each - 1
+    return choose(services, plan, point="random" if turn else "latest")
+
+
+def _but_incomplete(points: list[RestorePoint]) -> str:
+    incomplete = sum(not p.complete for p in points)
+    return f" ({incomplete} incomplete)" if incomplete else ""
+
+
+def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> RestorePoint:
+    earlier = newest_complete([p for p in points if p.data_time < before])
+    if earlier is None:
+        oldest = min((p.data_time for p in points if p.complete), default=None)
+        found = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
+        raise NoRestorePoint(
+            f"{plan.name} has no complete restore point from before {to_rfc3339(before)}{found}",
+            hint=f"drd points {plan.name}",
+        )
+    return earlier
+
+
+def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> RestorePoint | None:
+    within = timedelta(seconds=plan.drill.random_within_s or DEFAULT_RANDOM_WITHIN_S)
+    oldest = services.clock.now() - within
+    candidates = [p for p in points if p.complete and p.data_time >= oldest]
+    # Any sampling will do; nothing secret hangs on it.
+    return random.choice(candidates) if candidates else None  # noqa: S311
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """A time as an operator types it: RFC 3339, a local time without a zone, or `2h ago`'s `2h`."""
+    try:
+        return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
+    except ValueError:
+        pass
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is not a time: {error}",
+            hint="write 2026-11-25T00:31:00Z, or 2h for two hours ago.",
+        ) from error

@@ -1,0 +1,105 @@
+"""Everything that a run of a plan will need, tried and named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from uuid import uuid4
+
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.flows.workplace import component_place, remove_run, sandbox_place
+from drd.model.plan import Plan, SecretRef
+from drd.model.snapshot import newest_complete
+from drd.model.units import format_size
+from drd.ports import Finding
+
+Doctored = Callable[[], Iterable[Finding]]
+
+
+def examine(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
+    """All findings about one plan; nothing is stored, changed or left behind."""
+    probe = f"doctor-{uuid4().hex[:8]}"
+    try:
+        findings = _secrets(plan, resolve)
+        for name, component in plan.components.items():
+            kind = services.kinds(component.kind)
+            findings += _tried(
+                f"{name}: source",
+                lambda k=kind, c=component: k.source(  # type: ignore[misc]
+                    c, component_place(services, probe, c)
+                ).doctor(),
+            )
+            findings += _tried(
+                f"{name}: sandbox",
+                lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
+                    c, sandbox_place(services, probe, c)
+                ),
+            )
+        for spec in plan.repositories.values():
+            repository = services.open_repository(spec)
+            findings += _tried(f"repository {spec.name}", lambda r=repository: r.doctor())  # type: ignore[misc]
+        findings += _disk(services, plan)
+        return findings
+    finally:
+        remove_run(services, probe)
+
+
+def _tried(name: str, look: Doctored) -> list[Finding]:
+    try:
+        return list(look())
+    except DrdError as error:
+        return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
+
+
+def _secrets(plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
+    """Each reference of the plan's repositories resolves; the kinds try those of the sources."""
+    findings = []
+    for spec in plan.repositories.values():
+        access = spec.s3
+        for label, ref in (
+            ("password", spec.password),
+            ("access key", access.access_key),
+            ("secret key", access.secret_key),
+            ("session token", access.session_token),
+        ):
+            if ref is None:
+                continue
+            name = f"repository {spec.name}: {label}"
+            try:
+                resolve(ref)
+                findings.append(Finding(name, ok=True, detail=f"{ref.describe()} is there"))
+            except DrdError as error:
+                findings.append(Finding(name, ok=False, detail=error.message, hint=error.hint))
+    return findings
+
+
+def _disk(services: Services, plan: Plan) -> list[Finding]:
+    """Room in work_dir for one restore: what is fetched, and what becomes of it."""
+    services.work_dir.mkdir(parents=True, exist_ok=True)
+    name = "room for a drill"
+    if not os.access(services.work_dir, os.W_OK):
+        return [
+            Finding(
+                name,
+                ok=False,
+                detail=f"{services.work_dir} cannot be written to",
+                hint="run as the user that owns it, or set work_dir.",
+            )
+        ]
+    free = shutil.disk_usage(services.work_dir).free
+    point = newest_complete(services.catalogue.points(plan.name))
+    if point is None:
+        detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
+        return [Finding(name, ok=True, detail=detail)]
+    needed = sum(2 * c.bytes if c.kind != "files" else c.bytes for c in point.components)
+    detail = f"{format_size(free)} free in {services.work_dir}, a drill takes {format_size(needed)}"
+    return [
+        Finding(
+            name,
+            ok=free > needed,
+            detail=detail,
+            hint="" if free > needed else "free space, or set work_dir to a larger disk.",
+        )
+    ]

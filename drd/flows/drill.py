@@ -1,0 +1,195 @@
+"""A rehearsal: a restore point comes back in a sandbox, is checked and measured, and goes.
+
+It runs the steps of a recovery. What could not be carried out is inconclusive, never passed and
+never failed; what came back wrong, or not at all, is failed.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+from drd import process
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryLocked,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    SandboxUnavailable,
+    SecretUnavailable,
+    ToolMissing,
+    WrongKey,
+)
+from drd.flows import aftermath, restore
+from drd.flows.choose import Choice, choose, drill_choice
+from drd.flows.runner import Runner, describe, new_run
+from drd.flows.services import Services
+from drd.flows.workplace import sandbox_place, swept_afterwards
+from drd.model.plan import Plan
+from drd.model.run import DrillResult, Evidence, RunKind, RunState, drill_result
+from drd.ports import Destination
+
+_INCONCLUSIVE = (
+    SandboxUnavailable,
+    RepositoryUnreachable,
+    RepositoryMissing,
+    RepositoryLocked,
+    WrongKey,
+    SecretUnavailable,
+    ToolMissing,
+)
+"""Nothing was learnt about the backup from these: the drill could not look."""
+
+Shown = Callable[["DrillOutcome", dict[str, Destination]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOutcome:
+    """What was measured; `restoration` has notes for a person; `error` why it was inconclusive."""
+
+    evidence: Evidence
+    restoration: restore.Restoration | None
+    choice: Choice | None
+    error: DrdError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRequest:
+    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says.
+    `keep` is called with the sandboxes still there, and they go when it returns."""
+
+    point: str | None = None
+    scenario: str = "database-loss"
+    trigger: str = "manual"
+    keep: Shown | None = None
+
+
+def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
+    """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is nothing to rehearse
+    with, after recording the run; every other end of the drill is an outcome."""
+    aftermath.settle(services, plan, RunKind.DRILL)
+    detail = {"scenario": request.scenario, "point": request.point}
+    with (
+        new_run(services, plan, RunKind.DRILL, trigger=request.trigger, detail=detail) as runner,
+        swept_afterwards(services, runner.run.id),
+        ExitStack() as sandboxes,
+    ):
+        return _DrillRun(services, plan, request, runner, sandboxes).drive()
+
+
+class _DrillRun:
+    """The phases of one drill, in order."""
+
+    def __init__(
+        self,
+        services: Services,
+        plan: Plan,
+        request: DrillRequest,
+        runner: Runner,
+        sandboxes: ExitStack,
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.request = request
+        self.runner = runner
+        self.sandboxes = sandboxes
+        self.t0: datetime = services.clock.now()
+        self.choice: Choice | None = None
+        self.work: restore.Restoration | None = None
+
+    def drive(self) -> DrillOutcome:
+        try:
+            self.choice = self._choose()
+            destinations = self._sandboxes(self.choice)
+            self.work = restore.begin(
+                self.services, self.runner, self.plan, self.choice.point, destinations
+            )
+            restore.carry_out(self.work)
+        except _INCONCLUSIVE as error:
+            return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            full = SandboxUnavailable(
+                f"no space left for the sandbox: {error.filename or self.services.work_dir}",
+                hint="free space, or set work_dir to a larger disk.",
+            )
+            return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(full)), full)
+        self.work.checks[:0] = restore.restore_failures(self.work)
+        outcome = self._record(self._evidence(drill_result(self.work.checks), None), None)
+        if self.request.keep is not None:
+            self.request.keep(outcome, dict(self.work.destinations))
+        return outcome
+
+    def _choose(self) -> Choice:
+        if self.request.point is None:
+            return drill_choice(self.services, self.plan)
+        return choose(self.services, self.plan, point=self.request.point)
+
+    def _sandboxes(self, choice: Choice) -> dict[str, Destination]:
+        """One for each component of the point; they close last, also after a crash of the rest."""
+        made: dict[str, Destination] = {}
+        for name, component in self.plan.components.items():
+            snapshot = choice.point.component(name)
+            if snapshot is None or snapshot.snapshot is None:
+                raise NoRestorePoint(
+                    f"restore point {choice.point.id} does not hold {name}",
+                    hint=f"take a complete one: drd points {self.plan.name}",
+                )
+            place = sandbox_place(self.services, self.runner.run.id, component)
+            made[name] = self.services.kinds(component.kind).sandbox(component, snapshot, place)
+            self.sandboxes.callback(_close, made[name])
+        return made
+
+    def _evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        point = self.choice.point if self.choice else None
+        work = self.work
+        back = work is not None and not work.errors and reason is None
+        measured = work.measured if work is not None else None
+        return Evidence(
+            id=f"{(point.id if point else self.runner.run.id)[:4]}-{self.runner.run.id}",
+            run=self.runner.run.id,
+            plan=self.plan.name,
+            point=point.id if point else None,
+            scenario=self.request.scenario,
+            result=result,
+            plan_digest=self.plan.digest,
+            started_at=self.t0,
+            finished_at=self.services.clock.now(),
+            rpa_s=(self.t0 - point.data_time).total_seconds() if point and back else None,
+            rta_s=round(measured.validated - measured.begun, 3) if measured and back else None,
+            judged=bool(self.choice and self.choice.newest),
+            phases=measured.phases() if measured and back else {},
+            checks=tuple(work.checks) if work is not None else (),
+            restored_bytes=point.size_bytes if point and back else 0,
+            reason=reason,
+        )
+
+    def _record(self, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
+        catalogue, owned = self.services.catalogue, self.runner.owned
+        catalogue.record_evidence(owned, evidence)
+        failed = evidence.result is DrillResult.FAILED
+        catalogue.finish(
+            owned,
+            RunState.FAILED if failed or error is not None else RunState.SUCCEEDED,
+            at=self.services.clock.now(),
+            error=_why(evidence),
+            detail={"result": str(evidence.result), "point": evidence.point},
+        )
+        return DrillOutcome(evidence, self.work, self.choice, error)
+
+
+def _why(evidence: Evidence) -> str | None:
+    if evidence.reason is not None:
+        return evidence.reason
+    failed = [c.name for c in evidence.checks if c.verdict == "failed"]
+    return f"failed: {', '.join(failed)}" if failed else None
+
+
+def _close(destination: Destination) -> None:
+    with process.shielded():
+        destination.close()

@@ -1,0 +1,60 @@
+"""The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
+
+Stored after the manifest and at most hourly. It is no part of the point: a backup does not fail
+because of it, but says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+
+from drd import process
+from drd.errors import Cancelled, DrdError
+from drd.flows.capture import tags
+from drd.flows.services import Services
+from drd.flows.workplace import run_directory
+from drd.model.plan import OWN_COMPONENT, Plan
+from drd.ports import Repository, Stream
+
+EVERY = timedelta(hours=1)
+FILENAME = "drd.tar"
+
+
+def store_if_due(services: Services, plan: Plan, repository: Repository, run: str) -> bool:
+    """Store it unless this repository got one within the hour; whether it was stored."""
+    now = services.clock.now()
+    last = services.catalogue.last_self_backup(repository.url)
+    if last is not None and timedelta(0) <= now - last < EVERY:
+        return False
+    try:
+        _store(services, plan, repository, run)
+        services.catalogue.record_self_backup(repository.url, now)
+    except Cancelled:
+        raise
+    except (DrdError, OSError) as error:
+        services.warn(f"drd's own catalogue and plans were not stored: {error}")
+        return False
+    return True
+
+
+def _store(services: Services, plan: Plan, repository: Repository, run: str) -> None:
+    stage = run_directory(services.work_dir, run) / f"{OWN_COMPONENT}.own"
+    stage.mkdir(mode=0o700)
+    try:
+        services.catalogue.export_to(stage / "drd.db")
+        for file in services.own_files:
+            below = stage / "etc" / file.name
+            below.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, below)
+        command = process.Command(
+            ("tar", "-C", str(stage), "--owner=0", "--group=0", "-cf", "-", "."), name="tar"
+        )
+        repository.store(
+            Stream(command, FILENAME),
+            host=plan.name,
+            tags=tags(run, plan.name, f"component:{OWN_COMPONENT}"),
+            on_progress=services.on_progress,
+        )
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,112 @@
+"""Durable steps: intent row, effect, result row.
+
+A finished step is never run again; one that was running when its process died runs again, so
+every effect first looks whether it already happened, or clears what carries its own mark.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from drd import log, process
+from drd.errors import Cancelled, DrdError, Fenced
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.run import RunKind, RunState, StepState
+from drd.ports import Owned
+
+Effect = Callable[[], Mapping[str, Any]]
+
+
+class Runner:
+    """Runs the steps of one owned run; may be used from several threads."""
+
+    def __init__(self, services: Services, owned: Owned) -> None:
+        self.services = services
+        self.owned = owned
+        self.run = owned.run
+
+    def step(self, name: str, kind: str, effect: Effect) -> Mapping[str, Any]:
+        """The step's result: the recorded one when it succeeded before, else the effect's.
+
+        A step that raises is recorded as failed (or cancelled), and the error goes on.
+        """
+        process.check_cancelled()
+        catalogue, clock = self.services.catalogue, self.services.clock
+        record = catalogue.begin_step(self.owned, name, kind, clock.now())
+        if record.state is StepState.SUCCEEDED:
+            return record.result
+        try:
+            result = effect()
+        except Cancelled:
+            self._end(name, StepState.CANCELLED, "cancelled")
+            raise
+        except Fenced:
+            raise
+        except Exception as error:
+            self._end(name, StepState.FAILED, describe(error))
+            raise
+        catalogue.finish_step(
+            self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=dict(result)
+        )
+        return result
+
+    def _end(self, name: str, state: StepState, error: str) -> None:
+        with process.shielded():
+            self.services.catalogue.finish_step(
+                self.owned, name, state, at=self.services.clock.now(), error=error
+            )
+
+
+def describe(error: BaseException) -> str:
+    """One masked text for records: what happened, and the remedy."""
+    if isinstance(error, DrdError):
+        text = error.message + (f" (hint: {error.hint})" if error.hint else "")
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return log.masked(text)
+
+
+@contextmanager
+def new_run(
+    services: Services, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any]
+) -> Iterator[Runner]:
+    """Record a run before anything can fail, own it, and see that it ends in a final state."""
+    owned = services.catalogue.begin(
+        plan, kind, trigger=trigger, detail=detail, at=services.clock.now()
+    )
+    with closing_run(services, owned) as runner:
+        yield runner
+
+
+@contextmanager
+def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
+    """A run that this process owns, new or adopted. What its body raises becomes its final state;
+    a body that finished the run itself has the last word."""
+    os.environ["DRD_RUN"] = owned.run.id  # children carry it, so that a sweep finds them
+    logger = log.get(run=owned.run.id, plan=owned.run.plan, kind=str(owned.run.kind))
+    logger.info("run.started")
+    try:
+        yield Runner(services, owned)
+    except Fenced:
+        logger.warning("run.fenced")
+        raise
+    except Cancelled:
+        _finish(services, owned, RunState.CANCELLED, "cancelled")
+        logger.info("run.finished", state="cancelled")
+        raise
+    except BaseException as error:
+        _finish(services, owned, RunState.FAILED, describe(error))
+        logger.info("run.finished", state="failed", error=describe(error))
+        raise
+    finally:
+        owned.release()
+        os.environ.pop("DRD_RUN", None)
+
+
+def _finish(services: Services, owned: Owned, state: RunState, error: str) -> None:
+    with process.shielded():
+        services.catalogue.finish(owned, state, at=services.clock.now(), error=error)

@@ -1,0 +1,51 @@
+"""What every flow needs, handed over by the composition root as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drd.model.plan import RepositorySpec
+from drd.ports import (
+    Catalogue,
+    CheckFactory,
+    Clock,
+    KindFactory,
+    OnProgress,
+    Repository,
+    no_progress,
+)
+
+Say = Callable[[str], None]
+
+
+def say_nothing(_: str) -> None:
+    """For callers that nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The world as a flow sees it.
+
+    `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
+    `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
+    one. `own_files` are drd's configuration and plans, for the built-in component. `warn` gets
+    sentences that a person should read, `note` those that are merely good to know.
+    """
+
+    catalogue: Catalogue
+    clock: Clock
+    kinds: KindFactory
+    checks: CheckFactory
+    open_repository: Callable[[RepositorySpec], Repository]
+    work_dir: Path
+    run_as: str | None
+    is_root: bool
+    parallel: int = 2
+    jobs: int = 2
+    versions: Mapping[str, str] = field(default_factory=dict)
+    own_files: tuple[Path, ...] = ()
+    on_progress: OnProgress = no_progress
+    warn: Say = say_nothing
+    note: Say = say_nothing
