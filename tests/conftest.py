@@ -1,1 +1,91 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for, and the check that a run leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import (
+    PostgresServer,
+    S3Server,
+    postgres_server,
+    s3_server,
+    short_directory,
+)
+
+# The directory of this run, handed down to xdist's workers and to every process that a test
+# starts: by it, in a process's environment, command line or working directory, we know our own.
+_RUN_DIRECTORY = "DRD_TEST_RUN"
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A directory of this test with a path short enough for sockets and open to other users."""
+    with short_directory(_run_directory()) as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server for everybody: make a bucket of your own, and leave the server running."""
+    with short_directory(_run_directory()) as path, s3_server(path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for everybody: make a database of your own, and leave it running."""
+    with short_directory(_run_directory()) as path, postgres_server(path) as server:
+        yield server
+
+
+def _run_directory() -> Path:
+    return Path(os.environ[_RUN_DIRECTORY])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        run = short_directory()
+        os.environ[_RUN_DIRECTORY] = str(run.__enter__())
+        config.add_cleanup(lambda: run.__exit__(None, None, None))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a process of it is alive after its last fixture ended."""
+    if hasattr(session.config, "workerinput"):
+        return
+    deadline = time.monotonic() + 3
+    while (left := _processes_of(str(_run_directory()))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        for pid, command in left.items():
+            reporter.write_line(f"left running by the tests: {pid} {command}", red=True)
+
+
+def _processes_of(run: str) -> dict[int, str]:
+    """Every living process that bears the mark of this run, except us: id to command line."""
+    found = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        pid = int(directory.name)
+        try:
+            command = (
+                (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+            environment = (directory / "environ").read_bytes().decode(errors="replace")
+            where = str((directory / "cwd").readlink())
+        except OSError:  # ended meanwhile, or another user's
+            continue
+        if (
+            pid != os.getpid()
+            and command
+            and any(run in text for text in (command, environment, where))
+        ):
+            found[pid] = command.strip()
+    return found

@@ -1,0 +1,21 @@
+"""Real servers for tests, the demo and the benchmarks: SeaweedFS for S3, PostgreSQL, a proxy.
+
+Each is a context manager, listens on loopback or a Unix socket only, keeps all its files in a
+directory that the caller gives, and is ended at the end of the block or when its parent dies.
+"""
+
+from tests.servers.child import ServerError, short_directory
+from tests.servers.postgres import PostgresServer, postgres_server
+from tests.servers.proxy import Proxy, tcp_proxy
+from tests.servers.s3 import S3Server, s3_server
+
+__all__ = [
+    "PostgresServer",
+    "Proxy",
+    "S3Server",
+    "ServerError",
+    "postgres_server",
+    "s3_server",
+    "short_directory",
+    "tcp_proxy",
+]
