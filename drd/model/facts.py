@@ -95,8 +95,10 @@ class PlanFacts(NamedTuple):
     """One loaded plan.
 
     `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
-    `file`, `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that a changed
-    one is noticed by a stat. `load_error` says that the file changed or broke since and could not
+    `interval_s` of a cron line is its longest gap, where the loader worked that out.
+    `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
+    a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
+    only touched. `load_error` says that the file changed or broke since and could not
     be loaded; figures are then those of the plan as loaded.
     `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
@@ -119,6 +121,7 @@ class PlanFacts(NamedTuple):
     file: str = ""
     file_mtime_ns: int = 0
     file_size: int = 0
+    file_digest: str = ""
     load_error: str | None = None
     components: tuple[ComponentFacts, ...] = ()
     newest: PointFacts | None = None

@@ -6,7 +6,7 @@ its files across midnight. Here a point is kept or forgotten as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ def plan_retention(
     points: Sequence[RestorePoint],
     policy: RetentionPolicy,
     now: datetime,
-    proven: str | None = None,
+    proven: Collection[str] = (),
     *,
     snapshot_times: Iterable[tuple[str, datetime]] = (),
 ) -> RetentionPlan:
@@ -56,8 +56,8 @@ def plan_retention(
     - `last`, `hourly` … `yearly` keep the newest complete point of each of the newest N periods
       that have one; `keep_within` keeps the complete points with a data time within it of `now`.
     - An incomplete point fills no slot; it goes once a complete one with a later data time exists.
-    - The newest complete point, and the newest that passed a drill (by its `proven_by`, and the
-      one that the caller knows of as `proven`), are never forgotten.
+    - The newest complete point is never forgotten, nor the newest that passed a drill: one with
+      `proven_by`, or that the caller names in `proven`.
     - A policy that says nothing keeps everything.
 
     Refuses while any point, or any of the repository's `snapshot_times` (id, time), lies after
@@ -121,7 +121,7 @@ def _keep_by_rules(
 def _keep_always(
     ordered: Sequence[RestorePoint],
     complete: Sequence[RestorePoint],
-    proven: str | None,
+    proven: Collection[str],
     reasons: dict[str, list[str]],
 ) -> None:
     if complete:
@@ -130,7 +130,7 @@ def _keep_always(
         if point.complete:
             break
         reasons[point.id].append("incomplete, nothing newer is complete")
-    newest_proven = next((p.id for p in ordered if p.proven_by is not None), None)
-    for point in ordered:
-        if point.id in (newest_proven, proven):
-            reasons[point.id].append("passed a drill")
+    passed = (p for p in ordered if p.proven_by is not None or p.id in proven)
+    newest_passed = next(passed, None)
+    if newest_passed is not None:
+        reasons[newest_passed.id].append("passed a drill")
