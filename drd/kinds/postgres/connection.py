@@ -1,0 +1,242 @@
+"""Reaching a PostgreSQL server: where it is, connecting, and handing that to its programs.
+
+A password reaches psycopg as a parameter and the programs by a PGPASSFILE of mode 0600; it is
+never part of a conninfo string, an argv or a message.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import conninfo, pq
+
+from drd import log, secrets
+from drd.errors import SourceError, SourceMissing, SourceUnreachable
+from drd.kinds.postgres.dsn import SECRET_KEYWORDS
+from drd.model.plan import SecretRef
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT_S = 5
+PASSFILE = "pgpass"
+_UNPINNED = ("service", "servicefile", "passfile", "target_session_attrs", "load_balance_hosts")
+
+_LIMITS = (
+    # No limit that an administrator set for applications ends our work, and where row security
+    # would hide rows, an error says so.
+    "SET statement_timeout = 0",
+    "SET lock_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET row_security = off",
+)
+PINNED = (
+    # So that values and names print the same in every server.
+    "SET search_path = pg_catalog",
+    "SET DateStyle = 'ISO, YMD'",
+    "SET IntervalStyle = 'postgres'",
+    "SET TimeZone = 'UTC'",
+    "SET extra_float_digits = 3",
+    "SET bytea_output = 'hex'",
+    "SET xmlbinary = 'base64'",
+    "SET lc_monetary = 'C'",
+    "SET quote_all_identifiers = off",
+    "SET standard_conforming_strings = on",
+    "SET client_min_messages = warning",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is: libpq's parameters by keyword, with the password apart."""
+
+    params: Mapping[str, str]
+    password: str | None = None
+
+    @property
+    def dbname(self) -> str:
+        return self.params.get("dbname") or self.params.get("user") or ""
+
+    def to_database(self, name: str) -> Address:
+        """The same server and user, another database."""
+        return replace(self, params={**self.params, "dbname": name})
+
+    def pinned(self, connection: Connection) -> Address:
+        """The one server, user and database that this connection reached, out of several, with
+        what a service file or a password file added."""
+        info = connection.info
+        params = {**info.get_parameters(), "dbname": info.dbname, "user": info.user}
+        params |= {"host": info.host, "port": str(info.port)}
+        if info.hostaddr and not info.host.startswith(("/", "@")):
+            params["hostaddr"] = info.hostaddr
+        else:
+            params.pop("hostaddr", None)
+        # pg_dump would write the dump in that encoding instead of the database's own.
+        for unwanted in (*_UNPINNED, "client_encoding"):
+            params.pop(unwanted, None)
+        kept = {k: v for k, v in params.items() if v and k not in SECRET_KEYWORDS}
+        return Address(kept, self.password or info.password or None)
+
+    @property
+    def conninfo(self) -> str:
+        """For an argv: everything but the password, quoted whatever the names are."""
+        return conninfo.make_conninfo("", **self.params)
+
+    @property
+    def uri(self) -> str:
+        """For people: a URI without the password."""
+        shown = {k: self.params[k] for k in ("host", "port") if k in self.params}
+        user = quote(self.params.get("user", ""), safe="")
+        login = f"{user}@" if user else ""
+        query = f"?{urlencode(shown, safe='/', quote_via=quote)}" if shown else ""
+        return f"postgresql://{login}/{quote(self.dbname, safe='')}{query}"
+
+    def environment(self) -> dict[str, str]:
+        """The parameters as the PG* variables that libpq reads, without the password."""
+        known = {
+            option.keyword.decode(): option.envvar.decode()
+            for option in pq.Conninfo.get_defaults()
+            if option.envvar is not None
+        }
+        return {known[k]: v for k, v in self.params.items() if k in known}
+
+
+def address_of(ref: SecretRef) -> Address:
+    """The address that a DSN names, completed from drd's own PG* variables as libpq would.
+
+    The programs that drd starts do not see those variables, so they are taken along here. Raises
+    SecretUnavailable, or SourceError when it is no connection string; its text is never repeated.
+    """
+    text = secrets.resolve(ref)
+    try:
+        given = {k: str(v) for k, v in conninfo.conninfo_to_dict(text).items() if v is not None}
+    except psycopg.ProgrammingError:
+        raise SourceError(
+            f"the dsn ({ref.describe()}) is no connection string of libpq",
+            hint="write postgresql://user@host:5432/database or host=… dbname=….",
+        ) from None
+    if "sslpassword" in given:
+        raise SourceError(
+            f"the dsn ({ref.describe()}) has an sslpassword, which drd does not support",
+            hint="use a client key without a passphrase, of mode 0600.",
+        )
+    params = {**_from_environment(given), **given, "application_name": "drd"}
+    params.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    params.pop("client_encoding", None)
+    password = params.pop("password", None)
+    if password:
+        log.mask(password)
+        params.pop("passfile", None)
+    return Address(params, password or None)
+
+
+def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for option in pq.Conninfo.get_defaults():
+        keyword = option.keyword.decode()
+        variable = option.envvar.decode() if option.envvar else ""
+        value = os.environ.get(variable, "")
+        if value and keyword not in given and keyword not in SECRET_KEYWORDS - {"password"}:
+            found[keyword] = value
+    return found
+
+
+def words(error: psycopg.Error) -> str:
+    """The server's own message in one line, without the statement that it was about."""
+    text = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return log.masked(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def connect(address: Address, *, pinned: bool = True) -> Connection:
+    """A connection in autocommit mode without time limits; `pinned` also fixes how values print
+    and takes away the search path (else it is as the application's would be).
+
+    Raises SourceUnreachable with the server's words, SourceMissing when only the database is not
+    there, SourceError when the login is refused.
+    """
+    try:
+        connection: Connection = psycopg.connect(
+            address.conninfo,
+            password=address.password,
+            client_encoding="utf8",
+            autocommit=True,
+            prepare_threshold=None,
+        )
+    except psycopg.OperationalError as error:
+        raise _refused(address, error) from error
+    try:
+        statements = [*_LIMITS, *(PINNED if pinned else ())]
+        if connection.info.server_version >= 170000:
+            statements.append("SET transaction_timeout = 0")
+        connection.execute("; ".join(statements).encode())
+    except psycopg.Error as error:
+        connection.close()
+        raise SourceError(
+            f"cannot set up a session in {address.uri}: {words(error)}",
+            hint="connect to the server itself, not through a pooler that filters settings.",
+        ) from error
+    return connection
+
+
+def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
+    said = words(error)
+    if _database_is_missing(address):
+        return SourceMissing(
+            f'database "{address.dbname}" does not exist at {address.uri}',
+            hint="correct the database's name in dsn, or create it.",
+        )
+    if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
+        return SourceError(
+            f"{address.uri} refuses the login: {said}",
+            hint="correct user and password in dsn; pg_hba.conf has to let this host in.",
+        )
+    return SourceUnreachable(
+        f"cannot connect to {address.uri}: {said}",
+        hint="check that the server runs and that host and port in dsn are right.",
+    )
+
+
+def _database_is_missing(address: Address) -> bool:
+    """Asked of another database, since the server's words come in its language."""
+    for other in ("postgres", "template1"):
+        if other == address.dbname:
+            continue
+        try:
+            with psycopg.connect(
+                address.to_database(other).conninfo, password=address.password
+            ) as there:
+                query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s"
+                return there.execute(query, [address.dbname]).fetchone() is None
+        except psycopg.Error:
+            continue
+    return False
+
+
+@contextmanager
+def password_file(address: Address, directory: Path) -> Iterator[dict[str, str]]:
+    """The environment that gives programs the password: a PGPASSFILE in `directory`, removed at
+    the end. Empty where there is no password."""
+    environment = write_password_file(address, directory)
+    try:
+        yield environment
+    finally:
+        (directory / PASSFILE).unlink(missing_ok=True)
+
+
+def write_password_file(address: Address, directory: Path) -> dict[str, str]:
+    """As `password_file`, for a caller that removes it later."""
+    path = directory / PASSFILE
+    path.unlink(missing_ok=True)
+    if address.password is None:
+        return {}
+    escaped = address.password.replace("\\", "\\\\").replace(":", "\\:")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"*:*:*:*:{escaped}\n")
+    return {"PGPASSFILE": str(path)}

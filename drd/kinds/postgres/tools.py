@@ -1,0 +1,93 @@
+"""Finding the PostgreSQL programs of a major version.
+
+Debian's /usr/bin/pg_dump is a wrapper that chooses a version by itself, so the versioned
+directories are looked at first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd import process
+from drd.errors import ToolMissing, ToolTooOld
+
+VERSIONED = Path("/usr/lib/postgresql")
+"""Where Debian keeps MAJOR/bin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """One directory of PostgreSQL programs; `version` as the asked one says it (`17.12`)."""
+
+    directory: Path
+    version: str
+
+    @property
+    def major(self) -> int:
+        return int(re.split(r"\D", self.version, maxsplit=1)[0])
+
+    def path(self, name: str) -> str:
+        return str(self.directory / name)
+
+    def has(self, name: str) -> bool:
+        return os.access(self.directory / name, os.X_OK)
+
+
+def programs_for(
+    major: int, tool: str, *, bin_dir: str | None, package: str = "postgresql-client"
+) -> Programs:
+    """The programs to use with a server of this major version: the same major, else the next newer.
+
+    `tool` is the one that has to be there. Raises ToolMissing, or ToolTooOld naming both versions
+    when only older ones are here.
+    """
+    if bin_dir is not None:
+        found = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]
+    else:
+        found = _installed(tool)
+    if not found:
+        raise ToolMissing(
+            f"{tool} is not installed", hint=f"apt-get install {package}-{major}, or set bin_dir."
+        )
+    fitting = [p for p in found if p.major >= major]
+    if not fitting:
+        newest = max(found, key=lambda p: p.major)
+        raise ToolTooOld(
+            f"{tool} {newest.version} is older than the server's version {major}",
+            hint=f"apt-get install {package}-{major}, or set bin_dir to newer programs.",
+        )
+    return min(fitting, key=lambda p: p.major)
+
+
+def _asked(directory: Path, tool: str, *, package: str) -> Programs:
+    path = process.find_tool(tool, package=package, bin_dir=directory)
+    return Programs(directory, _version(path))
+
+
+def _installed(tool: str) -> list[Programs]:
+    """Those of the versioned directories; else the one that PATH leads to."""
+    found = [
+        Programs(path.parent, _version(str(path)))
+        for path in sorted(VERSIONED.glob(f"[0-9]*/bin/{tool}"))
+        if os.access(path, os.X_OK)
+    ]
+    if found:
+        return found
+    on_path = shutil.which(tool)
+    if on_path is None:
+        return []
+    return [Programs(Path(on_path).parent, _version(on_path))]
+
+
+def _version(path: str) -> str:
+    done = process.run(process.Command([path, "--version"], deadline_s=20.0))
+    match = re.search(r"\s(\d+(?:\.\d+)?\w*)", done.stdout)
+    if done.exit_code != 0 or match is None:
+        raise ToolMissing(
+            f"{path} does not run: {done.complaint}", hint="install it again, or set bin_dir."
+        )
+    return match[1]
