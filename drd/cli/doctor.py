@@ -48,17 +48,11 @@ def run(args: argparse.Namespace) -> int:
                 items.append(_item(name, "plan file", False, error.message, error.hint))
                 continue
             items.append(_item(plan.name, "plan file", True, plan.file, ""))
-            for finding in examine(app.services(plan), plan, secrets.resolve):
-                items.append(
-                    _item(
-                        plan.name,
-                        finding.name,
-                        finding.ok,
-                        finding.detail,
-                        finding.hint,
-                        warning=finding.warning,
-                    )
-                )
+            findings = examine(app.services(plan), plan, secrets.resolve)
+            items += [
+                _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
+                for f in findings
+            ]
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

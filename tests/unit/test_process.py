@@ -1,0 +1,211 @@
+"""The one door to subprocesses keeps what it promises."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd import process
+from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
+from drd.process import Command
+
+
+def sh(script: str, **options: object) -> Command:
+    return Command(("sh", "-c", script), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def no_cancel_left() -> Iterator[None]:
+    yield
+    process.reset_cancel()
+
+
+def test_exit_code_and_both_streams_are_kept_apart() -> None:
+    done = process.run(sh("echo out; echo err >&2; exit 7"))
+    assert (done.exit_code, done.stdout, done.stderr) == (7, "out\n", "err\n")
+
+
+def test_child_sees_what_is_written_to_its_stdin() -> None:
+    assert process.run(Command(("cat",)), stdin=b"hello").stdout == "hello"
+
+
+def test_child_without_input_reads_nothing_and_does_not_hang() -> None:
+    assert process.run(Command(("cat",), deadline_s=5)).stdout == ""
+
+
+def test_output_is_bounded_and_keeps_its_end() -> None:
+    done = process.run(sh("yes x | head -c 3000000; echo END"), limit=1000)
+    assert len(done.stdout) == 1000
+    assert done.stdout.endswith("END\n")
+
+
+def test_lines_reach_the_callback_and_not_the_result() -> None:
+    lines: list[str] = []
+    done = process.run(sh("printf 'a\\nb\\nlast'"), on_line=lines.append)
+    assert lines == ["a", "b", "last"]
+    assert done.stdout == ""
+
+
+def test_bytes_that_are_not_utf8_do_not_crash() -> None:
+    assert process.run(sh(r"printf '\377'")).stdout == "\\xff"
+
+
+def test_environment_is_chosen_not_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTIC_PASSWORD", "leak")
+    monkeypatch.setenv("NOTIFY_SOCKET", "leak")
+    told = process.run(Command(("env",), env={"MINE": "yes"})).stdout
+    assert "leak" not in told
+    assert "MINE=yes" in told
+    assert "PATH=" in told
+
+
+def test_secret_in_output_is_masked() -> None:
+    from drd import log
+
+    log.mask("hunter2hunter2")
+    assert process.run(sh("echo hunter2hunter2")).stdout == "***\n"
+
+
+def test_missing_program_is_named_with_its_package() -> None:
+    with pytest.raises(ToolMissing) as caught:
+        process.find_tool("no-such-program", package="some-package")
+    assert caught.value.hint == "apt-get install some-package"
+
+
+def test_deadline_ends_the_whole_group() -> None:
+    before = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        process.run(sh("sleep 60 & echo $!; sleep 60", deadline_s=0.5))
+    assert time.monotonic() - before < 20
+    assert not _running("sleep 60")
+
+
+def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drd.process.child.GRACE_S", 0.3)
+    threading.Timer(0.2, process.cancel).start()
+    command = Command(("sh", "-c", "trap '' TERM INT; sleep 61; sleep 61"))
+    child = process.start(command)
+    with pytest.raises(Cancelled):
+        child.wait()
+    assert child.exit_code is not None
+    assert not _running("sleep 61")
+
+
+def test_nothing_starts_after_a_cancel_except_tear_down() -> None:
+    process.cancel()
+    with pytest.raises(Cancelled):
+        process.run(Command(("true",)))
+    with process.shielded():
+        assert process.run(Command(("true",))).exit_code == 0
+
+
+def test_tick_that_raises_ends_the_child() -> None:
+    def tick() -> None:
+        raise DeadlineExceeded("stalled")
+
+    child = process.start(Command(("sleep", "60")))
+    with pytest.raises(DeadlineExceeded):
+        child.wait(on_tick=tick)
+    assert child.exit_code is not None
+
+
+def test_children_die_with_a_killed_drd(tmp_path: Path) -> None:
+    script = (
+        "from drd import process; from drd.process import Command\n"
+        "process.run(Command(('sleep', '62')))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    _until(lambda: _running("sleep 62"))
+    parent.kill()
+    parent.wait()
+    _until(lambda: not _running("sleep 62"))
+
+
+def test_marked_processes_are_found_and_ended() -> None:
+    child = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbeef"})
+    stopped = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbeef"})
+    other = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbee"})
+    stopped.send_signal(signal.SIGSTOP)
+    reaper = threading.Thread(target=lambda: (child.wait(), stopped.wait()), daemon=True)
+    reaper.start()
+    try:
+        assert set(process.kill_marked("DRD_RUN", "feedbeef")) == {child.pid, stopped.pid}
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+class TestGate:
+    """A consumer never takes a producer that died for one that ended."""
+
+    def consume(self, tmp_path: Path) -> Command:
+        # Like restic: writes its "snapshot" only at end of file.
+        out = tmp_path / "snapshot"
+        return sh(f"cat > {out}.part && mv {out}.part {out}")
+
+    def test_finished_producer_makes_a_snapshot(self, tmp_path: Path) -> None:
+        result = process.gated_pipe(sh("echo data"), self.consume(tmp_path))
+        assert result.consumer is not None
+        assert result.consumer.exit_code == 0
+        assert (tmp_path / "snapshot").read_text() == "data\n"
+
+    @pytest.mark.parametrize("end", ["exit 1", "kill -9 $$", "kill -TERM $$"])
+    def test_failed_producer_makes_none(self, tmp_path: Path, end: str) -> None:
+        result = process.gated_pipe(sh(f"echo half; {end}"), self.consume(tmp_path))
+        assert result.producer.exit_code != 0
+        assert result.consumer is None
+        assert not (tmp_path / "snapshot").exists()
+
+    def test_consumer_that_dies_ends_the_producer(self) -> None:
+        result = process.gated_pipe(Command(("yes",)), sh("head -c 10 >/dev/null; exit 3"))
+        assert result.consumer is not None
+        assert result.consumer.exit_code == 3
+        assert result.producer.exit_code != 0
+
+    def test_consumer_that_cannot_start_leaves_no_producer(self) -> None:
+        process.gated_pipe(Command(("echo", "x")), sh("cat >/dev/null"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        done = process.gated_pipe(Command(("yes",)), Command(("/no/such/program",)))
+        assert done.consumer is not None
+        assert done.consumer.exit_code != 0
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+    def test_cancel_ends_both(self, tmp_path: Path) -> None:
+        threading.Timer(0.2, process.cancel).start()
+        with pytest.raises(Cancelled):
+            process.gated_pipe(Command(("yes", "64")), self.consume(tmp_path))
+        assert not (tmp_path / "snapshot").exists()
+        assert not _running("yes 64")
+
+    def test_deadline_of_the_consumer_ends_both(self, tmp_path: Path) -> None:
+        slow = Command(("sh", "-c", "cat >/dev/null; sleep 65"), deadline_s=0.5)
+        with pytest.raises(DeadlineExceeded):
+            process.gated_pipe(Command(("yes", "65")), slow)
+        assert not _running("yes 65")
+
+
+def _running(words: str) -> bool:
+    wanted = words.replace(" ", "\0").encode() + b"\0"
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cmdline").read_bytes().endswith(wanted):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _until(condition: object, seconds: float = 5.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.02)
