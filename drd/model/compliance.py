@@ -28,9 +28,9 @@ OVERDUE_SHARE = 0.1
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
-    """The verdicts of one plan at `now`; reasons about the RPO first, then drill, then RTO.
+    """The verdicts of one plan at `now`, with the gravest reason first.
 
-    The plan's verdict is the worst of these three.
+    The plan's verdict is the worst of RPO, RTO and drill.
     """
     if isinstance(subject, NotLoaded):
         return _never_loaded(subject)
@@ -47,7 +47,9 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         drill=drill,
         components=tuple(judge_component(c, subject.rpo_s, now) for c in subject.components),
         alerts=subject.alerts,
-        reasons=(*rpo_reasons, *drill_reasons, *rto_reasons),
+        reasons=tuple(
+            sorted(rpo_reasons + drill_reasons + rto_reasons, key=lambda r: -r.verdict.severity)
+        ),
     )
 
 
@@ -63,7 +65,7 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
         drill=DrillAssessment(None, None, None, unknown),
         components=(),
         alerts=(),
-        reasons=(Reason(plan.why, f"drd backup {plan.plan}"),),
+        reasons=(Reason(unknown, plan.why, f"drd backup {plan.plan}"),),
     )
 
 
@@ -81,39 +83,34 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         due_at = facts.first_loaded_at
         if last is not None:
             due_at = last.at + timedelta(seconds=facts.drill_every_s)
-    verdict, reasons = _judge_result(facts, now)
-    if verdict is Verdict.MET:
-        reasons = _unproven(facts, due_at, now)
-        verdict = Verdict.AT_RISK if reasons else Verdict.MET
+    reasons = _judge_result(facts, now) or _unproven(facts, due_at, now)
     if facts.load_error is not None:
         check = f"drd plan check {facts.file or facts.plan}"
-        reasons.append(Reason(f"not loaded: {facts.load_error}", check))
-        verdict = worst((verdict, Verdict.AT_RISK))
+        reasons.append(Reason(Verdict.AT_RISK, f"not loaded: {facts.load_error}", check))
+    verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     at, result = (last.at, last.result) if last is not None else (None, None)
     return DrillAssessment(at, result, due_at, verdict), reasons
 
 
-def _judge_result(facts: PlanFacts, now: datetime) -> tuple[Verdict, list[Reason]]:
-    """Of the last drill by itself."""
+def _judge_result(facts: PlanFacts, now: datetime) -> list[Reason]:
+    """Of the last drill by itself; empty when it passed."""
     last = facts.last_drill
     again = f"drd drill {facts.plan}"
     if last is None:
         text = "never drilled, so nobody knows whether it comes back"
-        return Verdict.UNKNOWN, [Reason(text, again)]
+        return [Reason(Verdict.UNKNOWN, text, again)]
+    why = f": {last.reason}" if last.reason else ""
     since_s = age(last.at, now)
+    ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
+    if last.result == "failed":
+        return [Reason(Verdict.BREACHED, f"drill failed {ago}{why}", f"drd run show {last.run}")]
+    if last.result != "passed":
+        return [Reason(Verdict.UNKNOWN, f"drill was inconclusive {ago}{why}", again)]
     if since_s is None:
         ahead = format_duration((last.at - now).total_seconds())
         text = f"last drill is dated {ahead} in the future: a clock was set back"
-        return Verdict.UNKNOWN, [Reason(text, again)]
-    if last.result == "passed":
-        return Verdict.MET, []
-    why = f": {last.reason}" if last.reason else ""
-    if last.result == "failed":
-        text = f"drill failed {format_duration(since_s)} ago{why}"
-        return Verdict.BREACHED, [Reason(text, f"drd run show {last.run}")]
-    return Verdict.UNKNOWN, [
-        Reason(f"drill was inconclusive {format_duration(since_s)} ago{why}", again)
-    ]
+        return [Reason(Verdict.UNKNOWN, text, again)]
+    return []
 
 
 def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[Reason]:
@@ -122,13 +119,13 @@ def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[
     reasons = []
     again = f"drd drill {facts.plan}"
     if last is not None and last.plan_digest != facts.digest:
-        reasons.append(Reason("plan changed since its last drill", again))
+        reasons.append(Reason(Verdict.AT_RISK, "plan changed since its last drill", again))
     if due_at is not None and facts.drill_every_s is not None:
         late_s = (now - due_at).total_seconds()
         if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * facts.drill_every_s):
             every = format_duration(facts.drill_every_s)
             text = f"drill overdue by {format_duration(late_s)} (every {every})"
-            reasons.append(Reason(text, again))
+            reasons.append(Reason(Verdict.AT_RISK, text, again))
     return reasons
 
 
@@ -157,22 +154,28 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
     if proof is None:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
     if proof.rta_s is None:
-        reason = Reason("last passed drill measured no time", f"drd drill {facts.plan}")
+        text = "last passed drill measured no time"
+        reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
-    actual_s, rto_s = proof.rta_s, facts.rto_s
-    projected_s = _projected(actual_s, proof, facts)
-    rto = format_duration(rto_s)
-    if actual_s > rto_s:
+    projected_s = _projected(proof.rta_s, proof, facts)
+    reasons = _judge_time(facts, proof, proof.rta_s, projected_s)
+    verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
+    return RtoAssessment(facts.rto_s, proof.rta_s, projected_s, verdict), reasons
+
+
+def _judge_time(
+    facts: PlanFacts, proof: DrillFacts, actual_s: float, projected_s: float
+) -> list[Reason]:
+    rto = format_duration(facts.rto_s)
+    if actual_s > facts.rto_s:
         text = f"coming back took {format_duration(actual_s)}, promised are {rto}"
-        reason = Reason(text, f"drd run show {proof.run}")
-        return RtoAssessment(rto_s, actual_s, projected_s, Verdict.BREACHED), [reason]
-    if projected_s > rto_s:
+        return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}")]
+    if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
         grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
         text = f"data grew from {grown}: coming back would take {format_duration(projected_s)}"
-        reason = Reason(f"{text} of {rto}", f"drd drill {facts.plan}")
-        return RtoAssessment(rto_s, actual_s, projected_s, Verdict.AT_RISK), [reason]
-    return RtoAssessment(rto_s, actual_s, projected_s, Verdict.MET), []
+        return [Reason(Verdict.AT_RISK, f"{text} of {rto}", f"drd drill {facts.plan}")]
+    return []
 
 
 def _projected(actual_s: float, proof: DrillFacts, facts: PlanFacts) -> float:

@@ -37,21 +37,16 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
-    """Every verdict but `met` comes with at least one reason."""
+    """The verdict is the worst of its reasons' ones, and `met` without any."""
     exposure_s = _exposure(facts, now)
-    verdict, reasons = _judge_exposure(facts, exposure_s, now)
-    never = [c.component for c in facts.components if c.data_time is None]
-    if never and facts.newest is not None:
-        # The newest point is complete by the plan that made it, which had no such component.
-        verdict = worst((verdict, Verdict.UNKNOWN))
-        text = f"{', '.join(never)}: never backed up"
-        reasons.append(Reason(text, f"drd backup {facts.plan}"))
     achievable_s = _achievable(facts)
+    reasons = _judge_exposure(facts, exposure_s, now)
+    reasons += _never_captured(facts)
     if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
-        verdict = worst((verdict, Verdict.AT_RISK))
         reasons.append(_schedule_too_slow(facts, achievable_s))
+    verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     if verdict is not Verdict.BREACHED:
-        reasons.extend(_crossed_lately(facts, now))
+        reasons += _crossed_lately(facts, now)
     share = attainment(
         facts.missed,
         facts.newest and (facts.newest.data_time, facts.newest.available_at),
@@ -90,56 +85,65 @@ def _achievable(facts: PlanFacts) -> float | None:
     return facts.interval_s + (facts.backup_p95_s or 0.0)
 
 
-def _judge_exposure(
-    facts: PlanFacts, exposure_s: float | None, now: datetime
-) -> tuple[Verdict, list[Reason]]:
+def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -> list[Reason]:
     if facts.newest is None:
-        return _judge_no_point(facts, now)
+        return [_no_point(facts, now)]
     if exposure_s is None:
         latest = max(facts.newest.data_time, facts.newest.available_at)
         ahead = format_duration((latest - now).total_seconds())
         text = f"newest restore point is dated {ahead} in the future: a clock was set back"
-        return Verdict.UNKNOWN, [Reason(text, f"drd points {facts.plan}")]
+        return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}")]
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
     if verdict is Verdict.MET:
-        return verdict, [trouble] if trouble else []
+        return [Reason(verdict, *trouble)] if trouble else []
     text = f"last complete backup {format_duration(exposure_s)} ago"
     if trouble:
-        return verdict, [Reason(f"{text}: {trouble.text}", trouble.command)]
-    if facts.running is not None and facts.running.kind == "backup":
-        started = age(facts.running.started_at, now)
-        text = f"{text}, one is running since {format_duration(started)}"
-        return verdict, [Reason(text, f"drd run show {facts.running.run}")]
-    return verdict, [Reason(f"{text}, none tried since", f"drd backup {facts.plan}")]
+        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1])]
+    running = facts.running
+    if running is not None and running.kind == "backup":
+        since = format_duration(age(running.started_at, now))
+        text = f"{text}, one is running since {since}"
+        return [Reason(verdict, text, f"drd run show {running.run}")]
+    return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}")]
 
 
-def _judge_no_point(facts: PlanFacts, now: datetime) -> tuple[Verdict, list[Reason]]:
+def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     """Unknown while the first backup may still come in time; once the plan has been loaded for
     longer than its RPO, more than the RPO would be lost."""
     loaded_s = age(facts.first_loaded_at, now)
     late = loaded_s is not None and loaded_s > facts.rpo_s
     verdict = Verdict.BREACHED if late else Verdict.UNKNOWN
-    trouble = _trouble(facts, now)
     text = "no complete restore point" if facts.incomplete else "no restore point yet"
+    trouble = _trouble(facts, now)
     if trouble:
-        return verdict, [Reason(f"{text}: {trouble.text}", trouble.command)]
-    return verdict, [Reason(f"{text}, nothing could be restored", f"drd backup {facts.plan}")]
+        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1])
+    return Reason(verdict, f"{text}, nothing could be restored", f"drd backup {facts.plan}")
 
 
-def _trouble(facts: PlanFacts, now: datetime) -> Reason | None:
-    """Why there is nothing newer: the failures since the last success, else the incomplete point
-    (one that was rebuilt from a repository has no run)."""
+def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str] | None:
+    """Why there is nothing newer, and a command: the failures since the last success, else the
+    incomplete point (one that was rebuilt from a repository has no run)."""
     if facts.failures is not None:
         tries, run, at, error = facts.failures
         ago = format_duration(age(at, now))
         times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
-        return Reason(f"{_line(error) or 'backup failed'} ({times})", f"drd run show {run}")
+        return f"{_line(error) or 'backup failed'} ({times})", f"drd run show {run}"
     if facts.incomplete is not None:
         failed = "; ".join(f"{name}: {_line(error)}" for name, error in facts.incomplete.failed)
         text = f"newest point {facts.incomplete.id} is incomplete"
-        return Reason(f"{text}: {failed}" if failed else text, f"drd points {facts.plan}")
+        return f"{text}: {failed}" if failed else text, f"drd points {facts.plan}"
     return None
+
+
+def _never_captured(facts: PlanFacts) -> list[Reason]:
+    """A component that is new in the plan: the newest point is complete by the plan that made it,
+    and holds nothing of this one."""
+    never = [c.component for c in facts.components if c.data_time is None]
+    if not never or facts.newest is None:
+        return []
+    text = f"{', '.join(never)}: never backed up"
+    return [Reason(Verdict.UNKNOWN, text, f"drd backup {facts.plan}")]
 
 
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
@@ -148,7 +152,7 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     if facts.backup_p95_s is None:
         takes = f"backup every {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
-    return Reason(f"{takes}: {reaches} of {format_duration(facts.rpo_s)}")
+    return Reason(Verdict.AT_RISK, f"{takes}: {reaches} of {format_duration(facts.rpo_s)}")
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
@@ -160,7 +164,7 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             lasted = format_duration((end - start).total_seconds())
             ago = format_duration((now - end).total_seconds())
             text = f"objective was missed for {lasted} until {ago} ago"
-            return [Reason(text, f"drd runs {facts.plan}")]
+            return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []
 
 

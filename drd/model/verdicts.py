@@ -46,8 +46,12 @@ class Readiness(StrEnum):
 
 
 class Reason(NamedTuple):
-    """Why a verdict is what it is, and the command to run next, if one helps."""
+    """Why a verdict is what it is, and the command to run next, if one helps.
 
+    `verdict` is the one that this reason alone leads to; `met` for what is only worth saying.
+    """
+
+    verdict: Verdict
     text: str
     command: str = ""
 
@@ -95,7 +99,8 @@ class ComponentAssessment(NamedTuple):
 
 
 class Assessment(NamedTuple):
-    """Everything that `status` says about one plan. `owner` is None for a plan never loaded."""
+    """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
+    a plan that was never loaded."""
 
     plan: str
     owner: str | None

@@ -1,0 +1,143 @@
+"""Status: what the catalogue knows and what lies in the plans directory, judged now.
+
+It is a reader of its own. Everything here is the standard library and the model, since `drd
+status` starts cold in somebody's monitoring once a minute, and has to answer on the day when
+everything else is down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from drd.errors import UnknownPlan
+from drd.model.compliance import assess
+from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.verdicts import Assessment, Verdict, worst
+
+_NAME_WITHIN = 65536
+"""Bytes of a plan file in which its name is looked for."""
+
+
+class PlanFile(NamedTuple):
+    """A plan file on disk, by its directory entry alone."""
+
+    path: str
+    mtime_ns: int
+    size: int
+
+
+class StatusDocument(NamedTuple):
+    """All plans by name, and the worst of their verdicts; without any plan that is unknown."""
+
+    at: datetime
+    verdict: Verdict
+    plans: tuple[Assessment, ...]
+
+
+def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
+    """The plan files of a directory, without opening any; none when there is no directory."""
+    try:
+        with os.scandir(directory) as entries:
+            paths = [os.path.abspath(e.path) for e in entries if _is_plan(e.name)]  # noqa: PTH100
+    except OSError:
+        return []
+    return [file for path in sorted(paths) if (file := _look(path)) is not None]
+
+
+def collect(
+    read_facts: Callable[[], Sequence[PlanFacts]],
+    files: Iterable[PlanFile],
+    now: datetime,
+    *,
+    plan: str | None = None,
+) -> StatusDocument:
+    """Judge every plan that was loaded or lies on disk, or only `plan`.
+
+    A file whose size and time are those of the loaded plan is not opened; of one that was never
+    loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
+    """
+    loaded = {f.plan: f for f in read_facts()}
+    on_disk = {f.path: f for f in files}
+    subjects: dict[str, PlanFacts | NotLoaded] = {}
+    for name, facts in loaded.items():
+        file = os.path.abspath(facts.file) if facts.file else ""  # noqa: PTH100
+        subjects[name] = _compare(facts, file, on_disk.pop(file, None) or _look(file))
+    for stranger in on_disk.values():
+        name = plan_name(stranger.path)
+        known = loaded.get(name)
+        if known is None:
+            subjects[name] = NotLoaded(name, stranger.path, f"not loaded: {stranger.path} is new")
+        else:
+            subjects[name] = _compare(known, stranger.path, stranger)
+    if plan is not None and plan not in subjects:
+        raise _unknown(plan, subjects)
+    chosen = sorted(subjects) if plan is None else [plan]
+    plans = tuple(assess(subjects[name], now) for name in chosen)
+    return StatusDocument(now, worst(p.verdict for p in plans), plans)
+
+
+def plan_name(path: str) -> str:
+    """The name that a plan file gives itself, else the file's own; YAML is not parsed for it."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            head = file.read(_NAME_WITHIN).decode("utf-8", "replace")
+    except OSError:
+        head = ""
+    found = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
+    return found[2] if found else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+
+
+def _is_plan(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
+
+
+def _look(path: str) -> PlanFile | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return PlanFile(path, found.st_mtime_ns, found.st_size)
+
+
+def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:
+    """The facts, with what the file on disk says about whether they are still the plan's.
+
+    A file that is again what was loaded takes an earlier `load_error` back.
+    """
+    if not path:
+        return facts
+    if found is None:
+        return facts._replace(load_error=facts.load_error or f"its file {path} is gone")
+    if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
+        facts.file_digest and facts.file_digest == _digest(path)
+    ):
+        return facts._replace(load_error=None)
+    return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
+
+
+def _digest(path: str) -> str | None:
+    import hashlib
+
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def _unknown(plan: str, known: Iterable[str]) -> UnknownPlan:
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    near = get_close_matches(plan, names, n=3)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif names:
+        hint = f"known plans: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+    else:
+        hint = "no plan is known yet; write one with `drd plan new`."
+    return UnknownPlan(f"there is no plan {plan!r}", hint=hint)

@@ -1,0 +1,129 @@
+"""The status document for machines: the JSON contract and the monitoring plugin's line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.flows.status import StatusDocument
+from drd.model.facts import AlertFacts
+from drd.model.units import to_rfc3339
+from drd.model.verdicts import Assessment, ComponentAssessment, Verdict
+
+SCHEMA = 1
+
+_NAGIOS = {
+    Verdict.MET: (0, "OK"),
+    Verdict.AT_RISK: (1, "WARNING"),
+    Verdict.BREACHED: (2, "CRITICAL"),
+    Verdict.UNKNOWN: (3, "UNKNOWN"),
+}
+
+
+def status_json(document: StatusDocument) -> dict[str, Any]:
+    """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
+    what nobody knows; plans by name. A reason ends with the command to run next, if any."""
+    return {
+        "schema": SCHEMA,
+        "at": to_rfc3339(document.at),
+        "verdict": document.verdict.value,
+        "plans": [_plan(p) for p in document.plans],
+    }
+
+
+def _plan(plan: Assessment) -> dict[str, Any]:
+    rpo, rto, drill = plan.rpo, plan.rto, plan.drill
+    return {
+        "plan": plan.plan,
+        "owner": plan.owner,
+        "verdict": plan.verdict.value,
+        "readiness": plan.readiness.value,
+        "rpo": {
+            "objective_s": rpo.objective_s,
+            "exposure_s": _seconds(rpo.exposure_s),
+            "achievable_s": _seconds(rpo.achievable_s),
+            "attainment": _share(rpo.attainment),
+            "verdict": rpo.verdict.value,
+        },
+        "rto": {
+            "objective_s": rto.objective_s,
+            "actual_s": _seconds(rto.actual_s),
+            "projected_s": _seconds(rto.projected_s),
+            "verdict": rto.verdict.value,
+        },
+        "drill": {
+            "last_at": to_rfc3339(drill.last_at) if drill.last_at else None,
+            "result": drill.result,
+            "due_at": to_rfc3339(drill.due_at) if drill.due_at else None,
+            "verdict": drill.verdict.value,
+        },
+        "components": [_component(c) for c in plan.components],
+        "alerts": [_alert(a, plan.plan) for a in plan.alerts],
+        "reasons": [str(r) for r in plan.reasons],
+    }
+
+
+def _component(component: ComponentAssessment) -> dict[str, Any]:
+    return {
+        "component": component.component,
+        "kind": component.kind,
+        "data_time": to_rfc3339(component.data_time) if component.data_time else None,
+        "exposure_s": _seconds(component.exposure_s),
+        "size_bytes": component.size_bytes,
+        "verdict": component.verdict.value,
+    }
+
+
+def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
+    return {
+        "alert": alert.id,
+        "plan": plan,
+        "kind": alert.kind,
+        "state": alert.state,
+        "since": to_rfc3339(alert.since),
+        "message": alert.message,
+    }
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _share(value: float | None) -> float | None:
+    """To a millionth, downwards: a missed second never rounds to a full share."""
+    return None if value is None else int(value * 1_000_000) / 1_000_000
+
+
+def nagios(document: StatusDocument) -> tuple[int, str]:
+    """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
+    exposure and projected recovery time, with the objectives as critical thresholds."""
+    code, word = _NAGIOS[document.verdict]
+    plans = document.plans
+    if not plans:
+        return code, f"DRD {word} - no plan is loaded"
+    bad = [p for p in plans if p.verdict is document.verdict and p.reasons]
+    if document.verdict is Verdict.MET or not bad:
+        text = f"{len(plans)} plan{'s' if len(plans) != 1 else ''} met"
+    else:
+        text = f"{len(bad)} of {len(plans)} {document.verdict.words}: "
+        text += "; ".join(f"{p.plan}: {p.reasons[0].text}" for p in bad[:3])
+        text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    data = [
+        f"{name}_{p.plan}={_value(value)};;{objective:g}"
+        for p in plans
+        for name, value, objective in (
+            ("exposure", p.rpo.exposure_s, p.rpo.objective_s),
+            ("rto", p.rto.projected_s, p.rto.objective_s),
+        )
+        if objective is not None
+    ]
+    return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def unbarred(text: str) -> str:
+    """One line without a bar, which would begin the performance data."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def _value(seconds: float | None) -> str:
+    """`U` is the plugin convention's word for a value that nobody knows."""
+    return "U" if seconds is None else f"{seconds:.0f}s"
