@@ -70,7 +70,9 @@ def collect(
         name = plan_name(stranger.path)
         known = loaded.get(name)
         if known is None:
-            subjects[name] = NotLoaded(name, stranger.path, f"not loaded: {stranger.path} is new")
+            subjects[name] = NotLoaded(
+                name, stranger.path, f"not loaded: drd never read {stranger.path}"
+            )
         else:
             subjects[name] = _compare(known, stranger.path, stranger)
     if plan is not None and plan not in subjects:

@@ -1,0 +1,141 @@
+"""Laying out text for a terminal: tables that lose columns, lines with a command at the right.
+
+Measures are characters before colouring; text that comes from outside (errors, names) loses its
+control characters here, so that it can neither move the cursor nor break a column.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple, TextIO
+
+GAP = 2
+NO_LIMIT = 10_000
+"""Width of what is no terminal: a pipe loses no column and breaks no line."""
+_COMMANDS_AT = 90
+"""Commands are aligned behind texts up to this long; a longer one pushes its own."""
+
+_CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
+
+
+class Cell(NamedTuple):
+    """Text with a style: `good`, `warn`, `bad`, `dim`, `bold` or none."""
+
+    text: str
+    style: str = ""
+
+
+def terminal_width(out: TextIO) -> int:
+    """Columns of the terminal, `NO_LIMIT` for anything else; `COLUMNS` overrides a terminal's."""
+    if not out.isatty():
+        return NO_LIMIT
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def paint(text: str, style: str, colour: bool) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and style and text else text
+
+
+def plain(text: str) -> str:
+    """One line: control characters become spaces, bytes that are not UTF-8 become escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    import unicodedata
+
+    shown = "".join(" " if unicodedata.category(c) in {"Cc", "Cf"} else c for c in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def measure(text: str) -> int:
+    """Columns that a terminal takes for `text`: wide East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, keep: int, colour: bool
+) -> list[str]:
+    """Aligned lines, the header first; columns are lost from the right, but never the first
+    `keep`, even where these alone are wider than `width`."""
+    lines = [[Cell(h, "dim") for h in header]]
+    lines += [[Cell(plain(c.text), c.style) for c in row] for row in rows]
+    widths = [max(measure(line[i].text) for line in lines) for i in range(len(header))]
+    shown = len(header)
+    while shown > keep and sum(widths[:shown]) + GAP * (shown - 1) > width:
+        shown -= 1
+    return [_row(line[:shown], widths, colour) for line in lines]
+
+
+def _row(cells: Sequence[Cell], widths: Sequence[int], colour: bool) -> str:
+    parts = []
+    for i, cell in enumerate(cells):
+        last = i == len(cells) - 1
+        pad = "" if last else " " * (widths[i] - measure(cell.text) + GAP)
+        parts.append(paint(cell.text, cell.style, colour) + pad)
+    return "".join(parts).rstrip()
+
+
+def spread(left: str, right: str, width: int) -> str:
+    """`left` and, at the right end of `width`, `right`; on a line of its own where it does not
+    fit."""
+    space = width - measure(left) - measure(right)
+    return f"{left}{' ' * space}{right}" if space >= GAP else f"{left}\n{right}"
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width`, broken at spaces; a longer word stands alone and overflows."""
+    lines: list[str] = []
+    for word in plain(text).split():
+        if lines and measure(lines[-1]) + 1 + measure(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+class Note(NamedTuple):
+    """A sentence about `subject`, in a colour, with the command to run next."""
+
+    subject: str
+    text: Cell
+    command: str
+
+
+def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
+    """Sentences under a table: subject (once for all of its), text, command at the right.
+
+    On a narrow terminal the text is broken, and the command stands below it; nothing is cut.
+    """
+    if not items:
+        return []
+    left = max(measure(i.subject) for i in items) + GAP
+    right = max(measure(i.command) for i in items)
+    longest = max(measure(plain(i.text.text)) for i in items)
+    beside = left + GAP + right + min(longest, 36) <= width
+    room = max(20, width - left - (GAP + right if beside and right else 0))
+    column = left + min(longest, room, _COMMANDS_AT)
+    lines: list[str] = []
+    before = None
+    for item in items:
+        subject = "" if item.subject == before else plain(item.subject)
+        before = item.subject
+        for i, part in enumerate(wrap(item.text.text, room)):
+            head = (subject if i == 0 else "").ljust(left)
+            line = head + paint(part, item.text.style, colour)
+            if i == 0 and beside and item.command:
+                line += " " * max(0, column - left - measure(part)) + " " * GAP + item.command
+            lines.append(line)
+        if item.command and not beside:
+            lines.append(" " * left + f"> {item.command}")
+    return lines

@@ -1,0 +1,181 @@
+"""`drd status`: the one screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from os import PathLike
+from typing import TextIO
+
+from drd.cli.render import Cell, Note, notes, spread, table, terminal_width
+from drd.errors import DrdError
+from drd.flows.status import StatusDocument, collect, plan_files
+from drd.model.exposure import age
+from drd.model.facts import PlanFacts
+from drd.model.units import format_duration
+from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code
+
+BEGIN = """\
+no plan yet: drd does not know what to protect
+
+Begin with   drd plan new       writes a plan for what it finds on this host
+then         drd plan check     says what is wrong with it
+             drd doctor         tries everything that a backup will need
+             drd backup PLAN    makes the first restore point
+             drd drill PLAN     proves that it comes back"""
+
+_HEADER = (
+    "PLAN",
+    "VERDICT",
+    "WOULD LOSE NOW",
+    "RPO",
+    "COMES BACK IN",
+    "RTO",
+    "LAST DRILL",
+    "READINESS",
+    "ATTAINED",
+)
+_STYLE = {
+    Verdict.MET: "good",
+    Verdict.AT_RISK: "warn",
+    Verdict.BREACHED: "bad",
+    Verdict.UNKNOWN: "warn",
+}
+_READINESS_STYLE = {
+    Readiness.READY: "good",
+    Readiness.NEEDS_DRILL: "warn",
+    Readiness.NOT_READY: "bad",
+}
+
+
+def render(document: StatusDocument, width: int, colour: bool) -> str:
+    """The screen: counts and time, a table by plan, then why, the gravest plan first.
+
+    A narrow terminal loses columns from the right, never the verdict or a reason.
+    """
+    if not document.plans:
+        return BEGIN
+    rows = [_row(p, document.at) for p in document.plans]
+    lines = table(_HEADER, rows, width=width, keep=2, colour=colour)
+    plain_width = max(map(len, table(_HEADER, rows, width=width, keep=2, colour=False)))
+    at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    below = notes(_notes(document), width=width, colour=colour)
+    head = spread(_counts(document.plans), at, min(width, plain_width))
+    return "\n".join([head, "", *lines, *([""] if below else []), *below])
+
+
+def _counts(plans: Sequence[Assessment]) -> str:
+    counted = (
+        f"{sum(p.verdict is verdict for p in plans)} {verdict.words}"
+        for verdict in (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
+        if any(p.verdict is verdict for p in plans)
+    )
+    return f"{len(plans)} plan{'s' if len(plans) != 1 else ''}: {', '.join(counted)}"
+
+
+def _row(plan: Assessment, at: datetime) -> list[Cell]:
+    rpo, rto = plan.rpo, plan.rto
+    lose = format_duration(rpo.exposure_s)
+    if rpo.exposure_s is None and rpo.verdict is Verdict.BREACHED:
+        lose = "everything"
+    return [
+        Cell(plan.plan),
+        Cell(plan.verdict.words, _STYLE[plan.verdict]),
+        Cell(lose, "" if rpo.verdict is Verdict.MET else _STYLE[rpo.verdict]),
+        Cell(_objective(rpo.objective_s)),
+        Cell(
+            format_duration(rto.projected_s),
+            "" if rto.verdict is Verdict.MET else _STYLE[rto.verdict],
+        ),
+        Cell(_objective(rto.objective_s)),
+        Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),
+        Cell(plan.readiness.value, _READINESS_STYLE[plan.readiness]),
+        Cell(_percent(rpo.attainment)),
+    ]
+
+
+def _objective(seconds: float | None) -> str:
+    return "-" if seconds is None else format_duration(seconds)
+
+
+def _last_drill(plan: Assessment, at: datetime) -> str:
+    if plan.drill.last_at is None:
+        return "never"
+    since = age(plan.drill.last_at, at)
+    ago = "in the future" if since is None else f"{format_duration(since).split()[0]} ago"
+    return f"{plan.drill.result} {ago}"
+
+
+def _percent(share: float | None) -> str:
+    """Downwards, so that only a window without a miss shows 100 %."""
+    if share is None:
+        return "-"
+    return "100 %" if share >= 1 else f"{int(share * 10_000) / 100:.2f} %"
+
+
+def _notes(document: StatusDocument) -> list[Note]:
+    """Reasons and alerts of every plan that has any."""
+    found = []
+    for plan in sorted(document.plans, key=lambda p: -p.verdict.severity):
+        for reason in plan.reasons:
+            style = "" if reason.verdict is Verdict.MET else _STYLE[reason.verdict]
+            found.append(Note(plan.plan, Cell(reason.text, style), reason.command))
+        for alert in plan.alerts:
+            since = format_duration(age(alert.since, document.at))
+            text = f"alert {alert.state} for {since}: {alert.message}"
+            found.append(Note(plan.plan, Cell(text, "warn"), ""))
+    return found
+
+
+def status_command(
+    *,
+    state_url: str,
+    plans_dir: str | PathLike[str],
+    plan: str | None,
+    json: bool,
+    nagios: bool,
+    colour: bool,
+    now: datetime | None = None,
+    out: TextIO | None = None,
+) -> int:
+    """Print the status and return the exit code: 0 met or at risk, 3 breached or unknown; with
+    `nagios` 0 to 3 as that convention has it, also for errors. Raises DrdError otherwise."""
+    out = out or sys.stdout
+    now = now or datetime.now(UTC)
+    if nagios:
+        return _nagios(lambda: _collect(state_url, plans_dir, plan, now), out)
+    document = _collect(state_url, plans_dir, plan, now)
+    if json:
+        from json import dumps
+
+        from drd.flows.status_output import status_json
+
+        text = dumps(status_json(document), indent=2)
+    else:
+        text = render(document, terminal_width(out), colour)
+    print(text, file=out)
+    return exit_code(document.verdict)
+
+
+def _collect(
+    state_url: str, plans_dir: str | PathLike[str], plan: str | None, now: datetime
+) -> StatusDocument:
+    def facts() -> Sequence[PlanFacts]:
+        from drd.catalogue.summary import read_facts
+
+        return read_facts(state_url, None)
+
+    return collect(facts, plan_files(plans_dir), now, plan=plan)
+
+
+def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:
+    """A plugin must print one line and must not exit with a code that means something else."""
+    from drd.flows.status_output import nagios, unbarred
+
+    try:
+        code, line = nagios(document())
+    except DrdError as error:
+        code, line = 3, unbarred(f"DRD UNKNOWN - {error}")
+    print(line, file=out)
+    return code

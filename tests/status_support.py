@@ -1,0 +1,83 @@
+"""Facts of plans for the tests of verdicts and status: a healthy plan, and what differs from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drd.model.facts import (
+    AlertFacts,
+    ComponentFacts,
+    DrillFacts,
+    FailureFacts,
+    IncompleteFacts,
+    PlanFacts,
+    PointFacts,
+)
+
+NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86400.0
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def point(exposure_s: float, *, took_s: float = 0.0, size: int = 1000) -> PointFacts:
+    """A complete point whose data is `exposure_s` old and that was stored `took_s` later."""
+    return PointFacts("7c1e", ago(exposure_s), ago(exposure_s - took_s), size)
+
+
+def drill(result: str = "passed", *, since_s: float = 2 * DAY, **changes: Any) -> DrillFacts:
+    base = DrillFacts(
+        evidence="e1",
+        run="d14a",
+        point="7c1e",
+        at=ago(since_s),
+        result=result,  # type: ignore[arg-type]
+        plan_digest="digest-1",
+        rta_s=94.0,
+        rpa_s=200.0,
+        judged=True,
+        restored_bytes=1000,
+    )
+    return base._replace(**changes)
+
+
+def healthy(**changes: Any) -> PlanFacts:
+    """A plan that is met in every respect: RPO 15m, RTO 30m, backup every 5m, drill every 7d."""
+    passed = drill()
+    base = PlanFacts(
+        plan="orders-api",
+        owner="payments team",
+        rpo_s=15 * MINUTE,
+        rto_s=30 * MINUTE,
+        window_s=90 * DAY,
+        digest="digest-1",
+        first_loaded_at=ago(30 * DAY),
+        loaded_at=ago(DAY),
+        interval_s=5 * MINUTE,
+        drill_every_s=7 * DAY,
+        components=(ComponentFacts("orders-db", "postgres", ago(252), 1000),),
+        newest=point(252),
+        complete_points=12,
+        backup_p95_s=20.0,
+        last_drill=passed,
+        last_passed_drill=passed,
+    )
+    return base._replace(**changes)
+
+
+def failures(tries: int = 11, error: str = "pg_dump cannot connect") -> FailureFacts:
+    return FailureFacts(tries, "4f2a", ago(4 * MINUTE), error)
+
+
+def incomplete(*failed: tuple[str, str]) -> IncompleteFacts:
+    return IncompleteFacts("9b0d", ago(MINUTE), failed or (("sessions", "redis is gone"),))
+
+
+def alert(**changes: Any) -> AlertFacts:
+    base = AlertFacts("a1", "backup-missing", "firing", ago(2 * HOUR), "no backup for 3h")
+    return base._replace(**changes)
