@@ -1,0 +1,47 @@
+"""`python -m tests.e2e.dies_at MOMENT WORD …`: drd, killed with SIGKILL at a step boundary.
+
+MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (the effect is done,
+its result not recorded) or `after:STEP` (the result is recorded).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+
+from drd.cli.main import main
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(moment: str) -> None:
+    """Make the catalogue deadly at one moment."""
+    when, _, step = moment.partition(":")
+    begin, finish = SqlCatalogue.begin_step, SqlCatalogue.finish_step
+
+    def begin_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
+        record = begin(self, owned, name, *rest, **more)
+        if when == "before" and name == step:
+            _die()
+        return record
+
+    def finish_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
+        if when == "undone" and name == step:
+            _die()
+        finish(self, owned, name, *rest, **more)
+        if when == "after" and name == step:
+            _die()
+
+    SqlCatalogue.begin_step = begin_step  # type: ignore[method-assign]
+    SqlCatalogue.finish_step = finish_step  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1])
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,220 @@
+"""A whole drd installation in a directory: configuration, plan, secrets, repository, sources.
+
+Tests run the real `drd` in it as a user does, and ask `assert_clean` afterwards: no process left
+running, no lock left in the repository, nothing left in the work directory, and every run in a
+final state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Result:
+    """How one `drd` command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document = json.loads(self.out)
+        assert next(iter(document)) == "schema"
+        assert document["schema"] == 1
+        return dict(document)
+
+
+@dataclass
+class Site:
+    """`base` is short and open to other users; see the `short_tmp` fixture."""
+
+    base: Path
+    repository: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("plans", "state", "work", "cache", "secrets"):
+            (self.base / name).mkdir(exist_ok=True)
+        self.repository = self.repository or str(self.base / "repo")
+        self.secret("restic", PASSWORD)
+        (self.base / "drd.yaml").write_text(
+            f"state: sqlite:///{self.base}/state/drd.db\n"
+            "plans: plans\nwork_dir: work\ncache_dir: cache\n"
+        )
+
+    def secret(self, name: str, value: str) -> str:
+        """Write a secret file; returns the reference for a plan."""
+        path = self.base / "secrets" / name
+        path.write_text(value)
+        path.chmod(0o600)
+        return f"{{file: {path}}}"
+
+    def plan(self, body: str, *, name: str = "shop", s3: str = "", rpo: str = "15m") -> None:
+        """Write a plan; `body` has components, targets, checks and so on."""
+        (self.base / "plans" / f"{name}.yaml").write_text(
+            f"plan: {name}\nowner: tests\nobjectives: {{rpo: {rpo}, rto: 30m}}\n"
+            "repositories:\n"
+            f"  primary:\n    url: {self.repository}\n"
+            f"    password: {{file: {self.base}/secrets/restic}}\n{s3}\n{body}"
+        )
+
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "DRD_CONFIG": str(self.base / "drd.yaml"), **self.environment}
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "drd", *words]
+
+    def drd(self, *words: str, code: int | None = 0, timeout: float = 120) -> Result:
+        """Run a command to its end; its exit code must be `code` (None: whatever)."""
+        done = subprocess.run(
+            self.argv(*words), capture_output=True, env=self.env(), timeout=timeout, check=False
+        )
+        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert PASSWORD not in result.out + result.err
+        assert "Traceback" not in result.err, result.err
+        assert code is None or result.code == code, f"{words}: {result}"
+        return result
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command in the background; the test sees to its end."""
+        return subprocess.Popen(
+            self.argv(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.env(),
+            start_new_session=True,
+        )
+
+    def killed_at(self, moment: str, *words: str) -> None:
+        """Run a command that is killed with SIGKILL at `before:STEP` or `after:STEP`."""
+        argv = [sys.executable, "-m", "tests.e2e.dies_at", moment, *words]
+        done = subprocess.run(argv, capture_output=True, env=self.env(), timeout=120, check=False)
+        assert done.returncode == -signal.SIGKILL, (moment, done)
+
+    def restic(self, *words: str) -> str:
+        """restic itself, on this site's local repository."""
+        done = subprocess.run(
+            ["restic", "-r", self.repository, "--no-cache", *words],
+            capture_output=True,
+            env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
+            check=True,
+        )
+        return done.stdout.decode()
+
+    def locks(self) -> list[str]:
+        if not (Path(self.repository) / "locks").is_dir():
+            return []
+        return sorted(p.name for p in (Path(self.repository) / "locks").iterdir())
+
+    def catalogue(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(f"file:{self.base}/state/drd.db?mode=ro", uri=True) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def runs(self) -> list[dict[str, Any]]:
+        return list(self.drd("runs", "--json").json["runs"])
+
+    def points(self, plan: str = "shop") -> list[dict[str, Any]]:
+        return list(self.drd("points", plan, "--json").json["points"])
+
+    def processes(self) -> dict[int, str]:
+        """Living processes that belong to this site: its path is in their words or environment."""
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
+                around = (entry / "environ").read_bytes().decode("utf-8", "replace")
+            except OSError:
+                continue
+            pid = int(entry.name)
+            if pid != os.getpid() and words and str(self.base) in words + around:
+                found[pid] = words.strip()
+        return found
+
+    def assert_clean(self, *, settled: bool = True) -> None:
+        """Nothing is left: processes (they get a moment), locks, working files, open runs."""
+        limit = time.monotonic() + 10
+        while (left := self._own_processes()) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert not left, f"left running: {left}"
+        assert not self.locks(), "a lock was left in the repository"
+        if settled:
+            assert not list((self.base / "work").iterdir())
+            open_runs = [r for r in self.runs() if r["state"] in ("running", "pending")]
+            assert not open_runs, open_runs
+
+    def _own_processes(self) -> dict[int, str]:
+        """Without the servers that the test itself started for its sources."""
+        servers = ("postgres", "weed")
+        return {
+            pid: words
+            for pid, words in self.processes().items()
+            if not (
+                words.split()[0].rpartition("/")[2].rstrip(":") in servers
+                and f"{self.base}/work" not in words
+            )
+        }
+
+
+def make_sqlite(path: Path, rows: int = 1000) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "create table if not exists customers(id integer primary key, name text);"
+            "create table if not exists orders(id integer primary key, customer int, total real);"
+        )
+        connection.executemany(
+            "insert into customers(name) values (?)",
+            [(f"customer {i}",) for i in range(rows // 10)],
+        )
+        connection.executemany(
+            "insert into orders(customer, total) values (?, ?)",
+            [(i % 10, i * 1.5) for i in range(rows)],
+        )
+
+
+def make_tree(root: Path) -> None:
+    (root / "conf.d").mkdir(parents=True, exist_ok=True)
+    (root / "empty").mkdir(exist_ok=True)
+    (root / "app.conf").write_text("listen 8080;\n")
+    (root / "conf.d" / "limits.conf").write_text("rate 100;\n")
+    (root / "app.conf").chmod(0o640)
+    if not (root / "current").is_symlink():
+        (root / "current").symlink_to("app.conf")
+
+
+SMALL = """
+components:
+  db: {{kind: sqlite, path: {base}/shop.db}}
+  conf: {{kind: files, paths: [{base}/etc]}}
+checks:
+  - {{name: orders are there, kind: sql, component: db, query: "select count(*) from orders", expect: "> 0"}}
+  - {{name: row counts, kind: rows, component: db}}
+  - {{name: configuration, kind: files, component: conf}}
+targets:
+  standby: {{db: {{path: {base}/back/shop.db}}, conf: {{path: {base}/back/etc}}}}
+drill: {{every: 7d}}
+"""
+
+
+def small_site(base: Path) -> Site:
+    """A SQLite database and a configuration tree on a local repository."""
+    site = Site(base)
+    make_sqlite(base / "shop.db")
+    make_tree(base / "etc")
+    (base / "back").mkdir()
+    site.plan(SMALL.format(base=base))
+    return site

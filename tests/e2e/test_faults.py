@@ -1,0 +1,196 @@
+"""What breaks around drd, and what it says and does then. Local repository, SQLite and files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_sqlite, small_site
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+def test_wrong_repository_password_is_12_everywhere(site: Site) -> None:
+    site.drd("backup", "shop")
+    (site.base / "secrets/restic").write_text("another one")
+    told = site.drd("backup", "shop", "--json", code=12)
+    assert told.json["error"]["exit"] == 12
+    assert told.json["error"]["hint"]
+    assert site.runs()[0]["state"] == "failed"
+    assert site.drd("drill", "shop", "--json", code=12).json["result"] == "inconclusive"
+    assert len(site.points()) == 1
+    site.assert_clean()
+
+
+def test_emptied_repository_does_not_pass_for_a_fresh_one(site: Site) -> None:
+    site.drd("backup", "shop")
+    shutil.rmtree(site.repository)
+    Path(site.repository).mkdir()
+    told = site.drd("backup", "shop", "--json", code=10)
+    assert "gone" in told.json["error"]["message"]
+    assert not list(Path(site.repository).iterdir()), "nothing was initialised"
+    assert site.runs()[0]["state"] == "failed"
+    site.assert_clean()
+
+
+def test_replaced_repository_is_noticed(site: Site) -> None:
+    site.drd("backup", "shop")
+    shutil.rmtree(site.repository)
+    site.restic("init")
+    told = site.drd("backup", "shop", "--json", code=10)
+    assert "not the one" in told.json["error"]["message"]
+
+
+def test_flipped_byte_in_a_pack_never_passes(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=200_000)
+    site.drd("backup", "shop")
+    packs = [p for p in Path(site.repository, "data").rglob("*") if p.is_file()]
+    pack = max(packs, key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    pack.write_bytes(data)
+    told = site.drd("drill", "shop", "--json", code=None)
+    assert told.code in (4, 5)
+    assert told.json["result"] in ("failed", "inconclusive")
+    assert site.drd("status", "--json", code=3).json["plans"][0]["verdict"] != "met"
+    site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
+    assert not (site.base / "back/shop.db").exists(), "nothing partial is left as restored"
+    site.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "failing"),
+    [
+        ("sqlite3 $DRD_PATH 'drop table customers'", "row counts"),
+        ("sqlite3 $DRD_PATH 'delete from orders where id = 7'", "row counts"),
+        ("sqlite3 $DRD_PATH 'delete from orders'", "orders are there"),
+        ("rm $DRD_PATH/BASE/etc/app.conf", "configuration"),
+        ("echo changed >> $DRD_PATH/BASE/etc/app.conf", "configuration"),
+        ("chmod 777 $DRD_PATH/BASE/etc/app.conf", "configuration"),
+        ("touch $DRD_PATH/BASE/etc/extra", "configuration"),
+        ("rmdir $DRD_PATH/BASE/etc/empty", "configuration"),
+        ("ln -sfn nowhere $DRD_PATH/BASE/etc/current", "configuration"),
+    ],
+)
+def test_what_came_back_wrong_fails_its_check(site: Site, tamper: str, failing: str) -> None:
+    component = "db" if "sqlite3" in tamper else "conf"
+    script = site.base / "tamper.sh"
+    sql = tamper.replace("sqlite3 $DRD_PATH", "python3 -c \"import sqlite3,sys;"
+                         "c=sqlite3.connect(sys.argv[1]);c.execute(sys.argv[2]);c.commit()\" "
+                         '"$DRD_PATH"')  # fmt: skip
+    script.write_text(f"#!/bin/sh\nset -e\n{sql.replace('/BASE', str(site.base))}\n")
+    script.chmod(0o755)
+    plan = site.base / "plans/shop.yaml"
+    check = f"checks:\n  - {{name: tamper, kind: command, component: {component}, run: [{script}]}}"
+    plan.write_text(plan.read_text().replace("checks:", check))
+    site.drd("backup", "shop")
+    told = site.drd("drill", "shop", "--json", code=4).json
+    verdicts = {c["name"]: c["verdict"] for c in told["checks"]}
+    assert verdicts["tamper"] == "passed", told
+    assert verdicts[failing] == "failed"
+    state = site.drd("status", "--json", code=3).json["plans"][0]
+    assert state["drill"]["verdict"] == "breached"
+    assert state["readiness"] == "not ready"
+
+
+def test_shrunken_component_is_not_believed_until_told(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=50_000)
+    site.drd("backup", "shop")
+    (site.base / "shop.db").unlink()
+    make_sqlite(site.base / "shop.db", rows=10)
+    told = site.drd("backup", "shop", "--json", code=1).json
+    assert "shrank" in told["components"][0]["error"]
+    assert not site.points()[0]["complete"]
+    site.drd("backup", "shop", "--accept-size")
+    site.drd("backup", "shop")
+
+
+@contextmanager
+def tmpfs(place: Path, size: str) -> Iterator[None]:
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+
+
+@needs_root
+def test_sandbox_disk_full_is_inconclusive(site: Site) -> None:
+    (site.base / "etc/big").write_bytes(os.urandom(8 << 20))
+    site.drd("backup", "shop")
+    with tmpfs(site.base / "work", "4m"):
+        told = site.drd("drill", "shop", "--json", code=5).json
+        assert told["result"] == "inconclusive"
+        assert "space" in told["reason"]
+        assert not list((site.base / "work").iterdir())
+    site.assert_clean()
+
+
+@needs_root
+def test_catalogue_disk_full_fails_with_the_remedy_and_loses_nothing(site: Site) -> None:
+    with tmpfs(site.base / "state", "3m"):
+        site.drd("backup", "shop")
+        (site.base / "state/filler").write_bytes(b"")
+        filler = subprocess.run(
+            ["dd", "if=/dev/zero", f"of={site.base}/state/filler", "bs=4k"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        assert b"No space left" in filler.stderr
+        told = site.drd("backup", "shop", code=1)
+        assert "full" in told.err
+        assert "HINT" in told.err
+        (site.base / "state/filler").unlink()
+        site.drd("backup", "shop")
+        assert all(p["complete"] for p in site.points())
+        site.assert_clean()
+
+
+def test_damaged_catalogue_is_named_and_rebuilt(site: Site) -> None:
+    point = site.drd("backup", "shop", "--json").json["point"]
+    for file in (site.base / "state").glob("drd.db-*"):
+        file.unlink()
+    (site.base / "state/drd.db").write_bytes(b"not a database" * 1000)
+    told = site.drd("backup", "shop", code=1)
+    assert "drd catalogue rebuild" in told.err
+    site.drd("catalogue", "rebuild")
+    assert [p["point"] for p in site.points()] == [point]
+    kept = [p for p in (site.base / "state").iterdir() if "damaged" in p.name]
+    assert kept, "the damaged file is kept"
+
+
+def test_failing_hook_is_a_failed_run(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    before = "before: {command: [sh, -c, 'echo no lock to be had; exit 9']}"
+    plan.write_text(plan.read_text().replace("{kind: sqlite,", f"{{kind: sqlite, {before},"))
+    told = site.drd("backup", "shop", "--json", code=1).json
+    assert told["state"] == "incomplete"
+    assert "no lock to be had" in told["components"][0]["error"]
+    assert site.runs()[0]["state"] == "incomplete"
+
+
+def test_broken_plan_keeps_its_old_figures(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("components:", "componets:"))
+    told = site.drd("backup", "shop", code=2)
+    assert "shop.yaml:" in told.err
+    assert 'did you mean "components"' in told.err
+    state = site.drd("status", "--json", code=None).json["plans"][0]
+    assert state["readiness"] == "needs drill"
+    assert state["rpo"]["exposure_s"] is not None
+    assert site.points()

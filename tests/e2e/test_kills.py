@@ -1,0 +1,183 @@
+"""Killed at any moment, started again: the same end state, nothing left, no false success."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_sqlite, small_site
+
+BACKUP_STEPS = ["repository", "capture db", "capture conf", "manifest"]
+RESTORE_STEPS = ["restore db", "restore conf"]
+MOMENTS = ["before", "undone", "after"]
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize("step", BACKUP_STEPS)
+def test_backup_killed_at_a_step_and_run_again(site: Site, step: str, when: str) -> None:
+    site.killed_at(f"{when}:{step}", "backup", "shop")
+    state = site.drd("status", "--json", code=3).json["plans"][0]
+    assert state["rpo"]["verdict"] == "unknown", "a killed backup is no restore point"
+    told = site.drd("backup", "shop", "--json").json
+    assert told["state"] == "succeeded"
+    sealed = (when, step) in (("undone", "manifest"), ("after", "manifest"))
+    points = site.points()
+    assert len(points) == (2 if sealed else 1)
+    assert all(p["complete"] for p in points)
+    states = [r["state"] for r in site.runs()]
+    assert states == ["succeeded", "succeeded" if sealed else "interrupted"]
+    snapshots = site.restic("snapshots", "--json").count('"short_id"')
+    assert snapshots == (7 if sealed else 4), "snapshots of the killed run are swept"
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+    site.restic("check")
+    site.assert_clean()
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize("step", RESTORE_STEPS)
+def test_drill_killed_at_a_step_and_run_again(site: Site, step: str, when: str) -> None:
+    site.drd("backup", "shop")
+    site.killed_at(f"{when}:{step}", "drill", "shop")
+    assert site.drd("status", "--json", code=3).json["plans"][0]["drill"]["result"] is None
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+    assert [r["state"] for r in site.runs()[:2]] == ["succeeded", "interrupted"]
+    site.assert_clean()
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize("step", ["preflight", *RESTORE_STEPS])
+def test_recovery_killed_at_a_step_goes_on(site: Site, step: str, when: str) -> None:
+    site.drd("backup", "shop")
+    with sqlite3.connect(site.base / "shop.db") as connection:
+        wanted = list(connection.iterdump())
+    words = ("recover", "shop", "--target", "standby", "--yes")
+    site.killed_at(f"{when}:{step}", *words)
+    told = site.drd(*words, "--json").json
+    assert told["result"] == "passed"
+    with sqlite3.connect(site.base / "back/shop.db") as connection:
+        assert list(connection.iterdump()) == wanted
+    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
+    runs = [r for r in site.runs() if r["kind"] == "recovery"]
+    assert [r["state"] for r in runs] == ["succeeded"], "the killed run goes on, none is begun"
+    site.assert_clean()
+
+
+def test_recovery_that_died_and_is_asked_differently_leaves_nothing(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
+    site.drd("recover", "shop", "--target", "standby", "--lost-at", "1s", "--yes", "--overwrite")
+    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
+    site.assert_clean()
+
+
+def _big(site: Site) -> None:
+    """Enough that a backup takes seconds."""
+    (site.base / "etc/big").write_bytes(os.urandom(200 << 20))
+
+
+def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
+    child = site.start(*words)
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        pids = [
+            pid
+            for pid, line in site.processes().items()
+            if "restic" in line and " backup " in line and "/etc" not in line.split()[0]
+        ]
+        if pids:
+            time.sleep(0.4)
+            return child, pids
+        time.sleep(0.01)
+    raise AssertionError("no restic backup was seen")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Signals) -> None:
+    site.drd("backup", "shop")
+    _big(site)
+    child, _ = _run_until_restic(site, "backup", "shop")
+    child.send_signal(number)  # type: ignore[attr-defined]
+    assert child.wait(timeout=20) == 130  # type: ignore[attr-defined]
+    assert site.runs()[0]["state"] == "cancelled"
+    assert len(site.points()) == 1
+    site.assert_clean()
+
+
+def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
+    site.drd("backup", "shop")
+    _big(site)
+    child, _ = _run_until_restic(site, "backup", "shop")
+    os.kill(child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    child.wait()  # type: ignore[attr-defined]
+    told = site.drd("backup", "shop", "--json").json
+    assert told["state"] == "succeeded"
+    assert len(site.points()) == 2
+    site.restic("check")
+    site.assert_clean()
+
+
+def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
+    site.drd("backup", "shop")
+    _big(site)
+    child, _ = _run_until_restic(site, "backup", "shop", "--component", "conf", "--json")
+    limit = time.monotonic() + 5
+    killed = False
+    while not killed and time.monotonic() < limit:
+        for pid, line in site.processes().items():
+            if line.split()[0].endswith("restic") and " backup " in line:
+                os.kill(pid, signal.SIGKILL)
+                killed = True
+    assert child.wait(timeout=60) == 1  # type: ignore[attr-defined]
+    assert site.runs()[0]["state"] == "failed"
+    assert len([p for p in site.points() if p["complete"]]) == 1
+    assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
+    site.drd("retention", "shop")
+    site.restic("check")
+    site.assert_clean()
+
+
+def test_paused_backup_is_not_taken_over(site: Site) -> None:
+    make_sqlite(site.base / "shop.db")
+    _big(site)
+    child, _ = _run_until_restic(site, "backup", "shop")
+    os.kill(child.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+    try:
+        refused = site.drd("backup", "shop", code=11)
+        assert "running" in refused.err
+    finally:
+        os.kill(child.pid, signal.SIGCONT)  # type: ignore[attr-defined]
+    assert child.wait(timeout=60) == 0  # type: ignore[attr-defined]
+    assert len(site.points()) == 1
+    site.assert_clean()
+
+
+def test_first_backups_started_at_once_make_one_healthy_repository(site: Site) -> None:
+    children = [site.start("backup", "shop") for _ in range(4)]
+    codes = sorted(child.wait(timeout=90) for child in children)
+    assert codes[0] == 0
+    assert set(codes) <= {0, 11}
+    site.drd("backup", "shop")
+    assert all(p["complete"] for p in site.points())
+    site.restic("check", "--read-data")
+    site.assert_clean()
+
+
+def test_two_plans_on_one_new_repository_started_at_once(site: Site) -> None:
+    text = (site.base / "plans/shop.yaml").read_text()
+    for name in ("one", "two"):
+        (site.base / f"plans/{name}.yaml").write_text(text.replace("plan: shop", f"plan: {name}"))
+    children = [site.start("backup", name) for name in ("one", "two")]
+    assert [child.wait(timeout=90) for child in children] == [0, 0]
+    site.restic("check", "--read-data")
+    assert len(site.points("one")) == len(site.points("two")) == 1
+    site.assert_clean()

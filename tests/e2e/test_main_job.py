@@ -1,0 +1,230 @@
+"""Back up, rehearse, recover, look: the main job through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_sqlite, small_site
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+def test_backup_makes_one_complete_restore_point(site: Site) -> None:
+    told = site.drd("backup", "shop", "--json").json
+    assert told["state"] == "succeeded"
+    assert [c["component"] for c in told["components"]] == ["db", "conf"]
+    assert all(c["bytes"] > 0 and c["snapshot"] for c in told["components"])
+    (point,) = site.points()
+    assert point["point"] == told["point"]
+    assert point["complete"]
+    manifests = json.loads(site.restic("snapshots", "--json", "--tag", "manifest"))
+    assert len(manifests) == 1
+    assert f"run:{told['run']}" in manifests[0]["tags"]
+    assert manifests[0]["hostname"] == "shop"
+    site.assert_clean()
+
+
+def test_status_before_anything_is_unknown_and_never_green(site: Site) -> None:
+    told = site.drd("status", "--json", code=3).json
+    assert told["plans"][0]["verdict"] == "unknown"
+
+
+def test_never_drilled_is_unknown_then_passed_is_met(site: Site) -> None:
+    site.drd("backup", "shop")
+    before = site.drd("status", "--json", code=3).json["plans"][0]
+    assert before["rpo"]["verdict"] == "met"
+    assert before["drill"]["verdict"] == "unknown"
+    drilled = site.drd("drill", "shop", "--json").json
+    assert drilled["result"] == "passed"
+    assert drilled["rta_s"] > 0
+    assert 0 < drilled["rpa_s"] < 120
+    after = site.drd("status", "--json").json
+    assert after["verdict"] == "met"
+    assert after["plans"][0]["readiness"] == "ready"
+    assert after["plans"][0]["rto"]["actual_s"] == drilled["rta_s"]
+    assert site.points()[0]["proven_by"] == drilled["evidence"]
+    site.assert_clean()
+
+
+def test_second_backup_adds_little(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=100_000)
+    first = site.drd("backup", "shop", "--json").json
+    second = site.drd("backup", "shop", "--json").json
+    assert second["components"][0]["added_bytes"] < first["components"][0]["added_bytes"] / 10
+
+
+def test_recovery_gives_back_what_was_there(site: Site) -> None:
+    site.drd("backup", "shop")
+    with sqlite3.connect(site.base / "shop.db") as connection:
+        before = list(connection.iterdump())
+    told = site.drd("recover", "shop", "--target", "standby", "--yes", "--json").json
+    assert told["result"] == "passed"
+    assert told["target"] == "standby"
+    with sqlite3.connect(site.base / "back/shop.db") as connection:
+        assert list(connection.iterdump()) == before
+    restored = site.base / "back/etc" / str(site.base / "etc").lstrip("/")
+    subprocess.run(["diff", "-r", "--no-dereference", site.base / "etc", restored], check=True)
+    assert (restored / "empty").is_dir()
+    assert (restored / "app.conf").stat().st_mode & 0o777 == 0o640
+    site.assert_clean()
+
+
+def test_recovery_refuses_what_is_not_empty_unless_told(site: Site) -> None:
+    site.drd("backup", "shop")
+    make_sqlite(site.base / "back/shop.db", rows=10)
+    before = (site.base / "back/shop.db").read_bytes()
+    refused = site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
+    assert "not empty" in refused.err
+    assert "HINT" in refused.err
+    assert (site.base / "back/shop.db").read_bytes() == before
+    assert not (site.base / "back/etc").exists(), "nothing may be touched when one place is refused"
+    site.drd("recover", "shop", "--target", "standby", "--yes", "--overwrite")
+    with sqlite3.connect(site.base / "back/shop.db") as connection:
+        assert connection.execute("select count(*) from orders").fetchone() == (1000,)
+    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
+
+
+def test_recovery_without_a_terminal_wants_yes(site: Site) -> None:
+    site.drd("backup", "shop")
+    refused = site.drd("recover", "shop", "--target", "standby", code=2)
+    assert "--yes" in refused.err
+    planned = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
+    assert planned["components"] == ["db", "conf"]
+    assert not list((site.base / "back").iterdir())
+
+
+def test_recovery_before_a_time_takes_the_older_point(site: Site) -> None:
+    first = site.drd("backup", "shop", "--json").json
+    second = site.drd("backup", "shop", "--json").json
+    planned = site.drd(
+        "recover", "shop", "--target", "standby", "--dry-run", "--json",
+        "--before", second["data_time"],
+    ).json  # fmt: skip
+    assert planned["point"] == first["point"]
+    none = site.drd("recover", "shop", "--target", "standby", "--before", "1d", "--yes", code=13)
+    assert "restore point" in none.err
+
+
+def test_drill_without_checks_is_inconclusive(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    text = plan.read_text()
+    plan.write_text(text[: text.index("checks:")] + text[text.index("targets:") :])
+    site.drd("backup", "shop")
+    assert site.drd("drill", "shop", "--json", code=5).json["result"] == "inconclusive"
+    assert site.drd("status", "--json", code=3).json["plans"][0]["drill"]["verdict"] == "unknown"
+
+
+def test_changed_plan_needs_drill(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("> 0", "> 1"))
+    site.drd("backup", "shop")
+    told = site.drd("status", "--json").json["plans"][0]
+    assert told["readiness"] == "needs drill"
+    assert told["verdict"] == "at_risk"
+
+
+def test_drill_without_a_point_says_so(site: Site) -> None:
+    refused = site.drd("drill", "shop", "--json", code=13)
+    assert refused.json["error"]["exit"] == 13
+    assert "drd backup shop" in refused.json["error"]["hint"]
+    assert site.runs()[0]["state"] == "failed"
+
+
+def test_missing_path_makes_the_point_incomplete(site: Site) -> None:
+    site.drd("backup", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("/etc]", f"/etc, {site.base}/gone]"))
+    told = site.drd("backup", "shop", "--json", code=1).json
+    assert told["state"] == "incomplete"
+    assert [c["state"] for c in told["components"]] == ["captured", "failed"]
+    assert f"{site.base}/gone" in told["components"][1]["error"]
+    assert [p["complete"] for p in site.points()] == [False, True]
+    newest = site.drd("status", "--json", code=3).json["plans"][0]
+    assert newest["rpo"]["exposure_s"] > 0
+    assert any("gone" in r["text"] if isinstance(r, dict) else "gone" in r
+               for r in newest["reasons"])  # fmt: skip
+    site.assert_clean()
+
+
+def test_lost_catalogue_is_rebuilt_from_the_manifests(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    before = site.points()
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
+    site.drd("catalogue", "rebuild")
+    after = site.points()
+    assert [p["point"] for p in after] == [p["point"] for p in before]
+    assert [p["data_time"] for p in after] == [p["data_time"] for p in before]
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+
+
+def test_retention_forgets_whole_points_and_keeps_the_proven_one(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    ids = [site.drd("backup", "shop", "--json").json["point"] for _ in range(3)]
+    site.drd("drill", "shop", "--point", ids[0])
+    planned = site.drd("retention", "shop", "--dry-run", "--json").json
+    assert planned["forget"] == [ids[1]]
+    assert len(site.points()) == 3
+    site.drd("retention", "shop")
+    assert {p["point"] for p in site.points()} == {ids[0], ids[2]}
+    left = json.loads(site.restic("snapshots", "--json"))
+    runs = {t for s in left for t in s["tags"] if t.startswith("run:")}
+    assert f"run:{ids[1]}" not in {
+        t for s in left if "component:drd" not in s["tags"] for t in s["tags"]
+    }
+    assert f"run:{ids[0]}" in runs
+    site.restic("check")
+    site.assert_clean()
+
+
+def test_secrets_are_nowhere_but_in_their_file(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    found = []
+    for directory, _, files in os.walk(site.base):
+        for name in files:
+            path = Path(directory) / name
+            if b"battery staple" in path.read_bytes():
+                found.append(path)
+    assert found == [site.base / "secrets/restic"]
+
+
+def test_dry_run_of_a_backup_touches_nothing(site: Site) -> None:
+    told = site.drd("backup", "shop", "--dry-run", "--json").json
+    assert told["dry_run"]
+    assert not Path(site.repository).exists()
+
+
+def test_unknown_names_are_told_with_what_there_is(site: Site) -> None:
+    assert "shop" in site.drd("backup", "shpo", code=2).err
+    assert "db, conf" in site.drd("backup", "shop", "--component", "dbx", code=2).err
+    assert "standby" in site.drd("recover", "shop", "--target", "x", "--yes", code=2).err
+    assert site.drd("run", "show", "ffffffff", code=2).err
+
+
+def test_help_fits_a_screen_and_each_verb_has_examples(site: Site) -> None:
+    text = site.drd("--help").out
+    assert len(text.splitlines()) <= 40
+    for verb in ("backup", "drill", "recover", "points", "runs", "retention", "doctor", "status"):
+        assert "examples:" in site.drd(verb, "--help").out, verb
+
+
+def test_doctor_finds_everything_fine(site: Site) -> None:
+    site.drd("backup", "shop")
+    told = site.drd("doctor", "shop", "--json").json
+    assert told["ok"], told
+    assert len(told["items"]) > 5
+    site.assert_clean()
