@@ -1,0 +1,58 @@
+"""What kinds that live in the file system share: room, owners, durable renames."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from drd.model.units import format_size
+from drd.ports import Finding
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def existing_parent(path: Path) -> Path:
+    """`path`, or the nearest directory above it that exists."""
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Finding:
+    """Whether `need` bytes fit below `directory` (which need not exist yet)."""
+    free = shutil.disk_usage(existing_parent(directory)).free
+    detail = f"{what} needs {format_size(need)}, {format_size(free)} are free in {directory}"
+    return Finding("disk space", free > need, detail, "" if free > need else hint)
+
+
+def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
+    """A finding when `foreign` entries belong to others and only root could give them back."""
+    if is_root() or no_owner or not foreign:
+        return None
+    files = "1 entry belongs" if foreign == 1 else f"{foreign:,} entries belong"
+    return Finding(
+        "ownership",
+        False,
+        f"{files} to other users, and only root can give files to others",
+        "run the recovery as root, or accept your own user as the owner: --no-owner",
+    )
+
+
+def fsync_path(path: Path) -> None:
+    """Make a file's bytes, or the names in a directory, survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole directory; nothing there is fine. A symlink itself goes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+        return
+    with suppress(FileNotFoundError):
+        path.unlink()

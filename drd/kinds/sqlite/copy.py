@@ -1,0 +1,125 @@
+"""A consistent copy of a database that is being written to."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drd.errors import SourceError, SourceUnreachable
+from drd.kinds.places import remove
+from drd.kinds.sqlite.database import connect, error_name, in_words, is_about
+from drd.process import check_cancelled
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+
+_PAGES = 4096
+"""Pages between two looks at a cancel. The read transaction that is held around all steps keeps
+SQLite from starting over whenever somebody writes, which a stepped backup otherwise does."""
+
+
+def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
+    """Copy one committed state of `source` into the new file `copy` (mode 0600); its data time.
+
+    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile. The
+    live file is only ever touched through SQLite: opening and closing it in another way would drop
+    the locks that this process has on it. Waits `wait_s` for an exclusive writer. Raises
+    SourceUnreachable (locked) or SourceError.
+    """
+    _make_private(copy)
+    try:
+        return _copy_locked(source, copy, wait_s)
+    except sqlite3.Error as error:
+        if error_name(error) != "READONLY_DIRECTORY":
+            raise in_words(error, source) from error
+        return _copy_closed(source, copy, in_words(error, source))
+
+
+def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> datetime:
+    """Hold one state of `source` until ROLLBACK; the instant just before. Waits for a lock."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        check_cancelled()
+        at = datetime.now(UTC)
+        try:
+            live.execute("BEGIN")
+            live.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            if live.in_transaction:
+                live.execute("ROLLBACK")
+            if not is_about(error, "BUSY", "LOCKED"):
+                raise
+            if time.monotonic() > deadline:
+                raise SourceUnreachable(
+                    f"{source} stayed locked for {wait_s:g} s",
+                    hint="a writer holds it exclusively; see which one with fuser.",
+                ) from error
+        else:
+            return at
+
+
+def _copy_locked(source: Path, copy: Path, wait_s: float) -> datetime:
+    with closing(connect(source, timeout_s=0.5)) as live:
+        at = begin_reading(live, source, wait_s)
+        _fill(live, copy)
+        live.execute("ROLLBACK")
+    return at
+
+
+def _copy_closed(source: Path, copy: Path, complaint: SourceError) -> datetime:
+    """Copy a WAL database that nobody has open, where we may not make the -shm file.
+
+    It is read without locks, which is right only if nobody opened it meanwhile: then neither a
+    -wal file nor another time or size of the file may be there afterwards.
+    """
+    for _ in range(5):
+        before = _signature(source)
+        if len(before) > 1:
+            raise complaint
+        if time.time() - before[0][1] / 1e9 < 1:
+            time.sleep(1)  # so that a write from now on shows in the modification time
+        at = datetime.now(UTC)
+        with closing(connect(source, immutable=True)) as live:
+            _fill(live, copy)
+        if _signature(source) == before:
+            return at
+    raise complaint
+
+
+def _signature(source: Path) -> list[tuple[int, int, int]]:
+    found = []
+    for suffix in ("", "-wal", "-journal"):
+        path = source.with_name(source.name + suffix)
+        if path.exists():
+            info = path.stat()
+            found.append((info.st_ino, info.st_mtime_ns, info.st_size))
+    return found
+
+
+def _make_private(copy: Path) -> None:
+    discard(copy)
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+
+
+def discard(copy: Path) -> None:
+    """Remove the copy and what SQLite may have put beside it; idempotent."""
+    for suffix in ("", *SIDE_FILES):
+        remove(copy.with_name(copy.name + suffix))
+
+
+def _fill(live: sqlite3.Connection, copy: Path) -> None:
+    def look(*_: int) -> None:
+        check_cancelled()
+
+    with closing(sqlite3.connect(copy, isolation_level=None)) as target:
+        # The copy lives as long as this run and is thrown away when anything goes wrong.
+        target.execute("PRAGMA journal_mode = OFF")
+        target.execute("PRAGMA synchronous = OFF")
+        live.backup(target, pages=_PAGES, progress=look)
+        if copy.stat().st_size == 0:
+            # A database without a page is an empty file, and no repository stores an empty stream.
+            target.execute("CREATE TABLE t (x)")
+            target.execute("DROP TABLE t")

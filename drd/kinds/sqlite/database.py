@@ -1,0 +1,233 @@
+"""Reading one SQLite database file: connections, errors in words, what it looks like."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
+from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.units import format_duration
+from drd.process import cancelled, check_cancelled
+
+_STEPS = 20_000
+"""Virtual machine steps between two looks at the clock: some milliseconds."""
+
+_REMEDIES = {
+    "NOTADB": "check `path`; an encrypted database cannot be read either.",
+    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and go back to a good restore point.",
+    "READONLY_ROLLBACK": "its last writer was killed: open it once for writing, so that SQLite "
+    "finishes the interrupted transaction.",
+    "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: let this user write to "
+    "the directory, or read NAME-shm and NAME-wal.",
+    "CANTOPEN": "this user needs to read the file and, in WAL mode, NAME-wal and NAME-shm.",
+    "FULL": "make room in work_dir.",
+}
+
+
+def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> sqlite3.Connection:
+    """A read-only connection; an `immutable` one takes no locks and leaves no files behind.
+
+    Texts that are not UTF-8 come as surrogate escapes.
+    """
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro" + ("&immutable=1" if immutable else "")
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
+    )
+    connection.text_factory = _text
+    return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def error_name(error: sqlite3.Error) -> str:
+    """SQLite's name without its prefix, `BUSY`; an empty text for errors of the module's own."""
+    name: str = getattr(error, "sqlite_errorname", None) or ""
+    return name.removeprefix("SQLITE_")
+
+
+def is_about(error: sqlite3.Error, *names: str) -> bool:
+    """Whether this is one of these errors or a more detailed form of one."""
+    name = error_name(error)
+    return any(name == n or name.startswith(n + "_") for n in names)
+
+
+def in_words(error: sqlite3.Error, path: Path) -> SourceError:
+    """SQLite's words with a remedy."""
+    if is_about(error, "BUSY", "LOCKED"):
+        return SourceUnreachable(
+            f"{path} is locked: {error}", hint="a writer holds it; see what that is with fuser."
+        )
+    name = error_name(error)
+    hint = _REMEDIES.get(name) or _REMEDIES.get(name.partition("_")[0], "")
+    return SourceError(f"cannot read {path}: {error}", hint=hint)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def bounded(connection: sqlite3.Connection, deadline: float) -> Iterator[None]:
+    """Statements inside are interrupted at `deadline` (monotonic) and by a cancel of the run."""
+    connection.set_progress_handler(lambda: time.monotonic() > deadline or cancelled(), _STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def check_integrity(path: Path, *, immutable: bool, called: Path) -> None:
+    """Raise SourceError with SQLite's findings when the database is damaged; messages name it
+    `called`."""
+    connection = connect(path, immutable=immutable)
+    try:
+        with bounded(connection, float("inf")):
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+    except sqlite3.Error as error:
+        check_cancelled()
+        if error_name(error) != "ERROR":
+            raise in_words(error, called) from error
+        # A collation or module of the application's own, which only it can check.
+        return
+    finally:
+        connection.close()
+    if found != ["ok"]:
+        raise SourceError(
+            f"{called} is damaged: {'; '.join(' '.join(f.split()) for f in found)[:300]}",
+            hint=_REMEDIES["CORRUPT"],
+        )
+
+
+def table_names(connection: sqlite3.Connection) -> list[str]:
+    """Tables that hold rows. SQLite's own are left out, and so are virtual tables: what they
+    store stands in ordinary tables beside them, which need no extension to be read."""
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    )
+    virtual = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
+    return [n for n, sql in rows if not n.startswith("sqlite_") and not virtual.match(sql or "")]
+
+
+def properties(connection: sqlite3.Connection) -> dict[str, Any]:
+    """The database's own settings, and a digest of its schema."""
+    schema = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master"
+        " WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name"
+    )
+    digest = hashlib.sha256()
+    for row in schema:
+        digest.update(ascii(row).encode("ascii"))
+    return {
+        "encoding": _pragma(connection, "encoding"),
+        "user_version": _pragma(connection, "user_version"),
+        "application_id": _pragma(connection, "application_id"),
+        "schema": digest.hexdigest(),
+    }
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def storage_facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    return {
+        "sqlite": sqlite3.sqlite_version,
+        "page_size": _pragma(connection, "page_size"),
+        "user_version": _pragma(connection, "user_version"),
+        "journal_mode": _pragma(connection, "journal_mode"),
+    }
+
+
+def take_fingerprint(
+    connection: sqlite3.Connection, path: Path, *, digests: bool, budget_s: float
+) -> DatabaseFingerprint:
+    """Rows (and digests) of every table within `budget_s`; what was not reached is named.
+
+    Raises SourceError when the database turns out to be damaged.
+    """
+    deadline = time.monotonic() + budget_s
+    tables: dict[str, TableState] = {}
+    not_reached: dict[str, str] = {}
+    late = f"the time budget of {format_duration(budget_s)} was used up"
+    try:
+        for name in table_names(connection):
+            if time.monotonic() > deadline:
+                not_reached[name] = late
+                continue
+            try:
+                with bounded(connection, deadline):
+                    tables[name] = _look_at(connection, name, digests=digests)
+            except sqlite3.Error as error:
+                check_cancelled()
+                if error_name(error) not in ("INTERRUPT", "ERROR"):
+                    raise
+                not_reached[name] = late if error_name(error) == "INTERRUPT" else str(error)
+        known = properties(connection)
+    except sqlite3.Error as error:
+        raise in_words(error, path) from error
+    return DatabaseFingerprint("digest" if digests else "counts", tables, not_reached, known)
+
+
+def _look_at(connection: sqlite3.Connection, name: str, *, digests: bool) -> TableState:
+    table = quoted(name)
+    if not digests:
+        return TableState(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+    digest = hashlib.sha256()
+    rows = 0
+    for row in connection.execute(f"SELECT * FROM {table}{_order(connection, name)}"):  # noqa: S608
+        # ascii() tells 1, 1.0, '1' and b'1' apart, exactly, and the same in every Python.
+        digest.update(ascii(row).encode("ascii"))
+        rows += 1
+    return TableState(rows, digest.hexdigest())
+
+
+def _order(connection: sqlite3.Connection, name: str) -> str:
+    """The order in which SQLite keeps the rows, said explicitly."""
+    columns = list(connection.execute(f"PRAGMA table_xinfo({quoted(name)})"))
+    taken = {c[1].lower() for c in columns}
+    alias = next((a for a in ("rowid", "_rowid_", "oid") if a not in taken), None)
+    if alias is None:
+        return ""
+    try:
+        connection.execute(f"SELECT {alias} FROM {quoted(name)} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:
+        # WITHOUT ROWID: kept in the order of the primary key.
+        key = sorted((c[5], c[1]) for c in columns if c[5])
+        return " ORDER BY " + ", ".join(quoted(column) for _, column in key)
+    return f" ORDER BY {alias}"
+
+
+def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
+    """The one value of a query, None for no row. Raises as `Inspector.scalar` does."""
+    try:
+        with bounded(connection, time.monotonic() + timeout_s):
+            cursor = connection.execute(query)
+            columns = len(cursor.description or ())
+            rows = cursor.fetchmany(2)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        check_cancelled()
+        if isinstance(error, sqlite3.Error) and is_about(error, "INTERRUPT"):
+            raise DeadlineExceeded(
+                f"the query did not finish within {format_duration(timeout_s)}"
+            ) from error
+        if isinstance(error, sqlite3.Error) and is_about(error, "BUSY", "LOCKED", "CANTOPEN"):
+            raise SourceUnreachable(str(error)) from error
+        raise SourceError(str(error)) from error
+    if columns != 1 or len(rows) > 1:
+        given = f"{columns} columns" if columns != 1 else "several rows"
+        raise SourceError(f"the query gave {given}, not a single value")
+    value = rows[0][0] if rows else None
+    if isinstance(value, bytes):
+        raise SourceError("the query gave a blob, which cannot be compared")
+    return value

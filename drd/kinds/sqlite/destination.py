@@ -1,0 +1,246 @@
+"""Where a SQLite database comes back: a throw-away file, or the named file of a target."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from drd.errors import RepositoryDamaged, SourceError, TargetError, TargetNotEmpty
+from drd.kinds.places import fsync_path, is_root, owner_finding, remove, space_finding
+from drd.kinds.publish import JOURNAL, Publication
+from drd.kinds.sqlite import database
+from drd.kinds.sqlite.copy import SIDE_FILES
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+
+
+class SqliteInspector:
+    """Questions to a restored file; read-only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def location(self) -> str:
+        return os.fspath(self._path)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"DRD_PATH": self.location}
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        with closing(database.connect(self._path)) as connection:
+            return database.single_value(connection, query, timeout_s=timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        with closing(database.connect(self._path)) as connection:
+            return database.take_fingerprint(
+                connection, self._path, digests=digests, budget_s=budget_s
+            )
+
+
+def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
+    """The file that the repository put into the landing, proven to be a sound database.
+
+    Raises RepositoryDamaged when it is missing, of another size or damaged.
+    """
+    file = landing / str(snapshot.facts["filename"])
+    hint = "choose another restore point, and verify the repository."
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError as error:
+        raise RepositoryDamaged(
+            f"snapshot {snapshot.snapshot} has no {file.name}", hint=hint
+        ) from error
+    if size != snapshot.bytes:
+        raise RepositoryDamaged(
+            f"{file.name} came back with {size:,} of {snapshot.bytes:,} bytes", hint=hint
+        )
+    try:
+        database.check_integrity(file, immutable=True, called=Path(file.name))
+    except SourceError as error:
+        raise RepositoryDamaged(f"what came back is unusable: {error}", hint=hint) from error
+    return file
+
+
+def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+    """The database's properties against those of the source."""
+    saved = snapshot.fingerprint
+    if not isinstance(saved, DatabaseFingerprint):
+        return ()
+    with closing(database.connect(file, immutable=True)) as connection:
+        now = database.properties(connection)
+    return tuple(
+        f"{name} is {now.get(name)!r}, was {value!r}"
+        for name, value in saved.properties.items()
+        if now.get(name) != value
+    )
+
+
+class SqliteSandbox:
+    """A file in the run's workplace."""
+
+    def __init__(self, component: str, place: Workplace) -> None:
+        self._component = component
+        self._landing = place.directory / "landing"
+        self._file = place.directory / "sandbox" / f"{component}.sqlite"
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
+        hint = "make room in work_dir, or set work_dir to another disk."
+        what = f"{self._component} restored"
+        return [space_finding(self._landing, snapshot.bytes, what=what, hint=hint)]
+
+    def prepare(self) -> None:
+        """Nothing: a database in a file needs no server."""
+
+    def landing(self) -> Path:
+        remove(self._landing)
+        self._landing.mkdir(mode=0o700)
+        return self._landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a file is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        if not self._file.exists():
+            working = landed_file(self._landing, snapshot)
+            self._file.parent.mkdir(exist_ok=True)
+            working.rename(self._file)
+        remove(self._landing)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(differences=differences(self._file, snapshot))
+
+    def inspector(self) -> SqliteInspector:
+        return SqliteInspector(self._file)
+
+    def close(self) -> None:
+        remove(self._landing)
+        remove(self._file.parent)
+
+
+class SqliteTarget:
+    """A named file. A symlink there stays and its file is replaced."""
+
+    def __init__(self, component: str, path: str, place: Workplace, *, no_owner: bool) -> None:
+        self._component = component
+        self._no_owner = no_owner
+        target = Path(os.path.realpath(path))
+        self._publication = Publication(
+            target,
+            target.with_name(f".{place.mark}.{component}"),
+            place.directory / JOURNAL,
+            place.mark,
+            SIDE_FILES,
+        )
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        target = self._publication.target
+        if self._publication.published():
+            return [Finding("target", True, f"{target} has been restored by this run")]
+        parent = target.parent
+        if not parent.is_dir():
+            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
+            return [Finding("target", False, f"there is no directory {parent}", hint)]
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+            hint = "run the recovery as a user who may, for instance root."
+            return [Finding("target", False, f"cannot write to {parent}", hint)]
+        if not overwrite:
+            refuse_content(target)
+        self._publication.announce(overwrite=overwrite)
+        findings = [
+            Finding("target", True, f"{target} can be written"),
+            space_finding(
+                parent,
+                snapshot.bytes,
+                what=f"{self._component} restored",
+                hint=f"make room in {parent}.",
+            ),
+        ]
+        owner = owner_finding(int(not _is_mine(snapshot)), no_owner=self._no_owner)
+        return [*findings, owner] if owner else findings
+
+    def prepare(self) -> None:
+        """Nothing: the directory is there, `preflight` saw to that."""
+
+    def landing(self) -> Path:
+        self._publication.announce(overwrite=self._publication.may_overwrite())
+        remove(self._publication.landing)
+        self._publication.landing.mkdir(mode=0o700)
+        return self._publication.landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a file is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        publication = self._publication
+        lost: tuple[str, ...] = ()
+        if publication.published():
+            publication.tidy()
+        else:
+            if not publication.may_overwrite():
+                refuse_content(publication.target)
+            working = landed_file(publication.landing, snapshot)
+            lost = self._dress(working, snapshot)
+            fsync_path(working)
+            publication.publish(working)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(differences=differences(publication.target, snapshot), not_restored=lost)
+
+    def _dress(self, working: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Owner and mode as at the source; what could not be."""
+        uid, gid = snapshot.facts["uid"], snapshot.facts["gid"]
+        lost: tuple[str, ...] = ()
+        if is_root() and not self._no_owner:
+            os.chown(working, uid, gid)
+        elif not _is_mine(snapshot):
+            lost = (f"owner {uid}:{gid} of {self._publication.target}",)
+        working.chmod(snapshot.facts["mode"])
+        return lost
+
+    def inspector(self) -> SqliteInspector:
+        return SqliteInspector(self._publication.target)
+
+    def close(self) -> None:
+        """Nothing is held: every question opens the file and closes it."""
+
+
+def _is_mine(snapshot: ComponentSnapshot) -> bool:
+    return (snapshot.facts["uid"], snapshot.facts["gid"]) == (os.geteuid(), os.getegid())
+
+
+def refuse_content(target: Path) -> None:
+    """Raise TargetNotEmpty unless there is nothing, an empty file or a database without tables.
+
+    Raises TargetError when it is something else than a file.
+    """
+    if not os.path.lexists(target):
+        return
+    if not target.is_file():
+        raise TargetError(
+            f"{target} is not a file", hint="`path` of the target names the database file itself."
+        )
+    if target.stat().st_size == 0:
+        return
+    hint = "give an empty --target, or --overwrite if losing what is there is intended."
+    try:
+        with closing(database.connect(target)) as connection:
+            query = (
+                "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            )
+            found = connection.execute(query).fetchone()[0]
+    except sqlite3.Error as error:
+        raise TargetNotEmpty(f"{target} holds data: {error}", hint=hint) from error
+    if found:
+        objects = "1 table or view" if found == 1 else f"{found} tables and views"
+        raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)

@@ -1,0 +1,65 @@
+"""The kind `sqlite`: one database file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drd.kinds.places import space_finding
+from drd.kinds.publish import publication_of
+from drd.kinds.sqlite.copy import discard
+from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
+from drd.kinds.sqlite.settings import SqliteSettings
+from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
+from drd.kinds.sqlite.source import COPY, SqliteSource
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Finding, Workplace
+
+
+class SqliteKind:
+    """Implements the port `Kind`."""
+
+    name = "sqlite"
+
+    def source(self, component: Component, place: Workplace) -> SqliteSource:
+        return SqliteSource(component.name, _settings(component), place)
+
+    def sandbox(
+        self,
+        component: Component,
+        snapshot: ComponentSnapshot,  # noqa: ARG002 - any version of SQLite reads any file
+        place: Workplace,
+    ) -> SqliteSandbox:
+        return SqliteSandbox(component.name, place)
+
+    def target(
+        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
+    ) -> SqliteTarget:
+        assert isinstance(settings, TargetSettings)
+        return SqliteTarget(component.name, settings.path, place, no_owner=no_owner)
+
+    def sweep(self, directory: Path) -> list[str]:
+        found = []
+        copy = directory / COPY
+        if copy.exists():
+            discard(copy)
+            found.append(f"removed {copy}, a killed run's temporary copy")
+        publication = publication_of(directory)
+        return found + (publication.undo() if publication else [])
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        path = Path(_settings(component).path)
+        size = path.stat().st_size if path.is_file() else 0
+        return [
+            space_finding(
+                place.directory,
+                size,
+                what=f"a sandbox for {component.name}",
+                hint="make room in work_dir, or set work_dir to another disk.",
+            )
+        ]
+
+
+def _settings(component: Component) -> SqliteSettings:
+    assert isinstance(component.settings, SqliteSettings)
+    return component.settings

@@ -1,0 +1,177 @@
+"""A live SQLite database as a source."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from drd.errors import DeadlineExceeded, DrdError, SourceError, SourceMissing
+from drd.kinds.places import space_finding
+from drd.kinds.sqlite import database
+from drd.kinds.sqlite.copy import begin_reading, consistent_copy, discard
+from drd.kinds.sqlite.settings import SqliteSettings
+from drd.model.snapshot import Fingerprint, Stored
+from drd.model.units import format_size
+from drd.ports import Finding, Probe, Stream, Workplace
+from drd.process import Command
+
+COPY = "copy.sqlite"
+_LOCK_WAIT_S = 30.0
+_PROBE_WAIT_S = 3.0
+
+
+class SqliteCapture:
+    """One consistent copy, open for reading; the copy is drd's, made of the source by SQLite."""
+
+    def __init__(
+        self, copy: Path, settings: SqliteSettings, data_time: datetime, facts: dict[str, Any]
+    ) -> None:
+        self._copy = copy
+        self._settings = settings
+        self._checked = False
+        self.data_time = data_time
+        self.facts: Mapping[str, Any] = facts
+        self.private: Mapping[str, Any] = {}
+        self.payload = Stream(
+            Command(("cat", "--", str(copy)), name="cat"),
+            filename=facts["filename"],
+            expected_bytes=copy.stat().st_size,
+        )
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Also tells whether the database is sound. Raises SourceError when it is damaged."""
+        self._check()
+        wanted = self._settings.fingerprint
+        if wanted.mode == "off":
+            return None
+        with closing(database.connect(self._copy, immutable=True)) as connection:
+            return database.take_fingerprint(
+                connection,
+                Path(self._settings.path),
+                digests=wanted.mode == "digest",
+                budget_s=wanted.budget,
+            )
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        found: dict[str, Any] = {}
+        with closing(database.connect(self._copy, immutable=True)) as connection:
+            for name, query in queries.items():
+                try:
+                    value = database.single_value(connection, query, timeout_s=60)
+                except (SourceError, DeadlineExceeded):
+                    continue
+                if not isinstance(value, float) or math.isfinite(value):
+                    found[name] = value
+        return found
+
+    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        self._check()
+        size = self._copy.stat().st_size
+        if stored.bytes != size:
+            raise SourceError(
+                f"{format_size(stored.bytes)} were stored of {self._settings.path}, whose copy has "
+                f"{format_size(size)}",
+                hint="run the backup again; if it stays so, check work_dir's disk.",
+            )
+        return fingerprint
+
+    def _check(self) -> None:
+        """Once: a damaged source must not become a restore point."""
+        if not self._checked:
+            database.check_integrity(self._copy, immutable=True, called=Path(self._settings.path))
+            self._checked = True
+
+
+class SqliteSource:
+    """Reads `settings.path`, and only through SQLite."""
+
+    def __init__(self, component: str, settings: SqliteSettings, place: Workplace) -> None:
+        self._component = component
+        self._settings = settings
+        self._place = place
+        self._path = Path(settings.path)
+
+    def probe(self) -> Probe:
+        info = self._stat()
+        try:
+            with closing(database.connect(self._path, timeout_s=0.5)) as live:
+                begin_reading(live, self._path, _PROBE_WAIT_S)
+                facts = database.storage_facts(live)
+                live.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            if database.error_name(error) != "READONLY_DIRECTORY":
+                raise database.in_words(error, self._path) from error
+            facts = {"sqlite": sqlite3.sqlite_version}
+        self._check_room(info.st_size)
+        return Probe(size_bytes=info.st_size, facts=facts)
+
+    def doctor(self) -> list[Finding]:
+        name = f"{self._component}: database"
+        try:
+            probe = self.probe()
+        except DrdError as error:
+            return [Finding(name, False, error.message, error.hint)]
+        size = format_size(probe.size_bytes)
+        return [Finding(name, True, f"{self._path} can be read, {size}")]
+
+    @contextmanager
+    def open(self) -> Iterator[SqliteCapture]:
+        info = self._stat()
+        self._check_room(info.st_size)
+        copy = self._place.directory / COPY
+        try:
+            at = consistent_copy(self._path, copy, wait_s=_LOCK_WAIT_S)
+            yield SqliteCapture(copy, self._settings, at, self._facts(copy, info))
+        finally:
+            discard(copy)
+
+    def _facts(self, copy: Path, info: os.stat_result) -> dict[str, Any]:
+        """What gives the restored file its name, mode and owner."""
+        try:
+            with closing(database.connect(copy, immutable=True)) as connection:
+                facts = database.storage_facts(connection)
+        except sqlite3.Error as error:
+            raise database.in_words(error, self._path) from error
+        return facts | {
+            "path": self._settings.path,
+            "filename": f"{self._component}.sqlite",
+            "mode": stat.S_IMODE(info.st_mode),
+            "uid": info.st_uid,
+            "gid": info.st_gid,
+        }
+
+    def _stat(self) -> os.stat_result:
+        try:
+            info = self._path.stat()
+        except FileNotFoundError as error:
+            raise SourceMissing(
+                f"{self._path} does not exist",
+                hint=f"correct `path` of component {self._component}.",
+            ) from error
+        except OSError as error:
+            raise SourceError(
+                f"cannot look at {self._path}: {error.strerror}",
+                hint="let this user pass through the directories above it.",
+            ) from error
+        if not stat.S_ISREG(info.st_mode):
+            raise SourceError(
+                f"{self._path} is not a file", hint="`path` names the database file itself."
+            )
+        return info
+
+    def _check_room(self, size: int) -> None:
+        room = space_finding(
+            self._place.directory,
+            size,
+            what=f"the temporary copy of {self._path}",
+            hint="make room in work_dir, or set work_dir to another disk.",
+        )
+        if not room.ok:
+            raise SourceError(room.detail, hint=room.hint)
