@@ -21,6 +21,9 @@ _PAGES = 4096
 SQLite from starting over whenever somebody writes, which a stepped backup otherwise does."""
 
 
+_POLL_S = 0.0005
+
+
 def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
     """Copy one committed state of `source` into the new file `copy` (mode 0600); its data time.
 
@@ -39,7 +42,12 @@ def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
 
 
 def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> datetime:
-    """Hold one state of `source` until ROLLBACK; the instant just before. Waits for a lock."""
+    """Hold one state of `source` until ROLLBACK; the instant just before.
+
+    Without WAL, a writer that commits one transaction after the other lets go for some ten
+    microseconds at a time: SQLite's own waiting, which sleeps longer and longer, would miss them.
+    `live` has no timeout of its own, therefore.
+    """
     deadline = time.monotonic() + wait_s
     while True:
         check_cancelled()
@@ -57,12 +65,13 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
                     f"{source} stayed locked for {wait_s:g} s",
                     hint="a writer holds it exclusively; see which one with fuser.",
                 ) from error
+            time.sleep(_POLL_S)
         else:
             return at
 
 
 def _copy_locked(source: Path, copy: Path, wait_s: float) -> datetime:
-    with closing(connect(source, timeout_s=0.5)) as live:
+    with closing(connect(source, timeout_s=0)) as live:
         at = begin_reading(live, source, wait_s)
         _fill(live, copy)
         live.execute("ROLLBACK")

@@ -101,7 +101,7 @@ class SqliteSource:
     def probe(self) -> Probe:
         info = self._stat()
         try:
-            with closing(database.connect(self._path, timeout_s=0.5)) as live:
+            with closing(database.connect(self._path, timeout_s=0)) as live:
                 begin_reading(live, self._path, _PROBE_WAIT_S)
                 facts = database.storage_facts(live)
                 live.execute("ROLLBACK")
@@ -140,6 +140,7 @@ class SqliteSource:
         except sqlite3.Error as error:
             raise database.in_words(error, self._path) from error
         return facts | {
+            "journal_mode": _journal_mode(copy),
             "path": self._settings.path,
             "filename": f"{self._component}.sqlite",
             "mode": stat.S_IMODE(info.st_mode),
@@ -175,3 +176,10 @@ class SqliteSource:
         )
         if not room.ok:
             raise SourceError(room.detail, hint=room.hint)
+
+
+def _journal_mode(copy: Path) -> str:
+    """As the copied header says it (https://sqlite.org/fileformat.html, offset 18): a connection
+    to an immutable file does not tell."""
+    with copy.open("rb") as file:
+        return "wal" if file.read(20)[18:19] == b"\x02" else "delete"
