@@ -50,6 +50,16 @@ PINNED = (
     "SET standard_conforming_strings = on",
     "SET client_min_messages = warning",
 )
+_FROM_SERVICE = (
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslcrl",
+    "krbsrvname",
+    "gssencmode",
+)
+_LEADS = ("connection failed: ", "connection is bad: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,10 @@ class Address:
         """The one server, user and database that this connection reached, out of several, with
         what a service file or a password file added."""
         info = connection.info
-        params = {**info.get_parameters(), "dbname": info.dbname, "user": info.user}
+        # Not all that libpq adds: older programs do not know its newer keywords.
+        wanted = {*self.params, *(_FROM_SERVICE if "service" in self.params else ())}
+        params = {k: v for k, v in info.get_parameters().items() if k in wanted}
+        params |= {"dbname": info.dbname, "user": info.user}
         params |= {"host": info.host, "port": str(info.port)}
         if info.hostaddr and not info.host.startswith(("/", "@")):
             params["hostaddr"] = info.hostaddr
@@ -81,7 +94,10 @@ class Address:
         for unwanted in (*_UNPINNED, "client_encoding"):
             params.pop(unwanted, None)
         kept = {k: v for k, v in params.items() if v and k not in SECRET_KEYWORDS}
-        return Address(kept, self.password or info.password or None)
+        password = self.password or info.password or None
+        if password:
+            log.mask(password)
+        return Address(kept, password)
 
     @property
     def conninfo(self) -> str:
@@ -150,6 +166,8 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
 def words(error: psycopg.Error) -> str:
     """The server's own message in one line, without the statement that it was about."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
+    for lead in _LEADS:
+        text = text.removeprefix(lead)
     return log.masked(" ".join(line.strip() for line in text.splitlines() if line.strip()))
 
 

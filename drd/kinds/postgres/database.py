@@ -1,0 +1,198 @@
+"""The properties of a database itself, which pg_restore into another name loses silently: owner,
+grants, settings, encoding, locale and provider, limit, comment; and which extensions it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
+
+Properties = Mapping[str, Any]
+
+_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+_MARK = re.compile(r"\n?\[drd:[^\]\n]*\]$")
+
+_PROPERTIES = """
+SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
+       pg_catalog.pg_encoding_to_char(d.encoding) AS encoding,
+       d.datcollate::text AS collate, d.datctype::text AS ctype,
+       {provider} AS provider, {locale} AS locale, {rules} AS icu_rules,
+       d.datconnlimit AS connection_limit, d.datistemplate AS is_template, t.spcname AS tablespace,
+       coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), '') AS comment,
+       ARRAY(SELECT pg_catalog.jsonb_build_array(
+                        CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
+                        a.privilege_type, a.is_grantable, pg_catalog.pg_get_userbyid(a.grantor))
+               FROM pg_catalog.aclexplode(
+                        coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a) AS acl,
+       ARRAY(SELECT pg_catalog.jsonb_build_array(
+                        CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole) END, c)
+               FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
+              WHERE s.setdatabase = d.oid) AS settings,
+       (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{{}}')
+          FROM pg_catalog.pg_extension e) AS extensions
+  FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+ WHERE d.datname = pg_catalog.current_database()"""
+
+
+def read(connection: Connection) -> dict[str, Any]:
+    """The properties of the database that the connection is in, as JSON.
+
+    `acl` holds [grantee, privilege, grantable, grantor] with defaults spelt out, `settings`
+    [role, name=value]; PUBLIC and "every role" are the empty name.
+    """
+    version = connection.info.server_version
+    locale = "d.datlocale" if version >= 170000 else "d.daticulocale"
+    query = _PROPERTIES.format(
+        provider="d.datlocprovider" if version >= 150000 else "'c'",
+        locale=locale if version >= 150000 else "NULL",
+        rules="d.daticurules" if version >= 160000 else "NULL",
+    )
+    cursor = connection.execute(query.encode())
+    row = cursor.fetchone()
+    assert row is not None
+    assert cursor.description is not None
+    found = dict(zip((column.name for column in cursor.description), row, strict=True))
+    found["provider"] = _PROVIDERS.get(_text(found["provider"]), "libc")
+    found["acl"] = sorted(found["acl"])
+    found["settings"] = sorted(found["settings"])
+    found["comment"] = without_mark(found["comment"])
+    return found
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def marked(comment: str, run: str) -> str:
+    """The comment with a run's mark at its end: this run published this database."""
+    return f"{comment}\n[drd:{run}]" if comment else f"[drd:{run}]"
+
+
+def without_mark(comment: str) -> str:
+    return _MARK.sub("", comment)
+
+
+def create_sql(name: str, saved: Properties, *, version: int, tablespace: str | None) -> str:
+    """CREATE DATABASE as saved, for a server of this version number; the owner comes later."""
+    words = [
+        f"CREATE DATABASE {ident(name)} TEMPLATE template0 ENCODING {literal(saved['encoding'])}",
+        f"LC_COLLATE {literal(saved['collate'])} LC_CTYPE {literal(saved['ctype'])}",
+    ]
+    if version >= 150000:
+        words.append(f"LOCALE_PROVIDER {saved['provider']}")
+    if saved["provider"] == "icu":
+        words.append(f"ICU_LOCALE {literal(saved['locale'])}")
+        if saved["icu_rules"]:
+            words.append(f"ICU_RULES {literal(saved['icu_rules'])}")
+    elif saved["provider"] == "builtin":
+        words.append(f"BUILTIN_LOCALE {literal(saved['locale'])}")
+    if tablespace:
+        words.append(f"TABLESPACE {ident(tablespace)}")
+    return " ".join(words)
+
+
+def finish_sql(
+    name: str, saved: Properties, *, with_owner: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """What makes the created database as saved, in order: what each step is about, and its
+    statements. Without owners, grants and the roles' settings stay away as well."""
+    database = f"DATABASE {ident(name)}"
+    if with_owner:
+        yield "its owner", [f"ALTER {database} OWNER TO {ident(saved['owner'])}"]
+        yield "its grants", list(_acl_sql(database, saved))
+    for role, setting in saved["settings"]:
+        if role and not with_owner:
+            continue
+        subject = f"ALTER ROLE {ident(role)} IN {database}" if role else f"ALTER {database}"
+        what = f"setting {setting.partition('=')[0]}"
+        yield what, [f"{subject} {set_clause(setting)}"]
+    if saved["is_template"]:
+        yield "that it is a template", [f"ALTER {database} IS_TEMPLATE true"]
+    if saved["connection_limit"] != -1:
+        limit = saved["connection_limit"]
+        yield "its connection limit", [f"ALTER {database} CONNECTION LIMIT {limit}"]
+
+
+def _acl_sql(database: str, saved: Properties) -> Iterator[str]:
+    """From nothing to what was saved; grants that were passed on come after those of the owner."""
+    owner = saved["owner"]
+    yield f"REVOKE ALL ON {database} FROM PUBLIC, {ident(owner)}"
+    for to, privilege, grantable, grantor in sorted(saved["acl"], key=lambda a: a[3] != owner):
+        option = " WITH GRANT OPTION" if grantable else ""
+        grant = f"GRANT {privilege} ON {database} TO {grantee(to)}{option}"
+        if grantor == owner:
+            yield grant
+        else:
+            yield f"SET ROLE {ident(grantor)}"
+            yield grant
+            yield "RESET ROLE"
+
+
+def comment_sql(name: str, comment: str) -> str:
+    return f"COMMENT ON DATABASE {ident(name)} IS {literal(comment) if comment else 'NULL'}"
+
+
+def script(saved: Properties, *, version: int) -> str:
+    """The SQL that makes the empty database again, for a recovery by hand."""
+    name = saved["name"]
+    lines = [create_sql(name, saved, version=version, tablespace=None)]
+    for _, statements in finish_sql(name, saved, with_owner=True):
+        lines += statements
+    if saved["comment"]:
+        lines.append(comment_sql(name, saved["comment"]))
+    return "".join(f"{line};\n" for line in lines)
+
+
+_PLAIN = {
+    "owner": "owner",
+    "encoding": "encoding",
+    "provider": "locale provider",
+    "collate": "collation",
+    "ctype": "character type",
+    "locale": "locale",
+    "icu_rules": "ICU rules",
+    "connection_limit": "connection limit",
+    "comment": "comment",
+    "is_template": "template flag",
+}
+_OF_OWNERS = frozenset({"owner"})
+
+
+def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list[str]:
+    """Sentences about what is not as it was saved; empty when everything is.
+
+    The tablespace is left out (it belongs to the server), as is the version of a collation.
+    """
+    found = [
+        f"{label} is {now[key]!r}, saved was {saved[key]!r}"
+        for key, label in _PLAIN.items()
+        if (with_owner or key not in _OF_OWNERS) and (now[key] or None) != (saved[key] or None)
+    ]
+    if with_owner:
+        found += _lists("grant", saved["acl"], now["acl"], _grant_text)
+    here = [s for s in saved["settings"] if with_owner or not s[0]]
+    there = [s for s in now["settings"] if with_owner or not s[0]]
+    found += _lists("setting", here, there, _setting_text)
+    for extension, version in sorted(saved["extensions"].items()):
+        have = now["extensions"].get(extension)
+        if have != version:
+            found.append(f"extension {extension} is {have or 'missing'}, saved was {version}")
+    return found
+
+
+def _lists(what: str, saved: list[Any], now: list[Any], text: Any) -> list[str]:
+    missing = [f"{what} {text(entry)} is missing" for entry in saved if entry not in now]
+    return missing + [f"{what} {text(entry)} was not saved" for entry in now if entry not in saved]
+
+
+def _grant_text(entry: list[Any]) -> str:
+    to, privilege, grantable, _ = entry
+    return f"of {privilege} to {to or 'PUBLIC'}{' with grant option' if grantable else ''}"
+
+
+def _setting_text(entry: list[str]) -> str:
+    role, setting = entry
+    return f"{setting} of {role}" if role else setting

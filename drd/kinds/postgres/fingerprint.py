@@ -1,0 +1,156 @@
+"""What the tables of a database look like: row counts and digests, within a time budget.
+
+The same code looks at a source and at what came back, so that only the data can differ.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+
+from drd import process
+from drd.errors import SourceUnreachable
+from drd.kinds.postgres.connection import Connection, words
+from drd.model.snapshot import DatabaseFingerprint, TableState
+
+# Ordinary tables, leaf partitions and materialised views: whatever holds rows of its own that a
+# dump brings back. Of an extension's tables those that it declared as configuration, with the
+# condition under which pg_dump takes their rows. Columns by name: what inherits can come back with
+# its columns in another order. The smallest first, so that a budget reaches most of them.
+_TABLES = """
+SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),
+       c.relkind = 'm', c.relispopulated, c.relpersistence = 'u',
+       coalesce(e.condition, ''),
+       ARRAY(SELECT format('%I', a.attname) FROM pg_catalog.pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+              ORDER BY a.attname COLLATE "C")
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN (SELECT u.oid, u.condition FROM pg_catalog.pg_extension x,
+                    unnest(x.extconfig, x.extcondition) u(oid, condition)) e ON e.oid = c.oid
+ WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND (e.oid IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM pg_catalog.pg_depend d
+         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND d.objid = c.oid AND d.deptype = 'e'))
+ ORDER BY c.relpages, 2, 3"""
+
+_LISTING_S = 30
+"""The list of tables alone may take this long; the budget is for reading them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table to be described; `name` is quoted as the database does, `key` identifies it."""
+
+    key: tuple[str, str]
+    name: str
+    columns: tuple[str, ...]
+    condition: str
+    unreadable: str | None
+    materialised: bool
+
+
+def tables_of(connection: Connection) -> list[Table]:
+    """All tables that hold rows, the smallest first."""
+    connection.execute(f"SET LOCAL statement_timeout = '{_LISTING_S}s'".encode())
+    row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
+    standby = bool(row and row[0])
+    return [_table(row, standby) for row in connection.execute(_TABLES.encode()).fetchall()]
+
+
+def _table(row: Sequence[Any], standby: bool) -> Table:
+    _, schema, name, quoted, materialised, populated, unlogged, condition, columns = row
+    unreadable = None
+    if materialised and not populated:
+        unreadable = "a materialised view that is not populated"
+    elif unlogged and standby:
+        unreadable = "an unlogged table, which a standby cannot read"
+    return Table((schema, name), quoted, tuple(columns), condition, unreadable, materialised)
+
+
+def describe(
+    connection: Connection,
+    *,
+    mode: Literal["counts", "digest"],
+    budget_s: float,
+    properties: Mapping[str, Any],
+    names: Mapping[tuple[str, str], str] | None = None,
+) -> DatabaseFingerprint:
+    """Look at every table from the transaction that `connection` (pinned) is in.
+
+    What the budget or a right does not let us reach is named with the reason. `names` gives names
+    to use for tables in place of the server's (another major may quote others). Raises
+    SourceUnreachable when the connection is lost, Cancelled.
+    """
+    names = names or {}
+    end = time.monotonic() + budget_s
+    states: dict[str, TableState] = {}
+    not_reached: dict[str, str] = {}
+    for table in tables_of(connection):
+        process.check_cancelled()
+        name = names.get(table.key, table.name)
+        found = table.unreadable or _look(connection, table, mode, end)
+        if isinstance(found, TableState):
+            states[name] = found
+        else:
+            not_reached[name] = found or f"the time budget of {budget_s:g} s was over"
+    return DatabaseFingerprint(mode, states, not_reached, dict(properties))
+
+
+def _look(
+    connection: Connection, table: Table, mode: Literal["counts", "digest"], end: float
+) -> TableState | str:
+    """The table's state, or why not: an empty text when the time was over."""
+    left_ms = int((end - time.monotonic()) * 1000)
+    if left_ms <= 0:
+        return ""
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = {left_ms}".encode())
+            row = connection.execute(_query(table, mode).encode()).fetchone()
+    except psycopg.errors.QueryCanceled:
+        process.check_cancelled()
+        return ""
+    except psycopg.Error as error:
+        if connection.closed or connection.broken:
+            raise SourceUnreachable(
+                f"lost the connection while reading {table.name}: {words(error)}",
+                hint="see the server's log.",
+            ) from error
+        return words(error)
+    assert row is not None
+    if mode == "counts":
+        return TableState(int(row[0]))
+    return TableState(int(row[0]), format(int(row[1]) % 2**64, "016x"))
+
+
+def _query(table: Table, mode: Literal["counts", "digest"]) -> str:
+    """Counts, and the sum of a 64-bit hash of every row's text: independent of their order, and a
+    changed, missing or repeated row changes it. The hash is that of hash partitions, the same in
+    every server since version 11 on hosts of one byte order."""
+    source = f"FROM ONLY {table.name} {table.condition}"
+    if mode == "counts":
+        return f"SELECT count(*) {source}"
+    row = f"ROW({', '.join(table.columns)})::pg_catalog.text"
+    return f'SELECT count(*), coalesce(sum(hashtextextended({row} COLLATE "C", 0)), 0) {source}'
+
+
+def names_of(like: DatabaseFingerprint) -> dict[tuple[str, str], str]:
+    """The names that a fingerprint uses, by schema and table."""
+    return {split_name(name): name for name in (*like.tables, *like.not_reached)}
+
+
+_NAME_PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Schema and table of a name that is quoted where it has to be."""
+    parts = [quoted.replace('""', '"') or plain for quoted, plain in _NAME_PART.findall(name)]
+    return parts[0], ".".join(parts[1:])

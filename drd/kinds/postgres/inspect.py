@@ -1,0 +1,116 @@
+"""Questions to a database: scalar queries of checks, and its fingerprint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from drd.errors import DeadlineExceeded, NotSupported, SourceError, SourceUnreachable
+from drd.kinds.postgres import database
+from drd.kinds.postgres.connection import Address, Connection, connect, words
+from drd.kinds.postgres.fingerprint import describe, names_of
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint
+from drd.model.units import to_rfc3339
+
+
+def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
+    """The one value that a query gives, in the transaction that the connection is in (in one of
+    its own otherwise), which stays usable. Raises as `Inspector.scalar` does."""
+    try:
+        with connection.transaction():
+            connection.execute(
+                f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}".encode()
+            )
+            cursor = connection.execute(query.encode())
+            if cursor.nextset():
+                raise SourceError("the query is more than one statement", hint="give one SELECT.")
+            rows = cursor.fetchmany(2) if cursor.description else []
+    except psycopg.errors.QueryCanceled as error:
+        raise DeadlineExceeded(
+            f"the query did not finish within {timeout_s:g} s: {words(error)}",
+            hint="raise the check's timeout, or give the query an index.",
+        ) from error
+    except psycopg.Error as error:
+        if connection.closed or connection.broken:
+            raise SourceUnreachable(f"lost the connection: {words(error)}") from error
+        raise SourceError(words(error), hint="try the query in psql.") from error
+    if len(rows) != 1 or len(rows[0]) != 1:
+        raise SourceError(
+            f"the query gives {'no row' if not rows else 'more than one value'}",
+            hint="write a query that gives a single value.",
+        )
+    return rows[0][0]
+
+
+def jsonable(value: Any) -> Any:
+    """An answer as the manifest can hold it: numbers stay numbers, times become RFC 3339."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return to_rfc3339(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+class PostgresInspector:
+    """Read-only questions to one database; connects at the first one. `environment` adds to the
+    address's variables what a command needs to log in."""
+
+    def __init__(self, address: Address, environment: Mapping[str, str] | None = None) -> None:
+        self._address = address
+        self._environment = dict(environment or {})
+        self._connections: dict[bool, Connection] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        return self._address.uri
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**self._address.environment(), **self._environment}
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        with self._lock:
+            return ask(self._connection(pinned=False), query, timeout_s=timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        if not isinstance(like, DatabaseFingerprint):
+            raise NotSupported("a database cannot be compared with a tree of files")
+        with self._lock:
+            connection = self._connection(pinned=True)
+            properties = database.read(connection)
+            if like.mode == "off":
+                return DatabaseFingerprint("off", properties=properties)
+            with connection.transaction():
+                return describe(
+                    connection,
+                    mode=like.mode,
+                    budget_s=budget_s,
+                    properties=properties,
+                    names=names_of(like),
+                )
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def _connection(self, *, pinned: bool) -> Connection:
+        """The application's view has its own search path; fingerprints have everything pinned."""
+        known = self._connections.get(pinned)
+        if known is not None and not (known.closed or known.broken):
+            return known
+        connection = connect(self._address, pinned=pinned)
+        connection.execute("SET default_transaction_read_only = on")
+        connection.execute("SET default_transaction_isolation = 'repeatable read'")
+        self._connections[pinned] = connection
+        return connection

@@ -1,0 +1,64 @@
+"""Names, texts and settings as they stand in SQL."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+# Settings whose value is a list of quoted names (GUC_LIST_QUOTE in the server's source): as one
+# quoted text they would become a list of one name.
+_LISTS = frozenset(
+    {
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    }
+)
+
+
+def ident(name: str) -> str:
+    return sql.Identifier(name).as_string()
+
+
+def literal(text: str) -> str:
+    return sql.Literal(text).as_string()
+
+
+def grantee(name: str) -> str:
+    """A role, or PUBLIC, which is kept as the empty name."""
+    return ident(name) if name else "PUBLIC"
+
+
+def set_clause(setting: str) -> str:
+    """`SET name TO value` of a `name=value` as the catalogues hold it."""
+    name, _, value = setting.partition("=")
+    if name in _LISTS:
+        value_sql = ", ".join(literal(word) for word in _split(value)) or "''"
+    else:
+        value_sql = literal(value)
+    return f"SET {ident(name)} TO {value_sql}"
+
+
+def _split(value: str) -> list[str]:
+    """The names of a list: quoted ones as they are, others without the space around them."""
+    words: list[str] = []
+    word, quoted, was_quoted = "", False, False
+    index = 0
+    while index < len(value):
+        char = value[index]
+        if char == '"' and quoted and value[index + 1 : index + 2] == '"':
+            word += '"'
+            index += 1
+        elif char == '"':
+            quoted = not quoted
+            was_quoted = True
+        elif char == "," and not quoted:
+            words.append(word if was_quoted else word.strip())
+            word, was_quoted = "", False
+        elif quoted or not char.isspace() or (word and not was_quoted):
+            word += char
+        index += 1
+    last = word if was_quoted else word.strip()
+    return [*words, last] if value.strip() else []

@@ -1,0 +1,191 @@
+"""Whether the backup user may read everything that a dump needs, and the exact GRANT where not.
+
+pg_dump and a fingerprint read as this user: a table without SELECT ends the dump, row security
+would hide rows, and role passwords are left out silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from drd.kinds.postgres.connection import Connection
+from drd.ports import Finding
+
+_SHOWN = 5
+
+# What pg_dump reads: no system or temporary schemas, nothing that belongs to an extension. It
+# locks partitioned tables as well and asks sequences for their value.
+_UNREADABLE = """
+SELECT format('%I.%I', n.nspname, c.relname), c.relkind, format('%I', n.nspname)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                      AND d.objid = c.oid AND d.deptype = 'e')
+   AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        OR NOT CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+                    ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END)
+ ORDER BY 1"""
+
+_ROW_SECURITY = """
+SELECT format('%I.%I', n.nspname, c.relname), c.relforcerowsecurity
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND pg_catalog.row_security_active(c.oid)
+ ORDER BY 1"""
+
+_LARGE_OBJECTS = """
+SELECT l.oid FROM pg_catalog.pg_largeobject_metadata l
+ WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+   AND NOT pg_catalog.pg_has_role(l.lomowner, 'USAGE')
+   AND NOT EXISTS (
+       SELECT 1 FROM pg_catalog.aclexplode(l.lomacl) a
+        WHERE a.privilege_type = 'SELECT'
+          AND CASE WHEN a.grantee = 0 THEN true
+                   ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END)
+   AND pg_catalog.current_setting('lo_compat_privileges') = 'off'
+ ORDER BY 1"""
+
+_SUPERUSER_ONLY = """
+SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+       ARRAY(SELECT format('%I', subname) FROM pg_catalog.pg_subscription
+              WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database
+                                WHERE datname = pg_catalog.current_database()) ORDER BY 1),
+       (SELECT count(*) FROM pg_catalog.pg_user_mappings
+         WHERE umoptions IS NULL AND usename IS DISTINCT FROM current_user)"""
+
+_GRANT_LARGE_OBJECTS = (
+    "DO $$ DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP "
+    "EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO ROLE', o); END LOOP; END $$;"
+)
+
+
+def examine(connection: Connection, name: str, role: str) -> list[Finding]:
+    """A finding for each kind of right; `role` is the user that reads, `name` the component.
+
+    A finding that is not ok would end the backup; a warning names what would silently be left out.
+    """
+    findings = []
+    looks: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
+        ("rights", _tables),
+        ("row security", _row_security),
+        ("large objects", _large_objects),
+        ("role passwords", _role_passwords),
+        ("subscriptions", _superuser_only),
+    )
+    for subject, look in looks:
+        title = f"{name}: {subject}"
+        try:
+            found = look(connection, role)
+        except psycopg.Error as error:
+            found = Finding("", ok=False, detail=str(error.diag.message_primary or error))
+        findings.append(Finding(title, found.ok, found.detail, found.hint, found.warning))
+    return findings
+
+
+def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    row = connection.execute("SELECT pg_catalog.quote_ident(%s)", [name]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _tables(connection: Connection, role: str) -> Finding:
+    rows = _rows(connection, _UNREADABLE)
+    if not rows:
+        return Finding("", ok=True, detail="every table and sequence can be read")
+    user = _quoted(connection, role)
+    if connection.info.server_version >= 140000:
+        hint = f"GRANT pg_read_all_data TO {user};"
+    else:
+        schemas = dict.fromkeys(row[2] for row in rows)
+        hint = " ".join(f"GRANT USAGE ON SCHEMA {schema} TO {user};" for schema in schemas)
+        hint += "".join(
+            f" GRANT SELECT ON {'SEQUENCE ' if kind == 'S' else ''}{table} TO {user};"
+            for table, kind, _ in rows
+        )
+    return Finding(
+        "", ok=False, detail=f"{role} cannot read {_few([r[0] for r in rows])}", hint=hint
+    )
+
+
+def _row_security(connection: Connection, role: str) -> Finding:
+    rows = _rows(connection, _ROW_SECURITY)
+    if not rows:
+        return Finding("", ok=True, detail="no policy hides rows from this user")
+    forced = [table for table, force in rows if force]
+    hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
+    if forced:
+        hint += f" (the owner is not enough: row security is forced on {_few(forced)})"
+    tables = _few([table for table, _ in rows])
+    return Finding(
+        "", ok=False, detail=f"row security hides rows of {tables} from {role}", hint=hint
+    )
+
+
+def _large_objects(connection: Connection, role: str) -> Finding:
+    oids = [str(row[0]) for row in _rows(connection, _LARGE_OBJECTS)]
+    if not oids:
+        return Finding("", ok=True, detail="every large object can be read")
+    user = _quoted(connection, role)
+    if len(oids) <= _SHOWN:
+        hint = f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {user};"
+    else:
+        hint = _GRANT_LARGE_OBJECTS.replace("ROLE", user)
+    return Finding(
+        "",
+        ok=False,
+        detail=f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
+        hint=f"{hint} (new ones need it again; as their owner or a superuser it is never needed)",
+    )
+
+
+def can_read_passwords(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _role_passwords(connection: Connection, role: str) -> Finding:
+    if can_read_passwords(connection):
+        return Finding("", ok=True, detail="saved with the roles")
+    return Finding(
+        "",
+        ok=True,
+        warning=True,
+        detail=f"{role} cannot read pg_authid: roles are saved without their passwords",
+        hint=f"GRANT SELECT ON pg_catalog.pg_authid TO {_quoted(connection, role)};"
+        f" (in database {connection.info.dbname})",
+    )
+
+
+def _superuser_only(connection: Connection, role: str) -> Finding:
+    """pg_dump leaves these out for anybody else, with exit 0."""
+    ((superuser, subscriptions, hidden),) = _rows(connection, _SUPERUSER_ONLY)
+    if superuser or not (subscriptions or hidden):
+        return Finding("", ok=True, detail="nothing that only a superuser can dump")
+    parts = []
+    if subscriptions:
+        parts.append(f"subscriptions {_few(subscriptions)}")
+    if hidden:
+        parts.append(f"options of {hidden} user mappings that it cannot see")
+    return Finding(
+        "",
+        ok=True,
+        warning=True,
+        detail=f"{role} is no superuser: not saved are {' and '.join(parts)}",
+        hint="back up as a superuser, or keep their definitions elsewhere.",
+    )
