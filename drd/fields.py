@@ -6,9 +6,19 @@ up in the JSON Schema and in the plan reference.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from drd.model.plan import SecretRef
 from drd.model.units import parse_duration, parse_size
@@ -22,10 +32,17 @@ class Settings(BaseModel):
     )
 
 
+_LONGEST = 100 * 366 * 86400.0
+# Python's own times end there or not much later.
+
+
 def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str):
         raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 15m or 7d")
-    return parse_duration(value)
+    seconds = parse_duration(value)
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"{value!r} is out of range; write more than nothing, at most 100 years")
+    return seconds
 
 
 def _size(value: Any) -> int:
@@ -90,10 +107,11 @@ def _reference(value: Any) -> SecretRef:
     if isinstance(value, SecretRef):
         return value
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError(f"a secret stands as a reference: {_FORMS}")
+        raise ValueError(f"a secret stands as a reference; use {_FORMS}")
     ((source, place),) = value.items()
     if source not in _REFERENCE_SCHEMA["properties"]:
-        raise ValueError(f"{source!r} is no kind of secret reference; use {_FORMS}")
+        # What stands there may be the secret itself, so it is not repeated.
+        raise ValueError(f"this is no kind of secret reference; use {_FORMS}")
     if source == "command":
         if not isinstance(place, list) or not place or not all(isinstance(w, str) for w in place):
             raise ValueError("command takes a list of words, like [pass, show, drd]")
@@ -156,7 +174,18 @@ def _fingerprint(value: Any) -> Any:
     # YAML 1.1 reads a bare `off` as false.
 
 
+class _OrMode:
+    """Lets the JSON Schema know the short form, too."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": list(get_args(FingerprintMode))}, handler(core)]}
+
+
 DatabaseFingerprintField = Annotated[
     DatabaseFingerprintSettings,
     BeforeValidator(_fingerprint),
+    _OrMode(),
+    Field(description="What is remembered of the data for comparison; `counts` for short."),
 ]
