@@ -28,6 +28,7 @@ DrdError                         1   a run failed
 ├── NoRestorePoint              13
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
+│   └── NoCatalogue              1   there is none yet: no plan was ever loaded
 ├── Fenced                       1   the run was taken over; what we did is not ours to record
 └── Cancelled                  130
 """
@@ -203,6 +204,10 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
+    pass
+
+
+class NoCatalogue(CatalogueError):
     pass
 
 

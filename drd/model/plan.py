@@ -84,12 +84,21 @@ class RepositorySpec:
 
 @dataclass(frozen=True, slots=True)
 class BackupPolicy:
-    """When backups start: every `every_s` seconds or by `cron`; neither: by hand only."""
+    """When backups start: every `every_s` seconds or by `cron`; neither: by hand only.
+
+    `longest_gap_s` is the longest time between two starts by `cron`.
+    """
 
     every_s: float | None = None
     cron: str | None = None
     timezone: str = "UTC"
     timeout_s: float = 3600.0
+    longest_gap_s: float | None = None
+
+    @property
+    def interval_s(self) -> float | None:
+        """The longest time between two starts, which exposure grows by; None: by hand only."""
+        return self.every_s if self.every_s is not None else self.longest_gap_s
 
 
 @dataclass(frozen=True, slots=True)
