@@ -36,7 +36,7 @@ DrdError                         1   a run failed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class DrdError(Exception):
@@ -63,9 +63,12 @@ class UsageError(DrdError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong in a file: `file:line: path: message`, and what to do about it."""
+class Problem(NamedTuple):
+    """One thing that is wrong in a file: `file:line: path: message`, and what to do about it.
+
+    A named tuple, as in the facts of `status`: that verb imports this module and has no time for
+    `dataclasses`.
+    """
 
     file: str
     line: int
