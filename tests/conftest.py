@@ -65,6 +65,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.ensure_newline()
         for pid, command in left.items():
             reporter.write_line(f"left running by the tests: {pid} {command}", red=True)
 

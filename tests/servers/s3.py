@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,9 +105,7 @@ class S3Server:
         child, self._child = self._child, None
         if child is not None:
             child.end(signal_number, grace_s)
-        for socket_file in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):  # weed's fixed place
-            if int(socket_file.stem.rpartition("-")[2]) in self._ports:
-                socket_file.unlink(missing_ok=True)
+        _sweep_sockets()
 
     def _write_identities(self) -> None:
         key = {"accessKey": self.access_key, "secretKey": self.secret_key}
@@ -146,6 +145,18 @@ class S3Server:
             return bool(client.get_object(Bucket=_PROBE, Key=_PROBE)["Body"].read() == b"1")
         except (BotoCoreError, ClientError):
             return False
+
+
+def _sweep_sockets() -> None:
+    """Remove the sockets that ended servers left in weed's fixed place, ours and others'."""
+    for path in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:  # nobody listens any more
+                path.unlink(missing_ok=True)
+            except OSError:  # gone meanwhile
+                continue
 
 
 def _weed() -> str:
