@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TextIO
 
 from drd.cli.render import Cell, Note, notes, spread, table, terminal_width
-from drd.errors import DrdError
+from drd.errors import DrdError, NoCatalogue
 from drd.flows.status import StatusDocument, collect, plan_files
 from drd.model.exposure import age
 from drd.model.facts import PlanFacts
@@ -164,7 +164,10 @@ def _collect(
     def facts() -> Sequence[PlanFacts]:
         from drd.catalogue.summary import read_facts
 
-        return read_facts(state_url, None)
+        try:
+            return read_facts(state_url, None)
+        except NoCatalogue:
+            return []  # nothing was loaded yet; plan files on disk are still named
 
     return collect(facts, plan_files(plans_dir), now, plan=plan)
 

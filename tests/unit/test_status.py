@@ -1,0 +1,361 @@
+"""Status for machines: which plans it speaks of, the JSON contract, the monitoring plugin's line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.errors import UnknownPlan
+from drd.flows.status import StatusDocument, collect, plan_files, plan_name
+from drd.flows.status_output import nagios, status_json
+from drd.model.facts import ComponentFacts, PlanFacts
+from drd.model.verdicts import Readiness, Verdict
+from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
+
+PLAN = "# the orders\nplan: orders-api\nowner: payments team\n"
+
+
+def written(directory: Path, name: str = "orders.yaml", text: str = PLAN) -> Path:
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def loaded_from(path: Path, **changes: Any) -> PlanFacts:
+    """Facts of a plan as it was loaded from what the file now holds."""
+    found = path.stat()
+    return healthy(
+        file=str(path),
+        file_mtime_ns=found.st_mtime_ns,
+        file_size=found.st_size,
+        file_digest=sha256(path.read_bytes()).hexdigest(),
+    )._replace(**changes)
+
+
+def look(directory: Path, *facts: PlanFacts, plan: str | None = None) -> StatusDocument:
+    return collect(lambda: facts, plan_files(directory), NOW, plan=plan)
+
+
+# --- plans in the catalogue and on disk -------------------------------------------------------
+
+
+def test_plan_that_is_on_disk_as_it_was_loaded_is_not_opened(tmp_path: Path) -> None:
+    facts = loaded_from(written(tmp_path))
+    Path(facts.file).chmod(0)
+    unreadable = facts._replace(file_digest="of something else")
+    document = look(tmp_path, unreadable)
+    assert [p.readiness for p in document.plans] == [Readiness.READY]
+    assert document.verdict is Verdict.MET
+
+
+def test_touched_plan_is_still_the_loaded_one(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    facts = loaded_from(path)
+    os.utime(path, ns=(1, 1))
+    assert look(tmp_path, facts).plans[0].readiness is Readiness.READY
+
+
+def test_changed_plan_keeps_its_figures_and_says_not_loaded(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    facts = loaded_from(path)
+    path.write_text(PLAN + "# more\n")
+    plan = look(tmp_path, facts).plans[0]
+    assert plan.readiness is Readiness.NEEDS_DRILL
+    assert plan.rpo.exposure_s == 252
+    assert plan.reasons[0].text == f"not loaded: {path} changed since it was loaded"
+    assert plan.reasons[0].command == f"drd plan check {path}"
+
+
+def test_change_of_the_same_length_and_time_is_not_seen_but_any_other_is(tmp_path: Path) -> None:
+    """The limit of a look that opens nothing, and what still notices."""
+    path = written(tmp_path)
+    facts = loaded_from(path)
+    path.write_text(PLAN.replace("payments", "Payments"))
+    assert look(tmp_path, facts).plans[0].readiness is Readiness.NEEDS_DRILL
+    os.utime(path, ns=(facts.file_mtime_ns, facts.file_mtime_ns))
+    assert look(tmp_path, facts).plans[0].readiness is Readiness.READY
+
+
+def test_broken_plan_keeps_the_error_of_its_load(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    facts = loaded_from(path, load_error="orders.yaml:3: unknown key")
+    path.write_text(PLAN + "onwer: x\n")
+    assert look(tmp_path, facts).plans[0].reasons[0].text == (
+        "not loaded: orders.yaml:3: unknown key"
+    )
+
+
+def test_broken_plan_that_is_what_it_was_again_is_ready_again(tmp_path: Path) -> None:
+    facts = loaded_from(written(tmp_path), load_error="orders.yaml:3: unknown key")
+    assert look(tmp_path, facts).plans[0].readiness is Readiness.READY
+
+
+def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
+    facts = loaded_from(written(tmp_path))
+    Path(facts.file).unlink()
+    plan = look(tmp_path, facts).plans[0]
+    assert plan.readiness is Readiness.NEEDS_DRILL
+    assert plan.reasons[0].text == f"not loaded: its file {facts.file} is gone"
+
+
+def test_renamed_file_is_the_same_plan(tmp_path: Path) -> None:
+    facts = loaded_from(written(tmp_path))
+    Path(facts.file).rename(tmp_path / "other.yaml")
+    document = look(tmp_path, facts)
+    assert [(p.plan, p.readiness) for p in document.plans] == [("orders-api", Readiness.READY)]
+
+
+def test_plan_loaded_from_elsewhere_is_compared_there(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    facts = loaded_from(written(elsewhere))
+    plans = tmp_path / "plans"
+    assert look(plans, facts).verdict is Verdict.MET
+    Path(facts.file).write_text("plan: orders-api\n")
+    assert look(plans, facts).plans[0].readiness is Readiness.NEEDS_DRILL
+
+
+def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
+    path = written(tmp_path, "new.yaml", "plan: brand-new\nthis is: [not yaml")
+    document = look(tmp_path, loaded_from(written(tmp_path)))
+    assert [(p.plan, p.verdict) for p in document.plans] == [
+        ("brand-new", Verdict.UNKNOWN),
+        ("orders-api", Verdict.MET),
+    ]
+    assert document.verdict is Verdict.UNKNOWN
+    assert document.plans[0].reasons[0].text == f"not loaded: drd never read {path}"
+
+
+def test_nothing_at_all_is_unknown(tmp_path: Path) -> None:
+    assert look(tmp_path / "missing") == StatusDocument(NOW, Verdict.UNKNOWN, ())
+
+
+def test_only_plan_files_are_looked_at(tmp_path: Path) -> None:
+    for name in ("b.yml", "a.yaml", ".hidden.yaml", "notes.txt", "a.yaml~", "c.yaml.bak"):
+        written(tmp_path, name)
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    assert [Path(f.path).name for f in plan_files(tmp_path)] == ["a.yaml", "b.yml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("plan: orders-api\n", "orders-api"),
+        ("owner: x\nplan:   'orders-api'   # ours\r\n", "orders-api"),
+        ('plan: "orders-api"', "orders-api"),
+        ("# plan: other\nnested:\n  plan: inner\nplan: orders-api", "orders-api"),
+        ("plan: Not A Name\n", "file"),
+        ("plan: 'half\n", "file"),
+        ("", "file"),
+        ("\x00\xff", "file"),
+    ],
+)
+def test_name_of_a_plan_file(tmp_path: Path, text: str, name: str) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    assert plan_name(str(path)) == name
+
+
+def test_one_plan_alone(tmp_path: Path) -> None:
+    worse = healthy(plan="billing", newest=point(DAY))
+    document = look(tmp_path, healthy(), worse, plan="orders-api")
+    assert [p.plan for p in document.plans] == ["orders-api"]
+    assert document.verdict is Verdict.MET
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("orders-apu", "did you mean orders-api?"),
+        ("zzz", "known plans: billing, orders-api"),
+    ],
+)
+def test_unknown_plan_names_the_nearest(tmp_path: Path, asked: str, hint: str) -> None:
+    with pytest.raises(UnknownPlan, match="there is no plan") as caught:
+        look(tmp_path, healthy(), healthy(plan="billing"), plan=asked)
+    assert caught.value.hint == hint
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_plan_where_there_is_none_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(UnknownPlan) as caught:
+        look(tmp_path, plan="orders-api")
+    assert "drd plan new" in caught.value.hint
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: shape(v) for k, v in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else None
+
+
+def test_json_has_exactly_the_keys_of_the_contract() -> None:
+    facts = healthy(alerts=(alert(),), newest=point(DAY))
+    document = status_json(collect(lambda: [facts], [], NOW))
+    assert list(document) == ["schema", "at", "verdict", "plans"]
+    assert shape(document) == {
+        "schema": None,
+        "at": None,
+        "verdict": None,
+        "plans": [
+            {
+                "plan": None,
+                "owner": None,
+                "verdict": None,
+                "readiness": None,
+                "rpo": dict.fromkeys(
+                    ["objective_s", "exposure_s", "achievable_s", "attainment", "verdict"]
+                ),
+                "rto": dict.fromkeys(["objective_s", "actual_s", "projected_s", "verdict"]),
+                "drill": dict.fromkeys(["last_at", "result", "due_at", "verdict"]),
+                "components": [
+                    dict.fromkeys(
+                        ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
+                    )
+                ],
+                "alerts": [dict.fromkeys(["alert", "plan", "kind", "state", "since", "message"])],
+                "reasons": [None],
+            }
+        ],
+    }
+
+
+def test_json_values_of_a_healthy_plan() -> None:
+    document = json.loads(json.dumps(status_json(collect(lambda: [healthy()], [], NOW))))
+    assert document["schema"] == 1
+    assert document["at"] == "2026-11-25T00:31:00Z"
+    assert document["verdict"] == "met"
+    plan = document["plans"][0]
+    assert plan["readiness"] == "ready"
+    assert plan["rpo"] == {
+        "objective_s": 900,
+        "exposure_s": 252,
+        "achievable_s": 320,
+        "attainment": 1,
+        "verdict": "met",
+    }
+    assert plan["rto"] == {
+        "objective_s": 1800, "actual_s": 94, "projected_s": 94, "verdict": "met"
+    }  # fmt: skip
+    assert plan["drill"] == {
+        "last_at": "2026-11-23T00:31:00Z",
+        "result": "passed",
+        "due_at": "2026-11-30T00:31:00Z",
+        "verdict": "met",
+    }
+    assert plan["components"][0]["data_time"] == "2026-11-25T00:26:48Z"
+    assert plan["reasons"] == []
+
+
+def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
+    written(tmp_path)
+    plan = status_json(look(tmp_path))["plans"][0]
+    assert plan["owner"] is None
+    assert plan["verdict"] == "unknown"
+    assert set(plan["rpo"].values()) == {None, "unknown"}
+    assert plan["drill"] == {"last_at": None, "result": None, "due_at": None, "verdict": "unknown"}
+    assert plan["reasons"][0].startswith("not loaded: ")
+
+
+def test_json_never_rounds_a_missed_second_away() -> None:
+    missed = ((ago(HOUR), ago(HOUR - 0.01)),)
+    plan = status_json(collect(lambda: [healthy(missed=missed)], [], NOW))["plans"][0]
+    assert plan["rpo"]["attainment"] == 0.999999
+
+
+# --- monitoring plugin --------------------------------------------------------------------------
+
+_BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to host\nat all"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "line"),
+    [
+        (
+            [healthy()],
+            0,
+            "DRD OK - 1 plan met|exposure_orders-api=252s;;900 rto_orders-api=94s;;1800",
+        ),
+        (
+            [healthy(), healthy(plan="b", digest="new")],
+            1,
+            (
+                "DRD WARNING - 1 of 2 at risk: b: plan changed since its last drill|"
+                "exposure_b=252s;;900 rto_b=94s;;1800 "
+                "exposure_orders-api=252s;;900 rto_orders-api=94s;;1800"
+            ),
+        ),
+        (
+            [_BROKEN],
+            2,
+            (
+                "DRD CRITICAL - 1 of 1 breached: orders-api: last complete backup 3h ago: no route / "
+                "to host (2 tries, last 4m ago)|exposure_orders-api=10800s;;900 "
+                "rto_orders-api=94s;;1800"
+            ),
+        ),
+        (
+            [healthy(last_drill=None, last_passed_drill=None)],
+            3,
+            (
+                "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows whether it "
+                "comes back|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
+            ),
+        ),
+        ([], 3, "DRD UNKNOWN - no plan is loaded"),
+    ],
+)
+def test_nagios(facts: list[PlanFacts], code: int, line: str) -> None:
+    assert nagios(collect(lambda: facts, [], NOW)) == (code, line)
+
+
+def test_nagios_names_three_plans_and_counts_the_rest() -> None:
+    facts = [healthy(plan=f"p{i}", last_drill=drill("failed")) for i in range(5)]
+    code, line = nagios(collect(lambda: facts, [], NOW))
+    assert code == 2
+    assert "5 of 5 breached: p0: drill failed" in line
+    assert "; and 2 more|" in line
+
+
+# --- cold start -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imported() -> Callable[[str], set[str]]:
+    def run(statement: str) -> set[str]:
+        code = f"import sys\n{statement}\nprint(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return set(done.stdout.split())
+
+    return run
+
+
+def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]) -> None:
+    """What it may need (json, hashlib, unicodedata) it imports when it does."""
+    slow = {
+        "alembic", "apscheduler", "argparse", "asyncio", "boto3", "dataclasses", "inspect", "json",
+        "logging", "pydantic", "resticpy", "rich", "shutil", "sqlalchemy", "structlog", "textwrap",
+        "yaml",
+    }  # fmt: skip
+    code = "import drd.cli.status, drd.cli.render, drd.flows.status_output"
+    bare = imported("pass")
+    assert imported(code) & slow <= bare & slow
+
+
+def test_components_are_listed_in_the_order_of_the_plan() -> None:
+    components = (ComponentFacts("z", "files", ago(9)), ComponentFacts("a", "sqlite", ago(9)))
+    plan = status_json(collect(lambda: [healthy(components=components)], [], NOW))["plans"][0]
+    assert [c["component"] for c in plan["components"]] == ["z", "a"]

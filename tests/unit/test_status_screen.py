@@ -1,0 +1,196 @@
+"""The one screen: what a person reads, at any width."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
+from drd.cli.render import Note as Line
+from drd.cli.status import render
+from drd.flows.status import StatusDocument, collect
+from drd.model.facts import PlanFacts
+from tests.status_support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    ago,
+    alert,
+    drill,
+    failures,
+    healthy,
+    point,
+)
+
+CATALOG = healthy(
+    plan="catalog",
+    rpo_s=HOUR,
+    rto_s=15 * MINUTE,
+    digest="digest-2",
+    newest=point(41 * MINUTE),
+    interval_s=30 * MINUTE,
+    backup_p95_s=22 * MINUTE,
+)
+BILLING = healthy(
+    plan="billing",
+    rpo_s=HOUR,
+    rto_s=2 * HOUR,
+    newest=point(3 * HOUR + 2 * MINUTE),
+    failures=failures(),
+    last_drill=None,
+    last_passed_drill=None,
+)
+
+
+THE_SCREEN = """\
+3 plans: 1 met, 1 at risk, 1 breached                                          2026-11-25 00:31 UTC
+
+PLAN        VERDICT   WOULD LOSE NOW  RPO  COMES BACK IN  RTO  LAST DRILL     READINESS    ATTAINED
+billing     breached  3h 02m          1h   unknown        2h   never          needs drill  99.71 %
+catalog     at risk   41m             1h   1m 34s         15m  passed 2d ago  needs drill  100 %
+orders-api  met       4m 12s          15m  1m 34s         30m  passed 2d ago  ready        100 %
+
+billing  last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, last 4m ago)  drd run show 4f2a
+         never drilled, so nobody knows whether it comes back                             drd drill billing
+catalog  usual backup takes 22m every 30m: exposure reaches 52m of 1h
+         plan changed since its last drill                                                drd drill catalog"""
+
+
+def document(*facts: PlanFacts) -> StatusDocument:
+    return collect(lambda: facts, [], NOW)
+
+
+def screen(*facts: PlanFacts, width: int = 120) -> list[str]:
+    return render(document(*facts), width, colour=False).split("\n")
+
+
+def uncoloured(text: str) -> str:
+    return re.sub(r"\x1b\[\d+m", "", text)
+
+
+def test_the_screen_of_three_plans() -> None:
+    assert "\n".join(screen(healthy(), CATALOG, BILLING)) == THE_SCREEN
+
+
+def test_columns_are_lost_from_the_right_but_never_verdict_or_reason() -> None:
+    headers = []
+    for width in range(10, 130):
+        lines = screen(healthy(), CATALOG, BILLING, width=width)
+        head = next(line for line in lines if line.startswith("PLAN"))
+        headers.append(head)
+        text = " ".join(lines)
+        assert head.split()[:2] == ["PLAN", "VERDICT"]
+        for words in ("breached", "at risk", "met", "drd drill billing"):
+            assert words in text
+        assert {"pg_dump", "cannot", "connect", "tries,", "22m"} <= set(text.split())
+        assert len(head) <= max(width, len("orders-api  VERDICT"))
+    assert all(wider.startswith(narrower) for narrower, wider in pairwise(headers))
+    assert len(set(headers)) == 8
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    long = failures(3, "cannot connect to the server: " + "word " * 60)
+    lines = screen(healthy(), BILLING._replace(failures=long, alerts=(alert(),)), width=width)
+    assert max(map(len, lines)) <= width
+
+
+def test_a_pipe_loses_nothing_and_breaks_no_reason() -> None:
+    error = "word " * 60 + "end"
+    lines = screen(BILLING._replace(failures=failures(3, error)), width=NO_LIMIT)
+    reason = next(line for line in lines if "word" in line)
+    assert reason.endswith("end (3 tries, last 4m ago)  drd run show 4f2a")
+    assert "ATTAINED" in lines[2]
+
+
+def test_no_plan_tells_how_to_begin() -> None:
+    assert "drd plan new" in screen()[2]
+
+
+def test_one_plan_is_not_plans() -> None:
+    assert screen(healthy())[0].startswith("1 plan: 1 met ")
+
+
+def test_nothing_to_say_below_the_table_of_healthy_plans() -> None:
+    assert len(screen(healthy())) == 4
+
+
+def test_no_point_would_lose_everything() -> None:
+    row = screen(healthy(newest=None, first_loaded_at=ago(DAY)))[3]
+    assert "breached  everything" in row
+    assert row.endswith("not ready  0.00 %")
+
+
+@pytest.mark.parametrize(
+    ("last", "word"),
+    [
+        (drill(), "passed 2d ago"),
+        (drill("failed", since_s=3 * HOUR + 60), "failed 3h ago"),
+        (drill("inconclusive", since_s=5 * MINUTE), "inconclusive 5m ago"),
+        (drill(since_s=-HOUR), "passed in the future"),
+        (None, "never"),
+    ],
+)
+def test_last_drill(last: object, word: str) -> None:
+    assert f" {word} " in screen(healthy(last_drill=last))[3]
+
+
+def test_alerts_stand_below_the_reasons() -> None:
+    lines = screen(healthy(alerts=(alert(),)))
+    assert lines[-1] == "orders-api  alert firing for 2h: no backup for 3h"
+
+
+def test_attainment_shows_a_hundred_only_when_nothing_was_missed() -> None:
+    missed = ((ago(HOUR), ago(HOUR - 0.01)),)
+    assert screen(healthy(missed=missed))[3].endswith("99.99 %")
+
+
+@pytest.mark.parametrize("width", [30, 80, NO_LIMIT])
+def test_colours_change_nothing_but_colours(width: int) -> None:
+    several = document(healthy(), CATALOG, BILLING)
+    coloured = render(several, width, colour=True)
+    assert "\x1b[31mbreached\x1b[0m" in coloured
+    assert "\x1b[32mmet\x1b[0m" in coloured
+    assert uncoloured(coloured) == render(several, width, colour=False)
+
+
+def test_unknown_is_never_green() -> None:
+    coloured = render(document(healthy(last_drill=None, last_passed_drill=None)), 120, colour=True)
+    assert "\x1b[32m" not in coloured
+
+
+def test_an_error_can_neither_colour_nor_move_the_cursor() -> None:
+    hostile = failures(1, "bad\x1b[2J\x1b[31m\rpg_dump\x07 \udcff name\u202e")
+    text = render(document(BILLING._replace(failures=hostile)), 80, colour=False)
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "\u202e" not in text
+    assert "\\udcff" in text
+    text.encode()
+
+
+# --- layout ---------------------------------------------------------------------------------------
+
+
+def test_table_aligns_wide_letters() -> None:
+    rows = [[Cell("注文"), Cell("met")], [Cell("orders"), Cell("met")]]
+    lines = table(["PLAN", "V"], rows, width=80, keep=2, colour=False)
+    assert lines == ["PLAN    V", "注文    met", "orders  met"]
+
+
+@given(st.text(max_size=200), st.integers(1, 60))
+@settings(max_examples=200)
+def test_wrapped_lines_keep_every_word_and_fit(text: str, width: int) -> None:
+    lines = wrap(text, width)
+    assert " ".join(lines).split() == plain(text).split()
+    assert all(measure(line) <= width or " " not in line for line in lines)
+
+
+def test_a_subject_is_named_once() -> None:
+    items = [Line("a", Cell("one"), ""), Line("a", Cell("two"), "x"), Line("b", Cell("three"), "")]
+    assert notes(items, width=60, colour=False) == ["a  one", "   two    x", "b  three"]
