@@ -7,8 +7,9 @@ never part of a conninfo string, an argv or a message.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import conninfo, pq
 
-from drd import log, secrets
+from drd import log, process, secrets
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
 from drd.model.plan import SecretRef
@@ -234,6 +235,27 @@ def _database_is_missing(address: Address) -> bool:
         except psycopg.Error:
             continue
     return False
+
+
+@contextmanager
+def interruptible(connection: Connection) -> Iterator[None]:
+    """What the server works on inside is cancelled there when drd is; raises Cancelled then."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            if process.cancelled():
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=2.0)
+
+    watcher = threading.Thread(target=watch, name="drd-watch-query", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        process.check_cancelled()
 
 
 @contextmanager

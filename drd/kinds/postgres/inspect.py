@@ -12,7 +12,7 @@ import psycopg
 
 from drd.errors import DeadlineExceeded, NotSupported, SourceError, SourceUnreachable
 from drd.kinds.postgres import database
-from drd.kinds.postgres.connection import Address, Connection, connect, words
+from drd.kinds.postgres.connection import Address, Connection, connect, interruptible, words
 from drd.kinds.postgres.fingerprint import describe, names_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import to_rfc3339
@@ -80,7 +80,9 @@ class PostgresInspector:
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._lock:
-            return ask(self._connection(pinned=False), query, timeout_s=timeout_s)
+            connection = self._connection(pinned=False)
+            with interruptible(connection):
+                return ask(connection, query, timeout_s=timeout_s)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if not isinstance(like, DatabaseFingerprint):
@@ -90,7 +92,7 @@ class PostgresInspector:
             properties = database.read(connection)
             if like.mode == "off":
                 return DatabaseFingerprint("off", properties=properties)
-            with connection.transaction():
+            with interruptible(connection), connection.transaction():
                 return describe(
                     connection,
                     mode=like.mode,

@@ -223,9 +223,11 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
             if words:
                 found.append(f"role {role['name']} exists and differs: saved has {words}")
     member = {(m["role"], m["member"]) for m in now["memberships"]}
-    for entry in saved["memberships"]:
-        if (entry["role"], entry["member"]) not in member:
-            found.append(f"role {entry['member']} is no member of {entry['role']}, as it was saved")
+    found += [
+        f"role {entry['member']} is no member of {entry['role']}, as it was saved"
+        for entry in saved["memberships"]
+        if (entry["role"], entry["member"]) not in member
+    ]
     return found
 
 

@@ -1,0 +1,282 @@
+"""A PostgreSQL database as a source: looked at, then held still in one snapshot while it is dumped.
+
+The snapshot is exported by a connection of ours; pg_dump, the fingerprint and the answers for
+checks all read from it, so they describe the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from drd.errors import DrdError, ImplausibleDump, SourceError, SourceUnreachable
+from drd.kinds.postgres import database, rights, roles
+from drd.kinds.postgres.connection import (
+    Address,
+    Connection,
+    address_of,
+    connect,
+    interruptible,
+    password_file,
+    words,
+)
+from drd.kinds.postgres.dump import DumpOrder, dump_command
+from drd.kinds.postgres.fingerprint import describe, tables_of
+from drd.kinds.postgres.inspect import ask, jsonable
+from drd.kinds.postgres.moment import Moment, export_snapshot
+from drd.kinds.postgres.pooler import require_own_session
+from drd.kinds.postgres.settings import PostgresSettings
+from drd.kinds.postgres.tools import Programs, programs_for
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, Stored
+from drd.model.units import format_size
+from drd.ports import Finding, Payload, Probe, Stream, Workplace
+
+OBSERVE_S = 60.0
+"""Time for each query whose answer is kept for a later comparison."""
+
+
+class PostgresSource:
+    """One database of a server that others use; nothing in it is changed."""
+
+    def __init__(self, name: str, settings: PostgresSettings, place: Workplace) -> None:
+        self._name = name
+        self._settings = settings
+        self._place = place
+
+    def probe(self) -> Probe:
+        with connect(address_of(self._settings.dsn)) as connection:
+            address = address_of(self._settings.dsn).pinned(connection)
+            note = require_own_session(address, connection)
+            programs = self._programs(connection)
+            findings = rights.examine(connection, self._name, connection.info.user)
+            for finding in findings:
+                if not finding.ok:
+                    raise SourceError(finding.detail, hint=finding.hint)
+            notes = [f"{f.detail} (HINT: {f.hint})" for f in findings if f.warning]
+            facts = {"server_version": version_text(connection), "pg_dump": programs.version}
+            return Probe(_size(connection), facts, tuple([note] if note else []) + tuple(notes))
+
+    def doctor(self) -> list[Finding]:
+        findings: list[Finding] = []
+
+        def tried(subject: str, look: Callable[[], str]) -> bool:
+            title = f"{self._name}: {subject}"
+            try:
+                findings.append(Finding(title, ok=True, detail=look()))
+            except DrdError as error:
+                findings.append(Finding(title, ok=False, detail=error.message, hint=error.hint))
+            return findings[-1].ok
+
+        with ExitStack() as stack:
+            held: list[Connection] = []
+
+            def reach() -> str:
+                held.append(stack.enter_context(connect(address_of(self._settings.dsn))))
+                size = format_size(_size(held[0]))
+                return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
+
+            if not tried("reachable", reach):
+                return findings
+            connection = held[0]
+            address = address_of(self._settings.dsn).pinned(connection)
+            tried(
+                "own session",
+                lambda: require_own_session(address, connection) or "no pooler in between",
+            )
+            tried("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
+            findings += rights.examine(connection, self._name, connection.info.user)
+        return findings
+
+    @contextmanager
+    def open(self) -> Iterator[PostgresCapture]:
+        with ExitStack() as stack:
+            given = address_of(self._settings.dsn)
+            holder = stack.enter_context(connect(given))
+            address = given.pinned(holder)
+            programs = self._programs(holder)
+            environment = stack.enter_context(password_file(address, self._place.directory))
+            moment = _exported(holder)
+            capture = PostgresCapture(self._name, self._settings, address, holder, moment)
+            capture.prepare(programs, environment)
+            stack.callback(capture.close)
+            yield capture
+
+    def _programs(self, connection: Connection) -> Programs:
+        major = connection.info.server_version // 10000
+        return programs_for(major, "pg_dump", bin_dir=self._settings.bin_dir)
+
+
+def version_text(connection: Connection) -> str:
+    """`17.12`, without the packager's addition."""
+    return (connection.info.parameter_status("server_version") or "").split(" ", 1)[0]
+
+
+def _size(connection: Connection) -> int:
+    query = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _exported(holder: Connection) -> Moment:
+    try:
+        return export_snapshot(holder)
+    except psycopg.Error as error:
+        raise SourceUnreachable(
+            f"cannot export a snapshot: {words(error)}", hint="see the server's log."
+        ) from error
+
+
+class PostgresCapture:
+    """One state of the database, held by a transaction until the capture is left."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: PostgresSettings,
+        address: Address,
+        holder: Connection,
+        moment: Moment,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._address = address
+        self._holder = holder
+        self._moment = moment
+        self._payload: Stream | None = None
+        self._facts: Mapping[str, Any] = {}
+        self._private: Mapping[str, Any] = {}
+        self._properties: Mapping[str, Any] = {}
+        self._dumped: frozenset[str] = frozenset()
+
+    def prepare(self, programs: Programs, environment: Mapping[str, str]) -> None:
+        """Read what describes the database, and write the command of the dump."""
+        holder = self._holder
+        try:
+            self._properties = database.read(holder)
+            cluster = roles.read(holder)
+            size = _size(holder)
+            facts = {**self._moment.facts, **_cluster_facts(holder)}
+        except psycopg.Error as error:
+            raise SourceError(
+                f"cannot read the properties of database {self._address.dbname}: {words(error)}",
+                hint="see the server's log.",
+            ) from error
+        version = holder.info.server_version
+        self._private = {
+            "database": self._properties,
+            "globals": cluster,
+            "globals_sql": roles.script(cluster),
+            "database_sql": database.script(self._properties, version=version),
+        }
+        filename = f"{self._name}.dump"
+        locale = ("encoding", "provider", "collate", "ctype", "locale", "icu_rules")
+        self._facts = {
+            **facts,
+            "filename": filename,
+            "server_version": version_text(holder),
+            "server_major": version // 10000,
+            "pg_dump_version": programs.version,
+            "pg_dump_major": programs.major,
+            "compression": self._settings.compression,
+            "database": self._properties["name"],
+            "database_bytes": size,
+            "locale": {key: self._properties[key] for key in locale},
+            "extensions": self._properties["extensions"],
+            "bootstrap_role": cluster["bootstrap"],
+            "roles": [r["name"] for r in cluster["roles"]],
+        }
+        order = DumpOrder(
+            self._address,
+            self._moment.snapshot,
+            self._settings.compression,
+            self._moment.standby,
+            environment,
+        )
+        self._payload = Stream(dump_command(programs, order), filename, size)
+
+    @property
+    def data_time(self) -> datetime:
+        return self._moment.data_time
+
+    @property
+    def payload(self) -> Payload:
+        assert self._payload is not None
+        return self._payload
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self._facts
+
+    @property
+    def private(self) -> Mapping[str, Any]:
+        return self._private
+
+    def fingerprint(self) -> Fingerprint | None:
+        wanted = self._settings.fingerprint
+        if wanted.mode == "off":
+            return None
+        with self._reader(pinned=True) as reader, interruptible(reader):
+            self._dumped = frozenset(t.name for t in tables_of(reader) if not t.materialised)
+            return describe(
+                reader, mode=wanted.mode, budget_s=wanted.budget, properties=self._properties
+            )
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        if not queries:
+            return {}
+        answers = {}
+        with self._reader(pinned=False) as reader, interruptible(reader):
+            for name, query in queries.items():
+                with suppress(SourceError, DrdError):
+                    answers[name] = jsonable(ask(reader, query, timeout_s=OBSERVE_S))
+        return answers
+
+    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """An uncompressed dump has at least a byte for each row that was counted."""
+        if stored.bytes == 0:
+            raise ImplausibleDump(
+                f"the dump of {self._name} is empty", hint="see the server's log, and try again."
+            )
+        if isinstance(fingerprint, DatabaseFingerprint) and self._settings.compression == "none":
+            rows = sum(t.rows for name, t in fingerprint.tables.items() if name in self._dumped)
+            if stored.bytes < rows:
+                raise ImplausibleDump(
+                    f"the dump of {self._name} has {stored.bytes} bytes for {rows} rows",
+                    hint="was a table emptied at that moment? Try again.",
+                )
+        return fingerprint
+
+    @contextmanager
+    def _reader(self, *, pinned: bool) -> Iterator[Connection]:
+        """Another connection that sees the exported snapshot."""
+        with connect(self._address, pinned=pinned) as reader:
+            try:
+                reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                reader.execute(f"SET TRANSACTION SNAPSHOT '{self._moment.snapshot}'".encode())
+            except psycopg.Error as error:
+                raise SourceUnreachable(
+                    f"the snapshot of the backup is gone: {words(error)}",
+                    hint="the server ended our connection; see its log.",
+                ) from error
+            yield reader
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        with suppress(psycopg.Error):
+            self._holder.execute("ROLLBACK")
+
+
+def _cluster_facts(connection: Connection) -> dict[str, Any]:
+    """Where tables lie besides the default tablespace, and the format of money."""
+    spaces = connection.execute(
+        "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t"
+        " ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global' ORDER BY 1"
+    ).fetchall()
+    money = connection.execute(
+        "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'"
+    ).fetchone()
+    return {"tablespaces": [row[0] for row in spaces], "lc_monetary": money[0] if money else "C"}
