@@ -1,0 +1,184 @@
+"""Connections, transactions, and every difference between SQLite and PostgreSQL.
+
+Both have one writer at a time: SQLite by `BEGIN IMMEDIATE`, PostgreSQL by an advisory lock, so
+whatever is written may rest on what the same transaction has read. A reader sees one state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from drd.catalogue import trouble
+from drd.errors import CatalogueError
+
+BUSY_S = 30
+"""How long a writer waits for another. Writes take milliseconds, but a result that cannot be
+recorded is a run for nothing."""
+
+_WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes the same
+
+
+class Store:
+    """One database. `place` names it in messages, without a password."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url: URL = make_url(url)
+        except ArgumentError:
+            raise CatalogueError(
+                f"not a database URL: {url!r}", hint="for example sqlite:////var/lib/drd/drd.db"
+            ) from None
+        self.path = sqlite_path(self.url)
+        self.place = str(self.path or self.url.render_as_string(hide_password=True))
+        self.engine = _sqlite_engine(self.url) if self.path else _postgresql_engine(self.url)
+        self._writer = self.engine.execution_options(drd_write=True)
+        self._reader = self.engine
+        if self.path is None:
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that sees one state."""
+        with self.explained(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, the only one that writes; committed unless the body raises."""
+        with self.explained(), self._writer.begin() as connection:
+            if self.path is None:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_S}s'"))
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
+            yield connection
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """What the database complains about becomes a CatalogueError with a remedy."""
+        try:
+            yield
+        except DBAPIError as error:
+            explained = self._explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+        except PoolTimeout as error:
+            raise trouble.busy(self.place) from error
+
+    def _explain(self, error: DBAPIError) -> CatalogueError | None:
+        if self.path is not None:
+            known = isinstance(error.orig, sqlite3.Error)
+            return trouble.explain_sqlite(error.orig, self.path) if known else None  # type: ignore[arg-type]
+        return _explain_postgresql(error, self.place)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite URL, None for PostgreSQL. Anything else is refused."""
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return None
+    if backend != "sqlite" or not url.database or url.database == ":memory:":
+        raise CatalogueError(
+            f"the catalogue cannot be kept in {url.render_as_string(hide_password=True)}",
+            hint="use sqlite:////PATH or postgresql+psycopg://USER@HOST/DATABASE",
+        )
+    return Path(url.database).absolute()
+
+
+def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, or set these columns of the one with the same primary key."""
+    keys = [c.name for c in table.primary_key]
+    rest = {name: value for name, value in values.items() if name not in keys}
+    if connection.dialect.name == "sqlite":
+        ours = sqlite.insert(table).values(**values)
+        connection.execute(
+            ours.on_conflict_do_update(index_elements=keys, set_=rest)
+            if rest
+            else ours.on_conflict_do_nothing(index_elements=keys)
+        )
+        return
+    theirs = postgresql.insert(table).values(**values)
+    connection.execute(
+        theirs.on_conflict_do_update(index_elements=keys, set_=rest)
+        if rest
+        else theirs.on_conflict_do_nothing(index_elements=keys)
+    )
+
+
+def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, also none."""
+    if rows:
+        connection.execute(table.insert(), [dict(row) for row in rows])
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        pool_size=4,
+        max_overflow=16,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        # Without this the driver begins transactions itself, deferred and late: of concurrent
+        # read-modify-writes three in four were lost without an error.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        write = connection.get_execution_options().get("drd_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    # READ COMMITTED, for a writer must see what the one before it committed while it waited for
+    # the lock.
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10},
+        pool_size=4,
+        max_overflow=16,
+    )
+
+
+def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state.startswith("53100"):
+        return trouble.disk_full(place)
+    if state.startswith(("55P03", "40")):
+        return trouble.busy(place)
+    if state == "42P01":
+        return trouble.no_catalogue(place)
+    if state in ("42501", "28000", "28P01"):
+        return CatalogueError(
+            f"the catalogue refuses us: {place}: {error.orig}",
+            hint="see to the user, password and grants in the URL of `state`.",
+        )
+    if error.connection_invalidated or state.startswith(("08", "57", "3D")) or not state:
+        return CatalogueError(
+            f"the catalogue cannot be reached: {place}: {error.orig}",
+            hint="see that PostgreSQL runs, and that `state` names the right database.",
+        )
+    return None

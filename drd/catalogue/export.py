@@ -1,0 +1,77 @@
+"""The whole catalogue as one SQLite file, whatever database it is kept in.
+
+A file that any `sqlite3` opens is what helps on the day on which the host is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.engine import URL
+
+from drd.catalogue import trouble
+from drd.catalogue.engine import Store
+from drd.catalogue.tables import metadata
+from drd.catalogue.version import HEAD
+
+_ROWS = 1000
+
+
+def export_to(store: Store, path: Path) -> None:
+    """Replaces a file that is there. Mode 0600: it goes into a backup, not to colleagues."""
+    path.unlink(missing_ok=True)
+    if store.path is not None:
+        copy_sqlite(store, path, mode=0o600)
+        return
+    _make_empty(path, 0o600)
+    copy = Store(URL.create("sqlite", database=str(path)).render_as_string())
+    try:
+        with store.read() as source, copy.write() as target:
+            _copy_tables(source, target)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        copy.close()
+
+
+def copy_sqlite(store: Store, path: Path, *, mode: int) -> None:
+    """A consistent copy of a SQLite catalogue in a new file, also while others write to it."""
+    assert store.path is not None
+    _make_empty(path, mode)
+    try:
+        with store.explained(), store.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            # It fills an empty file and stands in no transaction, so the driver is asked itself.
+            raw.execute("VACUUM INTO ?", (str(path),)).close()
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):
+            # The disk that is full is the copy's; what is damaged is the catalogue.
+            full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+            explained = trouble.explain_sqlite(error, path if full else store.path)
+            if explained is not None:
+                raise explained from error
+        raise
+
+
+def _make_empty(path: Path, mode: int) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        os.fchmod(fd, mode)
+        os.close(fd)
+    except OSError as error:
+        raise trouble.explain_os(error, str(path)) from error
+
+
+def _copy_tables(source: Connection, target: Connection) -> None:
+    metadata.create_all(target)
+    target.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+    target.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+    for table in metadata.sorted_tables:
+        for rows in source.execute(select(table)).partitions(_ROWS):
+            target.execute(table.insert(), [row._asdict() for row in rows])

@@ -1,0 +1,157 @@
+"""Who owns a run: files locked with flock by living processes.
+
+The kernel lets go of a lock when its process dies, however it dies, and of no lock of a process
+that is merely stopped: neither a suspended laptop nor a clock that jumps makes two owners.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from drd import process
+from drd.catalogue import trouble
+from drd.errors import AlreadyRunning
+
+_POLL_S = 0.05
+
+
+class HeldLock:
+    """One locked file; two holders in one process exclude each other as well. The descriptor is
+    not inherited by programs that we start."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self._fd: int | None = fd
+        self._path = path
+        self._mutex = threading.Lock()
+
+    def release(self) -> None:
+        """Let go; again is harmless. The file stays."""
+        with self._mutex:
+            fd, self._fd = self._fd, None
+            if fd is not None:
+                os.close(fd)
+
+    def discard(self) -> None:
+        """Remove the file while it is ours, then let go."""
+        with self._mutex:
+            fd, self._fd = self._fd, None
+            if fd is not None:
+                with suppress(OSError):
+                    self._path.unlink()
+                os.close(fd)
+
+
+class LockFiles:
+    """The lock files in one directory, which is made when the first lock is taken."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def take(self, name: str) -> HeldLock | None:
+        """The lock, or None while somebody else has it."""
+        path = self._path(name)
+        while True:
+            fd = self._open(path)
+            try:
+                locked = _flock(fd, fcntl.LOCK_EX)
+                if locked and _is(fd, path):
+                    return HeldLock(fd, path)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+            if not locked:
+                return None
+            # What we locked was discarded between our opening and locking it: once more.
+
+    @contextmanager
+    def glance(self, name: str) -> Iterator[bool | None]:
+        """Whether the lock is free (None: there is no such file); free, it stays so for the body.
+
+        Shared, so that several may look at once, and nobody takes it meanwhile.
+        """
+        try:
+            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        except OSError as error:
+            raise trouble.explain_os(error, str(self._path(name))) from error
+        try:
+            yield _flock(fd, fcntl.LOCK_SH)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def waiting(self, name: str, wait_s: float) -> Iterator[None]:
+        """Hold the lock for the body; its file is gone afterwards.
+
+        Raises AlreadyRunning when it was not to be had for `wait_s`; a cancel ends the waiting.
+        """
+        limit = time.monotonic() + wait_s
+        while (held := self.take(safe_name(name))) is None:
+            if time.monotonic() >= limit:
+                raise AlreadyRunning(
+                    f"another drd process is busy with: {name}",
+                    run="",
+                    hint="wait for it to end, then try again; `drd runs` shows what runs.",
+                )
+            process.check_cancelled()
+            time.sleep(_POLL_S)
+        try:
+            yield
+        finally:
+            held.discard()
+
+    def _path(self, name: str) -> Path:
+        return self.directory / f"{name}.lock"
+
+    def _open(self, path: Path) -> int:
+        try:
+            make_directory(self.directory)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            with suppress(PermissionError):
+                os.fchmod(fd, 0o660)  # whatever the umask took
+        except OSError as error:
+            raise trouble.explain_os(error, str(path)) from error
+        return fd
+
+
+def safe_name(name: str) -> str:
+    """A file name for any text: readable, and different for different texts."""
+    words = re.sub(r"[^a-zA-Z0-9-]+", "-", name).strip("-")[:60]
+    return f"{words}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def make_directory(directory: Path) -> None:
+    """Make it with mode 2770 whatever the umask, so that the group of the first one shares all
+    that is made below; one that exists keeps its mode."""
+    with suppress(FileExistsError):
+        directory.mkdir()
+        directory.chmod(0o2770)
+
+
+def _flock(fd: int, how: int) -> bool:
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is(fd: int, path: Path) -> bool:
+    """Whether `fd` is still the file that `path` names."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(fd)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)

@@ -1,0 +1,79 @@
+"""Bringing the tables to the version of this code.
+
+Alembic takes 0.4 s to import, so it is only imported when there is something to migrate. On
+SQLite the database is copied first and the copy stays beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from drd.catalogue import trouble
+from drd.catalogue.engine import Store
+from drd.catalogue.export import copy_sqlite
+from drd.catalogue.version import HEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Where the migrations are, and the version that they lead to."""
+
+    scripts: Path = Path(__file__).parent / "migrations"
+    head: str = HEAD
+
+
+OURS = Schema()
+
+
+def version(store: Store) -> str | None:
+    """The version of the tables, None when there are none."""
+    with store.read() as connection:
+        return _version(connection)
+
+
+def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
+    """Run the missing migrations, all or none. The caller holds the lock for it.
+
+    Raises CatalogueError for tables that are newer than this code.
+    """
+    found = version(store)
+    if found == schema.head:
+        return
+    if found is not None:
+        if found > schema.head:
+            raise trouble.wrong_version(store.place, found, schema.head)
+        if store.path is not None:
+            copy_sqlite(store, _copy_name(store.path, schema.head), mode=0o660)
+    _upgrade(store, schema)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).one_or_none()
+    return None if row is None else str(row[0])
+
+
+def _copy_name(path: Path, head: str) -> Path:
+    """A name that is free: the copy of an earlier try may be the only good one."""
+    wanted = path.with_name(f"{path.name}.before-{head}")
+    number = 1
+    while wanted.exists():
+        number += 1
+        wanted = path.with_name(f"{path.name}.before-{head}-{number}")
+    return wanted
+
+
+def _upgrade(store: Store, schema: Schema) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    # Alembic reads its options as configparser does, to which a percent sign means something.
+    config.set_main_option("script_location", str(schema.scripts).replace("%", "%%"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, schema.head)

@@ -1,0 +1,1 @@
+"""Alembic's: how the tables came to be what they are, one file a version."""

@@ -1,0 +1,1 @@
+"""One file a version, each leads from the one before."""

@@ -1,0 +1,180 @@
+"""Beginning, finding dead, and taking over runs: rows and lock files together.
+
+A run's lock file is locked before its row exists and until after its row is final, so a row that
+is not final and whose lock nobody holds is the run of a dead process.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from drd import process
+from drd.catalogue import points, runs
+from drd.catalogue.engine import Store
+from drd.catalogue.locks import HeldLock, LockFiles
+from drd.catalogue.runs import FIRST_TOKEN, Owner
+from drd.errors import AlreadyRunning
+from drd.model.plan import Plan
+from drd.model.run import Run, RunKind, RunState
+from drd.ports import Owned
+
+MARK = "DRD_RUN"
+"""The variable in the environment of everything that works for a run."""
+
+_EXCLUDES = {
+    RunKind.RETENTION: (RunKind.RETENTION, RunKind.PRUNE),
+    RunKind.PRUNE: (RunKind.RETENTION, RunKind.PRUNE),
+}
+_GLANCE_S = 0.5
+"""How long a look at a lock by others may keep us from taking it: they look for milliseconds."""
+
+
+def me() -> Owner:
+    return Owner(os.getpid(), process.process_start_time(os.getpid()), socket.gethostname())
+
+
+class Ownership:
+    """Decides with the lock files of this host; `elsewhere` says that other hosts write rows too,
+    whose locks cannot be seen from here: their runs count as alive."""
+
+    def __init__(self, store: Store, locks: LockFiles, *, elsewhere: bool) -> None:
+        self._store = store
+        self._locks = locks
+        self._elsewhere = elsewhere
+        self._held: dict[tuple[str, int], HeldLock] = {}
+
+    def begin(
+        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
+    ) -> Owned:
+        with ExitStack() as unless_recorded:
+            with self._store.write() as connection:
+                self._refuse_if_alive(connection, plan.name, kind)
+                run_id, held = self._new_id(connection)
+                unless_recorded.callback(held.discard)
+                run = Run(
+                    id=run_id,
+                    plan=plan.name,
+                    kind=kind,
+                    trigger=trigger,
+                    state=RunState.RUNNING,
+                    started_at=at,
+                    plan_digest=plan.digest,
+                    token=FIRST_TOKEN,
+                    owner_pid=os.getpid(),
+                    owner_host=me().host,
+                    detail=dict(detail),
+                )
+                runs.insert(connection, run, me())
+            unless_recorded.pop_all()
+        return self._owned(run, held)
+
+    def abandoned(self, plan: str | None) -> list[Run]:
+        with self._store.read() as connection:
+            rows = runs.unfinished(connection, plan)
+        found = []
+        for row in rows:
+            with self._proven_dead(row) as dead:
+                if not dead:
+                    continue
+                # Its owner may have finished it between our reading the row and its lock.
+                with self._store.read() as connection:
+                    now = runs.by_prefix(connection, row.id)
+                if not now.state.final:
+                    found.append(now)
+        return found
+
+    def adopt(self, run: Run, at: datetime) -> Owned | None:
+        held = self._take_from_glances(run.id)
+        if held is None:
+            return None
+        try:
+            with self._store.write() as connection:
+                if not runs.take_over(connection, run, me(), at):
+                    held.release()
+                    return None
+            # Its owner is dead, and what that had started must not work on beside us.
+            process.kill_marked(MARK, run.id)
+        except BaseException:
+            held.release()
+            raise
+        here = me()
+        mine = replace(
+            run,
+            token=run.token + 1,
+            state=RunState.RUNNING,
+            owner_pid=here.pid,
+            owner_host=here.host,
+        )
+        return self._owned(mine, held)
+
+    def over(self, owned: Owned) -> None:
+        """The run is final: nobody will look for its lock again."""
+        held = self._held.pop((owned.run.id, owned.token), None)
+        if held is not None:
+            held.discard()
+
+    def _owned(self, run: Run, held: HeldLock) -> Owned:
+        key = (run.id, run.token)
+        self._held[key] = held
+
+        def release() -> None:
+            self._held.pop(key, None)
+            held.release()
+
+        return Owned(run=run, token=run.token, release=release)
+
+    def _refuse_if_alive(self, connection: Connection, plan: str, kind: RunKind) -> None:
+        for row in runs.unfinished(connection, plan, _EXCLUDES.get(kind, (kind,))):
+            with self._proven_dead(row) as dead:
+                if dead:
+                    continue
+            raise AlreadyRunning(
+                f"a {row.kind} of {plan} is already running: run {row.id}, process {row.owner_pid}"
+                + (f" on {row.owner_host}" if self._elsewhere else ""),
+                run=row.id,
+                hint=f"see how far it is: drd run show {row.id}",
+            )
+
+    @contextmanager
+    def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:
+        """For the body, nobody can take over the run that was found dead."""
+        if self._elsewhere and row.owner_host != me().host:
+            yield False
+            return
+        with self._locks.glance(_lock_name(row.id)) as free:
+            if free is not None:
+                yield free
+                return
+            # Somebody removed the lock files; a lock on a removed file proves nothing to us.
+            pid = row.owner_pid
+            yield pid is None or not process.process_alive(pid, row.owner_start)
+
+    def _new_id(self, connection: Connection) -> tuple[str, HeldLock]:
+        """An id that no run and no point has, and its lock."""
+        while True:
+            run = secrets.token_hex(4)
+            if runs.exists(connection, run) or points.exists(connection, run):
+                continue
+            held = self._locks.take(_lock_name(run))
+            if held is not None:
+                return run, held
+
+    def _take_from_glances(self, run: str) -> HeldLock | None:
+        limit = time.monotonic() + _GLANCE_S
+        while (held := self._locks.take(_lock_name(run))) is None and time.monotonic() < limit:
+            time.sleep(0.02)
+        return held
+
+
+def _lock_name(run: str) -> str:
+    return f"run-{run}"

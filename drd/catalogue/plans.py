@@ -1,0 +1,99 @@
+"""Plans as they were loaded, compiled to what `drd status` needs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, select, update
+
+from drd.catalogue import missed, summaries
+from drd.catalogue.engine import upsert
+from drd.catalogue.tables import component_summary, plans
+from drd.model.plan import Plan
+
+
+def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) -> None:
+    """Remember the plan; the first load fixes where the window may begin."""
+    before = connection.execute(select(plans).where(plans.c.name == plan.name)).one_or_none()
+    objectives = plan.objectives
+    mtime_ns, size = _stamp(plan.file, file_digest)
+    upsert(
+        connection,
+        plans,
+        {
+            "name": plan.name,
+            "owner": plan.owner,
+            "digest": plan.digest,
+            "rpo_s": objectives.rpo_s,
+            "rto_s": objectives.rto_s,
+            "window_s": objectives.window_s,
+            "interval_s": plan.backup.interval_s,
+            "cron": plan.backup.cron,
+            "backup_timeout_s": plan.backup.timeout_s,
+            "drill_every_s": plan.drill.every_s,
+            "file": str(Path(plan.file).absolute()) if plan.file else "",
+            "file_mtime_ns": mtime_ns,
+            "file_size": size,
+            "file_digest": file_digest,
+            "first_loaded_at": before.first_loaded_at if before else at,
+            "loaded_at": at,
+            "load_error": None,
+            "load_error_at": None,
+        },
+    )
+    _set_components(connection, plan)
+    if before is None:
+        summaries.refresh_points(connection, plan.name)
+        summaries.refresh_backups(connection, plan.name)
+        summaries.refresh_drills(connection, plan.name)
+    else:
+        summaries.refresh_components(connection, plan.name)
+    now = (objectives.rpo_s, objectives.window_s)
+    if before is None or (before.rpo_s, before.window_s) != now:
+        missed.recompute(connection, plan.name)
+
+
+def mark_broken(connection: Connection, name: str, error: str, at: datetime) -> None:
+    """Nothing for a plan that was never loaded: there are no figures to keep."""
+    connection.execute(
+        update(plans).where(plans.c.name == name).values(load_error=error, load_error_at=at)
+    )
+
+
+def names(connection: Connection) -> list[str]:
+    return sorted(connection.execute(select(plans.c.name)).scalars())
+
+
+def _set_components(connection: Connection, plan: Plan) -> None:
+    connection.execute(
+        delete(component_summary).where(
+            component_summary.c.plan == plan.name,
+            component_summary.c.component.not_in(list(plan.components)),
+        )
+    )
+    for position, component in enumerate(plan.components.values()):
+        upsert(
+            connection,
+            component_summary,
+            {
+                "plan": plan.name,
+                "component": component.name,
+                "position": position,
+                "kind": component.kind,
+            },
+        )
+
+
+def _stamp(file: str, digest: str) -> tuple[int, int]:
+    """Modification time (ns) and size of the file, if it still is what was loaded; else zeros,
+    so that whoever compares has to look inside."""
+    try:
+        with Path(file).open("rb") as opened:
+            there = os.fstat(opened.fileno())
+            same = hashlib.sha256(opened.read()).hexdigest() == digest
+    except OSError:
+        return 0, 0
+    return (there.st_mtime_ns, there.st_size) if same else (0, 0)

@@ -1,0 +1,298 @@
+"""Restore points with their component snapshots and fingerprints."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from drd.catalogue import missed, summaries
+from drd.catalogue.engine import insert_all, upsert
+from drd.catalogue.tables import (
+    component_snapshots,
+    evidence,
+    fingerprints,
+    point_repositories,
+    points,
+)
+from drd.errors import NoRestorePoint, UsageError
+from drd.model.run import DrillResult
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    Fingerprint,
+    RestorePoint,
+    canonical_json,
+    fingerprint_from_json,
+)
+
+_AT_ONCE = 500
+"""Ids in one statement; SQLite allows 32,766 parameters, PostgreSQL 65,535."""
+
+
+def record(connection: Connection, point: RestorePoint) -> None:
+    """Insert or replace. That a drill passed it is kept, also from before a rebuild."""
+    before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
+    if before is not None:
+        _clear(connection, [point.id])
+    upsert(
+        connection,
+        points,
+        {
+            "id": point.id,
+            "plan": point.plan,
+            "data_time": point.data_time,
+            "available_at": point.available_at,
+            "complete": point.complete,
+            "plan_digest": point.plan_digest,
+            "bytes": point.size_bytes,
+            "proven_by": point.proven_by or _newest_pass(connection, point.id),
+            "forgotten_at": point.forgotten_at,
+        },
+    )
+    insert_all(
+        connection,
+        point_repositories,
+        [
+            {"point": point.id, "repository": name, "position": n, "manifest": manifest}
+            for n, (name, manifest) in enumerate(point.repositories.items())
+        ],
+    )
+    insert_all(
+        connection,
+        component_snapshots,
+        [_snapshot_row(connection, point, n) for n in range(len(point.components))],
+    )
+    if before is None:
+        missed.add_point(connection, point)
+    else:
+        _remove_unused_fingerprints(connection)
+        missed.recompute(connection, point.plan)
+    summaries.refresh_points(connection, point.plan)
+
+
+def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
+    """Mark as forgotten; unknown ids and those already forgotten are passed over."""
+    plans: set[str] = set()
+    for some in _batches(ids):
+        wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
+        plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
+        connection.execute(update(points).where(*wanted).values(forgotten_at=at))
+        connection.execute(
+            update(component_snapshots)
+            .where(component_snapshots.c.point.in_(some))
+            .values(fingerprint=None)
+        )
+    _remove_unused_fingerprints(connection)
+    for plan in sorted(plans):
+        summaries.refresh_points(connection, plan)
+
+
+def exists(connection: Connection, point: str) -> bool:
+    return connection.execute(select(points.c.id).where(points.c.id == point)).first() is not None
+
+
+def listed(
+    connection: Connection, plan: str, *, kept_only: bool, with_fingerprints: bool
+) -> list[RestorePoint]:
+    """Newest data time first."""
+    query = (
+        select(points).where(points.c.plan == plan).order_by(points.c.data_time.desc(), points.c.id)
+    )
+    if kept_only:
+        query = query.where(points.c.forgotten_at.is_(None))
+    rows = connection.execute(query).all()
+    return _to_points(connection, rows, with_fingerprints)
+
+
+def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
+    """With fingerprints; the id itself wins over longer ones that start with it."""
+    starting = points.c.id.startswith(prefix, autoescape=True)
+    rows = connection.execute(select(points).where(points.c.plan == plan, starting)).all()
+    kept = [r for r in rows if r.forgotten_at is None]
+    exact = [r for r in kept if r.id == prefix]
+    chosen = exact or kept
+    hint = f"drd points {plan} lists them."
+    if not prefix or not chosen:
+        if prefix and rows:
+            when = f"{rows[0].forgotten_at:%Y-%m-%d %H:%M} UTC"
+            raise NoRestorePoint(
+                f"restore point {rows[0].id} of {plan} was forgotten by retention at {when}",
+                hint=hint,
+            )
+        raise NoRestorePoint(f"{plan} has no restore point {prefix!r}", hint=hint)
+    if len(chosen) > 1:
+        raise UsageError(
+            f"several restore points of {plan} start with {prefix!r}",
+            hint=f"give more of the id: {hint}",
+        )
+    return _to_points(connection, chosen, with_fingerprints=True)[0]
+
+
+def component_sizes(connection: Connection, plan: str, component: str, limit: int) -> list[int]:
+    """Bytes of the newest captured snapshots, newest first."""
+    query = (
+        select(component_snapshots.c.bytes)
+        .where(
+            component_snapshots.c.plan == plan,
+            component_snapshots.c.component == component,
+            component_snapshots.c.state == "captured",
+        )
+        .order_by(component_snapshots.c.available_at.desc())
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _newest_pass(connection: Connection, point: str) -> str | None:
+    query = (
+        select(evidence.c.id)
+        .where(
+            evidence.c.point == point,
+            evidence.c.result == str(DrillResult.PASSED),
+            evidence.c.target.is_(None),
+        )
+        .order_by(evidence.c.finished_at.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalars().first()
+
+
+def _clear(connection: Connection, ids: Sequence[str]) -> None:
+    for table in (component_snapshots, point_repositories):
+        connection.execute(delete(table).where(table.c.point.in_(ids)))
+
+
+def _snapshot_row(connection: Connection, point: RestorePoint, position: int) -> dict[str, Any]:
+    component = point.components[position]
+    row = {
+        name: getattr(component, name)
+        for name in (
+            "component", "kind", "state", "data_time", "snapshot", "bytes", "added_bytes",
+            "duration_s", "error",
+        )
+    }  # fmt: skip
+    return row | {
+        "point": point.id,
+        "position": position,
+        "plan": point.plan,
+        "available_at": point.available_at,
+        "facts": dict(component.facts),
+        "observations": dict(component.observations),
+        "fingerprint": _store_fingerprint(connection, component.fingerprint),
+    }
+
+
+# --- fingerprints: stored once however often the same is seen --------------------------------
+
+
+def _store_fingerprint(connection: Connection, fingerprint: Fingerprint | None) -> str | None:
+    if fingerprint is None:
+        return None
+    content = canonical_json(fingerprint.to_json())
+    digest = sha256(content).hexdigest()
+    known = select(fingerprints.c.digest).where(fingerprints.c.digest == digest)
+    if connection.execute(known).first() is None:
+        connection.execute(
+            fingerprints.insert().values(digest=digest, content=zlib.compress(content, 6))
+        )
+    return digest
+
+
+def _remove_unused_fingerprints(connection: Connection) -> None:
+    used = select(component_snapshots.c.point).where(
+        component_snapshots.c.fingerprint == fingerprints.c.digest
+    )
+    connection.execute(delete(fingerprints).where(~used.exists()))
+
+
+def _fingerprint_of(content: bytes) -> Fingerprint:
+    return fingerprint_from_json(json.loads(zlib.decompress(content)))
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def _to_points(
+    connection: Connection, rows: Sequence[Row[Any]], with_fingerprints: bool
+) -> list[RestorePoint]:
+    ids = [row.id for row in rows]
+    components: dict[str, list[ComponentSnapshot]] = defaultdict(list)
+    for row in _below(connection, component_snapshots, ids):
+        components[row.point].append(_to_snapshot(row))
+    if with_fingerprints:
+        _add_fingerprints(connection, ids, components)
+    where: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in _below(connection, point_repositories, ids):
+        where[row.point][row.repository] = row.manifest
+    return [_to_point(row, components[row.id], where[row.id]) for row in rows]
+
+
+def _below(connection: Connection, table: Any, ids: Sequence[str]) -> Iterable[Row[Any]]:
+    for some in _batches(ids):
+        query = select(table).where(table.c.point.in_(some))
+        yield from connection.execute(query.order_by(table.c.point, table.c.position))
+
+
+def _add_fingerprints(
+    connection: Connection, ids: Sequence[str], components: Mapping[str, list[ComponentSnapshot]]
+) -> None:
+    for some in _batches(ids):
+        query = (
+            select(
+                component_snapshots.c.point,
+                component_snapshots.c.component,
+                fingerprints.c.content,
+            )
+            .join(fingerprints, fingerprints.c.digest == component_snapshots.c.fingerprint)
+            .where(component_snapshots.c.point.in_(some))
+        )
+        for point, component, content in connection.execute(query):
+            components[point][:] = [
+                replace(c, fingerprint=_fingerprint_of(content)) if c.component == component else c
+                for c in components[point]
+            ]
+
+
+def _to_snapshot(row: Row[Any]) -> ComponentSnapshot:
+    return ComponentSnapshot(
+        component=row.component,
+        kind=row.kind,
+        state=row.state,
+        data_time=row.data_time,
+        snapshot=row.snapshot,
+        bytes=row.bytes,
+        added_bytes=row.added_bytes,
+        duration_s=row.duration_s,
+        error=row.error,
+        facts=row.facts,
+        observations=row.observations,
+    )
+
+
+def _to_point(
+    row: Row[Any], components: Iterable[ComponentSnapshot], repositories: Mapping[str, str]
+) -> RestorePoint:
+    return RestorePoint(
+        id=row.id,
+        plan=row.plan,
+        data_time=row.data_time,
+        available_at=row.available_at,
+        complete=row.complete,
+        plan_digest=row.plan_digest,
+        components=tuple(components),
+        repositories=repositories,
+        proven_by=row.proven_by,
+        forgotten_at=row.forgotten_at,
+    )
+
+
+def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]

@@ -1,0 +1,31 @@
+"""Which repository was ever found at a URL, and when drd's own state was last stored there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from drd.catalogue.engine import upsert
+from drd.catalogue.tables import repositories
+
+
+def recorded_id(connection: Connection, url: str) -> str | None:
+    query = select(repositories.c.repository_id).where(repositories.c.url == url)
+    return connection.execute(query).scalar()
+
+
+def record(connection: Connection, url: str, repository_id: str, at: datetime) -> None:
+    """Recording the same id again changes nothing."""
+    if recorded_id(connection, url) != repository_id:
+        values = {"url": url, "repository_id": repository_id, "recorded_at": at}
+        upsert(connection, repositories, values)
+
+
+def last_self_backup(connection: Connection, url: str) -> datetime | None:
+    query = select(repositories.c.last_self_backup_at).where(repositories.c.url == url)
+    return connection.execute(query).scalar()
+
+
+def record_self_backup(connection: Connection, url: str, at: datetime) -> None:
+    upsert(connection, repositories, {"url": url, "last_self_backup_at": at})

@@ -1,0 +1,250 @@
+"""Runs and their steps, as rows. Who owns a run is decided in `ownership`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from drd.catalogue import summaries
+from drd.catalogue.tables import runs, steps
+from drd.errors import Fenced, UsageError
+from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
+from drd.ports import Owned
+
+FIRST_TOKEN = 1
+"""The token of a run that was never taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, named for ever: pids are used again, pairs of pid and start are not."""
+
+    pid: int
+    start: int | None
+    host: str
+
+
+def insert(connection: Connection, run: Run, owner: Owner) -> None:
+    connection.execute(
+        runs.insert().values(
+            id=run.id,
+            plan=run.plan,
+            kind=str(run.kind),
+            trigger=run.trigger,
+            state=str(run.state),
+            due_at=run.due_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            plan_digest=run.plan_digest,
+            token=run.token,
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+            owner_host=owner.host,
+            detail=dict(run.detail),
+            error=run.error,
+        )
+    )
+
+
+def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> bool:
+    """Count the token up, if nobody did since `run` was read and it is not over."""
+    changed = connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.token == run.token, runs.c.finished_at.is_(None))
+        .values(
+            token=run.token + 1,
+            state=str(RunState.RUNNING),
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+            owner_host=owner.host,
+            taken_over_at=at,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def fence(connection: Connection, owned: Owned) -> Row[Any]:
+    """The run's row, as long as it is ours. Nobody else writes before our transaction ends."""
+    row = connection.execute(
+        select(runs).where(runs.c.id == owned.run.id, runs.c.token == owned.token)
+    ).one_or_none()
+    if row is None:
+        raise Fenced(
+            f"run {owned.run.id} of {owned.run.plan} was taken over by another process",
+            hint=f"what became of it: drd run show {owned.run.id}",
+        )
+    return row
+
+
+def finish(
+    connection: Connection,
+    owned: Owned,
+    state: RunState,
+    *,
+    at: datetime,
+    error: str | None,
+    detail: Mapping[str, Any],
+) -> None:
+    """Write the final state; the first one stays."""
+    if not state.final:
+        raise ValueError(f"{state} is no final state")
+    row = fence(connection, owned)
+    if row.finished_at is not None:
+        return
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == owned.run.id, runs.c.token == owned.token)
+        .values(state=str(state), finished_at=at, error=error, detail={**row.detail, **detail})
+    )
+    if owned.run.kind is RunKind.BACKUP:
+        summaries.refresh_backups(connection, owned.run.plan)
+
+
+def by_prefix(connection: Connection, prefix: str) -> Run:
+    """Raises UsageError when no run or several start so."""
+    wanted = prefix.lower()
+    # Ids are hexadecimal: all that start so lie before the same followed by a g.
+    rows = connection.execute(
+        select(runs).where(runs.c.id >= wanted, runs.c.id < wanted + "g").limit(2)
+    ).all()
+    if not wanted or not rows:
+        raise UsageError(f"there is no run {prefix!r}", hint="drd runs lists them.")
+    if len(rows) > 1:
+        raise UsageError(
+            f"several runs start with {prefix!r}", hint="give more of the id: drd runs lists them."
+        )
+    return to_run(rows[0])
+
+
+def exists(connection: Connection, run: str) -> bool:
+    return connection.execute(select(runs.c.id).where(runs.c.id == run)).first() is not None
+
+
+def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
+    query = select(runs).order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)
+    if plan is not None:
+        query = query.where(runs.c.plan == plan)
+    return [to_run(row) for row in connection.execute(query)]
+
+
+def unfinished(
+    connection: Connection, plan: str | None = None, kinds: Sequence[RunKind] = tuple(RunKind)
+) -> list[Row[Any]]:
+    """Rows of runs that somebody began to carry out and that are not over, oldest first."""
+    query = (
+        select(runs)
+        .where(
+            runs.c.finished_at.is_(None),
+            runs.c.state != str(RunState.PENDING),
+            runs.c.kind.in_([str(k) for k in kinds]),
+        )
+        .order_by(runs.c.started_at, runs.c.id)
+    )
+    if plan is not None:
+        query = query.where(runs.c.plan == plan)
+    return list(connection.execute(query))
+
+
+def to_run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        plan=row.plan,
+        kind=RunKind(row.kind),
+        trigger=row.trigger,
+        state=RunState(row.state),
+        started_at=row.started_at,
+        due_at=row.due_at,
+        finished_at=row.finished_at,
+        plan_digest=row.plan_digest,
+        token=row.token,
+        owner_pid=row.owner_pid,
+        owner_host=row.owner_host,
+        detail=row.detail,
+        error=row.error,
+    )
+
+
+# --- steps ----------------------------------------------------------------------------------
+
+
+def begin_step(
+    connection: Connection, owned: Owned, name: str, kind: str, at: datetime
+) -> StepRecord:
+    """The intent; a step that succeeded before is returned as it is."""
+    fence(connection, owned)
+    this = (steps.c.run == owned.run.id, steps.c.name == name)
+    row = connection.execute(select(steps).where(*this)).one_or_none()
+    if row is not None and row.state == StepState.SUCCEEDED:
+        return _to_step(row)
+    if row is None:
+        before = select(func.count()).select_from(steps).where(steps.c.run == owned.run.id)
+        connection.execute(
+            steps.insert().values(
+                run=owned.run.id,
+                name=name,
+                position=connection.execute(before).scalar_one(),
+                kind=kind,
+                state=str(StepState.RUNNING),
+                attempt=1,
+                started_at=at,
+                result={},
+            )
+        )
+    else:
+        connection.execute(
+            update(steps)
+            .where(*this)
+            .values(
+                state=str(StepState.RUNNING),
+                attempt=row.attempt + 1,
+                started_at=at,
+                finished_at=None,
+                result={},
+                error=None,
+            )
+        )
+    return _to_step(connection.execute(select(steps).where(*this)).one())
+
+
+def finish_step(
+    connection: Connection,
+    owned: Owned,
+    name: str,
+    state: StepState,
+    *,
+    at: datetime,
+    result: Mapping[str, Any],
+    error: str | None,
+) -> None:
+    fence(connection, owned)
+    changed = connection.execute(
+        update(steps)
+        .where(steps.c.run == owned.run.id, steps.c.name == name)
+        .values(state=str(state), finished_at=at, result=dict(result), error=error)
+    )
+    if changed.rowcount != 1:
+        raise ValueError(f"step {name!r} of run {owned.run.id} never began")
+
+
+def steps_of(connection: Connection, run: str) -> list[StepRecord]:
+    query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
+    return [_to_step(row) for row in connection.execute(query)]
+
+
+def _to_step(row: Row[Any]) -> StepRecord:
+    return StepRecord(
+        run=row.run,
+        name=row.name,
+        kind=row.kind,
+        state=StepState(row.state),
+        attempt=row.attempt,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        result=row.result,
+        error=row.error,
+        waiting_for=row.waiting_for,
+    )

@@ -1,0 +1,269 @@
+"""The catalogue on a database: the one that `drd.ports.Catalogue` promises."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from drd.catalogue import evidence, export, migrate, plans, points, repositories, runs, summaries
+from drd.catalogue.engine import Store, sqlite_path
+from drd.catalogue.locks import LockFiles, make_directory
+from drd.catalogue.ownership import Ownership
+from drd.catalogue.trouble import explain_os, no_catalogue
+from drd.errors import CatalogueError
+from drd.model.plan import Plan
+from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.snapshot import RestorePoint
+from drd.ports import Owned
+
+_MIGRATION_WAIT_S = 120.0
+_opening = threading.Lock()
+"""Alembic keeps its state in its modules: one migration at a time in a process."""
+
+
+class SqlCatalogue:
+    """Thread-safe; every method is one transaction. See `drd.ports.Catalogue`."""
+
+    def __init__(self, store: Store, locks: LockFiles) -> None:
+        self._store = store
+        self._locks = locks
+        self._ownership = Ownership(store, locks, elsewhere=store.path is None)
+
+    # plans
+
+    def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            plans.load(connection, plan, file_digest=file_digest, at=at)
+
+    def mark_plan_broken(self, name: str, error: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            plans.mark_broken(connection, name, error, at)
+
+    def plan_names(self) -> list[str]:
+        with self._store.read() as connection:
+            return plans.names(connection)
+
+    # runs and ownership
+
+    def begin(
+        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
+    ) -> Owned:
+        return self._ownership.begin(plan, kind, trigger=trigger, detail=detail, at=at)
+
+    def abandoned(self, plan: str | None = None) -> list[Run]:
+        return self._ownership.abandoned(plan)
+
+    def adopt(self, run: Run, at: datetime) -> Owned | None:
+        return self._ownership.adopt(run, at)
+
+    def finish(
+        self,
+        owned: Owned,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        with self._store.write() as connection:
+            runs.finish(connection, owned, state, at=at, error=error, detail=detail or {})
+        self._ownership.over(owned)
+
+    def run(self, prefix: str) -> Run:
+        with self._store.read() as connection:
+            return runs.by_prefix(connection, prefix)
+
+    def runs(self, plan: str | None = None, *, limit: int = 50) -> list[Run]:
+        with self._store.read() as connection:
+            return runs.newest(connection, plan, limit)
+
+    # steps
+
+    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+        with self._store.write() as connection:
+            return runs.begin_step(connection, owned, name, kind, at)
+
+    def finish_step(
+        self,
+        owned: Owned,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        with self._store.write() as connection:
+            runs.finish_step(
+                connection, owned, name, state, at=at, result=result or {}, error=error
+            )
+
+    def steps(self, run: str) -> list[StepRecord]:
+        with self._store.read() as connection:
+            return runs.steps_of(connection, run)
+
+    # restore points
+
+    def record_point(self, point: RestorePoint, *, owned: Owned | None = None) -> None:
+        with self._store.write() as connection:
+            if owned is not None:
+                runs.fence(connection, owned)
+            points.record(connection, point)
+
+    def points(
+        self, plan: str, *, kept_only: bool = True, fingerprints: bool = False
+    ) -> list[RestorePoint]:
+        with self._store.read() as connection:
+            return points.listed(
+                connection, plan, kept_only=kept_only, with_fingerprints=fingerprints
+            )
+
+    def point(self, plan: str, prefix: str) -> RestorePoint:
+        with self._store.read() as connection:
+            return points.by_prefix(connection, plan, prefix)
+
+    def forget_points(self, ids: Sequence[str], at: datetime) -> None:
+        with self._store.write() as connection:
+            points.forget(connection, ids, at)
+
+    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
+        with self._store.read() as connection:
+            return points.component_sizes(connection, plan, component, limit)
+
+    def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
+        with self._store.read() as connection:
+            return summaries.durations(connection, plan, limit)
+
+    # evidence
+
+    def record_evidence(self, owned: Owned, found: Evidence) -> None:
+        with self._store.write() as connection:
+            runs.fence(connection, owned)
+            evidence.record(connection, found)
+
+    def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
+        with self._store.read() as connection:
+            return evidence.newest(connection, plan, limit)
+
+    # repositories
+
+    def repository_id(self, url: str) -> str | None:
+        with self._store.read() as connection:
+            return repositories.recorded_id(connection, url)
+
+    def record_repository(self, url: str, repository_id: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            repositories.record(connection, url, repository_id, at)
+
+    def last_self_backup(self, url: str) -> datetime | None:
+        with self._store.read() as connection:
+            return repositories.last_self_backup(connection, url)
+
+    def record_self_backup(self, url: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            repositories.record_self_backup(connection, url, at)
+
+    # all of it
+
+    def export_to(self, path: Path) -> None:
+        export.export_to(self._store, path)
+
+    def lock(self, name: str, *, wait_s: float) -> AbstractContextManager[None]:
+        return self._locks.waiting(name, wait_s)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def open_catalogue(
+    url: str,
+    *,
+    create: bool,
+    state_dir: Path | None = None,
+    schema: migrate.Schema = migrate.OURS,
+) -> SqlCatalogue:
+    """Open the catalogue and bring its tables up to date.
+
+    Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
+    SQLite file; for PostgreSQL it must be given. What is made here has the modes 2770 and 0660.
+    """
+    store = Store(url)
+    directory = state_dir or (store.path.parent if store.path else None)
+    if directory is None:
+        raise CatalogueError(
+            f"the catalogue {store.place} needs a directory for its lock files on this host",
+            hint="set `work_dir` in drd.yaml.",
+        )
+    try:
+        locks = _prepare(store, directory, create=create)
+        with _opening:
+            if _is_current(store, schema):
+                return SqlCatalogue(store, locks)
+            with locks.waiting("migrate", _MIGRATION_WAIT_S):
+                _create_file(store)
+                if not create and migrate.version(store) is None:
+                    raise no_catalogue(store.place)
+                migrate.bring_up_to_date(store, schema)
+    except BaseException:
+        store.close()
+        raise
+    return SqlCatalogue(store, locks)
+
+
+def set_aside(url: str, at: datetime) -> Path:
+    """Rename a damaged SQLite catalogue with what belongs to it; returns its new name. No process
+    may have it open."""
+    path = sqlite_path(make_url(url))
+    if path is None:
+        raise CatalogueError(
+            "only a catalogue in SQLite can be set aside", hint="restore PostgreSQL's own backup."
+        )
+    aside = path.with_name(f"{path.name}.damaged-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise explain_os(error, str(path)) from error
+    return aside
+
+
+def _prepare(store: Store, directory: Path, *, create: bool) -> LockFiles:
+    if create:
+        try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
+        except OSError as error:
+            raise explain_os(error, str(directory)) from error
+    elif store.path is not None and not store.path.exists():
+        raise no_catalogue(store.place)
+    return LockFiles(directory / "locks")
+
+
+def _is_current(store: Store, schema: migrate.Schema) -> bool:
+    if store.path is not None and not store.path.exists():
+        return False
+    return migrate.version(store) == schema.head
+
+
+def _create_file(store: Store) -> None:
+    """With its mode from the start, which SQLite copies to the files beside it. By path: opening
+    and closing a SQLite file elsewhere in a process drops the locks of its connections."""
+    if store.path is None or store.path.exists():
+        return
+    try:
+        sqlite3.connect(store.path).close()
+        store.path.chmod(0o660)
+    except sqlite3.Error:
+        # Opening it once more, through the engine, says what is wrong.
+        return
+    except OSError as error:
+        raise explain_os(error, str(store.path)) from error

@@ -1,0 +1,147 @@
+"""The rows that `drd status` reads, worked out anew from indexed looks at what they sum up.
+
+A summary says which rows are the newest; what these say is joined in by the reader.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from drd.catalogue.engine import upsert
+from drd.catalogue.tables import (
+    component_snapshots,
+    component_summary,
+    evidence,
+    plan_summary,
+    points,
+    runs,
+)
+from drd.model.run import DrillResult, RunKind, RunState
+
+USUAL_RUNS = 50
+"""How many of the newest successful backups tell what is usual."""
+
+_FAILURES = [str(s) for s in (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)]
+
+
+def refresh_points(connection: Connection, plan: str) -> None:
+    """Newest complete and incomplete point, their number, and the components' newest captures."""
+    kept = (points.c.plan == plan, points.c.forgotten_at.is_(None))
+    newest = connection.execute(_latest_point(*kept, points.c.complete)).first()
+    incomplete = _latest_point(*kept, ~points.c.complete)
+    if newest is not None:
+        incomplete = incomplete.where(points.c.data_time > newest.data_time)
+    behind = connection.execute(incomplete).first()
+    count = select(func.count()).select_from(points).where(*kept, points.c.complete)
+    _set(
+        connection,
+        plan,
+        newest_point=newest.id if newest else None,
+        incomplete_point=behind.id if behind else None,
+        complete_points=connection.execute(count).scalar_one(),
+    )
+    refresh_components(connection, plan)
+
+
+def refresh_components(connection: Connection, plan: str) -> None:
+    """For each component of the plan as loaded: its newest capture among kept points."""
+    names = select(component_summary.c.component).where(component_summary.c.plan == plan)
+    for component in connection.execute(names).scalars().all():
+        attempts = (
+            select(component_snapshots)
+            .join(points, points.c.id == component_snapshots.c.point)
+            .where(
+                component_snapshots.c.plan == plan,
+                component_snapshots.c.component == component,
+                points.c.forgotten_at.is_(None),
+            )
+            .order_by(component_snapshots.c.available_at.desc())
+            .limit(1)
+        )
+        last = connection.execute(attempts).first()
+        good = connection.execute(attempts.where(component_snapshots.c.state == "captured")).first()
+        connection.execute(
+            component_summary.update()
+            .where(component_summary.c.plan == plan, component_summary.c.component == component)
+            .values(
+                data_time=good.data_time if good else None,
+                bytes=good.bytes if good else None,
+                error=last.error if last and last.state == "failed" else None,
+            )
+        )
+
+
+def refresh_backups(connection: Connection, plan: str) -> None:
+    """Usual duration, and the failures since the last success by the time they began: a run that
+    is found dead long after is no newer for it."""
+    backups = (runs.c.plan == plan, runs.c.kind == str(RunKind.BACKUP))
+    succeeded = select(func.max(runs.c.started_at)).where(
+        *backups, runs.c.state == str(RunState.SUCCEEDED)
+    )
+    failed = [*backups, runs.c.state.in_(_FAILURES)]
+    last_success = connection.execute(succeeded).scalar()
+    if last_success is not None:
+        failed.append(runs.c.started_at > last_success)
+    count = select(func.count()).select_from(runs).where(*failed)
+    newest = select(runs.c.id).where(*failed).order_by(runs.c.started_at.desc()).limit(1)
+    _set(
+        connection,
+        plan,
+        backup_p95_s=percentile_95(durations(connection, plan, USUAL_RUNS)),
+        failure_tries=connection.execute(count).scalar_one(),
+        failed_run=connection.execute(newest).scalar(),
+    )
+
+
+def refresh_drills(connection: Connection, plan: str) -> None:
+    """The newest drill, and the newest that passed; recoveries (with a target) are none."""
+    drills = (
+        select(evidence.c.id)
+        .where(evidence.c.plan == plan, evidence.c.target.is_(None))
+        .order_by(evidence.c.finished_at.desc())
+        .limit(1)
+    )
+    passed = drills.where(evidence.c.result == str(DrillResult.PASSED))
+    _set(
+        connection,
+        plan,
+        last_drill=connection.execute(drills).scalar(),
+        last_passed_drill=connection.execute(passed).scalar(),
+    )
+
+
+def durations(connection: Connection, plan: str, limit: int) -> list[float]:
+    """Seconds of the newest successful backups, newest first; not of those that another process
+    ended later than they took."""
+    query = (
+        select(runs.c.started_at, runs.c.finished_at)
+        .where(
+            runs.c.plan == plan,
+            runs.c.kind == str(RunKind.BACKUP),
+            runs.c.state == str(RunState.SUCCEEDED),
+            runs.c.token == 1,
+        )
+        .order_by(runs.c.started_at.desc())
+        .limit(limit)
+    )
+    return [(end - start).total_seconds() for start, end in connection.execute(query)]
+
+
+def percentile_95(values: Sequence[float]) -> float | None:
+    """The smallest value that at least 95 % do not exceed; None without values."""
+    if not values:
+        return None
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
+
+
+def _latest_point(*where: Any) -> Select[Any]:
+    query = select(points.c.id, points.c.data_time).where(*where)
+    return query.order_by(points.c.data_time.desc()).limit(1)
+
+
+def _set(connection: Connection, plan: str, **columns: Any) -> None:
+    upsert(connection, plan_summary, {"plan": plan, **columns})

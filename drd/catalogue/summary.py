@@ -1,0 +1,239 @@
+"""What `drd status` knows about each plan, read from the summary rows and nothing else.
+
+The standard library alone: on SQLite neither SQLAlchemy nor anything heavy is imported, and the
+few queries cost the same however many runs there were. PostgreSQL is asked the same queries.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from drd.catalogue.version import HEAD
+from drd.model.facts import (
+    AlertFacts,
+    ComponentFacts,
+    DrillFacts,
+    FailureFacts,
+    IncompleteFacts,
+    PlanFacts,
+    PointFacts,
+    RunningFacts,
+)
+
+_T = TypeVar("_T")
+
+Query = Callable[[str], Iterable[Sequence[Any]]]
+"""Runs one of the queries below, with `:plan` bound to a plan's name or NULL for all."""
+
+_DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
+{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason"
+
+_PLANS = f"""
+SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
+  p.interval_s, p.cron, p.backup_timeout_s, p.drill_every_s,
+  p.file, p.file_mtime_ns, p.file_size, p.file_digest, p.load_error,
+  n.id, n.data_time, n.available_at, n.bytes,
+  i.id, i.data_time,
+  s.complete_points, s.backup_p95_s,
+  s.failure_tries, f.id, f.finished_at, f.error, f.state,
+  d.{_DRILL.format("d")},
+  e.{_DRILL.format("e")}
+FROM plans p
+  LEFT JOIN plan_summary s ON s.plan = p.name
+  LEFT JOIN points n ON n.id = s.newest_point
+  LEFT JOIN points i ON i.id = s.incomplete_point
+  LEFT JOIN runs f ON f.id = s.failed_run
+  LEFT JOIN evidence d ON d.id = s.last_drill
+  LEFT JOIN evidence e ON e.id = s.last_passed_drill
+WHERE CAST(:plan AS TEXT) IS NULL OR p.name = :plan
+"""  # noqa: S608 - no value is pasted in
+_COMPONENTS = """
+SELECT plan, component, kind, data_time, bytes, error FROM component_summary
+WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
+"""
+_FAILED_COMPONENTS = """
+SELECT c.plan, c.component, c.error
+FROM plan_summary s JOIN component_snapshots c ON c.point = s.incomplete_point
+WHERE c.state = 'failed' AND (CAST(:plan AS TEXT) IS NULL OR s.plan = :plan)
+ORDER BY c.plan, c.position
+"""
+_MISSED = """
+SELECT plan, started_at, ended_at FROM missed_intervals
+WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, started_at
+"""
+_ALERTS = """
+SELECT plan, id, kind, state, since, message FROM alerts
+WHERE resolved_at IS NULL AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan)
+ORDER BY plan, since, id
+"""
+_RUNNING = """
+SELECT plan, id, kind, started_at FROM runs
+WHERE finished_at IS NULL AND started_at IS NOT NULL
+  AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
+"""
+_VERSION = "SELECT version_num FROM alembic_version"
+
+
+def read_facts(url: str, plan: str | None = None) -> list[PlanFacts]:
+    """The facts of every loaded plan, or of one, by name; writes nothing.
+
+    Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
+    """
+    if url.startswith("sqlite:"):
+        return _from_sqlite(url, plan)
+    from drd.catalogue.summary_sql import read_through_sqlalchemy
+
+    return read_through_sqlalchemy(url, plan)
+
+
+def assemble(query: Query, place: str) -> list[PlanFacts]:
+    """Ask the queries, all within one transaction of the caller, and put the answers together."""
+    found = next(iter(query(_VERSION)), ("nothing",))[0]
+    if found != HEAD:
+        from drd.catalogue.trouble import wrong_version
+
+        raise wrong_version(place, found, HEAD)
+    components = _by_plan(query(_COMPONENTS), _component)
+    failed = _by_plan(query(_FAILED_COMPONENTS), lambda row: (row[1], row[2] or "failed"))
+    missed = _by_plan(query(_MISSED), lambda row: (_time(row[1]), _time(row[2])))
+    alerts = _by_plan(query(_ALERTS), _alert)
+    running = _by_plan(query(_RUNNING), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
+    facts = []
+    for row in query(_PLANS):
+        name = row[0]
+        one = _plan(row, tuple(failed[name]))
+        facts.append(
+            one._replace(
+                components=tuple(components[name]),
+                missed=_until(missed[name], one.newest),
+                alerts=tuple(alerts[name]),
+                running=running[name][-1] if running[name] else None,
+            )
+        )
+    return sorted(facts, key=lambda f: f.plan)
+
+
+def _from_sqlite(url: str, plan: str | None) -> list[PlanFacts]:
+    import sqlite3
+
+    path = _path(url)
+    try:
+        connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode=ro", uri=True, timeout=10, isolation_level=None
+        )
+        try:
+            connection.execute("BEGIN")
+            return assemble(lambda sql: connection.execute(sql, {"plan": plan}), path)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        from pathlib import Path
+
+        from drd.catalogue.trouble import explain_sqlite
+
+        explained = explain_sqlite(error, Path(path))
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
+    (name, owner, rpo_s, rto_s, window_s, digest, first_loaded_at, loaded_at) = row[:8]
+    (interval_s, cron, backup_timeout_s, drill_every_s) = row[8:12]
+    (file, file_mtime_ns, file_size, file_digest, load_error) = row[12:17]
+    newest, incomplete = row[17:21], row[21:23]
+    return PlanFacts(
+        plan=name,
+        owner=owner,
+        rpo_s=rpo_s,
+        rto_s=rto_s,
+        window_s=window_s,
+        digest=digest,
+        first_loaded_at=_time(first_loaded_at),
+        loaded_at=_time(loaded_at),
+        interval_s=interval_s,
+        cron=cron,
+        backup_timeout_s=backup_timeout_s,
+        drill_every_s=drill_every_s,
+        file=file,
+        file_mtime_ns=file_mtime_ns,
+        file_size=file_size,
+        file_digest=file_digest,
+        load_error=load_error,
+        newest=_point(newest),
+        incomplete=IncompleteFacts(incomplete[0], _time(incomplete[1]), failed)
+        if incomplete[0]
+        else None,
+        complete_points=row[23] or 0,
+        backup_p95_s=row[24],
+        failures=_failures(row[25:30]),
+        last_drill=_drill(row[30:41]),
+        last_passed_drill=_drill(row[41:52]),
+    )
+
+
+def _point(row: Sequence[Any]) -> PointFacts | None:
+    return PointFacts(row[0], _time(row[1]), _time(row[2]), row[3]) if row[0] else None
+
+
+def _failures(row: Sequence[Any]) -> FailureFacts | None:
+    tries, run, at, error, state = row
+    return FailureFacts(tries, run, _time(at), error or state) if run else None
+
+
+def _drill(row: Sequence[Any]) -> DrillFacts | None:
+    if row[0] is None:
+        return None
+    (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row
+    return DrillFacts(
+        evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason
+    )  # fmt: skip
+
+
+def _component(row: Sequence[Any]) -> ComponentFacts:
+    _, component, kind, data_time, size, error = row
+    return ComponentFacts(component, kind, _time(data_time) if data_time else None, size, error)
+
+
+def _alert(row: Sequence[Any]) -> AlertFacts:
+    _, alert, kind, state, since, message = row
+    return AlertFacts(alert, kind, state, _time(since), message)
+
+
+def _until(
+    missed: Sequence[tuple[datetime, datetime]], newest: PointFacts | None
+) -> tuple[tuple[datetime, datetime], ...]:
+    """What was missed before the newest point became available: a forgotten one may be younger."""
+    if newest is None:
+        return ()
+    end = newest.available_at
+    return tuple((start, min(stop, end)) for start, stop in missed if start < end)
+
+
+def _by_plan(
+    rows: Iterable[Sequence[Any]], make: Callable[[Sequence[Any]], _T]
+) -> dict[str, list[_T]]:
+    """Rows whose first column is a plan, grouped by it."""
+    grouped: dict[str, list[_T]] = defaultdict(list)
+    for row in rows:
+        grouped[row[0]].append(make(row))
+    return grouped
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _path(url: str) -> str:
+    """The file of `sqlite:////absolute` or `sqlite:///relative`, as SQLAlchemy reads it."""
+    import os
+
+    return os.path.abspath(url.removeprefix("sqlite:///").partition("?")[0])  # noqa: PTH100 - light
+
+
+def _quoted(path: str) -> str:
+    """For a `file:` URI, in which these mean something."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,319 @@
+"""The tables, as the newest migration leaves them, and how values are kept in their columns.
+
+The same on SQLite and PostgreSQL. Times are text of fixed width in UTC, which sorts as time does
+and which a person with nothing but `sqlite3` can read on a bad day; JSON is text, always ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData()
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime as `2026-11-25T00:31:00.000000+00:00`; a naive one is refused."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Json(TypeDecorator[Any]):
+    """ASCII, so surrogate escapes of odd file names survive."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Words(TypeDecorator[str]):
+    """Text that people wrote or programs printed: what no database takes (NUL, bytes that are not
+    UTF-8 in a file's name) is kept as a backslash escape."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("owner", Words, nullable=False),
+    Column("digest", String(80), nullable=False),
+    Column("rpo_s", Float, nullable=False),
+    Column("rto_s", Float, nullable=False),
+    Column("window_s", Float, nullable=False),
+    Column("interval_s", Float),
+    Column("cron", Words),
+    Column("backup_timeout_s", Float, nullable=False),
+    Column("drill_every_s", Float),
+    Column("file", Words, nullable=False),
+    Column("file_mtime_ns", BigInteger, nullable=False),
+    Column("file_size", BigInteger, nullable=False),
+    Column("file_digest", String(80), nullable=False),
+    Column("first_loaded_at", UtcTime, nullable=False),
+    Column("loaded_at", UtcTime, nullable=False),
+    Column("load_error", Words),
+    Column("load_error_at", UtcTime),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("plan", String(40), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("trigger", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("plan_digest", String(80), nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("owner_pid", Integer),
+    Column("owner_start", BigInteger),
+    Column("owner_host", Text, nullable=False),
+    Column("taken_over_at", UtcTime),
+    Column("detail", Json, nullable=False),
+    Column("error", Words),
+)
+Index("runs_by_time", runs.c.started_at)
+Index("runs_by_plan", runs.c.plan, runs.c.started_at)
+Index("runs_by_outcome", runs.c.plan, runs.c.kind, runs.c.state, runs.c.started_at)
+# A run that is over has a finish: what is not over is found at once among a million.
+Index(
+    "runs_open",
+    runs.c.plan,
+    sqlite_where=runs.c.finished_at.is_(None),
+    postgresql_where=runs.c.finished_at.is_(None),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run", String(8), ForeignKey("runs.id"), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("result", Json, nullable=False),
+    Column("error", Words),
+    Column("waiting_for", Words),
+)
+
+points = Table(
+    "points",
+    metadata,
+    # The id of the backup run; no foreign key, since points outlive the loss of the runs.
+    Column("id", String(80), primary_key=True),
+    Column("plan", String(40), nullable=False),
+    Column("data_time", UtcTime, nullable=False),
+    Column("available_at", UtcTime, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("plan_digest", String(80), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("proven_by", String(80)),
+    Column("forgotten_at", UtcTime),
+)
+Index("points_by_data_time", points.c.plan, points.c.complete, points.c.data_time)
+Index("points_by_availability", points.c.plan, points.c.complete, points.c.available_at)
+Index(
+    "points_kept",
+    points.c.plan,
+    points.c.complete,
+    points.c.data_time,
+    sqlite_where=points.c.forgotten_at.is_(None),
+    postgresql_where=points.c.forgotten_at.is_(None),
+)
+
+point_repositories = Table(
+    "point_repositories",
+    metadata,
+    Column("point", String(80), ForeignKey("points.id"), primary_key=True),
+    Column("repository", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("manifest", String(80), nullable=False),
+)
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("digest", String(80), primary_key=True),  # sha256 of the canonical JSON
+    Column("content", LargeBinary, nullable=False),  # that JSON, deflated
+)
+
+component_snapshots = Table(
+    "component_snapshots",
+    metadata,
+    Column("point", String(80), ForeignKey("points.id"), primary_key=True),
+    Column("component", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("plan", String(40), nullable=False),
+    Column("available_at", UtcTime, nullable=False),  # the point's, for the index
+    Column("kind", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("data_time", UtcTime),
+    Column("snapshot", String(80)),
+    Column("bytes", BigInteger, nullable=False),
+    Column("added_bytes", BigInteger, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("error", Words),
+    Column("facts", Json, nullable=False),
+    Column("observations", Json, nullable=False),
+    Column("fingerprint", String(80), ForeignKey("fingerprints.digest")),
+)
+Index(
+    "snapshots_by_component",
+    component_snapshots.c.plan,
+    component_snapshots.c.component,
+    component_snapshots.c.available_at,
+)
+Index("snapshots_by_fingerprint", component_snapshots.c.fingerprint)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("run", String(8), nullable=False),
+    Column("plan", String(40), nullable=False),
+    Column("point", String(80)),
+    Column("scenario", String(80), nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("plan_digest", String(80), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("rpa_s", Float),
+    Column("rta_s", Float),
+    Column("judged", Boolean, nullable=False),
+    Column("phases", Json, nullable=False),
+    Column("not_rehearsed", Json, nullable=False),
+    Column("target", Words),  # of a recovery; a drill has none
+    Column("lost_at", UtcTime),
+    Column("restored_bytes", BigInteger, nullable=False),
+    Column("reason", Words),
+)
+Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
+Index("evidence_by_point", evidence.c.point)
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("evidence", String(80), ForeignKey("evidence.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("component", String(40)),
+    Column("verdict", String(16), nullable=False),
+    Column("observed", Words, nullable=False),
+    Column("expected", Words, nullable=False),
+    Column("part", Boolean, nullable=False),
+    Column("looked_at_data", Boolean, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("plan", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("state", String(16), nullable=False),  # firing | acknowledged | resolved
+    Column("since", UtcTime, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("acknowledged_by", Words),
+    Column("acknowledged_until", UtcTime),
+    Column("acknowledged_why", Words),
+    Column("resolved_at", UtcTime),
+)
+Index(
+    "alerts_open",
+    alerts.c.plan,
+    sqlite_where=alerts.c.resolved_at.is_(None),
+    postgresql_where=alerts.c.resolved_at.is_(None),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("repository_id", String(80)),
+    Column("recorded_at", UtcTime),
+    Column("last_self_backup_at", UtcTime),
+)
+
+# What `drd status` reads. Each row is written in the transaction that changes what it sums up.
+
+missed_intervals = Table(
+    "missed_intervals",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("started_at", UtcTime, primary_key=True),
+    Column("ended_at", UtcTime, nullable=False),
+)
+
+plan_summary = Table(
+    "plan_summary",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("newest_point", String(80)),
+    Column("incomplete_point", String(80)),
+    Column("complete_points", Integer),
+    Column("backup_p95_s", Float),
+    Column("failure_tries", Integer),
+    Column("failed_run", String(8)),
+    Column("last_drill", String(80)),
+    Column("last_passed_drill", String(80)),
+)
+
+component_summary = Table(
+    "component_summary",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("component", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("data_time", UtcTime),
+    Column("bytes", BigInteger),
+    Column("error", Words),
+)

@@ -1,0 +1,110 @@
+"""What a database's or file system's complaint means, and what to do about it.
+
+Standard library only: `drd status` comes here as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+from drd.errors import CatalogueError, NoCatalogue
+
+GROUP_HINT = "join the group that owns it (usually: adduser USER drd), or run this as root."
+NOTHING_YET_HINT = "nothing was loaded yet; `drd backup PLAN` creates it."
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def no_catalogue(place: str) -> NoCatalogue:
+    """There is no catalogue, or one without tables."""
+    return NoCatalogue(f"there is no catalogue at {place}", hint=NOTHING_YET_HINT)
+
+
+def disk_full(place: str) -> CatalogueError:
+    return CatalogueError(
+        f"the catalogue's disk is full: {place}",
+        hint="free space there; nothing that was recorded before is lost.",
+    )
+
+
+def busy(place: str) -> CatalogueError:
+    """Retrying can help, so this one error is not permanent."""
+    error = CatalogueError(
+        f"the catalogue is locked by another process: {place}",
+        hint="try again; if it stays so, see who has the file open: fuser -v " + place,
+    )
+    error.permanent = False
+    return error
+
+
+def not_allowed(place: str) -> CatalogueError:
+    return CatalogueError(f"no permission to use the catalogue: {place}", hint=GROUP_HINT)
+
+
+def damaged(path: Path, why: object) -> CatalogueError:
+    """Names the copies that migrations kept, if any."""
+    copies = sorted(str(p) for p in path.parent.glob(f"{path.name}.before-*"))
+    kept = f"copies that were kept: {', '.join(copies)}; " if copies else ""
+    return CatalogueError(
+        f"the catalogue is damaged: {path}: {why}",
+        hint=f"{kept}`drd catalogue rebuild` sets it aside and recovers the restore points from "
+        "the repositories.",
+    )
+
+
+def wrong_version(place: str, found: str, known: str) -> CatalogueError:
+    """Tables of another version than this code's."""
+    if found > known:
+        hint = f"upgrade drd, or put back the copy that was kept beside it: {place}.before-*"
+    else:
+        hint = "the next `drd backup` brings it up to date."
+    return CatalogueError(
+        f"the catalogue {place} has version {found}, this drd knows {known}", hint=hint
+    )
+
+
+def explain_os(error: OSError, place: str) -> CatalogueError:
+    """For files and directories beside the database: locks, copies."""
+    if error.errno in _FULL:
+        return disk_full(place)
+    if error.errno in _DENIED:
+        return not_allowed(place)
+    return CatalogueError(f"cannot use {place}: {error.strerror or error}")
+
+
+def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
+    """None for what is drd's own mistake (a constraint, wrong SQL) and must not be dressed up."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and _is_full(path)):
+        return disk_full(str(path))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return busy(str(path))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return damaged(path, error)
+    if name.startswith("SQLITE_CANTOPEN") and not path.exists() and _searchable(path.parent):
+        return no_catalogue(str(path))
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+        return not_allowed(str(path))
+    if "no such table" in str(error):
+        return no_catalogue(str(path))
+    if name.startswith("SQLITE_IOERR"):
+        return CatalogueError(
+            f"the catalogue cannot be read or written: {path}: {error}",
+            hint="look at the disk below it: dmesg, df.",
+        )
+    return None
+
+
+def _is_full(path: Path) -> bool:
+    # The -shm file is grown page by page, and SQLite tells a full disk there as an I/O error.
+    try:
+        return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False
+
+
+def _searchable(directory: Path) -> bool:
+    return not directory.exists() or os.access(directory, os.X_OK)

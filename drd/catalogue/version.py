@@ -1,0 +1,4 @@
+"""Which version of the tables this code reads and writes."""
+
+HEAD = "0001"
+"""The newest revision in `migrations/versions`; revisions are numbers of four digits."""
