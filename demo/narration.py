@@ -1,0 +1,124 @@
+"""How the demo talks, and how it runs the commands that it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from tests.servers.child import tied_to_us
+
+_COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GRACE_S = 20.0
+
+
+class DemoFailed(Exception):
+    """A step did not do what the demo says it does."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the demo to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the block with Interrupted; further ones are ignored."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        ignore_signals()
+        raise Interrupted(number)
+
+    for each in _SIGNALS:
+        signal.signal(each, interrupt)
+    yield
+
+
+def ignore_signals() -> None:
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def chapter(title: str) -> None:
+    print(f"\n{_paint('1', title)}\n{_paint('2', '─' * len(title))}", flush=True)
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        print(f"  {line}" if line else "", flush=True)
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    print(f"  {what} … ", end="", flush=True)
+    begun = time.monotonic()
+    yield
+    print(f"{time.monotonic() - begun:.1f} s", flush=True)
+
+
+class Shell:
+    """Runs commands in view: `$ command`, then what it prints."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+        self._environment = dict(environment)
+        self._directory = directory
+
+    def show(self, *words: str, exits: int = 0) -> None:
+        """Run a command, its output going where ours goes. Raises DemoFailed for another exit
+        code than `exits`."""
+        print(f"\n{_paint('1;36', '$ ' + shlex.join(words))}", flush=True)
+        code = self._run(words, None)
+        if exits != 0:
+            print(_paint("2", f"  (exit code {code})"), flush=True)
+        if code != exits:
+            raise DemoFailed(f"{shlex.join(words)}: exit code {code}, expected {exits}")
+
+    def output(self, script: str) -> str:
+        """What a bash script prints, without showing it. Raises DemoFailed when any part fails."""
+        with (self._directory / "output").open("w+b") as file:
+            code = self._run(["bash", "-euo", "pipefail", "-c", script], file.fileno())
+            file.seek(0)
+            text = file.read().decode(errors="backslashreplace").strip()
+        if code != 0:
+            raise DemoFailed(f"{script}: exit code {code}\n{text}")
+        return text
+
+    def _run(self, words: Sequence[str], stdout: int | None) -> int:
+        """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
+        child = subprocess.Popen(
+            tied_to_us(words, death_signal="TERM"),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            env=self._environment,
+            cwd=self._directory,
+        )
+        try:
+            return child.wait()
+        except BaseException:
+            child.terminate()
+            try:
+                child.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            raise
+
+
+def _paint(code: str, text: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if _COLOURS else text
+
+
+def good(text: str) -> str:
+    return _paint("32", text)

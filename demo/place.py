@@ -1,0 +1,89 @@
+"""Where everything of the demo is: one short directory, drd's configuration and the secrets in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from demo.data import DATABASE
+from tests.servers import PostgresServer, S3Server
+
+BUCKET = "acme-dr"
+
+_SETTINGS = """\
+state: sqlite:///state/drd.db
+plans: plans
+work_dir: work
+cache_dir: cache
+"""
+
+
+def address(server: PostgresServer) -> str:
+    """How psql finds the orders database; the password is in PGPASSFILE."""
+    return f"host={server.socket_dir} port={server.port} user={server.superuser} dbname={DATABASE}"
+
+
+class Place:
+    """Paths below `home`, which other users may pass through (sandbox servers of root must)."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.settings = home / "drd.yaml"
+        self.plan = home / "plans/orders-api.yaml"
+        self.credentials = home / "credentials"
+        self.sessions = home / "api/sessions.db"
+        self.configuration = home / "api/etc"
+        self.before = home / "before"
+        self.standby = home / "standby"
+
+    @property
+    def restored_configuration(self) -> Path:
+        """A restored tree keeps its absolute paths below the target's directory."""
+        return self.standby / "root" / self.configuration.relative_to("/")
+
+    def make(self) -> None:
+        for directory in ("api", "plans", "before", "standby", "work", "s3", "pg", "pg2"):
+            (self.home / directory).mkdir()
+        self.credentials.mkdir(mode=0o700)
+
+    def write_plan(self, s3: S3Server, live: PostgresServer, standby: PostgresServer) -> None:
+        """drd.yaml, the plan, and the secrets that it refers to, each in a file of mode 0600."""
+        self.settings.write_text(_SETTINGS)
+        template = Path(__file__).with_name("plan.yaml").read_text()
+        repository = s3.repository(BUCKET, "orders-api")
+        self.plan.write_text(
+            template.replace("@HOME@", str(self.home)).replace("@REPOSITORY@", repository)
+        )
+        for name, secret in {
+            "orders-db-dsn": live.dsn(DATABASE),
+            "standby-dsn": standby.dsn(DATABASE),
+            "orders-restic": secrets.token_urlsafe(24),
+            "orders-s3-id": s3.access_key,
+            "orders-s3-key": s3.secret_key,
+        }.items():
+            file = self.credentials / name
+            file.touch(mode=0o600)
+            file.write_text(secret + "\n")
+
+    def variables(self) -> dict[str, str]:
+        """What a shell needs for `drd` to find this place."""
+        return {
+            "DRD_CONFIG": str(self.settings),
+            "CREDENTIALS_DIRECTORY": str(self.credentials),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        }
+
+    def environment(self) -> Mapping[str, str]:
+        """Ours, without what would point drd or PostgreSQL's tools elsewhere."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "AWS_", "RESTIC_"))}
+        return {**ours, **self.variables()}
+
+    def write_passwords(self, *servers: PostgresServer) -> Mapping[str, str]:
+        """For psql and pg_dump: the variable that names a file with the servers' passwords."""
+        file = self.home / "pgpass"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"*:{s.port}:*:*:{s.password}\n" for s in servers))
+        return {"PGPASSFILE": str(file)}
