@@ -102,9 +102,12 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1])]
     running = facts.running
     if running is not None and running.kind == "backup":
-        since = format_duration(age(running.started_at, now))
-        text = f"{text}, one is running since {since}"
-        return [Reason(verdict, text, f"drd run show {running.run}")]
+        since_s = age(running.started_at, now)
+        since = format_duration(since_s)
+        # A process that was killed leaves its run so; nothing lives longer than its timeout.
+        lives = since_s is None or since_s <= facts.backup_timeout_s
+        words = f"one is running since {since}" if lives else f"one began {since} ago, never ended"
+        return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}")]
     return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}")]
 
 

@@ -141,10 +141,24 @@ def test_breach_without_a_try_says_what_to_run() -> None:
     )
 
 
-def test_breach_while_a_backup_runs_shows_the_run() -> None:
-    plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "backup", ago(90)))
+@pytest.mark.parametrize(
+    ("since_s", "words"),
+    [
+        (90, "one is running since 1m 30s"),
+        (HOUR, "one is running since 1h"),
+        (HOUR + 60, "one began 1h 01m ago, never ended"),
+    ],
+)
+def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) -> None:
+    """Longer than its timeout (1h here) it cannot run: its process was killed."""
+    plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "backup", ago(since_s)))
     assert plan.rpo.verdict is BREACHED, "a running backup is no backup yet"
-    assert str(plan.reasons[0]).endswith("one is running since 1m 30s: drd run show b001")
+    assert str(plan.reasons[0]).endswith(f"{words}: drd run show b001")
+
+
+def test_other_runs_do_not_explain_a_breach() -> None:
+    plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "drill", ago(90)))
+    assert "none tried since" in words(plan)
 
 
 @pytest.mark.parametrize(
