@@ -45,7 +45,7 @@ class FilesCheck(Settings):
 
 
 class CommandCheck(Settings):
-    """A command of your own; exit 0 is passed."""
+    """A command of your own; exit 0 is passed. It runs as the user that drd runs as."""
 
     kind: Literal["command"]
     name: str = Field(min_length=1, max_length=80, description="How people call this check.")

@@ -1,0 +1,87 @@
+"""The check `command`: a command of the plan's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from drd import process
+from drd.checks.settings import CommandCheck
+from drd.checks.words import not_run, result, shorten
+from drd.errors import Cancelled, DeadlineExceeded, DrdError
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.units import format_duration, to_rfc3339
+from drd.ports import CheckContext
+
+_EXPECTED = "exit 0"
+
+
+class OwnCommand:
+    """Exit 0 is passed; another exit and a timeout are failed; what cannot be started is not_run.
+
+    It runs as the user that drd runs as: what came back has its owners and modes, and others may
+    not be able to read it. Its environment has the component's address, DRD_PLAN, DRD_POINT and
+    DRD_DATA_TIME, and no secret.
+    """
+
+    kind = "command"
+
+    def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
+        settings = spec.settings
+        assert isinstance(settings, CommandCheck)
+        looked = settings.component is not None
+        if settings.component is not None and settings.component not in context.inspectors:
+            why = f"{settings.component} was not restored"
+            return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
+        command = _command(settings, context)
+        if not _startable(command):
+            why = f"there is no program {settings.run[0]}"
+            return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
+        try:
+            done = process.run(command, limit=1 << 16)
+        except Cancelled:
+            raise
+        except DeadlineExceeded:
+            text = f"did not finish within {format_duration(settings.timeout)}"
+            return [result(spec, CheckVerdict.FAILED, text, _EXPECTED, looked_at_data=looked)]
+        except (DrdError, OSError) as error:
+            return [not_run(spec, f"cannot start: {error}", _EXPECTED, looked_at_data=looked)]
+        verdict = CheckVerdict.FAILED if done.exit_code else CheckVerdict.PASSED
+        return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=looked)]
+
+
+def _command(settings: CommandCheck, context: CheckContext) -> process.Command:
+    name = settings.component
+    snapshot = context.point.component(name) if name else None
+    at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
+    address = context.inspectors[name].environment if name else {}
+    return process.Command(
+        tuple(settings.run),
+        env={
+            **address,
+            "DRD_PLAN": context.plan.name,
+            "DRD_POINT": context.point.id,
+            "DRD_DATA_TIME": to_rfc3339(at),
+        },
+        cwd=context.directory,
+        deadline_s=settings.timeout,
+    )
+
+
+def _startable(command: process.Command) -> bool:
+    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    program = command.argv[0]
+    if "/" in program:
+        # A relative one is meant from the directory that the command starts in.
+        return os.access(Path(command.cwd or ".") / program, os.X_OK)
+    return shutil.which(program) is not None
+
+
+def _text(done: process.Completed) -> str:
+    if done.exit_code == 0:
+        return "exit 0"
+    ended = f"signal {-done.exit_code}" if done.exit_code < 0 else f"exit {done.exit_code}"
+    said = done.stderr.strip() or done.stdout.strip()
+    return shorten(f"{ended}: {said.splitlines()[-1]}") if said else ended

@@ -1,0 +1,283 @@
+"""What a plan expects of a value, and judging one: pure.
+
+`> 0`, `>= 1`, `== 42`, `!= draft`, `< 10`, a bare value, `within rpo`, `within 2h`, `within 10%`,
+`within 10% of 5000`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from drd.checks.words import number, shorten
+from drd.model.run import CheckVerdict
+from drd.model.units import format_duration, parse_duration
+
+SKEW_S = 60.0
+"""How far after the data time a value may lie: clocks of writers differ a little."""
+
+_FORMS = (
+    "write `> 0`, `>= 1`, `== 42`, `!= 0`, `< 10`, a bare value, `within rpo`, `within 2h`, "
+    "`within 10%` or `within 10% of 5000`"
+)
+_COMPARISON = re.compile(r"(==|!=|>=|<=|>|<|=)\s*(.*)", re.DOTALL)
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%(?:\s+of\s+(\S+))?", re.IGNORECASE)
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`operator` with a number, or for `==` and `!=` with a text; None is SQL's NULL."""
+
+    operator: str
+    value: Decimal | str | None
+
+    def __str__(self) -> str:
+        value = "NULL" if self.value is None else self.value
+        shown = number(value) if isinstance(value, Decimal) else shorten(value)
+        return f"{self.operator} {shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A time at most `limit_s` before the data time; None: the plan's RPO."""
+
+    limit_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A number at most `share` percent away from `of`; None: from the source's own answer."""
+
+    share: Decimal
+    of: Decimal | None
+
+
+Expectation = Comparison | Recent | Near
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an expectation may refer to. `baseline` is the number that `within 10%` means, or
+    `no_baseline` says why there is none."""
+
+    rpo_s: float
+    data_time: datetime
+    baseline: Any = None
+    no_baseline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: CheckVerdict
+    observed: str
+    expected: str
+
+
+def parse_expectation(value: str | float) -> Expectation:
+    """Raises ValueError, saying which forms there are."""
+    if isinstance(value, bool):
+        return Comparison("==", str(value).lower())
+    if not isinstance(value, str):
+        return Comparison("==", Decimal(str(value)))
+    text = value.strip()
+    if not text:
+        raise ValueError(f"an empty expectation says nothing; {_FORMS}")
+    if re.match(r"within\b", text, re.IGNORECASE):
+        return _within(text, text[len("within") :].strip())
+    if match := _COMPARISON.fullmatch(text):
+        return _comparison(text, "==" if match[1] == "=" else match[1], match[2])
+    return _comparison(text, "==", text)
+
+
+def _comparison(text: str, operator: str, raw: str) -> Comparison:
+    raw = raw.strip()
+    if not raw:
+        raise ValueError(f"{text!r} does not say what to compare with; {_FORMS}")
+    amount = to_number(raw)
+    if amount is not None:
+        return Comparison(operator, amount)
+    if operator not in ("==", "!="):
+        raise ValueError(f"{text!r} compares by size, which needs one number; {_FORMS}")
+    if raw.lower() == "null":
+        return Comparison(operator, None)
+    quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
+    return Comparison(operator, raw[1:-1] if quoted else raw)
+
+
+def _within(text: str, rest: str) -> Expectation:
+    if rest.lower() == "rpo":
+        return Recent(None)
+    if match := _SHARE.fullmatch(rest):
+        of = to_number(match[2]) if match[2] else None
+        if match[2] and of is None:
+            raise ValueError(f"{match[2]!r} in {text!r} is not a number; {_FORMS}")
+        return Near(Decimal(match[1]), of)
+    try:
+        return Recent(parse_duration(rest))
+    except ValueError:
+        raise ValueError(f"{text!r} is not understood; {_FORMS}") from None
+
+
+def to_number(value: Any) -> Decimal | None:
+    """Exactly, also from text; None for what is no finite number."""
+    if isinstance(value, bool):
+        return Decimal(int(value))
+    if not isinstance(value, (int, float, Decimal, str)):
+        return None
+    try:
+        amount = Decimal(value.strip() if isinstance(value, str) else str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
+
+
+def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgement:
+    """Whether `value` is as expected; `not_run` only where there is nothing to compare with."""
+    if isinstance(expectation, Comparison):
+        met = _meets(expectation, value)
+        return Judgement(_verdict(met), show(value), str(expectation))
+    if isinstance(expectation, Near):
+        return _judge_near(expectation, value, around)
+    return _judge_recent(expectation, value, around)
+
+
+def _meets(expectation: Comparison, value: Any) -> bool:
+    wanted = expectation.value
+    if wanted is None or value is None:
+        same = value is None and wanted is None
+        return (value is not None) if wanted is None and expectation.operator == "!=" else same
+    if isinstance(wanted, str):
+        # PostgreSQL prints booleans as true and false, and so do plans.
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return _OPERATORS[expectation.operator](text, wanted)
+    amount = to_number(value)
+    if amount is None:
+        return expectation.operator == "!="
+    return _OPERATORS[expectation.operator](amount, wanted)
+
+
+def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgement:
+    share = f"within {expectation.share.normalize():f}%"
+    base = expectation.of if expectation.of is not None else _baseline(around)
+    if base is None:
+        why = around.no_baseline or "the source's answer at backup was no number"
+        return Judgement(CheckVerdict.NOT_RUN, why, f"{share} of the source's answer")
+    amount = to_number(value)
+    met = amount is not None and abs(amount - base) <= abs(base) * expectation.share / 100
+    return Judgement(_verdict(met), show(value), f"{share} of {number(base)}")
+
+
+def _baseline(around: Surroundings) -> Decimal | None:
+    known = around.baseline
+    # What a drill saw was written down for people, with separators.
+    return to_number(known.replace(",", "") if isinstance(known, str) else known)
+
+
+def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judgement:
+    limit = around.rpo_s if expectation.limit_s is None else expectation.limit_s
+    expected = f"within {format_duration(limit)}"
+    if expectation.limit_s is None:
+        expected = f"within the RPO of {format_duration(limit)}"
+    at, remark = to_time(value)
+    if at is None:
+        return Judgement(CheckVerdict.FAILED, f"{show(value)}, which is no time", expected)
+    age = (around.data_time - at).total_seconds()
+    side = "before" if age >= 0 else "after"
+    observed = f"{format_duration(abs(age))} {side} the data time{remark}"
+    return Judgement(_verdict(-SKEW_S <= age <= limit), observed, expected)
+
+
+def to_time(value: Any) -> tuple[datetime | None, str]:
+    """The instant that a database means, and a remark when it had to be guessed.
+
+    Times with a zone, without one (UTC), dates (their beginning), ISO texts, and numbers: seconds
+    since 1970, or milli- and microseconds where seconds would lie after the year 5000.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC), " (it has no time zone: taken as UTC)"
+        return value, ""
+    if isinstance(value, date):
+        start = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return start, " (a date: its beginning in UTC)"
+    if isinstance(value, str) and to_number(value) is None:
+        return _time_of_text(value.strip())
+    amount = None if isinstance(value, bool) else to_number(value)
+    return (None, "") if amount is None else _time_of_number(amount)
+
+
+def _time_of_text(text: str) -> tuple[datetime | None, str]:
+    try:
+        if len(text) <= 10:
+            return to_time(date.fromisoformat(text))
+        return to_time(datetime.fromisoformat(text))
+    except ValueError:
+        return None, ""
+
+
+def _time_of_number(amount: Decimal) -> tuple[datetime | None, str]:
+    seconds = float(amount)
+    for _ in range(2):
+        if abs(seconds) > 1e11:
+            seconds /= 1000
+    try:
+        return datetime.fromtimestamp(seconds, UTC), ""
+    except (OverflowError, ValueError, OSError):
+        return None, ""
+
+
+def show(value: Any) -> str:
+    """The observed value for people, bounded."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, Decimal)):
+        return shorten(number(value))
+    return shorten(str(value)) or "an empty text"
+
+
+def _verdict(met: bool) -> CheckVerdict:
+    return CheckVerdict.PASSED if met else CheckVerdict.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a table's count may be off: `rows`, or `share` percent of the source's count."""
+
+    rows: int = 0
+    share: Decimal = Decimal(0)
+
+    def allows(self, before: int, now: int) -> bool:
+        return abs(now - before) <= max(Decimal(self.rows), before * self.share / 100)
+
+    @property
+    def exact(self) -> bool:
+        return not self.rows and not self.share
+
+    def __str__(self) -> str:
+        if self.exact:
+            return "as at backup"
+        allowed = f"{self.share.normalize():f}%" if self.share else f"{self.rows:,} rows"
+        return f"as at backup, give or take {allowed}"
+
+
+def parse_tolerance(value: str | int) -> Tolerance:
+    """Of `5` or `1%`. Raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
+    if match is None or (not match[2] and "." in match[1]):
+        raise ValueError(f"{value!r} is no tolerance; write a number of rows, or a share like 1%")
+    return Tolerance(share=Decimal(match[1])) if match[2] else Tolerance(rows=int(match[1]))

@@ -1,0 +1,174 @@
+"""The check `files`: the restored tree against the source's fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from drd.checks.settings import FilesCheck
+from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
+from drd.errors import Cancelled, DrdError, SourceError, SourceUnreachable
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.snapshot import FileEntry, TreeFingerprint
+from drd.model.units import format_size
+from drd.ports import CheckContext
+
+_EXPECTED = "as at backup"
+_BUDGET_S = 3600.0
+_SET_ID = 0o6000
+
+
+class TreeComparison:
+    """Compares every entry: kind, contents, mode, link, extended attributes and, as root, owner.
+
+    Times of entries are not compared. What changed while it was captured, what could not be read
+    and ownership without root are parts of their own.
+    """
+
+    kind = "files"
+
+    def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
+        settings = spec.settings
+        assert isinstance(settings, FilesCheck)
+        inspector = context.inspectors.get(settings.component)
+        if inspector is None:
+            return [not_run(spec, f"{settings.component} was not restored", _EXPECTED)]
+        snapshot = context.point.component(settings.component)
+        before = snapshot.fingerprint if snapshot else None
+        if not isinstance(before, TreeFingerprint):
+            return [not_run(spec, "no fingerprint was taken at backup", _EXPECTED)]
+        try:
+            now = inspector.fingerprint(before, _BUDGET_S)
+        except Cancelled:
+            raise
+        except DrdError as error:
+            if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
+                return [result(spec, CheckVerdict.FAILED, shorten(str(error)), _EXPECTED)]
+            return [not_run(spec, f"could not look: {error}", _EXPECTED)]
+        assert isinstance(now, TreeFingerprint)
+        return _rows(spec, compare(before, now, owners=context.is_root))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """`differing` are sentences in the order of paths; the other lists are paths."""
+
+    compared: int = 0
+    bytes: int = 0
+    differing: list[str] = field(default_factory=list)
+    volatile: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    owners: bool = True
+
+
+def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> Comparison:
+    """Every entry that one of the two knows of; `owners` also who they belong to and what only
+    root can set."""
+    found = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
+    found.unread = sorted({*before.not_reached, *now.not_reached})
+    for path in sorted(before.entries.keys() | now.entries.keys()):
+        was, now_is = before.entries.get(path), now.entries.get(path)
+        if was is None:
+            _judge_extra(path, before, found)
+        elif was.volatile:
+            found.volatile.append(path)
+        elif now_is is None:
+            _judge_missing(path, before, now, found)
+        else:
+            found.compared += 1
+            found.bytes += now_is.size
+            wrong = _differences(was, now_is, owners=found.owners)
+            if wrong:
+                found.differing.append(f"{printable(path)}: {', '.join(wrong)}")
+    return found
+
+
+def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
+    """Names came and went in a directory that changed while it was captured, or was not read."""
+    above = next((str(p) for p in PurePosixPath(path).parents if str(p) in before.entries), None)
+    if above is not None and (before.entries[above].volatile or above in before.not_reached):
+        found.volatile.append(path)
+    else:
+        found.differing.append(f"{printable(path)}: was not there at backup")
+
+
+def _judge_missing(
+    path: str, before: TreeFingerprint, now: TreeFingerprint, found: Comparison
+) -> None:
+    """What could not be read is unknown, also below a directory that could not be listed."""
+    above = [path, *(str(p) for p in PurePosixPath(path).parents)]
+    if path in before.not_reached or any(p in now.not_reached for p in above):
+        if path not in found.unread:
+            found.unread.append(path)
+        return
+    found.differing.append(f"{printable(path)}: missing")
+
+
+def _differences(was: FileEntry, now: FileEntry, *, owners: bool) -> list[str]:
+    if was.kind != now.kind:
+        return [f"is a {now.kind}, was a {was.kind}"]
+    wrong = _contents(was, now)
+    mask = 0o7777 if owners else 0o7777 & ~_SET_ID
+    if was.kind != "symlink" and (was.mode ^ now.mode) & mask:
+        wrong.append(f"mode {now.mode:04o} (was {was.mode:04o})")
+    if owners and (was.uid, was.gid) != (now.uid, now.gid):
+        wrong.append(f"owner {now.uid}:{now.gid} (was {was.uid}:{was.gid})")
+    if _attributes(was, owners) != _attributes(now, owners):
+        wrong.append("extended attributes")
+    return wrong
+
+
+def _contents(was: FileEntry, now: FileEntry) -> list[str]:
+    wrong = []
+    if was.kind == "file" and was.size != now.size:
+        wrong.append(f"{now.size:,} bytes (was {was.size:,})")
+    elif was.digest and now.digest and was.digest != now.digest:
+        wrong.append("contents")
+    if was.link != now.link:
+        named = {"symlink": "link target", "device": "device number"}
+        wrong.append(named.get(was.kind, "hard link"))
+    return wrong
+
+
+def _attributes(entry: FileEntry, privileged: bool) -> str:
+    """The digest's part before the colon covers what everybody can set, the rest what root can."""
+    both = entry.xattrs or ""
+    return both if privileged else both.partition(":")[0]
+
+
+def _rows(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
+    parts = [*_parts(spec, found)]
+    if found.differing:
+        text = f"{counted(len(found.differing), 'entry', 'entries')} differ: "
+        text = (text if len(found.differing) > 1 else "") + some(found.differing)
+        own = result(spec, CheckVerdict.FAILED, text, _EXPECTED)
+    elif not found.compared:
+        own = not_run(spec, "no entry could be compared", _EXPECTED)
+    else:
+        count = counted(found.compared, "entry", "entries")
+        text = f"{count}, {format_size(found.bytes)}, 0 differ"
+        own = result(spec, CheckVerdict.PASSED, text, _EXPECTED)
+    return [own, *parts]
+
+
+def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
+    named: Mapping[str, list[str]] = {
+        "changed while it was captured": found.volatile,
+        "could not be read": found.unread,
+    }
+    parts = [
+        part_not_run(
+            spec,
+            name,
+            f"{counted(len(paths), 'entry', 'entries')}: {some([printable(p) for p in paths])}",
+            _EXPECTED,
+        )
+        for name, paths in named.items()
+        if paths
+    ]
+    if not found.owners:
+        why = "restored without root's rights to give files to others"
+        parts.append(part_not_run(spec, "ownership", why, _EXPECTED))
+    return parts

@@ -1,0 +1,106 @@
+"""The check `rows`: what every table holds against what it held at backup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from drd.checks.expectation import Tolerance, parse_tolerance
+from drd.checks.settings import RowsCheck
+from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
+from drd.errors import Cancelled, DrdError, SourceError, SourceUnreachable
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.ports import CheckContext
+
+
+class RowCounts:
+    """Compares each table of either side: rows, and digests where both have them and nothing may
+    differ. A table that only one side has differs; one that was not reached is a part of its own.
+    """
+
+    kind = "rows"
+
+    def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
+        settings = spec.settings
+        assert isinstance(settings, RowsCheck)
+        tolerance = parse_tolerance(settings.tolerance)
+        inspector = context.inspectors.get(settings.component)
+        if inspector is None:
+            return [not_run(spec, f"{settings.component} was not restored", str(tolerance))]
+        snapshot = context.point.component(settings.component)
+        before = snapshot.fingerprint if snapshot else None
+        if not isinstance(before, DatabaseFingerprint) or before.mode == "off":
+            why = "no fingerprint was taken at backup; set `fingerprint: counts`"
+            return [not_run(spec, why, str(tolerance))]
+        try:
+            now = inspector.fingerprint(before, settings.budget)
+        except Cancelled:
+            raise
+        except DrdError as error:
+            if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
+                return [result(spec, CheckVerdict.FAILED, shorten(str(error)), str(tolerance))]
+            return [not_run(spec, f"could not count: {error}", str(tolerance))]
+        assert isinstance(now, DatabaseFingerprint)
+        return _rows(spec, compare(before, now, tolerance), str(tolerance))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """`differing` are sentences, `unknown` the reasons by table; both in the order of names."""
+
+    compared: int = 0
+    rows: int = 0
+    differing: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def compare(
+    before: DatabaseFingerprint, now: DatabaseFingerprint, tolerance: Tolerance
+) -> Comparison:
+    """Every table that one of the two knows of."""
+    found = Comparison()
+    known = {*before.tables, *before.not_reached}
+    restored = {*now.tables, *now.not_reached}
+    for table in sorted(known | restored):
+        name = shorten(printable(table), 60)
+        was, now_is = before.tables.get(table), now.tables.get(table)
+        if table not in restored:
+            held = f" (had {counted(was.rows, 'row')})" if was else ""
+            found.differing.append(f"{name} is missing{held}")
+        elif table not in known:
+            found.differing.append(f"{name} was not there at backup")
+        elif was is None:
+            found.unknown[name] = f"not looked at in the source: {before.not_reached[table]}"
+        elif now_is is None:
+            found.unknown[name] = f"not looked at after the restore: {now.not_reached[table]}"
+        else:
+            found.compared += 1
+            found.rows += now_is.rows
+            found.differing += _difference(name, was, now_is, tolerance)
+    return found
+
+
+def _difference(name: str, was: TableState, now: TableState, tolerance: Tolerance) -> list[str]:
+    if not tolerance.allows(was.rows, now.rows):
+        return [f"{name} has {counted(now.rows, 'row')}, had {was.rows:,}"]
+    if tolerance.exact and was.digest and now.digest and was.digest != now.digest:
+        return [f"{name} has {counted(now.rows, 'row')} as before, but other contents"]
+    return []
+
+
+def _rows(spec: CheckSpec, found: Comparison, expected: str) -> list[CheckResult]:
+    parts = [
+        part_not_run(spec, name, shorten(why, 200), expected) for name, why in found.unknown.items()
+    ]
+    if found.differing:
+        text = f"{counted(len(found.differing), 'table')} differ: {some(found.differing)}"
+        if len(found.differing) == 1:
+            text = some(found.differing)
+        own = result(spec, CheckVerdict.FAILED, text, expected)
+    elif parts and not found.compared:
+        own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
+    else:
+        text = f"{counted(found.compared, 'table')}, {counted(found.rows, 'row')}, 0 differ"
+        own = result(spec, CheckVerdict.PASSED, text, expected)
+    return [own, *parts]

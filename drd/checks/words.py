@@ -1,0 +1,72 @@
+"""How checks speak: short texts that hold no more of the data than they must."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+
+LONGEST = 80
+NAMED = 5
+"""How many differences a failure names."""
+
+
+def shorten(text: str, limit: int = LONGEST) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def printable(name: str) -> str:
+    """A path or table name as text that every terminal and JSON reader takes: bytes that are not
+    UTF-8 and control characters as escapes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def number(value: int | Decimal) -> str:
+    """`312,044`, `0.5`."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 table`, `14 tables`, `2 entries`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    more = f"; and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return "; ".join(names[:NAMED]) + more
+
+
+def result(
+    spec: CheckSpec,
+    verdict: CheckVerdict,
+    observed: str,
+    expected: str,
+    *,
+    looked_at_data: bool = True,
+) -> CheckResult:
+    """The check's own row."""
+    return CheckResult(
+        spec.name, spec.component, verdict, observed, expected, looked_at_data=looked_at_data
+    )
+
+
+def not_run(
+    spec: CheckSpec, why: str, expected: str, *, looked_at_data: bool = True
+) -> CheckResult:
+    """The check's own row when it could not look."""
+    return result(
+        spec, CheckVerdict.NOT_RUN, shorten(why, 200), expected, looked_at_data=looked_at_data
+    )
+
+
+def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckResult:
+    """A row of its own for a part that could not be compared; it does not change the result."""
+    return CheckResult(
+        f"{spec.name}: {part}", spec.component, CheckVerdict.NOT_RUN, why, expected, part=True
+    )
