@@ -27,6 +27,11 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     return Finding("disk space", free > need, detail, "" if free > need else hint)
 
 
+def may_own(uid: int, gid: int) -> bool:
+    """Whether this process may make something belong to these two."""
+    return is_root() or (uid == os.geteuid() and gid in {os.getegid(), *os.getgroups()})
+
+
 def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
     """A finding when `foreign` entries belong to others and only root could give them back."""
     if is_root() or no_owner or not foreign:
@@ -50,9 +55,19 @@ def fsync_path(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole directory; nothing there is fine. A symlink itself goes."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+    """Remove a file or a whole directory; nothing there is fine. A symlink itself goes.
+
+    Directories that their restored modes closed to their owner are opened first.
+    """
+    if not path.is_dir() or path.is_symlink():
+        with suppress(FileNotFoundError):
+            path.unlink()
         return
-    with suppress(FileNotFoundError):
-        path.unlink()
+    if not is_root():
+        for directory, names, _ in os.walk(path):
+            Path(directory).chmod(0o700)
+            for name in names:
+                below = Path(directory, name)
+                if not below.is_symlink():
+                    below.chmod(0o700)
+    shutil.rmtree(path)

@@ -49,6 +49,7 @@ class Publication:
             "landing": os.fspath(self.landing),
             "mark": self.mark,
             "companions": list(self.companions),
+            "inside": False,
             "overwrite": overwrite,
         }
         write_journal(self.journal, known)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import RepositoryDamaged, SourceError, TargetError, TargetNotEmpty
-from drd.kinds.places import fsync_path, is_root, owner_finding, remove, space_finding
+from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_finding
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
@@ -164,7 +164,8 @@ class SqliteTarget:
                 hint=f"make room in {parent}.",
             ),
         ]
-        owner = owner_finding(int(not _is_mine(snapshot)), no_owner=self._no_owner)
+        foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
+        owner = owner_finding(int(foreign), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
     def prepare(self) -> None:
@@ -201,9 +202,9 @@ class SqliteTarget:
         """Owner and mode as at the source; what could not be."""
         uid, gid = snapshot.facts["uid"], snapshot.facts["gid"]
         lost: tuple[str, ...] = ()
-        if is_root() and not self._no_owner:
+        if not self._no_owner and may_own(uid, gid):
             os.chown(working, uid, gid)
-        elif not _is_mine(snapshot):
+        elif (uid, gid) != (os.geteuid(), os.getegid()):
             lost = (f"owner {uid}:{gid} of {self._publication.target}",)
         working.chmod(snapshot.facts["mode"])
         return lost
@@ -213,10 +214,6 @@ class SqliteTarget:
 
     def close(self) -> None:
         """Nothing is held: every question opens the file and closes it."""
-
-
-def _is_mine(snapshot: ComponentSnapshot) -> bool:
-    return (snapshot.facts["uid"], snapshot.facts["gid"]) == (os.geteuid(), os.getegid())
 
 
 def refuse_content(target: Path) -> None:

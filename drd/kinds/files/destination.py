@@ -1,0 +1,278 @@
+"""Where a tree comes back: a throw-away directory, or the named directory of a target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
+from drd.kinds.files.inside import InsidePublication
+from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.walk import kind_of, select, to_bytes, walk
+from drd.kinds.places import is_root, may_own, owner_finding, remove, space_finding
+from drd.kinds.publish import JOURNAL, Publication, publication_of, read_journal
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.process import check_cancelled
+
+LANDING = "landing"
+SANDBOX = "tree"
+
+
+def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
+    """Raise RepositoryDamaged when a path of the component did not come back."""
+    for path in snapshot.facts["paths"]:
+        place = os.path.join(to_bytes(os.fspath(landing)), to_bytes(path).lstrip(b"/"))  # noqa: PTH118 - bytes
+        if not os.path.lexists(place):
+            raise RepositoryDamaged(
+                f"snapshot {snapshot.snapshot} came back without {path}",
+                hint="choose another restore point, and verify the repository.",
+            )
+
+
+def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
+    """Device nodes can only be made by root, and restic fails over them."""
+    tree = snapshot.fingerprint
+    if is_root() or not isinstance(tree, TreeFingerprint):
+        return []
+    devices = [path for path, entry in tree.entries.items() if entry.kind == "device"]
+    if not devices:
+        return []
+    detail = f"only root can make device nodes: {', '.join(devices[:3])}"
+    return [Finding("device nodes", False, detail, "run as root, or exclude them in the plan.")]
+
+
+def foreign_entries(snapshot: ComponentSnapshot) -> int:
+    """How many entries belonged to somebody whom this process cannot give files to."""
+    tree = snapshot.fingerprint
+    if not isinstance(tree, TreeFingerprint):
+        return 0
+    known = [e for e in tree.entries.values() if not e.volatile]
+    return sum(not may_own(e.uid, e.gid) for e in known)
+
+
+class FilesSandbox:
+    """A directory in the run's workplace."""
+
+    def __init__(self, component: str, place: Workplace) -> None:
+        self._component = component
+        self._landing = place.directory / LANDING
+        self._tree = place.directory / SANDBOX
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
+        room = space_finding(
+            self._landing,
+            snapshot.bytes,
+            what=f"{self._component} restored",
+            hint="make room in work_dir, or set work_dir to another disk.",
+        )
+        return [room, *device_findings(snapshot)]
+
+    def prepare(self) -> None:
+        """Nothing: a directory needs no server."""
+
+    def landing(self) -> Path:
+        remove(self._landing)
+        self._landing.mkdir(mode=0o700)
+        return self._landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a tree is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        if not self._tree.exists():
+            require_paths(self._landing, snapshot)
+            self._landing.rename(self._tree)
+        remove(self._landing)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(not_restored=_lost(snapshot))
+
+    def inspector(self) -> FilesInspector:
+        return FilesInspector(self._tree)
+
+    def close(self) -> None:
+        remove(self._landing)
+        remove(self._tree)
+
+
+def _lost(snapshot: ComponentSnapshot) -> tuple[str, ...]:
+    foreign = foreign_entries(snapshot)
+    return (f"the owners of {foreign:,} entries",) if foreign else ()
+
+
+class FilesTarget:
+    """A named directory; the tree is laid below it with its absolute paths. A symlink there stays
+    and its directory is filled."""
+
+    def __init__(self, component: str, path: str, place: Workplace, *, no_owner: bool) -> None:
+        self._component = component
+        self._no_owner = no_owner
+        self._place = place
+        self._target = Path(os.path.realpath(path))
+        self._publication = _publication(component, self._target, place)
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        target, publication = self._target, self._publication
+        if publication.published():
+            return [Finding("target", True, f"{target} has been restored by this run")]
+        wrong = self._wrong_place()
+        if wrong is not None:
+            return [wrong]
+        if not overwrite:
+            self._refuse_content()
+        publication.announce(overwrite=overwrite)
+        findings = [
+            Finding("target", True, f"{target} can be written"),
+            space_finding(
+                publication.landing,
+                snapshot.bytes,
+                what=f"{self._component} restored",
+                hint=f"make room in {publication.landing.parent}.",
+            ),
+            *device_findings(snapshot),
+        ]
+        owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
+        return [*findings, owner] if owner else findings
+
+    def _wrong_place(self) -> Finding | None:
+        """Places that drd cannot or will not replace, and ones that it may not write."""
+        target, parent = self._target, self._publication.landing.parent
+        if target == Path("/") or target in self._place.directory.resolve().parents:
+            hint = "give a directory of its own, and move files to their places from there."
+            return Finding("target", False, f"{target} cannot be replaced as a whole", hint)
+        if not parent.is_dir():
+            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
+            return Finding("target", False, f"there is no directory {parent}", hint)
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+            hint = "run the recovery as a user who may, for instance root."
+            return Finding("target", False, f"cannot write to {parent}", hint)
+        return None
+
+    def _refuse_content(self) -> None:
+        """Raise TargetNotEmpty unless the target is missing, empty, or this run has begun to fill
+        it; TargetError when it is no directory."""
+        target, publication = self._target, self._publication
+        if not os.path.lexists(target):
+            return
+        if not target.is_dir():
+            raise TargetError(
+                f"{target} is not a directory", hint="`path` of the target names a directory."
+            )
+        if isinstance(publication, InsidePublication):
+            held = [] if publication.begun() else publication.content()
+        else:
+            held = sorted(p.name for p in target.iterdir())
+        if held:
+            entries = "1 entry" if len(held) == 1 else f"{len(held):,} entries"
+            raise TargetNotEmpty(
+                f"target {target} is not empty ({entries})",
+                hint="give an empty --target, or --overwrite if losing what is there is intended.",
+            )
+
+    def prepare(self) -> None:
+        """Nothing: the directory above is there, `preflight` saw to that."""
+
+    def landing(self) -> Path:
+        publication = self._publication
+        publication.announce(overwrite=publication.may_overwrite())
+        if isinstance(publication, InsidePublication) and publication.begun():
+            # Part of the landing already stands in the target: what is fetched anew is not used.
+            spare = self._place.directory / LANDING
+            remove(spare)
+            spare.mkdir(mode=0o700)
+            return spare
+        remove(publication.landing)
+        publication.landing.mkdir(mode=0o700)
+        return publication.landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a tree is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        publication = self._publication
+        begun = isinstance(publication, InsidePublication) and publication.begun()
+        if publication.published():
+            publication.tidy()
+        else:
+            if not begun:
+                self._get_ready(snapshot)
+            publication.publish(publication.landing)
+        remove(self._place.directory / LANDING)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(not_restored=() if is_root() and self._no_owner else _lost(snapshot))
+
+    def _get_ready(self, snapshot: ComponentSnapshot) -> None:
+        """Everything before the first rename: whole, owned as asked for, and on the disk."""
+        landing = self._publication.landing
+        require_paths(landing, snapshot)
+        if not self._publication.may_overwrite():
+            self._refuse_content()
+        if self._no_owner and is_root():
+            _own_everything(landing)
+        if isinstance(self._publication, Publication):
+            _dress(landing, self._target)
+        os.sync()
+
+    def inspector(self) -> FilesInspector:
+        return FilesInspector(self._target, owners=not self._no_owner)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _publication(component: str, target: Path, place: Workplace) -> Publication | InsidePublication:
+    """By one rename where that is possible. A run that has announced a way stays with it."""
+    journal = place.directory / JOURNAL
+    name = f".{place.mark}.{component}"
+    known = read_journal(journal)
+    inside = known["inside"] if "inside" in known else _cannot_rename(target)
+    if inside:
+        return InsidePublication(target, target / name, journal, place.mark)
+    return Publication(target, target.with_name(name), journal, place.mark)
+
+
+def _cannot_rename(target: Path) -> bool:
+    if not target.is_dir():
+        return False
+    return target.is_mount() or not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def announced(directory: Path) -> Publication | InsidePublication | None:
+    """What a run in this workplace directory had begun to publish."""
+    known = read_journal(directory / JOURNAL)
+    if not known.get("inside"):
+        return publication_of(directory)
+    return InsidePublication(
+        Path(known["target"]), Path(known["landing"]), directory / JOURNAL, known["mark"]
+    )
+
+
+def _dress(landing: Path, target: Path) -> None:
+    """The top directory: as the one that it replaces, or open to be passed like any other."""
+    if not target.is_dir():
+        landing.chmod(0o755)
+        return
+    info = target.stat()
+    if may_own(info.st_uid, info.st_gid):
+        os.chown(landing, info.st_uid, info.st_gid)
+    landing.chmod(info.st_mode & 0o7777)
+
+
+def _own_everything(landing: Path) -> None:
+    """Root asked for no owners: everything is root's. Giving away clears set-id bits, so modes are
+    set again."""
+    for name in walk(select([os.fspath(landing)])).entries:
+        check_cancelled()
+        path = to_bytes(name)
+        info = os.lstat(path)
+        os.lchown(path, os.geteuid(), os.getegid())
+        if kind_of(info.st_mode) != "symlink":
+            os.chmod(path, info.st_mode & 0o7777)  # noqa: PTH101 - paths are bytes

@@ -1,0 +1,118 @@
+"""Publishing into a directory that cannot be renamed: a mount point, or one whose parent is not
+ours to write.
+
+The landing lies inside the target, and what is published are the entries of its top, one rename
+each. The journal says how far it got:
+
+1. `aside` (when overwriting): the old entries move into `.drd_<run>_before`, within the target;
+2. `moving`: the new ones move out of the landing; what a kill left there moves when it goes on;
+3. `published`: what was set aside and the landing are removed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd.errors import TargetNotEmpty
+from drd.kinds.places import fsync_path, remove
+from drd.kinds.publish import read_journal, write_journal
+
+LEFT_ALONE = "lost+found"
+"""Belongs to the file system of a mount point."""
+
+
+@dataclass(frozen=True, slots=True)
+class InsidePublication:
+    """Like `Publication`, with the landing inside `target`."""
+
+    target: Path
+    landing: Path
+    journal: Path
+    mark: str
+
+    @property
+    def before(self) -> Path:
+        return self.target / f".{self.mark}_before"
+
+    def announce(self, *, overwrite: bool) -> None:
+        known = read_journal(self.journal)
+        known |= {
+            "inside": True,
+            "target": os.fspath(self.target),
+            "landing": os.fspath(self.landing),
+            "mark": self.mark,
+            "companions": [],
+            "overwrite": overwrite,
+        }
+        write_journal(self.journal, known)
+
+    def may_overwrite(self) -> bool:
+        return bool(read_journal(self.journal).get("overwrite"))
+
+    def begun(self) -> bool:
+        """Whether names of this run may already stand in the target."""
+        return self._phase() in ("moving", "published")
+
+    def published(self) -> bool:
+        return self._phase() == "published"
+
+    def _phase(self) -> str:
+        return str(read_journal(self.journal).get("phase", ""))
+
+    def _reached(self, phase: str) -> None:
+        write_journal(self.journal, read_journal(self.journal) | {"phase": phase})
+
+    def content(self) -> list[str]:
+        """Names in the target that are not this run's."""
+        ours = {self.landing.name, self.before.name, LEFT_ALONE}
+        return sorted(p.name for p in self.target.iterdir() if p.name not in ours)
+
+    def publish(self, working: Path) -> None:
+        """Steps 1 to 3; idempotent. Raises TargetNotEmpty when something else took a name."""
+        if self._phase() in ("", "aside"):
+            self._reached("aside")
+            self._set_aside()
+            self._reached("moving")
+        if self._phase() == "moving":
+            for entry in sorted(working.iterdir()):
+                place = self.target / entry.name
+                if os.path.lexists(place):
+                    raise TargetNotEmpty(
+                        f"{place} appeared while the recovery was going on",
+                        hint="move it away, then continue.",
+                    )
+                entry.rename(place)
+            fsync_path(self.target)
+            self._reached("published")
+        self.tidy()
+
+    def _set_aside(self) -> None:
+        names = self.content()
+        if names:
+            self.before.mkdir(mode=0o700, exist_ok=True)
+        for name in names:
+            (self.target / name).rename(self.before / name)
+
+    def tidy(self) -> None:
+        remove(self.before)
+        remove(self.landing)
+
+    def undo(self) -> list[str]:
+        """Take back what a run that will not continue has left; sentences about it."""
+        found: list[str] = []
+        if self.published():
+            self.tidy()
+            return found
+        if self.before.is_dir():
+            if self.begun():
+                return [f"{self.before} has what was in {self.target} before a broken recovery"]
+            for entry in self.before.iterdir():
+                entry.rename(self.target / entry.name)
+            self.before.rmdir()
+            found.append(f"gave {self.target} back its content after an unfinished recovery")
+        if self.landing.is_dir():
+            remove(self.landing)
+            found.append(f"removed {self.landing}, left by an unfinished recovery")
+        return found

@@ -1,0 +1,66 @@
+"""Questions to a restored tree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd.errors import NotSupported
+from drd.kinds.files.describe import Describer
+from drd.kinds.files.inside import LEFT_ALONE
+from drd.kinds.files.walk import select, to_bytes, to_text, walk
+from drd.model.snapshot import FileEntry, Fingerprint, TreeFingerprint
+from drd.process import check_cancelled
+
+
+class FilesInspector:
+    """A tree below `location`, which stands for `/`. Without `owners` nobody compares them."""
+
+    def __init__(self, location: Path, *, owners: bool = True) -> None:
+        self._location = location
+        self._owners = owners
+
+    @property
+    def location(self) -> str:
+        return os.fspath(self._location)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"DRD_PATH": self.location}
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:  # noqa: ARG002 - the port's
+        raise NotSupported(
+            "files answer no queries", hint="use a check of kind `files` or `command`."
+        )
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:
+        """Keyed by the paths of the source. Directories above everything that `like` names are
+        left out: the restore had to make them, and nobody saved them."""
+        known = like.entries if isinstance(like, TreeFingerprint) else {}
+        made = _parents(known) - known.keys()
+        describer = Describer(budget_s=budget_s, owners=self._owners)
+        root = to_bytes(self.location)
+        seen = walk(select([to_text(root)]))
+        found: dict[str, FileEntry] = {}
+        for place in seen.entries:
+            check_cancelled()
+            name = to_text(to_bytes(place)[len(root) :])
+            if not name or name in made or name.split("/")[1] == LEFT_ALONE:
+                continue
+            entry = describer.describe(to_bytes(place), name)
+            if entry is not None:
+                found[name] = entry
+        unread = {p[len(to_text(root)) :] or "/": why for p, why in seen.unread.items()}
+        return TreeFingerprint(found, {**unread, **describer.not_reached})
+
+
+def _parents(paths: Mapping[str, FileEntry]) -> set[str]:
+    found: set[str] = set()
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found

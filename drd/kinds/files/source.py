@@ -1,0 +1,195 @@
+"""Files and directories of this host as a source."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from drd.errors import DrdError, SourceError, SourceMissing
+from drd.kinds.files.describe import Describer, describe_all
+from drd.kinds.files.settings import FilesSettings
+from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
+from drd.model.snapshot import FileEntry, Fingerprint, Stored, TreeFingerprint
+from drd.model.units import format_size
+from drd.ports import Finding, Probe, Tree
+
+ESTIMATE_S = 0.5
+"""How long looking for a size may take: only displays use it."""
+_LOOK_S = 10.0
+
+
+def selection_of(settings: FilesSettings) -> Selection:
+    return select(
+        settings.paths, excludes=settings.exclude, one_file_system=settings.one_file_system
+    )
+
+
+class FilesCapture:
+    """A tree as it was when the walk began.
+
+    Files cannot be frozen: what differs between the walk before storing and the one after is
+    volatile, since nobody knows which state was stored. What did not differ is what the
+    repository holds and what the digests were taken of.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.data_time = datetime.now(UTC)
+        self._selection = selection
+        self._before = walk(selection)
+        self.facts: Mapping[str, Any] = {
+            "paths": [to_text(r) for r in selection.roots],
+            "files": self._before.files,
+            "excluded": len(self._before.excluded),
+        }
+        self.private: Mapping[str, Any] = {}
+        self.payload = Tree(
+            tuple(to_text(r) for r in selection.roots),
+            tuple(self._before.excluded),
+            expected_bytes=self._before.bytes,
+        )
+
+    def fingerprint(self) -> Fingerprint:
+        tree = describe_all(self._before.entries.items(), Describer())
+        return TreeFingerprint(tree.entries, {**self._before.unread, **tree.not_reached})
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG002 - files answer none
+        return {}
+
+    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """Raises SourceError when a path of the plan vanished or nothing of several files came
+        through."""
+        after = walk(self._selection)
+        for root in self._selection.roots:
+            if to_text(root) in self._before.entries and to_text(root) not in after.entries:
+                raise SourceError(
+                    f"{to_text(root)} vanished while it was captured", hint="run the backup again."
+                )
+        if stored.files == 0 and _steady_files(self._before, after):
+            raise SourceError(
+                f"nothing was stored of {self._before.files} files",
+                hint="see what restic says: drd run show RUN",
+            )
+        if not isinstance(fingerprint, TreeFingerprint):
+            return fingerprint
+        return mark_volatile(fingerprint, self._before, after)
+
+
+def _steady_files(before: Walk, after: Walk) -> bool:
+    return any(s.kind == "file" and after.entries.get(p) == s for p, s in before.entries.items())
+
+
+def mark_volatile(fingerprint: TreeFingerprint, before: Walk, after: Walk) -> TreeFingerprint:
+    """The fingerprint with everything marked that changed, came or went between the walks."""
+    entries = dict(fingerprint.entries)
+    for path, entry in entries.items():
+        if before.entries.get(path) != after.entries.get(path) and not entry.volatile:
+            entries[path] = dataclasses.replace(entry, volatile=True)
+    for path, seen in after.entries.items():
+        if path not in before.entries:
+            entries[path] = FileEntry(seen.kind, 0, 0, 0, volatile=True)
+    return TreeFingerprint(entries, {**fingerprint.not_reached, **after.unread})
+
+
+class FilesSource:
+    """The paths of a plan with everything below them."""
+
+    def __init__(self, component: str, settings: FilesSettings) -> None:
+        self._component = component
+        self._settings = settings
+        self._selection = selection_of(settings)
+
+    def probe(self) -> Probe:
+        self._require_paths()
+        self._require_plain_ways()
+        seen = walk(self._selection, limit_s=ESTIMATE_S)
+        return Probe(
+            size_bytes=seen.bytes if seen.complete else None,
+            facts={},
+            notes=(*self._notes(seen),),
+        )
+
+    def doctor(self) -> list[Finding]:
+        name = f"{self._component}: files"
+        try:
+            self.probe()
+        except DrdError as error:
+            return [Finding(name, False, error.message, error.hint)]
+        seen = walk(self._selection, limit_s=_LOOK_S)
+        findings = [Finding(name, True, _summary(seen))]
+        closed = [*seen.unread, *(p for p, s in seen.entries.items() if not _readable(p, s.kind))]
+        if closed:
+            first = ", ".join(closed[:3]) + (", …" if len(closed) > 3 else "")
+            detail = f"{len(closed):,} cannot be read: {first}"
+            hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
+            findings.append(Finding(f"{self._component}: rights", False, detail, hint))
+        return findings
+
+    @contextmanager
+    def open(self) -> Iterator[FilesCapture]:
+        self._require_paths()
+        yield FilesCapture(self._selection)
+
+    def _require_paths(self) -> None:
+        missing = []
+        for raw in sorted({*self._selection.roots, *self._selection.inner}):
+            path = to_text(raw)
+            try:
+                info = os.lstat(raw)
+            except (FileNotFoundError, NotADirectoryError):
+                missing.append(path)
+            except OSError as error:
+                raise SourceError(
+                    f"cannot look at {path}: {error.strerror}",
+                    hint="let this user pass through the directories above it.",
+                ) from error
+            else:
+                if kind_of(info.st_mode) == "socket":
+                    raise SourceError(
+                        f"{path} is a socket, which holds nothing",
+                        hint=f"take it out of `paths` of component {self._component}.",
+                    )
+        if missing:
+            verb = "does" if len(missing) == 1 else "do"
+            raise SourceMissing(
+                f"{', '.join(missing)} {verb} not exist",
+                hint=f"correct `paths` of component {self._component}, or create what is missing.",
+            )
+
+    def _require_plain_ways(self) -> None:
+        """A path below another one must be reached without links, or restic would store the link
+        as a directory and lose where it points to."""
+        for inner in self._selection.inner:
+            root = next(r for r in self._selection.roots if inner.startswith(r.rstrip(b"/") + b"/"))
+            between = inner[len(root.rstrip(b"/")) + 1 :].split(b"/")[:-1]
+            for depth in range(len(between) + 1):
+                way = b"/".join([root.rstrip(b"/"), *between[:depth]]) or b"/"
+                if stat.S_ISLNK(os.lstat(way).st_mode):
+                    raise SourceError(
+                        f"{to_text(inner)} lies behind the symlink {to_text(way)}, which is in "
+                        "`paths` as well",
+                        hint=f"write {to_text(os.path.realpath(inner))} instead.",
+                    )
+
+    def _notes(self, seen: Walk) -> Iterator[str]:
+        for root in self._selection.roots:
+            if stat.S_ISLNK(os.lstat(root).st_mode):
+                name = to_text(root)
+                yield f"{name} is a symlink: the link itself is stored, not what it points to"
+        for mount in seen.other_mounts:
+            yield f"{mount} is another file system and left out"
+        if seen.complete and not any(s.kind != "directory" for s in seen.entries.values()):
+            yield f"there is no file in {', '.join(self._settings.paths)}"
+
+
+def _summary(seen: Walk) -> str:
+    at_least = "" if seen.complete else "at least "
+    return f"{at_least}{seen.files:,} files, {format_size(seen.bytes)}"
+
+
+def _readable(path: str, kind: str) -> bool:
+    return kind != "file" or os.access(to_bytes(path), os.R_OK, effective_ids=True)
