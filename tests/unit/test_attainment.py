@@ -78,7 +78,11 @@ points_st = st.lists(
 )
 
 
-@given(points_st, st.integers(1, 90), st.integers(0, 100), st.integers(0, 150))
+clocks_set_back = st.lists(st.tuples(st.integers(-60, 260), st.integers(-60, 260)), max_size=12)
+"""Data times after their availability among them."""
+
+
+@given(points_st | clocks_set_back, st.integers(1, 90), st.integers(0, 100), st.integers(0, 150))
 def test_missed_intervals_equal_a_count_of_every_second(
     points: list[tuple[int, int]], rpo: int, since: int, length: int
 ) -> None:
@@ -133,3 +137,19 @@ def test_no_window_yet_is_unknown_and_not_full(now: int) -> None:
         [], (at(-9), at(-9)), rpo_s=10, first_loaded_at=at(0), window_s=100, now=at(now)
     )
     assert share is None
+
+
+def test_what_came_after_the_newest_point_is_not_counted_twice() -> None:
+    """A younger point that is gone made the stored intervals reach further."""
+    stored = [(at(10), at(20)), (at(60), at(80))]
+    share = attainment(
+        stored, (at(40), at(50)), rpo_s=20, first_loaded_at=at(0), window_s=1000, now=at(100)
+    )
+    assert share == pytest.approx(1 - (10 + 40) / 100)
+
+
+def test_data_dated_after_its_availability_is_no_younger_than_that() -> None:
+    share = attainment(
+        [], (at(90), at(10)), rpo_s=20, first_loaded_at=at(0), window_s=1000, now=at(100)
+    )
+    assert share == pytest.approx(1 - 70 / 100)

@@ -106,6 +106,12 @@ def test_iso_week_of_the_turn_of_the_year_is_one_week() -> None:
     assert kept(plan_retention(points, RetentionPolicy(weekly=2), NOW)) == ["thursday", "sunday"]
 
 
+def test_same_week_of_another_year_is_another_week() -> None:
+    points = [point(datetime(y, 6, 3, tzinfo=UTC), f"y{y}") for y in (2026, 2025)]
+    assert {p.data_time.isocalendar().week for p in points} == {23}
+    assert plan_retention(points, RetentionPolicy(weekly=2), NOW).forget == ()
+
+
 def test_days_are_those_of_utc_whatever_the_zone_of_the_time() -> None:
     tokyo = timezone(9 * HOUR)
     points = [
@@ -149,6 +155,11 @@ def test_incomplete_point_stays_while_it_is_the_newest() -> None:
     assert kept(plan) == ["half", "whole"]
     assert why(plan, "half") == ("incomplete, nothing newer is complete",)
     assert plan.forget == ("old half",)
+
+
+def test_incomplete_point_of_the_same_moment_has_nothing_newer() -> None:
+    points = [point(NOW - HOUR, "z"), point(NOW - HOUR, "a", complete=False)]
+    assert plan_retention(points, RetentionPolicy(last=1), NOW).forget == ()
 
 
 def test_only_incomplete_points_all_stay() -> None:
