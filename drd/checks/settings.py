@@ -16,7 +16,7 @@ class SqlCheck(Settings):
     name: str = Field(min_length=1, max_length=80, description="How people call this check.")
     component: str = Field(description="The component to ask.")
     query: str = Field(min_length=1, description="A query that gives a single value.")
-    expect: str | int | float = Field(
+    expect: bool | str | int | float = Field(
         description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); `within rpo` "
         "or `within 2h` for a time, measured back from the point's data time; `within 10%` of what "
         "the source answered at backup, or `within 10% of 5000`."

@@ -1,0 +1,117 @@
+"""What is allowed in a plan and yet likely to disappoint: warnings of a plan without errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drd.config import runbook
+from drd.config.cron import longest_gap
+from drd.config.parse import Parsed
+from drd.config.problems import Report
+from drd.config.schema import Backup
+from drd.kinds.postgres.settings import PostgresSettings
+from drd.kinds.sqlite.settings import SqliteSettings
+from drd.model.units import format_duration
+
+
+def advise(parsed: Parsed, report: Report, file: Path) -> None:
+    """Report every warning. Looks at the plan only, not at this host or the catalogue."""
+    _name(parsed, report, file)
+    _schedule(parsed, report)
+    _repository(parsed, report)
+    _checks(parsed, report)
+    _runbook(parsed, report)
+    _targets(parsed, report)
+
+
+def interval_s(backup: Backup) -> float | None:
+    """Longest time between two starts of a backup; None when none is scheduled."""
+    if backup.every is not None:
+        return backup.every
+    return longest_gap(backup.cron, backup.timezone) if backup.cron is not None else None
+
+
+def _name(parsed: Parsed, report: Report, file: Path) -> None:
+    name = parsed.file.plan
+    if file.stem != name:
+        hint = f"name the file {name}.yaml, so that people find it."
+        report.warn(("plan",), f"the file is called {file.name}, the plan {name}", hint)
+
+
+def _schedule(parsed: Parsed, report: Report) -> None:
+    plan = parsed.file
+    interval = interval_s(plan.backup)
+    if interval is None:
+        message = "no backup schedule: backups are made by hand only"
+        report.warn(("backup",), message, "add backup: {every: …} with a time below the RPO.")
+    elif interval >= plan.objectives.rpo:
+        what = f"a backup every {format_duration(interval)}"
+        message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
+        hint = "exposure reaches the interval plus the time a backup takes: shorten the interval."
+        key = "every" if plan.backup.every is not None else "cron"
+        report.warn(("backup", key), message, hint)
+    if plan.drill.every is None:
+        message = "no drill schedule: nobody notices when the backups stop being restorable"
+        report.warn(("drill",), message, "add drill: {every: 7d}.")
+    rules = plan.retention.model_dump()
+    if not any(rules.values()):
+        message = "no retention: restore points are kept for ever"
+        hint = "add retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}."
+        report.warn(("retention",), message, hint)
+
+
+def _repository(parsed: Parsed, report: Report) -> None:
+    for name, repository in parsed.file.repositories.items():
+        if repository.url.startswith("/"):
+            message = "the only copy is on a path of this host, which is lost together with it"
+            hint = "use s3:https://…, or be sure that this path is on another machine."
+            report.warn(("repositories", name, "url"), message, hint)
+        if repository.url.startswith("s3:http://"):
+            message = "the connection to the repository is not encrypted"
+            hint = "use s3:https:// (the copies themselves are encrypted either way)."
+            report.warn(("repositories", name, "url"), message, hint)
+
+
+def _checks(parsed: Parsed, report: Report) -> None:
+    plan = parsed.file
+    looked_at = {c.component for c in plan.checks} - {None}
+    if not looked_at:
+        message = "no check looks at data: every drill will be inconclusive"
+        hint = "add a rows, files or sql check for each component."
+        report.warn(("checks",), message, hint)
+        return
+    for name in (n for n in plan.components if n not in looked_at):
+        message = f"no check looks at {name}: a drill will not notice when it comes back wrong"
+        report.warn(("components", name), message, "add a rows, files or sql check for it.")
+    for at, check in zip(parsed.check_at, plan.checks, strict=True):
+        if check.kind == "rows" and _fingerprint_is_off(plan.components.get(check.component)):
+            message = f"has nothing to compare with: {check.component} has fingerprint off"
+            report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
+
+
+def _fingerprint_is_off(component: object) -> bool:
+    databases = (PostgresSettings, SqliteSettings)
+    return isinstance(component, databases) and component.fingerprint.mode == "off"
+
+
+def _runbook(parsed: Parsed, report: Report) -> None:
+    if parsed.file.runbook is None:
+        return
+    steps = runbook.steps(parsed.file)
+    restored = {name for step in steps if step.kind == "restore" for name in step.subjects}
+    checked = {name for step in steps if step.kind == "check" for name in step.subjects}
+    for name in (n for n in parsed.file.components if n not in restored):
+        message = f"the runbook leaves {name} out: a recovery will not bring it back"
+        report.warn(("components", name), message, "add it to a restore step.")
+    for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
+        if check.name not in checked:
+            message = f'the runbook never runs "{check.name}"'
+            report.warn(("checks", at), message, "add a step check: all after the restore.")
+
+
+def _targets(parsed: Parsed, report: Report) -> None:
+    for target, places in parsed.targets.items():
+        missing = [n for n in parsed.file.components if n not in places]
+        if missing:
+            message = f"has no place for {', '.join(missing)}: a recovery there leaves it out"
+            report.warn(("targets", target), message, "add a place for each component.")

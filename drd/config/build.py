@@ -1,0 +1,116 @@
+"""From a sound plan file to the values that the rest of drd works with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drd.config import runbook, schema
+from drd.config.cron import longest_gap
+from drd.config.parse import Parsed
+from drd.config.resolved import resolved_plan
+from drd.model.location import normal_url
+from drd.model.plan import (
+    BackupPolicy,
+    CheckSpec,
+    Component,
+    DrillPolicy,
+    Hook,
+    Objectives,
+    Plan,
+    RepositorySpec,
+    RetentionPolicy,
+    S3Access,
+    Target,
+)
+from drd.model.snapshot import json_digest
+
+
+def build_plan(parsed: Parsed, file: Path) -> Plan:
+    """The plan, with its hash. Components keep the order of the file."""
+    plan = parsed.file
+    resolved = resolved_plan(parsed)
+    return Plan(
+        name=plan.plan,
+        owner=plan.owner,
+        description=plan.description,
+        objectives=Objectives(
+            plan.objectives.rpo, plan.objectives.rto, window_s=plan.objectives.window
+        ),
+        components={n: _component(n, c) for n, c in plan.components.items()},
+        repositories={n: _repository(n, r) for n, r in plan.repositories.items()},
+        backup=_backup(plan.backup),
+        retention=_retention(plan.retention),
+        checks=tuple(CheckSpec(c.name, c.kind, c.component, c) for c in plan.checks),
+        runbook=runbook.steps(plan),
+        targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
+        drill=_drill(plan.drill),
+        digest=json_digest(resolved),
+        file=str(file),
+        resolved=resolved,
+    )
+
+
+def _component(name: str, settings: schema.Component) -> Component:
+    return Component(
+        name, settings.kind, settings, before=_hook(settings.before), after=_hook(settings.after)
+    )
+
+
+def _hook(hook: schema.Hook | None) -> Hook | None:
+    return Hook(tuple(hook.command), hook.timeout) if hook is not None else None
+
+
+def _repository(name: str, repository: schema.Repository) -> RepositorySpec:
+    s3 = repository.s3
+    access = S3Access()
+    if s3 is not None:
+        access = S3Access(
+            access_key=s3.access_key,
+            secret_key=s3.secret_key,
+            session_token=s3.session_token,
+            region=s3.region,
+            ca_cert=s3.ca_cert,
+            bucket_lookup=s3.bucket_lookup,
+        )
+    return RepositorySpec(
+        name,
+        normal_url(repository.url),
+        repository.password,
+        s3=access,
+        protection=repository.protection,
+    )
+
+
+def _backup(backup: schema.Backup) -> BackupPolicy:
+    gap = longest_gap(backup.cron, backup.timezone) if backup.cron is not None else None
+    return BackupPolicy(
+        every_s=backup.every,
+        cron=backup.cron,
+        timezone=backup.timezone,
+        timeout_s=backup.timeout,
+        longest_gap_s=gap,
+    )
+
+
+def _retention(retention: schema.Retention) -> RetentionPolicy:
+    return RetentionPolicy(
+        keep_within_s=retention.keep_within,
+        last=retention.last,
+        hourly=retention.hourly,
+        daily=retention.daily,
+        weekly=retention.weekly,
+        monthly=retention.monthly,
+        yearly=retention.yearly,
+    )
+
+
+def _drill(drill: schema.Drill) -> DrillPolicy:
+    point = drill.restore_point
+    if point == "latest":
+        return DrillPolicy(every_s=drill.every, scenarios=tuple(drill.scenarios))
+    return DrillPolicy(
+        every_s=drill.every,
+        random_within_s=point.random_within,
+        random_each=point.each,
+        scenarios=tuple(drill.scenarios),
+    )

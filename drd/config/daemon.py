@@ -1,0 +1,183 @@
+"""drd's own settings, and finding plans by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from drd.config.location import DEFAULT_CONFIG, missing, place, state_url
+from drd.errors import ConfigError, Problem, UnknownPlan
+from drd.flows.status import plan_files, plan_name
+
+if TYPE_CHECKING:
+    from drd.config.daemon_schema import DaemonFile
+    from drd.config.problems import Report
+
+LONGEST_WORK_DIR = 60
+"""Characters; a sandbox's socket below it has to stay within the 107 of a socket address."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """drd.yaml with defaults applied and every path absolute.
+
+    `file` is None when there is none and defaults are used. `warnings` name keys that are
+    accepted and have no effect yet.
+    """
+
+    state_url: str
+    plans_dir: Path
+    work_dir: Path
+    cache_dir: Path
+    run_as: str = "drd"
+    runs: int = 4
+    drills: int = 1
+    per_repository: int = 2
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    file: Path | None = None
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def state_dir(self) -> Path | None:
+        """The directory of the SQLite catalogue; None when the state is elsewhere."""
+        if not self.state_url.startswith("sqlite:///"):
+            return None
+        return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0]).parent
+
+
+def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
+    """Read drd.yaml; defaults where there is none, unless it was asked for explicitly.
+
+    Raises ConfigError with every problem.
+    """
+    chosen = path or Path(DEFAULT_CONFIG)
+    if not chosen.exists() and not explicit:
+        return _settings_without_file(chosen)
+    from drd.config.reading import read_bytes
+    from drd.config.yaml import read
+
+    if not chosen.exists():
+        raise ConfigError([missing(str(chosen))])
+    raw, _ = read_bytes(chosen, what="configuration")
+    document = read(raw, str(chosen), allow_empty=True)
+    from drd.config.problems import Report
+
+    report = Report(document)
+    file = _validated(report)
+    if file is None or report.errors:
+        raise ConfigError(report.errors)
+    return _settings(file, chosen, report)
+
+
+def _validated(report: Report) -> DaemonFile | None:
+    from pydantic import ValidationError
+
+    from drd.config.daemon_schema import DaemonFile
+    from drd.config.json_schema import SchemaView
+    from drd.config.problems import translate
+
+    data = report.document.data
+    if not isinstance(data, dict):
+        report.error((), "is not a mapping", "drd.yaml is `key: value` lines.")
+        return None
+    try:
+        return DaemonFile.model_validate(data)
+    except ValidationError as error:
+        translate(error, report, SchemaView(DaemonFile), data=data)
+        return None
+
+
+def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
+    from drd.config.daemon_schema import LATER
+
+    base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
+    work_dir = place(file.work_dir, base)
+    if len(work_dir) > LONGEST_WORK_DIR:
+        message = f"is longer than {LONGEST_WORK_DIR} characters"
+        hint = "choose a short path: sockets of sandbox servers lie below it."
+        report.error(("work_dir",), message, hint)
+        raise ConfigError(report.errors)
+    for key in (k for k, unset in LATER.items() if getattr(file, k) != unset):
+        report.warn((key,), f"{key} has no effect yet", "keep it, or remove it.")
+    return DaemonSettings(
+        state_url=state_url(file.state, base),
+        plans_dir=Path(place(file.plans, base)),
+        work_dir=Path(work_dir),
+        cache_dir=Path(place(file.cache_dir, base)),
+        run_as=file.run_as,
+        runs=file.limits.runs,
+        drills=file.limits.drills,
+        per_repository=file.limits.per_repository,
+        log_format=file.log.format,
+        log_level=file.log.level,
+        file=Path(os.path.abspath(path)),  # noqa: PTH100 (resolve would follow links)
+        warnings=tuple(report.warnings),
+    )
+
+
+def _settings_without_file(path: Path) -> DaemonSettings:
+    from drd.config.daemon_schema import DaemonFile
+
+    unset = DaemonFile()
+    return DaemonSettings(
+        state_url=unset.state,
+        plans_dir=Path(place(unset.plans, str(path.absolute().parent))),
+        work_dir=Path(unset.work_dir),
+        cache_dir=Path(unset.cache_dir),
+    )
+
+
+# --- plans by name ----------------------------------------------------------------------------
+
+
+def find_plan(settings: DaemonSettings, name: str) -> Path:
+    """The file of a plan, by the name that it gives itself; a path to a file stands for itself.
+
+    Raises UnknownPlan with the nearest names, ConfigError when two files give themselves the name.
+    """
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.exists():
+            raise UnknownPlan(f"there is no file {name}", hint="check the path.")
+        return path
+    by_name = plans_by_name(settings.plans_dir)
+    files = by_name.get(name, [])
+    if not files:
+        raise UnknownPlan(
+            f'there is no plan "{name}" in {settings.plans_dir}', hint=_instead(name, by_name)
+        )
+    if len(files) > 1:
+        raise ConfigError([clash(name, files)])
+    return files[0]
+
+
+def plans_by_name(directory: Path) -> dict[str, list[Path]]:
+    """The plan files of a directory by the name that each gives itself, else by its file's.
+
+    Only the line with the name is read, so broken plans are found, too.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in plan_files(directory):
+        found.setdefault(plan_name(file.path), []).append(Path(file.path))
+    return dict(sorted(found.items()))
+
+
+def clash(name: str, files: Sequence[Path]) -> Problem:
+    """The problem of two files that hold a plan of the same name."""
+    others = ", ".join(str(f) for f in files[1:])
+    message = f'the plan "{name}" is in {others}, too'
+    return Problem(str(files[0]), 1, "plan", message, "rename one of the plans, or remove a file.")
+
+
+def _instead(name: str, by_name: Mapping[str, object]) -> str:
+    close = get_close_matches(name, by_name, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if by_name:
+        return f"known plans: {', '.join(by_name)}."
+    return "write one with `drd plan new`, or name another drd.yaml with --config."

@@ -1,0 +1,123 @@
+"""The schema of drd.yaml. Every key has a default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
+from drd.fields import Secret, Settings
+
+Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
+
+Event = Literal["firing", "acknowledged", "resolved", "drill", "backup", "recovery", "incident"]
+
+
+def _state(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValueError("is not a URL; write sqlite:////var/lib/drd/drd.db (four slashes)")
+    if scheme == "sqlite":
+        if not rest.removeprefix("/") or not rest.startswith("/"):
+            raise ValueError("names no file; write sqlite:////var/lib/drd/drd.db (four slashes)")
+        return url
+    if scheme.partition("+")[0] != "postgresql":
+        raise ValueError(f"{scheme} databases are not supported; use sqlite or postgresql")
+    if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
+        raise ValueError("holds a password; leave it to the service file or ~/.pgpass")
+    return url
+
+
+class Limits(Settings):
+    """How much runs at the same time."""
+
+    runs: Positive = Field(4, description="Runs of any kind.")
+    drills: Positive = Field(1, description="Drills.")
+    per_repository: Positive = Field(2, description="Components that write to one repository.")
+
+
+class Log(Settings):
+    """What is logged, and how."""
+
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: for people on a terminal, JSON otherwise."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="From here up.")
+
+
+class Person(Settings):
+    """Somebody who answers for something."""
+
+    name: str = Field(min_length=1)
+    email: str | None = None
+    phone: str | None = None
+    roles: list[str] = Field(default_factory=list)
+
+
+class Webhook(Settings):
+    """Messages by HTTP POST."""
+
+    kind: Literal["webhook"]
+    url: Secret
+    on: list[Event] = Field(default_factory=list)
+
+
+class Smtp(Settings):
+    """Messages by mail."""
+
+    kind: Literal["smtp"]
+    host: str = Field(min_length=1)
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 25
+    user: str | None = None
+    password: Secret | None = None
+    sender: str | None = None
+    to: list[str] = Field(min_length=1)
+    on: list[Event] = Field(default_factory=list)
+
+
+class Heartbeat(Settings):
+    """A sign of life, for a watcher elsewhere."""
+
+    kind: Literal["heartbeat"]
+    url: Secret
+
+
+Channel = Annotated[Webhook | Smtp | Heartbeat, Field(discriminator="kind")]
+
+
+class Kit(Settings):
+    """The recovery kit."""
+
+    required: bool = False
+
+
+class Metrics(Settings):
+    """Where figures for monitoring go."""
+
+    textfile: str | None = None
+    http: str | None = None
+
+
+class DaemonFile(Settings):
+    """drd's own configuration."""
+
+    state: Annotated[str, AfterValidator(_state)] = Field(
+        DEFAULT_STATE, description="SQLAlchemy URL of the catalogue."
+    )
+    plans: str = Field(DEFAULT_PLANS, min_length=1, description="Every *.yaml in it is one plan.")
+    work_dir: str = Field(
+        "/var/lib/drd/work", min_length=1, description="Sandboxes; needs room for one restore."
+    )
+    cache_dir: str = Field("/var/cache/drd", min_length=1, description="restic's cache.")
+    run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
+    limits: Limits = Limits()
+    log: Log = Log()
+    people: list[Person] = Field(default_factory=list)
+    notify: list[Channel] = Field(default_factory=list)
+    kit: Kit = Kit()
+    metrics: Metrics = Metrics()
+
+
+LATER: dict[str, Any] = {"people": [], "notify": [], "kit": Kit(), "metrics": Metrics()}
+"""Keys that are checked and have no effect yet, with what they are when nobody sets them."""

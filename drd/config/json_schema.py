@@ -1,0 +1,126 @@
+"""The JSON Schema of plans (draft 2020-12), for editors, the reference and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from drd.config.durations import duration_text
+from drd.config.schema import PlanFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+
+@cache
+def plan_schema() -> Schema:
+    """What an editor completes and checks: durations as they are written, no null branches."""
+    raw = PlanFile.model_json_schema()
+    return {"$schema": DIALECT, **_tidy(raw), "title": "drd plan"}
+
+
+def _tidy(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_tidy(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _tidy(value) for key, value in node.items()}
+    if not isinstance(node.get("title", ""), dict):
+        node.pop("title", None)
+    _without_null(node)
+    if "patternProperties" in node:
+        node["additionalProperties"] = False
+    if "discriminator" in node:
+        # The mapping is OpenAPI's; each branch has its `const` kind.
+        del node["discriminator"]
+    if isinstance(node.get("default"), dict) and "properties" not in node.get("default", {}):
+        del node["default"]
+    if "s|m|h|d|w" in node.get("pattern", "") or "[smhdw]" in node.get("pattern", ""):
+        _readable_default(node)
+    return node
+
+
+def _without_null(node: Schema) -> None:
+    """`anyOf: [X, null]` with default null becomes X: who wants nothing leaves the key away."""
+    if node.get("default", "") is None:
+        del node["default"]
+    branches = node.get("anyOf")
+    if not isinstance(branches, list):
+        return
+    kept = [b for b in branches if b != {"type": "null"}]
+    if len(kept) == 1:
+        del node["anyOf"]
+        own = dict(node)
+        node |= kept[0] | own
+    else:
+        node["anyOf"] = kept
+
+
+def _readable_default(node: Schema) -> None:
+    if isinstance(node.get("default"), (int, float)):
+        node["default"] = duration_text(node["default"])
+
+
+# --- looking things up in it ----------------------------------------------------------------
+
+
+class SchemaView:
+    """One model's schema, walked along paths of data."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.root: Schema = model.model_json_schema()
+
+    def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
+        """The keys that may stand at `path`, by name, given what stands there now."""
+        nodes = list(self._open(self.root, data))
+        for element in path:
+            data = data[element] if has_member(data, element) else None
+            nodes = [
+                opened
+                for node in nodes
+                for child in _children(node, element)
+                for opened in self._open(child, data)
+            ]
+        found: dict[str, Schema] = {}
+        for node in nodes:
+            found |= node.get("properties", {})
+        return found
+
+    def _open(self, node: Schema, data: Any) -> Iterator[Schema]:
+        """References followed and unions opened, by `kind` where that decides."""
+        if "$ref" in node:
+            yield from self._open(self.root["$defs"][node["$ref"].rpartition("/")[2]], data)
+            return
+        mapping = node.get("discriminator", {}).get("mapping", {})
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if isinstance(kind, str) and kind in mapping:
+            yield from self._open({"$ref": mapping[kind]}, data)
+            return
+        branches = [*node.get("oneOf", ()), *node.get("anyOf", ())]
+        if not branches:
+            yield node
+        for branch in branches:
+            yield from self._open(branch, data)
+
+
+def _children(node: Schema, element: str | int) -> Iterator[Schema]:
+    if isinstance(element, int):
+        if "items" in node:
+            yield node["items"]
+    elif element in node.get("properties", {}):
+        yield node["properties"][element]
+    else:
+        yield from node.get("patternProperties", {}).values()
+        if isinstance(node.get("additionalProperties"), dict):
+            yield node["additionalProperties"]
+
+
+def has_member(data: Any, element: str | int) -> bool:
+    """Whether plain data of any shape has this key or index."""
+    if isinstance(data, dict):
+        return element in data
+    return isinstance(data, list) and isinstance(element, int) and element < len(data)

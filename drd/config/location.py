@@ -1,0 +1,122 @@
+"""Where drd's state and plans are, for verbs that have no time to check all of drd.yaml.
+
+`drd status` starts in a few milliseconds: no pydantic here, and YAML is loaded only for a file
+that is more than plain `key: value` lines. For every drd.yaml that `load_settings` accepts, both
+give the same places; a broken one is refused there and may be read here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from drd.errors import ConfigError, Problem
+
+DEFAULT_CONFIG = "/etc/drd/drd.yaml"
+DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
+DEFAULT_PLANS = "plans"
+
+_SQLITE = "sqlite:///"
+_LINE = re.compile(r"([a-z_]+):(?: +(.*?))? *")
+_PLAIN = re.compile(r"(?!(null|true|false)$)[a-z/.][\w./:+-]*[\w/]", re.ASCII)
+_QUOTED = re.compile(r"\"[^\"\\]*\"|'[^']*'")
+_COMMENT = re.compile(r"(^|(?<= ))#.*")
+_PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
+_OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
+_KEYS = frozenset(
+    "state plans work_dir cache_dir run_as limits log people notify kit metrics".split()
+)
+
+
+def config_path(given: str | None) -> tuple[str, bool]:
+    """The path of drd.yaml (`--config`, $DRD_CONFIG, the default), and whether it was asked for."""
+    chosen = given or os.environ.get("DRD_CONFIG")
+    return (chosen, True) if chosen else (DEFAULT_CONFIG, False)
+
+
+def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[str, str]:
+    """The state's URL and the plans directory that the drd.yaml at `path` gives.
+
+    Raises ConfigError when an explicit file is not there, or one cannot be read or is not YAML.
+    """
+    path = os.fspath(path)
+    base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs 4 ms)
+            raw = file.read()
+    except FileNotFoundError:
+        if explicit:
+            raise ConfigError([missing(path)]) from None
+        raw = b""
+    except OSError as error:
+        message = f"cannot read drd.yaml: {(error.strerror or str(error)).lower()}"
+        hint = "let the user of this command read it, or name another with --config."
+        raise ConfigError([Problem(path, 1, "", message, hint)]) from None
+    found = _simple(raw)
+    if found is None:
+        found = _from_yaml(raw, path)
+    state = found.get("state", DEFAULT_STATE)
+    return state_url(state, base), place(found.get("plans", DEFAULT_PLANS), base)
+
+
+def missing(path: str) -> Problem:
+    """What to say when the drd.yaml that was asked for is not there."""
+    hint = "check --config and $DRD_CONFIG; without both, /etc/drd/drd.yaml or defaults are used."
+    return Problem(path, 1, "", "there is no such file", hint)
+
+
+def place(path: str, base: str) -> str:
+    """An absolute, normal path; relative ones are relative to the directory of drd.yaml."""
+    return os.path.normpath(os.path.join(base, path))  # noqa: PTH118 (pathlib costs 4 ms)
+
+
+def state_url(url: str, base: str) -> str:
+    """The URL with the SQLite file's path made absolute, as other paths of drd.yaml."""
+    if not url.startswith(_SQLITE):
+        return url
+    path, mark, options = url[len(_SQLITE) :].partition("?")
+    return f"{_SQLITE}{place(path, base)}{mark}{options}"
+
+
+def _simple(raw: bytes) -> dict[str, str] | None:
+    """`state` and `plans` of a file of plain lines; None when it takes a YAML parser to be sure.
+
+    Sure is: every line that is not indented is blank, a comment, or a known key that stands once;
+    brackets and quotes close on the line that opens them; and the two values are plain words that
+    do not go on below.
+    """
+    try:
+        text = raw.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    found: dict[str, str] = {}
+    key = ""
+    seen: set[str] = set()
+    for line in text.split("\n"):
+        bare = _COMMENT.sub("", _QUOTED.sub("Q", line))
+        if _OPEN.search(_PAIRS.sub("", _PAIRS.sub("", bare))):
+            return None
+        if not bare.strip():
+            continue
+        if line[0] == " ":
+            if key in ("state", "plans"):
+                return None
+            continue
+        match = _LINE.fullmatch(bare)
+        if match is None or match[1] not in _KEYS or match[1] in seen:
+            return None
+        key = match[1]
+        seen.add(key)
+        if key in ("state", "plans"):
+            if _QUOTED.search(line) or not _PLAIN.fullmatch(match[2] or ""):
+                return None
+            found[key] = match[2]
+    return found
+
+
+def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
+    from drd.config.yaml import read
+
+    data = read(raw, path, allow_empty=True).data
+    found = data if isinstance(data, dict) else {}
+    return {k: found[k] for k in ("state", "plans") if isinstance(found.get(k), str)}

@@ -1,0 +1,207 @@
+"""What a schema cannot say: whether the parts of a plan fit each other."""
+
+from __future__ import annotations
+
+import re
+from zoneinfo import available_timezones
+
+from drd.checks.expectation import parse_expectation, parse_tolerance
+from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.config.parse import Parsed
+from drd.config.problems import Report, nearest
+from drd.config.runbook import check_runbook
+from drd.config.schema import S3, Hook, Repository
+from drd.config.yaml import Path
+from drd.fields import Settings
+from drd.kinds.postgres.dsn import holds_password
+from drd.model.location import normal_url
+from drd.model.plan import OWN_COMPONENT, SecretRef
+
+RESERVED = (OWN_COMPONENT, "manifest")
+
+_FITS = {"sql": ("postgres", "sqlite"), "rows": ("postgres", "sqlite"), "files": ("files",)}
+"""Kinds of component that a kind of check can look at; others look at any."""
+
+
+def check_logic(parsed: Parsed, report: Report) -> None:
+    """Report every contradiction between sound parts; what is broken is not judged again."""
+    _objectives(parsed, report)
+    _components(parsed, report)
+    _repositories(parsed, report)
+    _backup(parsed, report)
+    _checks(parsed, report)
+    check_runbook(parsed, report)
+    for target, places in parsed.targets.items():
+        for component, settings in places.items():
+            _connection(settings, ("targets", target, component), report)
+
+
+def _objectives(parsed: Parsed, report: Report) -> None:
+    objectives = parsed.file.objectives
+    if objectives.window < objectives.rpo and not report.is_broken(("objectives",)):
+        message = "is shorter than the RPO, so attainment would mean nothing"
+        report.error(("objectives", "window"), message, "make it some days, like 90d.")
+
+
+def _components(parsed: Parsed, report: Report) -> None:
+    if not parsed.kinds and not report.is_broken(("components",)):
+        report.error(("components",), "a plan without a component protects nothing", "add one.")
+    for name in (n for n in parsed.kinds if n in RESERVED):
+        message = f'the name "{name}" is taken: drd stores its own under it'
+        report.error(("components", name), message, "choose another name.", of_key=True)
+    for name, component in parsed.file.components.items():
+        path = ("components", name)
+        _connection(component, path, report)
+        for hook in ("before", "after"):
+            found: Hook | None = getattr(component, hook)
+            if found is not None:
+                _command(found.command, (*path, hook, "command", 0), report)
+
+
+def _connection(settings: Settings, path: Path, report: Report) -> None:
+    """A connection string as text is one, and holds no password."""
+    dsn = getattr(settings, "dsn", None)
+    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
+        return
+    if holds_password(dsn.value):
+        hint = f"put the whole string into a credential: dsn: {{credential: {path[-1]}-dsn}}."
+        report.error((*path, "dsn"), "holds a password, which may not stand in a plan", hint)
+    elif "=" not in dsn.value and not re.match(r"postgres(ql)?://", dsn.value):
+        hint = "write postgresql://user@host/database or host=… dbname=…."
+        report.error((*path, "dsn"), "is not a connection string", hint)
+
+
+def _command(words: list[str], path: Path, report: Report) -> None:
+    """A program is found on PATH or by its whole path: nobody knows where drd will stand."""
+    if "/" in words[0] and not words[0].startswith("/"):
+        hint = "write its whole path, or the name of a program on PATH."
+        report.error(path, f'"{words[0]}" is a relative path', hint)
+
+
+# --- repositories ---------------------------------------------------------------------------
+
+
+def _repositories(parsed: Parsed, report: Report) -> None:
+    names = _names_of(report, "repositories")
+    if not names and not report.is_broken(("repositories",)):
+        hint = "add one: url and password."
+        report.error(("repositories",), "a plan without a repository keeps nothing", hint)
+    for name in names[1:]:
+        if not any(path[:1] == ("repositories",) for path in report.broken if len(path) > 1):
+            message = "several repositories are not supported yet"
+            report.error(("repositories", name), message, f"keep {names[0]} only.", of_key=True)
+    for name, repository in parsed.file.repositories.items():
+        _repository(repository, ("repositories", name), report)
+
+
+def _names_of(report: Report, section: str) -> list[str]:
+    found = report.document.data.get(section)
+    return list(found) if isinstance(found, dict) else []
+
+
+def _repository(repository: Repository, path: Path, report: Report) -> None:
+    if repository.url.startswith("/"):
+        if repository.s3 is not None:
+            hint = "remove s3, or write the url as s3:https://host/bucket/prefix."
+            report.error((*path, "s3"), "does not fit a local repository", hint, of_key=True)
+        return
+    try:
+        normal_url(repository.url)
+    except ValueError as error:
+        _value_error(error, (*path, "url"), report, "write s3:https://host/bucket/prefix")
+    if repository.s3 is not None:
+        _keys(repository.s3, (*path, "s3"), report)
+
+
+def _keys(s3: S3, path: Path, report: Report) -> None:
+    for given, missing in (("access_key", "secret_key"), ("secret_key", "access_key")):
+        if getattr(s3, given) is not None and getattr(s3, missing) is None:
+            hint = "give both, or neither to use the instance's role."
+            report.error((*path, given), f"has no {missing} beside it", hint, of_key=True)
+    if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
+        message = "is of no use without access_key and secret_key"
+        report.error((*path, "session_token"), message, "give all three.", of_key=True)
+
+
+def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:
+    """Our parsers say `fact; remedy`."""
+    fact, _, hint = str(error).partition("; ")
+    report.error(path, fact[:1].lower() + fact[1:], f"{hint or remedy}.")
+
+
+# --- schedule -------------------------------------------------------------------------------
+
+
+def _backup(parsed: Parsed, report: Report) -> None:
+    backup = parsed.file.backup
+    if backup.every is not None and backup.cron is not None:
+        hint = "keep one of them."
+        report.error(("backup", "cron"), "stands beside every", hint, of_key=True)
+    zones = available_timezones()
+    if backup.timezone not in zones:
+        message = f'there is no time zone "{backup.timezone}"'
+        hint = _nearest_zone(backup.timezone, zones)
+        report.error(("backup", "timezone"), message, hint)
+
+
+def _nearest_zone(zone: str, zones: set[str]) -> str:
+    by_lower = {z.lower(): z for z in zones}
+    close = nearest(zone, sorted(by_lower))
+    for lower, proper in by_lower.items():
+        if close == f'did you mean "{lower}"?':
+            return f'did you mean "{proper}"?'
+    return "write it like Europe/Berlin, or UTC."
+
+
+# --- checks ---------------------------------------------------------------------------------
+
+
+def _checks(parsed: Parsed, report: Report) -> None:
+    first: dict[str, int] = {}
+    for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
+        path: Path = ("checks", at)
+        if check.name in first:
+            line = report.document.line(("checks", first[check.name], "name"))
+            message = f'a check called "{check.name}" stands on line {line} already'
+            report.error((*path, "name"), message, "give each check its own name.")
+        first.setdefault(check.name, at)
+        _subject(check, path, parsed, report)
+        _terms(check, path, report)
+
+
+def _subject(
+    check: SqlCheck | RowsCheck | FilesCheck | CommandCheck,
+    path: Path,
+    parsed: Parsed,
+    report: Report,
+) -> None:
+    if check.component is None:
+        return
+    where = (*path, "component")
+    kind = parsed.kinds.get(check.component)
+    if kind is None:
+        hint = nearest(check.component, list(parsed.kinds))
+        report.error(where, f'there is no component "{check.component}"', hint)
+        return
+    fits = _FITS.get(check.kind, (kind,))
+    if kind not in fits and ("components", check.component) not in report.broken:
+        message = f"a {check.kind} check cannot look at {check.component}, which is {kind}"
+        report.error(where, message, f"it looks at {' and '.join(fits)} components.")
+
+
+def _terms(
+    check: SqlCheck | RowsCheck | FilesCheck | CommandCheck, path: Path, report: Report
+) -> None:
+    see = "see `drd plan schema`"
+    if isinstance(check, SqlCheck):
+        try:
+            parse_expectation(check.expect)
+        except ValueError as error:
+            _value_error(error, (*path, "expect"), report, see)
+    elif isinstance(check, RowsCheck):
+        try:
+            parse_tolerance(check.tolerance)
+        except ValueError as error:
+            _value_error(error, (*path, "tolerance"), report, see)
+    elif isinstance(check, CommandCheck):
+        _command(check.run, (*path, "run", 0), report)

@@ -1,0 +1,65 @@
+"""Loading a plan file: text, schema, logic, advice, plan. One door, all problems at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd.config.advice import advise
+from drd.config.build import build_plan
+from drd.config.logic import check_logic
+from drd.config.parse import Parsed, parse
+from drd.config.problems import Report
+from drd.config.reading import read_bytes
+from drd.config.resolved import plan_mapping
+from drd.config.yaml import read
+from drd.errors import ConfigError, Problem
+from drd.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlan:
+    """A plan and the file that it was in.
+
+    `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
+    can tell a changed one without reading it. `as_written` is the plan with its defaults in the
+    form of a plan file.
+    """
+
+    plan: Plan
+    warnings: list[Problem]
+    file_digest: str
+    size: int
+    mtime_ns: int
+    as_written: dict[str, object]
+
+
+def load_plan(path: Path) -> LoadedPlan:
+    """Read and check one plan. Resolves no secret and reaches no service.
+
+    Raises ConfigError with every problem that was found, in the order of their lines.
+    """
+    raw, stat = read_bytes(path, what="plan")
+    report = Report(read(raw, str(path)))
+    parsed = check(report)
+    if parsed is None or report.errors:
+        raise ConfigError(report.errors)
+    advise(parsed, report, path)
+    return LoadedPlan(
+        plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
+        warnings=report.warnings,
+        file_digest=hashlib.sha256(raw).hexdigest(),
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        as_written=plan_mapping(parsed),
+    )
+
+
+def check(report: Report) -> Parsed | None:
+    """Schema, then logic over what is sound; problems go into the report."""
+    parsed = parse(report)
+    if parsed is not None:
+        check_logic(parsed, report)
+    return parsed

@@ -1,0 +1,252 @@
+"""Collecting what is wrong with a file, and saying pydantic's errors in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from drd.config.json_schema import SchemaView, has_member
+from drd.config.yaml import Document, Path, dotted
+from drd.errors import Problem
+from drd.model.plan import NAME
+
+NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
+
+UNIONS = ("components", "checks", "runbook")
+"""Sections whose elements pydantic reports below the tag of their kind."""
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+class Report:
+    """The problems of one document, each with its line."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = list(document.problems)
+        self.broken: set[Path] = set()
+
+    def error(self, path: Path, message: str, hint: str = "", *, of_key: bool = False) -> None:
+        self._add(path, message, hint, "error", of_key)
+        self.broken.add(path)
+
+    def warn(self, path: Path, message: str, hint: str = "") -> None:
+        self._add(path, message, hint, "warning", of_key=True)
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether an error was reported at `path` or around it."""
+        return any(path[:length] in self.broken for length in range(len(path) + 1))
+
+    @property
+    def errors(self) -> list[Problem]:
+        return self._sorted("error")
+
+    @property
+    def warnings(self) -> list[Problem]:
+        return self._sorted("warning")
+
+    def _sorted(self, severity: str) -> list[Problem]:
+        found = dict.fromkeys(p for p in self.problems if p.severity == severity)
+        return sorted(found, key=lambda p: p.line)
+
+    def _add(self, path: Path, message: str, hint: str, severity: str, of_key: bool) -> None:
+        line = self.document.line(path, of_key=of_key)
+        problem = Problem(self.document.file, line, dotted(path), message, hint, severity)
+        self.problems.append(problem)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`did you mean "x"?`, or the list of what there is."""
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return _listed(known)
+
+
+def _listed(known: Sequence[str]) -> str:
+    return f"known here: {', '.join(known)}." if known else ""
+
+
+def translate(
+    error: ValidationError, report: Report, view: SchemaView, *, data: Any, prefix: Path = ()
+) -> None:
+    """Report every error of a model that was validated from `data`, which stands at `prefix`.
+
+    What an error was already reported for is not reported again.
+    """
+    grouped: dict[tuple[Path, str], list[Mapping[str, Any]]] = {}
+    before = set(report.broken)
+    for item in error.errors(include_url=False):
+        path, last = _locate(item, data, prefix)
+        if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
+            grouped.setdefault((path, last), []).append(dict(item))
+    for (path, last), items in grouped.items():
+        message, hint, of_key = _Words(items, path, last, view, data).say()
+        about_kind = "'kind'" in str(items[0].get("ctx", {}).get("discriminator", ""))
+        whole = (*prefix, *path, "kind") if about_kind else (*prefix, *path)
+        report.error(whole, message, hint, of_key=of_key)
+
+
+def _locate(item: Mapping[str, Any], data: Any, prefix: Path) -> tuple[Path, str]:
+    """The path in the data that an error is about: its tags of unions are left out."""
+    path: Path = ()
+    value = data
+    location: tuple[str | int, ...] = item["loc"]
+    last = str(location[-1]) if location else ""
+    tag_to_come = not prefix
+    for index, element in enumerate(location):
+        if element == "[key]":
+            break
+        if tag_to_come and len(path) == 2 and path[0] in UNIONS:
+            tag_to_come = False
+            continue
+        if has_member(value, element):
+            path, value = (*path, element), value[element]
+        elif index == len(location) - 1 and item["type"] == "missing":
+            path = (*path, element)
+    return path, last if last == "[key]" else ""
+
+
+class _Words:
+    """The sentence for the errors at one place."""
+
+    def __init__(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        path: Path,
+        last: str,
+        view: SchemaView,
+        data: Any,
+    ) -> None:
+        self.item = items[0]
+        self.items = items
+        self.path = path
+        self.is_key = last == "[key]"
+        self.view = view
+        self.data = data
+
+    def say(self) -> tuple[str, str, bool]:
+        """Message, hint, and whether it is about the key rather than the value."""
+        kind = str(self.item["type"])
+        value = self.item.get("input")
+        if self.is_key:
+            message, hint = _bad_name(str(self.path[-1]))
+            return message, hint, True
+        if kind == "extra_forbidden":
+            return (*self._unknown_key(str(self.path[-1])), True)
+        if kind == "missing":
+            return (*self._missing(), True)
+        if kind in ("union_tag_invalid", "union_tag_not_found"):
+            return (*self._kind(), False)
+        if value is None and kind != "value_error":
+            return "is empty", "give it a value, or remove the line.", False
+        wanted = [_WANTED[i["type"]] for i in self.items if i["type"] in _WANTED]
+        if wanted:
+            return (*_wrong_type(list(dict.fromkeys(wanted)), value), False)
+        return (*self._other(kind, value), False)
+
+    def _unknown_key(self, key: str) -> tuple[str, str]:
+        """A key that already stands beside the wrong one cannot be meant by it."""
+        beside = self.data
+        for element in self.path[:-1]:
+            beside = beside[element]
+        known = list(self.view.properties(self.path[:-1], self.data))
+        close = nearest(key, [k for k in known if k not in beside])
+        return f'unknown key "{key}"', close if "mean" in close else _listed(known)
+
+    def _missing(self) -> tuple[str, str]:
+        key = str(self.path[-1])
+        about = self.view.properties(self.path[:-1], self.data).get(key, {}).get("description", "")
+        return f"{key} is missing", f"add {key}: {_lower(about)}" if about else f"add {key}."
+
+    def _kind(self) -> tuple[str, str]:
+        context = self.item.get("ctx", {})
+        if context.get("discriminator") == "'kind'":
+            tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
+            if "tag" in context:
+                return f'unknown kind "{context["tag"]}"', nearest(str(context["tag"]), tags)
+            return "kind is missing", "say what it is, like kind: " + self._some_kind()
+        return "is not a step of a runbook", "write `restore: all` or `check: all`."
+
+    def _some_kind(self) -> str:
+        return "postgres." if self.path[:1] == ("components",) else "sql."
+
+    def _other(self, kind: str, value: Any) -> tuple[str, str]:
+        context = self.item.get("ctx", {})
+        if kind == "value_error":
+            message, _, hint = str(context["error"]).partition("; ")
+            return message, f"{hint}." if hint else ""
+        if kind == "literal_error":
+            choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+            return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)
+        if kind == "string_pattern_mismatch":
+            if context.get("pattern") == "^/":
+                return f"{_shown(value)} is not an absolute path", "write it whole, from the / on."
+            return _bad_name(str(value))
+        if kind in ("too_short", "string_too_short"):
+            return "is empty", "give it a value, or remove the line."
+        if kind == "string_too_long":
+            return f"is longer than {context['max_length']} characters", "shorten it."
+        reason = str(self.item["msg"]).removeprefix("Input ")
+        return f"{_shown(value)} is out of range: {reason}", "see `drd plan schema`."
+
+
+def _bad_name(name: str) -> tuple[str, str]:
+    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    hint = NAME_HINT
+    if better and better != name and NAME.fullmatch(better):
+        hint = f'{NAME_HINT} "{better}" would do.'
+    return f'"{name}" is not a name', hint
+
+
+def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
+    found = _type_of(value)
+    hint = f"write {' or '.join(wanted)}."
+    if "text" in wanted and not isinstance(value, (dict, list)):
+        hint = "put it in quotes."
+    elif "a mapping" in wanted:
+        hint = "write `key: value` lines below it, indented."
+    elif "a list" in wanted:
+        hint = "write [a, b], or lines that begin with `- `."
+    return f"is {found}, not {' or '.join(wanted)}", hint
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def _meant(value: Any, choices: Sequence[str]) -> str:
+    return nearest(value, choices) if isinstance(value, str) else f"use {' or '.join(choices)}."
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _lower(sentence: str) -> str:
+    """The first sentence of a description, to follow a colon."""
+    first = re.split(r"(?<=[.:]) ", sentence.strip(), maxsplit=1)[0].rstrip(".:")
+    return f"{first[:1].lower()}{first[1:]}." if first[1:2].islower() else f"{first}."

@@ -1,0 +1,52 @@
+"""Reading configuration files, with a remedy where that fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from drd.errors import ConfigError, Problem
+
+LARGEST = 1 << 20
+"""Bytes; a plan of a hundred components has 20,000."""
+
+
+def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
+    """A file's bytes and its state, both of the same open file. Raises ConfigError."""
+    try:
+        # Not blocking: a FIFO by this name must not hold drd up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            stat = os.fstat(descriptor)
+            raw = _all_of(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unreadable(path, error, what) from None
+    if len(raw) > LARGEST:
+        hint = f"is this the right file? a {what} has a few kilobytes."
+        raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])
+    return raw, stat
+
+
+def _all_of(descriptor: int) -> bytes:
+    """What the file holds, up to one byte more than we take."""
+    parts: list[bytes] = []
+    left = LARGEST + 1
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
+    hints = {
+        FileNotFoundError: "check the name; `drd plan check` lists the plans there are."
+        if what == "plan"
+        else "check --config and $DRD_CONFIG.",
+        PermissionError: f"let the user of this command read it: chgrp drd {path}; chmod g+r.",
+        IsADirectoryError: f"name the {what}'s file, not its directory.",
+    }
+    hint = hints.get(type(error), "look at the disk and the mount.")
+    reason = (error.strerror or str(error)).lower()
+    return ConfigError([Problem(str(path), 1, "", f"cannot read the {what}: {reason}", hint)])

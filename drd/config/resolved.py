@@ -1,0 +1,135 @@
+"""The resolved plan: what a plan file means, with defaults, without comments and secret values.
+
+Its canonical JSON is what the plan hash is of, and what every manifest carries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic.fields import FieldInfo
+
+from drd.checks.settings import CommandCheck
+from drd.config import runbook
+from drd.config.durations import duration_text
+from drd.config.parse import Parsed
+from drd.fields import Duration, Settings
+from drd.model.plan import SecretRef
+
+Style = Literal["seconds", "plan"]
+
+COMMAND_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of a plan are looked for when they are digested. Not $PATH: the daemon's and an
+operator's differ, and the plan would seem changed to one of them."""
+
+_LARGEST_COMMAND = 64 << 20
+
+
+def resolved_plan(parsed: Parsed) -> dict[str, Any]:
+    """Plain JSON in the shape of the plan file; durations in seconds, their keys end in `_s`.
+
+    `commands` has the sha256 of every file that a hook or a command check names, null for one
+    that is not here or cannot be read.
+    """
+    return {**_whole(parsed, "seconds"), "commands": _commands(parsed)}
+
+
+def plan_mapping(parsed: Parsed) -> dict[str, Any]:
+    """The same as `resolved_plan` as a plan file has it, so that it can be loaded again."""
+    return _whole(parsed, "plan")
+
+
+def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
+    data = _settings(parsed.file, style)
+    data["targets"] = {
+        target: {name: _settings(place, style) for name, place in places.items()}
+        for target, places in parsed.targets.items()
+    }
+    data["runbook"] = [
+        {step.kind: list(step.subjects), "name": step.name} for step in runbook.steps(parsed.file)
+    ]
+    return data
+
+
+def _settings(model: Settings, style: Style) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if style == "plan" and value is None:
+            continue
+        if _is_duration(info):
+            key = f"{name}_s" if style == "seconds" else name
+            result[key] = _duration(value, style)
+        else:
+            result[name] = _plain(value, style)
+    return result
+
+
+def _plain(value: Any, style: Style) -> Any:
+    if isinstance(value, Settings):
+        return _settings(value, style)
+    if isinstance(value, SecretRef):
+        return _reference(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item, style) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, style) for item in value]
+    return value
+
+
+def _reference(ref: SecretRef) -> Any:
+    if ref.source == "text":
+        return ref.value
+    return {ref.source: list(ref.value) if isinstance(ref.value, tuple) else ref.value}
+
+
+def _duration(value: float | None, style: Style) -> Any:
+    if value is None:
+        return None
+    if style == "plan":
+        return duration_text(value)
+    return int(value) if value.is_integer() else value
+
+
+def _is_duration(info: FieldInfo) -> bool:
+    if any(mark in info.metadata for mark in Duration.__metadata__):  # type: ignore[attr-defined]
+        return True
+    return any(argument == Duration for argument in get_args(info.annotation))
+
+
+# --- the commands that it names ---------------------------------------------------------------
+
+
+def _commands(parsed: Parsed) -> dict[str, str | None]:
+    words = dict.fromkeys(word for argv in _argvs(parsed) for word in _files(argv))
+    return {word: _digest(word) for word in words}
+
+
+def _argvs(parsed: Parsed) -> Iterable[list[str]]:
+    for component in parsed.file.components.values():
+        yield from (h.command for h in (component.before, component.after) if h is not None)
+    yield from (c.run for c in parsed.file.checks if isinstance(c, CommandCheck))
+
+
+def _files(argv: list[str]) -> Iterable[str]:
+    """The program, and the scripts that an interpreter gets: words that are files here."""
+    yield argv[0]
+    yield from (w for w in argv[1:] if w.startswith("/") and Path(w).is_file())
+
+
+def _digest(word: str) -> str | None:
+    found = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
+    if found is None:
+        return None
+    try:
+        path = Path(found)
+        if not path.is_file() or path.stat().st_size > _LARGEST_COMMAND:
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

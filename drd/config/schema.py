@@ -1,0 +1,257 @@
+"""The schema of a plan file: one home for validation, JSON Schema, reference and editors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, WrapValidator
+
+from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.config.cron import ALIASES, normalised
+from drd.fields import AbsolutePath, Duration, Secret, Settings
+from drd.kinds.files.settings import FilesSettings, FilesTarget
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
+from drd.model.plan import NAME
+
+NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
+
+Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+
+def _names(value: Any) -> Any:
+    if value == "all":
+        return value
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return value
+    raise ValueError("takes `all` or a list of names, like [orders-db, gateway]")
+
+
+Names = Annotated[
+    list[str] | Literal["all"],
+    BeforeValidator(_names),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "all"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+Cron = Annotated[
+    str,
+    BeforeValidator(normalised),
+    WithJsonSchema({"type": "string", "examples": ["*/10 * * * *", *sorted(ALIASES)]}),
+]
+
+
+class Hook(Settings):
+    """A command around the capture of a component. It sees neither keys nor passwords."""
+
+    command: list[str] = Field(min_length=1, description="The command's words; no shell.")
+    timeout: Duration = Field(60.0, description="After this it is ended and has failed.")
+
+
+class Hooks(Settings):
+    """What every kind of component can have besides its own keys."""
+
+    before: Hook | None = Field(
+        None, description="Runs before the capture; when it fails, the component has failed."
+    )
+    after: Hook | None = Field(None, description="Runs after the capture, also after a failed one.")
+
+
+class PostgresComponent(PostgresSettings, Hooks):
+    """A PostgreSQL database, dumped whole with pg_dump."""
+
+
+class SqliteComponent(SqliteSettings, Hooks):
+    """A SQLite database file, copied consistently under concurrent writers."""
+
+
+class FilesComponent(FilesSettings, Hooks):
+    """Files and directories with everything below them."""
+
+
+Component = Annotated[
+    PostgresComponent | SqliteComponent | FilesComponent, Field(discriminator="kind")
+]
+
+TARGETS: dict[str, type[Settings]] = {
+    "postgres": PostgresTarget,
+    "sqlite": SqliteTarget,
+    "files": FilesTarget,
+}
+"""By kind of component: what a target says about it. New kinds are added here and above."""
+
+KINDS = tuple(TARGETS)
+
+Check = Annotated[SqlCheck | RowsCheck | FilesCheck | CommandCheck, Field(discriminator="kind")]
+
+CHECK_KINDS = ("sql", "rows", "files", "command")
+
+
+class Objectives(Settings):
+    """What was promised."""
+
+    rpo: Duration = Field(description="How much data may be lost, as time: `15m`.")
+    rto: Duration = Field(description="How long the service may be down: `30m`.")
+    window: Duration = Field(
+        90 * 86400.0, description="The time over which attainment is reported; at least the RPO."
+    )
+
+
+class S3(Settings):
+    """Access to the bucket. Without keys the instance's role is used."""
+
+    access_key: Secret | None = Field(None, description="Access key id.")
+    secret_key: Secret | None = Field(None, description="Secret access key.")
+    session_token: Secret | None = Field(None, description="Token of temporary keys.")
+    region: str | None = Field(None, min_length=1, description="Region, where the server asks.")
+    ca_cert: AbsolutePath | None = Field(
+        None, description="PEM file of an own certificate authority."
+    )
+    bucket_lookup: Literal["auto", "dns", "path"] = Field(
+        "auto", description="How the bucket is addressed: by host name, by path, or found out."
+    )
+
+
+class Repository(Settings):
+    """Where copies are kept: one restic repository."""
+
+    url: str = Field(
+        min_length=1,
+        description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), or an absolute "
+        "path.",
+    )
+    password: Secret = Field(
+        description="The repository's encryption password. Whoever loses it has no backups."
+    )
+    s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
+    protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
+        None, description="What protects the copies from deletion, as claimed; drd looks."
+    )
+
+
+class Backup(Settings):
+    """When backups start. Neither `every` nor `cron`: by hand only."""
+
+    every: Duration | None = Field(None, description="Time between two starts.")
+    cron: Cron | None = Field(
+        None, description="Five cron fields, as Debian's cron reads them, or `@daily` and friends."
+    )
+    timezone: str = Field("UTC", description="Time zone of `cron`, like Europe/Berlin.")
+    timeout: Duration = Field(3600.0, description="A run that takes longer is ended.")
+
+
+class Retention(Settings):
+    """Which restore points are kept: those that at least one rule names. Without any rule all
+    are. The newest point, and the newest that passed a drill, always stay."""
+
+    keep_within: Duration | None = Field(None, description="Keep all points younger than this.")
+    last: Count = Field(0, description="Keep so many of the newest points.")
+    hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
+    daily: Count = Field(0, description="Keep the newest point of each of so many days.")
+    weekly: Count = Field(0, description="Keep the newest point of each of so many weeks.")
+    monthly: Count = Field(0, description="Keep the newest point of each of so many months.")
+    yearly: Count = Field(0, description="Keep the newest point of each of so many years.")
+
+
+class RestoreStep(Settings):
+    """Bring components back, in parallel where that is possible."""
+
+    restore: Names = Field(description="Components, or `all`.")
+    name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
+
+
+class CheckStep(Settings):
+    """Run checks on what came back."""
+
+    check: Names = Field(description="Checks by name, or `all`.")
+    name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
+
+
+STEP_KINDS = ("restore", "check")
+
+
+def _step_kind(value: Any) -> str | None:
+    found = [kind for kind in STEP_KINDS if isinstance(value, dict) and kind in value]
+    return found[0] if found else None
+
+
+Step = Annotated[
+    Annotated[RestoreStep, Tag("restore")] | Annotated[CheckStep, Tag("check")],
+    Discriminator(_step_kind),
+]
+
+
+def _as_is(value: Any, _: Any) -> Any:
+    """A target is checked later, by the kind of the component that it names."""
+    return value
+
+
+TargetComponent = Annotated[PostgresTarget | SqliteTarget | FilesTarget, WrapValidator(_as_is)]
+
+
+class RandomPoint(Settings):
+    """Now and then a drill takes an older point than the newest."""
+
+    random_within: Duration = Field(description="How old that point may be.")
+    each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        4, description="One drill in so many takes a random point."
+    )
+
+
+def _restore_point(value: Any) -> Any:
+    if value == "latest" or isinstance(value, dict):
+        return value
+    raise ValueError("takes `latest` or {random_within: 30d, each: 4}")
+
+
+class Drill(Settings):
+    """When and what is rehearsed."""
+
+    every: Duration | None = Field(None, description="Time between drills; none: by hand only.")
+    restore_point: Annotated[Literal["latest"] | RandomPoint, BeforeValidator(_restore_point)] = (
+        Field("latest", description="`latest`, or now and then a random older one.")
+    )
+    scenarios: list[Literal["database-loss"]] = Field(
+        default=["database-loss"], min_length=1, description="What a drill simulates."
+    )
+
+
+class PlanFile(Settings):
+    """What a service consists of, how much data it may lose, how long it may be down, and how it
+    is brought back."""
+
+    plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
+    owner: str = Field("", description="Who answers for this service.")
+    description: str = Field("", description="What this is, for the person on call.")
+    objectives: Objectives
+    components: dict[Name, Component] = Field(
+        description="What is protected, by name. `drd` and `manifest` are taken."
+    )
+    repositories: dict[Name, Repository] = Field(
+        description="Where copies are kept, by name; exactly one for now."
+    )
+    backup: Backup = Backup()
+    retention: Retention = Retention()
+    checks: list[Check] = Field(
+        default_factory=list,
+        description="What must hold of restored data. None: drills stay inconclusive.",
+    )
+    runbook: list[Step] | None = Field(
+        None,
+        min_length=1,
+        description="The ordered steps of a recovery, which drills rehearse. None: restore all "
+        "components, then run all checks.",
+    )
+    targets: dict[Name, dict[Name, TargetComponent]] = Field(
+        default_factory=dict,
+        description="Named places to restore to: by component the keys of its kind.",
+    )
+    drill: Drill = Drill()

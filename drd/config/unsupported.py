@@ -1,0 +1,87 @@
+"""Keys and values that the design has and this version does not: refused by name, never ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.config.problems import Report
+from drd.config.schema import CHECK_KINDS, KINDS, STEP_KINDS
+
+_LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
+_LATER_CHECKS = ("http",)
+_LATER_STEPS = ("start", "stop", "command", "http", "sql", "approve", "wait", "notify", "manual")
+_LATER_STEP_KEYS = ("rehearse", "reason", "as", "ready")
+_LATER_SCENARIOS = ("host-loss", "region-loss", "ransomware")
+
+
+def refuse_unsupported(data: Any, report: Report) -> None:
+    """Report each one, on its line. Looks at raw data of any shape and raises nothing."""
+    for name, component in _entries(data, "components"):
+        _kind(report, ("components", name), component, _LATER_KINDS, KINDS)
+        if component.get("kind") == "postgres" and component.get("method") == "physical":
+            path = ("components", name, "method")
+            _refuse(report, path, "method: physical", "use method: logical, which is the default.")
+    for name, repository in _entries(data, "repositories"):
+        if "copy_of" in repository:
+            # The whole repository is out: one that is no copy would be one too many.
+            report.broken.add(("repositories", name))
+            path = ("repositories", name, "copy_of")
+            _refuse(report, path, "copy_of", "keep one repository for now.", of_key=True)
+    for index, check in _items(data, "checks"):
+        _kind(report, ("checks", index), check, _LATER_CHECKS, CHECK_KINDS)
+    for index, step in _items(data, "runbook"):
+        _step(report, index, step)
+    _backup_and_drill(data, report)
+
+
+def _kind(
+    report: Report, path: tuple[str | int, ...], element: dict[str, Any], later: Any, now: Any
+) -> None:
+    kind = element.get("kind")
+    if isinstance(kind, str) and kind in later:
+        _refuse(report, (*path, "kind"), f"kind {kind}", f"this version knows {', '.join(now)}.")
+        report.broken.add(path)
+
+
+def _step(report: Report, index: int, step: dict[str, Any]) -> None:
+    path = ("runbook", index)
+    if not any(kind in step for kind in STEP_KINDS):
+        for kind in (k for k in _LATER_STEPS if k in step):
+            hint = f"this version knows {', '.join(STEP_KINDS)}."
+            _refuse(report, (*path, kind), f"a {kind} step", hint, of_key=True)
+            report.broken.add(path)
+            return
+    for key in (k for k in _LATER_STEP_KEYS if k in step):
+        _refuse(report, (*path, key), key, "remove it.", of_key=True)
+
+
+def _backup_and_drill(data: Any, report: Report) -> None:
+    if _section(data, "backup").get("every") == "auto":
+        hint = "write a time below the RPO, like every: 5m, or a cron."
+        _refuse(report, ("backup", "every"), "every: auto", hint)
+    scenarios = _section(data, "drill").get("scenarios")
+    for index, scenario in enumerate(scenarios if isinstance(scenarios, list) else ()):
+        if scenario in _LATER_SCENARIOS:
+            path = ("drill", "scenarios", index)
+            _refuse(report, path, f"scenario {scenario}", "this version knows database-loss.")
+
+
+def _refuse(
+    report: Report, path: tuple[str | int, ...], what: str, hint: str, *, of_key: bool = False
+) -> None:
+    report.error(path, f"{what} is not supported yet", hint, of_key=of_key)
+
+
+def _section(data: Any, key: str) -> dict[str, Any]:
+    section = data.get(key) if isinstance(data, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
+def _entries(data: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(n, e) for n, e in _section(data, key).items() if isinstance(e, dict)]
+
+
+def _items(data: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
+    items = data.get(key) if isinstance(data, dict) else None
+    found = enumerate(items) if isinstance(items, list) else ()
+    return [(i, e) for i, e in found if isinstance(e, dict)]

@@ -1,0 +1,49 @@
+"""The contracts between the flows and everything outside.
+
+A flow knows these and the model, never an adapter. Each port has one contract suite in
+tests/contracts that the fake and every real adapter pass.
+
+How a component goes out and comes back:
+
+    source = kind.source(component, place)           destination = kind.sandbox(…) or kind.target(…)
+    source.probe()                                   destination.preflight(snapshot)
+    with source.open(queries) as capture:            destination.prepare()
+        repository.store(capture.payload, tags)      repository.restore(snapshot, destination.landing())
+        capture.fingerprint()                        destination.restore(snapshot, private)
+        capture.verify(stored)                       destination.inspector() → checks
+                                                     destination.close()
+"""
+
+from drd.ports.catalogue import Catalogue, Owned
+from drd.ports.check import Check, CheckContext, CheckFactory
+from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
+from drd.ports.destinations import Destination, Inspector, Kind, KindFactory, Restored
+from drd.ports.repository import Repository, SnapshotInfo
+from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace
+
+__all__ = [
+    "Capture",
+    "Catalogue",
+    "Check",
+    "CheckContext",
+    "CheckFactory",
+    "Clock",
+    "Destination",
+    "Finding",
+    "Inspector",
+    "Kind",
+    "KindFactory",
+    "OnProgress",
+    "Owned",
+    "Payload",
+    "Probe",
+    "Progress",
+    "Repository",
+    "Restored",
+    "SnapshotInfo",
+    "Source",
+    "Stream",
+    "Tree",
+    "Workplace",
+    "no_progress",
+]

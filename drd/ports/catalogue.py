@@ -1,0 +1,145 @@
+"""What drd remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from drd.model.plan import Plan
+from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.snapshot import RestorePoint
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Proof that this process owns a run: every write of a result names the run and the token.
+
+    `release` lets go of the lock file (also done by the kernel when the process dies).
+    """
+
+    run: Run
+    token: int
+    release: Callable[[], None]
+
+
+class Catalogue(Protocol):
+    """What drd remembers. Thread-safe; every method is one transaction; times are aware UTC.
+
+    Raises CatalogueError (locked, full, damaged) with a remedy, and Fenced from every method that
+    takes an `Owned` whose run was taken over.
+    """
+
+    # plans
+    def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
+        """Remember the compiled plan (objectives, schedule, hash) for `status`; recomputes the
+        summary when objectives changed. The first load fixes where the window may begin."""
+
+    def mark_plan_broken(self, name: str, error: str, at: datetime) -> None:
+        """The plan's file changed or broke and could not be loaded: old figures stay."""
+
+    def plan_names(self) -> list[str]:
+        """Every plan that was ever loaded."""
+
+    # runs and ownership
+    def begin(
+        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
+    ) -> Owned:
+        """Record a new running run and own it. Raises AlreadyRunning, naming the live run, when a
+        process owns a run of the same plan and kind (recovery and drill do not exclude a backup);
+        a dead one's run must have been adopted or interrupted before (`abandoned`)."""
+
+    def abandoned(self, plan: str | None = None) -> list[Run]:
+        """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""
+
+    def adopt(self, run: Run, at: datetime) -> Owned | None:
+        """Take over an abandoned run with a new token; None when somebody else was faster."""
+
+    def finish(
+        self,
+        owned: Owned,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the final state (detail is merged), update summaries, release the lock."""
+
+    def run(self, prefix: str) -> Run:
+        """The run whose id starts so. Raises UsageError when none or several do."""
+
+    def runs(self, plan: str | None = None, *, limit: int = 50) -> list[Run]:
+        """Newest first."""
+
+    # steps
+    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+        """The intent. When the step has succeeded before, that record is returned unchanged;
+        else its attempt is counted up and it is `running`."""
+
+    def finish_step(
+        self,
+        owned: Owned,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None: ...
+
+    def steps(self, run: str) -> list[StepRecord]:
+        """In the order in which they first began."""
+
+    # restore points
+    def record_point(self, point: RestorePoint, *, owned: Owned | None = None) -> None:
+        """Insert or replace a point with its component snapshots and fingerprints (also for
+        incomplete ones), and update the summary. Without `owned` when rebuilding."""
+
+    def points(
+        self, plan: str, *, kept_only: bool = True, fingerprints: bool = False
+    ) -> list[RestorePoint]:
+        """Newest data time first."""
+
+    def point(self, plan: str, prefix: str) -> RestorePoint:
+        """With fingerprints. Raises NoRestorePoint (none) or UsageError (ambiguous)."""
+
+    def forget_points(self, ids: Sequence[str], at: datetime) -> None:
+        """Mark as forgotten; rows stay for the history of attainment, fingerprints go."""
+
+    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
+        """Bytes of the newest captured snapshots, newest first."""
+
+    def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
+        """Seconds of the newest successful backup runs."""
+
+    # evidence
+    def record_evidence(self, owned: Owned, evidence: Evidence) -> None:
+        """With its checks; a passed drill marks its point as proven."""
+
+    def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
+        """Newest first, drills and recoveries."""
+
+    # repositories
+    def repository_id(self, url: str) -> str | None:
+        """The id that was recorded for this URL, ever."""
+
+    def record_repository(self, url: str, repository_id: str, at: datetime) -> None: ...
+
+    # the built-in component
+    def last_self_backup(self, url: str) -> datetime | None: ...
+
+    def record_self_backup(self, url: str, at: datetime) -> None: ...
+
+    def export_to(self, path: Path) -> None:
+        """A consistent copy of the whole catalogue as one file of mode 0600."""
+
+    def lock(self, name: str, *, wait_s: float) -> AbstractContextManager[None]:
+        """A lock between all drd processes of this state (initialising a repository).
+
+        Raises AlreadyRunning after `wait_s`."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,116 @@
+"""Where data comes back, and the kinds that bind both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
+from drd.ports.common import Finding, OnProgress
+from drd.ports.sources import Source, Workplace
+
+
+class Inspector(Protocol):
+    """Questions to a component that came back."""
+
+    @property
+    def location(self) -> str:
+        """Where it is: a path, or a connection string without a password."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a command needs to look at it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        """The single value of a query (int, float, Decimal, str, datetime, None).
+
+        Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
+        be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's
+        own words when the query fails or gives more than one value.
+        """
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        """The same kind of fingerprint as `like`, of what is there now, for comparison.
+
+        Tables or files that `like` does not name are included as well.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did beyond the plain data: `notes` are sentences for the operator (roles that
+    existed and differ, owners that could not be set), `differences` compare properties of the
+    database with those saved (empty: the same), `not_restored` names what could not be."""
+
+    notes: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Destination(Protocol):
+    """Where one component comes back. The restore code does not know whether it is a sandbox.
+
+    Every method can be called again after a crash: work that carries our mark is dropped or
+    continued, nothing else is touched.
+    """
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        """Whether it fits: reachable, versions, space, empty or `overwrite`. Errors are findings
+        with ok=False; `TargetNotEmpty` is raised for a target that holds something.
+
+        A place that this very run has published before is no conflict.
+        """
+
+    def prepare(self) -> None:
+        """Make the place ready (a sandbox: initdb, start). May run while data is being fetched.
+
+        Raises SandboxUnavailable when this host lacks what a sandbox needs.
+        """
+
+    def landing(self) -> Path:
+        """The directory (made, empty, ours) that the repository restores the snapshot into."""
+
+    def restore(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
+    ) -> Restored:
+        """Fill a working place marked by the run from `landing()`, then give it its final name as
+        the last act, and remove the landing. Idempotent: if the final place carries this run's
+        mark, it is done already."""
+
+    def inspector(self) -> Inspector: ...
+
+    def close(self) -> None:
+        """A sandbox: end servers, remove files; a target: remove a working place of this run that
+        did not get its final name, let go of connections. Idempotent."""
+
+
+class Kind(Protocol):
+    """One kind of component: `postgres`, `sqlite`, `files`."""
+
+    name: str
+
+    def source(self, component: Component, place: Workplace) -> Source: ...
+
+    def sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> Destination:
+        """A throw-away place; needs none of the source's secrets."""
+
+    def target(
+        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
+    ) -> Destination:
+        """The named place of a recovery; `settings` are the target's for this component."""
+
+    def sweep(self, directory: Path) -> list[str]:
+        """End and remove what a killed run left in its workplace directory (servers by their
+        pidfile); sentences about what was found. The caller removes the directory afterwards."""
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        """For `doctor`: whether a sandbox for this component could be made here."""
+
+
+KindFactory = Callable[[str], Kind]

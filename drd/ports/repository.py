@@ -1,0 +1,114 @@
+"""Where copies are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from drd.model.snapshot import Stored
+from drd.ports.common import Finding, OnProgress, no_progress
+from drd.ports.sources import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """One snapshot as the repository lists it. `original` is the id that it was copied from."""
+
+    id: str
+    time: datetime
+    host: str
+    tags: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    original: str | None = None
+
+
+class Repository(Protocol):
+    """Where copies are kept. All calls have deadlines and raise RepositoryError's children."""
+
+    url: str
+    name: str
+
+    def preflight(self) -> None:
+        """A few seconds: the endpoint answers, the bucket or directory exists, the key is accepted.
+
+        A missing prefix or an empty directory is fine here (`identity` tells). Raises
+        RepositoryUnreachable, RepositoryMissing (bucket) or RepositoryError with the remedy.
+        """
+
+    def identity(self) -> str | None:
+        """The repository's id, or None when there is no repository at the URL yet.
+
+        Raises WrongKey when the password does not open it.
+        """
+
+    def initialise(self, *, chunker_from: Repository | None = None) -> str:
+        """Make a new repository, return its id. The caller holds the lock and knows that none was
+        ever recorded for this URL."""
+
+    def store(
+        self,
+        payload: Payload,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> Stored:
+        """Store as one snapshot. For a Stream through the gate: no snapshot of a failed producer.
+
+        Raises DumpFailed with the producer's last words; SnapshotIncomplete when files could not
+        be read (the snapshot exists); ImplausibleDump when a stream was empty.
+        """
+
+    def store_bytes(
+        self,
+        data: bytes,
+        filename: str,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+    ) -> Stored:
+        """Store a small text as one snapshot, never as plaintext on a disk."""
+
+    def snapshots(
+        self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
+    ) -> list[SnapshotInfo]:
+        """Oldest first; snapshots that carry all `tags`. `fresh` bypasses the local cache."""
+
+    def restore(
+        self,
+        snapshot: str,
+        into: Path,
+        *,
+        include: Sequence[str] = (),
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> int:
+        """Write a snapshot below `into`; returns bytes. On any error nothing may be taken as
+        restored, and RepositoryDamaged says what could not be read."""
+
+    def read_file(self, snapshot: str, filename: str) -> bytes:
+        """One small file of a snapshot, whole, or RepositoryDamaged."""
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        """Forget by id; the caller re-lists afterwards (an append-only server refuses silently)."""
+
+    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
+        """Remove unreferenced data; returns restic's summary in one sentence."""
+
+    def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
+        """Verify; `read_subset` as restic's --read-data-subset. Raises RepositoryDamaged."""
+
+    def remove_stale_locks(self) -> int:
+        """Remove locks whose owner is provably dead; returns how many went. Live ones stay."""
+
+    def size_bytes(self) -> int:
+        """What the repository takes, as stored (raw data)."""
+
+    def doctor(self) -> list[Finding]:
+        """restic, endpoint, bucket, key, locks and claimed protection, tried and named."""

@@ -1,0 +1,120 @@
+"""Where data is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from drd.model.snapshot import Fingerprint, Stored
+from drd.ports.common import Finding
+from drd.process import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What an adapter may use while it works for one run.
+
+    `directory` is this run's own below `work_dir` (mode 0700, exists), swept when the run is over
+    or its process dead. `run` marks everything that the adapter leaves anywhere else: a working
+    database or directory is called `drd_<run>`. `run_as` is the user for servers when drd is
+    root, else None. `jobs` bounds parallel work within one component.
+    """
+
+    directory: Path
+    run: str
+    run_as: str | None = None
+    jobs: int = 2
+
+    @property
+    def mark(self) -> str:
+        return f"drd_{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What `command` prints, to be stored as one file called `filename`. It succeeded if and only
+    if the command exits with 0. `expected_bytes` is a guess for the progress display."""
+
+    command: Command
+    filename: str
+    expected_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Files and directories, to be stored under their absolute paths.
+
+    `exclude` are absolute paths, literally: the source has already decided what its patterns
+    mean, so that the fingerprint and the repository agree.
+    """
+
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    expected_bytes: int | None = None
+
+
+Payload = Stream | Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a look at the source told before anything was captured. `facts` may be printed."""
+
+    size_bytes: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Capture(Protocol):
+    """One consistent state of a component, open for reading."""
+
+    @property
+    def data_time(self) -> datetime:
+        """The instant at which this state was consistent."""
+
+    @property
+    def payload(self) -> Payload: ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """For `ComponentSnapshot.facts`: what a restore needs to know and may be printed."""
+
+    @property
+    def private(self) -> Mapping[str, Any]:
+        """For the manifest only (roles with verifiers); JSON."""
+
+    def fingerprint(self) -> Fingerprint | None:
+        """What the source looks like in this state, read from the source and never from the copy.
+
+        May be called in another thread while the payload is being stored. Stays within its
+        budget; what it did not reach is named. None where the plan switched it off.
+        """
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        """Answers to scalar queries, by name, from this same state; one that fails is left out."""
+
+    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        """Called after storing: the fingerprint with what changed meanwhile marked volatile.
+
+        Raises SourceError where what was stored cannot be what was promised (empty, files lost).
+        """
+
+
+class Source(Protocol):
+    """Where a component's data is read from."""
+
+    def probe(self) -> Probe:
+        """Reachable, tool present and new enough, rights sufficient; a few seconds.
+
+        Raises SourceError or ToolError naming the remedy; nothing has been stored then.
+        """
+
+    def doctor(self) -> list[Finding]:
+        """Everything that a backup will need, tried and named; never raises for a finding."""
+
+    def open(self) -> AbstractContextManager[Capture]:
+        """Take hold of one consistent state; released (and temporary copies removed) on exit."""
