@@ -19,14 +19,12 @@ from time import monotonic
 import drd
 from drd import secrets
 from drd.config.daemon import DaemonSettings, find_plan, load_settings
+from drd.config.location import config_path
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, NotSupported, UnknownPlan
 from drd.flows.services import Say, Services, say_nothing
 from drd.model.plan import Plan, RepositorySpec
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
-
-DEFAULT_CONFIG = Path("/etc/drd/drd.yaml")
-
 
 class SystemClock:
     """The host's clocks."""
@@ -63,12 +61,6 @@ def check_for(name: str) -> Check:
     return find(name)
 
 
-def config_path(given: str | None) -> tuple[Path, bool]:
-    """The configuration file, and whether somebody asked for just this one."""
-    chosen = given or os.environ.get("DRD_CONFIG")
-    return (Path(chosen), True) if chosen else (DEFAULT_CONFIG, False)
-
-
 @dataclass(frozen=True, slots=True)
 class Console:
     """How a run talks to whoever watches it."""
@@ -83,7 +75,7 @@ class App:
 
     def __init__(self, config: str | None, console: Console | None = None) -> None:
         path, explicit = config_path(config)
-        self.settings: DaemonSettings = load_settings(path, explicit=explicit)
+        self.settings: DaemonSettings = load_settings(Path(path), explicit=explicit)
         self.console = console or Console()
         self.clock = SystemClock()
         self._catalogue: Catalogue | None = None

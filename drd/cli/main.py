@@ -17,7 +17,7 @@ from drd.cli.options import global_options
 from drd.errors import Cancelled, DrdError
 
 VERBS: dict[str, tuple[str, str]] = {
-    "status": ("drd.cli.status", "the one screen: does each plan meet its RPO and RTO"),
+    "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),
     "plan": ("drd.cli.plan", "check, show, schema, new: write and understand plans"),
     "doctor": ("drd.cli.doctor", "try everything that a run will need"),
     "backup": ("drd.cli.backup", "make a restore point of a plan"),

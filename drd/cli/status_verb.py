@@ -1,0 +1,49 @@
+"""`drd status`: its options, and where the state is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from drd.cli.options import global_options
+
+EXAMPLES = """\
+examples:
+  drd status                    every plan on one screen
+  drd status orders-api         one plan
+  drd status --json | jq -r .verdict
+  drd status --nagios           one line for a monitoring plugin, exit 0/1/2/3
+
+exit codes: 0 every plan is met or at risk, 3 any is breached or unknown."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "status",
+        help="the one screen: does each plan meet its RPO and RTO",
+        description="Per plan: what would be lost now, whether it comes back in time, when that "
+        "was last proven. Reads only what drd remembers, so it works when all else is down.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="only this plan")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
+    parser.set_defaults(handler="drd.cli.status_verb:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.output import colours
+    from drd.cli.status import status_command
+    from drd.config.location import state_and_plans
+
+    state_url, plans_dir = state_and_plans(args.config)
+    return status_command(
+        state_url=state_url,
+        plans_dir=plans_dir,
+        plan=args.plan,
+        json=args.json,
+        nagios=args.nagios,
+        colour=colours(args.no_color),
+    )
