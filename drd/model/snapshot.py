@@ -80,7 +80,7 @@ class TreeFingerprint:
         return {
             "type": "tree",
             "entries": {
-                p: {k: v for k, v in asdict(e).items() if v not in (None, False)}
+                p: {k: v for k, v in asdict(e).items() if v is not None and v is not False}
                 for p, e in sorted(self.entries.items())
             },
             "not_reached": dict(sorted(self.not_reached.items())),
@@ -93,7 +93,7 @@ Fingerprint = DatabaseFingerprint | TreeFingerprint
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
     """The inverse of `to_json`."""
     if data["type"] == "tree":
-        entries = {p: FileEntry(**{"size": 0, **e}) for p, e in data["entries"].items()}
+        entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])
     tables = {n: TableState(rows, digest) for n, (rows, digest) in data["tables"].items()}
     return DatabaseFingerprint(data["mode"], tables, data["not_reached"], data["properties"])
