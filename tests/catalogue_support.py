@@ -1,0 +1,209 @@
+"""Plans, points and evidence for tests of the catalogue, and programs that use one elsewhere."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.model.plan import (
+    BackupPolicy,
+    Component,
+    DrillPolicy,
+    Objectives,
+    Plan,
+    RepositorySpec,
+    RetentionPolicy,
+    SecretRef,
+)
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    RestorePoint,
+    TableState,
+)
+
+T0 = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    """So many minutes after the tests' noon."""
+    return T0 + timedelta(minutes=minutes)
+
+
+def plan(
+    name: str = "orders-api",
+    *,
+    rpo_s: float = 900.0,
+    window_s: float = 90 * 86400.0,
+    components: Sequence[str] = ("orders-db", "gateway"),
+    file: str = "",
+    digest: str = "d1",
+) -> Plan:
+    return Plan(
+        name=name,
+        owner="payments team",
+        description="",
+        objectives=Objectives(rpo_s, 1800.0, window_s),
+        components={c: Component(c, "files", None) for c in components},
+        repositories={"primary": RepositorySpec("primary", "/srv/r", SecretRef("env", "P"))},
+        backup=BackupPolicy(every_s=300.0),
+        retention=RetentionPolicy(),
+        checks=(),
+        runbook=(),
+        targets={},
+        drill=DrillPolicy(every_s=7 * 86400.0),
+        digest=digest,
+        file=file,
+    )
+
+
+def fingerprint(**rows: int) -> DatabaseFingerprint:
+    return DatabaseFingerprint("counts", {n: TableState(c) for n, c in rows.items()})
+
+
+def captured(
+    component: str = "orders-db",
+    *,
+    data_time: datetime = T0,
+    size: int = 1000,
+    seen: Fingerprint | None = None,
+) -> ComponentSnapshot:
+    return ComponentSnapshot(
+        component=component,
+        kind="files",
+        state="captured",
+        data_time=data_time,
+        snapshot="5a" * 32,
+        bytes=size,
+        added_bytes=10,
+        duration_s=1.5,
+        facts={"paths": ["/etc/nginx"]},
+        observations={"newest order": 42},
+        fingerprint=seen,
+    )
+
+
+def failed(component: str = "gateway", error: str = "no such directory") -> ComponentSnapshot:
+    return ComponentSnapshot(component=component, kind="files", state="failed", error=error)
+
+
+def point(
+    id: str,  # noqa: A002 - the model's word
+    data_time: datetime,
+    *,
+    available_at: datetime | None = None,
+    plan: str = "orders-api",
+    components: Sequence[ComponentSnapshot] = (),
+    complete: bool = True,
+    **more: Any,
+) -> RestorePoint:
+    return RestorePoint(
+        id=id,
+        plan=plan,
+        data_time=data_time,
+        available_at=available_at or data_time + timedelta(minutes=1),
+        complete=complete,
+        plan_digest="d1",
+        components=tuple(components) or (captured(data_time=data_time),),
+        repositories={"primary": f"manifest-of-{id}"},
+        **more,
+    )
+
+
+def evidence(
+    id: str = "7c1e-d14",  # noqa: A002
+    *,
+    finished_at: datetime = T0,
+    result: DrillResult = DrillResult.PASSED,
+    **more: Any,
+) -> Evidence:
+    found = Evidence(
+        id=id,
+        run="0badcafe",
+        plan="orders-api",
+        point="p1",
+        scenario="database-loss",
+        result=result,
+        plan_digest="d1",
+        started_at=finished_at - timedelta(seconds=10),
+        finished_at=finished_at,
+        rpa_s=63.0,
+        rta_s=9.6,
+        judged=True,
+        phases={"fetch_s": 2.1, "restore_s": 6.4},
+        checks=(
+            CheckResult("rows", "orders-db", CheckVerdict.PASSED, "14 tables", "0 differ"),
+            CheckResult(
+                "owners",
+                None,
+                CheckVerdict.NOT_RUN,
+                "not root",
+                "",
+                part=True,
+                looked_at_data=False,
+            ),
+        ),
+        not_rehearsed=(("switch-dns", "would move real traffic"),),
+        restored_bytes=612,
+    )
+    return replace(found, **more)
+
+
+@contextmanager
+def program(
+    code: str, *arguments: str, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A Python program of its own, killed at the end if it is still there."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", PREAMBLE + code, *arguments],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+PREAMBLE = """
+import sys
+from drd.catalogue.sql_catalogue import open_catalogue
+from drd.errors import AlreadyRunning
+from drd.model.run import RunKind, RunState
+from tests.catalogue_support import at, captured, plan, point
+url = sys.argv[1]
+"""
+
+
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of the kind that `request.param` names; PostgreSQL only starts for those
+    who ask for it."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/drd.db"
+    server = request.getfixturevalue("postgres")
+    name = f"catalogue_{secrets.token_hex(4)}"
+    server.execute(f"create database {name}")
+    return str(server.dsn(name)).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def opened(url: str, tmp_path: Path) -> SqlCatalogue:
+    return open_catalogue(url, create=True, state_dir=tmp_path / "state")

@@ -1,0 +1,318 @@
+"""What every catalogue promises (drd.ports.Catalogue), on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.errors import AlreadyRunning, Fenced, UsageError
+from drd.model.run import RunKind, RunState, StepState
+from drd.ports import Catalogue, Owned
+from tests.catalogue_support import (
+    at,
+    evidence,
+    fresh_url,
+    opened,
+    plan,
+    point,
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh_url(request, tmp_path)
+
+
+@pytest.fixture
+def catalogue(url: str, tmp_path: Path) -> Iterator[SqlCatalogue]:
+    made = opened(url, tmp_path)
+    yield made
+    made.close()
+
+
+def begin(
+    catalogue: SqlCatalogue, kind: RunKind = RunKind.BACKUP, when: datetime | None = None
+) -> Owned:
+    return catalogue.begin(plan(), kind, trigger="manual", detail={}, at=when or at(0))
+
+
+def test_it_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
+    port: Catalogue = catalogue
+    assert port.plan_names() == []
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> None:
+    owned = catalogue.begin(
+        plan(), RunKind.DRILL, trigger="schedule", detail={"scenario": "host-loss"}, at=at(0)
+    )
+
+    run = catalogue.run(owned.run.id)
+
+    assert run == owned.run
+    assert (run.state, run.started_at, run.finished_at) == (RunState.RUNNING, at(0), None)
+    assert (run.plan_digest, run.trigger, run.detail) == (
+        "d1",
+        "schedule",
+        {"scenario": "host-loss"},
+    )
+    assert len(run.id) == 8
+    assert set(run.id) <= set("0123456789abcdef")
+
+
+def test_finish_keeps_what_the_run_was_asked_for(catalogue: SqlCatalogue) -> None:
+    owned = catalogue.begin(
+        plan(), RunKind.BACKUP, trigger="manual", detail={"components": ["a"]}, at=at(0)
+    )
+
+    catalogue.finish(
+        owned, RunState.INCOMPLETE, at=at(2), error="gateway: gone", detail={"point": "p1"}
+    )
+
+    run = catalogue.run(owned.run.id)
+    assert (run.state, run.error, run.duration_s) == (RunState.INCOMPLETE, "gateway: gone", 120)
+    assert run.detail == {"components": ["a"], "point": "p1"}
+
+
+def test_the_first_final_state_stays(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+
+    catalogue.finish(owned, RunState.FAILED, at=at(2), error="said later")
+
+    run = catalogue.run(owned.run.id)
+    assert (run.state, run.finished_at, run.error) == (RunState.SUCCEEDED, at(1), None)
+
+
+def test_a_state_that_is_not_final_finishes_nothing(catalogue: SqlCatalogue) -> None:
+    with pytest.raises(ValueError, match="no final state"):
+        catalogue.finish(begin(catalogue), RunState.RUNNING, at=at(1))
+
+
+def test_errors_with_bytes_that_no_database_takes_are_recorded(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+
+    catalogue.finish(owned, RunState.FAILED, at=at(1), error="cannot read /etc/\udcff\0x")
+
+    assert catalogue.run(owned.run.id).error == "cannot read /etc/\\udcff\\x00x"
+
+
+def test_runs_are_newest_first_and_limited(catalogue: SqlCatalogue) -> None:
+    first = begin(catalogue, RunKind.BACKUP, at(0))
+    second = begin(catalogue, RunKind.DRILL, at(1))
+    other = catalogue.begin(plan("billing"), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
+
+    assert [r.id for r in catalogue.runs()] == [other.run.id, second.run.id, first.run.id]
+    assert [r.id for r in catalogue.runs("orders-api")] == [second.run.id, first.run.id]
+    assert [r.id for r in catalogue.runs(limit=1)] == [other.run.id]
+
+
+def test_run_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+
+    assert catalogue.run(owned.run.id[:5].upper()).id == owned.run.id
+
+
+@pytest.mark.parametrize("prefix", ["", "ffffffffff", "no_such", "%"])
+def test_unknown_run_is_a_usage_error(catalogue: SqlCatalogue, prefix: str) -> None:
+    begin(catalogue)
+
+    with pytest.raises(UsageError, match="no run") as raised:
+        catalogue.run(prefix)
+    assert raised.value.hint == "drd runs lists them."
+
+
+def test_ambiguous_run_is_a_usage_error(catalogue: SqlCatalogue) -> None:
+    ids: list[str] = []
+    while len({run[0] for run in ids}) == len(ids):
+        owned = begin(catalogue)
+        catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+        ids.append(owned.run.id)
+
+    with pytest.raises(UsageError, match="several runs start with"):
+        catalogue.run(ids[-1][0])
+
+
+# --- ownership (more with processes in tests/integration) ------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY])
+def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind: RunKind) -> None:
+    owned = begin(catalogue, kind)
+
+    with pytest.raises(AlreadyRunning, match=f"run {owned.run.id}, process") as raised:
+        begin(catalogue, kind)
+
+    assert raised.value.run == owned.run.id
+    assert raised.value.hint == f"see how far it is: drd run show {owned.run.id}"
+    assert len(catalogue.runs()) == 1
+
+
+def test_kinds_that_do_not_touch_each_other_run_side_by_side(catalogue: SqlCatalogue) -> None:
+    for kind in (RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY, RunKind.RETENTION):
+        begin(catalogue, kind)
+    catalogue.begin(plan("billing"), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+
+    assert len(catalogue.runs()) == 5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(RunKind.RETENTION, RunKind.PRUNE), (RunKind.PRUNE, RunKind.RETENTION)],
+)
+def test_retention_and_prune_exclude_each_other(
+    catalogue: SqlCatalogue, first: RunKind, second: RunKind
+) -> None:
+    begin(catalogue, first)
+
+    with pytest.raises(AlreadyRunning):
+        begin(catalogue, second)
+
+
+def test_after_the_end_the_next_may_begin(catalogue: SqlCatalogue, tmp_path: Path) -> None:
+    catalogue.finish(begin(catalogue), RunState.FAILED, at=at(1))
+
+    assert begin(catalogue).token == 1
+    assert len(list((tmp_path / "state" / "locks").iterdir())) == 1
+
+
+def test_of_many_that_begin_at_once_one_owns_the_run(catalogue: SqlCatalogue) -> None:
+    def attempt(_: int) -> bool:
+        try:
+            begin(catalogue)
+        except AlreadyRunning:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(attempt, range(100))) == 1
+    assert len(catalogue.runs()) == 1
+
+
+def test_run_that_nobody_holds_is_abandoned_and_does_not_block(catalogue: SqlCatalogue) -> None:
+    dead = begin(catalogue)
+    alive = begin(catalogue, RunKind.DRILL)
+    dead.release()
+
+    assert [r.id for r in catalogue.abandoned()] == [dead.run.id]
+    assert catalogue.abandoned("billing") == []
+    assert begin(catalogue).run.id != dead.run.id
+    alive.release()
+    assert {r.id for r in catalogue.abandoned("orders-api")} == {dead.run.id, alive.run.id}
+
+
+def test_a_living_run_cannot_be_adopted(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+
+    assert catalogue.adopt(owned.run, at(1)) is None
+    assert catalogue.run(owned.run.id).token == 1
+
+
+def test_a_run_is_adopted_once(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    owned.release()
+
+    adopted = catalogue.adopt(owned.run, at(1))
+
+    assert adopted is not None
+    assert (adopted.token, adopted.run.id) == (2, owned.run.id)
+    assert catalogue.abandoned() == []
+    adopted.release()
+    assert catalogue.adopt(owned.run, at(2)) is None, "it was read before the first takeover"
+
+
+def test_of_many_that_adopt_at_once_one_gets_it(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    owned.release()
+
+    with ThreadPoolExecutor(8) as pool:
+        got = [o for o in pool.map(lambda _: catalogue.adopt(owned.run, at(1)), range(8)) if o]
+
+    assert len(got) == 1
+    assert catalogue.run(owned.run.id).token == 2
+
+
+def test_who_was_taken_over_can_record_nothing(catalogue: SqlCatalogue) -> None:
+    mine = begin(catalogue)
+    catalogue.begin_step(mine, "capture", "capture", at(0))
+    mine.release()
+    theirs = catalogue.adopt(mine.run, at(1))
+    assert theirs is not None
+
+    with pytest.raises(Fenced) as raised:
+        catalogue.finish_step(mine, "capture", StepState.SUCCEEDED, at=at(2))
+    with pytest.raises(Fenced):
+        catalogue.begin_step(mine, "manifest", "manifest", at(2))
+    with pytest.raises(Fenced):
+        catalogue.record_point(point("p1", at(0)), owned=mine)
+    with pytest.raises(Fenced):
+        catalogue.record_evidence(mine, evidence())
+    with pytest.raises(Fenced):
+        catalogue.finish(mine, RunState.SUCCEEDED, at=at(2))
+
+    assert raised.value.hint == f"what became of it: drd run show {mine.run.id}"
+    assert [s.state for s in catalogue.steps(mine.run.id)] == [StepState.RUNNING]
+    assert catalogue.points("orders-api", kept_only=False) == []
+    assert catalogue.evidence("orders-api") == []
+    catalogue.finish(theirs, RunState.INTERRUPTED, at=at(3))
+    assert catalogue.run(mine.run.id).state is RunState.INTERRUPTED
+
+
+# --- steps ----------------------------------------------------------------------------------
+
+
+def test_a_finished_step_is_never_begun_again(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    catalogue.begin_step(owned, "restore", "restore", at(0))
+    catalogue.finish_step(owned, "restore", StepState.SUCCEEDED, at=at(1), result={"bytes": 9})
+
+    again = catalogue.begin_step(owned, "restore", "restore", at(5))
+
+    assert (again.state, again.attempt, again.result) == (StepState.SUCCEEDED, 1, {"bytes": 9})
+    assert (again.started_at, again.finished_at) == (at(0), at(1))
+
+
+def test_a_failed_step_is_tried_again_and_counted(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    catalogue.begin_step(owned, "restore", "restore", at(0))
+    catalogue.finish_step(owned, "restore", StepState.FAILED, at=at(1), error="no space")
+    assert catalogue.steps(owned.run.id)[0].error == "no space"
+
+    again = catalogue.begin_step(owned, "restore", "restore", at(5))
+
+    assert (again.state, again.attempt, again.error) == (StepState.RUNNING, 2, None)
+
+
+def test_steps_are_in_the_order_in_which_they_first_began(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    for name in ("z", "a", "m", "z"):
+        catalogue.begin_step(owned, name, "capture", at(0))
+
+    assert [s.name for s in catalogue.steps(owned.run.id)] == ["z", "a", "m"]
+
+
+def test_a_step_that_never_began_cannot_end(catalogue: SqlCatalogue) -> None:
+    with pytest.raises(ValueError, match="never began"):
+        catalogue.finish_step(begin(catalogue), "restore", StepState.SUCCEEDED, at=at(1))
+
+
+def test_no_step_of_many_threads_is_lost(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+
+    def work(number: int) -> None:
+        catalogue.begin_step(owned, f"step {number}", "capture", at(0))
+        catalogue.finish_step(owned, f"step {number}", StepState.SUCCEEDED, at=at(1))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+
+    steps = catalogue.steps(owned.run.id)
+    assert len({s.name for s in steps}) == 40
+    assert {s.state for s in steps} == {StepState.SUCCEEDED}
