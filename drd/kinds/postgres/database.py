@@ -12,6 +12,9 @@ from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
 
 Properties = Mapping[str, Any]
 
+LOCALE = ("encoding", "provider", "collate", "ctype", "locale", "icu_rules")
+"""The properties that CREATE DATABASE needs and nothing changes later."""
+
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _MARK = re.compile(r"\n?\[drd:[^\]\n]*\]$")
 
@@ -31,6 +34,7 @@ SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
                         CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole) END, c)
                FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
               WHERE s.setdatabase = d.oid) AS settings,
+       EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public') AS has_public,
        (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{{}}')
           FROM pg_catalog.pg_extension e) AS extensions
   FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
@@ -94,6 +98,13 @@ def create_sql(name: str, saved: Properties, *, version: int, tablespace: str | 
     return " ".join(words)
 
 
+def template_leftovers_sql(saved: Properties) -> list[str]:
+    """Removes from a new database what every one begins with and the saved one had dropped: a dump
+    does not say so."""
+    made = [] if saved["has_public"] else ["DROP SCHEMA public"]
+    return made + ([] if "plpgsql" in saved["extensions"] else ["DROP EXTENSION plpgsql"])
+
+
 def finish_sql(
     name: str, saved: Properties, *, with_owner: bool
 ) -> Iterator[tuple[str, list[str]]]:
@@ -117,8 +128,13 @@ def finish_sql(
 
 
 def _acl_sql(database: str, saved: Properties) -> Iterator[str]:
-    """From nothing to what was saved; grants that were passed on come after those of the owner."""
+    """From nothing to what was saved; grants that were passed on come after those of the owner.
+    Nothing where they are what every new database has."""
     owner = saved["owner"]
+    usual = [["", p, False, owner] for p in ("CONNECT", "TEMPORARY")]
+    usual += [[owner, p, False, owner] for p in ("CONNECT", "CREATE", "TEMPORARY")]
+    if sorted(saved["acl"]) == usual:
+        return
     yield f"REVOKE ALL ON {database} FROM PUBLIC, {ident(owner)}"
     for to, privilege, grantable, grantor in sorted(saved["acl"], key=lambda a: a[3] != owner):
         option = " WITH GRANT OPTION" if grantable else ""
@@ -157,6 +173,7 @@ _PLAIN = {
     "connection_limit": "connection limit",
     "comment": "comment",
     "is_template": "template flag",
+    "has_public": "schema public",
 }
 _OF_OWNERS = frozenset({"owner"})
 
@@ -176,11 +193,21 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
     here = [s for s in saved["settings"] if with_owner or not s[0]]
     there = [s for s in now["settings"] if with_owner or not s[0]]
     found += _lists("setting", here, there, _setting_text)
-    for extension, version in sorted(saved["extensions"].items()):
-        have = now["extensions"].get(extension)
-        if have != version:
-            found.append(f"extension {extension} is {have or 'missing'}, saved was {version}")
+    found += [
+        f"extension {name} is missing"
+        for name in sorted(saved["extensions"])
+        if name not in now["extensions"]
+    ]
     return found
+
+
+def extension_notes(saved: Properties, now: Properties) -> list[str]:
+    """Sentences about extensions of another version: a server creates those that it has."""
+    return [
+        f"extension {name} is {now['extensions'][name]}, saved was {version}"
+        for name, version in sorted(saved["extensions"].items())
+        if now["extensions"].get(name, version) != version
+    ]
 
 
 def _lists(what: str, saved: list[Any], now: list[Any], text: Any) -> list[str]:

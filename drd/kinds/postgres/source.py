@@ -35,6 +35,12 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint, Stored
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
 
+SESSION_SETTINGS = (
+    "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config",
+    "lc_monetary", "lc_numeric", "lc_time",
+)  # fmt: skip
+"""What money, times and the refresh of materialised views depend on in a restore."""
+
 OBSERVE_S = 60.0
 """Time for each query whose answer is kept for a later comparison."""
 
@@ -173,7 +179,6 @@ class PostgresCapture:
             "database_sql": database.script(self._properties, version=version),
         }
         filename = f"{self._name}.dump"
-        locale = ("encoding", "provider", "collate", "ctype", "locale", "icu_rules")
         self._facts = {
             **facts,
             "filename": filename,
@@ -184,7 +189,8 @@ class PostgresCapture:
             "compression": self._settings.compression,
             "database": self._properties["name"],
             "database_bytes": size,
-            "locale": {key: self._properties[key] for key in locale},
+            "locale": {key: self._properties[key] for key in database.LOCALE},
+            "tablespace": self._properties["tablespace"],
             "extensions": self._properties["extensions"],
             "bootstrap_role": cluster["bootstrap"],
             "roles": [r["name"] for r in cluster["roles"]],
@@ -271,12 +277,13 @@ class PostgresCapture:
 
 
 def _cluster_facts(connection: Connection) -> dict[str, Any]:
-    """Where tables lie besides the default tablespace, and the format of money."""
+    """Where tables lie besides the default tablespace, and how the server prints values."""
     spaces = connection.execute(
         "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t"
         " ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global' ORDER BY 1"
     ).fetchall()
-    money = connection.execute(
-        "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'"
-    ).fetchone()
-    return {"tablespaces": [row[0] for row in spaces], "lc_monetary": money[0] if money else "C"}
+    settings = connection.execute(
+        "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name = ANY(%s)",
+        [list(SESSION_SETTINGS)],
+    ).fetchall()
+    return {"tablespaces": [row[0] for row in spaces], "settings": dict(settings)}

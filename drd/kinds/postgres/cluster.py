@@ -1,0 +1,196 @@
+"""A server that a database comes back to: what drd asks of it and changes in it, as a superuser.
+
+Nothing is dropped here but databases whose name carries this run's mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from drd import process
+from drd.errors import SourceError, SourceMissing, TargetError
+from drd.kinds.postgres import database, roles
+from drd.kinds.postgres.connection import Address, Connection, connect, words
+from drd.kinds.postgres.quoting import ident
+
+_LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
+# So that the verifiers in CREATE ROLE do not end up in the server's log.
+
+_RENAME_TRIES = 5
+# Renaming locks the database against new sessions at once, then waits five seconds for old ones.
+
+_END_SESSIONS = """
+SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+ WHERE datname = %s AND pid <> pg_catalog.pg_backend_pid()"""
+
+# What a person would miss. An extension alone is nothing: the dump brings its own.
+_CONTENT = """
+WITH own AS (SELECT n.oid FROM pg_catalog.pg_namespace n
+              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
+     member AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'),
+     found AS (
+  SELECT c.relkind::text AS kind, 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, c.oid
+    FROM pg_catalog.pg_class c JOIN own ON own.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+  UNION ALL
+  SELECT 'function', 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid
+    FROM pg_catalog.pg_proc p JOIN own ON own.oid = p.pronamespace
+  UNION ALL
+  SELECT 'type', 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
+    FROM pg_catalog.pg_type t JOIN own ON own.oid = t.typnamespace
+   WHERE t.typtype IN ('d', 'e', 'r')
+  UNION ALL
+  SELECT 'schema', 'pg_catalog.pg_namespace'::pg_catalog.regclass, n.oid
+    FROM pg_catalog.pg_namespace n JOIN own USING (oid) WHERE n.nspname <> 'public'
+  UNION ALL
+  SELECT 'large object', 'pg_catalog.pg_largeobject'::pg_catalog.regclass, l.oid
+    FROM pg_catalog.pg_largeobject_metadata l)
+SELECT count(*) FILTER (WHERE kind IN ('r', 'p', 'f')), count(*)
+  FROM found LEFT JOIN member ON member.classid = found.classid AND member.objid = found.oid
+ WHERE member.objid IS NULL"""
+
+
+@contextmanager
+def as_target_error(doing: str) -> Iterator[None]:
+    """The server's refusal, or a lost connection, as a TargetError that says what was being done."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise TargetError(f"{doing}: {words(error)}", hint="see the server's log.") from error
+    except SourceError as error:
+        raise TargetError(error.message, hint=error.hint) from error
+
+
+class Cluster:
+    """`address` names the database to come back, which need not exist; the work is done from
+    another database of the same server, with a connection that is opened at the first need."""
+
+    def __init__(self, address: Address, mark: str) -> None:
+        self.address = address
+        self.mark = mark
+        self._admin: Connection | None = None
+
+    def admin(self) -> Connection:
+        """Raises TargetError when no database but the target's own can be connected to."""
+        if self._admin is None or self._admin.closed or self._admin.broken:
+            self._admin = self._connect()
+        return self._admin
+
+    def _connect(self) -> Connection:
+        names = [n for n in ("postgres", "template1") if n != self.address.dbname]
+        for name in names:
+            try:
+                connection = connect(self.address.to_database(name))
+            except SourceMissing:
+                continue
+            except SourceError as error:
+                raise TargetError(error.message, hint=error.hint) from error
+            for setting in _LOOK_DOWN:
+                with suppress(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(f"SET {setting}".encode())
+            return connection
+        raise TargetError(
+            f"the server of {self.address.uri} has no database {' or '.join(names)} to work from",
+            hint="CREATE DATABASE postgres;",
+        )
+
+    @property
+    def version(self) -> int:
+        return self.admin().info.server_version
+
+    def close(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+    def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        return self.admin().execute(query.encode(), parameters or None).fetchone()
+
+    def execute(self, statement: str) -> None:
+        self.admin().execute(statement.encode())
+
+    def content(self, name: str) -> str | None:
+        """What is in a database (`41 tables`); empty when nothing is, None when there is none."""
+        if self.one("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]) is None:
+            return None
+        with connect(self.address.to_database(name)) as connection:
+            row = connection.execute(_CONTENT.encode()).fetchone()
+        assert row is not None
+        tables, everything = row
+        if tables:
+            return "1 table" if tables == 1 else f"{tables} tables"
+        if everything:
+            return "1 object" if everything == 1 else f"{everything} objects"
+        return ""
+
+    def drop_own(self, name: str) -> None:
+        """Drop a database of this run with whoever is in it; nothing when there is none."""
+        if not name.startswith(f"{self.mark}_"):
+            raise TargetError(f"database {name} does not carry this run's mark, so it stays")
+        if self.one("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]) is None:
+            return
+        force = " WITH (FORCE)" if self.version >= 130000 else ""
+        self.execute(f"DROP DATABASE {ident(name)}{force}")
+
+    def replace(self, statements: Sequence[str], *, databases: Sequence[str]) -> None:
+        """Run statements that rename databases, as one transaction, after ending the sessions in
+        those; again when an application was quicker to come back."""
+        for tries_left in reversed(range(_RENAME_TRIES)):
+            for name in databases:
+                self.one(_END_SESSIONS, [name])
+            try:
+                with self.admin().transaction():
+                    for statement in statements:
+                        self.execute(statement)
+            except psycopg.errors.ObjectInUse:
+                if not tries_left:
+                    raise
+                process.check_cancelled()
+            else:
+                return
+
+    def make_roles(self, saved: roles.Globals, *, own: bool) -> list[str]:
+        """Make the missing roles; sentences about those that were there and differ, and about what
+        could not be set. In a cluster of our own (`own`) the ones it began with are altered."""
+        before = roles.read(self.admin())
+        existed = [r["name"] for r in before["roles"]]
+        notes: list[str] = []
+        if own:
+            for role in saved["roles"]:
+                for statement in roles.alter_sql(role) if role["name"] in existed else ():
+                    self._try(statement, f"role {role['name']}", notes)
+        for made in roles.statements(saved, existing=existed, version=self.version):
+            if made.required:
+                with as_target_error(f"cannot make {made.subject}"):
+                    self.execute(made.sql)
+            else:
+                self._try(made.sql, made.subject, notes)
+        if not own:
+            notes += roles.differences(saved, roles.read(self.admin()), existed=existed)
+        return notes
+
+    def _try(self, statement: str, subject: str, notes: list[str]) -> None:
+        try:
+            self.execute(statement)
+        except psycopg.Error as error:
+            notes.append(f"{subject} could not be set: {words(error)}")
+
+    def finish(self, name: str, saved: database.Properties, *, with_owner: bool) -> list[str]:
+        """Give a database its owner, grants and settings; sentences about what could not be set."""
+        notes: list[str] = []
+        for subject, statements in database.finish_sql(name, saved, with_owner=with_owner):
+            try:
+                with self.admin().transaction():
+                    for statement in statements:
+                        self.execute(statement)
+            except psycopg.Error as error:
+                notes.append(f"{subject} could not be set: {words(error)}")
+        return notes
+
+    def missing_tablespaces(self, wanted: Sequence[str]) -> list[str]:
+        rows = self.admin().execute("SELECT spcname::text FROM pg_catalog.pg_tablespace").fetchall()
+        return [name for name in wanted if (name,) not in rows]

@@ -1,0 +1,81 @@
+"""PostgreSQL: one database of a server, dumped with pg_dump."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from drd.errors import DrdError
+from drd.kinds.postgres import database, server
+from drd.kinds.postgres.connection import address_of, connect, words
+from drd.kinds.postgres.sandbox import PostgresSandbox, no_database
+from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.kinds.postgres.source import PostgresSource
+from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Destination, Finding, Source, Workplace
+
+
+class PostgresKind:
+    """The kind `postgres`."""
+
+    name = "postgres"
+
+    def source(self, component: Component, place: Workplace) -> Source:
+        return PostgresSource(component.name, _settings(component), place)
+
+    def sandbox(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> Destination:
+        return PostgresSandbox(component.name, _settings(component).bin_dir, snapshot, place)
+
+    def target(
+        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
+    ) -> Destination:
+        assert isinstance(settings, PostgresTarget)
+        return PostgresTargetDatabase(component.name, settings, place, no_owner=no_owner)
+
+    def sweep(self, directory: Path) -> list[str]:
+        return server.sweep(directory)
+
+    def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
+        """Starts one, and makes an empty database like the source's in it where that can be asked."""
+        title = f"{component.name}: sandbox"
+        settings = _settings(component)
+        major, create = 0, None
+        with suppress(DrdError, psycopg.Error), connect(address_of(settings.dsn)) as connection:
+            version = connection.info.server_version
+            major = version // 10000
+            create = database.read(connection)
+        made: ThrowAwayServer | None = None
+        try:
+            made = ThrowAwayServer(place, sandbox_programs(major, settings.bin_dir))
+            made.start()
+            if create is not None:
+                _try_database(made, create)
+        except DrdError as error:
+            return [Finding(title, ok=False, detail=error.message, hint=error.hint)]
+        finally:
+            if made is not None:
+                made.stop()
+        return [Finding(title, ok=True, detail=f"PostgreSQL {made.programs.version} starts")]
+
+
+def _settings(component: Component) -> PostgresSettings:
+    assert isinstance(component.settings, PostgresSettings)
+    return component.settings
+
+
+def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:
+    """Raises SandboxUnavailable where the locale or an encoding is not on this host."""
+    with connect(made.address("postgres")) as connection:
+        version = connection.info.server_version
+        sql = database.create_sql("drd_probe", saved, version=version, tablespace=None)
+        try:
+            connection.execute(sql.encode())
+        except psycopg.Error as error:
+            raise no_database(saved, words(error)) from error

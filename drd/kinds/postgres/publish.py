@@ -1,0 +1,96 @@
+"""The names of a run's databases, and the step that gives a restored one its final name.
+
+A working database is called after the run and the component. The published one bears the run's
+mark at the end of its comment until the run lets go of it, so a run that was killed in between
+knows its own work again.
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+from drd.errors import TargetNotEmpty
+from drd.kinds.postgres import database
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import words
+from drd.kinds.postgres.quoting import ident
+
+_NAME_LIMIT = 63
+
+_COMMENT = """
+SELECT pg_catalog.shobj_description(oid, 'pg_database')
+  FROM pg_catalog.pg_database WHERE datname = %s"""
+
+
+class Publication:
+    """One component's database in one cluster, for one run. All methods raise psycopg.Error."""
+
+    def __init__(self, cluster: Cluster, component: str, run: str) -> None:
+        self._cluster = cluster
+        self._run = run
+        self.working = f"{cluster.mark}_{component}"[:_NAME_LIMIT]
+        self._aside = f"{cluster.mark}_before_{component}"[:_NAME_LIMIT]
+
+    @property
+    def final(self) -> str:
+        return self._cluster.address.dbname
+
+    @property
+    def done(self) -> bool:
+        """Whether this run has given a database its final name already."""
+        return self._comment().endswith(database.marked("", self._run))
+
+    def _comment(self) -> str:
+        row = self._cluster.one(_COMMENT, [self.final])
+        return str(row[0] or "") if row else ""
+
+    def make_working(self, create: str) -> None:
+        """An empty working database in place of one that an earlier try left."""
+        self._cluster.drop_own(self.working)
+        self._cluster.execute(create)
+        mark = database.marked("", self._run)
+        self._cluster.execute(database.comment_sql(self.working, mark))
+
+    def require_room(self, *, overwrite: bool) -> bool:
+        """Whether there is a database under the final name already. Raises TargetNotEmpty when it
+        holds something and may not go."""
+        content = self._cluster.content(self.final)
+        if content and not overwrite:
+            raise TargetNotEmpty(
+                f'target database "{self.final}" is not empty ({content})',
+                hint="give an empty --target, or --overwrite if losing these tables is intended.",
+            )
+        return content is not None
+
+    def publish(self, comment: str, *, overwrite: bool) -> list[str]:
+        """Give the working database its final name, in one transaction with taking it from a
+        former one, which is dropped afterwards; sentences about what stayed."""
+        statements = [
+            f"ALTER DATABASE {ident(self.working)} RENAME TO {ident(self.final)}",
+            database.comment_sql(self.final, database.marked(comment, self._run)),
+        ]
+        if self.require_room(overwrite=overwrite):
+            rename = f"ALTER DATABASE {ident(self.final)} RENAME TO {ident(self._aside)}"
+            statements.insert(0, rename)
+        self._cluster.replace(statements, databases=(self.working, self.final))
+        return self.drop_former(overwrite=overwrite)
+
+    def drop_former(self, *, overwrite: bool) -> list[str]:
+        """Drop the former database, unless somebody filled it since we found it empty."""
+        try:
+            if not overwrite:
+                content = self._cluster.content(self._aside)
+                if content:
+                    return [f"the former database got {content} meanwhile: {self._aside}"]
+            self._cluster.drop_own(self._aside)
+        except psycopg.Error as error:
+            return [f"the former database is still there as {self._aside}: {words(error)}"]
+        return []
+
+    def clean_up(self) -> None:
+        """Drop a working database that did not get its final name, and take the mark off one that
+        did."""
+        self._cluster.drop_own(self.working)
+        if self.done:
+            comment = database.without_mark(self._comment())
+            self._cluster.execute(database.comment_sql(self.final, comment))

@@ -1,0 +1,200 @@
+"""Bringing a database back: the same for a sandbox and for a target.
+
+Everything happens in a working database that carries the run's mark. One transaction at the end
+gives it its final name, so there is never half a database under that.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd.errors import SandboxUnavailable, TargetError
+from drd.kinds.postgres import database
+from drd.kinds.postgres.cluster import Cluster, as_target_error
+from drd.kinds.postgres.connection import connect, password_file
+from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.tools import Programs
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.units import format_size
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.process import Command, run
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to restore, and how: `own` for a cluster that drd made, `overwrite` when what lies
+    under the final name may go."""
+
+    component: str
+    place: Workplace
+    programs: Programs
+    own: bool
+    no_owner: bool
+    overwrite: bool
+
+
+class Restorer:
+    """One database on its way back into one cluster."""
+
+    def __init__(self, cluster: Cluster, order: Order) -> None:
+        self._cluster = cluster
+        self._order = order
+        self._names = Publication(cluster, order.component, order.place.run)
+        self._made = False
+
+    def make_working(self, facts: Mapping[str, Any]) -> None:
+        """The empty working database, as saved but for its owner. Raises psycopg.Error in the
+        server's words when there cannot be one like it."""
+        if self._made:
+            return
+        space = facts["tablespace"]
+        create = database.create_sql(
+            self._names.working,
+            facts["locale"],
+            version=self._cluster.version,
+            tablespace=None if self._cluster.missing_tablespaces([space]) else space,
+        )
+        self._names.make_working(create)
+        self._made = True
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],
+        dump: Path,
+        on_progress: OnProgress,
+    ) -> Restored:
+        """All of it. Raises TargetError in the words of the server or of pg_restore."""
+        order, names = self._order, self._names
+        if "database" not in private or "globals" not in private:
+            raise TargetError(
+                f"the restore point does not say what the database of {order.component} was like",
+                hint="take another restore point, or restore the dump by hand with pg_restore.",
+            )
+        saved = private["database"]
+        notes: list[str] = []
+        with as_target_error(f"cannot restore {order.component}"):
+            if names.done:
+                notes.append(f"{names.final} was published by this run before")
+                notes += names.drop_former(overwrite=order.overwrite)
+                return self._restored(private, notes, self._compare(names.final, saved, notes))
+            if not order.no_owner:
+                notes += self._cluster.make_roles(private["globals"], own=order.own)
+            self.make_working(snapshot.facts)
+            self._made = False  # what a try that fails leaves is no empty database
+            self._without_leftovers(saved)
+            missing = self._cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+        if missing:
+            spaces = ", ".join(missing)
+            notes.append(f"tablespace {spaces} is not here: its tables lie in the default one")
+        self._fill(dump, no_tablespaces=bool(missing), on_tick=self._ticker(snapshot, on_progress))
+        with as_target_error(f"cannot finish the database of {order.component}"):
+            notes += self._cluster.finish(names.working, saved, with_owner=not order.no_owner)
+            differences = self._compare(names.working, saved, notes)
+            notes += names.publish(saved["comment"], overwrite=order.overwrite)
+        return self._restored(private, notes, differences)
+
+    def _restored(
+        self, private: Mapping[str, Any], notes: list[str], differences: list[str]
+    ) -> Restored:
+        left: tuple[str, ...] = ()
+        if self._order.no_owner:
+            roles = [f"role {r['name']}" for r in private["globals"]["roles"]]
+            left = ("owners of objects", "grants", *roles)
+        facts = {"jobs": self._order.place.jobs, "pg_restore": self._order.programs.version}
+        return Restored(tuple(notes), tuple(differences), left, facts)
+
+    def _without_leftovers(self, saved: database.Properties) -> None:
+        with connect(self._cluster.address.to_database(self._names.working)) as connection:
+            for statement in database.template_leftovers_sql(saved):
+                connection.execute(statement.encode())
+
+    def _fill(self, dump: Path, *, no_tablespaces: bool, on_tick: Callable[[], None]) -> None:
+        order = self._order
+        address = self._cluster.address.to_database(self._names.working)
+        argv = [
+            order.programs.path("pg_restore"),
+            # Errors that pg_restore passes over would be lost tables in a restore that "worked".
+            "--exit-on-error",
+            f"--jobs={order.place.jobs}",
+            *(["--no-owner", "--no-acl"] if order.no_owner else []),
+            *(["--no-tablespaces"] if no_tablespaces else []),
+            f"--dbname={address.conninfo}",
+            str(dump),
+        ]
+        with password_file(address, order.place.directory) as environment:
+            done = run(Command(argv, env=environment, name="pg_restore"), on_tick=on_tick)
+        if done.exit_code == 0:
+            return
+        if order.own and "No space left on device" in done.stderr:
+            raise SandboxUnavailable(
+                f"no space left for the sandbox of {order.component}",
+                hint="free space, or set work_dir to a larger disk.",
+            )
+        raise TargetError(
+            f"pg_restore of {order.component} failed: {done.complaint}",
+            hint="nothing was published; what was restored so far is dropped.",
+        )
+
+    def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
+        """Progress by the size of the database on disk, which ends near that of the source."""
+        total = snapshot.facts.get("database_bytes")
+        query = "SELECT pg_catalog.pg_database_size(%s)"
+
+        def tick() -> None:
+            try:
+                row = self._cluster.one(query, [self._names.working])
+            except (psycopg.Error, TargetError):
+                return  # pg_restore will say what is wrong
+            on_progress(Progress(self._order.component, "restore", row[0] if row else 0, total))
+
+        return tick
+
+    def _compare(self, name: str, saved: database.Properties, notes: list[str]) -> list[str]:
+        with connect(self._cluster.address.to_database(name)) as connection:
+            now = database.read(connection)
+        if name == self._names.working:  # its comment comes with the final name
+            now["comment"] = saved["comment"]
+        notes += database.extension_notes(saved, now)
+        return database.differences(saved, now, with_owner=not self._order.no_owner)
+
+
+def room(component: str, place: Workplace, needed: int) -> Finding:
+    """Whether the workplace's disk has room for about so many bytes."""
+    free = shutil.disk_usage(place.directory).free
+    fits = free > needed
+    return Finding(
+        f"{component}: room",
+        ok=fits,
+        detail=f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
+        hint="" if fits else "free space, or set work_dir to a larger disk.",
+    )
+
+
+def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
+    """The one file that the repository put into the landing, wherever below it.
+
+    Raises TargetError when it is not there.
+    """
+    name = str(snapshot.facts["filename"])
+    found = next((p for p in landing.rglob(name) if p.is_file()), None)
+    if found is None:
+        raise TargetError(
+            f"the snapshot of {snapshot.component} does not hold {name}",
+            hint="take another restore point.",
+        )
+    return found
+
+
+def fresh_landing(directory: Path) -> Path:
+    """An empty directory that only we can look into: the dump lies there in the clear."""
+    landing = directory / "landing"
+    shutil.rmtree(landing, ignore_errors=True)
+    landing.mkdir(mode=0o700, parents=True)
+    return landing

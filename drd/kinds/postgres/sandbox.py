@@ -1,0 +1,178 @@
+"""A sandbox: a server of our own in the workplace, and the restore into it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd import process
+from drd.errors import SandboxUnavailable
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import words
+from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, room
+from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
+
+_ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
+
+
+class PostgresSandbox:
+    """A throw-away place of one database. Its server has the source's major version, or the next
+    newer one that is here (or that the dump's tool had: an older pg_restore cannot read it)."""
+
+    def __init__(
+        self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
+    ) -> None:
+        self._component = component
+        self._bin_dir = bin_dir
+        self._snapshot = snapshot
+        self._place = place
+        self._server: ThrowAwayServer | None = None
+        self._cluster: Cluster | None = None
+        self._restorer: Restorer | None = None
+        self._inspector: PostgresInspector | None = None
+
+    def preflight(
+        self,
+        snapshot: ComponentSnapshot,
+        *,
+        overwrite: bool,  # noqa: ARG002 - nothing of anybody's is here
+    ) -> list[Finding]:
+        name = f"{self._component}: sandbox"
+        try:
+            programs = sandbox_programs(self._major(), self._bin_dir)
+        except SandboxUnavailable as error:
+            return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
+        needed = snapshot.bytes + int(snapshot.facts["database_bytes"])
+        return [
+            Finding(name, ok=True, detail=f"PostgreSQL {programs.version}"),
+            room(self._component, self._place, needed),
+        ]
+
+    def _major(self) -> int:
+        facts = self._snapshot.facts
+        return max(int(facts["server_major"]), int(facts["pg_dump_major"]))
+
+    def prepare(self) -> None:
+        facts = self._snapshot.facts
+        programs = sandbox_programs(self._major(), self._bin_dir)
+        if self._server is None:
+            self._server = ThrowAwayServer(
+                self._place,
+                programs,
+                superuser=facts["bootstrap_role"],
+                settings=_settings_here(facts["settings"]),
+            )
+        if self._server.running and self._restorer is not None:
+            return
+        self._server.start()
+        # What already lies under that name in a new cluster is empty, and ours.
+        self._cluster = Cluster(self._server.address(facts["database"]), self._place.mark)
+        order = Order(
+            self._component, self._place, programs, own=True, no_owner=False, overwrite=True
+        )
+        self._restorer = Restorer(self._cluster, order)
+        self._require_extensions(self._cluster)
+        try:
+            self._restorer.make_working(facts)
+        except psycopg.Error as error:
+            raise no_database(facts["locale"], words(error)) from error
+
+    def _require_extensions(self, cluster: Cluster) -> None:
+        missing = missing_extensions(cluster, self._snapshot.facts)
+        if missing:
+            major = cluster.version // 10000
+            raise SandboxUnavailable(
+                f"extensions of the database are not installed here: {', '.join(missing)}",
+                hint=extension_hint(missing, major),
+            )
+
+    def landing(self) -> Path:
+        return fresh_landing(self._place.directory)
+
+    def restore(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
+    ) -> Restored:
+        self.prepare()
+        assert self._restorer is not None
+        assert self._server is not None
+        landing = self._place.directory / "landing"
+        try:
+            dump = dump_file(landing, snapshot)
+            done = self._restorer.restore(snapshot, private, dump, on_progress)
+        finally:
+            shutil.rmtree(landing, ignore_errors=True)
+        notes = done.notes
+        if self._server.programs.major != snapshot.facts["server_major"]:
+            here, there = self._server.programs.version, snapshot.facts["server_version"]
+            notes += (f"restored into PostgreSQL {here}, the source was {there}",)
+        facts = {
+            **done.facts,
+            "server_version": self._server.programs.version,
+            "server_settings": self._server.settings,
+        }
+        return Restored(notes, done.differences, done.not_restored, facts)
+
+    def inspector(self) -> Inspector:
+        assert self._server is not None
+        if self._inspector is None:
+            address = self._server.address(self._snapshot.facts["database"])
+            self._inspector = PostgresInspector(address)
+        return self._inspector
+
+    def close(self) -> None:
+        if self._inspector is not None:
+            self._inspector.close()
+        if self._cluster is not None:
+            self._cluster.close()
+        if self._server is not None:
+            self._server.stop()
+        shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
+
+
+def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:
+    """Extensions that the saved database has and this server could not create."""
+    rows = cluster.admin().execute("SELECT name::text FROM pg_catalog.pg_available_extensions")
+    available = {row[0] for row in rows.fetchall()}
+    return sorted(set(facts["extensions"]) - available)
+
+
+def extension_hint(missing: list[str], major: int) -> str:
+    """Debian calls most packages after the extension; contrib is part of the server's package."""
+    packages = " ".join(f"postgresql-{major}-{name.replace('_', '-')}" for name in missing)
+    return f"install them for PostgreSQL {major}, for example: apt-get install {packages}"
+
+
+def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
+    names = {n for n in (locale["collate"], locale["ctype"]) if n.lower() not in _ANYWHERE}
+    if names and locale["provider"] == "libc":
+        listed = " and ".join(sorted(names))
+        return SandboxUnavailable(
+            f"the database's locale {listed} is not on this host: {said}",
+            hint=f"add {listed} to /etc/locale.gen and run locale-gen (package locales).",
+        )
+    return SandboxUnavailable(
+        f"a database like the saved one cannot be made here: {said}",
+        hint="install a PostgreSQL server built like the source's (ICU, encodings).",
+    )
+
+
+def _settings_here(settings: Mapping[str, str]) -> dict[str, str]:
+    """The source's settings for values that print differently, as far as this host has them."""
+    listed = process.run(process.Command(["locale", "-a"], deadline_s=10.0)).stdout
+    here = {_plain(name) for name in listed.split()} | _ANYWHERE
+    return {
+        name: value
+        for name, value in settings.items()
+        if not name.startswith("lc_") or _plain(value) in here
+    }
+
+
+def _plain(locale: str) -> str:
+    return locale.lower().replace("utf-8", "utf8")

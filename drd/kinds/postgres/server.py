@@ -1,0 +1,269 @@
+"""A PostgreSQL server to throw away: made with initdb, reached by a Unix socket only, then gone.
+
+Nothing in it survives a crash of the host, and nothing has to. Whoever can open its socket is its
+superuser, so the socket lies in a directory of mode 0700.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from drd import process
+from drd.errors import DrdError, SandboxUnavailable, ToolError
+from drd.kinds.postgres.connection import PASSFILE, Address, connect
+from drd.kinds.postgres.tools import Programs, programs_for
+from drd.ports import Workplace
+from drd.process import Child, Command
+
+PORT = 5432
+"""Part of the socket's name only."""
+
+_SOCKET_LIMIT = 107
+"""Bytes that the path of a Unix socket may have (sun_path)."""
+
+START_S = 60.0
+
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "archive_mode": "off",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+    # In files of its own directory: /dev/shm is small in containers, and keeps what a kill leaves.
+    "dynamic_shared_memory_type": "mmap",
+    "logging_collector": "off",
+    "lc_messages": "C",
+}
+"""For speed, since nothing has to survive; kept next to the measured RTA."""
+
+
+def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
+    """A server of this major version or the next newer one that is here; never an older one."""
+    try:
+        if bin_dir is not None:
+            with suppress(ToolError):
+                return programs_for(major, "postgres", bin_dir=bin_dir)
+        found = programs_for(major, "postgres", bin_dir=None, package="postgresql")
+    except ToolError as error:
+        raise SandboxUnavailable(
+            f"no PostgreSQL server of version {major} or newer is here: {error.message}",
+            hint=f"apt-get install postgresql-{major}",
+        ) from error
+    for name in ("initdb", "pg_restore"):
+        if not found.has(name):
+            raise SandboxUnavailable(
+                f"{name} is not in {found.directory}", hint=f"apt-get install postgresql-{major}"
+            )
+    return found
+
+
+class ThrowAwayServer:
+    """One server in `place.directory`; `superuser` is called as the source's."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        programs: Programs,
+        *,
+        superuser: str = "postgres",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.programs = programs
+        self.superuser = superuser
+        self.settings = {**SETTINGS, **(settings or {})}
+        self._place = place
+        self._base = place.directory / "server"
+        self._child: Child | None = None
+        self._sockets = self._base
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
+    def address(self, database: str) -> Address:
+        return Address(
+            {
+                "host": str(self._sockets),
+                "port": str(PORT),
+                "user": self.superuser,
+                "dbname": database,
+                "application_name": "drd",
+            }
+        )
+
+    def start(self) -> None:
+        """initdb and start, away with what an earlier try left; returns when it answers. Does
+        nothing when it runs. Raises SandboxUnavailable with what is missing here."""
+        if self.running:
+            return
+        _end_server(self._base)
+        self._make_directories()
+        self._initdb()
+        self._child = self._postgres()
+        try:
+            self._await(self._child)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it at once and remove its files; idempotent."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(signal.SIGQUIT)
+        _end_server(self._base)
+
+    def _make_directories(self) -> None:
+        user = self._place.run_as
+        if os.geteuid() == 0 and user is None:
+            raise SandboxUnavailable(
+                "postgres refuses to run as root", hint="set run_as in drd.yaml to another user."
+            )
+        self._base.mkdir(mode=0o700, parents=True)
+        _give(self._base, user)
+        if user is not None:
+            self._require_passage(user)
+        if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > _SOCKET_LIMIT:
+            self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
+            _give(self._sockets, user)
+            # The sweep of a killed drd finds it by this.
+            (self._base / "sockets").symlink_to(self._sockets)
+
+    def _require_passage(self, user: str) -> None:
+        """The server's user must get through to its directory; names the first that stops it."""
+        for directory in (*reversed(self._base.parents), self._base):
+            done = process.run(Command(["test", "-x", str(directory)], user=user, deadline_s=10.0))
+            if done.exit_code != 0:
+                raise SandboxUnavailable(
+                    f"user {user}, who runs the sandbox's server, cannot pass through {directory}",
+                    hint=f"chmod o+x {directory}, or set work_dir to a directory that it reaches.",
+                )
+
+    def _initdb(self) -> None:
+        argv = [
+            self.programs.path("initdb"), "--pgdata", str(self._base / "data"),
+            "--username", self.superuser, "--auth", "trust", "--encoding", "UTF8", "--no-locale",
+            "--no-sync", "--no-instructions",
+        ]  # fmt: skip
+        done = process.run(self._command(argv, deadline_s=120.0))
+        if done.exit_code != 0:
+            raise SandboxUnavailable(
+                f"initdb of the sandbox failed: {done.complaint}",
+                hint="is there room, and may its user write to work_dir?",
+            )
+
+    def _postgres(self) -> Child:
+        argv = [self.programs.path("postgres"), "-D", str(self._base / "data"), "-p", str(PORT)]
+        quoted = '"' + str(self._sockets).replace('"', '""') + '"'
+        for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
+            argv += ["-c", f"{name}={value}"]
+        with (self._base / "log").open("wb") as log:
+            return process.start(self._command(argv), stdout=log.fileno(), stderr=log.fileno())
+
+    def _command(self, argv: list[str], *, deadline_s: float | None = None) -> Command:
+        return Command(
+            argv,
+            env={"LC_ALL": "C"},
+            cwd=self._base,
+            user=self._place.run_as,
+            deadline_s=deadline_s,
+            # Its immediate shutdown, which takes its children along and leaves nothing behind.
+            death_signal=signal.SIGQUIT,
+            stop_signal=signal.SIGQUIT,
+        )
+
+    def _await(self, child: Child) -> None:
+        socket = self._sockets / f".s.PGSQL.{PORT}"
+        end = time.monotonic() + START_S
+        while child.exit_code is None and time.monotonic() < end:
+            process.check_cancelled()
+            if socket.exists():
+                with suppress(DrdError):
+                    connect(self.address("template1")).close()
+                    return
+            time.sleep(0.02)
+        state = "did not answer in time" if child.exit_code is None else "ended at once"
+        raise SandboxUnavailable(
+            f"the sandbox's PostgreSQL {self.programs.version} {state}: {self.last_words()}",
+            hint="is there enough memory and disk space?",
+        )
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        with suppress(OSError):
+            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
+            return " | ".join(text.splitlines()[-3:])
+        return "no log"
+
+
+def _give(directory: Path, user: str | None) -> None:
+    if user is None:
+        return
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise SandboxUnavailable(
+            f"user {user}, who should run the sandbox's server, does not exist",
+            hint="create it, or set run_as in drd.yaml to one that exists.",
+        ) from None
+    os.chown(directory, account.pw_uid, account.pw_gid)
+
+
+def sweep(directory: Path) -> list[str]:
+    """End the server that a killed drd left in a workplace directory, and remove what it fetched.
+
+    Its processes are known by what they are and where they work: no recorded pid is trusted.
+    """
+    found = []
+    base, landing = directory / "server", directory / "landing"
+    if base.is_dir():
+        pids = _end_server(base)
+        found.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
+    if landing.is_dir():
+        shutil.rmtree(landing, ignore_errors=True)
+        found.append(f"removed what was fetched into {landing}")
+    (directory / PASSFILE).unlink(missing_ok=True)
+    return found
+
+
+def _end_server(base: Path) -> list[int]:
+    """End the processes of a server's directory, remove it and its sockets; the pids."""
+    pids = _processes_in((base / "data").resolve())
+    for pid in pids:
+        process.end_process(pid, ask=signal.SIGQUIT)
+    sockets = base / "sockets"
+    if sockets.is_symlink():
+        place = sockets.readlink()
+        if place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir()):
+            shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(base, ignore_errors=True)
+    return pids
+
+
+def _processes_in(data: Path) -> list[int]:
+    """Server processes of this data directory, the postmaster first (it is the oldest)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes()
+            if b"postgres" in words and (entry / "cwd").readlink() == data:
+                found.append(int(entry.name))
+    return sorted(found, key=lambda pid: process.process_start_time(pid) or 0)

@@ -1,0 +1,186 @@
+"""The named place of a recovery: a database on a server that stays."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd import log
+from drd.errors import DrdError, TargetError, ToolError
+from drd.kinds.postgres.cluster import Cluster, as_target_error
+from drd.kinds.postgres.connection import (
+    PASSFILE,
+    address_of,
+    words,
+    write_password_file,
+)
+from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, room
+from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
+from drd.kinds.postgres.settings import PostgresTarget
+from drd.kinds.postgres.target_rights import rights_findings
+from drd.kinds.postgres.tools import Programs, programs_for
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
+
+_OVERWRITE = "overwrite"
+# Says in the workplace that the operator agreed, for whoever continues a killed recovery.
+
+_STATISTICS = (
+    "planner statistics are not part of a dump: autovacuum collects them, or run "
+    "vacuumdb --analyze-in-stages"
+)
+
+
+class PostgresTargetDatabase:
+    """The database that a target's dsn names, on its server; created when it is missing."""
+
+    def __init__(
+        self, component: str, settings: PostgresTarget, place: Workplace, *, no_owner: bool
+    ) -> None:
+        self._component = component
+        self._settings = settings
+        self._place = place
+        self._no_owner = no_owner
+        self._cluster: Cluster | None = None
+        self._inspector: PostgresInspector | None = None
+
+    def _reach(self) -> Cluster:
+        """Connected on first use. Raises TargetError."""
+        if self._cluster is None:
+            given = address_of(self._settings.dsn)
+            cluster = Cluster(given, self._place.mark)
+            name = given.dbname or cluster.admin().info.user
+            # One of several hosts, and from now on always that one.
+            cluster.address = given.pinned(cluster.admin()).to_database(name)
+            self._cluster = cluster
+        return self._cluster
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        name = self._component
+        try:
+            cluster = self._reach()
+            version = cluster.admin().info.parameter_status("server_version") or ""
+        except DrdError as error:
+            return [Finding(f"{name}: target", ok=False, detail=error.message, hint=error.hint)]
+        findings = [
+            Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
+            self._found("version", lambda: self._versions(cluster, snapshot)),
+            self._found("pg_restore", lambda: f"version {self._programs().version}"),
+            self._found("extensions", lambda: _extensions(cluster, snapshot)),
+            room(name, self._place, snapshot.bytes),
+            *rights_findings(cluster, name, snapshot.facts, no_owner=self._no_owner),
+        ]
+        missing = cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+        if missing:
+            findings.append(
+                Finding(
+                    f"{name}: tablespaces",
+                    ok=True,
+                    warning=True,
+                    detail=f"tables of {', '.join(missing)} will lie in the default tablespace",
+                    hint="CREATE TABLESPACE … before, if that matters.",
+                )
+            )
+        self._require_empty(cluster, overwrite)
+        return findings
+
+    def _found(self, subject: str, look: Callable[[], str]) -> Finding:
+        name = f"{self._component}: {subject}"
+        try:
+            return Finding(name, ok=True, detail=look())
+        except DrdError as error:
+            return Finding(name, ok=False, detail=error.message, hint=error.hint)
+
+    def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
+        here = cluster.version // 10000
+        source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
+        if here < max(source, dump):
+            made = f"pg_dump {dump}" if dump > source else f"PostgreSQL {source}"
+            raise TargetError(
+                f"the target's PostgreSQL {here} is older than the {made} that the dump is from",
+                hint=f"restore into PostgreSQL {max(source, dump)} or newer.",
+            )
+        return f"{here}, the dump is from {source}"
+
+    def _require_empty(self, cluster: Cluster, overwrite: bool) -> None:
+        agreed = self._place.directory / _OVERWRITE
+        agreed.unlink(missing_ok=True)
+        if overwrite:
+            agreed.touch(mode=0o600)
+            return
+        with as_target_error(f"cannot look into database {cluster.address.dbname}"):
+            names = Publication(cluster, self._component, self._place.run)
+            if not names.done:
+                names.require_room(overwrite=False)
+
+    def _programs(self) -> Programs:
+        """pg_restore of the server's major version: since 17, one uses settings that an older
+        server does not know."""
+        major = self._reach().version // 10000
+        found = programs_for(major, "pg_restore", bin_dir=self._settings.bin_dir)
+        if major < 17 <= found.major:
+            raise ToolError(
+                f"pg_restore {found.version} does not restore into PostgreSQL {major}",
+                hint=f"apt-get install postgresql-client-{major}",
+            )
+        return found
+
+    def prepare(self) -> None:
+        """Nothing ahead of time: an empty database is made in a moment."""
+
+    def landing(self) -> Path:
+        return fresh_landing(self._place.directory)
+
+    def restore(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
+    ) -> Restored:
+        landing = self._place.directory / "landing"
+        try:
+            order = Order(
+                self._component,
+                self._place,
+                self._programs(),
+                own=False,
+                no_owner=self._no_owner,
+                overwrite=(self._place.directory / _OVERWRITE).exists(),
+            )
+            restorer = Restorer(self._reach(), order)
+            done = restorer.restore(snapshot, private, dump_file(landing, snapshot), on_progress)
+        finally:
+            shutil.rmtree(landing, ignore_errors=True)
+        return Restored((*done.notes, _STATISTICS), done.differences, done.not_restored, done.facts)
+
+    def inspector(self) -> Inspector:
+        if self._inspector is None:
+            address = self._reach().address
+            login = write_password_file(address, self._place.directory)
+            self._inspector = PostgresInspector(address, login)
+        return self._inspector
+
+    def close(self) -> None:
+        if self._inspector is not None:
+            self._inspector.close()
+        if self._cluster is not None:
+            try:
+                Publication(self._cluster, self._component, self._place.run).clean_up()
+            except (psycopg.Error, DrdError) as error:
+                said = words(error) if isinstance(error, psycopg.Error) else error.message
+                log.get().warning("target.not_cleaned", component=self._component, error=said)
+            self._cluster.close()
+        (self._place.directory / PASSFILE).unlink(missing_ok=True)
+
+
+def _extensions(cluster: Cluster, snapshot: ComponentSnapshot) -> str:
+    missing = missing_extensions(cluster, snapshot.facts)
+    if missing:
+        raise TargetError(
+            f"extensions of the database are not installed there: {', '.join(missing)}",
+            hint=extension_hint(missing, cluster.version // 10000),
+        )
+    return f"{len(snapshot.facts['extensions'])} of {len(snapshot.facts['extensions'])} available"

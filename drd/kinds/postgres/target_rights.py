@@ -1,0 +1,66 @@
+"""Whether the user of a target may bring a database back whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.quoting import ident
+from drd.ports import Finding
+
+_SELF = """
+SELECT rolname::text, rolsuper, rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = current_user"""
+
+_ROLES = """
+SELECT w.name, r.oid IS NOT NULL,
+       CASE WHEN r.oid IS NOT NULL THEN pg_catalog.pg_has_role(r.oid, 'MEMBER') END
+  FROM unnest(%s::text[]) w(name) LEFT JOIN pg_catalog.pg_roles r ON r.rolname = w.name"""
+
+
+def rights_findings(
+    cluster: Cluster, name: str, facts: Mapping[str, Any], *, no_owner: bool
+) -> list[Finding]:
+    """A superuser may do everything. Anybody else needs to create databases, and, where owners are
+    to come back, roles that exist already and that he is a member of."""
+    row = cluster.one(_SELF)
+    assert row is not None
+    user, superuser, createdb = row
+    title = f"{name}: target's rights"
+    if superuser:
+        return [Finding(title, ok=True, detail=f"{user} is a superuser")]
+    if not createdb:
+        return [
+            Finding(
+                title,
+                ok=False,
+                detail=f"{user} may not create databases",
+                hint=f"ALTER ROLE {ident(user)} CREATEDB;",
+            )
+        ]
+    if no_owner:
+        return [Finding(title, ok=True, detail=f"{user} may create databases")]
+    found = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
+    missing = [role for role, exists, _ in found if not exists]
+    foreign = [role for role, exists, member in found if exists and not member]
+    if not missing and not foreign:
+        return [
+            Finding(
+                title,
+                ok=True,
+                warning=True,
+                detail=f"{user} is no superuser: what only one may create ends the restore",
+                hint="use a superuser in the target's dsn.",
+            )
+        ]
+    grants = " ".join(f"GRANT {ident(role)} TO {ident(user)};" for role in foreign)
+    make = f"make the roles {', '.join(missing)} first; " if missing else ""
+    return [
+        Finding(
+            title,
+            ok=False,
+            detail=f"{user} is no superuser and cannot give objects to their owners: roles missing "
+            f"or not his are {', '.join([*missing, *foreign])}",
+            hint=f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
+        )
+    ]
