@@ -18,7 +18,7 @@ from time import monotonic
 
 import drd
 from drd import secrets
-from drd.config.daemon import DaemonSettings, find_plan, load_settings
+from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
 from drd.config.location import config_path
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, NotSupported, UnknownPlan
@@ -124,8 +124,8 @@ class App:
         return set_aside(self.settings.state_url, self.clock.now())
 
     def plan_names(self) -> list[str]:
-        """The plans of the plans directory, by file name."""
-        return sorted(p.stem for p in self.settings.plans_dir.glob("*.y*ml"))
+        """The plans of the plans directory, by the names that they give themselves."""
+        return sorted(plans_by_name(self.settings.plans_dir))
 
     def services(self, plan: Plan) -> Services:
         """What the flows need to work on this plan."""

@@ -8,7 +8,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drd.cli import render
+from drd.cli.render import paint
+
 SCHEMA = 1
+__all__ = [
+    "colours",
+    "complain",
+    "masked",
+    "paint",
+    "print_json",
+    "say",
+    "table",
+    "unmarked",
+    "warn",
+]
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -47,22 +61,13 @@ def colours(no_color: bool) -> bool:
     return sys.stdout.isatty() and not no_color and "NO_COLOR" not in os.environ
 
 
-_CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
-
-
-def paint(text: str, style: str, on: bool) -> str:
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if on and text else text
-
-
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> str:
-    """Left-aligned columns, two spaces apart, no trailing blanks."""
-    lines = [list(header), *map(list, rows)] if header else [list(r) for r in rows]
-    if not lines:
+    """Aligned columns; a narrow terminal loses the rightmost, a pipe none. The first column may
+    be indented."""
+    if not rows:
         return ""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            unmarked(cell).ljust(width) for cell, width in zip(line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    cells = [[render.Cell(unmarked(cell)) for cell in row] for row in rows]
+    width = render.terminal_width(sys.stdout)
+    names = header or [""] * len(rows[0])
+    lines = render.table(names, cells, width=width, keep=2, colour=False)
+    return "\n".join(lines if header else lines[1:])

@@ -36,9 +36,10 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.output import colours
     from drd.cli.status import status_command
-    from drd.config.location import state_and_plans
+    from drd.config.location import config_path, state_and_plans
 
-    state_url, plans_dir = state_and_plans(args.config)
+    path, explicit = config_path(args.config)
+    state_url, plans_dir = state_and_plans(path, explicit=explicit)
     return status_command(
         state_url=state_url,
         plans_dir=plans_dir,

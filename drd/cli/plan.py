@@ -1,0 +1,220 @@
+"""`drd plan`: check, show, schema, new."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.config.plan_file import LoadedPlan
+    from drd.errors import Problem
+
+EXAMPLES = """\
+examples:
+  drd plan new --name orders-api --sqlite /srv/orders/orders.db --files /etc/orders
+  drd plan check                      every plan of the plans directory
+  drd plan check orders-api.yaml      one file, wherever it is
+  drd plan show orders-api            with all defaults
+  drd plan schema > plan.schema.json  for an editor with yaml-language-server
+
+exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "plan",
+        help="check, show, schema, new: write and understand plans",
+        description="Plans are YAML files that say what a service consists of, how much data it "
+        "may lose, how long it may be down, and how it is brought back.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    global_options(parser)
+    verbs = parser.add_subparsers(dest="plan_verb", metavar="VERB", required=True)
+    _add_check(verbs)
+    _add_show(verbs)
+    _add_schema(verbs)
+    _add_new(verbs)
+
+
+def _add_check(verbs: Any) -> None:
+    parser = verbs.add_parser("check", help="schema and logic, each problem with its line")
+    global_options(parser)
+    parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans there are")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.plan:check")
+
+
+def _add_show(verbs: Any) -> None:
+    parser = verbs.add_parser("show", help="the resolved plan: what drd understood")
+    global_options(parser)
+    parser.add_argument("plan", metavar="PLAN", help="name of a plan, or its file")
+    parser.add_argument("--json", action="store_true", help="one JSON document, with its hash")
+    parser.set_defaults(handler="drd.cli.plan:show")
+
+
+def _add_schema(verbs: Any) -> None:
+    parser = verbs.add_parser("schema", help="the JSON Schema of plans, for editors")
+    global_options(parser)
+    parser.add_argument(
+        "--markdown", action="store_true", help="the same as a reference for people"
+    )
+    parser.set_defaults(handler="drd.cli.plan:schema")
+
+
+def _add_new(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "new",
+        help="a starting plan from what is found here",
+        description="Write a commented plan for the databases of a PostgreSQL server on a local "
+        "socket and for the files that you name. Nothing is backed up by this.",
+    )
+    global_options(parser)
+    parser.add_argument("--name", help="of the plan (else from what is found)")
+    parser.add_argument("--postgres", action="append", default=[], metavar="DSN", help="a database")
+    parser.add_argument(
+        "--no-postgres", action="store_true", help="do not look for a PostgreSQL server"
+    )
+    parser.add_argument("--sqlite", action="append", default=[], metavar="FILE", help="a database")
+    parser.add_argument(
+        "--files", nargs="+", action="extend", default=[], metavar="PATH", help="configuration"
+    )
+    parser.add_argument(
+        "--repository", metavar="URL", help="s3:https://host/bucket/prefix or an absolute path"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="else NAME.yaml in the plans directory; - for stdout"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    parser.set_defaults(handler="drd.cli.plan_new:new")
+
+
+# --- check ------------------------------------------------------------------------------------
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check the named plans, or all; 2 when one has an error."""
+    from drd.config.plan_file import load_plan
+    from drd.errors import ConfigError
+
+    files, problems = _files_to_check(args)
+    loaded: list[LoadedPlan] = []
+    for file in files:
+        try:
+            loaded.append(load_plan(file))
+        except ConfigError as error:
+            problems += error.problems
+    warnings = [w for plan in loaded for w in plan.warnings]
+    if args.json:
+        output.print_json(
+            {
+                "ok": not problems,
+                "problems": [_as_json(p) for p in problems],
+                "warnings": [_as_json(p) for p in warnings],
+            }
+        )
+    else:
+        _print_check(loaded, problems, quiet=args.quiet)
+    return 2 if problems else 0
+
+
+def _files_to_check(args: argparse.Namespace) -> tuple[list[Path], list[Problem]]:
+    """The files, and the problems that they have as a whole (two plans of one name)."""
+    from drd.config.daemon import clash, find_plan, load_settings, plans_by_name
+    from drd.config.location import config_path
+    from drd.errors import UsageError
+
+    path, explicit = config_path(args.config)
+    settings = load_settings(Path(path), explicit=explicit)
+    if args.plans:
+        return [find_plan(settings, name) for name in args.plans], []
+    by_name = plans_by_name(settings.plans_dir)
+    if not by_name:
+        raise UsageError(
+            f"there is no plan in {settings.plans_dir}", hint="write one with `drd plan new`."
+        )
+    problems = [clash(name, files) for name, files in by_name.items() if len(files) > 1]
+    return [file for files in by_name.values() for file in files], problems
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _print_check(loaded: list[LoadedPlan], problems: list[Problem], *, quiet: bool) -> None:
+    for problem in problems:
+        _print_problem(problem)
+    for plan in loaded if not quiet else ():
+        for warning in plan.warnings:
+            _print_problem(warning)
+        output.say(_ok_line(plan))
+
+
+def _print_problem(problem: Problem) -> None:
+    output.say(str(problem))
+    if problem.hint:
+        output.say(f"HINT: {problem.hint}")
+
+
+def _ok_line(loaded: LoadedPlan) -> str:
+    from drd.model.units import format_duration
+
+    plan = loaded.plan
+    count = len(plan.components)
+    facts = [
+        f"{count} component{'s' if count != 1 else ''}",
+        f"RPO {format_duration(plan.objectives.rpo_s)}",
+        f"RTO {format_duration(plan.objectives.rto_s)}",
+    ]
+    if loaded.warnings:
+        count = len(loaded.warnings)
+        facts.append(f"{count} warning{'s' if count != 1 else ''}")
+    return f"{plan.name}: ok ({', '.join(facts)})"
+
+
+# --- show and schema --------------------------------------------------------------------------
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print what drd understood; as YAML it can be loaded again and has the same hash."""
+    from drd.config.daemon import find_plan, load_settings
+    from drd.config.location import config_path
+    from drd.config.plan_file import load_plan
+
+    path, explicit = config_path(args.config)
+    loaded = load_plan(find_plan(load_settings(Path(path), explicit=explicit), args.plan))
+    plan = loaded.plan
+    if args.json:
+        document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
+        output.print_json({**document, "resolved": plan.resolved})
+        return 0
+    from drd.config.writing import yaml_text
+
+    output.say(f"# {plan.file}, plan hash {plan.digest[:12]}")
+    output.say(yaml_text(loaded.as_written).rstrip("\n"))
+    return 0
+
+
+def schema(args: argparse.Namespace) -> int:
+    """Print the JSON Schema, or the reference that is made from it."""
+    import json
+
+    from drd.config.json_schema import plan_schema
+
+    if args.markdown:
+        from drd.config.reference import reference
+
+        output.say(reference(plan_schema()).rstrip("\n"))
+    else:
+        output.say(json.dumps(plan_schema(), indent=2))
+    return 0
