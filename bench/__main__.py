@@ -1,0 +1,83 @@
+"""Measure what the documentation promises, and print each figure beside its baseline.
+
+Nothing here is a test: a busy machine gives other figures. Read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import backup, drill, second, status
+from bench.measure import BenchFailed
+from bench.table import Row, text
+from bench.workshop import Workshop
+from drd.model.units import parse_size
+from tests.servers import postgres_server, short_directory
+
+_PARTS = ("backup", "second", "drill", "status")
+_LARGE = 300 * 1000 * 1000
+
+
+def main() -> int:
+    args = _arguments()
+    parts = args.only or list(_PARTS)
+    found: list[Row] = []
+    try:
+        with short_directory(args.directory) as home:
+            if set(parts) - {"status"}:
+                found += _with_postgres(home, parts, args)
+            if "status" in parts:
+                _say(f"status, {args.runs:,} and {10 * args.runs:,} runs: filling the catalogues")
+                found += status.rows(home, args.runs, 10 * args.runs)
+    except BenchFailed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(text(found))
+    return 0
+
+
+def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> list[Row]:
+    found: list[Row] = []
+    with postgres_server(home / "pg") as server:
+        workshop = Workshop(home, server)
+        for size in args.size or ["50M", "1G"]:
+            wanted = parse_size(size)
+            times = args.times or (3 if wanted > _LARGE else 7)
+            _say(f"{size}: filling the database")
+            workshop.fill(wanted)
+            if "backup" in parts:
+                _say(f"{size}: backup, {times} times each")
+                found += backup.rows(workshop, size, times)
+            if "drill" in parts:
+                _say(f"{size}: drill, {times} times each")
+                found += drill.rows(workshop, size, times)
+            if "second" in parts:
+                _say(f"{size}: second backup in every format")
+                found += second.rows(workshop, size)
+    return found
+
+
+def _say(what: str) -> None:
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=_PARTS, help="only this (repeatable)")
+    parser.add_argument(
+        "--size", action="append", metavar="SIZE", help="of the database: 50M and 1G (repeatable)"
+    )
+    parser.add_argument("--times", type=int, metavar="N", help="pairs of runs: 7, from 300 MB on 3")
+    parser.add_argument(
+        "--runs", type=int, default=100_000, metavar="N", help="in the catalogue (100000), and 10 N"
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=Path("/tmp"), help="a place with room (short path)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""A first backup against the same dump streamed straight into restic; drd's own memory."""
+
+from __future__ import annotations
+
+from bench import measure
+from bench.table import Row, mb
+from bench.workshop import Workshop
+
+_ALLOWED_RATIO = 1.05
+_ALLOWED_START_S = 2.5
+_ALLOWED_MEMORY = 120 * 1024 * 1024
+
+_BASELINE = 'pg_dump -Fc -Z0 -d "$1" | restic backup -q --stdin --stdin-filename shop.dump'
+
+
+def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
+    """Each run into a fresh repository that is initialised already, on both sides."""
+
+    def ours() -> measure.Run:
+        repository = workshop.new_repository()
+        done = workshop.drd("backup", workshop.new_plan(repository), memory=True)
+        workshop.remove(repository)
+        return done
+
+    def theirs() -> measure.Run:
+        repository = workshop.new_repository()
+        done = workshop.bash(_BASELINE, workshop.restic(repository), [workshop.conninfo])
+        workshop.remove(repository)
+        return done
+
+    left, right = measure.in_turn(ours, theirs, times)
+    drd, plain = measure.seconds(left), measure.seconds(right)
+    allowed = _ALLOWED_RATIO * plain + _ALLOWED_START_S
+    peak = max(run.peak_bytes for run in left)
+    return [
+        Row(
+            f"backup, {size}, against pg_dump | restic",
+            f"{drd:.2f} s",
+            f"{plain:.2f} s",
+            drd / plain,
+            f"<= {allowed:.2f} s (1.05x + 2.5 s)",
+            drd <= allowed,
+        ),
+        Row(
+            f"  drd's own memory in it, {size}",
+            mb(peak),
+            "",
+            None,
+            f"<= {mb(_ALLOWED_MEMORY)}",
+            0 < peak <= _ALLOWED_MEMORY,
+        ),
+    ]

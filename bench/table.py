@@ -1,0 +1,39 @@
+"""The result: one line a figure, with its baseline, its target and whether it was met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_HEADER = ("WHAT", "DRD", "BASELINE", "RATIO", "TARGET", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`met` None: measured for comparison, without a target."""
+
+    what: str
+    drd: str
+    baseline: str
+    ratio: float | None
+    target: str
+    met: bool | None
+
+
+def text(rows: Sequence[Row]) -> str:
+    cells = [_HEADER, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
+    met = {True: "met", False: "MISSED", None: ""}[row.met]
+    return (row.what, row.drd, row.baseline, ratio, row.target, met)
+
+
+def mb(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,147 @@
+"""Where the measurements are made: a PostgreSQL server, repositories, drd's configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench import measure
+from tests.servers import PostgresServer
+
+PASSWORD = "bench"
+DATABASE = "shop"
+_TABLES = 4
+_ROWS_PER_MB = 3_080  # measured with pg_dump -Fc -Z0 of what _FILL makes
+
+_FILL = """
+create table {table} (
+    id bigint primary key, customer int not null, status text not null, body jsonb not null,
+    note text not null, created_at timestamptz not null);
+insert into {table}
+select g, g * 7919 % 50000, (array['new', 'paid', 'shipped'])[1 + g % 3],
+       jsonb_build_object('sku', md5(g::text), 'trace', md5('t{table}' || g), 'lines', g % 9),
+       md5('n' || g) || ' leave it with the neighbour ' || md5('m{table}' || g),
+       now() - ({rows} - g) * interval '1 second'
+  from generate_series(1, {rows}) g;
+create index on {table} (customer);
+"""
+
+_PLAN = """\
+plan: {name}
+objectives: {{rpo: 1h, rto: 1h}}
+components:
+  shop:
+    kind: postgres
+    dsn: "{dsn}"
+    fingerprint: counts
+repositories:
+  primary: {{url: "{url}", password: {{file: {home}/password}}}}
+checks:
+{checks}
+"""
+
+CHECKS = {
+    "all rows of the first table": ("select count(*) from part1", "> 0"),
+    "a sum over the second": ("select sum(customer) from part2", "> 0"),
+    "newest row": ("select max(id) from part3", "> 0"),
+}
+
+
+class Workshop:
+    """Everything below `home`, on the server `postgres`; one database at a time."""
+
+    def __init__(self, home: Path, postgres: PostgresServer) -> None:
+        self.home = home
+        self.postgres = postgres
+        (home / "plans").mkdir()
+        (home / "work").mkdir(mode=0o755)
+        (home / "password").write_text(PASSWORD + "\n")
+        (home / "drd.yaml").write_text(
+            "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\ncache_dir: cache\n"
+        )
+        self._count = 0
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "AWS_", "RESTIC_"))}
+        tools = f"{Path(sys.executable).parent}:{self.postgres.bin_dir}:{ours['PATH']}"
+        return {**ours, "PATH": tools, "DRD_CONFIG": str(self.home / "drd.yaml")}
+
+    def restic(self, repository: Path) -> Mapping[str, str]:
+        """What restic reads, with the cache where drd's restic has its own."""
+        return {
+            **self.environment,
+            "RESTIC_REPOSITORY": str(repository),
+            "RESTIC_PASSWORD_FILE": str(self.home / "password"),
+            "RESTIC_CACHE_DIR": str(self.home / "restic-cache"),
+        }
+
+    @property
+    def conninfo(self) -> str:
+        server = self.postgres
+        return (
+            f"host={server.socket_dir} port={server.port} user={server.superuser} dbname={DATABASE}"
+        )
+
+    def fill(self, size_bytes: int) -> None:
+        """A new database whose uncompressed dump has about that size."""
+        self.postgres.execute(f"drop database if exists {DATABASE}")
+        self.postgres.execute(f"create database {DATABASE}")
+        rows = max(100, int(size_bytes / 1e6 * _ROWS_PER_MB) // _TABLES)
+        for table in self.tables:
+            self.postgres.execute(_FILL.format(table=table, rows=rows), DATABASE)
+        self.postgres.execute("vacuum analyze", DATABASE)
+
+    @property
+    def tables(self) -> list[str]:
+        return [f"part{n}" for n in range(1, _TABLES + 1)]
+
+    def change(self, *, scattered: bool) -> int:
+        """Rewrite 1 % of the rows, the newest or all over the tables; bytes of those rows' text."""
+        where = "id % 100 = 7" if scattered else "id > (select max(id) * 99 / 100 from {table})"
+        changed = 0
+        for table in self.tables:
+            rows = where.format(table=table)
+            self.postgres.execute(
+                f"update {table} set note = md5(note || id) || note where {rows}", DATABASE
+            )
+            query = f"select sum(length(t::text)) from {table} t where {rows}"
+            changed += int(self.postgres.execute(query, DATABASE)[0][0])
+        return changed
+
+    def new_repository(self) -> Path:
+        """A fresh, initialised local repository."""
+        self._count += 1
+        place = self.home / f"repository{self._count}"
+        measure.run(["restic", "init", "-q"], self.restic(place))
+        return place
+
+    def new_plan(self, repository: Path) -> str:
+        """A plan of its own for this repository, so that it has no history; its name."""
+        name = f"shop{self._count}"
+        checks = "\n".join(
+            f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", expect: "{expect}"}}'
+            for title, (query, expect) in CHECKS.items()
+        )
+        checks += "\n  - {name: row counts, kind: rows, component: shop}"
+        text = _PLAN.format(
+            name=name, dsn=self.conninfo, url=repository, home=self.home, checks=checks
+        )
+        (self.home / f"plans/{name}.yaml").write_text(text)
+        return name
+
+    def drd(self, *words: str, memory: bool = False) -> measure.Run:
+        return measure.run(["drd", *words, "--json"], self.environment, memory=memory)
+
+    def bash(
+        self, script: str, environment: Mapping[str, str], arguments: Sequence[str] = ()
+    ) -> measure.Run:
+        words = ["bash", "-euo", "pipefail", "-c", script, "bench", *arguments]
+        return measure.run(words, environment)
+
+    def remove(self, repository: Path) -> None:
+        """Repositories of gigabytes do not wait for the end."""
+        shutil.rmtree(repository)
