@@ -1,0 +1,79 @@
+"""Where a repository is: reading its URL, without touching the place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}")
+# Wider than AWS's own rule: older buckets and other servers allow capitals and underscores.
+
+
+@dataclass(frozen=True, slots=True)
+class S3Location:
+    """A bucket behind an endpoint. `prefix` has no slash at either end and may be empty."""
+
+    endpoint: str
+    bucket: str
+    prefix: str = ""
+
+    @property
+    def secure(self) -> bool:
+        return self.endpoint.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.endpoint).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.endpoint).port or (443 if self.secure else 80)
+
+    @property
+    def url(self) -> str:
+        """The one spelling of this place, as restic takes it."""
+        return "s3:" + "/".join(p for p in (self.endpoint, self.bucket, self.prefix) if p)
+
+
+def is_s3(url: str) -> bool:
+    return url.startswith("s3:")
+
+
+def parse_s3(url: str) -> S3Location:
+    """The parts of `s3:https://host[:port]/bucket[/prefix]`; without a scheme, https.
+
+    Raises ValueError saying what is wrong: no bucket, a secret in the URL, a query.
+    """
+    rest = url.removeprefix("s3:")
+    if not rest.startswith(("http://", "https://")):
+        rest = "https://" + rest.removeprefix("//")
+    parts = urlsplit(rest)
+    if "@" in parts.netloc:
+        raise ValueError("the URL holds a user or password; keys belong into `s3:` as references")
+    if parts.query or parts.fragment:
+        raise ValueError("the URL has a query or fragment, which restic does not take")
+    if not parts.hostname:
+        raise ValueError("the URL names no host; write s3:https://host/bucket/prefix")
+    _ = parts.port  # raises ValueError when it is no number
+    bucket, _, prefix = parts.path.strip("/").partition("/")
+    if not bucket:
+        raise ValueError("the URL names no bucket; write s3:https://host/bucket/prefix")
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError(f"{bucket!r} cannot be the name of a bucket")
+    return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))
+
+
+def normal_url(url: str) -> str:
+    """One spelling for one place, so that what is recorded for a URL is found again.
+
+    Raises ValueError for what is neither an S3 URL nor an absolute path.
+    """
+    if is_s3(url):
+        return parse_s3(url).url
+    if not url.startswith("/"):
+        raise ValueError(
+            f"{url!r} is no place for a repository; write s3:https://host/bucket/prefix or an "
+            "absolute path"
+        )
+    return "/" + url.strip("/")

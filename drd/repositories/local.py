@@ -1,0 +1,73 @@
+"""A repository's place in a local directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from drd.errors import RepositoryError, RepositoryMissing, RepositoryUnreachable
+from drd.ports import Finding
+
+
+class LocalPlace:
+    """An absolute path that is, or will become, the directory of a repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+
+    def preflight(self) -> None:
+        """A directory that may be written, or none yet below a parent that may be written.
+
+        Nothing but the last part of the path is ever made: a parent that is missing is more
+        likely a disk that is not mounted.
+        """
+        try:
+            exists = self.path.exists()
+        except OSError as error:
+            raise self._unreachable(error) from error
+        if exists and not self.path.is_dir():
+            raise RepositoryError(
+                f"{self.path} is not a directory", hint="give the repository a path of its own."
+            )
+        if not exists and not self.path.parent.is_dir():
+            raise RepositoryMissing(
+                f"directory {self.path.parent} does not exist",
+                hint=f"mount the disk that it lies on, or mkdir -p {self.path.parent}",
+            )
+        place = self.path if exists else self.path.parent
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise RepositoryError(
+                f"{place} cannot be written by the user with id {os.geteuid()}",
+                hint=f"chown it to the user that runs drd: {place}",
+            )
+        self._look()
+
+    def locks(self) -> frozenset[str]:
+        try:
+            return frozenset(p.name for p in (self.path / "locks").iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def findings(self, protection: str | None) -> list[Finding]:
+        if protection is None:
+            return []
+        detail = f"{protection} is claimed, but nothing protects a local directory from its owner"
+        hint = "keep the copy that must survive an attacker in a bucket with Object Lock."
+        return [Finding("repository protection", ok=False, detail=detail, hint=hint)]
+
+    def _look(self) -> None:
+        """A network file system that has gone away answers with an error only when asked."""
+        if self.path.is_dir():
+            try:
+                next(self.path.iterdir(), None)
+            except OSError as error:
+                raise self._unreachable(error) from error
+
+    def _unreachable(self, error: OSError) -> RepositoryUnreachable:
+        return RepositoryUnreachable(
+            f"cannot read {self.path}: {error.strerror}",
+            hint="check the disk and its mount, and the rights of the user that runs drd.",
+        )

@@ -1,0 +1,207 @@
+"""Running restic: watched, with a deadline, and again when only a dead process's lock is in the
+way."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, TypeVar
+
+from drd import log, process
+from drd.errors import (
+    DeadlineExceeded,
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryUnreachable,
+    ToolError,
+    ToolTooOld,
+)
+from drd.process import Command, Completed, PipeResult
+from drd.repositories.restic.library import ask
+from drd.repositories.restic.messages import Complaints, Listener
+from drd.repositories.restic.session import Session
+from drd.repositories.restic.stall import Patience, StallWatch
+from drd.repositories.restic.trouble import judge
+
+T = TypeVar("T")
+
+OLDEST = (0, 17)
+"""The first restic with exit codes 10, 11 and 12."""
+
+ANSWER_S = 120.0
+"""For short questions. One costs under a second, a listing of thousands of snapshots some."""
+
+ANSWER_BYTES = 256 << 20
+
+
+class Door:
+    """Runs restic for one repository. `patience` and `retry_lock_s` may be set anew."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.patience = Patience()
+        self.retry_lock_s = 20
+        self._ready = False
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return self.session.spec.url
+
+    def ready(self) -> None:
+        """restic is there and new enough, and the place answers; looked at once.
+
+        restic alone would retry a refused key for minutes.
+        """
+        with self._lock:
+            if not self._ready:
+                self.version()
+                self.session.place.preflight()
+                self._ready = True
+
+    def version(self) -> str:
+        """restic's version. Raises ToolMissing, or ToolTooOld before 0.17."""
+
+        def answer(words: Sequence[str]) -> str:
+            done = process.run(
+                Command([self.session.program, *words], deadline_s=30.0, name="restic")
+            )
+            if done.exit_code != 0:
+                raise ToolError(f"restic cannot run: {done.complaint}")
+            return done.stdout
+
+        text = str(ask(answer, lambda library: library.version())["restic_version"])
+        numbers = tuple(int(n) for n in re.findall(r"\d+", text)[:2])
+        if numbers < OLDEST:
+            raise ToolTooOld(
+                f"restic {text} is too old: its exit codes do not tell a wrong password from a "
+                "missing repository",
+                hint="install restic 0.17 or later; Debian 13 has 0.18.",
+            )
+        return text
+
+    def ask(
+        self,
+        question: Callable[[Any], T],
+        *options: str,
+        hear: Callable[[Complaints], None] | None = None,
+        **how: Any,
+    ) -> T:
+        """Put a short question through resticpy; `options` are restic's, beyond resticpy's words.
+
+        `hear` gets what restic complained about all the same; `how` is as for `capture`.
+        """
+
+        def answer(words: Sequence[str]) -> str:
+            told, said = self.capture([*options, *words], **how)
+            if hear is not None:
+                hear(said)
+            return told.decode()
+
+        return ask(answer, question)
+
+    def capture(
+        self,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        deadline_s: float = ANSWER_S,
+        retry_lock_s: int = 0,
+    ) -> tuple[bytes, Complaints]:
+        """What restic prints, exactly, and what it complained about although it exited with 0.
+
+        Raises RepositoryError's children; without an answer in time, what is wrong with the place.
+        """
+        self.ready()
+        command = self.session.command(
+            words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+        )
+        # In anonymous memory: the pump keeps text only, masked, and we need every byte.
+        with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
+            try:
+                done = process.start(command, stdout=answer.fileno()).pump(
+                    on_tick=self._answering(answer)
+                )
+            except DeadlineExceeded as error:
+                raise self._silent(deadline_s) from error
+            said = judge(done, self.url)
+            answer.seek(0)
+            return answer.read(), said
+
+    def run(
+        self,
+        words: Sequence[str],
+        listener: Listener,
+        *,
+        stdin: bytes | None = None,
+        deadline_s: float | None = None,
+        retry_lock_s: int = 0,
+    ) -> Completed:
+        """Run restic to its end; the exit code is not judged."""
+        self.ready()
+        command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        tick = self._watch(lambda: listener.done).tick
+        return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
+
+    def pipe(
+        self,
+        producer: Command,
+        words: Sequence[str],
+        listener: Listener,
+        *,
+        deadline_s: float | None = None,
+        retry_lock_s: int = 0,
+    ) -> PipeResult:
+        """Stream what `producer` prints into restic, through the gate; nothing is judged."""
+        self.ready()
+        command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        tick = self._watch(lambda: listener.done).tick
+        return process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
+
+    def locking(self, work: Callable[[int], T]) -> T:
+        """`work`, and once more when a lock was in the way: at once if it was a dead process's,
+        else waiting for `retry_lock_s` seconds, which `work` gets. Raises RepositoryLocked."""
+        try:
+            return work(0)
+        except RepositoryLocked:
+            removed = self.remove_stale_locks()
+            log.get().info("repository.locked", repository=self.url, stale=removed)
+            return work(self.retry_lock_s)
+
+    def remove_stale_locks(self) -> int:
+        """By restic's own judgement: this host's dead processes, and others after 30 minutes.
+
+        The lock files are counted beside restic: most often there is none, and a restic call
+        costs more than half a second.
+        """
+        before = self.session.place.locks()
+        if not before:
+            return 0
+        self.ask(lambda library: library.unlock())
+        return len(before - self.session.place.locks())
+
+    def _watch(self, moved: Callable[[], int]) -> StallWatch:
+        return StallWatch(self.session.place.preflight, moved, self.patience)
+
+    def _answering(self, answer: IO[bytes]) -> Callable[[], None]:
+        watch = self._watch(lambda: os.fstat(answer.fileno()).st_size)
+
+        def tick() -> None:
+            if os.fstat(answer.fileno()).st_size > ANSWER_BYTES:
+                raise RepositoryError(f"restic's answer exceeds {ANSWER_BYTES >> 20} MiB")
+            watch.tick()
+
+        return tick
+
+    def _silent(self, deadline_s: float) -> RepositoryError:
+        """restic did not answer in time: the place says why, if it can."""
+        try:
+            self.session.place.preflight()
+        except RepositoryError as error:
+            return error
+        return RepositoryUnreachable(
+            f"the repository at {self.url} did not answer within {deadline_s:g} s",
+            hint="look into the server's log and at the network; a retry may help.",
+        )

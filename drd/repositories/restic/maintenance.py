@@ -1,0 +1,186 @@
+"""Keeping a repository: making, listing, forgetting, pruning, checking."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from drd import log
+from drd.errors import RepositoryDamaged, RepositoryMissing
+from drd.model.location import is_s3
+from drd.model.units import from_rfc3339
+from drd.ports import SnapshotInfo
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Complaints, Listener, complaints
+from drd.repositories.restic.trouble import DAMAGED_HINT, failure, judge
+
+COUNT_S = 600.0
+"""For `stats`, which reads every index."""
+
+_BATCH = 500  # ids of 64 characters: far below the longest command line
+
+_UNREADABLE = re.compile(r'Ignoring "(\S+)": failed to load snapshot(?!.*(?:no such|not exist))')
+# One that another process forgets while we list is no damage.
+
+
+def identity(door: Door) -> str | None:
+    try:
+        return str(door.ask(lambda library: library.cat.config())["id"])
+    except RepositoryMissing:
+        door.session.place.preflight()  # a bucket that is missing is another matter
+        return None
+
+
+def initialise(door: Door, chunker_from: Door | None) -> str:
+    """With the chunker parameters of another repository the same data makes the same chunks, so
+    that copies deduplicate."""
+    if chunker_from is None:
+        return str(door.ask(lambda library: library.init(repository_version=2)))
+    if not is_s3(chunker_from.url):
+        return _init_like(door, chunker_from.url, chunker_from.session.password())
+    # restic knows one set of keys for S3, and ours may be in two accounts: so the parameters
+    # travel by an empty repository on this host, which holds nothing else.
+    with tempfile.TemporaryDirectory(prefix="drd-chunker-") as directory:
+        seed, password = str(Path(directory, "seed")), secrets.token_hex(32)
+        env = {
+            "RESTIC_REPOSITORY": seed,
+            "RESTIC_PASSWORD": password,
+            "RESTIC_FROM_PASSWORD": chunker_from.session.password(),
+        }
+        chunker_from.ask(
+            lambda library: library.init(copy_chunker_params=True, from_repo=chunker_from.url),
+            env=env,
+        )
+        return _init_like(door, seed, password)
+
+
+def _init_like(door: Door, other: str, password: str) -> str:
+    return str(
+        door.ask(
+            lambda library: library.init(
+                repository_version=2, copy_chunker_params=True, from_repo=other
+            ),
+            env={"RESTIC_FROM_PASSWORD": password},
+        )
+    )
+
+
+def snapshots(
+    door: Door, *, host: str | None, tags: Sequence[str], fresh: bool
+) -> list[SnapshotInfo]:
+    """Raises RepositoryDamaged when a snapshot cannot be read; restic only leaves it out."""
+
+    def hear(said: Complaints) -> None:
+        unreadable = _UNREADABLE.findall(said.text)
+        if unreadable:
+            raise RepositoryDamaged(
+                f"{len(unreadable)} snapshots at {door.url} cannot be read: {unreadable[0][:8]}",
+                hint=DAMAGED_HINT,
+            )
+
+    def work(retry_lock_s: int) -> list[SnapshotInfo]:
+        listed = door.ask(
+            lambda library: library.snapshots(host=host, tags=list(tags)),
+            *(["--no-cache"] if fresh else []),
+            hear=hear,
+            retry_lock_s=retry_lock_s,
+        )
+        return sorted((_info(item) for item in listed), key=lambda s: s.time)
+
+    return door.locking(work)
+
+
+def _info(item: dict[str, object]) -> SnapshotInfo:
+    def texts(key: str) -> tuple[str, ...]:
+        value = item.get(key)
+        return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+    original = item.get("original")
+    return SnapshotInfo(
+        id=str(item["id"]),
+        time=from_rfc3339(str(item["time"])),
+        host=str(item.get("hostname", "")),
+        tags=texts("tags"),
+        paths=texts("paths"),
+        original=str(original) if original else None,
+    )
+
+
+def forget(door: Door, ids: Sequence[str]) -> None:
+    """An id that is not there any more is none of our business: forgetting is idempotent."""
+    for start in range(0, len(ids), _BATCH):
+        batch = list(ids[start : start + _BATCH])
+        door.locking(lambda wait, b=batch: door.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
+
+
+def prune(door: Door, *, max_repack_bytes: int | None, deadline_s: float | None) -> str:
+    words = ["prune"]
+    if max_repack_bytes is not None:
+        words.append(f"--max-repack-size={max_repack_bytes}")
+
+    def work(retry_lock_s: int) -> str:
+        listener = PruneListener()
+        done = door.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        judge(done, door.url)
+        return listener.sentence
+
+    return door.locking(work)
+
+
+class PruneListener(Listener):
+    """prune prints text also with --json."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, str] = {}
+
+    def on_line(self, line: str) -> None:
+        key, colon, value = line.partition(":")
+        if colon:
+            self._said[key.strip()] = value.strip()
+
+    @property
+    def sentence(self) -> str:
+        removed = self._said.get("total prune", "nothing")
+        remaining = self._said.get("remaining", "an unknown amount")
+        return f"removed {_plain(removed)}, {_plain(remaining)} remain"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace(" / ", ", ")
+
+
+def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> None:
+    words = ["check", "--json"]
+    if read_subset is not None:
+        words.append(f"--read-data-subset={read_subset}")
+
+    def work(retry_lock_s: int) -> None:
+        done = door.run(words, Listener(), deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        said = complaints(done.stderr)
+        # The exit code first: a locked repository is reported with an error count as well.
+        if done.exit_code == 1 and "repository contains errors" in said.text:
+            first = next((line for line in said.lines if line.strip()), said.last)
+            log.get().error("repository.damaged", repository=door.url, said=said.text[:4000])
+            raise RepositoryDamaged(
+                f"the repository at {door.url} is damaged: {first.strip()}", hint=DAMAGED_HINT
+            )
+        if done.exit_code != 0:
+            raise failure(done.exit_code, said, door.url)
+
+    door.locking(work)
+
+
+def size_bytes(door: Door) -> int:
+    def work(retry_lock_s: int) -> int:
+        answer = door.ask(
+            lambda library: library.stats(mode="raw-data"),
+            deadline_s=COUNT_S,
+            retry_lock_s=retry_lock_s,
+        )
+        return int(answer["total_size"])
+
+    return door.locking(work)

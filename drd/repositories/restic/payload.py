@@ -1,0 +1,63 @@
+"""What a payload is in restic's words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from drd.ports import Tree
+
+_NEWLINE = b"[^\x01-\x09\x0b-\xf4\x8f\xbf\xbf]"
+# A line of an exclude file cannot hold a newline, but a class of every other character matches
+# nothing else. The last four bytes are U+10FFFF.
+
+
+def backup_words(host: str, tags: Sequence[str], time: datetime | None) -> list[str]:
+    """What every backup has in common. `time` has seconds; the zone is UTC (TZ of the child)."""
+    words = ["backup", "--json", "--host", host]
+    for tag in tags:
+        words += ["--tag", tag]
+    if time is not None:
+        words += ["--time", time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")]
+    return words
+
+
+def stdin_words(filename: str) -> list[str]:
+    return ["--stdin", f"--stdin-filename={filename}"]
+
+
+def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
+    """The words and what restic reads from stdin. Nothing needs a file that somebody must sweep.
+
+    Paths stand behind `--` and are taken literally. The parent snapshot is found by host and
+    paths, so tags may change from run to run and an unchanged file is not read again.
+    """
+    words = ["--exclude-file=/dev/stdin"] if tree.exclude else []
+    return [*words, "--", *tree.paths], _exclude_file(tree.exclude) if tree.exclude else None
+
+
+def literal(path: str) -> bytes:
+    """A pattern that matches exactly `path` (and what is below it): restic would expand `*?[`,
+    `\\` and `$NAME`, and trim blanks."""
+    return b"".join(_escaped(path_byte) for path_byte in _bytes_of(os.fsencode(path)))
+
+
+def _bytes_of(data: bytes) -> Iterable[bytes]:
+    return (data[i : i + 1] for i in range(len(data)))
+
+
+def _escaped(byte: bytes) -> bytes:
+    if byte in b"*?[\\":
+        return b"\\" + byte
+    if byte == b"$":
+        return b"$$"
+    if byte == b"\n":
+        return _NEWLINE
+    if byte in b" \t\r\v\f":
+        return b"[" + byte + b"]"
+    return byte
+
+
+def _exclude_file(paths: Sequence[str]) -> bytes:
+    return b"".join(literal(path) + b"\n" for path in paths)

@@ -1,0 +1,143 @@
+"""One restic repository, behind the port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.snapshot import Stored
+from drd.ports import (
+    Finding,
+    OnProgress,
+    Payload,
+    Repository,
+    SnapshotInfo,
+    Stream,
+    no_progress,
+)
+from drd.repositories.restic import maintenance, restore, store
+from drd.repositories.restic.doctor import doctor
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.payload import backup_words
+from drd.repositories.restic.session import Session
+
+
+class ResticRepository:
+    """`drd.ports.Repository` on restic, for S3 and local directories.
+
+    Making one contacts nothing and reads no secret. Safe in several threads. `door` has what may
+    be tuned: the patience with an endpoint that is gone, the wait for a lock.
+    """
+
+    def __init__(
+        self,
+        spec: RepositorySpec,
+        *,
+        cache_dir: Path,
+        resolve: Callable[[SecretRef], str],
+        restic: str | None = None,
+    ) -> None:
+        self.url = spec.url
+        self.name = spec.name
+        self.door = Door(Session(spec, cache_dir=cache_dir, resolve=resolve, program=restic))
+
+    def preflight(self) -> None:
+        self.door.session.place.preflight()
+
+    def identity(self) -> str | None:
+        return maintenance.identity(self.door)
+
+    def initialise(self, *, chunker_from: Repository | None = None) -> str:
+        other = chunker_from.door if isinstance(chunker_from, ResticRepository) else None
+        return maintenance.initialise(self.door, other)
+
+    def store(
+        self,
+        payload: Payload,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> Stored:
+        words = backup_words(host, tags, time)
+        marked = (tag.removeprefix("component:") for tag in tags if tag.startswith("component:"))
+        subject = next(marked, host)
+        if isinstance(payload, Stream):
+            return store.store_stream(
+                self.door,
+                payload,
+                words,
+                subject=subject,
+                forget=lambda snapshot: self.forget([snapshot]),
+                deadline_s=deadline_s,
+                on_progress=on_progress,
+            )
+        return store.store_tree(
+            self.door,
+            payload,
+            words,
+            subject=subject,
+            deadline_s=deadline_s,
+            on_progress=on_progress,
+        )
+
+    def store_bytes(
+        self,
+        data: bytes,
+        filename: str,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+    ) -> Stored:
+        return store.store_bytes(self.door, data, filename, host=host, tags=tags, time=time)
+
+    def snapshots(
+        self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
+    ) -> list[SnapshotInfo]:
+        return maintenance.snapshots(self.door, host=host, tags=tags, fresh=fresh)
+
+    def restore(
+        self,
+        snapshot: str,
+        into: Path,
+        *,
+        include: Sequence[str] = (),
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> int:
+        return restore.restore(
+            self.door,
+            snapshot,
+            into,
+            include=include,
+            deadline_s=deadline_s,
+            on_progress=on_progress,
+        )
+
+    def read_file(self, snapshot: str, filename: str) -> bytes:
+        return restore.read_file(self.door, snapshot, filename)
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        maintenance.forget(self.door, snapshots)
+
+    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
+        return maintenance.prune(
+            self.door, max_repack_bytes=max_repack_bytes, deadline_s=deadline_s
+        )
+
+    def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
+        maintenance.check(self.door, read_subset=read_subset, deadline_s=deadline_s)
+
+    def remove_stale_locks(self) -> int:
+        return self.door.remove_stale_locks()
+
+    def size_bytes(self) -> int:
+        return maintenance.size_bytes(self.door)
+
+    def doctor(self) -> list[Finding]:
+        return doctor(self.door)

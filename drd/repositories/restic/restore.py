@@ -1,0 +1,110 @@
+"""Bringing snapshots back: all of one, or nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from drd.errors import DrdError, RepositoryDamaged, TargetError
+from drd.ports import OnProgress
+from drd.process import Completed
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Complaints, Listener, complaints
+from drd.repositories.restic.payload import literal
+from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
+
+_TARGET = re.compile(
+    r"no space left on device|disk quota exceeded|read-only file system|file name too long"
+    r"|operation not permitted|permission denied|operation not supported|file too large",
+    re.IGNORECASE,
+)
+
+
+def restore(
+    door: Door,
+    snapshot: str,
+    into: Path,
+    *,
+    include: Sequence[str],
+    deadline_s: float | None,
+    on_progress: OnProgress,
+) -> int:
+    """Write the snapshot below `into` and return the bytes written; on any error remove what was
+    written there. Raises RepositoryDamaged, or TargetError when it is the target that failed."""
+    words = ["restore", snapshot, "--json", f"--target={into}"]
+    words += [f"--include={os.fsdecode(literal(path))}" for path in include]
+
+    def work(retry_lock_s: int) -> int:
+        listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
+        try:
+            done = door.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+            return _restored(door, done, listener, into)
+        except BaseException:
+            empty_directory(into)
+            raise
+
+    return door.locking(work)
+
+
+def _restored(door: Door, done: Completed, listener: Listener, into: Path) -> int:
+    said = complaints(done.stderr)
+    if done.exit_code != 0:
+        raise _trouble(door, done, said, into)
+    summary = listener.summary
+    total, restored = (int(summary.get(k, 0)) for k in ("total_bytes", "bytes_restored"))
+    files, files_restored = (int(summary.get(k, 0)) for k in ("total_files", "files_restored"))
+    # Directories on the way to what was asked for are counted as restored, not as wanted.
+    if said.items or restored != total or files_restored < files:
+        raise RepositoryDamaged(
+            f"restic restored {files_restored} of {files} files and {restored} of {total} bytes",
+            hint=DAMAGED_HINT,
+        )
+    if files == 0 and not any(into.iterdir()):
+        raise RepositoryDamaged("the snapshot holds nothing of what was asked for")
+    return restored
+
+
+def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdError:
+    if done.exit_code != 1 or not said.items:
+        return failure(done.exit_code, said, door.url)
+    names = ", ".join(dict.fromkeys(path for path, _ in said.items[:10]))
+    reason = said.items[0][1]
+    if not any(is_damage(text) for _, text in said.items) and all(
+        _TARGET.search(text) for _, text in said.items
+    ):
+        return TargetError(
+            f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
+            hint="free space there, or restore to a place that can hold it.",
+        )
+    return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
+
+
+def read_file(door: Door, snapshot: str, filename: str) -> bytes:
+    """One small file, exactly; what restic prints before it fails is not looked at."""
+    words = ["dump", snapshot, "/" + filename.lstrip("/")]
+    return door.locking(lambda wait: door.capture(words, retry_lock_s=wait)[0])
+
+
+def empty_directory(path: Path) -> None:
+    """Remove all that is in `path`, and nothing that links in it lead to."""
+    if not path.is_dir():
+        return
+    for entry in path.iterdir():
+        if entry.is_symlink() or not entry.is_dir():
+            entry.unlink()
+        else:
+            _open_up(entry)
+            shutil.rmtree(entry)
+
+
+def _open_up(directory: Path) -> None:
+    """Restored directories may be ones that even their owner cannot write."""
+    directory.chmod(0o700)
+    for parent, names, _ in os.walk(directory):
+        for name in names:
+            inner = Path(parent, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)

@@ -1,0 +1,134 @@
+"""What every restic call for one repository has in common: words, environment, secrets."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from drd.errors import SecretUnavailable
+from drd.model.location import is_s3, parse_s3
+from drd.model.plan import RepositorySpec, SecretRef
+from drd.process import Command, find_tool
+from drd.repositories.local import LocalPlace
+from drd.repositories.place import Place
+from drd.repositories.s3 import S3Keys, S3Place
+
+
+class Session:
+    """Builds restic commands. Secrets are read at the first command and kept in memory."""
+
+    def __init__(
+        self,
+        spec: RepositorySpec,
+        *,
+        cache_dir: Path,
+        resolve: Callable[[SecretRef], str],
+        program: str | None,
+    ) -> None:
+        self.spec = spec
+        self.place: Place = (
+            S3Place(parse_s3(spec.url), self.keys)
+            if is_s3(spec.url)
+            else LocalPlace(Path(spec.url))
+        )
+        self._cache_dir = cache_dir / "restic"
+        self._resolve = resolve
+        self._program = program
+        self._lock = threading.RLock()
+        self._keys: S3Keys | None = None
+        self._password: str | None = None
+
+    @property
+    def program(self) -> str:
+        """Where restic is. Raises ToolMissing."""
+        if self._program is not None:
+            path = Path(self._program)
+            return find_tool(path.name, package="restic", bin_dir=path.parent)
+        return find_tool("restic", package="restic")
+
+    def command(
+        self,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+        retry_lock_s: int = 0,
+    ) -> Command:
+        """restic with `words` on this repository. Raises SecretUnavailable, ToolMissing."""
+        common = ["--cache-dir", str(self._cache_dir)]
+        if retry_lock_s:
+            common += ["--retry-lock", f"{retry_lock_s}s"]
+        if is_s3(self.spec.url):
+            common += ["-o", f"s3.bucket-lookup={self.spec.s3.bucket_lookup}"]
+            if self.spec.s3.region:
+                common += ["-o", f"s3.region={self.spec.s3.region}"]
+            if self.spec.s3.ca_cert:
+                common += ["--cacert", self.spec.s3.ca_cert]
+        return Command(
+            [self.program, *common, *words],
+            env={**self.environment(), **(env or {})},
+            deadline_s=deadline_s,
+            name="restic",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Secrets stand here and never in argv, where every user of the host could read them.
+
+        TZ: restic reads `--time` in the zone of its process. Two status lines a second suffice.
+        """
+        return {
+            "RESTIC_REPOSITORY": self.spec.url,
+            "RESTIC_PASSWORD": self.password(),
+            "RESTIC_PROGRESS_FPS": "2",
+            "TZ": "UTC",
+            **(self._access() if is_s3(self.spec.url) else {}),
+        }
+
+    def password(self) -> str:
+        """Never empty: restic would ask on a terminal or open what was made without one."""
+        with self._lock:
+            if self._password is None:
+                self._password = self._secret(self.spec.password, "password")
+            return self._password
+
+    def keys(self) -> S3Keys:
+        """The keys of the bucket; none of them: the chain of defaults (the instance's role)."""
+        with self._lock:
+            if self._keys is None:
+                s3 = self.spec.s3
+                self._keys = S3Keys(
+                    access_key=self._optional(s3.access_key, "access_key"),
+                    secret_key=self._optional(s3.secret_key, "secret_key"),
+                    session_token=self._optional(s3.session_token, "session_token"),
+                    region=s3.region,
+                    ca_cert=s3.ca_cert,
+                    bucket_lookup=s3.bucket_lookup,
+                )
+            return self._keys
+
+    def _access(self) -> dict[str, str]:
+        keys = self.keys()
+        if keys.access_key is None:
+            # What boto3 finds in our environment, restic finds there too.
+            return {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+        found = {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_SESSION_TOKEN": keys.session_token,
+            "AWS_DEFAULT_REGION": keys.region,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _optional(self, ref: SecretRef | None, what: str) -> str | None:
+        return None if ref is None else self._secret(ref, what)
+
+    def _secret(self, ref: SecretRef, what: str) -> str:
+        value = self._resolve(ref)
+        if not value:
+            raise SecretUnavailable(
+                f"{what} of repository {self.spec.name} is empty",
+                hint=f"write it to where the plan points: {ref.describe()}.",
+            )
+        return value

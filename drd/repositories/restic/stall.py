@@ -1,0 +1,90 @@
+"""Telling a slow repository from one that is gone.
+
+restic retries a dead endpoint without end, and goes on printing status lines meanwhile. So what
+counts is whether bytes move; when they do not, the place is looked at from beside restic.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drd.errors import DrdError, RepositoryUnreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends the
+    call. `probe_s` is how long one look may take."""
+
+    still_s: float = 15.0
+    gone_s: float = 60.0
+    every_s: float = 5.0
+    probe_s: float = 15.0
+
+
+class StallWatch:
+    """Called about once a second while restic runs; raises when the place has been gone too long.
+
+    The look happens in a thread of its own: on a file system whose server is gone it may hang.
+    """
+
+    def __init__(
+        self, probe: Callable[[], None], moved: Callable[[], int], patience: Patience
+    ) -> None:
+        self._probe = probe
+        self._moved = moved
+        self._patience = patience
+        self._last = -1
+        self._since = time.monotonic()
+        self._look: _Look | None = None
+        self._next = 0.0
+        self._failing_since: float | None = None
+
+    def tick(self) -> None:
+        """Raises what the place answered, when it did so for `gone_s` seconds in a row."""
+        now = time.monotonic()
+        done = self._moved()
+        if done != self._last:
+            self._last, self._since, self._failing_since = done, now, None
+        if now - self._since < self._patience.still_s:
+            return
+        if self._look is not None:
+            self._judge(self._look, now)
+        if (self._look is None or self._look.over) and now >= self._next:
+            self._next = now + self._patience.every_s
+            self._look = _Look(self._probe, now)
+
+    def _judge(self, look: _Look, now: float) -> None:
+        error = look.error
+        if not look.over:
+            if now - look.begun < self._patience.probe_s:
+                return
+            error = RepositoryUnreachable("the repository does not answer")
+        if error is None:
+            self._failing_since = None
+            return
+        if self._failing_since is None:
+            self._failing_since = look.begun
+        if now - self._failing_since >= self._patience.gone_s:
+            raise error
+
+
+class _Look(threading.Thread):
+    def __init__(self, probe: Callable[[], None], begun: float) -> None:
+        super().__init__(name="drd-probe", daemon=True)
+        self.begun = begun
+        self.over = False
+        self.error: DrdError | None = None
+        self._look_at = probe
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._look_at()
+        except DrdError as error:
+            self.error = error
+        finally:
+            self.over = True

@@ -1,0 +1,157 @@
+"""Storing one snapshot, and refusing what only looks like one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from drd import log
+from drd.errors import (
+    DumpFailed,
+    ImplausibleDump,
+    RepositoryError,
+    SnapshotIncomplete,
+    SourceMissing,
+)
+from drd.model.snapshot import Stored
+from drd.ports import OnProgress, Stream, Tree, no_progress
+from drd.process import Completed
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Listener, complaints
+from drd.repositories.restic.payload import backup_words, stdin_words, tree_words
+from drd.repositories.restic.trouble import failure
+
+Forget = Callable[[str], None]
+
+
+def store_stream(
+    door: Door,
+    stream: Stream,
+    words: Sequence[str],
+    *,
+    subject: str,
+    forget: Forget,
+    deadline_s: float | None,
+    on_progress: OnProgress,
+) -> Stored:
+    """Raises DumpFailed with the producer's last words, and ImplausibleDump for an empty stream,
+    whose snapshot is forgotten."""
+    words = [*words, *stdin_words(stream.filename)]
+
+    def work(retry_lock_s: int) -> Stored:
+        listener = Listener(
+            subject, "backup", expected_bytes=stream.expected_bytes, on_progress=on_progress
+        )
+        result = door.pipe(
+            stream.command, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+        )
+        if result.consumer is not None and result.consumer.exit_code != 0:
+            # The producer then died of the broken pipe.
+            return _stored(door, result.consumer, listener)
+        if result.consumer is None or result.producer.exit_code != 0:
+            _forget_quietly(forget, listener)
+            raise DumpFailed(
+                f"{stream.command.title} failed with exit code {result.producer.exit_code}: "
+                f"{result.producer.complaint}"
+            )
+        return _stored(door, result.consumer, listener)
+
+    stored = door.locking(work)
+    if stored.bytes == 0:
+        forget(stored.snapshot)
+        raise ImplausibleDump(
+            f"{stream.command.title} printed nothing, although it exited with 0",
+            hint="run it by hand; an empty dump is not stored.",
+        )
+    return stored
+
+
+def store_tree(
+    door: Door,
+    tree: Tree,
+    words: Sequence[str],
+    *,
+    subject: str,
+    deadline_s: float | None,
+    on_progress: OnProgress,
+) -> Stored:
+    """Raises SnapshotIncomplete, naming what could not be read."""
+    more, stdin = tree_words(tree)
+
+    def work(retry_lock_s: int) -> Stored:
+        listener = Listener(
+            subject, "backup", expected_bytes=tree.expected_bytes, on_progress=on_progress
+        )
+        done = door.run(
+            [*words, *more],
+            listener,
+            stdin=stdin,
+            deadline_s=deadline_s,
+            retry_lock_s=retry_lock_s,
+        )
+        return _stored(door, done, listener)
+
+    return door.locking(work)
+
+
+def store_bytes(
+    door: Door,
+    data: bytes,
+    filename: str,
+    *,
+    host: str,
+    tags: Sequence[str],
+    time: datetime | None,
+) -> Stored:
+    words = [*backup_words(host, tags, time), *stdin_words(filename)]
+
+    def work(retry_lock_s: int) -> Stored:
+        listener = Listener(filename, "backup", on_progress=no_progress)
+        done = door.run(words, listener, stdin=data, deadline_s=SMALL_S, retry_lock_s=retry_lock_s)
+        return _stored(door, done, listener)
+
+    return door.locking(work)
+
+
+SMALL_S = 300.0
+"""For a text of some megabytes at most, over a slow line."""
+
+
+def _stored(door: Door, done: Completed, listener: Listener) -> Stored:
+    """What the summary says. `added_bytes` is what the repository grew by, compressed and
+    encrypted (restic's `data_added_packed`)."""
+    said = complaints(done.stderr)
+    snapshot = str(listener.summary.get("snapshot_id", ""))
+    unread = [path for path, _ in said.items] + list(said.skipped)
+    if done.exit_code == 1 and "all source directories/files do not exist" in said.text:
+        raise SourceMissing(f"none of the paths exists: {', '.join(said.skipped)}")
+    if done.exit_code == 3 or (done.exit_code == 0 and said.skipped):
+        reasons = [f"{path} ({why.rpartition(': ')[2]})" for path, why in said.items[:5]]
+        named = ", ".join(reasons + list(said.skipped[:5])) or said.last
+        raise SnapshotIncomplete(
+            f"{max(len(unread), 1)} of the files could not be read: {named}",
+            snapshot=snapshot,
+            unread=unread,
+            hint="let the user that runs drd read them, or exclude them.",
+        )
+    if done.exit_code != 0:
+        raise failure(done.exit_code, said, door.url)
+    if not snapshot:
+        raise RepositoryError("restic exited with 0 but made no snapshot")
+    summary = listener.summary
+    return Stored(
+        snapshot=snapshot,
+        bytes=int(summary.get("total_bytes_processed", 0)),
+        added_bytes=int(summary.get("data_added_packed", summary.get("data_added", 0))),
+        files=int(summary.get("total_files_processed", 0)),
+    )
+
+
+def _forget_quietly(forget: Forget, listener: Listener) -> None:
+    snapshot = listener.summary.get("snapshot_id")
+    if snapshot:
+        try:
+            forget(str(snapshot))
+        except RepositoryError as error:
+            # It has no manifest, so nothing takes it for a copy, and retention sweeps it.
+            log.get().warning("snapshot.left", snapshot=snapshot, error=str(error))

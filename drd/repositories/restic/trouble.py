@@ -1,0 +1,107 @@
+"""restic's exit codes and words, as errors of ours with a remedy."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from drd.errors import (
+    Cancelled,
+    DrdError,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    WrongKey,
+)
+from drd.process import Completed
+from drd.repositories.restic.messages import Complaints, complaints
+
+_DAMAGE = re.compile(
+    r"ciphertext verification failed"
+    r"|repository contains errors"
+    r"|invalid data returned"
+    r"|does not match id|hash mismatch|unexpected pack id"
+    r"|no matching ID found"
+    r"|(?:pack|blob|tree|index)\b.* (?:does not exist|not found|is damaged)"
+    r"|id \S+ not found in (?:repository|index)"
+    r"|Load\(<(?:data|index|snapshot)/\S+>.*(?:no such file|does not exist|unexpected EOF)"
+    r"|ReadFull\(<data/"
+    r"|not found in snapshot",
+    re.IGNORECASE,
+)
+_NETWORK = re.compile(
+    r"connection refused|connection reset|no such host|i/o timeout|no route to host"
+    r"|context deadline exceeded|TLS handshake",
+    re.IGNORECASE,
+)
+_HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
+
+DAMAGED_HINT = (
+    "restore from another restore point or repository, and look at this one with "
+    "`restic check --read-data`."
+)
+
+
+def is_damage(text: str) -> bool:
+    return _DAMAGE.search(text) is not None
+
+
+def judge(done: Completed, url: str) -> Complaints:
+    """What restic said when it exited with 0; anything else is raised.
+
+    Exit codes of restic 0.17: 3 incomplete, 10 no repository, 11 locked, 12 wrong password, 130
+    interrupted. An unknown one is a failure, by restic's own documentation.
+    """
+    said = complaints(done.stderr)
+    if done.exit_code != 0:
+        raise failure(done.exit_code, said, url)
+    return said
+
+
+def failure(code: int, said: Complaints, url: str) -> DrdError:
+    """The error for a restic call that ended with `code`."""
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        return RepositoryError(
+            f"restic was killed by {name}",
+            hint="look for the kernel's out-of-memory killer in the journal; then run it again.",
+        )
+    if code == 10:
+        return RepositoryMissing(f"there is no repository at {url}")
+    if code == 11:
+        return locked(said, url)
+    if code == 12 or "wrong password" in said.text:
+        return WrongKey(
+            f"the password does not open the repository at {url}",
+            hint="check the `password` reference of the plan; a lost password cannot be replaced.",
+        )
+    if code == 130:
+        return Cancelled("restic was interrupted")
+    return _by_words(code, said, url)
+
+
+def locked(said: Complaints, url: str) -> RepositoryLocked:
+    holder = _HOLDER.search(said.text)
+    by = f" by {holder[1]}" if holder else ""
+    return RepositoryLocked(
+        f"the repository at {url} is locked{by}",
+        hint="wait for the other operation; what a dead process left is removed by itself on its "
+        "own host, elsewhere after 30 minutes.",
+    )
+
+
+def _by_words(code: int, said: Complaints, url: str) -> DrdError:
+    if "no space left on device" in said.text:
+        return RepositoryError(
+            f"no space left for the repository at {url}",
+            hint="free space or prune: earlier snapshots stay valid.",
+        )
+    if is_damage(said.text):
+        return RepositoryDamaged(
+            f"the repository at {url} is damaged: {said.last}", hint=DAMAGED_HINT
+        )
+    if _NETWORK.search(said.text):
+        return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")
+    return RepositoryError(f"restic failed with exit code {code}: {said.last or 'no output'}")

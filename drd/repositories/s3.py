@@ -1,0 +1,201 @@
+"""A repository's place in an S3 bucket, looked at through boto3 (its only importer).
+
+restic retries for minutes where a key is refused or a bucket is missing, and says little. So the
+bucket is asked first, once and with short time limits. Everything here only reads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from drd.model.location import S3Location
+from drd.ports import Finding
+from drd.repositories import s3_trouble as trouble
+
+CONNECT_S = 3
+READ_S = 8
+"""Bounds of one request: a busy server has answered a first listing after 5 s."""
+
+SKEW_S = 60.0
+"""From here on a clock deserves a look; S3 refuses requests at 15 minutes."""
+
+_VIRTUAL_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".googleapis.com", ".aliyuncs.com")
+# The providers for which restic puts the bucket into the host name unless told otherwise.
+
+_SYSTEM_CAS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+# boto3 brings certificates of its own; restic trusts the system's, so both shall.
+
+_building = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class S3Keys:
+    """Resolved access; without a key, the chain of defaults up to the instance's role."""
+
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    region: str | None = None
+    ca_cert: str | None = None
+    bucket_lookup: Literal["auto", "dns", "path"] = "auto"
+
+
+class S3Place:
+    """A bucket and a prefix. `keys` is called at the first look, so that secrets are read late."""
+
+    def __init__(self, location: S3Location, keys: Callable[[], S3Keys]) -> None:
+        self.location = location
+        self.url = location.url
+        self._keys = keys
+        self._client: Any = None
+
+    def preflight(self) -> None:
+        """The bucket exists and the key may list it: a HEAD alone does not prove the secret on
+        every server."""
+        self._ask("head_bucket")
+        self._ask("list_objects_v2", Prefix=self._below(""), MaxKeys=1)
+
+    def locks(self) -> frozenset[str]:
+        # restic itself allows a thousand locks at most, which is one page.
+        answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
+        names = (str(item["Key"]).rpartition("/")[2] for item in answer.get("Contents", ()))
+        return frozenset(name for name in names if name)
+
+    def findings(self, protection: str | None) -> list[Finding]:
+        found = [self._clock()]
+        if protection == "object-lock":
+            found.append(self._object_lock())
+        elif protection is not None:
+            detail = f"{protection} is claimed; drd cannot tell whether it is true"
+            found.append(Finding("repository protection", ok=True, warning=True, detail=detail))
+        return found
+
+    def _below(self, name: str) -> str:
+        return f"{self.location.prefix}/{name}" if self.location.prefix else name
+
+    def _ask(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        """One request; what goes wrong becomes one of our errors, with a remedy."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: Mapping[str, Any] = getattr(self._connected(), operation)(
+                Bucket=self.location.bucket, **arguments
+            )
+        except (BotoCoreError, ClientError, ValueError) as error:
+            raise trouble.translated(error, self.location) from error
+        return answer
+
+    def _connected(self) -> Any:
+        with _building:  # making a client is not safe in several threads, using one is
+            if self._client is None:
+                self._client = _client(self.location, self._keys())
+            return self._client
+
+    def _clock(self) -> Finding:
+        headers = self._ask("head_bucket")["ResponseMetadata"].get("HTTPHeaders", {})
+        name = "repository clock"
+        if "date" not in headers:
+            return Finding(name, ok=True, detail="the server does not say its time")
+        skew = (datetime.now(UTC) - parsedate_to_datetime(headers["date"])).total_seconds()
+        if abs(skew) < SKEW_S:
+            return Finding(name, ok=True, detail="this host and the server agree on the time")
+        way = "ahead of" if skew > 0 else "behind"
+        detail = f"this host's clock is {abs(skew):.0f} s {way} the server's"
+        hint = "let the host keep its time by NTP: timedatectl set-ntp true"
+        return Finding(name, ok=True, warning=True, detail=detail, hint=hint)
+
+    def _object_lock(self) -> Finding:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._connected().get_object_lock_configuration(Bucket=self.location.bucket)
+        except (BotoCoreError, ClientError) as error:
+            return _lock_trouble(error, self.location.bucket)
+        return _judge_lock(answer.get("ObjectLockConfiguration") or {}, self.location.bucket)
+
+
+def _client(location: S3Location, keys: S3Keys) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=location.endpoint,
+        region_name=keys.region or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.session_token,
+        verify=_certificates(keys) if location.secure else None,
+        config=Config(
+            connect_timeout=CONNECT_S,
+            read_timeout=READ_S,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": _addressing(location, keys)},
+        ),
+    )
+
+
+def _addressing(location: S3Location, keys: S3Keys) -> str:
+    if keys.bucket_lookup == "auto":
+        return "virtual" if location.host.endswith(_VIRTUAL_HOSTS) else "path"
+    return "virtual" if keys.bucket_lookup == "dns" else "path"
+
+
+def _certificates(keys: S3Keys) -> str | None:
+    if keys.ca_cert is not None:
+        return keys.ca_cert
+    candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
+    return next((c for c in candidates if c and Path(c).is_file()), None)
+
+
+_PROTECTION = "repository protection"
+
+
+def _lock_trouble(error: Exception, bucket: str) -> Finding:
+    code = trouble.code_of(error)
+    if code in ("ObjectLockConfigurationNotFoundError", "InvalidRequest"):
+        return Finding(
+            _PROTECTION,
+            ok=False,
+            detail=f"object-lock is claimed, but bucket {bucket} has none",
+            hint="make a bucket with Object Lock enabled and a default retention, and move there.",
+        )
+    return Finding(
+        _PROTECTION,
+        ok=True,
+        warning=True,
+        detail=f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
+        hint="allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
+    )
+
+
+def _judge_lock(state: Mapping[str, Any], bucket: str) -> Finding:
+    """Judges the body: some servers answer 200 with nothing in it."""
+    if not state.get("ObjectLockEnabled"):
+        detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
+        return Finding(_PROTECTION, ok=True, warning=True, detail=detail)
+    retention = state.get("Rule", {}).get("DefaultRetention", {})
+    length = f"{retention['Days']} days" if retention.get("Days") else ""
+    length = length or (f"{retention['Years']} years" if retention.get("Years") else "")
+    if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
+        return Finding(
+            _PROTECTION,
+            ok=False,
+            detail=f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
+            hint="set a default retention: restic sets none on what it writes.",
+        )
+    mode = str(retention["Mode"])
+    return Finding(
+        _PROTECTION, ok=True, detail=f"Object Lock is on: new objects stay {length} ({mode})"
+    )

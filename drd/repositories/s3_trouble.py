@@ -1,0 +1,128 @@
+"""What boto3 raises, in our words and with a remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.errors import (
+    RepositoryError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    SecretUnavailable,
+)
+from drd.log import masked
+from drd.model.location import S3Location
+
+_REASONS = (
+    ("connection refused", "connection refused"),
+    ("name or service not known", "no such host"),
+    ("no address associated", "no such host"),
+    ("temporary failure in name resolution", "its name cannot be resolved"),
+    ("network is unreachable", "network is unreachable"),
+    ("no route to host", "no route to host"),
+    ("connection reset", "connection reset"),
+    ("timed out", "no answer in time"),
+    ("timeout", "no answer in time"),
+)
+_BAD_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken")
+
+
+def code_of(error: Exception) -> str:
+    """S3's own code of a refusal (`NoSuchBucket`), or nothing."""
+    answer: Any = getattr(error, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
+def translated(error: Exception, location: S3Location) -> Exception:
+    """The error to raise for `error`, which came from a question to `location`'s bucket."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _refused(error, location)
+    if isinstance(error, exceptions.SSLError):
+        return _untrusted(error, location)
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
+        return SecretUnavailable(
+            f"no key for {location.endpoint}: this host has no role either",
+            hint="give the repository `s3: {access_key: …, secret_key: …}`.",
+        )
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+        return RepositoryUnreachable(
+            f"cannot reach {location.endpoint}: {_reason(error)}",
+            hint="check the URL, the network and that the S3 server runs.",
+        )
+    if isinstance(error, OSError) or "invalid path" in str(error):
+        return RepositoryError(
+            f"cannot read the certificates of {location.endpoint}: {error}",
+            hint="check `ca_cert`.",
+        )
+    return RepositoryError(f"cannot ask {location.endpoint}: {masked(str(error))}")
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(e) for e in _chain(error)).lower()
+    return next((words for mark, words in _REASONS if mark in text), masked(str(error)))
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The error and those that it wraps."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        inner = getattr(error, "kwargs", {}).get("error")
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+    return found
+
+
+def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
+    text = str(error)
+    if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
+        return RepositoryError(
+            f"{location.endpoint} does not speak TLS", hint="write s3:http://… for plain HTTP."
+        )
+    return RepositoryError(
+        f"the certificate of {location.endpoint} is not trusted: {_verification(text)}",
+        hint="give the repository `s3: {ca_cert: FILE}` with the CA that signed it.",
+    )
+
+
+def _verification(text: str) -> str:
+    _, found, reason = text.partition("certificate verify failed: ")
+    return reason.partition(" (_ssl")[0] if found else text
+
+
+def _refused(error: Exception, location: S3Location) -> Exception:
+    response: Any = getattr(error, "response", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    code = code_of(error)
+    if status == 404 or code == "NoSuchBucket":
+        return RepositoryMissing(
+            f"bucket {location.bucket} does not exist at {location.endpoint}",
+            hint="create it, or correct the URL: drd never makes a bucket.",
+        )
+    home = headers.get("x-amz-bucket-region")
+    if status in (301, 307, 400) and home:
+        return RepositoryError(
+            f"bucket {location.bucket} is in region {home}",
+            hint=f"give the repository `s3: {{region: {home}}}`.",
+        )
+    if code == "RequestTimeTooSkewed":
+        return RepositoryError(
+            f"{location.endpoint} refuses requests because this host's clock is wrong",
+            hint="timedatectl set-ntp true",
+        )
+    if status in (401, 403) or code in _BAD_KEYS:
+        return RepositoryError(
+            f"the access key is not accepted at {location.endpoint} or may not use bucket "
+            f"{location.bucket}",
+            hint="check access_key and secret_key, and that the key may list the bucket.",
+        )
+    if status >= 500 or code in ("SlowDown", "503", "500"):
+        return RepositoryUnreachable(
+            f"{location.endpoint} answers with {status or code}",
+            hint="look into the S3 server's log; a retry may help.",
+        )
+    return RepositoryError(
+        f"{location.endpoint} refuses bucket {location.bucket}: {code or status}"
+    )
