@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
 
-LONGEST_WORK_DIR = 60
-"""Characters; a sandbox's socket below it has to stay within the 107 of a socket address."""
-
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
@@ -56,13 +53,13 @@ def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
     Raises ConfigError with every problem.
     """
     chosen = path or Path(DEFAULT_CONFIG)
-    if not chosen.exists() and not explicit:
+    if _is_missing(chosen):
+        if explicit:
+            raise ConfigError([missing(str(chosen))])
         return _settings_without_file(chosen)
     from drd.config.reading import read_bytes
     from drd.config.yaml import read
 
-    if not chosen.exists():
-        raise ConfigError([missing(str(chosen))])
     raw, _ = read_bytes(chosen, what="configuration")
     document = read(raw, str(chosen), allow_empty=True)
     from drd.config.problems import Report
@@ -72,6 +69,17 @@ def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
     if file is None or report.errors:
         raise ConfigError(report.errors)
     return _settings(file, chosen, report)
+
+
+def _is_missing(path: Path) -> bool:
+    """One that we may not look at is not missing: reading it will say so."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _validated(report: Report) -> DaemonFile | None:
@@ -96,18 +104,12 @@ def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
     from drd.config.daemon_schema import LATER
 
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
-    work_dir = place(file.work_dir, base)
-    if len(work_dir) > LONGEST_WORK_DIR:
-        message = f"is longer than {LONGEST_WORK_DIR} characters"
-        hint = "choose a short path: sockets of sandbox servers lie below it."
-        report.error(("work_dir",), message, hint)
-        raise ConfigError(report.errors)
     for key in (k for k, unset in LATER.items() if getattr(file, k) != unset):
         report.warn((key,), f"{key} has no effect yet", "keep it, or remove it.")
     return DaemonSettings(
         state_url=state_url(file.state, base),
         plans_dir=Path(place(file.plans, base)),
-        work_dir=Path(work_dir),
+        work_dir=Path(place(file.work_dir, base)),
         cache_dir=Path(place(file.cache_dir, base)),
         run_as=file.run_as,
         runs=file.limits.runs,

@@ -23,9 +23,8 @@ _QUOTED = re.compile(r"\"[^\"\\]*\"|'[^']*'")
 _COMMENT = re.compile(r"(^|(?<= ))#.*")
 _PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
 _OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
-_KEYS = frozenset(
-    "state plans work_dir cache_dir run_as limits log people notify kit metrics".split()
-)
+_KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
+_KEYS |= {"people", "notify", "kit", "metrics"}
 
 
 def config_path(given: str | None) -> tuple[str, bool]:

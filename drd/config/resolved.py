@@ -45,14 +45,15 @@ def plan_mapping(parsed: Parsed) -> dict[str, Any]:
 
 def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
     data = _settings(parsed.file, style)
-    data["targets"] = {
+    targets = {
         target: {name: _settings(place, style) for name, place in places.items()}
         for target, places in parsed.targets.items()
     }
-    data["runbook"] = [
-        {step.kind: list(step.subjects), "name": step.name} for step in runbook.steps(parsed.file)
+    steps = [
+        {"name": step.name, step.kind: list(step.subjects)} for step in runbook.steps(parsed.file)
     ]
-    return data
+    written_out = {"targets": targets, "runbook": steps}
+    return {k: written_out.get(k, data.get(k)) for k in type(parsed.file).model_fields}
 
 
 def _settings(model: Settings, style: Style) -> dict[str, Any]:

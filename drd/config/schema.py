@@ -65,15 +65,15 @@ class Hooks(Settings):
     after: Hook | None = Field(None, description="Runs after the capture, also after a failed one.")
 
 
-class PostgresComponent(PostgresSettings, Hooks):
+class PostgresComponent(Hooks, PostgresSettings):
     """A PostgreSQL database, dumped whole with pg_dump."""
 
 
-class SqliteComponent(SqliteSettings, Hooks):
+class SqliteComponent(Hooks, SqliteSettings):
     """A SQLite database file, copied consistently under concurrent writers."""
 
 
-class FilesComponent(FilesSettings, Hooks):
+class FilesComponent(Hooks, FilesSettings):
     """Files and directories with everything below them."""
 
 

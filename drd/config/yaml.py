@@ -294,6 +294,8 @@ class _Expansion:
 
     def _scalar(self, node: _Scalar, path: Path) -> Any:
         text = node.text
+        if "\0" in text:
+            self._report(node.line, path, "holds a NUL character", "remove it.")
         if not node.plain or node.tag is not None:
             return text
         if text in _NULL:
@@ -317,6 +319,12 @@ class _Expansion:
 
 def _is_merge(key: _Node) -> bool:
     return isinstance(key, _Scalar) and key.plain and key.text == "<<"
+
+
+def reads_as_text(text: str) -> bool:
+    """Whether this word, without quotes, is text to `read`."""
+    known = (_INT, _FLOAT, _AMBIGUOUS)
+    return text not in _NULL | _BOOL.keys() and not any(p.fullmatch(text) for p in known)
 
 
 # --- what libyaml says, in plain words ------------------------------------------------------

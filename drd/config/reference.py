@@ -1,0 +1,149 @@
+"""The plan reference for people, made from the JSON Schema: never written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+HEAD = """\
+# Plan reference
+
+<!-- Made by `drd plan schema --markdown`; a test compares. Edit the descriptions in the code. -->
+
+A plan is one YAML file for one service. Unknown keys are errors. Durations are written with units
+(`15m`, `1h30m`, `7d`), and a secret stands as a reference, never as itself:
+
+| reference | where the secret is found when it is used |
+|---|---|
+| `{credential: NAME}` | `$CREDENTIALS_DIRECTORY/NAME`, else `/etc/drd/credentials/NAME` (mode 0600) |
+| `{file: PATH}` | the contents of a file |
+| `{env: NAME}` | an environment variable of drd |
+| `{command: [WORD, …]}` | what a command prints |
+
+`drd plan check` says what is wrong with a plan, by file and line. Complete examples are in
+[`plans/`](../plans). For completion in an editor with yaml-language-server, put the schema beside
+the plan (`drd plan schema > plan.schema.json`) and begin the plan with
+`# yaml-language-server: $schema=plan.schema.json`.
+"""
+
+_SECTIONS = {
+    "components": ("PostgresComponent", "SqliteComponent", "FilesComponent"),
+    "repositories": ("Repository",),
+    "checks": ("SqlCheck", "RowsCheck", "FilesCheck", "CommandCheck"),
+    "runbook": ("RestoreStep", "CheckStep"),
+    "targets": ("PostgresTarget", "SqliteTarget", "FilesTarget"),
+}
+"""Sections whose elements have a form of their own, with the names of the forms."""
+
+_NESTED = ("Hook", "DatabaseFingerprintSettings", "S3", "RandomPoint")
+
+
+def reference(schema: dict[str, Any]) -> str:
+    """Markdown: the keys of a plan, then each section, then what is used in several places."""
+    return "\n".join(_Reference(schema).lines()) + "\n"
+
+
+class _Reference:
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+        self.forms: dict[str, Any] = schema["$defs"]
+
+    def lines(self) -> Iterator[str]:
+        yield HEAD
+        yield "## The keys of a plan\n"
+        yield from self._table(self.schema)
+        for key, about in self.schema["properties"].items():
+            forms = _SECTIONS.get(key) or self._form_of(about)
+            if forms:
+                yield f"\n## {key}\n"
+                if key in _SECTIONS:
+                    yield f"{about['description']}\n"
+                for form in forms:
+                    yield from self._form(form, titled=len(forms) > 1)
+        yield "\n## Used in several places"
+        for form in _NESTED:
+            yield from self._form(form, titled=True)
+
+    def _form_of(self, about: dict[str, Any]) -> tuple[str, ...]:
+        return (_name(about["$ref"]),) if "$ref" in about else ()
+
+    def _form(self, name: str, *, titled: bool) -> Iterator[str]:
+        form = self.forms[name]
+        if titled:
+            yield f"\n### {_title(name, form)}\n"
+        yield f"{' '.join(form.get('description', '').split())}\n"
+        yield from self._table(form)
+
+    def _table(self, form: dict[str, Any]) -> Iterator[str]:
+        required = set(form.get("required", ()))
+        yield "| key | value | default | |"
+        yield "|---|---|---|---|"
+        for key, about in form["properties"].items():
+            default = "**required**" if key in required else _default(about)
+            description = " ".join(self._description(about).split()).replace("|", "\\|")
+            yield f"| `{key}` | {self._value(about)} | {default} | {description} |"
+
+    def _description(self, about: dict[str, Any]) -> str:
+        own = about.get("description", "")
+        return str(own or self.forms.get(_name(about.get("$ref", "")), {}).get("description", ""))
+
+    def _value(self, about: dict[str, Any]) -> str:
+        if "$ref" in about:
+            return _link(_name(about["$ref"]), self.forms)
+        if "const" in about:
+            return f"`{about['const']}`"
+        if "enum" in about:
+            return " \\| ".join(f"`{v}`" for v in about["enum"])
+        branches = about.get("anyOf") or about.get("oneOf")
+        if branches:
+            return " or ".join(dict.fromkeys(self._value(b) for b in branches))
+        return self._plain(about)
+
+    def _plain(self, about: dict[str, Any]) -> str:
+        kind = about.get("type", "")
+        if kind == "array":
+            items = self._value(about.get("items", {}))
+            return f"list, {items}" if items == "see below" else f"list of {items}"
+        if kind == "object":
+            return "secret reference" if "credential" in about.get("properties", {}) else "by name"
+        if "[smhdw]" in about.get("pattern", ""):
+            return "duration"
+        words = {"string": "text", "integer": "number", "number": "number", "boolean": "yes or no"}
+        return "absolute path" if about.get("pattern") == "^/" else words.get(str(kind), "")
+
+
+def _name(reference_to: str) -> str:
+    return reference_to.rpartition("/")[2]
+
+
+_TITLES = {
+    "Hook": "hook",
+    "DatabaseFingerprintSettings": "fingerprint",
+    "S3": "s3",
+    "RandomPoint": "restore_point",
+    "RestoreStep": "restore",
+    "CheckStep": "check",
+    "PostgresTarget": "for a postgres component",
+    "SqliteTarget": "for a sqlite component",
+    "FilesTarget": "for a files component",
+}
+
+
+def _title(name: str, form: dict[str, Any]) -> str:
+    kind = form["properties"].get("kind", {}).get("const")
+    return f"kind: {kind}" if kind else _TITLES[name]
+
+
+def _link(name: str, forms: dict[str, Any]) -> str:
+    if name in _NESTED:
+        title = _title(name, forms[name])
+        return f"[{title}](#{title})"
+    return "see below"
+
+
+def _default(about: dict[str, Any]) -> str:
+    if "default" not in about or about["default"] in ("", [], {}):
+        return ""
+    default = about["default"]
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
