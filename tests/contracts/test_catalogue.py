@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -16,23 +15,9 @@ from drd.ports import Catalogue, Owned
 from tests.catalogue_support import (
     at,
     evidence,
-    fresh_url,
-    opened,
     plan,
     point,
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return fresh_url(request, tmp_path)
-
-
-@pytest.fixture
-def catalogue(url: str, tmp_path: Path) -> Iterator[SqlCatalogue]:
-    made = opened(url, tmp_path)
-    yield made
-    made.close()
 
 
 def begin(

@@ -6,7 +6,6 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,23 +22,10 @@ from tests.catalogue_support import (
     evidence,
     failed,
     fingerprint,
-    fresh_url,
     opened,
     plan,
     point,
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return fresh_url(request, tmp_path)
-
-
-@pytest.fixture
-def catalogue(url: str, tmp_path: Path) -> Iterator[SqlCatalogue]:
-    made = opened(url, tmp_path)
-    yield made
-    made.close()
 
 
 def fingerprints_kept(catalogue: SqlCatalogue, tmp_path: Path) -> int:

@@ -1,0 +1,41 @@
+"""A catalogue on each database, for the suites that hold it to its promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.summary import read_facts
+from drd.catalogue.summary_sql import read_through_sqlalchemy
+from drd.model.facts import PlanFacts
+from tests.catalogue_support import fresh_url, opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalogue_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh_url(request, tmp_path)
+
+
+@pytest.fixture
+def catalogue(catalogue_url: str, tmp_path: Path) -> Iterator[SqlCatalogue]:
+    made = opened(catalogue_url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def facts(catalogue_url: str) -> Callable[..., PlanFacts]:
+    """Reads those of one plan, and sees that both readers say the same."""
+
+    def read(name: str = "orders-api") -> PlanFacts:
+        found = read_facts(catalogue_url)
+        assert read_through_sqlalchemy(catalogue_url, None) == found
+        [one] = [f for f in found if f.plan == name]
+        assert read_facts(catalogue_url, name) == [one]
+        assert read_through_sqlalchemy(catalogue_url, name) == [one]
+        return one
+
+    return read

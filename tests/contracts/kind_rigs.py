@@ -1,0 +1,154 @@
+"""The kinds that pass the contract suite of test_kinds.py, each with something real to protect.
+
+A kind joins by one entry in `RIGS`: a factory that gets the request (for fixtures such as
+`postgres`) and a directory of the test's own, and returns a `KindRig`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from drd.kinds.files.kind import FilesKind
+from drd.kinds.files.settings import FilesSettings, FilesTarget
+from drd.kinds.sqlite.kind import SqliteKind
+from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
+from drd.model.plan import Component
+from drd.ports import Kind
+
+
+class KindRig(Protocol):
+    """A real component of one kind, and what the suite needs to do to it."""
+
+    kind: Kind
+    component: Component
+
+    def unreadable(self) -> Component:
+        """The same component, pointing to something that is not there."""
+
+    def target(self) -> object:
+        """Settings of a target; always the same place, empty at first."""
+
+    def fill_target(self) -> None:
+        """Put something of somebody else's into the target."""
+
+    def lose_source(self) -> None:
+        """What a disaster does."""
+
+    def damage_landing(self, landing: Path) -> None:
+        """Make what the repository restored unusable."""
+
+    def left_beside_target(self) -> list[str]:
+        """Names that drd left in the target's surroundings, the target itself aside."""
+
+    def query(self) -> tuple[str, Any] | None:
+        """A scalar query and its answer; None for kinds without queries."""
+
+
+class SqliteRig:
+    def __init__(self, directory: Path) -> None:
+        self.kind = SqliteKind()
+        self._source = directory / "live.db"
+        self._target = directory / "target" / "new.db"
+        self._target.parent.mkdir()
+        self.component = self._component(self._source)
+        with closing(sqlite3.connect(self._source)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL)")
+            connection.executemany(
+                "INSERT INTO orders (amount) VALUES (?)", [(n / 7,) for n in range(500)]
+            )
+            connection.execute('CREATE TABLE "odd ""name""" (x)')
+            connection.commit()
+
+    @staticmethod
+    def _component(path: Path) -> Component:
+        settings = SqliteSettings.model_validate(
+            {"kind": "sqlite", "path": str(path), "fingerprint": "digest"}
+        )
+        return Component("ledger", "sqlite", settings)
+
+    def unreadable(self) -> Component:
+        return self._component(self._source.with_name("nowhere.db"))
+
+    def target(self) -> SqliteTarget:
+        return SqliteTarget(path=str(self._target))
+
+    def fill_target(self) -> None:
+        with closing(sqlite3.connect(self._target)) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS theirs (x)")
+            connection.commit()
+
+    def lose_source(self) -> None:
+        for path in self._source.parent.glob("live.db*"):
+            path.unlink()
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "ledger.sqlite"
+        data = bytearray(file.read_bytes())
+        data[4096:8192] = b"\xff" * 4096
+        file.write_bytes(data)
+
+    def left_beside_target(self) -> list[str]:
+        known = {f"new.db{suffix}" for suffix in ("", "-wal", "-shm")}
+        return sorted(p.name for p in self._target.parent.iterdir() if p.name not in known)
+
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
+
+class FilesRig:
+    def __init__(self, directory: Path) -> None:
+        self.kind = FilesKind()
+        self._source = directory / "etc"
+        self._target = directory / "target" / "new"
+        self._target.parent.mkdir()
+        self.component = self._component(self._source)
+        (self._source / "app" / "empty").mkdir(parents=True)
+        (self._source / "app" / "api.toml").write_text("port = 1\n")
+        (self._source / "app" / "link").symlink_to("api.toml")
+        (self._source / "app" / "secret").write_text("s3cret")
+        (self._source / "app" / "secret").chmod(0o600)
+        os.link(self._source / "app" / "secret", self._source / "same")
+
+    @staticmethod
+    def _component(path: Path) -> Component:
+        settings = FilesSettings.model_validate({"kind": "files", "paths": [str(path)]})
+        return Component("gateway", "files", settings)
+
+    def unreadable(self) -> Component:
+        return self._component(self._source.with_name("nowhere"))
+
+    def target(self) -> FilesTarget:
+        return FilesTarget(path=str(self._target))
+
+    def fill_target(self) -> None:
+        self._target.mkdir(exist_ok=True)
+        (self._target / "theirs").write_text("x")
+
+    def lose_source(self) -> None:
+        shutil.rmtree(self._source)
+
+    def damage_landing(self, landing: Path) -> None:
+        shutil.rmtree(landing / str(self._source).lstrip("/"))
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p.name != "new")
+
+    def query(self) -> None:
+        return None
+
+
+Factory = Callable[[pytest.FixtureRequest, Path], KindRig]
+
+RIGS: dict[str, Factory] = {
+    "sqlite": lambda _, directory: SqliteRig(directory),
+    "files": lambda _, directory: FilesRig(directory),
+}

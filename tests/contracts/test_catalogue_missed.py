@@ -1,0 +1,87 @@
+"""When the objective was missed, kept up to date by each writer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.model.attainment import missed_intervals
+from drd.model.facts import PlanFacts
+from drd.model.snapshot import RestorePoint
+from tests.catalogue_support import at, plan, point
+
+Facts = Callable[..., PlanFacts]
+
+
+def test_missed_intervals_grow_with_each_point(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    assert facts().missed == ()
+
+    catalogue.record_point(point("p1", at(5)))
+    assert facts().missed == ((at(0), at(6)),), "there was nothing to go back to"
+    catalogue.record_point(point("p2", at(12)))
+    assert facts().missed == ((at(0), at(6)),)
+    catalogue.record_point(point("p3", at(30)))
+    assert facts().missed == ((at(0), at(6)), (at(22), at(31)))
+
+
+def test_a_point_that_came_too_late_lengthens_the_interval(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.record_point(point("p1", at(5), available_at=at(40)))
+    catalogue.record_point(point("p2", at(50), available_at=at(51)))
+
+    assert facts().missed == ((at(0), at(51)),)
+
+
+def test_missed_intervals_follow_the_objective(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    for name, minutes in (("p1", 0), ("p2", 30)):
+        catalogue.record_point(point(name, at(minutes)))
+    assert facts().missed == ((at(0), at(1)), (at(10), at(31)))
+
+    catalogue.load_plan(plan(rpo_s=7200), file_digest="f", at=at(40))
+    assert facts().missed == ((at(0), at(1)),)
+
+    catalogue.load_plan(plan(rpo_s=600, window_s=600), file_digest="f", at=at(40))
+    assert facts().missed == ((at(10), at(31)),), "what lies before the window is dropped"
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(40))
+    assert facts().missed == ((at(0), at(1)), (at(10), at(31))), "a longer window brings it back"
+
+
+def test_missed_intervals_end_where_the_newest_kept_point_came(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    for name, minutes in (("p1", 30), ("p2", 60)):
+        catalogue.record_point(point(name, at(minutes)))
+
+    catalogue.forget_points(["p2"], at(70))
+
+    assert facts().missed == ((at(0), at(31)),)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_missed_intervals_equal_those_of_the_whole_history(
+    catalogue: SqlCatalogue, facts: Facts, seed: int
+) -> None:
+    """Points early, late, overtaken, incomplete, from a clock that was set back, recorded twice."""
+    chance = random.Random(seed)
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(20))
+    made: dict[str, RestorePoint] = {}
+    clock = 0.0
+    for number in range(25):
+        clock += chance.choice([1, 4, 9, 11, 25, -3])
+        data_time = at(clock - chance.choice([0, 1, 12, 30, -5]))
+        name = chance.choice([f"p{number}", "p3"])
+        made[name] = point(name, data_time, available_at=at(clock), complete=chance.random() < 0.8)
+        catalogue.record_point(made[name])
+
+    complete = [(p.data_time, p.available_at) for p in made.values() if p.complete]
+    newest = facts().newest
+    assert newest is not None
+    assert list(facts().missed) == missed_intervals(complete, 600, at(20), newest.available_at)

@@ -1,0 +1,326 @@
+"""The facts for `status`: what the summary rows say, by each reader, on each database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.summary import read_facts
+from drd.catalogue.summary_sql import read_through_sqlalchemy
+from drd.errors import CatalogueError
+from drd.model.facts import (
+    AlertFacts,
+    ComponentFacts,
+    DrillFacts,
+    FailureFacts,
+    IncompleteFacts,
+    PlanFacts,
+    PointFacts,
+    RunningFacts,
+)
+from drd.model.run import DrillResult, RunKind, RunState
+from tests.catalogue_support import (
+    at,
+    captured,
+    evidence,
+    failed,
+    opened,
+    plan,
+    point,
+)
+
+Facts = Callable[..., PlanFacts]
+
+
+def run(
+    catalogue: SqlCatalogue,
+    state: RunState,
+    minutes: float,
+    *,
+    took: float = 1,
+    error: str | None = None,
+) -> str:
+    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes))
+    catalogue.finish(owned, state, at=at(minutes + took), error=error)
+    return owned.run.id
+
+
+def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillResult) -> DrillFacts:
+    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(minutes))
+    found = evidence(name, finished_at=at(minutes), result=result, run=owned.run.id, reason="why")
+    catalogue.record_evidence(owned, found)
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes))
+    return DrillFacts(
+        name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why"
+    )  # type: ignore[arg-type]
+
+
+# --- plans ----------------------------------------------------------------------------------
+
+
+def test_a_loaded_plan_has_its_objectives_and_nothing_else(
+    catalogue: SqlCatalogue, facts: Facts, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.yaml"
+    file.write_text("plan: orders-api\n")
+    digest = sha256(file.read_bytes()).hexdigest()
+
+    catalogue.load_plan(plan(file=str(file)), file_digest=digest, at=at(0))
+
+    there = file.stat()
+    assert facts() == PlanFacts(
+        plan="orders-api",
+        owner="payments team",
+        rpo_s=900,
+        rto_s=1800,
+        window_s=90 * 86400,
+        digest="d1",
+        first_loaded_at=at(0),
+        loaded_at=at(0),
+        interval_s=300,
+        drill_every_s=7 * 86400,
+        file=str(file),
+        file_mtime_ns=there.st_mtime_ns,
+        file_size=there.st_size,
+        file_digest=digest,
+        components=(ComponentFacts("orders-db", "files"), ComponentFacts("gateway", "files")),
+    )
+
+
+def test_a_file_that_changed_while_it_was_loaded_has_no_stamp_to_trust(
+    catalogue: SqlCatalogue, facts: Facts, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.yaml"
+    file.write_text("changed since\n")
+
+    catalogue.load_plan(plan(file=str(file)), file_digest="of what was loaded", at=at(0))
+
+    assert (facts().file_mtime_ns, facts().file_size) == (0, 0)
+
+
+def test_loading_again_keeps_the_first_time_and_clears_the_error(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.mark_plan_broken("orders-api", "orders.yaml:3: no such key", at(5))
+    catalogue.mark_plan_broken("never-loaded", "x", at(5))
+    broken = facts()
+    assert (broken.load_error, broken.rpo_s) == ("orders.yaml:3: no such key", 900)
+
+    catalogue.load_plan(plan(rpo_s=60, components=("gateway",)), file_digest="g", at=at(10))
+
+    again = facts()
+    assert (again.first_loaded_at, again.loaded_at) == (at(0), at(10))
+    assert (again.load_error, again.rpo_s, again.file_digest) == (None, 60, "g")
+    assert [c.component for c in again.components] == ["gateway"]
+    assert catalogue.plan_names() == ["orders-api"]
+
+
+def test_plans_are_in_the_order_of_their_names(catalogue: SqlCatalogue, catalogue_url: str) -> None:
+    for name in ("b-2", "a", "b1", "b-10"):
+        catalogue.load_plan(plan(name), file_digest="f", at=at(0))
+
+    assert [f.plan for f in read_facts(catalogue_url)] == ["a", "b-10", "b-2", "b1"]
+    assert read_facts(catalogue_url, "unknown") == []
+
+
+# --- points ---------------------------------------------------------------------------------
+
+
+def test_newest_is_the_complete_point_with_the_latest_data(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    for name, minutes in (("p1", 10), ("p3", 30), ("p2", 20)):
+        catalogue.record_point(point(name, at(minutes)))
+
+    assert facts().newest == PointFacts("p3", at(30), at(31), 1000)
+    assert facts().complete_points == 3
+    assert facts().incomplete is None
+
+
+def test_an_incomplete_point_is_named_with_what_failed_until_a_complete_one(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.record_point(point("p1", at(10)))
+    partial = [captured(data_time=at(20), size=7), failed("gateway", "no such directory")]
+    catalogue.record_point(point("p2", at(20), components=partial, complete=False))
+
+    one = facts()
+    assert one.newest is not None
+    assert (one.newest.id, one.complete_points) == ("p1", 1)
+    assert one.incomplete == IncompleteFacts("p2", at(20), (("gateway", "no such directory"),))
+    assert one.components == (
+        ComponentFacts("orders-db", "files", at(20), 7, None),
+        ComponentFacts("gateway", "files", None, None, "no such directory"),
+    )
+
+    catalogue.record_point(
+        point("p3", at(30), components=[captured(data_time=at(30)), captured("gateway")])
+    )
+
+    assert facts().incomplete is None
+    assert [c.error for c in facts().components] == [None, None]
+
+
+def test_forgotten_points_count_no_more(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.record_point(point("p1", at(10)))
+    catalogue.record_point(point("p2", at(20)))
+
+    catalogue.forget_points(["p2"], at(60))
+
+    one = facts()
+    assert one.newest is not None
+    assert (one.newest.id, one.complete_points) == ("p1", 1)
+    assert one.components[0].data_time == at(10)
+
+
+def test_points_that_were_rebuilt_before_the_plan_was_loaded_are_known_then(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.record_point(point("p1", at(-10)))
+
+    catalogue.load_plan(plan(), file_digest="f", at=at(60))
+
+    one = facts()
+    assert one.newest == PointFacts("p1", at(-10), at(-9), 1000)
+    assert one.components[0].data_time == at(-10)
+    assert one.missed == (), "the window begins when the plan was first loaded"
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+def test_failures_are_counted_until_a_success(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    assert facts().failures is None
+    run(catalogue, RunState.FAILED, 10, error="pg_dump cannot connect")
+    run(catalogue, RunState.CANCELLED, 15, error="cancelled")
+    run(catalogue, RunState.INCOMPLETE, 20, error="gateway: gone")
+    last = run(catalogue, RunState.INTERRUPTED, 30)
+    assert facts().failures == FailureFacts(3, last, at(31), "interrupted")
+
+    run(catalogue, RunState.SUCCEEDED, 40)
+    assert facts().failures is None
+    last = run(catalogue, RunState.FAILED, 50, error="again")
+    assert facts().failures == FailureFacts(1, last, at(51), "again")
+
+
+def test_a_death_found_after_a_later_success_is_no_failure_since(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    dead = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    dead.release()
+    run(catalogue, RunState.SUCCEEDED, 20)
+    adopted = catalogue.adopt(dead.run, at(30))
+    assert adopted is not None
+
+    catalogue.finish(adopted, RunState.INTERRUPTED, at=at(30))
+
+    assert facts().failures is None
+
+
+def test_usual_duration_is_the_95th_percentile_of_the_newest_fifty(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    assert facts().backup_p95_s is None
+    run(catalogue, RunState.SUCCEEDED, 0, took=1000)
+    for number in range(50):
+        run(catalogue, RunState.SUCCEEDED, 10 + number, took=number + 1)
+    run(catalogue, RunState.FAILED, 100, took=1000)
+
+    assert facts().backup_p95_s == 48 * 60
+
+
+def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    drill = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(10))
+    backup = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(20))
+    assert facts().running == RunningFacts(backup.run.id, "backup", at(20))
+
+    catalogue.finish(backup, RunState.SUCCEEDED, at=at(21))
+    assert facts().running == RunningFacts(drill.run.id, "drill", at(10))
+    catalogue.finish(drill, RunState.SUCCEEDED, at=at(22))
+    assert facts().running is None
+
+
+# --- drills and alerts ----------------------------------------------------------------------
+
+
+def test_last_and_last_passed_drill_are_told_apart(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    assert (facts().last_drill, facts().last_passed_drill) == (None, None)
+    passed = drilled(catalogue, "e1", 10, DrillResult.PASSED)
+    failed_one = drilled(catalogue, "e2", 20, DrillResult.FAILED)
+    recovery = catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(30))
+    catalogue.record_evidence(recovery, evidence("e3", finished_at=at(30), target="standby"))
+
+    assert facts().last_drill == failed_one
+    assert facts().last_passed_drill == passed
+
+
+def test_alerts_are_told_until_they_are_resolved(catalogue: SqlCatalogue, facts: Facts) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    moment = at(5).isoformat(timespec="microseconds")
+    insert = (
+        "INSERT INTO alerts (id, plan, kind, subject, state, since, message, resolved_at)"
+        " VALUES (:id, 'orders-api', 'rpo', '', :state, :since, 'late', :resolved)"
+    )
+    with catalogue._store.write() as connection:
+        for id_, state, resolved in (("a1", "resolved", moment), ("a2", "firing", None)):
+            values = {"id": id_, "state": state, "since": moment, "resolved": resolved}
+            connection.execute(text(insert), values)
+
+    assert facts().alerts == (AlertFacts("a2", "rpo", "firing", at(5), "late"),)
+
+
+# --- readers --------------------------------------------------------------------------------
+
+
+def test_a_catalogue_of_another_version_is_refused(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    for version, hint in (("9999", "upgrade drd"), ("0000", "the next `drd backup`")):
+        with catalogue._store.write() as connection:
+            connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
+
+        for read in (read_facts, read_through_sqlalchemy):
+            with pytest.raises(CatalogueError, match=f"has version {version}, this drd") as raised:
+                read(catalogue_url, None)
+            assert hint in raised.value.hint
+
+
+def test_status_reads_with_the_standard_library_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state/drd.db"
+    made = opened(url, tmp_path)
+    made.load_plan(plan(), file_digest="f", at=at(0))
+    made.close()
+    code = (
+        "import sys\n"
+        "from drd.catalogue.summary import read_facts\n"
+        f"assert len(read_facts({url!r})) == 1\n"
+        "heavy = {'sqlalchemy', 'pydantic', 'structlog', 'alembic', 'dataclasses', 'json'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"sys = __import__('sys'); sys.path[:0] = ['.']\n{code}"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
