@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from drd.config.json_schema import SchemaView, has_member
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
-from drd.model.plan import NAME
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -208,10 +207,15 @@ class _Words:
         return f"{_shown(value)} is out of range: {reason}", "see `drd plan schema`."
 
 
+def as_name(text: str) -> str:
+    """The nearest thing to `text` that is a name by our rule; empty when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+
+
 def _bad_name(name: str) -> tuple[str, str]:
-    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    better = as_name(name)
     hint = NAME_HINT
-    if better and better != name and NAME.fullmatch(better):
+    if better and better != name:
         hint = f'{NAME_HINT} "{better}" would do.'
     return f'"{name}" is not a name', hint
 

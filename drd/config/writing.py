@@ -31,3 +31,16 @@ _Dumper.add_representer(str, _text)
 def yaml_text(data: Any) -> str:
     """YAML with keys in the order of the data. Words like `on` and numbers in text are quoted."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, indent=2)
+
+
+def inline(data: Any) -> str:
+    """The same on one line, to stand after a key or in a list."""
+    text = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=True,
+    )
+    return text.removesuffix("...\n").strip()
