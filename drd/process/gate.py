@@ -9,6 +9,7 @@ The data itself goes from child to child and never through Python.
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from dataclasses import dataclass
 from drd.errors import DrdError
 from drd.process.child import Child, Completed, OnLine, OnTick, start
 from drd.process.command import Command
+
+
+ENDING_S = 0.3
+"""From closing its pipe to its exit code: a consumer that is ending takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,9 @@ class _Producer(threading.Thread):
             self.error = error
         finally:
             if self.result is None or self.result.exit_code != 0:
-                self.stopped_consumer = self.consumer.exit_code is None
+                # A consumer that ends closes the pipe before its exit code can be read, and the
+                # producer dies of that: then it is the consumer's end that tells why.
+                self.stopped_consumer = not self.consumer.ends_within(ENDING_S)
                 self.consumer.stop()
             os.close(self.gate)
 
