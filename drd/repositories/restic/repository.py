@@ -72,7 +72,6 @@ class ResticRepository:
                 payload,
                 words,
                 subject=subject,
-                forget=lambda snapshot: self.forget([snapshot]),
                 deadline_s=deadline_s,
                 on_progress=on_progress,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from drd import log
@@ -21,7 +21,8 @@ from drd.repositories.restic.messages import Listener, complaints
 from drd.repositories.restic.payload import backup_words, stdin_words, tree_words
 from drd.repositories.restic.trouble import failure
 
-Forget = Callable[[str], None]
+SMALL_S = 300.0
+"""For a text of some megabytes at most, over a slow line."""
 
 
 def store_stream(
@@ -30,7 +31,6 @@ def store_stream(
     words: Sequence[str],
     *,
     subject: str,
-    forget: Forget,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Stored:
@@ -45,25 +45,25 @@ def store_stream(
         result = door.pipe(
             stream.command, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
-        if result.consumer is not None and result.consumer.exit_code != 0:
+        if result.consumer is not None and result.consumer.exit_code not in (0, 3):
             # The producer then died of the broken pipe.
             return _stored(door, result.consumer, listener)
         if result.consumer is None or result.producer.exit_code != 0:
-            _forget_quietly(forget, listener)
+            _take_back(door, listener)
             raise DumpFailed(
                 f"{stream.command.title} failed with exit code {result.producer.exit_code}: "
                 f"{result.producer.complaint}"
             )
+        if not listener.summary.get("total_bytes_processed"):
+            # restic 0.18 says 3 and has made a snapshot of an empty file.
+            _take_back(door, listener)
+            raise ImplausibleDump(
+                f"{stream.command.title} printed nothing, although it exited with 0",
+                hint="run it by hand; an empty dump is not kept.",
+            )
         return _stored(door, result.consumer, listener)
 
-    stored = door.locking(work)
-    if stored.bytes == 0:
-        forget(stored.snapshot)
-        raise ImplausibleDump(
-            f"{stream.command.title} printed nothing, although it exited with 0",
-            hint="run it by hand; an empty dump is not stored.",
-        )
-    return stored
+    return door.locking(work)
 
 
 def store_tree(
@@ -113,10 +113,6 @@ def store_bytes(
     return door.locking(work)
 
 
-SMALL_S = 300.0
-"""For a text of some megabytes at most, over a slow line."""
-
-
 def _stored(door: Door, done: Completed, listener: Listener) -> Stored:
     """What the summary says. `added_bytes` is what the repository grew by, compressed and
     encrypted (restic's `data_added_packed`)."""
@@ -147,11 +143,12 @@ def _stored(door: Door, done: Completed, listener: Listener) -> Stored:
     )
 
 
-def _forget_quietly(forget: Forget, listener: Listener) -> None:
+def _take_back(door: Door, listener: Listener) -> None:
+    """Forget the snapshot that must not be, without waiting for a lock that others hold: it has
+    no manifest, so nothing takes it for a copy, and retention sweeps it."""
     snapshot = listener.summary.get("snapshot_id")
     if snapshot:
         try:
-            forget(str(snapshot))
+            door.capture(["forget", str(snapshot)])
         except RepositoryError as error:
-            # It has no manifest, so nothing takes it for a copy, and retention sweeps it.
             log.get().warning("snapshot.left", snapshot=snapshot, error=str(error))
