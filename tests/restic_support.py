@@ -7,7 +7,6 @@ import os
 import subprocess
 from pathlib import Path
 
-from drd.kinds.places import remove
 from drd.model.snapshot import ComponentSnapshot, Stored
 from drd.ports import Capture, Payload, Stream, Tree, Workplace
 
@@ -87,6 +86,3 @@ def place(directory: Path, run: str = "run1") -> Workplace:
     """A workplace as the flows make it."""
     directory.mkdir(parents=True, exist_ok=True)
     return Workplace(directory, run)
-
-
-__all__ = ["Restic", "captured", "place", "remove"]

@@ -1,0 +1,109 @@
+"""SQLite components with real files, and a real writer process beside them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from drd.kinds.sqlite.kind import SqliteKind
+from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
+from drd.kinds.sqlite.source import SqliteSource
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot, Stored
+from drd.ports import Destination, Stream, Workplace, no_progress
+
+KIND = SqliteKind()
+
+
+def component(path: Path, **fingerprint: Any) -> Component:
+    settings = SqliteSettings.model_validate(
+        {"kind": "sqlite", "path": str(path), "fingerprint": fingerprint or "counts"}
+    )
+    return Component("db", "sqlite", settings)
+
+
+def source(path: Path, work: Workplace, **fingerprint: Any) -> SqliteSource:
+    return KIND.source(component(path, **fingerprint), work)
+
+
+def make(path: Path, *statements: str, journal: str = "delete") -> Path:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        for statement in statements:
+            connection.execute(statement)
+    return path
+
+
+def ask(path: Path, query: str) -> Any:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchone()[0]
+
+
+def take(path: Path, work: Workplace, **fingerprint: Any) -> tuple[ComponentSnapshot, bytes]:
+    """A capture as a backup run makes it, and the bytes that it would have stored."""
+    with source(path, work, **fingerprint).open() as capture:
+        assert isinstance(capture.payload, Stream)
+        data = subprocess.run(capture.payload.command.argv, capture_output=True, check=True).stdout
+        described = capture.verify(Stored("s1", len(data), 0), capture.fingerprint())
+        snapshot = ComponentSnapshot(
+            "db",
+            "sqlite",
+            "captured",
+            capture.data_time,
+            "s1",
+            len(data),
+            facts=dict(capture.facts),
+            fingerprint=described,
+        )
+    return snapshot, data
+
+
+def target(path: Path, work: Workplace, *, no_owner: bool = False) -> Destination:
+    return KIND.target(component(path), SqliteTarget(path=str(path)), work, no_owner=no_owner)
+
+
+def bring_back(destination: Destination, snapshot: ComponentSnapshot, data: bytes) -> None:
+    """As the flows do after a preflight, with the bytes instead of a repository."""
+    destination.prepare()
+    (destination.landing() / "db.sqlite").write_bytes(data)
+    destination.restore(snapshot, {}, on_progress=no_progress)
+
+
+_WRITER = """
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+n = 0
+while True:
+    c.execute("BEGIN IMMEDIATE")
+    c.execute("INSERT INTO a VALUES (?, randomblob(300))", (n,))
+    c.execute("INSERT INTO b VALUES (?)", (n,))
+    c.execute("COMMIT")
+    n += 1
+"""
+
+
+@contextmanager
+def steady_writer(path: Path) -> Iterator[None]:
+    """A process that commits without a pause: each transaction adds one row to `a` and to `b`."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], env={**os.environ, "DRD_TEST": "writer"}
+    )
+    try:
+        limit = time.monotonic() + 20
+        while writer.poll() is None and time.monotonic() < limit:
+            with closing(sqlite3.connect(path, timeout=20)) as connection:
+                if connection.execute("SELECT count(*) FROM b").fetchone()[0] > 20:
+                    break
+            time.sleep(0.01)
+        yield
+        assert writer.poll() is None, "the writer has died"
+    finally:
+        writer.kill()
+        writer.wait()
