@@ -79,7 +79,7 @@ class Shell:
         """Run a command, its output going where ours goes. Raises DemoFailed for another exit
         code than `exits`."""
         print(f"\n{_paint('1;36', '$ ' + shlex.join(words))}", flush=True)
-        code = self._run(words, None)
+        code = self._run(words, sys.stdout.fileno())
         if exits != 0:
             print(_paint("2", f"  (exit code {code})"), flush=True)
         if code != exits:
@@ -95,12 +95,13 @@ class Shell:
             raise DemoFailed(f"{script}: exit code {code}\n{text}")
         return text
 
-    def _run(self, words: Sequence[str], stdout: int | None) -> int:
+    def _run(self, words: Sequence[str], stdout: int) -> int:
         """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
         child = subprocess.Popen(
             tied_to_us(words, death_signal="TERM"),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
+            stderr=subprocess.STDOUT,  # so that what a command complains about stands below it
             env=self._environment,
             cwd=self._directory,
         )
