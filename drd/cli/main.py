@@ -26,7 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "recover": ("drd.cli.recover", "bring a service back, for real"),
     "retention": ("drd.cli.retention", "forget restore points by the plan's policy"),
     "runs": ("drd.cli.runs", "what ran, and how it ended"),
-    "run": ("drd.cli.runs", "show one run with its steps"),
+    "run": ("drd.cli.run", "show one run with its steps"),
     "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
     "completion": ("drd.cli.completion", "print the completion script for your shell"),
 }

@@ -57,6 +57,12 @@ class Child:
     def exit_code(self) -> int | None:
         return self.popen.poll()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it has ended, giving it this long to."""
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
+        return self.popen.poll() is not None
+
     def signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)

@@ -1,0 +1,85 @@
+"""`drd run show`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+from drd.cli.runs import document
+
+if TYPE_CHECKING:
+    from drd.model.run import Run, StepRecord
+
+EXAMPLES = """\
+examples:
+  drd run show 4f2a              one run with its steps (the beginning of an id is enough)
+  drd run show 4f2a --json"""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "run",
+        help="show one run with its steps",
+        description="One run.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
+    one = verbs.add_parser("show", help="state, error and steps of a run")
+    global_options(one)
+    one.add_argument("run", help="id of the run, or its beginning")
+    one.add_argument("--json", action="store_true", help="one JSON document")
+    one.set_defaults(handler="drd.cli.run:show")
+
+
+def show(args: argparse.Namespace) -> int:
+    from drd.bootstrap import app
+
+    with app(args.config) as opened:
+        run = opened.catalogue.run(args.run)
+        steps = opened.catalogue.steps(run.id)
+        if args.json:
+            detail = {"token": run.token, "detail": dict(run.detail)}
+            output.print_json({**document(run), **detail, "steps": [_step(s) for s in steps]})
+        else:
+            _print(run, steps)
+    return 0
+
+
+def _step(step: StepRecord) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "state": str(step.state),
+        "attempt": step.attempt,
+        "started_at": to_rfc3339(step.started_at),
+        "finished_at": to_rfc3339(step.finished_at) if step.finished_at else None,
+        "waiting_for": step.waiting_for,
+        "error": output.unmarked(step.error) if step.error else None,
+    }
+
+
+def _print(run: Run, steps: list[StepRecord]) -> None:
+    from drd.model.units import format_duration
+
+    output.say(f"{run.kind} {run.id} of {run.plan}: {run.state}")
+    if run.started_at:
+        took = f", took {format_duration(run.duration_s)}" if run.duration_s is not None else ""
+        output.say(f"  started    {run.started_at:%Y-%m-%d %H:%M:%S} UTC ({run.trigger}){took}")
+    if run.error:
+        first, *rest = run.error.splitlines()
+        output.say(f"  error      {first}")
+        for line in rest:
+            output.say(f"             {line}")
+    rows = []
+    for step in steps:
+        seconds = (step.finished_at - step.started_at).total_seconds() if step.finished_at else None
+        took = format_duration(seconds) if seconds is not None else ""
+        again = f"attempt {step.attempt}" if step.attempt > 1 else ""
+        rows.append([f"  {step.name}", str(step.state), took, again])
+    if rows:
+        output.say(output.table(rows))
