@@ -9,7 +9,6 @@ The data itself goes from child to child and never through Python.
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from drd.errors import DrdError
 from drd.process.child import Child, Completed, OnLine, OnTick, start
 from drd.process.command import Command
-
 
 ENDING_S = 0.3
 """From closing its pipe to its exit code: a consumer that is ending takes milliseconds."""

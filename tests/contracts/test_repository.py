@@ -1,0 +1,212 @@
+"""What every repository promises: the one in memory, restic on a local disk, restic on S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.errors import (
+    DumpFailed,
+    ImplausibleDump,
+    RepositoryDamaged,
+    RepositoryMissing,
+    SnapshotIncomplete,
+)
+from drd.ports import Progress, Repository, Tree
+from tests.fakes_repository import MemoryRepository
+from tests.repository_support import (
+    local_repository,
+    restic_processes,
+    s3_repository,
+    shell,
+)
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
+    """A place without a repository; afterwards no restic may be left, nor a lock."""
+    if request.param == "memory":
+        yield MemoryRepository()
+        return
+    repository = (
+        local_repository(tmp_path)
+        if request.param == "local"
+        else s3_repository(request.getfixturevalue("s3"), tmp_path)
+    )
+    yield repository
+    assert restic_processes(tmp_path) == []
+    assert repository.door.session.place.locks() == frozenset()
+
+
+@pytest.fixture
+def repository(fresh: Repository) -> Repository:
+    fresh.initialise()
+    return fresh
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "inner" / "empty").mkdir(parents=True)
+    (root / "a").write_bytes(b"first")
+    (root / "inner" / "b").write_bytes(b"second")
+    return root
+
+
+def restored(repository: Repository, snapshot: str, into: Path, **how: Any) -> Path:
+    into.mkdir()
+    repository.restore(snapshot, into, **how)
+    return into
+
+
+def test_a_place_without_a_repository_has_no_identity(fresh: Repository) -> None:
+    fresh.preflight()
+    assert fresh.identity() is None
+    with pytest.raises(RepositoryMissing):
+        fresh.snapshots()
+
+
+def test_identity_is_what_initialise_returned(fresh: Repository) -> None:
+    made = fresh.initialise()
+    assert len(made) == 64
+    assert fresh.identity() == made
+
+
+def test_a_stream_comes_back_as_one_file(repository: Repository, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    stored = repository.store(shell("printf data"), host="p", tags=["t"], on_progress=seen.append)
+    assert (stored.bytes, stored.files) == (4, 1)
+    assert stored.added_bytes > 0
+    place = restored(repository, stored.snapshot, tmp_path / "out")
+    assert (place / "dump").read_bytes() == b"data"
+    assert repository.read_file(stored.snapshot, "dump") == b"data"
+
+
+def test_a_failed_producer_leaves_no_snapshot(repository: Repository) -> None:
+    with pytest.raises(DumpFailed, match=r"exit code 3.*out of luck"):
+        repository.store(shell("printf data; echo out of luck >&2; exit 3"), host="p", tags=["t"])
+    assert repository.snapshots() == []
+
+
+def test_an_empty_stream_is_implausible_and_leaves_no_snapshot(repository: Repository) -> None:
+    with pytest.raises(ImplausibleDump):
+        repository.store(shell("true"), host="p", tags=["t"])
+    assert repository.snapshots(fresh=True) == []
+
+
+def test_a_tree_comes_back_under_its_absolute_path(
+    repository: Repository, tree: Path, tmp_path: Path
+) -> None:
+    stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    assert (stored.bytes, stored.files) == (11, 2)
+    into = tmp_path / "out"
+    place = restored(repository, stored.snapshot, into) / str(tree).lstrip("/")
+    found = {str(p.relative_to(place)) for p in place.rglob("*")}
+    assert found == {"a", "inner", "inner/b", "inner/empty"}
+    assert (place / "inner" / "b").read_bytes() == b"second"
+    assert repository.read_file(stored.snapshot, str(tree / "a")) == b"first"
+
+
+def test_exclude_leaves_out_what_it_names_and_all_below(
+    repository: Repository, tree: Path, tmp_path: Path
+) -> None:
+    stored = repository.store(
+        Tree((str(tree),), exclude=(str(tree / "inner"),)), host="p", tags=["t"]
+    )
+    place = restored(repository, stored.snapshot, tmp_path / "out") / str(tree).lstrip("/")
+    assert [p.name for p in place.iterdir()] == ["a"]
+
+
+def test_include_restores_only_what_it_names(
+    repository: Repository, tree: Path, tmp_path: Path
+) -> None:
+    stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    place = restored(repository, stored.snapshot, tmp_path / "out", include=[str(tree / "inner")])
+    found = sorted(p.name for p in (place / str(tree).lstrip("/")).rglob("*"))
+    assert found == ["b", "empty", "inner"]
+
+
+def test_include_of_what_is_not_there_is_damage(
+    repository: Repository, tree: Path, tmp_path: Path
+) -> None:
+    stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    with pytest.raises(RepositoryDamaged):
+        restored(repository, stored.snapshot, tmp_path / "out", include=["/nowhere"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_missing_path_makes_the_snapshot_incomplete(repository: Repository, tree: Path) -> None:
+    missing = str(tree.parent / "missing")
+    with pytest.raises(SnapshotIncomplete, match="could not be read") as caught:
+        repository.store(Tree((str(tree), missing)), host="p", tags=["t"])
+    assert caught.value.unread == (missing,)
+    assert [s.id for s in repository.snapshots()] == [caught.value.snapshot]
+
+
+def test_snapshots_are_listed_oldest_first_with_all_that_was_said(repository: Repository) -> None:
+    later = repository.store_bytes(
+        b"2", "m", host="p", tags=["drd", "run:b"], time=AT + timedelta(hours=1)
+    )
+    early = repository.store_bytes(b"1", "m", host="p", tags=["drd", "run:a"], time=AT)
+    listed = repository.snapshots(fresh=True)
+    assert [s.id for s in listed] == [early.snapshot, later.snapshot]
+    assert listed[0].time == AT
+    assert listed[0].host == "p"
+    assert set(listed[0].tags) == {"drd", "run:a"}
+    assert listed[0].paths == ("/m",)
+    assert listed[0].original is None
+
+
+def test_a_listing_is_of_one_host_and_of_all_tags_given(repository: Repository) -> None:
+    mine = repository.store_bytes(b"1", "m", host="p", tags=["drd", "run:a"], time=AT).snapshot
+    repository.store_bytes(b"2", "m", host="p", tags=["drd", "run:b"], time=AT)
+    repository.store_bytes(b"3", "m", host="other", tags=["drd", "run:a"], time=AT)
+    found = repository.snapshots(host="p", tags=["drd", "run:a"])
+    assert [s.id for s in found] == [mine]
+    assert repository.snapshots(host="p", tags=["run:none"]) == []
+
+
+def test_bytes_come_back_exactly(repository: Repository) -> None:
+    data = bytes(range(256)) * 5 + b"\r\n\0a password\n"
+    stored = repository.store_bytes(data, "manifest.json", host="p", tags=["drd"])
+    assert repository.read_file(stored.snapshot, "manifest.json") == data
+
+
+def test_a_file_or_snapshot_that_is_not_there_is_damage(repository: Repository) -> None:
+    stored = repository.store_bytes(b"1", "m", host="p", tags=["drd"])
+    with pytest.raises(RepositoryDamaged):
+        repository.read_file(stored.snapshot, "other")
+    with pytest.raises(RepositoryDamaged):
+        repository.read_file("0" * 64, "m")
+
+
+def test_forgetting_is_by_id_and_can_be_repeated(repository: Repository) -> None:
+    gone = repository.store_bytes(b"1", "m", host="p", tags=["drd"]).snapshot
+    kept = repository.store_bytes(b"2", "m", host="p", tags=["drd"]).snapshot
+    repository.forget([gone])
+    repository.forget([gone])
+    assert [s.id for s in repository.snapshots(fresh=True)] == [kept]
+
+
+def test_pruning_and_checking_leave_what_is_kept(repository: Repository) -> None:
+    gone = repository.store(shell("head -c 100000 /dev/urandom"), host="p", tags=["t"])
+    kept = repository.store_bytes(b"2", "m", host="p", tags=["drd"])
+    repository.forget([gone.snapshot])
+    assert "removed" in repository.prune(deadline_s=60)
+    repository.check(read_subset="100%", deadline_s=60)
+    assert 0 < repository.size_bytes() < 100_000 or repository.size_bytes() == 1
+    assert repository.read_file(kept.snapshot, "m") == b"2"
+
+
+def test_there_are_no_stale_locks_when_nobody_died(repository: Repository) -> None:
+    assert repository.remove_stale_locks() == 0
+
+
+def test_doctor_finds_nothing_wrong(repository: Repository) -> None:
+    assert [f for f in repository.doctor() if not f.ok] == []

@@ -1,0 +1,226 @@
+"""A repository in memory: what the flows' tests use, true to the same contract suite as restic."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drd.errors import (
+    DumpFailed,
+    ImplausibleDump,
+    RepositoryDamaged,
+    RepositoryMissing,
+    SnapshotIncomplete,
+)
+from drd.model.snapshot import Stored
+from drd.ports import (
+    Finding,
+    OnProgress,
+    Payload,
+    Progress,
+    Repository,
+    SnapshotInfo,
+    Stream,
+    Tree,
+    no_progress,
+)
+from drd.process import base_environment
+
+
+@dataclass
+class _Kept:
+    info: SnapshotInfo
+    files: dict[str, bytes | None] = field(default_factory=dict)  # None: a directory
+
+
+class MemoryRepository:
+    """Keeps contents by absolute path; modes, owners and links are not its business."""
+
+    def __init__(self, name: str = "primary", url: str = "/memory/repository") -> None:
+        self.name = name
+        self.url = url
+        self.id: str | None = None
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+
+    def preflight(self) -> None:
+        """Memory is always there."""
+
+    def identity(self) -> str | None:
+        return self.id
+
+    def initialise(self, *, chunker_from: Repository | None = None) -> str:
+        self.id = secrets.token_hex(32)
+        return self.id
+
+    def store(
+        self,
+        payload: Payload,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> Stored:
+        self._opened()
+        if isinstance(payload, Stream):
+            data = _printed(payload)
+            stored = self._keep({f"/{payload.filename}": data}, host, tags, time)
+            on_progress(Progress(host, "backup", stored.bytes, stored.bytes))
+            return stored
+        files, unread = _read(payload)
+        stored = self._keep(files, host, tags, time, paths=payload.paths)
+        on_progress(Progress(host, "backup", stored.bytes, stored.bytes))
+        if unread:
+            raise SnapshotIncomplete(
+                f"{len(unread)} of the files could not be read: {', '.join(unread)}",
+                snapshot=stored.snapshot,
+                unread=unread,
+            )
+        return stored
+
+    def store_bytes(
+        self,
+        data: bytes,
+        filename: str,
+        *,
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None = None,
+    ) -> Stored:
+        self._opened()
+        return self._keep({f"/{filename}": data}, host, tags, time)
+
+    def snapshots(
+        self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
+    ) -> list[SnapshotInfo]:
+        self._opened()
+        with self._lock:
+            found = [
+                kept.info
+                for kept in self._kept.values()
+                if host in (None, kept.info.host) and set(tags) <= set(kept.info.tags)
+            ]
+        return sorted(found, key=lambda s: s.time)
+
+    def restore(
+        self,
+        snapshot: str,
+        into: Path,
+        *,
+        include: Sequence[str] = (),
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> int:
+        wanted = {
+            path: data
+            for path, data in self._files(snapshot).items()
+            if not include or any(path == i or path.startswith(f"{i}/") for i in include)
+        }
+        if not wanted:
+            raise RepositoryDamaged("the snapshot holds nothing of what was asked for")
+        for path, data in wanted.items():
+            place = into / path.lstrip("/")
+            if data is None:
+                place.mkdir(parents=True, exist_ok=True)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data)
+        total = sum(len(data or b"") for data in wanted.values())
+        on_progress(Progress(snapshot[:8], "fetch", total, total))
+        return total
+
+    def read_file(self, snapshot: str, filename: str) -> bytes:
+        data = self._files(snapshot).get("/" + filename.lstrip("/"))
+        if data is None:
+            raise RepositoryDamaged(f"{filename} is not in snapshot {snapshot[:8]}")
+        return data
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        self._opened()
+        with self._lock:
+            for snapshot in snapshots:
+                self._kept.pop(snapshot, None)
+
+    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
+        self._opened()
+        return "removed nothing"
+
+    def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
+        self._opened()
+
+    def remove_stale_locks(self) -> int:
+        return 0
+
+    def size_bytes(self) -> int:
+        self._opened()
+        with self._lock:
+            return sum(len(d or b"") for kept in self._kept.values() for d in kept.files.values())
+
+    def doctor(self) -> list[Finding]:
+        return [Finding("repository key", ok=True, detail="in memory")]
+
+    def _opened(self) -> None:
+        if self.id is None:
+            raise RepositoryMissing(f"there is no repository at {self.url}")
+
+    def _files(self, snapshot: str) -> dict[str, bytes | None]:
+        self._opened()
+        with self._lock:
+            if snapshot not in self._kept:
+                raise RepositoryDamaged(f"snapshot {snapshot[:8]} is not in the repository")
+            return self._kept[snapshot].files
+
+    def _keep(
+        self,
+        files: dict[str, bytes | None],
+        host: str,
+        tags: Sequence[str],
+        time: datetime | None,
+        *,
+        paths: Sequence[str] = (),
+    ) -> Stored:
+        at = time.replace(microsecond=0) if time else datetime.now(UTC)
+        info = SnapshotInfo(
+            secrets.token_hex(32), at, host, tuple(tags), tuple(paths or files), None
+        )
+        size = sum(len(data or b"") for data in files.values())
+        with self._lock:
+            self._kept[info.id] = _Kept(info, files)
+        return Stored(info.id, size, size, sum(data is not None for data in files.values()))
+
+
+def _printed(stream: Stream) -> bytes:
+    command = stream.command
+    done = subprocess.run(
+        list(command.argv),
+        env=base_environment() | dict(command.env),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise DumpFailed(f"{command.title} failed with exit code {done.returncode}: {words}")
+    if not done.stdout:
+        raise ImplausibleDump(f"{command.title} printed nothing, although it exited with 0")
+    return done.stdout
+
+
+def _read(tree: Tree) -> tuple[dict[str, bytes | None], list[str]]:
+    files: dict[str, bytes | None] = {}
+    unread: list[str] = []
+    for root in tree.paths:
+        if not Path(root).exists():
+            unread.append(root)
+            continue
+        for path in (Path(root), *Path(root).rglob("*")):
+            if any(str(path) == e or str(path).startswith(f"{e}/") for e in tree.exclude):
+                continue
+            files[str(path)] = None if path.is_dir() else path.read_bytes()
+    return files, unread

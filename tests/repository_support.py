@@ -1,0 +1,120 @@
+"""Repositories over the real restic, for the tests of `drd.repositories`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drd import process
+from drd.model.plan import RepositorySpec, S3Access, SecretRef
+from drd.ports import Stream
+from drd.process import Command, Completed
+from drd.repositories import open_repository
+from drd.repositories.restic import ResticRepository
+from drd.repositories.restic.stall import Patience
+from tests.servers import S3Server
+
+HURRIED = Patience(still_s=1.0, gone_s=2.0, every_s=0.5, probe_s=3.0)
+"""What the tests wait for instead of a minute."""
+
+
+def text(value: str) -> SecretRef:
+    return SecretRef("text", value)
+
+
+def value(ref: SecretRef) -> str:
+    """Stands for `drd.secrets.resolve`: the tests' secrets are their own references."""
+    assert isinstance(ref.value, str)
+    return ref.value
+
+
+def local_repository(directory: Path, *, password: str = "a password") -> ResticRepository:
+    spec = RepositorySpec("local", str(directory / "repository"), text(password))
+    return open_repository(spec, cache_dir=directory / "cache", resolve=value)
+
+
+def s3_repository(
+    server: S3Server,
+    directory: Path,
+    *,
+    url: str | None = None,
+    password: str = "a password",
+    secret_key: str | None = None,
+    endpoint: str | None = None,
+    protection: str | None = None,
+) -> ResticRepository:
+    """In a new bucket, or at `url`; through a proxy's `endpoint`; with another key."""
+    if url is None:
+        bucket = new_bucket(server)
+        url = server.repository(bucket, "some/prefix", endpoint)
+    access = S3Access(
+        access_key=text(server.access_key),
+        secret_key=text(secret_key or server.secret_key),
+        region=server.region,
+    )
+    spec = RepositorySpec("primary", url, text(password), s3=access, protection=protection)
+    repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
+    repository.door.patience = HURRIED
+    return repository
+
+
+def new_bucket(server: S3Server, *, object_lock: bool = False) -> str:
+    name = f"repo-{secrets.token_hex(6)}"
+    server.create_bucket(name, object_lock=object_lock)
+    return name
+
+
+def shell(script: str) -> Stream:
+    """What a shell prints, to be stored as `dump`."""
+    return Stream(Command(["/bin/sh", "-c", script], name="the dump"), "dump")
+
+
+def restic(repository: ResticRepository, *words: str) -> Completed:
+    """restic itself, past everything of ours but the words and secrets that all calls have."""
+    return process.run(repository.door.session.command(words, deadline_s=60.0))
+
+
+def restic_processes(directory: Path) -> list[int]:
+    """Processes of restic that were started with a cache in `directory`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if os.fsencode(directory / "cache" / "restic") in words:
+            found.append(int(entry.name))
+    return found
+
+
+@contextmanager
+def held_lock(repository: ResticRepository) -> Iterator[int]:
+    """A restic that holds a lock of this repository because its input does not end; its pid.
+
+    At the end of the block it is killed, so that its lock stays.
+    """
+    read_end, write_end = os.pipe()
+    command = repository.door.session.command(["backup", "--stdin", "--json"])
+    before = repository.door.session.place.locks()
+    child = process.start(command, stdin=read_end)
+    os.close(read_end)
+    try:
+        until(lambda: repository.door.session.place.locks() > before)
+        yield child.pid
+    finally:
+        child.stop(signal.SIGKILL)
+        os.close(write_end)
+
+
+def until(condition: object, *, patience_s: float = 20.0) -> None:
+    """Wait until `condition()` holds; fails the test when it does not."""
+    assert callable(condition)
+    limit = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.05)
