@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -97,6 +98,14 @@ class Cluster:
             f"the server of {self.address.uri} has no database {' or '.join(names)} to work from",
             hint="CREATE DATABASE postgres;",
         )
+
+    def in_english(self) -> Address:
+        """The address, with the server's messages in English where we may ask for that."""
+        row = self.one("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+        if not row or not row[0]:
+            return self.address
+        options = f"{self.address.params.get('options', '')} -c lc_messages=C".strip()
+        return replace(self.address, params={**self.address.params, "options": options})
 
     @property
     def version(self) -> int:

@@ -61,7 +61,7 @@ def read(connection: Connection) -> dict[str, Any]:
     found = dict(zip((column.name for column in cursor.description), row, strict=True))
     found["provider"] = _PROVIDERS.get(_text(found["provider"]), "libc")
     found["acl"] = sorted(found["acl"])
-    found["settings"] = sorted(found["settings"])
+    found["settings"] = sorted(found["settings"], key=lambda entry: entry[0])
     found["comment"] = without_mark(found["comment"])
     return found
 

@@ -18,12 +18,13 @@ from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.postgres import database
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import connect, password_file
+from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.tools import Programs
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
-from drd.process import Command, run
+from drd.process import Completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Restorer:
         self._cluster = cluster
         self._order = order
         self._names = Publication(cluster, order.component, order.place.run)
+        self._jobs = order.place.jobs
         self._made = False
 
     def make_working(self, facts: Mapping[str, Any]) -> None:
@@ -86,19 +88,37 @@ class Restorer:
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:
                 notes += self._cluster.make_roles(private["globals"], own=order.own)
-            self.make_working(snapshot.facts)
-            self._made = False  # what a try that fails leaves is no empty database
-            self._without_leftovers(saved)
             missing = self._cluster.missing_tablespaces(snapshot.facts["tablespaces"])
         if missing:
             spaces = ", ".join(missing)
             notes.append(f"tablespace {spaces} is not here: its tables lie in the default one")
-        self._fill(dump, no_tablespaces=bool(missing), on_tick=self._ticker(snapshot, on_progress))
+        tick = self._ticker(snapshot, on_progress)
+        done = self._begin(snapshot, saved, dump, bool(missing), tick)
+        if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
+            self._jobs = 1
+            notes.append("pg_restore's jobs locked each other out: done again with one job")
+            done = self._begin(snapshot, saved, dump, bool(missing), tick)
+        self._require_success(done)
         with as_target_error(f"cannot finish the database of {order.component}"):
             notes += self._cluster.finish(names.working, saved, with_owner=not order.no_owner)
             differences = self._compare(names.working, saved, notes)
             notes += names.publish(saved["comment"], overwrite=order.overwrite)
         return self._restored(private, notes, differences)
+
+    def _begin(
+        self,
+        snapshot: ComponentSnapshot,
+        saved: database.Properties,
+        dump: Path,
+        no_tablespaces: bool,
+        on_tick: Callable[[], None],
+    ) -> Completed:
+        """Load into an empty working database; what an earlier try left is dropped."""
+        with as_target_error(f"cannot restore {self._order.component}"):
+            self.make_working(snapshot.facts)
+            self._made = False  # what a try that fails leaves is no empty database
+            self._without_leftovers(saved)
+        return self._fill(dump, no_tablespaces=no_tablespaces, on_tick=on_tick)
 
     def _restored(
         self, private: Mapping[str, Any], notes: list[str], differences: list[str]
@@ -107,7 +127,7 @@ class Restorer:
         if self._order.no_owner:
             roles = [f"role {r['name']}" for r in private["globals"]["roles"]]
             left = ("owners of objects", "grants", *roles)
-        facts = {"jobs": self._order.place.jobs, "pg_restore": self._order.programs.version}
+        facts = {"jobs": self._jobs, "pg_restore": self._order.programs.version}
         return Restored(tuple(notes), tuple(differences), left, facts)
 
     def _without_leftovers(self, saved: database.Properties) -> None:
@@ -115,21 +135,20 @@ class Restorer:
             for statement in database.template_leftovers_sql(saved):
                 connection.execute(statement.encode())
 
-    def _fill(self, dump: Path, *, no_tablespaces: bool, on_tick: Callable[[], None]) -> None:
+    def _fill(self, dump: Path, *, no_tablespaces: bool, on_tick: Callable[[], None]) -> Completed:
         order = self._order
-        address = self._cluster.address.to_database(self._names.working)
-        argv = [
-            order.programs.path("pg_restore"),
-            # Errors that pg_restore passes over would be lost tables in a restore that "worked".
-            "--exit-on-error",
-            f"--jobs={order.place.jobs}",
-            *(["--no-owner", "--no-acl"] if order.no_owner else []),
-            *(["--no-tablespaces"] if no_tablespaces else []),
-            f"--dbname={address.conninfo}",
-            str(dump),
-        ]
+        flags = ["--no-owner", "--no-acl"] if order.no_owner else []
+        if no_tablespaces:
+            flags.append("--no-tablespaces")
+        address = self._cluster.in_english().to_database(self._names.working)
         with password_file(address, order.place.directory) as environment:
-            done = run(Command(argv, env=environment, name="pg_restore"), on_tick=on_tick)
+            load = Load(
+                order.programs, dump, address, order.place.directory, environment, tuple(flags)
+            )
+            return load.run(self._jobs, on_tick=on_tick)
+
+    def _require_success(self, done: Completed) -> None:
+        order = self._order
         if done.exit_code == 0:
             return
         if order.own and "No space left on device" in done.stderr:
