@@ -14,7 +14,7 @@ from drd.ports import Capture, Payload, Stream, Tree, Workplace
 class Restic:
     """One repository below `directory`. Not the adapter: tests of kinds need no more than this."""
 
-    def __init__(self, directory: Path, *, user: int | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._env = {
             **os.environ,
@@ -22,17 +22,16 @@ class Restic:
             "RESTIC_PASSWORD": "test",
             "RESTIC_CACHE_DIR": str(directory / "cache"),
         }
-        self._user = user
         self._run("init")
 
-    def _run(self, *words: str | bytes, stdin: bytes | None = None) -> str:
+    def _run(self, *words: str | bytes, stdin: bytes | None = None, user: int | None = None) -> str:
         done = subprocess.run(
             ["restic", "--json", *words],
             env=self._env,
             input=stdin,
             capture_output=True,
             check=True,
-            user=self._user,
+            user=user,
         )
         return done.stdout.decode()
 
@@ -55,8 +54,8 @@ class Restic:
         words = [w for pattern in literal for w in (b"--exclude", pattern)]
         return self._run("backup", *words, "--", *(os.fsencode(p) for p in tree.paths))
 
-    def restore(self, snapshot: str, into: Path) -> None:
-        self._run("restore", snapshot, "--target", str(into))
+    def restore(self, snapshot: str, into: Path, *, user: int | None = None) -> None:
+        self._run("restore", snapshot, "--target", str(into), user=user)
 
 
 def _escaped(path: str) -> bytes:
