@@ -23,7 +23,7 @@ NAME = "orders-db"
 KIND = PostgresKind()
 
 
-def component(dsn: str, **settings: Any) -> Component:
+def component(dsn: object, **settings: Any) -> Component:
     raw = {"kind": "postgres", "dsn": dsn, **settings}
     return Component(NAME, "postgres", PostgresSettings.model_validate(raw))
 

@@ -71,9 +71,8 @@ INSERT INTO shop.orders (customer, placed, amount)
 SELECT 10 + n % 50, timestamptz '2025-06-01Z' + n * interval '1 day', n / 3.0
   FROM generate_series(1, 400) n;
 
-CREATE TABLE shop.parent (a integer, b text);
+CREATE TABLE shop.parent (a integer, b text, later date DEFAULT '2026-01-01');
 CREATE TABLE shop.child (own text) INHERITS (shop.parent);
-ALTER TABLE shop.parent ADD COLUMN later date DEFAULT '2026-01-01';
 INSERT INTO shop.parent VALUES (1, 'p');
 INSERT INTO shop.child (a, b, own) VALUES (2, 'c', 'own'), (3, NULL, E'tab\tand\nline');
 ALTER TABLE shop.parent DROP COLUMN b;
