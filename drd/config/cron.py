@@ -37,13 +37,14 @@ def normalised(value: Any) -> str:
         return ALIASES[text.lower()]
     if text.count(" ") != 4:
         raise ValueError(
-            f"{text!r} has {len(text.split())} fields, not 5: minute, hour, day, month, weekday"
+            f"{text!r} has {len(text.split())} fields; write 5: minute, hour, day, month, weekday"
         )
     try:
         next(CronSim(text, _ANY_DAY))
     except (CronSimError, StopIteration) as error:
-        reason = str(error) or "it never comes due"
-        raise ValueError(f"{text!r} is not a cron expression: {reason}") from None
+        reason = str(error).lower() or "never comes due"
+        hint = "write minute, hour, day, month, weekday, like */10 * * * *"
+        raise ValueError(f"{text!r} is not a cron expression: {reason}; {hint}") from None
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from zoneinfo import available_timezones
 
 from drd.checks.expectation import parse_expectation, parse_tolerance
@@ -146,10 +147,9 @@ def _backup(parsed: Parsed, report: Report) -> None:
 
 def _nearest_zone(zone: str, zones: set[str]) -> str:
     by_lower = {z.lower(): z for z in zones}
-    close = nearest(zone, sorted(by_lower))
-    for lower, proper in by_lower.items():
-        if close == f'did you mean "{lower}"?':
-            return f'did you mean "{proper}"?'
+    close = get_close_matches(zone.lower(), by_lower, n=1, cutoff=0.8)
+    if close:
+        return f'did you mean "{by_lower[close[0]]}"?'
     return "write it like Europe/Berlin, or UTC."
 
 
@@ -175,7 +175,7 @@ def _subject(
     parsed: Parsed,
     report: Report,
 ) -> None:
-    if check.component is None:
+    if check.component is None or not parsed.kinds:
         return
     where = (*path, "component")
     kind = parsed.kinds.get(check.component)
@@ -184,7 +184,7 @@ def _subject(
         report.error(where, f'there is no component "{check.component}"', hint)
         return
     fits = _FITS.get(check.kind, (kind,))
-    if kind not in fits and ("components", check.component) not in report.broken:
+    if kind not in fits and not report.has_broken(("components", check.component)):
         message = f"a {check.kind} check cannot look at {check.component}, which is {kind}"
         report.error(where, message, f"it looks at {' and '.join(fits)} components.")
 

@@ -31,7 +31,8 @@ _STAND_INS: Mapping[str, Any] = {
 class Parsed:
     """The sound parts of a plan file.
 
-    `kinds` has the kind of every component in the file, sound or not. `check_at` and `step_at`
+    `kinds` has the kind of every component in the file, sound or not; empty: nothing can be said
+    about references to components. `check_at` and `step_at`
     give the place in the file of the sound checks and steps. `targets` are in the models of their
     kinds.
     """
@@ -96,7 +97,7 @@ def _targets(
 
 def _target(raw: Any, path: Path, kinds: Mapping[str, str], report: Report) -> Settings | None:
     component = str(path[-1])
-    if report.is_broken(path):
+    if report.is_broken(path) or not kinds:
         return None
     if component not in kinds:
         message = f'there is no component "{component}"'

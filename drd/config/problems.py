@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from drd.config.json_schema import SchemaView, has_member
+from drd.config.schema import STEP_KINDS
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 
@@ -40,7 +41,7 @@ class Report:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = list(document.problems)
-        self.broken: set[Path] = set()
+        self.broken: set[Path] = set(document.broken)
 
     def error(self, path: Path, message: str, hint: str = "", *, of_key: bool = False) -> None:
         self._add(path, message, hint, "error", of_key)
@@ -52,6 +53,10 @@ class Report:
     def is_broken(self, path: Path) -> bool:
         """Whether an error was reported at `path` or around it."""
         return any(path[:length] in self.broken for length in range(len(path) + 1))
+
+    def has_broken(self, path: Path) -> bool:
+        """Whether an error was reported at `path`, around it or below it."""
+        return self.is_broken(path) or any(b[: len(path)] == path for b in self.broken)
 
     @property
     def errors(self) -> list[Problem]:
@@ -94,13 +99,24 @@ def translate(
     before = set(report.broken)
     for item in error.errors(include_url=False):
         path, last = _locate(item, data, prefix)
+        path = (*path, *_misspelt(item, path))
         if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
             grouped.setdefault((path, last), []).append(dict(item))
     for (path, last), items in grouped.items():
         message, hint, of_key = _Words(items, path, last, view, data).say()
-        about_kind = "'kind'" in str(items[0].get("ctx", {}).get("discriminator", ""))
-        whole = (*prefix, *path, "kind") if about_kind else (*prefix, *path)
-        report.error(whole, message, hint, of_key=of_key)
+        report.error((*prefix, *path), message, hint, of_key=of_key)
+
+
+def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
+    """What an element that does not say its kind calls the key instead, else `kind` itself."""
+    if not item["type"].startswith("union_tag_"):
+        return ()
+    words = STEP_KINDS if path[:1] == ("runbook",) else ("kind",)
+    keys = list(item["input"]) if isinstance(item["input"], dict) else []
+    if words[0] in keys:
+        return (words[0],)
+    close = [key for word in words for key in get_close_matches(word, keys, n=1, cutoff=0.7)]
+    return tuple(close[:1]) or (() if path[:1] == ("runbook",) else ("kind",))
 
 
 def _locate(item: Mapping[str, Any], data: Any, prefix: Path) -> tuple[Path, str]:
@@ -177,10 +193,14 @@ class _Words:
 
     def _kind(self) -> tuple[str, str]:
         context = self.item.get("ctx", {})
-        if context.get("discriminator") == "'kind'":
+        key = str(self.path[-1])
+        if "tag" in context:
             tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
-            if "tag" in context:
-                return f'unknown kind "{context["tag"]}"', nearest(str(context["tag"]), tags)
+            return f'unknown kind "{context["tag"]}"', nearest(str(context["tag"]), tags)
+        if isinstance(self.path[-1], str) and key != "kind":
+            words = STEP_KINDS if self.path[0] == "runbook" else ("kind",)
+            return f'unknown key "{key}"', nearest(key, words)
+        if key == "kind":
             return "kind is missing", "say what it is, like kind: " + self._some_kind()
         return "is not a step of a runbook", "write `restore: all` or `check: all`."
 
@@ -191,7 +211,7 @@ class _Words:
         context = self.item.get("ctx", {})
         if kind == "value_error":
             message, _, hint = str(context["error"]).partition("; ")
-            return message, f"{hint}." if hint else ""
+            return message, f"{hint or 'see `drd plan schema`'}."
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)

@@ -81,6 +81,8 @@ class _Review:
 
     def restore(self, names: list[str] | str, path: Path) -> None:
         everything = list(self.parsed.kinds)
+        if not everything:
+            return
         for index, name in enumerate(everything if isinstance(names, str) else names):
             where = path if isinstance(names, str) else (*path, index)
             if name not in everything:

@@ -26,7 +26,7 @@ def _names(value: Any) -> Any:
         return value
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return value
-    raise ValueError("takes `all` or a list of names, like [orders-db, gateway]")
+    raise ValueError("takes `all` or a list of names; write `all`, or like [orders-db, gateway]")
 
 
 Names = Annotated[
@@ -209,15 +209,24 @@ class RandomPoint(Settings):
 def _restore_point(value: Any) -> Any:
     if value == "latest" or isinstance(value, dict):
         return value
-    raise ValueError("takes `latest` or {random_within: 30d, each: 4}")
+    raise ValueError(
+        "is no choice of restore points; write `latest` or {random_within: 30d, each: 4}"
+    )
+
+
+RestorePoint = Annotated[
+    Annotated[Literal["latest"], Tag("latest")] | Annotated[RandomPoint, Tag("random")],
+    Discriminator(lambda value: "latest" if value == "latest" else "random"),
+    BeforeValidator(_restore_point),
+]
 
 
 class Drill(Settings):
     """When and what is rehearsed."""
 
     every: Duration | None = Field(None, description="Time between drills; none: by hand only.")
-    restore_point: Annotated[Literal["latest"] | RandomPoint, BeforeValidator(_restore_point)] = (
-        Field("latest", description="`latest`, or now and then a random older one.")
+    restore_point: RestorePoint = Field(
+        "latest", description="`latest`, or now and then a random older one."
     )
     scenarios: list[Literal["database-loss"]] = Field(
         default=["database-loss"], min_length=1, description="What a drill simulates."

@@ -58,6 +58,7 @@ class Document:
     data: Any
     places: dict[Path, Place]
     problems: list[Problem] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
 
     def line(self, path: Path, *, of_key: bool = False) -> int:
         """The line of the value at `path`, or of the nearest thing around it that exists.
@@ -103,7 +104,7 @@ def read(raw: bytes, file: str, *, allow_empty: bool = False) -> Document:
         raise ConfigError([Problem(file, 1, "", "is empty", "see `drd plan new` for a start.")])
     expansion = _Expansion(file)
     data = expansion.value(root, (), 0)
-    return Document(file, data, expansion.places, expansion.problems)
+    return Document(file, data, expansion.places, expansion.problems, expansion.broken)
 
 
 def _decode(raw: bytes, file: str) -> str:
@@ -215,6 +216,7 @@ class _Expansion:
         self.file = file
         self.places: dict[Path, Place] = {}
         self.problems: list[Problem] = []
+        self.broken: set[Path] = set()
         self.count = 0
 
     def value(self, node: _Node, path: Path, depth: int) -> Any:
@@ -315,6 +317,8 @@ class _Expansion:
 
     def _report(self, line: int, path: Path, message: str, hint: str) -> None:
         self.problems.append(Problem(self.file, line, dotted(path), message, hint))
+        if path:
+            self.broken.add(path)
 
 
 def _is_merge(key: _Node) -> bool:

@@ -1,0 +1,346 @@
+"""Plan files: every mistake has its line, a plain message and a remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drd.config.plan_file import load_plan
+from drd.config.yaml import read
+from drd.errors import ConfigError
+from drd.kinds.files.settings import FilesTarget
+from drd.kinds.postgres.settings import PostgresSettings
+from drd.model.plan import DrillPolicy, Hook, Step
+from tests.config_support import EXAMPLES, GOOD, changed, load, problems, write_plan
+
+REFERENCE = "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."
+NAME_RULE = "use lower-case letters, digits and hyphens, at most 40."
+
+# fmt: off
+BROKEN = [
+    ("plan: shop", "paln: shop", 1, "paln", 'unknown key "paln"', 'did you mean "plan"?'),
+    ("objectives:", "ojectives:", 2, "ojectives", 'unknown key "ojectives"', 'did you mean "objectives"?'),
+    ("rto: 1h", "rot: 1h", 2, "objectives.rot", 'unknown key "rot"', 'did you mean "rto"?'),
+    ("rto: 1h", "zzz: 1h", 2, "objectives.zzz", 'unknown key "zzz"', "known here: rpo, rto, window."),
+    (", rto: 1h", "", 2, "objectives.rto", "rto is missing", "add rto: how long the service may be down."),
+    ("plan: shop", "plan:", 1, "plan", "is empty", "give it a value, or remove the line."),
+    ("plan: shop", "plan: 12", 1, "plan", "is a number, not text", "put it in quotes."),
+    ("plan: shop", "plan: Shop One", 1, "plan", '"Shop One" is not a name', NAME_RULE + ' "shop-one" would do.'),
+    ("rpo: 1h", "rpo: 60", 2, "objectives.rpo", "60 is not a duration", "write a number and a unit, like 15m or 7d."),
+    ("rpo: 1h", "rpo: 0s", 2, "objectives.rpo", "'0s' is out of range", "write more than nothing, at most 100 years."),
+    ("rpo: 1h", "rpo: 1000y", 2, "objectives.rpo", "'1000y' is not a duration", "write a number and a unit, like 15m or 7d."),
+    ("rpo: 1h", "rpo: 99999w", 2, "objectives.rpo", "'99999w' is out of range", "write more than nothing, at most 100 years."),
+    ("rpo: 1h", "rpo: 1:30", 2, "objectives.rpo", "1:30 is read differently by different versions of YAML", 'write "1:30" in quotes for text, a plain number, or a duration like 1m30s.'),
+    ("rto: 1h", "rto: 1h, window: 30m", 2, "objectives.window", "is shorter than the RPO, so attainment would mean nothing", "make it some days, like 90d."),
+    ("  store:", "  Store_1:", 7, "components.Store_1", '"Store_1" is not a name', NAME_RULE + ' "store-1" would do.'),
+    ("  store:", "  drd:", 7, "components.drd", 'the name "drd" is taken: drd stores its own under it', "choose another name."),
+    ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is taken: drd stores its own under it', "choose another name."),
+    ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
+    ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "say what it is, like kind: postgres."),
+    ("kind: sqlite", "kind: redis", 8, "components.store.kind", "kind redis is not supported yet", "this version knows postgres, sqlite, files."),
+    ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version knows postgres, sqlite, files."),
+    ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write it whole, from the / on."),
+    ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write it whole, from the / on."),
+    ("paths: [/etc/shop]", "paths: []", 12, "components.etc.paths", "is empty", "give it a value, or remove the line."),
+    ("paths: [/etc/shop]", "paths: /etc/shop", 12, "components.etc.paths", "is text, not a list", "write [a, b], or lines that begin with `- `."),
+    ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add paths: files and directories; one that is missing is an error."),
+    ("dsn: {credential: shop-dsn}", "dsn: {credentail: x}", 6, "components.db.dsn", "this is no kind of secret reference", REFERENCE),
+    ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
+    ("dsn: {credential: shop-dsn}", "dsn: host=h password=hunter2", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
+    ("dsn: {credential: shop-dsn}", "dsn: shop", 6, "components.db.dsn", "is not a connection string", "write postgresql://user@host/database or host=… dbname=…."),
+    ("kind: postgres", "kind: postgres\n    method: physical", 6, "components.db.method", "method: physical is not supported yet", "use method: logical, which is the default."),
+    ("kind: postgres", "kind: postgres\n    fingerprint: count", 6, "components.db.fingerprint", '"count" is not one of counts, digest, off', 'did you mean "counts"?'),
+    ("kind: postgres", "kind: postgres\n    before: {command: [./x.sh]}", 6, "components.db.before.command[0]", '"./x.sh" is a relative path', "write its whole path, or the name of a program on PATH."),
+    ("kind: postgres", "kind: postgres\n    after: {command: x}", 6, "components.db.after.command", "is text, not a list", "write [a, b], or lines that begin with `- `."),
+    ("kind: postgres", "kind: postgres\n    befor: {command: [x]}", 6, "components.db.befor", 'unknown key "befor"', 'did you mean "before"?'),
+    ("password: {credential: shop-restic}", "password: hunter2", 16, "repositories.primary.password", "a secret stands as a reference", REFERENCE),
+    ("password: {credential: shop-restic}", "pasword: {env: X}", 14, "repositories.primary.password", "password is missing", "add password: the repository's encryption password."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is no place for a repository", "write s3:https://host/bucket/prefix or an absolute path."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://s3.example.com", 15, "repositories.primary.url", "the URL names no bucket", "write s3:https://host/bucket/prefix."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://id:key@h/bucket", 15, "repositories.primary.url", "the URL holds a user or password", "keys belong into `s3:` as references."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: /srv/backup\n    s3: {region: x}", 16, "repositories.primary.s3", "does not fit a local repository", "remove s3, or write the url as s3:https://host/bucket/prefix."),
+    ("bucket/shop", "bucket/shop\n    s3: {access_key: {env: A}}", 16, "repositories.primary.s3.access_key", "has no secret_key beside it", "give both, or neither to use the instance's role."),
+    ("bucket/shop", "bucket/shop\n    s3: {secret_key: {env: A}}", 16, "repositories.primary.s3.secret_key", "has no access_key beside it", "give both, or neither to use the instance's role."),
+    ("bucket/shop", "bucket/shop\n    s3: {access_key: AKIA, secret_key: {env: A}}", 16, "repositories.primary.s3.access_key", "a secret stands as a reference", REFERENCE),
+    ("bucket/shop", "bucket/shop\n    s3: {session_token: {env: A}}", 16, "repositories.primary.s3.session_token", "is of no use without access_key and secret_key", "give all three."),
+    ("bucket/shop", "bucket/shop\n    protection: object-lok", 16, "repositories.primary.protection", '"object-lok" is not one of object-lock, versioning, append-only, none', 'did you mean "object-lock"?'),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primary}", 17, "repositories.second.copy_of", "copy_of is not supported yet", "keep one repository for now."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "several repositories are not supported yet", "keep primary only."),
+    ("every: 10m", "every: auto", 17, "backup.every", "every: auto is not supported yet", "write a time below the RPO, like every: 5m, or a cron."),
+    ("every: 10m", 'every: 10m, cron: "@daily"', 17, "backup.cron", "stands beside every", "keep one of them."),
+    ("every: 10m", 'cron: "* * *"', 17, "backup.cron", "'* * *' has 3 fields", "write 5: minute, hour, day, month, weekday."),
+    ("every: 10m", 'cron: "61 * * * *"', 17, "backup.cron", "'61 * * * *' is not a cron expression: bad minute", "write minute, hour, day, month, weekday, like */10 * * * *."),
+    ("every: 10m", 'cron: "@dayly"', 17, "backup.cron", "@dayly is not known", "use @annually, @daily, @hourly, @midnight, @monthly, @weekly, @yearly."),
+    ("every: 10m", "every: 10m, timezone: europe/berln", 17, "backup.timezone", 'there is no time zone "europe/berln"', 'did you mean "Europe/Berlin"?'),
+    ("every: 10m", "every: 10m, timezone: here", 17, "backup.timezone", 'there is no time zone "here"', "write it like Europe/Berlin, or UTC."),
+    ("daily: 7", "daily: -7", 18, "retention.daily", "-7 is out of range: should be greater than or equal to 0", "see `drd plan schema`."),
+    ("daily: 7", "daily: true", 18, "retention.daily", "is true or false, not a whole number", "write a whole number."),
+    ("daily: 7", "dayly: 7", 18, "retention.dayly", 'unknown key "dayly"', 'did you mean "daily"?'),
+    ("component: store", "component: stroe", 21, "checks[1].component", 'there is no component "stroe"', 'did you mean "store"?'),
+    ("{name: rows, kind: rows", "{name: rows, kind: files", 20, "checks[0].component", "a files check cannot look at db, which is postgres", "it looks at files components."),
+    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot look at etc, which is files", "it looks at postgres and sqlite components."),
+    ("name: store, kind: rows", "name: rows, kind: rows", 21, "checks[1].name", 'a check called "rows" stands on line 20 already', "give each check its own name."),
+    ("name: store, kind: rows", "name: store, kind: http", 21, "checks[1].kind", "kind http is not supported yet", "this version knows sql, rows, files, command."),
+    ("name: store, kind: rows", "name: store, kind: row", 21, "checks[1].kind", 'unknown kind "row"', 'did you mean "rows"?'),
+    ("name: rows, kind: rows", "name: rows, kind: rows, tolerance: 1 row", 20, "checks[0].tolerance", "'1 row' is no tolerance", "write a number of rows, or a share like 1%."),
+    ("name: rows, kind: rows", "name: rows, kind: rows, tolerance: [1]", 20, "checks[0].tolerance", "is a list, not a whole number or text", "write a whole number or text."),
+    ("kind: rows, component: db}", "kind: command, run: [bin/x]}", 20, "checks[0].run[0]", '"bin/x" is a relative path', "write its whole path, or the name of a program on PATH."),
+    ("drill: {every: 7d}", "drill: {scenarios: [region-loss]}", 23, "drill.scenarios[0]", "scenario region-loss is not supported yet", "this version knows database-loss."),
+    ("drill: {every: 7d}", "drill: {restore_point: newest}", 23, "drill.restore_point", "is no choice of restore points", "write `latest` or {random_within: 30d, each: 4}."),
+    ("drill: {every: 7d}", "drill: {restore_point: {random_within: 3d, eech: 2}}", 23, "drill.restore_point.eech", 'unknown key "eech"', 'did you mean "each"?'),
+    ("drill: {every: 7d}", "targets: {s: {dbb: {dsn: {env: X}}}}", 23, "targets.s.dbb", 'there is no component "dbb"', 'did you mean "db"?'),
+    ("drill: {every: 7d}", "targets: {s: {db: {path: /x}}}", 23, "targets.s.db.dsn", "dsn is missing", "add dsn: connection to the database to restore into."),
+    ("drill: {every: 7d}", "targets: {s: {db: {dsn: 'host=h password=x'}}}", 23, "targets.s.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
+    ("drill: {every: 7d}", "targets: {s: {etc: {path: x}}}", 23, "targets.s.etc.path", '"x" is not an absolute path', "write it whole, from the / on."),
+    ("drill: {every: 7d}", "runbook: []", 23, "runbook", "is empty", "give it a value, or remove the line."),
+    ("drill: {every: 7d}", "runbook:\n  - restore: [db, stor]", 24, "runbook[0].restore[1]", 'there is no component "stor"', 'did you mean "store"?'),
+    ("drill: {every: 7d}", "runbook:\n  - restore: all\n  - restore: [db]", 25, "runbook[1].restore[0]", "db is restored a second time", "restore each component once."),
+    ("drill: {every: 7d}", "runbook:\n  - restore: all\n  - check: [row]", 25, "runbook[1].check[0]", 'there is no check "row"', 'did you mean "rows"?'),
+    ("drill: {every: 7d}", "runbook:\n  - check: [rows]\n  - restore: all", 24, "runbook[0].check[0]", '"rows" looks at db before it is back', "restore db in a step before."),
+    ("drill: {every: 7d}", "runbook:\n  - {restore: [db], name: a}\n  - {check: [rows], name: a}", 25, "runbook[1].name", 'another step is called "a"', "give each step its own name."),
+    ("drill: {every: 7d}", "runbook:\n  - restore: db", 24, "runbook[0].restore", "takes `all` or a list of names", "write `all`, or like [orders-db, gateway]."),
+    ("drill: {every: 7d}", "runbook:\n  - restore: all\n    rehearse: skip", 25, "runbook[0].rehearse", "rehearse is not supported yet", "remove it."),
+    ("drill: {every: 7d}", "runbook:\n  - dance: all", 24, "runbook[0]", "is not a step of a runbook", "write `restore: all` or `check: all`."),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ndrill: {}", 24, "drill", 'the key "drill" stands here twice', "remove one; the first is on line 23."),
+]
+# fmt: on
+LATER_STEPS = ["start", "stop", "command", "http", "sql", "approve", "wait", "notify", "manual"]
+BROKEN += [
+    ("drill: {every: 7d}", f"runbook:\n  - restore: all\n  - {kind}: {{x: y}}", 25, f"runbook[1].{kind}", f"a {kind} step is not supported yet", "this version knows restore, check.")
+    for kind in LATER_STEPS
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line", "path", "message", "hint"), BROKEN)
+def test_mistake_is_named_with_line_and_remedy(
+    tmp_path: Path, *, old: str, new: str, line: int, path: str, message: str, hint: str
+) -> None:
+    found = {(p.line, p.path, p.message, p.hint) for p in problems(tmp_path, changed(old, new))}
+    assert (line, path, message, hint) in found
+
+
+@pytest.mark.parametrize(("old", "new"), [(b[0], b[1]) for b in BROKEN])
+def test_mistake_is_reported_once_and_without_its_consequences(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    """A mistyped key is also a missing one, and a renamed component is missed by its checks."""
+    follows = re.compile("is missing$|^there is no component")
+    mistakes = [p for p in problems(tmp_path, changed(old, new)) if not follows.search(p.message)]
+    assert len(mistakes) <= 1
+
+
+def test_good_plan_has_neither_problem_nor_warning(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).warnings == []
+
+
+def test_secrets_of_a_broken_plan_are_not_repeated(tmp_path: Path) -> None:
+    text = changed("password: {credential: shop-restic}", "password: hunter2secret")
+    text = text.replace("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2secret@h/d")
+    text = text.replace("rpo: 1h", "rpo: x").replace(
+        "bucket/shop", "bucket/shop\n    s3: {access_key: {hunter2secret}}"
+    )
+    found = problems(tmp_path, text)
+    assert len(found) == 4
+    assert "hunter2secret" not in repr(found)
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+    text = changed("rto: 1h", "rto: x").replace("kind: sqlite", "kind: redis")
+    text = text.replace("component: etc", "component: etcc").replace("every: 7d", "every: never")
+    found = problems(tmp_path, text)
+    assert [(p.line, p.path) for p in found] == [
+        (2, "objectives.rto"),
+        (8, "components.store.kind"),
+        (22, "checks[2].component"),
+        (23, "drill.every"),
+    ]
+
+
+# fmt: off
+WARNINGS = [
+    ("plan: shop", "plan: market", 1, "plan", "the file is called shop.yaml, the plan market"),
+    ("backup: {every: 10m}\n", "", 1, "backup", "no backup schedule: backups are made by hand only"),
+    ("every: 10m", "every: 2h", 17, "backup.every", "a backup every 2h cannot keep an RPO of 1h"),
+    ("every: 10m", "every: 1h", 17, "backup.every", "a backup every 1h cannot keep an RPO of 1h"),
+    ("every: 10m", 'cron: "*/10 8-18 * * *"', 17, "backup.cron", "a backup every 13h 10m cannot keep an RPO of 1h"),
+    ("retention: {daily: 7}\n", "", 1, "retention", "no retention: restore points are kept for ever"),
+    ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups stop being restorable"),
+    ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on a path of this host, which is lost together with it"),
+    ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
+    ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check looks at store: a drill will not notice when it comes back wrong"),
+    ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "has nothing to compare with: store has fingerprint off"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "the runbook leaves etc out: a recovery will not bring it back"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'the runbook never runs "files"'),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "has no place for store, etc: a recovery there leaves it out"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("old", "new", "line", "path", "message"), WARNINGS)
+def test_what_will_disappoint_is_warned_about(
+    tmp_path: Path, *, old: str, new: str, line: int, path: str, message: str
+) -> None:
+    warnings = load(tmp_path, changed(old, new)).warnings
+    assert (line, path, message) in [(w.line, w.path, w.message) for w in warnings]
+    assert all(w.severity == "warning" and w.hint for w in warnings)
+
+
+@pytest.mark.parametrize("checks", ["", "checks: [{name: x, kind: command, run: [x]}]\n"])
+def test_plan_that_no_drill_can_prove_is_warned_about(tmp_path: Path, checks: str) -> None:
+    text = re.sub(r"checks:\n( .*\n)*", checks, GOOD)
+    (warning,) = load(tmp_path, text).warnings
+    assert warning.message == "no check looks at data: every drill will be inconclusive"
+
+
+def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
+    assert load(tmp_path, changed("every: 10m", 'cron: "*/10 * * * *"')).warnings == []
+
+
+# --- what comes out ---------------------------------------------------------------------------
+
+
+def test_plan_has_what_was_written(tmp_path: Path) -> None:
+    text = changed("kind: postgres", "kind: postgres\n    before: {command: [sync], timeout: 5s}")
+    text = text.replace("{every: 10m}", '{cron: "@hourly", timezone: Europe/Berlin, timeout: 2h}')
+    text = text.replace("drill: {every: 7d}", "drill: {restore_point: {random_within: 3d}}")
+    text += "targets: {standby: {etc: {path: /srv/x}}}\n"
+    plan = load(tmp_path, text).plan
+    assert list(plan.components) == ["db", "store", "etc"]
+    assert plan.components["db"].before == Hook(("sync",), 5.0)
+    assert isinstance(plan.components["db"].settings, PostgresSettings)
+    assert (plan.backup.cron, plan.backup.timezone) == ("0 * * * *", "Europe/Berlin")
+    assert (plan.backup.interval_s, plan.backup.timeout_s) == (3600.0, 7200.0)
+    assert plan.drill == DrillPolicy(None, 3 * 86400.0, 4, ("database-loss",))
+    assert plan.targets["standby"].components == {"etc": FilesTarget(path="/srv/x")}
+    assert plan.primary.url == "s3:https://s3.example.com/bucket/shop"
+    assert plan.file == str(tmp_path / "shop.yaml")
+
+
+def test_plan_without_runbook_restores_all_and_runs_all_checks(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).plan.runbook == (
+        Step("restore", "restore", ("db", "store", "etc")),
+        Step("check", "check", ("rows", "store", "files")),
+    )
+
+
+def test_steps_without_a_name_get_one(tmp_path: Path) -> None:
+    runbook = (
+        "runbook: [{restore: [db]}, {check: [rows]}, {restore: [etc], name: restore-2}, "
+        "{restore: [store]}, {check: all}]\n"
+    )
+    steps = load(tmp_path, GOOD + runbook).plan.runbook
+    assert [s.name for s in steps] == ["restore", "check", "restore-2", "restore-3", "check-2"]
+
+
+@pytest.mark.parametrize("off", ["off", "'off'", "false"])
+def test_fingerprint_can_be_switched_off_by_a_word(tmp_path: Path, off: str) -> None:
+    plan = load(tmp_path, changed("kind: sqlite", f"kind: sqlite\n    fingerprint: {off}")).plan
+    assert plan.components["store"].settings.fingerprint.mode == "off"  # type: ignore[attr-defined]
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def test_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_plan(tmp_path / "x.yaml")
+    assert caught.value.message.endswith("cannot read the plan: no such file or directory")
+    assert caught.value.hint == "check the name; `drd plan check` lists the plans there are."
+
+
+def test_directory_fifo_and_device_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path, words in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "fifo", "is empty"),
+        (Path("/dev/zero"), "is larger than 1 MiB"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_plan(path)
+        assert words in caught.value.message
+        assert caught.value.hint
+
+
+def test_file_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, GOOD + "#" * (1 << 20))
+    assert problem.message == "is larger than 1 MiB"
+    assert load(tmp_path, GOOD + "#" * ((1 << 20) - len(GOOD)))
+
+
+def test_unreadable_file_says_what_to_do(tmp_path: Path) -> None:
+    path = write_plan(tmp_path, GOOD)
+    path.chmod(0)
+    tmp_path.chmod(0o711)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from drd.config.plan_file import load_plan\n"
+        "from drd.errors import ConfigError\n"
+        "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "try: load_plan(Path(sys.argv[1]))\n"
+        "except ConfigError as error: print(error, error.hint)\n"
+    )
+    for parent in tmp_path.parents[:-2]:
+        parent.chmod(0o711)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "cannot read the plan: permission denied" in done.stdout
+    assert "chgrp drd" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["just text", "- a list", "12"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert (problem.line, problem.message) == (1, "is not a mapping")
+
+
+# --- the examples -----------------------------------------------------------------------------
+
+EXAMPLE_FILES = sorted(EXAMPLES.glob("*.yaml"))
+
+
+def test_there_are_examples() -> None:
+    assert {p.stem for p in EXAMPLE_FILES} >= {"orders-api", "single-sqlite", "configuration-only"}
+
+
+@pytest.mark.parametrize("path", EXAMPLE_FILES, ids=lambda p: p.stem)
+def test_example_loads(path: Path) -> None:
+    loaded = load_plan(path)
+    assert loaded.plan.name == path.stem
+    local = loaded.plan.primary.url.startswith("/")
+    assert len(loaded.warnings) == (1 if local else 0)
+
+
+FREE = {("components",), ("repositories",), ("targets",)}
+"""Mappings whose keys the writer chooses; so does a target."""
+
+KEYS = [
+    (example, path, place.key)
+    for example in EXAMPLE_FILES
+    for path, place in read(example.read_bytes(), "x").places.items()
+    if isinstance(path[-1], str)
+    and path[:-1] not in FREE
+    and not (path[0] == "targets" and len(path) == 3)
+]
+
+
+@pytest.mark.parametrize(
+    ("example", "path", "line"), KEYS, ids=lambda v: v.stem if isinstance(v, Path) else None
+)
+def test_any_mistyped_key_is_found_on_its_line(
+    tmp_path: Path, example: Path, path: tuple[str | int, ...], line: int
+) -> None:
+    lines = example.read_text().split("\n")
+    key = str(path[-1])
+    lines[line - 1], count = re.subn(rf"(?<![\w-]){key}:", f"{key}x:", lines[line - 1], count=1)
+    assert count == 1
+    found = problems(tmp_path, "\n".join(lines))
+    # The same key may stand earlier on the line: another place then, and the same line.
+    assert line in [p.line for p in found]
+    assert all(p.hint for p in found)
