@@ -1,0 +1,321 @@
+"""Named directories as targets: complete or as before, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Destination, Workplace
+from tests.death_support import Died, every_death
+from tests.integration.files.support import KIND, bring_back, check, take, target, tree_of
+from tests.restic_support import place
+from tests.user_support import NOBODY, acting_as, as_root
+
+
+@pytest.fixture
+def work(short_tmp: Path) -> Workplace:
+    return place(short_tmp / "w")
+
+
+@pytest.fixture
+def root(short_tmp: Path) -> Path:
+    (short_tmp / "src" / "etc" / "app").mkdir(parents=True)
+    (short_tmp / "src" / "etc" / "app" / "conf").write_text("x = 1")
+    (short_tmp / "src" / "var").mkdir()
+    return short_tmp / "src"
+
+
+@pytest.fixture
+def snapshot(root: Path, short_tmp: Path) -> ComponentSnapshot:
+    return take(place(short_tmp / "w0"), root)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(p.name for p in directory.iterdir())
+
+
+def whole(destination: Destination, snapshot: ComponentSnapshot) -> bool:
+    return destination.inspector().fingerprint(tree_of(snapshot), 60) == tree_of(snapshot)
+
+
+def test_a_new_directory_is_made_as_the_last_act(
+    short_tmp: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    (short_tmp / "t").mkdir()
+    new = short_tmp / "t" / "new"
+    destination = target(new, work)
+    destination.preflight(snapshot, overwrite=False)
+    landing = destination.landing()
+    assert landing.parent == new.parent
+    assert "drd_run1" in landing.name
+    assert not new.exists()
+    bring_back(destination, snapshot, root)
+    assert names(new.parent) == ["new"]
+    assert stat.S_IMODE(new.stat().st_mode) == 0o755
+    assert (new / str(root).lstrip("/") / "etc" / "app" / "conf").read_text() == "x = 1"
+    assert destination.inspector().environment == {"DRD_PATH": str(new)}
+    assert check(snapshot, destination.inspector())[0].verdict == "passed"
+
+
+def test_an_empty_directory_keeps_its_mode_and_owner(
+    short_tmp: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    new = short_tmp / "t" / "new"
+    new.mkdir(parents=True)
+    new.chmod(0o2750)
+    if os.geteuid() == 0:
+        os.chown(new, 1234, 4321)
+        new.chmod(0o2750)
+    before = new.stat()
+    destination = target(new, work)
+    assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+    bring_back(destination, snapshot, root)
+    after = new.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    assert names(new.parent) == ["new"]
+
+
+def test_the_number_of_entries_in_the_way_is_told(
+    short_tmp: Path, work: Workplace, snapshot: ComponentSnapshot
+) -> None:
+    new = short_tmp / "new"
+    for name in ("a", "b", ".c"):
+        (new / name).mkdir(parents=True)
+    with pytest.raises(TargetNotEmpty, match=r"is not empty \(3 entries\)"):
+        target(new, work).preflight(snapshot, overwrite=False)
+    (short_tmp / "file").touch()
+    with pytest.raises(TargetError, match="is not a directory"):
+        target(short_tmp / "file", work).preflight(snapshot, overwrite=False)
+
+
+@pytest.mark.parametrize("where", ["/", "the work directory", "no parent"])
+def test_places_that_cannot_be_replaced_are_findings(
+    where: str, short_tmp: Path, work: Workplace, snapshot: ComponentSnapshot
+) -> None:
+    path = {"/": Path("/"), "the work directory": short_tmp, "no parent": short_tmp / "x" / "new"}
+    (finding,) = target(path[where], work).preflight(snapshot, overwrite=True)
+    assert not finding.ok
+    assert finding.hint
+
+
+def test_a_symlink_at_the_target_stays(
+    short_tmp: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    (short_tmp / "disk" / "real").mkdir(parents=True)
+    (short_tmp / "new").symlink_to("disk/real")
+    destination = target(short_tmp / "new", work)
+    destination.preflight(snapshot, overwrite=False)
+    bring_back(destination, snapshot, root)
+    assert (short_tmp / "new").is_symlink()
+    assert whole(destination, snapshot)
+
+
+def test_a_lost_path_is_damage_and_leaves_the_target_as_it_was(
+    short_tmp: Path, work: Workplace, snapshot: ComponentSnapshot
+) -> None:
+    new = old_tree(short_tmp)
+    destination = target(new, work)
+    destination.preflight(snapshot, overwrite=True)
+    destination.landing()
+    with pytest.raises(RepositoryDamaged, match="came back without"):
+        destination.restore(snapshot, {}, on_progress=lambda _: None)
+    KIND.sweep(work.directory)
+    assert names(new.parent) == ["new"]
+    assert is_old(new)
+
+
+def old_tree(base: Path) -> Path:
+    new = base / "t" / "new"
+    (new / "old").mkdir(parents=True)
+    (new / "old" / "file").write_text("old")
+    (new / "second").write_text("old")
+    return new
+
+
+def is_old(new: Path) -> bool:
+    return names(new) == ["old", "second"] and (new / "old" / "file").read_text() == "old"
+
+
+@pytest.fixture(params=["by rename", "inside"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of publishing; the second as at a mount point."""
+    if request.param == "inside":
+        monkeypatch.setattr(Path, "is_mount", lambda self: self.name == "new")
+    return str(request.param)
+
+
+def test_overwriting_replaces_the_old_tree_whole(
+    way: str, short_tmp: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    new = old_tree(short_tmp)
+    (new / "lost+found").mkdir()
+    inode = new.stat().st_ino
+    destination = target(new, work)
+    destination.preflight(snapshot, overwrite=True)
+    bring_back(destination, snapshot, root)
+    assert whole(destination, snapshot)
+    assert names(new.parent) == ["new"]
+    top = str(root).split("/")[1]
+    assert names(new) == (["lost+found", top] if way == "inside" else [top])
+    assert (new.stat().st_ino == inode) == (way == "inside")
+
+
+def test_killed_anywhere_and_run_again_the_end_is_the_same(
+    way: str, short_tmp: Path, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    for death in every_death():
+        base = short_tmp / f"d{death.effect}"
+        new = old_tree(base)
+        work = place(base / "w")
+        target(new, work).preflight(snapshot, overwrite=True)
+        with suppress(Died), death.active():
+            bring_back(target(new, work), snapshot, root)
+        again = target(new, work)
+        bring_back(again, snapshot, root)
+        assert names(base / "t") == ["new"], death.effect
+        assert names(new) == [str(root).split("/")[1]], death.effect
+        assert whole(again, snapshot)
+        assert all(f.ok for f in again.preflight(snapshot, overwrite=False))
+        assert names(work.directory) == ["target.json"]
+
+
+def test_killed_anywhere_and_swept_nothing_old_is_lost(
+    way: str, short_tmp: Path, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    seen = set()
+    for death in every_death():
+        base = short_tmp / f"d{death.effect}"
+        new = old_tree(base)
+        work = place(base / "w")
+        target(new, work).preflight(snapshot, overwrite=True)
+        with suppress(Died), death.active():
+            bring_back(target(new, work), snapshot, root)
+        said = KIND.sweep(work.directory)
+        kept = new / ".drd_run1_before"
+        if is_old(new):
+            seen.add("old")
+        elif kept.is_dir():
+            assert is_old(kept), death.effect
+            assert any(str(kept) in sentence for sentence in said)
+            seen.add("kept")
+        else:
+            assert whole(target(new, work), snapshot), death.effect
+            seen.add("new")
+        assert names(base / "t") == ["new"], death.effect
+    assert {"old", "new"} <= seen
+    assert ("kept" in seen) == (way == "inside")
+
+
+@pytest.fixture
+def mount(short_tmp: Path) -> Iterator[Path]:
+    place = short_tmp / "mnt"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip("this user cannot mount")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_real_mount_point_is_filled_from_within(
+    mount: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    (mount / "theirs").touch()
+    with pytest.raises(TargetNotEmpty):
+        target(mount, work).preflight(snapshot, overwrite=False)
+    (mount / "theirs").unlink()
+    destination = target(mount, work)
+    assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+    bring_back(destination, snapshot, root)
+    assert whole(destination, snapshot)
+    assert names(mount) == [str(root).split("/")[1]]
+
+
+@as_root
+def test_an_empty_directory_of_ours_in_one_that_is_not_can_be_filled(
+    short_tmp: Path, work: Workplace, root: Path
+) -> None:
+    short_tmp.chmod(0o755)
+    give(root, NOBODY)
+    new = short_tmp / "t" / "new"
+    new.mkdir(parents=True)
+    for directory in (new, work.directory):
+        os.chown(directory, NOBODY, NOBODY)
+    with acting_as(NOBODY):
+        snapshot = take(work, root)
+        destination = target(new, work)
+        assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+        bring_back(destination, snapshot, root)
+        assert whole(destination, snapshot)
+
+
+def give(root: Path, user: int) -> None:
+    for path in (root, *root.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+
+
+@as_root
+def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
+    short_tmp: Path, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    work = place(short_tmp / "w")
+    new = short_tmp / "t" / "new"
+    new.parent.mkdir()
+    for directory in (new.parent, work.directory):
+        os.chown(directory, NOBODY, NOBODY)
+    with acting_as(NOBODY):
+        (bad,) = [f for f in target(new, work).preflight(snapshot, overwrite=False) if not f.ok]
+        assert "--no-owner" in bad.hint
+        assert f"{len(tree_of(snapshot).entries)} entries" in bad.detail
+        accepted = target(new, work, no_owner=True)
+        assert all(f.ok for f in accepted.preflight(snapshot, overwrite=False))
+        bring_back(accepted, snapshot, root)
+        rows = check(snapshot, accepted.inspector(), is_root=False)
+    assert rows[0].verdict == "passed"
+    assert rows[1].name.endswith("ownership")
+
+
+@as_root
+def test_no_owner_as_root_makes_everything_roots_and_keeps_modes(
+    short_tmp: Path, work: Workplace, root: Path
+) -> None:
+    give(root, 1234)
+    (root / "etc" / "app" / "conf").chmod(0o4755)
+    snapshot = take(work, root)
+
+    def restore(no_owner: bool) -> Destination:
+        new = short_tmp / f"new-{no_owner}"
+        destination = target(new, place(short_tmp / f"w-{no_owner}"), no_owner=no_owner)
+        destination.preflight(snapshot, overwrite=False)
+        landing = destination.landing()
+        subprocess.run(["cp", "-a", "--parents", str(root), str(landing)], check=True)
+        destination.restore(snapshot, {}, on_progress=lambda _: None)
+        return destination
+
+    kept, dropped = restore(False), restore(True)
+    conf = str(root).lstrip("/") + "/etc/app/conf"
+    assert (Path(kept.inspector().location) / conf).stat().st_uid == 1234
+    info = (Path(dropped.inspector().location) / conf).stat()
+    assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o4755)
+    assert [r.name for r in check(snapshot, kept.inspector())] == ["as at backup"]
+    rows = check(snapshot, dropped.inspector())
+    assert [(r.name, r.verdict) for r in rows] == [
+        ("as at backup", "passed"),
+        ("as at backup: ownership", "not_run"),
+    ]
