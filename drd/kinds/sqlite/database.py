@@ -162,6 +162,7 @@ def take_fingerprint(
     late = f"the time budget of {format_duration(budget_s)} was used up"
     try:
         for name in table_names(connection):
+            check_cancelled()
             if time.monotonic() > deadline:
                 not_reached[name] = late
                 continue
@@ -210,6 +211,7 @@ def _order(connection: sqlite3.Connection, name: str) -> str:
 
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
     """The one value of a query, None for no row. Raises as `Inspector.scalar` does."""
+    check_cancelled()
     try:
         with bounded(connection, time.monotonic() + timeout_s):
             cursor = connection.execute(query)

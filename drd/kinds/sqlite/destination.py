@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from drd.errors import RepositoryDamaged, SourceError, TargetError, TargetNotEmpty
+from drd.errors import (
+    RepositoryDamaged,
+    SourceError,
+    SourceUnreachable,
+    TargetError,
+    TargetNotEmpty,
+)
 from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_finding
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
@@ -33,15 +39,24 @@ class SqliteInspector:
         return {"DRD_PATH": self.location}
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        with closing(database.connect(self._path)) as connection:
+        with self._open() as connection:
             return database.single_value(connection, query, timeout_s=timeout_s)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
-        with closing(database.connect(self._path)) as connection:
+        with self._open() as connection:
             return database.take_fingerprint(
                 connection, self._path, digests=digests, budget_s=budget_s
             )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = database.connect(self._path)
+        except sqlite3.Error as error:
+            raise SourceUnreachable(f"cannot open {self._path}: {error}") from error
+        with closing(connection):
+            yield connection
 
 
 def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:

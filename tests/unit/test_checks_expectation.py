@@ -1,0 +1,219 @@
+"""What a plan may expect of a value, and how it is judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from drd.checks.expectation import (
+    Comparison,
+    Judgement,
+    Near,
+    Recent,
+    Surroundings,
+    Tolerance,
+    judge,
+    parse_expectation,
+    parse_tolerance,
+)
+from drd.model.run import CheckVerdict
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def judged(expect: str | float, value: Any, **around: Any) -> Judgement:
+    return judge(parse_expectation(expect), value, Surroundings(900.0, AT, **around))
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("> 0", Comparison(">", Decimal(0))),
+        (">=1.5", Comparison(">=", Decimal("1.5"))),
+        ("== 42", Comparison("==", Decimal(42))),
+        ("= 42", Comparison("==", Decimal(42))),
+        ("  <   -3 ", Comparison("<", Decimal(-3))),
+        ("!= draft", Comparison("!=", "draft")),
+        ("== 'two words '", Comparison("==", "two words ")),
+        ("ok", Comparison("==", "ok")),
+        ("17", Comparison("==", Decimal(17))),
+        (17, Comparison("==", Decimal(17))),
+        (0.1, Comparison("==", Decimal("0.1"))),
+        (True, Comparison("==", "true")),
+        ("== null", Comparison("==", None)),
+        ("== 'null'", Comparison("==", "null")),
+        ("within rpo", Recent(None)),
+        ("within RPO", Recent(None)),
+        ("within 2h", Recent(7200.0)),
+        ("within 1h30m", Recent(5400.0)),
+        ("within 10%", Near(Decimal(10), None)),
+        ("within 0.5 % of 5000", Near(Decimal("0.5"), Decimal(5000))),
+        ("withinside", Comparison("==", "withinside")),
+    ],
+)
+def test_an_expectation_means(text: str | float, meaning: object) -> None:
+    assert parse_expectation(text) == meaning
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "> many", "> 0 and < 5", "< ", "==", "within", "within reason", "within 10% of it"],
+)
+def test_what_is_not_understood_says_which_forms_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="within rpo"):
+        parse_expectation(text)
+
+
+@pytest.mark.parametrize(
+    ("expect", "value", "met"),
+    [
+        ("> 0", 1, True),
+        ("> 0", 0, False),
+        ("> 0", None, False),
+        ("!= 0", None, False),
+        ("> 0", "not a number", False),
+        ("> 0", Decimal("0.0001"), True),
+        ("> 0", float("nan"), False),
+        (">= 3", 3, True),
+        ("<= 3", 3.0001, False),
+        ("== 42", 42.0, True),
+        ("== 42", "42", True),
+        ("== 42", Decimal("42.00"), True),
+        ("== 0.1", 0.1, True),
+        ("== 9007199254740993", 9007199254740992, False),
+        ("!= 42", 41, True),
+        ("!= 42", "many", True),
+        ("ok", "ok", True),
+        ("ok", "OK", False),
+        ("!= draft", "final", True),
+        ("!= draft", "draft", False),
+        ("true", True, True),
+        ("== 1", True, True),
+        ("false", True, False),
+        ("== null", None, True),
+        ("== null", 0, False),
+        ("!= null", 0, True),
+        ("!= null", None, False),
+        ("within 10% of 5000", 4500, True),
+        ("within 10% of 5000", 5501, False),
+        ("within 10% of 5000", None, False),
+        ("within 10% of -100", -109, True),
+        ("within 10% of 0", 0, True),
+        ("within 10% of 0", 1, False),
+    ],
+)
+def test_a_value_is_judged(expect: str, value: Any, met: bool) -> None:
+    assert judged(expect, value).verdict is (CheckVerdict.PASSED if met else CheckVerdict.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("expect", "value", "met"),
+    [
+        ("within rpo", AT - timedelta(seconds=900), True),
+        ("within rpo", AT - timedelta(seconds=901), False),
+        ("within 2h", AT - timedelta(hours=2), True),
+        ("within rpo", AT + timedelta(seconds=59), True),
+        ("within rpo", AT + timedelta(seconds=61), False),
+        ("within rpo", AT + timedelta(days=365), False),
+        ("within rpo", AT.astimezone(timezone(timedelta(hours=5))), True),
+        ("within rpo", datetime(2026, 3, 1, 11, 59), True),  # noqa: DTZ001 - as MySQL-like columns
+        ("within rpo", "2026-03-01 11:59:00", True),
+        ("within rpo", "2026-03-01T11:59:00Z", True),
+        ("within rpo", "2026-03-01T13:59:00+02:00", True),
+        ("within rpo", "2026-03-01T13:59:00", False),
+        ("within 1d", date(2026, 3, 1), True),
+        ("within 1d", "2026-03-01", True),
+        ("within 1d", "2026-02-01", False),
+        ("within rpo", int(AT.timestamp()) - 60, True),
+        ("within rpo", (int(AT.timestamp()) - 60) * 1000, True),
+        ("within rpo", (AT.timestamp() - 60) * 1e6, True),
+        ("within rpo", str(int(AT.timestamp()) - 60), True),
+        ("within rpo", 5, False),
+        ("within rpo", 1e300, False),
+        ("within rpo", None, False),
+        ("within rpo", "yesterday", False),
+        ("within rpo", True, False),
+    ],
+)
+def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met: bool) -> None:
+    assert judged(expect, value).verdict is (CheckVerdict.PASSED if met else CheckVerdict.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("expect", "value", "observed", "expected"),
+    [
+        ("> 0", 312044, "312,044", "> 0"),
+        ("== 42", None, "NULL", "== 42"),
+        ("ok", "a\nb\tc", "a b c", "== ok"),
+        ("ok", "", "an empty text", "== ok"),
+        (
+            "within rpo",
+            AT - timedelta(seconds=8),
+            "8s before the data time",
+            "within the RPO of 15m",
+        ),
+        ("within 2h", AT + timedelta(seconds=3), "3s after the data time", "within 2h"),
+        (
+            "within 2h",
+            "2026-03-01 11:00:00",
+            "1h before the data time (it has no time zone: taken as UTC)",
+            "within 2h",
+        ),
+        ("within rpo", None, "NULL, which is no time", "within the RPO of 15m"),
+        ("within 10% of 5000", 4800, "4,800", "within 10% of 5,000"),
+    ],
+)
+def test_people_read(expect: str, value: Any, observed: str, expected: str) -> None:
+    found = judged(expect, value)
+    assert (found.observed, found.expected) == (observed, expected)
+
+
+def test_no_more_of_the_data_is_shown_than_one_short_line() -> None:
+    found = judged("ok", "secret " * 1000)
+    assert len(found.observed) <= 80
+
+
+@pytest.mark.parametrize("baseline", [5000, 5000.0, Decimal(5000), "5000", "5,000"])
+def test_a_share_is_of_what_was_known_before(baseline: Any) -> None:
+    assert judged("within 10%", 5400, baseline=baseline).verdict is CheckVerdict.PASSED
+    assert judged("within 10%", 5600, baseline=baseline).verdict is CheckVerdict.FAILED
+    assert judged("within 10%", 4400, baseline=baseline).verdict is CheckVerdict.FAILED
+
+
+def test_a_share_of_nothing_known_is_not_run_with_the_reason() -> None:
+    found = judged("within 10%", 5, no_baseline="never asked")
+    assert (found.verdict, found.observed) == (CheckVerdict.NOT_RUN, "never asked")
+    assert judged("within 10%", 5, baseline="NULL").verdict is CheckVerdict.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        (0, Tolerance()),
+        ("0", Tolerance()),
+        (5, Tolerance(rows=5)),
+        ("1%", Tolerance(share=Decimal(1))),
+        ("0.5 %", Tolerance(share=Decimal("0.5"))),
+    ],
+)
+def test_a_tolerance_means(text: str | int, meaning: Tolerance) -> None:
+    assert parse_tolerance(text) == meaning
+
+
+@pytest.mark.parametrize("text", ["", "-1", "some", "1.5", "%", "1%%"])
+def test_no_tolerance(text: str) -> None:
+    with pytest.raises(ValueError, match="tolerance"):
+        parse_tolerance(text)
+
+
+def test_a_tolerance_allows_in_both_directions() -> None:
+    assert Tolerance(rows=2).allows(10, 8)
+    assert not Tolerance(rows=2).allows(10, 13)
+    assert Tolerance(share=Decimal(1)).allows(1000, 990)
+    assert not Tolerance(share=Decimal(1)).allows(1000, 989)
+    assert not Tolerance(share=Decimal(1)).allows(0, 1)
+    assert Tolerance().exact
+    assert not Tolerance(rows=1).exact

@@ -1,0 +1,164 @@
+"""Comparing tables of two fingerprints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from drd.checks.rows import RowCounts
+from drd.checks.settings import RowsCheck
+from drd.errors import SourceError, SourceUnreachable
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
+from tests.check_support import context
+
+
+class Database:
+    """An inspector that has this fingerprint, or this trouble."""
+
+    location = "here"
+    environment: dict[str, str] = {}  # noqa: RUF012 - the port's shape
+
+    def __init__(self, now: DatabaseFingerprint | Exception) -> None:
+        self.now = now
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        raise NotImplementedError
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        if isinstance(self.now, Exception):
+            raise self.now
+        return self.now
+
+
+def tables(_mode: str = "counts", **rows: int | tuple[int, str] | str) -> DatabaseFingerprint:
+    """Counts, counts with digests, or the reason why a table was not reached."""
+    return DatabaseFingerprint(
+        "digest" if _mode == "digest" else "off" if _mode == "off" else "counts",
+        {
+            n: TableState(r) if isinstance(r, int) else TableState(*r)
+            for n, r in rows.items()
+            if not isinstance(r, str)
+        },
+        {n: r for n, r in rows.items() if isinstance(r, str)},
+    )
+
+
+def run(
+    before: Fingerprint | None,
+    now: DatabaseFingerprint | Exception | None,
+    tolerance: int | str = 0,
+) -> list[CheckResult]:
+    settings = RowsCheck(kind="rows", name="rows", component="db", tolerance=tolerance)
+    snapshot = ComponentSnapshot("db", "sqlite", "captured", fingerprint=before)
+    inspectors = {} if now is None else {"db": Database(now)}
+    return RowCounts().run(CheckSpec("rows", "rows", "db", settings), context(inspectors, snapshot))
+
+
+def test_the_same_counts_pass_with_a_summary() -> None:
+    (row,) = run(tables(a=300, b=12), tables(a=300, b=12))
+    assert row.verdict is CheckVerdict.PASSED
+    assert row.looked_at_data
+    assert (row.observed, row.expected) == ("2 tables, 312 rows, 0 differ", "as at backup")
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (tables(a=300, b=11), "b has 11 rows, had 12"),
+        (tables(a=300), "b is missing (had 12 rows)"),
+        (tables(a=300, b=12, c=0), "c was not there at backup"),
+        (tables(a=300, b=12, c="budget"), "c was not there at backup"),
+    ],
+)
+def test_each_difference_fails_by_name(now: DatabaseFingerprint, said: str) -> None:
+    (own, *_) = run(tables(a=300, b=12), now)
+    assert own.verdict is CheckVerdict.FAILED
+    assert own.observed == said
+
+
+def test_a_table_that_was_never_counted_still_has_to_be_there() -> None:
+    (own,) = run(tables(a=1, b="no time"), tables(a=1))
+    assert own.verdict is CheckVerdict.FAILED
+    assert "b is missing" in own.observed
+
+
+def test_at_most_five_differences_are_named() -> None:
+    before = tables(**{f"t{n}": 1 for n in range(9)})
+    (own,) = run(before, tables(**{f"t{n}": 2 for n in range(9)}))
+    assert own.observed.startswith("9 tables differ: t0 has 2 rows, had 1; ")
+    assert own.observed.endswith("; and 4 more")
+
+
+def test_digests_count_where_both_sides_have_them() -> None:
+    before = tables("digest", a=(1, "x"))
+    assert run(before, tables("digest", a=(1, "x")))[0].verdict is CheckVerdict.PASSED
+    (own,) = run(before, tables("digest", a=(1, "y")))
+    assert own.verdict is CheckVerdict.FAILED
+    assert "other contents" in own.observed
+    assert run(before, tables(a=1))[0].verdict is CheckVerdict.PASSED
+
+
+def test_a_tolerance_allows_counts_and_contents_to_move() -> None:
+    before = tables("digest", a=(100, "x"))
+    assert run(before, tables("digest", a=(99, "y")), "1%")[0].verdict is CheckVerdict.PASSED
+    assert run(before, tables("digest", a=(98, "y")), "1%")[0].verdict is CheckVerdict.FAILED
+    assert run(before, tables("digest", a=(98, "y")), 2)[0].verdict is CheckVerdict.PASSED
+    assert run(before, tables(), 2)[0].verdict is CheckVerdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "side"),
+    [
+        (tables(a=1, b="slow"), tables(a=1, b=2), "in the source: slow"),
+        (tables(a=1, b=2), tables(a=1, b="slow"), "after the restore: slow"),
+    ],
+)
+def test_a_table_past_the_budget_is_a_part_by_name_and_never_passed(
+    before: DatabaseFingerprint, now: DatabaseFingerprint, side: str
+) -> None:
+    own, part = run(before, now)
+    assert own.verdict is CheckVerdict.PASSED
+    assert own.observed == "1 table, 1 row, 0 differ"
+    assert (part.name, part.part, part.verdict) == ("rows: b", True, CheckVerdict.NOT_RUN)
+    assert side in part.observed
+
+
+def test_nothing_compared_is_not_run_as_a_whole() -> None:
+    own, part = run(tables(a="slow"), tables(a=1))
+    assert own.verdict is CheckVerdict.NOT_RUN
+    assert not own.part
+    assert part.part
+
+
+def test_a_database_of_no_tables_passes() -> None:
+    (own,) = run(tables(), tables())
+    assert own.verdict is CheckVerdict.PASSED
+    assert own.observed == "0 tables, 0 rows, 0 differ"
+
+
+@pytest.mark.parametrize("before", [None, tables("off")])
+def test_without_a_fingerprint_it_is_not_run(before: Fingerprint | None) -> None:
+    (own,) = run(before, tables(a=1))
+    assert own.verdict is CheckVerdict.NOT_RUN
+    assert "no fingerprint" in own.observed
+
+
+def test_a_component_that_is_not_back_is_not_run() -> None:
+    (own,) = run(tables(a=1), None)
+    assert own.verdict is CheckVerdict.NOT_RUN
+    assert "was not restored" in own.observed
+
+
+def test_a_database_that_cannot_be_read_failed_and_one_that_cannot_be_asked_is_not_run() -> None:
+    (damaged,) = run(tables(a=1), SourceError("disk image is malformed"))
+    assert damaged.verdict is CheckVerdict.FAILED
+    (gone,) = run(tables(a=1), SourceUnreachable("connection lost"))
+    assert gone.verdict is CheckVerdict.NOT_RUN
+
+
+def test_odd_table_names_are_printable() -> None:
+    (own,) = run(tables(**{"new\nline \udcff": 1}), tables())
+    assert own.observed == r"new\nline \xff is missing (had 1 row)"
