@@ -18,7 +18,7 @@ DEFAULT_PLANS = "plans"
 
 _SQLITE = "sqlite:///"
 _LINE = re.compile(r"([a-z_]+):(?: +(.*?))? *")
-_PLAIN = re.compile(r"(?!(null|true|false)$)[a-z/.][\w./:+-]*[\w/]", re.ASCII)
+_PLAIN = re.compile(r"(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]", re.ASCII)
 _QUOTED = re.compile(r"\"[^\"\\]*\"|'[^']*'")
 _COMMENT = re.compile(r"(^|(?<= ))#.*")
 _PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")

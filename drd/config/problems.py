@@ -224,7 +224,7 @@ class _Words:
         if kind == "string_too_long":
             return f"is longer than {context['max_length']} characters", "shorten it."
         reason = str(self.item["msg"]).removeprefix("Input ")
-        return f"{_shown(value)} is out of range: {reason}", "see `drd plan schema`."
+        return f"{_shown(value)} is out of range: {reason}", "choose another value."
 
 
 def as_name(text: str) -> str:

@@ -78,7 +78,7 @@ BROKEN = [
     ("every: 10m", 'cron: "@dayly"', 17, "backup.cron", "@dayly is not known", "use @annually, @daily, @hourly, @midnight, @monthly, @weekly, @yearly."),
     ("every: 10m", "every: 10m, timezone: europe/berln", 17, "backup.timezone", 'there is no time zone "europe/berln"', 'did you mean "Europe/Berlin"?'),
     ("every: 10m", "every: 10m, timezone: here", 17, "backup.timezone", 'there is no time zone "here"', "write it like Europe/Berlin, or UTC."),
-    ("daily: 7", "daily: -7", 18, "retention.daily", "-7 is out of range: should be greater than or equal to 0", "see `drd plan schema`."),
+    ("daily: 7", "daily: -7", 18, "retention.daily", "-7 is out of range: should be greater than or equal to 0", "choose another value."),
     ("daily: 7", "daily: true", 18, "retention.daily", "is true or false, not a whole number", "write a whole number."),
     ("daily: 7", "dayly: 7", 18, "retention.dayly", 'unknown key "dayly"', 'did you mean "daily"?'),
     ("component: store", "component: stroe", 21, "checks[1].component", 'there is no component "stroe"', 'did you mean "store"?'),

@@ -1,0 +1,295 @@
+"""drd.yaml: defaults, mistakes, the quick reader beside the whole one, and plans by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
+from drd.config.location import config_path, state_and_plans
+from drd.errors import ConfigError, UnknownPlan
+
+DESIGN = """\
+# every key has a default; relative paths are relative to this file
+state: sqlite:////var/lib/drd/drd.db      # SQLAlchemy URL
+plans: plans                              # directory
+work_dir: /var/lib/drd/work
+cache_dir: /var/cache/drd
+run_as: drd
+limits: {runs: 4, drills: 1, per_repository: 2}
+log: {format: auto, level: info}          # auto: console on a terminal
+people:
+  - {name: first on call, email: oncall@example.com, roles: [incident commander, operator]}
+notify:
+  - {kind: webhook, url: {credential: alerts-url}, on: [firing, resolved, drill]}
+  - {kind: smtp, host: mail.example.com, to: [oncall@example.com]}
+  - {kind: heartbeat, url: {credential: heartbeat-url}}
+kit: {required: false}
+metrics: {textfile: /var/lib/prometheus/node-exporter/drd.prom, http: "127.0.0.1:9473"}
+"""
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "drd.yaml"
+    path.write_bytes(text.encode())
+    return path
+
+
+def both(path: Path) -> DaemonSettings:
+    """The settings, after making sure that the quick reader says the same."""
+    whole = load_settings(path, explicit=True)
+    assert state_and_plans(str(path), explicit=True) == (whole.state_url, str(whole.plans_dir))
+    return whole
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "drd.yaml"
+    settings = load_settings(path, explicit=False)
+    assert settings == DaemonSettings(
+        state_url="sqlite:////var/lib/drd/drd.db",
+        plans_dir=tmp_path / "plans",
+        work_dir=Path("/var/lib/drd/work"),
+        cache_dir=Path("/var/cache/drd"),
+    )
+    found = state_and_plans(path, explicit=False)
+    assert found == (settings.state_url, str(settings.plans_dir))
+
+
+def test_an_explicit_file_has_to_be_there(tmp_path: Path) -> None:
+    for reader in (load_settings, state_and_plans):
+        with pytest.raises(ConfigError) as caught:
+            reader(tmp_path / "drd.yaml", explicit=True)  # type: ignore[operator]
+        assert caught.value.message.endswith("there is no such file")
+        assert "--config" in caught.value.hint
+
+
+def test_the_whole_file_of_the_design_is_understood(tmp_path: Path) -> None:
+    found = both(write(tmp_path, DESIGN))
+    assert (found.runs, found.drills, found.per_repository) == (4, 1, 2)
+    assert (found.log_format, found.log_level, found.run_as) == ("auto", "info", "drd")
+    assert found.state_dir == Path("/var/lib/drd")
+    assert [w.path for w in found.warnings] == ["people", "notify", "metrics"]
+    assert [w.line for w in found.warnings] == [9, 11, 16]
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    text = "state: sqlite:///state/drd.db\nplans: ../plans\nwork_dir: w\ncache_dir: ./c\n"
+    found = both(write(tmp_path, text))
+    assert found.state_url == f"sqlite:///{tmp_path}/state/drd.db"
+    assert found.plans_dir == tmp_path.parent / "plans"
+    assert (found.work_dir, found.cache_dir) == (tmp_path / "w", tmp_path / "c")
+    assert found.file == tmp_path / "drd.yaml"
+
+
+BROKEN = [
+    ("sate: x", 1, "sate", 'unknown key "sate"', 'did you mean "state"?'),
+    ("state: /x.db", 1, "state", "is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
+    ("state: sqlite://", 1, "state", "names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
+    ("state: mysql://h/d", 1, "state", "mysql databases are not supported", "use sqlite or postgresql."),
+    ("state: postgresql://u:hunter2@h/d", 1, "state", "holds a password", "leave it to the service file or ~/.pgpass."),
+    ("plans: 5", 1, "plans", "is a number, not text", "put it in quotes."),
+    ("plans:", 1, "plans", "is empty", "give it a value, or remove the line."),
+    ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range: should be greater than or equal to 1", "choose another value."),
+    ("log: {level: loud}", 1, "log.level", '"loud" is not one of debug, info, warning, error', "known here: debug, info, warning, error."),
+    ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "known here: webhook, smtp, heartbeat."),
+    ("- a", 1, "", "is not a mapping", "drd.yaml is `key: value` lines."),
+    ("plans: a\nplans: b", 2, "plans", 'the key "plans" stands here twice', "remove one; the first is on line 1."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "path", "message", "hint"), BROKEN)
+def test_mistake_is_named_with_line_and_remedy(
+    tmp_path: Path, *, text: str, line: int, path: str, message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text), explicit=True)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path, problem.message) == (line, path, message)
+    assert problem.hint == hint
+    assert "hunter2" not in str(caught.value)
+
+
+SPELLINGS = [
+    "",
+    "# nothing\n",
+    "---\nplans: x\n",
+    'plans: "x"\n',
+    "plans: 'x y'\n",
+    "plans: x # a comment\n",
+    "plans: x#y\n",
+    "plans: x y\n",
+    "plans: x\n  y\n",
+    "plans:\n  x\n",
+    "plans: >\n  x\n",
+    "plans: &a x\nrun_as: *a\n",
+    "{plans: x, state: 'sqlite:///y'}\n",
+    "plans: x\r\nstate: sqlite:///y\r\n",
+    "plans:   x   \n",
+    "plans: ./x/../y/\n",
+    "plans: /\n",
+    "plans: on\n",
+    "plans: é\n",
+    "plans: !!str x\n",
+    "? plans\n: x\n",
+    "'plans': x\n",
+    "limits: {runs: 1,\n  drills: 1}\nplans: x\n",
+    "metrics: {http: \"a:1 # b\", textfile: '['}\nplans: x\n",
+    "metrics:\n  textfile: 'it''s'\nplans: x\n",
+    "people:\n- {name: x}\nplans: x\n",
+    'run_as: "a\n  plans: b"\nplans: x\n',
+    "state: sqlite:///d.db?timeout=5\nplans: x\n",
+    "state: sqlite:///./d/../e.db\n",
+    "state: postgresql://h/d\n",
+    "state: postgresql+psycopg:///d?host=/run\n",
+    "\ufeffplans: x\n",
+    "plans: x\n...\n",
+    "plans: ~/x\n",
+    "plans: x: y\n",
+]
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_both_readers_agree_on_any_spelling(tmp_path: Path, text: str) -> None:
+    agree(tmp_path, text)
+
+
+def agree(directory: Path, text: str) -> None:
+    """Whatever the whole reader accepts, the quick one reads to the same places."""
+    path = write(directory, text)
+    try:
+        whole = load_settings(path, explicit=True)
+    except ConfigError:
+        return
+    found = state_and_plans(str(path), explicit=True)
+    assert found == (whole.state_url, str(whole.plans_dir))
+
+
+pieces = st.sampled_from(
+    [
+        *SPELLINGS,
+        *DESIGN.splitlines(keepends=True),
+        "\n",
+        "  ",
+        "# x\n",
+        "x\n",
+        "plans: ",
+        "state: ",
+        *[
+            "sqlite:///a\n",
+            "{",
+            "}\n",
+            "[",
+            "]\n",
+            '"',
+            "'",
+            ": ",
+            "run_as: ",
+            "|\n",
+            "- a\n",
+            "\t",
+        ],
+    ]
+)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(pieces, max_size=6).map("".join))
+def test_both_readers_agree_on_any_mixture(tmp_path: Path, text: str) -> None:
+    agree(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", [DESIGN, "state: sqlite:///x.db\nplans: p\n", ""])
+def test_quick_reader_loads_neither_yaml_nor_pydantic(tmp_path: Path, text: str) -> None:
+    code = (
+        "import sys\nfrom drd.config.location import state_and_plans\n"
+        "state_and_plans(sys.argv[1], explicit=True)\n"
+        "print(sorted({'yaml', 'pydantic', 'dataclasses', 'pathlib'} & set(sys.modules)))"
+    )
+    # -S: an editable install loads pathlib before we do.
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, str(write(tmp_path, text))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": root},
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_configuration_is_given_or_in_the_environment_or_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DRD_CONFIG", raising=False)
+    assert config_path(None) == ("/etc/drd/drd.yaml", False)
+    monkeypatch.setenv("DRD_CONFIG", "/x.yaml")
+    assert config_path(None) == ("/x.yaml", True)
+    assert config_path("/y.yaml") == ("/y.yaml", True)
+
+
+# --- plans by name ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> DaemonSettings:
+    directory = tmp_path / "plans"
+    directory.mkdir()
+    (directory / "orders.yaml").write_text("plan: orders-api\n")
+    (directory / "billing.yml").write_text("plan: billing # ours\n")
+    (directory / "broken.yaml").write_text("plan broken: [")
+    (directory / "notes.txt").write_text("plan: notes\n")
+    return load_settings(tmp_path / "drd.yaml", explicit=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("orders-api", "orders.yaml"), ("billing", "billing.yml"), ("broken", "broken.yaml")],
+)
+def test_plan_is_found_by_the_name_it_gives_itself(
+    plans: DaemonSettings, name: str, file: str
+) -> None:
+    assert find_plan(plans, name) == plans.plans_dir / file
+
+
+def test_path_to_a_file_stands_for_itself(plans: DaemonSettings, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "x.yaml"
+    elsewhere.write_text("plan: y\n")
+    assert find_plan(plans, str(elsewhere)) == elsewhere
+    with pytest.raises(UnknownPlan, match="there is no file"):
+        find_plan(plans, str(tmp_path / "z.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("order-api", "did you mean orders-api?"),
+        ("orders", "did you mean orders-api?"),
+        ("zzz", "known plans: billing, broken, orders-api."),
+    ],
+)
+def test_unknown_plan_names_the_nearest(plans: DaemonSettings, name: str, hint: str) -> None:
+    with pytest.raises(UnknownPlan) as caught:
+        find_plan(plans, name)
+    assert caught.value.hint == hint
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_plan_where_there_is_none_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(UnknownPlan) as caught:
+        find_plan(load_settings(tmp_path / "drd.yaml", explicit=False), "x")
+    assert "drd plan new" in caught.value.hint
+
+
+def test_two_files_with_one_name_are_both_named(plans: DaemonSettings) -> None:
+    other = plans.plans_dir / "z.yaml"
+    other.write_text("plan: orders-api\n")
+    with pytest.raises(ConfigError) as caught:
+        find_plan(plans, "orders-api")
+    assert str(other) in caught.value.message
+    assert str(plans.plans_dir / "orders.yaml") in caught.value.message
+    assert list(plans_by_name(plans.plans_dir)) == ["billing", "broken", "orders-api"]
