@@ -52,7 +52,7 @@ class LocalPlace:
             raise self._unreachable(error) from error
 
     def findings(self, protection: str | None) -> list[Finding]:
-        if protection is None:
+        if protection in (None, "none"):
             return []
         detail = f"{protection} is claimed, but nothing protects a local directory from its owner"
         hint = "keep the copy that must survive an attacker in a bucket with Object Lock."

@@ -36,6 +36,8 @@ _SYSTEM_CAS = (
 )
 # boto3 brings certificates of its own; restic trusts the system's, so both shall.
 
+_PROTECTION = "repository protection"
+
 _building = threading.Lock()
 
 
@@ -76,9 +78,11 @@ class S3Place:
         found = [self._clock()]
         if protection == "object-lock":
             found.append(self._object_lock())
-        elif protection is not None:
-            detail = f"{protection} is claimed; drd cannot tell whether it is true"
-            found.append(Finding("repository protection", ok=True, warning=True, detail=detail))
+        elif protection == "versioning":
+            found.append(self._versioning())
+        elif protection not in (None, "none"):
+            detail = f"{protection} is claimed; a bucket does not tell whether it is true"
+            found.append(Finding(_PROTECTION, ok=True, warning=True, detail=detail))
         return found
 
     def _below(self, name: str) -> str:
@@ -124,6 +128,19 @@ class S3Place:
             return _lock_trouble(error, self.location.bucket)
         return _judge_lock(answer.get("ObjectLockConfiguration") or {}, self.location.bucket)
 
+    def _versioning(self) -> Finding:
+        state = self._ask("get_bucket_versioning").get("Status")
+        bucket = self.location.bucket
+        if state == "Enabled":
+            return Finding(_PROTECTION, ok=True, detail=f"bucket {bucket} keeps versions")
+        return Finding(
+            _PROTECTION,
+            ok=state is None,  # an empty answer: never switched on, or a server that cannot tell
+            warning=state is None,
+            detail=f"versioning is claimed, but bucket {bucket} does not say that it is on",
+            hint="switch versioning on, and deny the writer s3:PutBucketVersioning.",
+        )
+
 
 def _client(location: S3Location, keys: S3Keys) -> Any:
     import boto3
@@ -157,9 +174,6 @@ def _certificates(keys: S3Keys) -> str | None:
         return keys.ca_cert
     candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
     return next((c for c in candidates if c and Path(c).is_file()), None)
-
-
-_PROTECTION = "repository protection"
 
 
 def _lock_trouble(error: Exception, bucket: str) -> Finding:

@@ -50,11 +50,9 @@ def _bytes_of(data: bytes) -> Iterable[bytes]:
 def _escaped(byte: bytes) -> bytes:
     if byte in b"*?[\\":
         return b"\\" + byte
-    if byte == b"$":
-        return b"$$"
     if byte == b"\n":
         return _NEWLINE
-    if byte in b" \t\r\v\f":
+    if byte in b"$ \t\r\v\f":
         return b"[" + byte + b"]"
     return byte
 

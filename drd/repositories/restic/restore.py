@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.errors import DrdError, RepositoryDamaged, TargetError
+from drd.errors import DrdError, RepositoryDamaged, TargetUnwritable
 from drd.ports import OnProgress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
@@ -33,7 +33,7 @@ def restore(
     on_progress: OnProgress,
 ) -> int:
     """Write the snapshot below `into` and return the bytes written; on any error remove what was
-    written there. Raises RepositoryDamaged, or TargetError when it is the target that failed."""
+    written there. Raises RepositoryDamaged, or TargetUnwritable when it is the target that failed."""
     words = ["restore", snapshot, "--json", f"--target={into}"]
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
 
@@ -75,7 +75,7 @@ def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdEr
     if not any(is_damage(text) for _, text in said.items) and all(
         _TARGET.search(text) for _, text in said.items
     ):
-        return TargetError(
+        return TargetUnwritable(
             f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
             hint="free space there, or restore to a place that can hold it.",
         )

@@ -1,0 +1,422 @@
+"""Repositories that are damaged, locked, closed, or whose restic dies: nothing passes for done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd import log, process
+from drd.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    DumpFailed,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryMissing,
+    SecretUnavailable,
+    SnapshotIncomplete,
+    SourceMissing,
+    TargetError,
+    ToolMissing,
+    ToolTooOld,
+    WrongKey,
+)
+from drd.model.plan import RepositorySpec
+from drd.ports import Tree
+from drd.process import Command, process_alive
+from drd.repositories import open_repository
+from drd.repositories.restic import ResticRepository
+from tests.repository_support import (
+    held_lock,
+    local_repository,
+    restic_processes,
+    shell,
+    text,
+    until,
+    value,
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[ResticRepository]:
+    """Initialised; afterwards no restic is left, and no lock."""
+    repository = local_repository(tmp_path)
+    repository.initialise()
+    yield repository
+    assert restic_processes(tmp_path) == []
+    assert repository.door.session.place.locks() == frozenset()
+
+
+def packs(tmp_path: Path) -> list[Path]:
+    """The packs of the repository, largest first."""
+    found = [p for p in (tmp_path / "repository" / "data").rglob("*") if p.is_file()]
+    return sorted(found, key=lambda p: -p.stat().st_size)
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def random_stream(repository: ResticRepository) -> str:
+    return repository.store(shell("head -c 300000 /dev/urandom"), host="p", tags=["t"]).snapshot
+
+
+# --- damage ---------------------------------------------------------------------------------
+
+
+def test_a_flipped_byte_fails_the_restore_and_leaves_nothing(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    snapshot = random_stream(repository)
+    flip_a_byte(packs(tmp_path)[0])
+    into = tmp_path / "out"
+    into.mkdir()
+    with pytest.raises(RepositoryDamaged, match="/dump") as caught:
+        repository.restore(snapshot, into)
+    assert list(into.iterdir()) == []
+    assert "another restore point" in caught.value.hint
+    with pytest.raises(RepositoryDamaged):
+        repository.read_file(snapshot, "dump")
+
+
+def test_a_failed_restore_removes_what_it_wrote_and_nothing_beyond(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "closed").mkdir(parents=True)
+    (tree / "closed" / "a").write_bytes(b"a" * 10)
+    (tree / "link").symlink_to(tmp_path / "precious")
+    (tree / "big").write_bytes(os.urandom(200_000))
+    (tree / "closed").chmod(0o500)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    flip_a_byte(packs(tmp_path)[0])
+    into = tmp_path / "out"
+    into.mkdir()
+    with pytest.raises(RepositoryDamaged, match="big"):
+        repository.restore(stored.snapshot, into)
+    assert list(into.iterdir()) == []
+    assert (tmp_path / "precious" / "file").read_text() == "kept"
+
+
+def test_a_missing_pack_fails_restore_and_check(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    snapshot = random_stream(repository)
+    packs(tmp_path)[0].unlink()
+    into = tmp_path / "out"
+    into.mkdir()
+    with pytest.raises(RepositoryDamaged):
+        repository.restore(snapshot, into)
+    assert list(into.iterdir()) == []
+    with pytest.raises(RepositoryDamaged, match="pack"):
+        repository.check()
+
+
+def test_a_flipped_byte_is_found_by_a_check_that_reads_all(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    random_stream(repository)
+    flip_a_byte(packs(tmp_path)[0])
+    repository.check()
+    with pytest.raises(RepositoryDamaged):
+        repository.check(read_subset="100%")
+
+
+def test_a_corrupt_snapshot_is_not_left_out_in_silence(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    snapshot = random_stream(repository)
+    flip_a_byte(tmp_path / "repository" / "snapshots" / snapshot)
+    with pytest.raises(RepositoryDamaged, match=snapshot[:8]):
+        repository.snapshots(fresh=True)
+
+
+# --- keys and places ------------------------------------------------------------------------
+
+
+def test_a_wrong_password_is_told_from_a_missing_repository(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    stranger = local_repository(tmp_path, password="another password")
+    for attempt in (
+        stranger.identity,
+        stranger.snapshots,
+        lambda: stranger.store(shell("echo x"), host="p", tags=["t"]),
+    ):
+        with pytest.raises(WrongKey, match="does not open") as caught:
+            attempt()
+        assert "another password" not in str(caught.value)
+        assert caught.value.exit_code == 12
+
+
+def test_an_emptied_place_has_no_identity(repository: ResticRepository, tmp_path: Path) -> None:
+    random_stream(repository)
+    shutil.rmtree(tmp_path / "repository")
+    assert repository.identity() is None
+    with pytest.raises(RepositoryMissing) as caught:
+        repository.snapshots()
+    assert caught.value.exit_code == 10
+
+
+def test_an_empty_password_is_refused_before_restic_runs(tmp_path: Path) -> None:
+    repository = local_repository(tmp_path, password="")
+    with pytest.raises(SecretUnavailable, match="empty"):
+        repository.initialise()
+    assert not (tmp_path / "repository").exists()
+
+
+def test_a_second_initialise_destroys_nothing(repository: ResticRepository) -> None:
+    before = repository.identity()
+    with pytest.raises(RepositoryError):
+        repository.initialise()
+    assert repository.identity() == before
+
+
+def test_a_repository_can_take_the_chunker_parameters_of_another(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    (tmp_path / "second").mkdir()
+    second = local_repository(tmp_path / "second", password="second password")
+    second.initialise(chunker_from=repository)
+    polynomials = {
+        r.door.ask(lambda library: library.cat.config())["chunker_polynomial"]
+        for r in (repository, second)
+    }
+    assert len(polynomials) == 1
+    assert second.identity() != repository.identity()
+
+
+def test_a_parent_that_is_missing_is_no_place(tmp_path: Path) -> None:
+    repository = local_repository(tmp_path / "not mounted")
+    with pytest.raises(RepositoryMissing, match="not mounted") as caught:
+        repository.preflight()
+    assert "mount" in caught.value.hint
+    with pytest.raises(RepositoryMissing):
+        repository.initialise()
+
+
+def test_a_file_is_no_place(tmp_path: Path) -> None:
+    (tmp_path / "repository").write_text("")
+    with pytest.raises(RepositoryError, match="not a directory"):
+        local_repository(tmp_path).preflight()
+
+
+# --- locks ----------------------------------------------------------------------------------
+
+
+def test_a_live_lock_is_respected(repository: ResticRepository) -> None:
+    repository.door.retry_lock_s = 1
+    with held_lock(repository) as pid:
+        with pytest.raises(RepositoryLocked, match=f"PID {pid}") as caught:
+            repository.prune()
+        assert caught.value.exit_code == 11
+        assert repository.remove_stale_locks() == 0
+        with pytest.raises(RepositoryLocked):
+            repository.check()
+    assert repository.remove_stale_locks() == 1
+
+
+def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
+    repository: ResticRepository,
+) -> None:
+    with held_lock(repository):
+        pass
+    assert len(repository.door.session.place.locks()) == 1
+    repository.check()
+
+
+def test_a_backup_goes_beside_another(repository: ResticRepository) -> None:
+    with held_lock(repository):
+        assert random_stream(repository)
+    assert repository.remove_stale_locks() == 1
+
+
+# --- sources --------------------------------------------------------------------------------
+
+
+def test_an_unreadable_file_makes_the_snapshot_incomplete(tmp_path: Path) -> None:
+    """restic as an ordinary user, with the real messages and exit code 3."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "open").write_text("open")
+    (tree / "secret").write_text("secret")
+    (tree / "secret").chmod(0o000)
+    repository = local_repository(tmp_path)
+    if os.geteuid() == 0:
+        drop_rights(tmp_path, repository)
+    repository.initialise()
+    with pytest.raises(SnapshotIncomplete, match="permission denied") as caught:
+        repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    assert caught.value.unread == (str(tree / "secret"),)
+    assert [s.id for s in repository.snapshots()] == [caught.value.snapshot]
+
+
+def drop_rights(tmp_path: Path, repository: ResticRepository) -> None:
+    """Let this repository's restic read no more than its owner may, although we are root."""
+    program = tmp_path / "bin" / "restic"
+    program.parent.mkdir()
+    real = repository.door.session.program
+    program.write_text(
+        "#!/bin/sh\nexec setpriv --inh-caps=-all --bounding-set=-all --securebits=+noroot -- "
+        f'{real} "$@"\n'
+    )
+    program.chmod(0o755)
+    repository.door.session._program = str(program)
+
+
+def test_paths_that_all_are_missing_make_no_snapshot(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceMissing, match="gone"):
+        repository.store(Tree((str(tmp_path / "gone"),)), host="p", tags=["t"])
+    assert repository.snapshots() == []
+
+
+def test_a_producer_killed_in_the_middle_leaves_no_snapshot(
+    repository: ResticRepository,
+) -> None:
+    script = "head -c 5000000 /dev/urandom; sleep 1; kill -9 $$"
+    with pytest.raises(DumpFailed):
+        repository.store(shell(script), host="p", tags=["t"])
+    assert repository.snapshots(fresh=True) == []
+
+
+# --- restic and its end ---------------------------------------------------------------------
+
+
+def test_a_restic_killed_in_the_middle_is_named_by_its_signal(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    def kill() -> None:
+        until(repository.door.session.place.locks)
+        for pid in restic_processes(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(RepositoryError, match="SIGKILL"):
+        repository.store(shell("sleep 30; echo data"), host="p", tags=["t"])
+    killer.join()
+    assert repository.snapshots(fresh=True) == []
+    assert repository.remove_stale_locks() == 1
+
+
+def test_a_deadline_ends_restic_and_the_producer(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    pidfile = tmp_path / "pid"
+    with pytest.raises(DeadlineExceeded):
+        repository.store(
+            shell(f"echo $$ > {pidfile}; exec sleep 60"), host="p", tags=["t"], deadline_s=2.0
+        )
+    assert not process_alive(int(pidfile.read_text()), None)
+    assert repository.snapshots(fresh=True) == []
+
+
+def test_a_cancel_ends_restic_and_drops_its_lock(repository: ResticRepository) -> None:
+    def cancel() -> None:
+        until(repository.door.session.place.locks)
+        process.cancel()
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    try:
+        with pytest.raises(Cancelled):
+            repository.store(shell("sleep 60"), host="p", tags=["t"])
+    finally:
+        canceller.join()
+        process.reset_cancel()
+    assert repository.door.session.place.locks() == frozenset()
+    assert repository.snapshots(fresh=True) == []
+
+
+def test_a_full_target_is_the_targets_fault(repository: ResticRepository, tmp_path: Path) -> None:
+    snapshot = repository.store(
+        shell("head -c 3000000 /dev/urandom"), host="p", tags=["t"]
+    ).snapshot
+    small = tmp_path / "small"
+    small.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mounted = process.run(Command(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]))
+    assert mounted.exit_code == 0, mounted.complaint
+    try:
+        with pytest.raises(TargetError, match="no space left"):
+            repository.restore(snapshot, small)
+        assert list(small.iterdir()) == []
+    finally:
+        process.run(Command(["umount", str(small)]))
+
+
+VERSION = '{"version":"%s","go_version":"go1.24","go_os":"linux","go_arch":"amd64"}'
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "error", "words"),
+    [
+        ("0.16.4", 0, ToolTooOld, "0.16.4 is too old"),
+        ("0.18.0", 77, RepositoryError, "exit code 77"),
+        ("0.18.0", 130, Cancelled, "interrupted"),
+        ("0.18.0", 0, RepositoryError, "cannot be read"),
+    ],
+)
+def test_a_restic_that_is_not_one_we_know(
+    tmp_path: Path, version: str, code: int, error: type[Exception], words: str
+) -> None:
+    program = tmp_path / "restic"
+    program.write_text(
+        f"#!/bin/sh\ncase $* in *version*) echo '{VERSION % version}'; exit 0;; esac\nexit {code}\n"
+    )
+    program.chmod(0o755)
+    repository = other_program(tmp_path, str(program))
+    with pytest.raises(error, match=words):
+        repository.snapshots()
+
+
+def test_a_restic_that_is_not_there_is_named_with_its_package(tmp_path: Path) -> None:
+    repository = other_program(tmp_path, str(tmp_path / "nowhere" / "restic"))
+    with pytest.raises(ToolMissing, match="restic"):
+        repository.snapshots()
+    assert [f.ok for f in repository.doctor() if f.name == "restic"] == [False]
+
+
+def other_program(tmp_path: Path, program: str) -> ResticRepository:
+    spec = RepositorySpec("local", str(tmp_path / "repository"), text("a password"))
+    return open_repository(spec, cache_dir=tmp_path / "cache", resolve=value, restic=program)
+
+
+# --- secrets --------------------------------------------------------------------------------
+
+
+def test_the_password_is_in_no_command_line(repository: ResticRepository, tmp_path: Path) -> None:
+    with held_lock(repository) as pid:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"a password" not in words
+        assert b"RESTIC_PASSWORD=a password" in environment
+        assert stat.S_IMODE(Path(f"/proc/{pid}/environ").stat().st_mode) == 0o400
+    assert "RESTIC_PASSWORD" not in os.environ
+    assert repository.remove_stale_locks() == 1
+
+
+def test_a_listing_is_exact_although_a_secret_is_a_part_of_it(tmp_path: Path) -> None:
+    log.mask("orders")
+    repository = local_repository(tmp_path, password="orders")
+    repository.initialise()
+    repository.store_bytes(b"orders", "m", host="orders-api", tags=["plan:orders-api"])
+    (found,) = repository.snapshots(host="orders-api")
+    assert (found.host, found.tags) == ("orders-api", ("plan:orders-api",))
+    assert repository.read_file(found.id, "m") == b"orders"
