@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from drd import process
 from drd.errors import DumpFailed
 from drd.kinds.postgres.kind import PostgresKind
@@ -21,6 +23,11 @@ from tests.servers import PostgresServer
 
 NAME = "orders-db"
 KIND = PostgresKind()
+
+needs_15 = pytest.mark.skipif(
+    not Path("/usr/lib/postgresql/15/bin/postgres").exists(),
+    reason="Debian has one PostgreSQL; a second, older one (15) is not installed here",
+)
 
 
 def component(dsn: object, **settings: Any) -> Component:

@@ -246,6 +246,8 @@ def _end_server(base: Path) -> list[int]:
     """End the processes of a server's directory, remove it and its sockets; the pids."""
     pids = _processes_in((base / "data").resolve())
     for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
         process.end_process(pid, ask=signal.SIGQUIT)
     sockets = base / "sockets"
     if sockets.is_symlink():
@@ -266,4 +268,4 @@ def _processes_in(data: Path) -> list[int]:
             words = (entry / "cmdline").read_bytes()
             if b"postgres" in words and (entry / "cwd").readlink() == data:
                 found.append(int(entry.name))
-    return sorted(found, key=lambda pid: process.process_start_time(pid) or 0)
+    return sorted(found, key=lambda pid: (process.process_start_time(pid) or 0, pid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from tests.postgres_support import KIND, back_up, component
 from tests.servers import PostgresServer, short_directory
 from tests.servers.child import Child
 from tests.servers.postgres import _unprivileged_user
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("pgbouncer", path="/usr/sbin:/usr/bin") is None,
+    reason="pgbouncer is not installed",
+)
 
 
 @contextmanager

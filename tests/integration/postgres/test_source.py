@@ -128,9 +128,16 @@ def test_a_password_reaches_pg_dump_by_a_private_file_only(
 # --- tools -----------------------------------------------------------------------------------
 
 
-def test_a_pg_dump_older_than_the_server_is_refused(shop: PostgresServer, place: Workplace) -> None:
-    with pytest.raises(ToolTooOld, match=r"pg_dump 15\.\d+ is older than .* 17") as caught:
-        source(shop.dsn("shop"), place, bin_dir="/usr/lib/postgresql/15/bin").probe()
+def test_a_pg_dump_older_than_the_server_is_refused(
+    shop: PostgresServer, place: Workplace, short_tmp: Path
+) -> None:
+    old = short_tmp / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.3 (Debian 15.3-1)'\n")
+    old.chmod(0o755)
+    with pytest.raises(
+        ToolTooOld, match=r"pg_dump 15\.3 is older than the server.s version 17"
+    ) as caught:
+        source(shop.dsn("shop"), place, bin_dir=str(short_tmp)).probe()
     assert "postgresql-client-17" in caught.value.hint
     assert "bin_dir" in caught.value.hint
 
