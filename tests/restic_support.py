@@ -1,67 +1,26 @@
-"""The real restic with a local repository, for tests of what goes into it and comes out."""
+"""A local repository of the real restic, and captures stored in it as a backup run does."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 from drd.model.snapshot import ComponentSnapshot, Stored
-from drd.ports import Capture, Payload, Stream, Tree, Workplace
+from drd.ports import Capture, Payload, Workplace
+from tests.repository_support import local_repository
 
 
 class Restic:
-    """One repository below `directory`. Not the adapter: tests of kinds need no more than this."""
+    """One repository below `directory`."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._env = {
-            **os.environ,
-            "RESTIC_REPOSITORY": str(directory / "repository"),
-            "RESTIC_PASSWORD": "test",
-            "RESTIC_CACHE_DIR": str(directory / "cache"),
-        }
-        self._run("init")
-
-    def _run(self, *words: str | bytes, stdin: bytes | None = None, user: int | None = None) -> str:
-        done = subprocess.run(
-            ["restic", "--json", *words],
-            env=self._env,
-            input=stdin,
-            capture_output=True,
-            check=True,
-            user=user,
-        )
-        return done.stdout.decode()
+        self.repository = local_repository(directory)
+        self.repository.initialise()
 
     def store(self, payload: Payload) -> Stored:
-        if isinstance(payload, Stream):
-            data = subprocess.run(payload.command.argv, capture_output=True, check=True).stdout
-            said = self._run("backup", "--stdin", "--stdin-filename", payload.filename, stdin=data)
-        else:
-            said = self._store_tree(payload)
-        summary = json.loads(said.strip().splitlines()[-1])
-        return Stored(
-            summary["snapshot_id"],
-            summary["total_bytes_processed"],
-            summary["data_added"],
-            summary["total_files_processed"],
-        )
+        return self.repository.store(payload, host="test", tags=["test"])
 
-    def _store_tree(self, tree: Tree) -> str:
-        literal = [_escaped(p) for p in tree.exclude]
-        words = [w for pattern in literal for w in (b"--exclude", pattern)]
-        return self._run("backup", *words, "--", *(os.fsencode(p) for p in tree.paths))
-
-    def restore(self, snapshot: str, into: Path, *, user: int | None = None) -> None:
-        self._run("restore", snapshot, "--target", str(into), user=user)
-
-
-def _escaped(path: str) -> bytes:
-    for special in "\\*?[":
-        path = path.replace(special, "\\" + special)
-    return os.fsencode(path)
+    def restore(self, snapshot: str, into: Path) -> None:
+        self.repository.restore(snapshot, into)
 
 
 def captured(name: str, kind: str, capture: Capture, restic: Restic) -> ComponentSnapshot:

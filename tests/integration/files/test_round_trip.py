@@ -194,7 +194,7 @@ def test_a_drill_without_root_passes_and_names_ownership(zoo: Path, short_tmp: P
     sandbox = KIND.sandbox(component(zoo), snapshot, work)
     with acting_as(NOBODY):
         assert all(f.ok for f in sandbox.preflight(snapshot, overwrite=False))
-        own.restore(str(snapshot.snapshot), sandbox.landing(), user=NOBODY)
+        own.restore(str(snapshot.snapshot), sandbox.landing())
         restored = sandbox.restore(snapshot, {}, on_progress=no_progress)
         rows = check(snapshot, sandbox.inspector(), is_root=False)
         sandbox.close()
