@@ -102,9 +102,19 @@ def translate(
         path = (*path, *_misspelt(item, path))
         if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
             grouped.setdefault((path, last), []).append(dict(item))
-    for (path, last), items in grouped.items():
-        message, hint, of_key = _Words(items, path, last, view, data).say()
-        report.error((*prefix, *path), message, hint, of_key=of_key)
+    said = {place: _Words(items, *place, view, data).say() for place, items in grouped.items()}
+    for (path, _), (message, hint, of_key) in said.items():
+        whole = (*prefix, *path)
+        if path and message == f"{path[-1]} is missing" and _is_meant(path, said):
+            report.broken.add(whole)
+        else:
+            report.error(whole, message, hint, of_key=of_key)
+
+
+def _is_meant(missing: Path, said: Mapping[tuple[Path, str], tuple[str, str, bool]]) -> bool:
+    """Whether a key beside it was taken for this one's misspelling: then it is not missing."""
+    hint = f'did you mean "{missing[-1]}"?'
+    return any(p[:-1] == missing[:-1] and words[1] == hint for (p, _), words in said.items())
 
 
 def _misspelt(item: Mapping[str, Any], path: Path) -> Path:

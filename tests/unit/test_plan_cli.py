@@ -1,0 +1,358 @@
+"""`drd plan` as people and scripts call it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from drd.cli.discovery import find_postgres
+from drd.cli.main import main
+from drd.config.json_schema import plan_schema
+from drd.config.plan_file import load_plan
+from tests.config_support import EXAMPLES, GOOD, changed
+from tests.servers import PostgresServer
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A drd.yaml with a plans directory, used by every command of the test."""
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "drd.yaml").write_text(f"state: sqlite:///{tmp_path}/drd.db\n")
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    monkeypatch.delenv("PGHOST", raising=False)
+    return tmp_path
+
+
+def plan(home: Path, text: str = GOOD, name: str = "shop.yaml") -> Path:
+    path = home / "plans" / name
+    path.write_text(text)
+    return path
+
+
+def run(*words: str | Path) -> int:
+    return main(["plan", *map(str, words)])
+
+
+def document(out: Output) -> Any:
+    """The one JSON document on stdout; nothing on stderr."""
+    captured = out.readouterr()
+    assert captured.err == ""
+    found = json.loads(captured.out)
+    assert next(iter(found)) == "schema"
+    assert found["schema"] == 1
+    return found
+
+
+# --- check ------------------------------------------------------------------------------------
+
+
+def test_check_without_a_name_checks_every_plan(home: Path, capsys: Output) -> None:
+    plan(home)
+    plan(home, changed("plan: shop", "plan: market").replace("rto: 1h", "rto: 30m"), "market.yaml")
+    assert run("check") == 0
+    assert capsys.readouterr().out == (
+        "market: ok (3 components, RPO 1h, RTO 30m)\nshop: ok (3 components, RPO 1h, RTO 1h)\n"
+    )
+
+
+def test_check_by_name_and_by_file(home: Path, capsys: Output) -> None:
+    plan(home)
+    assert run("check", "shop", EXAMPLES / "orders-api.yaml") == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "shop",
+        "orders-api",
+    ]
+
+
+def test_check_prints_file_line_path_and_hint(home: Path, capsys: Output) -> None:
+    path = plan(home, changed("kind: sqlite", "kind: sqllite").replace("rto: 1h", "rot: 1h"))
+    assert run("check") == 2
+    assert capsys.readouterr().out == (
+        f'{path}:2: objectives.rot: unknown key "rot"\nHINT: did you mean "rto"?\n'
+        f'{path}:8: components.store.kind: unknown kind "sqllite"\nHINT: did you mean "sqlite"?\n'
+    )
+
+
+def test_check_shows_warnings_and_is_content(home: Path, capsys: Output) -> None:
+    path = plan(home, changed("drill: {every: 7d}\n", ""))
+    assert run("check") == 0
+    out = capsys.readouterr().out
+    assert f"{path}:1: warning: drill: no drill schedule" in out
+    assert "HINT: add drill: {every: 7d}." in out
+    assert out.endswith("shop: ok (3 components, RPO 1h, RTO 1h, 1 warning)\n")
+
+
+def test_quiet_check_says_only_what_is_wrong(home: Path, capsys: Output) -> None:
+    plan(home, changed("drill: {every: 7d}\n", ""))
+    assert run("check", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_as_json(home: Path, capsys: Output) -> None:
+    path = plan(home, changed("rto: 1h", "rto: 1"))
+    plan(home, changed("plan: shop", "plan: market"), "market.yaml")
+    assert run("check", "--json") == 2
+    assert document(capsys) == {
+        "schema": 1,
+        "ok": False,
+        "problems": [
+            {
+                "file": str(path),
+                "line": 2,
+                "path": "objectives.rto",
+                "message": "1 is not a duration",
+                "hint": "write a number and a unit, like 15m or 7d.",
+            }
+        ],
+        "warnings": [],
+    }
+
+
+def test_check_of_sound_plans_as_json(home: Path, capsys: Output) -> None:
+    plan(home, changed("drill: {every: 7d}\n", ""))
+    assert run("check", "--json", "shop") == 0
+    found = document(capsys)
+    assert (found["ok"], found["problems"]) == (True, [])
+    assert [w["path"] for w in found["warnings"]] == ["drill"]
+
+
+def test_check_finds_two_plans_of_one_name(home: Path, capsys: Output) -> None:
+    plan(home)
+    other = plan(home, name="shop2.yaml")
+    assert run("check", "--json") == 2
+    (problem,) = document(capsys)["problems"]
+    assert problem["message"] == f'the plan "shop" is in {other}, too'
+
+
+def test_check_without_any_plan_says_how_to_begin(home: Path, capsys: Output) -> None:
+    assert run("check") == 2
+    assert capsys.readouterr().err == (
+        f"drd: there is no plan in {home}/plans\nHINT: write one with `drd plan new`.\n"
+    )
+
+
+def test_unknown_plan_as_json(home: Path, capsys: Output) -> None:
+    plan(home)
+    assert run("check", "shpo", "--json") == 2
+    assert document(capsys)["error"] == {
+        "message": f'there is no plan "shpo" in {home}/plans',
+        "hint": "did you mean shop?",
+        "exit": 2,
+    }
+
+
+def test_check_writes_nothing(home: Path, capsys: Output) -> None:
+    plan(home)
+    before = sorted(home.rglob("*"))
+    assert run("check") == 0
+    assert run("show", "shop") == 0
+    assert sorted(home.rglob("*")) == before
+
+
+# --- show and schema --------------------------------------------------------------------------
+
+
+def test_show_can_be_loaded_again_and_is_the_same_plan(home: Path, capsys: Output) -> None:
+    before = load_plan(plan(home)).plan
+    assert run("show", "shop") == 0
+    out = capsys.readouterr().out
+    assert before.digest[:12] in out.splitlines()[0]
+    assert "timezone: UTC" in out
+    assert load_plan(plan(home, out)).plan.digest == before.digest
+
+
+def test_show_as_json_has_seconds_and_the_hash(home: Path, capsys: Output) -> None:
+    path = plan(home)
+    assert run("show", "shop", "--json") == 0
+    found = document(capsys)
+    assert (found["plan"], found["file"]) == ("shop", str(path))
+    assert found["resolved"]["objectives"] == {"rpo_s": 3600, "rto_s": 3600, "window_s": 7776000}
+    assert found["digest"] == load_plan(path).plan.digest
+
+
+def test_show_of_a_broken_plan_is_an_error(home: Path, capsys: Output) -> None:
+    path = plan(home, changed("plan: shop", "plan: shop\nx: 1"))
+    assert run("show", "shop") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f'drd: {path}:2: x: unknown key "x"\nHINT: ')
+
+
+def test_schema_is_printed(capsys: Output) -> None:
+    assert run("schema") == 0
+    assert json.loads(capsys.readouterr().out) == plan_schema()
+
+
+def test_reference_is_printed(capsys: Output) -> None:
+    assert run("schema", "--markdown") == 0
+    assert capsys.readouterr().out.startswith("# Plan reference\n")
+
+
+# --- new --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "Shop Data.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table t (x)")
+    return path
+
+
+def test_new_plan_passes_check_and_says_what_is_next(
+    home: Path, database: Path, capsys: Output
+) -> None:
+    assert run("new", "--no-postgres", "--sqlite", database, "--files", "/etc", home / "plans") == 0
+    out = capsys.readouterr().out
+    file = home / "plans/shop-data.yaml"
+    assert out.startswith(f"wrote {file}\n")
+    for word in ("shop-data-restic", "shop-data-s3-id", "drd plan check shop-data", "openssl"):
+        assert word in out
+    assert run("check") == 0
+    loaded = load_plan(file)
+    assert loaded.warnings == []
+    assert {n: c.kind for n, c in loaded.plan.components.items()} == {
+        "shop-data": "sqlite",
+        "configuration": "files",
+    }
+    assert file.read_text().startswith("# yaml-language-server: $schema=plan.schema.json\n")
+    assert file.read_text().count("\n#") > 3
+
+
+def test_new_plan_keeps_a_live_database_out_of_the_files(
+    home: Path, database: Path, capsys: Output
+) -> None:
+    assert run("new", "--no-postgres", "--sqlite", database, "--files", home, "--output", "-") == 0
+    written = yaml.safe_load(capsys.readouterr().out)
+    assert written["components"]["configuration"]["exclude"][:2] == [
+        str(database),
+        f"{database}-wal",
+    ]
+
+
+def test_new_plan_overwrites_nothing_without_force(
+    home: Path, database: Path, capsys: Output
+) -> None:
+    file = home / "mine.yaml"
+    file.write_text("precious")
+    words = ("new", "--no-postgres", "--sqlite", database, "--output", file, "--name", "mine")
+    assert run(*words) == 2
+    assert file.read_text() == "precious"
+    assert capsys.readouterr().err == (
+        f"drd: {file} exists already\n"
+        "HINT: choose another --output or --name, or overwrite it with --force.\n"
+    )
+    assert run(*words, "--force") == 0
+    assert load_plan(file).plan.name == "mine"
+    assert [p.name for p in home.iterdir() if p.name.startswith(".")] == []
+
+
+def test_password_of_a_connection_string_becomes_a_credential(home: Path, capsys: Output) -> None:
+    dsn = "postgresql://shop:hunter2secret@db.example.com/shop"
+    assert run("new", "--postgres", dsn) == 0
+    captured = capsys.readouterr()
+    text = (home / "plans/shop.yaml").read_text()
+    assert "hunter2secret" not in text + captured.out + captured.err
+    assert "dsn: {credential: shop-dsn}" in text
+    assert re.search(r"shop-dsn +the connection string", captured.out)
+
+
+def test_connection_string_without_a_password_stands_as_text(home: Path, capsys: Output) -> None:
+    assert run("new", "--postgres", "host=/run/pg dbname=shop", "--repository", "/srv/backup") == 0
+    plan = load_plan(home / "plans/shop.yaml").plan
+    assert plan.components["shop"].settings.dsn.value == "host=/run/pg dbname=shop"  # type: ignore[attr-defined]
+    assert (plan.primary.url, plan.primary.s3.access_key) == ("/srv/backup", None)
+
+
+def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: Output) -> None:
+    assert run("new", "--no-postgres", "--name", "host") == 0
+    loaded = load_plan(home / "plans/host.yaml")
+    assert [c.kind for c in loaded.plan.components.values()] == ["files"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--sqlite", "/etc/passwd"], "/etc/passwd is not a SQLite database", "--files"),
+        (["--files", "/nowhere"], "there is no /nowhere", "that exists"),
+        (["--name", "My Shop"], '"My Shop" is not a name for a plan', '"my-shop" would do'),
+        (["--repository", "backups"], "--repository: 'backups' is no place", "absolute path"),
+        (["--repository", "s3:https://h"], "--repository: the URL names no bucket", "s3:https"),
+        (["--output", "/nowhere/x.yaml"], "cannot write /nowhere/x.yaml", "--output FILE"),
+    ],
+)
+def test_new_with_what_cannot_be(
+    home: Path, *, words: list[str], message: str, hint: str, capsys: Output
+) -> None:
+    assert run("new", "--no-postgres", *words) == 2
+    fact, remedy = capsys.readouterr().err.splitlines()
+    assert fact.startswith(f"drd: {message}")
+    assert hint in remedy
+    assert list((home / "plans").iterdir()) == []
+
+
+def test_new_without_a_plans_directory_says_where_to_write(home: Path, capsys: Output) -> None:
+    (home / "plans").rmdir()
+    assert run("new", "--no-postgres") == 2
+    assert f"HINT: mkdir -p {home}/plans" in capsys.readouterr().err
+
+
+ODD = 'new "odd" näme'
+
+
+@pytest.fixture
+def databases(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", str(postgres.socket_dir))
+    monkeypatch.setenv("PGUSER", "postgres")
+
+
+def test_databases_behind_a_local_socket_are_found(
+    home: Path, postgres: PostgresServer, databases: None, capsys: Output
+) -> None:
+    for name in ("planshop", ODD):
+        quoted = name.replace('"', '""')
+        postgres.execute(f'create database "{quoted}"')
+    try:
+        assert run("new", "--name", "found") == 0
+        loaded = load_plan(home / "plans/found.yaml")
+    finally:
+        for name in ("planshop", ODD):
+            quoted = name.replace('"', '""')
+            postgres.execute(f'drop database "{quoted}"')
+    components = loaded.plan.components
+    assert {"planshop", "new-odd-n-me"} <= set(components)
+    dsn = components["planshop"].settings.dsn.value  # type: ignore[attr-defined]
+    assert dsn.startswith(f"postgresql:///planshop?host={postgres.socket_dir}")
+
+
+def test_without_psql_a_server_is_noticed_and_nothing_breaks(
+    postgres: PostgresServer, databases: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = find_postgres()
+    assert found.databases == ()
+    assert "psql is not installed" in " ".join(found.notes)
+
+
+def test_server_that_lets_nobody_in_is_noted(
+    postgres: PostgresServer, databases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGUSER", "nobody-by-this-name")
+    notes = [n for n in find_postgres().notes if str(postgres.socket_dir) in n]
+    assert notes
+    assert "did not let us in" in notes[0]
+
+
+def test_help_has_examples(capsys: Output) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("--help")
+    assert caught.value.code == 0
+    assert "drd plan new --name orders-api" in capsys.readouterr().out
