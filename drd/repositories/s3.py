@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
@@ -171,6 +172,11 @@ def _addressing(location: S3Location, keys: S3Keys) -> str:
 
 def _certificates(keys: S3Keys) -> str | None:
     if keys.ca_cert is not None:
+        if not os.access(keys.ca_cert, os.R_OK):
+            raise RepositoryError(
+                f"cannot read the certificates in {keys.ca_cert}",
+                hint="correct `ca_cert`, or let the user that runs drd read the file.",
+            )
         return keys.ca_cert
     candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
     return next((c for c in candidates if c and Path(c).is_file()), None)

@@ -51,11 +51,6 @@ def translated(error: Exception, location: S3Location) -> Exception:
             f"cannot reach {location.endpoint}: {_reason(error)}",
             hint="check the URL, the network and that the S3 server runs.",
         )
-    if isinstance(error, OSError) or "invalid path" in str(error):
-        return RepositoryError(
-            f"cannot read the certificates of {location.endpoint}: {error}",
-            hint="check `ca_cert`.",
-        )
     return RepositoryError(f"cannot ask {location.endpoint}: {masked(str(error))}")
 
 
