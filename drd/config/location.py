@@ -98,7 +98,7 @@ def _simple(raw: bytes) -> dict[str, str] | None:
         if not bare.strip():
             continue
         if line[0] == " ":
-            if key in ("state", "plans"):
+            if key in ("", "state", "plans"):
                 return None
             continue
         match = _LINE.fullmatch(bare)
