@@ -23,7 +23,8 @@ DrdError                         1   a run failed
 │   ├── RepositoryLocked        11   (a retry can help)
 │   └── WrongKey                12
 ├── TargetError                  1   the place to restore to does not fit
-│   └── TargetNotEmpty           1
+│   ├── TargetNotEmpty           1
+│   └── TargetUnwritable         1   no room, or no right to write, where data was to land
 ├── SandboxUnavailable           5   a drill cannot be carried out here: inconclusive
 ├── NoRestorePoint              13
 ├── AlreadyRunning              11   another drd process owns a run of this plan
@@ -184,6 +185,10 @@ class TargetError(DrdError):
 
 
 class TargetNotEmpty(TargetError):
+    pass
+
+
+class TargetUnwritable(TargetError):
     pass
 
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from drd.cli.options import global_options
-from drd.errors import Cancelled, DrdError
+from drd.errors import Cancelled, ConfigError, DrdError
 
 VERBS: dict[str, tuple[str, str]] = {
     "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),
@@ -102,6 +102,9 @@ def _report(error: DrdError, args: argparse.Namespace) -> int:
                 }
             }
         )
+    elif isinstance(error, ConfigError):
+        for problem in error.problems:
+            output.complain(str(problem), problem.hint)
     else:
         output.complain(error.message, error.hint)
     return error.exit_code

@@ -21,6 +21,7 @@ from drd.errors import (
     RepositoryUnreachable,
     SandboxUnavailable,
     SecretUnavailable,
+    TargetUnwritable,
     ToolMissing,
     WrongKey,
 )
@@ -119,6 +120,11 @@ class _DrillRun:
                 hint="free space, or set work_dir to a larger disk.",
             )
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(full)), full)
+        errors = list(self.work.errors.values())
+        if errors and all(isinstance(e, TargetUnwritable) for e in errors):
+            return self._record(
+                self._evidence(DrillResult.INCONCLUSIVE, describe(errors[0])), errors[0]
+            )
         self.work.checks[:0] = restore.restore_failures(self.work)
         outcome = self._record(self._evidence(drill_result(self.work.checks), None), None)
         if self.request.keep is not None:

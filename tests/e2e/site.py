@@ -72,7 +72,8 @@ class Site:
         )
 
     def env(self) -> dict[str, str]:
-        return {**os.environ, "DRD_CONFIG": str(self.base / "drd.yaml"), **self.environment}
+        around = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**around, "DRD_CONFIG": str(self.base / "drd.yaml"), **self.environment}
 
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "drd", *words]

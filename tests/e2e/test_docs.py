@@ -1,0 +1,257 @@
+"""The commands that the documentation shows are run as they stand there, in their order."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_sqlite, make_tree
+from tests.servers import PostgresServer, S3Server, postgres_server
+
+ROOT = Path(__file__).parents[2]
+_BLOCK = re.compile(
+    r"(<!-- not tested: [^>]+ -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+def commands(page: str, heading: str = "") -> str:
+    """The bash blocks of a page, or of what stands under one heading, without those marked."""
+    text = (ROOT / page).read_text()
+    if heading:
+        text = text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    found = [
+        body for mark, language, body in _BLOCK.findall(text) if language == "bash" and not mark
+    ]
+    assert found, f"{page} {heading}: no commands"
+    return "".join(found)
+
+
+def bash(script: str, directory: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input=script,
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env={**os.environ, **environment},
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+# --- recovery without drd ---------------------------------------------------------------------
+
+_PLAN = """
+components:
+  orders-db: {{kind: postgres, dsn: {dsn}}}
+  sessions: {{kind: sqlite, path: {base}/sessions.db}}
+  gateway: {{kind: files, paths: [{base}/etc]}}
+"""
+
+_DATABASE = """
+set role "the owner";
+create table customers (id bigserial primary key, name text);
+insert into customers (name) select 'customer ' || g from generate_series(1, 1000) g;
+create table "order""s of 東京" (id int references customers, extra jsonb);
+insert into "order""s of 東京" select g, '{"a": 1}' from generate_series(1, 500) g;
+create view named as select name from customers;
+grant select on customers to reader;
+"""
+
+
+def dumped(server: PostgresServer, database: str) -> str:
+    """pg_dump's text, without its random keys."""
+    argv = [f"{server.bin_dir}/pg_dump", "--create", "-d", server.dsn(database)]
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in text.splitlines() if not re.match(r"\\(un)?restrict ", line))
+
+
+ROLES = """
+select rolname, rolcanlogin, rolpassword from pg_authid
+ where rolname in ('the owner', 'reader') order by 1
+"""
+
+
+@pytest.fixture
+def source(short_tmp: Path) -> PostgresServer:
+    """The database of a service, with its owner and a reader who has a password."""
+    with postgres_server(short_tmp / "pg") as server:
+        server.execute("create role \"the owner\"; create role reader login password 'for reports'")
+        server.execute('create database orders owner "the owner"')
+        server.execute("alter database orders set timezone to 'Asia/Tokyo'")
+        server.execute(_DATABASE, "orders")
+        yield server
+
+
+def section(page: str, number: str) -> str:
+    return next(
+        line.removeprefix("## ")
+        for line in (ROOT / page).read_text().splitlines()
+        if line.startswith(f"## {number}")
+    )
+
+
+def test_everything_comes_back_by_hand(short_tmp: Path, source: PostgresServer) -> None:
+    site = Site(short_tmp)
+    make_sqlite(short_tmp / "sessions.db")
+    make_tree(short_tmp / "etc")
+    site.plan(_PLAN.format(base=short_tmp, dsn=f'"{source.dsn("orders")}"'), name="orders-api")
+    site.drd("backup", "orders-api")
+    before, roles = dumped(source, "orders"), source.execute(ROLES)
+
+    page = "docs/recovery-without-drd.md"
+    numbers = {n: commands(page, section(page, n)) for n in "123456"}
+    script = "\n".join(
+        [
+            numbers["1"],
+            numbers["2"],
+            f"COMPONENT=orders-db\n{numbers['3']}",
+            f"COMPONENT=sessions\n{numbers['4']}",
+            f"COMPONENT=gateway\n{numbers['5']}",
+            numbers["6"],
+        ]
+    )
+    with postgres_server(short_tmp / "pg2") as empty:
+        told = bash(
+            script,
+            short_tmp,
+            {
+                "RESTIC_REPOSITORY": site.repository,
+                "RESTIC_PASSWORD_FILE": str(short_tmp / "secrets/restic"),
+                "RESTIC_CACHE_DIR": str(short_tmp / "restic-cache"),
+                "PLAN": "orders-api",
+                "PGHOST": str(empty.socket_dir),
+                "PGPORT": str(empty.port),
+                "PGUSER": empty.superuser,
+                "PATH": f"{empty.bin_dir}:{os.environ['PATH']}",
+            },
+        )
+        assert dumped(empty, "orders") == before
+        assert empty.execute(ROLES) == roles
+    assert "public.customers: 1000 rows" in told
+    assert "./drd.db" in told
+    back = short_tmp / "recovered"
+    assert _sqlite_dump(back / "restored.sqlite") == _sqlite_dump(short_tmp / "sessions.db")
+    tree = back / "tree" / (short_tmp / "etc").relative_to("/")
+    subprocess.run(["diff", "-r", "--no-dereference", short_tmp / "etc", tree], check=True)
+    assert (back / "digests").read_text().count("\n") == 2
+
+
+def _sqlite_dump(file: Path) -> bytes:
+    return subprocess.run(["sqlite3", file, ".dump"], capture_output=True, check=True).stdout
+
+
+def test_a_wrong_count_stops_the_recovery_by_hand(short_tmp: Path, source: PostgresServer) -> None:
+    """The loop at the end of section 3, shown a database in which a row is missing."""
+    site = Site(short_tmp)
+    body = "components:\n  orders-db: {kind: postgres, dsn: " + f'"{source.dsn("orders")}"' + "}\n"
+    site.plan(body, name="orders-api")
+    site.drd("backup", "orders-api")
+    source.execute("delete from customers where id = 1000", "orders")
+    page = "docs/recovery-without-drd.md"
+    loop = commands(page, section(page, "3")).split("psql -X -q -d", 1)[1].split("\n", 1)[1]
+    script = commands(page, section(page, "1")) + commands(page, section(page, "2")) + loop
+    environment = {
+        "RESTIC_REPOSITORY": site.repository,
+        "RESTIC_PASSWORD_FILE": str(short_tmp / "secrets/restic"),
+        "RESTIC_CACHE_DIR": str(short_tmp / "restic-cache"),
+        "PLAN": "orders-api",
+        "COMPONENT": "orders-db",
+        "PGHOST": str(source.socket_dir),
+        "PGPORT": str(source.port),
+        "PGUSER": source.superuser,
+    }
+    with pytest.raises(AssertionError, match="999 rows, expected 1000"):
+        bash(script, short_tmp, environment)
+
+
+# --- README -----------------------------------------------------------------------------------
+
+
+def test_the_first_plan_of_the_readme_works(
+    short_tmp: Path, postgres: PostgresServer, s3: S3Server
+) -> None:
+    site = Site(short_tmp)
+    make_tree(short_tmp / "nginx")
+    postgres.execute("create database readme")
+    postgres.execute("create table orders as select generate_series(1, 100) as id", "readme")
+    s3.create_bucket("readme")
+    script = commands("README.md", "Your first plan, in ten minutes")
+    for shown, here in {
+        "/etc/drd": str(short_tmp),
+        "/etc/nginx": str(short_tmp / "nginx"),
+        "postgresql:///orders": postgres.dsn("readme"),
+        "s3:https://s3.example.com/acme-dr/orders-api": s3.repository("readme", "orders-api"),
+        "YOUR-KEY-ID": s3.access_key,
+        "YOUR-SECRET-KEY": s3.secret_key,
+    }.items():
+        assert shown in script
+        script = script.replace(shown, here)
+    told = bash(
+        script,
+        short_tmp,
+        {
+            "DRD_CONFIG": str(site.base / "drd.yaml"),
+            "CREDENTIALS_DIRECTORY": str(short_tmp / "credentials"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+    )
+    assert "1 plan: 1 met" in told
+    assert " ready " in told
+    assert ((short_tmp / "credentials/orders-api-restic").stat().st_mode & 0o777) == 0o600
+
+
+# --- what the pages point at -----------------------------------------------------------------
+
+PAGES = sorted(
+    str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not target.startswith(("http", "../../")):
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_exists(page: str) -> None:
+    """`drd/…`, `tests/…`, `docs/…` in backticks."""
+    for name in re.findall(
+        r"`((?:drd|tests|docs|plans|demo|bench)/[\w/.-]+)`", (ROOT / page).read_text()
+    ):
+        assert (ROOT / name).exists(), f"{page}: {name}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p != "CHANGELOG.md"])
+def test_every_command_that_is_named_exists(page: str) -> None:
+    """`drd VERB` in backticks or at the beginning of a line of a block."""
+    from drd.cli.main import VERBS
+
+    for verb in re.findall(
+        r"(?:`|^|\$ |root +)drd ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE
+    ):
+        assert verb in VERBS or verb in {"makes", "does", "takes", "recovers"}, (
+            f"{page}: drd {verb}"
+        )
+
+
+def test_the_page_of_architecture_has_every_exit_code() -> None:
+    from drd.errors import DrdError
+
+    def below(kind: type[DrdError]) -> set[int]:
+        return {kind.exit_code}.union(*(below(child) for child in kind.__subclasses__()))
+
+    text = (ROOT / "docs/architecture.md").read_text()
+    shown = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert below(DrdError) | {0, 3, 4} <= shown
