@@ -28,6 +28,7 @@ class Describer:
         self._budget_s = budget_s
         self._deadline = None if budget_s is None else time.monotonic() + budget_s
         self._owners = owners
+        self._buffer = bytearray(_CHUNK)
         self.not_reached: dict[str, str] = {}
 
     def describe(self, path: bytes, name: str) -> FileEntry | None:
@@ -71,12 +72,23 @@ class Describer:
             self.not_reached[name] = f"the time budget of {spent} was used up"
             return None
         try:
-            return _sha256(path)
+            return self._sha256(path)
         except FileNotFoundError:
             raise
         except OSError as error:
             self.not_reached[name] = error.strerror or str(error)
             return None
+
+    def _sha256(self, path: bytes) -> str:
+        digest = hashlib.sha256()
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            while count := os.readv(fd, [self._buffer]):
+                digest.update(memoryview(self._buffer)[:count])
+                check_cancelled()
+        finally:
+            os.close(fd)
+        return digest.hexdigest()
 
     def _late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
@@ -106,19 +118,6 @@ def _xattr_digest(path: bytes, names: list[str]) -> str:
     for name in names:
         value = os.getxattr(path, name, follow_symlinks=False)
         digest.update(ascii((name, value)).encode("ascii"))
-    return digest.hexdigest()
-
-
-def _sha256(path: bytes) -> str:
-    digest = hashlib.sha256()
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        buffer = bytearray(_CHUNK)
-        while count := os.readv(fd, [buffer]):
-            digest.update(memoryview(buffer)[:count])
-            check_cancelled()
-    finally:
-        os.close(fd)
     return digest.hexdigest()
 
 

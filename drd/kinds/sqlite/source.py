@@ -85,7 +85,7 @@ class SqliteCapture:
     def _check(self) -> None:
         """Once: a damaged source must not become a restore point."""
         if not self._checked:
-            database.check_integrity(self._copy, immutable=True, called=Path(self._settings.path))
+            database.check_integrity(self._copy, called=Path(self._settings.path))
             self._checked = True
 
 
