@@ -93,7 +93,7 @@ def target_of(
     server: PostgresServer, place: Workplace, *, database: str, no_owner: bool = False, **more: Any
 ) -> Destination:
     settings = PostgresTarget.model_validate({"dsn": server.dsn(database), **more})
-    return KIND.target(component(server.dsn()), settings, place, no_owner=no_owner)
+    return KIND.target(component("host=/nowhere"), settings, place, no_owner=no_owner)
 
 
 def tool(server: PostgresServer, name: str, *words: str) -> str:

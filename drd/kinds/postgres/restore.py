@@ -56,11 +56,12 @@ class Restorer:
         if self._made:
             return
         space = facts["tablespace"]
+        default = space == "pg_default" or self._cluster.missing_tablespaces([space])
         create = database.create_sql(
             self._names.working,
             facts["locale"],
             version=self._cluster.version,
-            tablespace=None if self._cluster.missing_tablespaces([space]) else space,
+            tablespace=None if default else space,
         )
         self._names.make_working(create)
         self._made = True

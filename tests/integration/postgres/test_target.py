@@ -1,0 +1,357 @@
+"""A target keeps what is somebody else's, and a restore that died is done again."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from drd.errors import TargetError, TargetNotEmpty
+from drd.kinds.postgres.settings import PostgresTarget
+from drd.model.snapshot import DatabaseFingerprint
+from drd.ports import Workplace, no_progress
+from tests.conftest import _run_directory
+from tests.postgres_support import (
+    KIND,
+    Backup,
+    back_up,
+    bring_back,
+    component,
+    fetch,
+    needs_15,
+    target_of,
+    workplace,
+)
+from tests.servers import PostgresServer, postgres_server, short_directory
+
+
+@pytest.fixture(scope="module")
+def backup(source_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Backup:
+    source_server.execute("CREATE ROLE seller LOGIN CREATEDB PASSWORD 'old'; CREATE ROLE clerk")
+    source_server.execute("GRANT clerk TO seller")
+    source_server.execute("CREATE DATABASE shop OWNER seller")
+    source_server.execute(
+        "ALTER DATABASE shop SET work_mem = '9MB'; COMMENT ON DATABASE shop IS 'x'"
+    )
+    source_server.execute(
+        "SET ROLE seller; CREATE SCHEMA app;"
+        "CREATE TABLE app.orders AS SELECT n AS id, repeat('x', 200) AS what"
+        " FROM generate_series(1, 20000) n; GRANT SELECT ON app.orders TO clerk;"
+        "CREATE INDEX ON app.orders (id)",
+        "shop",
+    )
+    with short_directory(_run_directory()) as path:
+        file = tmp_path_factory.mktemp("dump") / "dump"
+        return back_up(component(source_server.dsn("shop")), workplace(path / "w"), file)
+
+
+def databases(server: PostgresServer) -> set[str]:
+    rows = server.execute("SELECT datname FROM pg_database WHERE NOT datistemplate")
+    return {row[0] for row in rows} - {"postgres"}
+
+
+def orders(server: PostgresServer, database: str = "shop") -> int:
+    ((count,),) = server.execute("SELECT count(*) FROM app.orders", database)
+    return int(count)
+
+
+def test_an_empty_database_is_replaced_and_nothing_else_is_left(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target_server.execute("CREATE DATABASE shop")
+    target = target_of(target_server, place, database="shop")
+    restored = bring_back(target, backup)
+    target.close()
+    target.close()
+    assert restored.differences == ()
+    assert databases(target_server) == {"shop"}
+    assert orders(target_server) == 20000
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
+    assert target_server.execute(comment) == [("x",)]
+    assert any("statistics" in note for note in restored.notes)
+    assert not (place.directory / "landing").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("CREATE TABLE a (x int); CREATE TABLE b (x int)", "2 tables"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "1 object"),
+        ("SELECT lo_from_bytea(5, 'x')", "1 object"),
+        ("CREATE SCHEMA theirs", "1 object"),
+    ],
+)
+def test_a_database_that_holds_something_is_refused(
+    backup: Backup, target_server: PostgresServer, place: Workplace, sql: str, said: str
+) -> None:
+    target_server.execute("CREATE DATABASE shop")
+    target_server.execute(sql, "shop")
+    target = target_of(target_server, place, database="shop")
+    with pytest.raises(TargetNotEmpty) as caught:
+        target.preflight(backup.snapshot, overwrite=False)
+    assert caught.value.message == f'target database "shop" is not empty ({said})'
+    assert "--overwrite" in caught.value.hint
+    # Also without a preflight: it may have been filled since.
+    fetch(target, backup)
+    with pytest.raises(TargetNotEmpty):
+        target.restore(backup.snapshot, backup.private, on_progress=no_progress)
+    target.close()
+    assert databases(target_server) == {"shop"}
+
+
+def test_overwrite_replaces_a_database_that_is_in_use(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target_server.execute("CREATE DATABASE shop")
+    target_server.execute("CREATE TABLE theirs (x int)", "shop")
+    user = psycopg.connect(target_server.dsn("shop"), autocommit=True)
+    target = target_of(target_server, place, database="shop")
+    bring_back(target, backup, overwrite=True)
+    target.close()
+    with pytest.raises(psycopg.OperationalError):
+        user.execute("SELECT 1")
+    user.close()
+    assert databases(target_server) == {"shop"}
+    assert orders(target_server) == 20000
+
+
+def test_existing_roles_are_not_altered_and_the_differences_are_told(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target_server.execute("CREATE ROLE seller NOLOGIN PASSWORD 'new' CONNECTION LIMIT 3")
+    before = target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'")
+    target = target_of(target_server, place, database="shop")
+    restored = bring_back(target, backup)
+    target.close()
+    assert target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'") == before
+    (note,) = [n for n in restored.notes if "seller" in n]
+    assert note.startswith("role seller exists and differs: saved has CREATEDB, LOGIN")
+    assert "another password" in note
+    assert "SCRAM" not in str(restored)
+    assert target_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'clerk'") == [(1,)]
+
+
+def test_without_owners_nothing_of_roles_comes_back_and_that_is_listed(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target_server.execute("CREATE ROLE hosted LOGIN CREATEDB")
+    settings = {"dsn": target_server.dsn("shop", "hosted")}
+    target = target_of(target_server, place, database="shop", no_owner=True, **settings)
+    restored = bring_back(target, backup)
+    target.close()
+    assert restored.differences == ()
+    assert {"owners of objects", "grants", "role seller", "role clerk"} <= set(
+        restored.not_restored
+    )
+    assert target_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'seller'") == []
+    assert orders(target_server) == 20000
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'"
+    assert target_server.execute(owner) == [("hosted",)]
+
+
+def test_rights_that_a_target_lacks_are_named_with_what_helps(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    def findings(user: str, *, no_owner: bool = False) -> tuple[str, str]:
+        settings = {"dsn": target_server.dsn("shop", user)}
+        target = target_of(target_server, place, database="shop", no_owner=no_owner, **settings)
+        found = target.preflight(backup.snapshot, overwrite=False)
+        target.close()
+        (rights,) = [f for f in found if f.name == "orders-db: target's rights"]
+        assert rights.ok == (not rights.hint or rights.warning)
+        return rights.detail, rights.hint
+
+    target_server.execute("CREATE ROLE weak LOGIN; CREATE ROLE clerk; CREATE ROLE seller")
+    assert findings("weak") == ("weak may not create databases", 'ALTER ROLE "weak" CREATEDB;')
+    target_server.execute("ALTER ROLE weak CREATEDB")
+    detail, hint = findings("weak")
+    assert "clerk" in detail
+    assert "--no-owner" in hint
+    assert 'GRANT "seller" TO "weak";' in hint
+    assert findings("weak", no_owner=True) == ("weak may create databases", "")
+    assert findings("postgres") == ("postgres is a superuser", "")
+
+
+@needs_15
+def test_an_older_target_and_a_missing_extension_are_found_before_anything_is_touched(
+    backup: Backup, place: Workplace
+) -> None:
+    facts = {**backup.snapshot.facts, "extensions": {"plpgsql": "1.0", "postgis": "3.5"}}
+    snapshot = replace(backup.snapshot, facts=facts)
+    with short_directory(_run_directory()) as path, postgres_server(path, major=15) as server:
+        target = target_of(server, place, database="shop")
+        bad = {f.name: f for f in target.preflight(snapshot, overwrite=False) if not f.ok}
+        target.close()
+    assert set(bad) == {"orders-db: version", "orders-db: extensions"}
+    assert "15 is older than the PostgreSQL 17" in bad["orders-db: version"].detail
+    assert bad["orders-db: extensions"].hint.endswith("apt-get install postgresql-15-postgis")
+
+
+def test_a_target_that_cannot_be_reached_is_a_finding(backup: Backup, place: Workplace) -> None:
+    settings = PostgresTarget.model_validate({"dsn": "host=/nowhere dbname=shop user=x"})
+    target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
+    (finding,) = target.preflight(backup.snapshot, overwrite=False)
+    assert not finding.ok
+    assert finding.hint
+    target.close()
+
+
+def test_tables_of_a_missing_tablespace_come_back_in_the_default_one(
+    source_server: PostgresServer, target_server: PostgresServer, place: Workplace, short_tmp: Path
+) -> None:
+    directory = source_server.directory / "fast"
+    if not directory.exists():
+        directory.mkdir()
+        info = source_server.data_dir.stat()
+        os.chown(directory, info.st_uid, info.st_gid)
+        source_server.execute(f"CREATE TABLESPACE fast LOCATION '{directory}'")
+    source_server.execute("CREATE DATABASE spaced TABLESPACE fast")
+    source_server.execute("CREATE TABLE t TABLESPACE pg_default AS SELECT 1 AS a", "spaced")
+    source_server.execute("CREATE DATABASE spaced2")
+    source_server.execute("CREATE TABLE t TABLESPACE fast AS SELECT 1 AS a", "spaced2")
+    for name in ("spaced", "spaced2"):
+        saved = back_up(component(source_server.dsn(name)), place, short_tmp / name)
+        target = target_of(target_server, place, database=name)
+        restored = bring_back(target, saved)
+        target.close()
+        assert target_server.execute("SELECT a FROM t", name) == [(1,)]
+        assert restored.differences == ()
+        assert any("fast" in note for note in restored.notes) == (name == "spaced2")
+
+
+# --- killed and continued --------------------------------------------------------------------
+
+RESTORES = """
+import pickle, sys
+from pathlib import Path
+from tests.postgres_support import *
+from drd.kinds.postgres.publish import Publication
+from drd.ports import no_progress
+backup, dsn, directory, dies = pickle.loads(Path(sys.argv[1]).read_bytes())
+place = workplace(directory)
+settings = PostgresTarget(dsn=dsn)
+target = KIND.target(component(dsn), settings, place, no_owner=False)
+target.preflight(backup.snapshot, overwrite=True)
+fetch(target, backup)
+if dies:
+    def die(self, **_):
+        print("published", flush=True)
+        import time; time.sleep(60)
+    Publication.drop_former = die
+print("go", flush=True)
+target.restore(backup.snapshot, backup.private, on_progress=no_progress)
+"""
+
+
+def run_and_kill(
+    backup: Backup, server: PostgresServer, place: Workplace, file: Path, *, published: bool
+) -> None:
+    """Restore in another process; kill it with tables half loaded, or just after publishing."""
+    job = (backup, server.dsn("shop"), place.directory, published)
+    file.write_bytes(pickle.dumps(job))
+    child = subprocess.Popen(
+        [sys.executable, "-c", RESTORES, str(file)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "go\n"
+    if published:
+        assert child.stdout.readline() == "published\n"
+    else:
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not {d for d in databases(server) if d.startswith("drd_")}:
+            time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_restore_killed_in_the_middle_is_done_again_on_the_same_target(
+    backup: Backup,
+    target_server: PostgresServer,
+    place: Workplace,
+    tmp_path: Path,
+    published: bool,
+) -> None:
+    target_server.execute("CREATE DATABASE shop")
+    target_server.execute("CREATE TABLE theirs (x int)", "shop")
+    run_and_kill(backup, target_server, place, tmp_path / "job", published=published)
+    assert len(databases(target_server)) == 2
+    # The preflight's step is done: whoever continues does not call it again.
+    target = target_of(target_server, place, database="shop")
+    target.prepare()
+    fetch(target, backup)
+    restored = target.restore(backup.snapshot, backup.private, on_progress=no_progress)
+    assert any("published by this run before" in n for n in restored.notes) == published
+    assert restored.differences == ()
+    assert target.inspector().scalar("select count(*) from app.orders") == 20000
+    target.close()
+    assert databases(target_server) == {"shop"}
+    assert list(place.directory.glob("pgpass")) == []
+
+
+def test_another_run_does_not_take_the_first_ones_database_for_its_own(
+    backup: Backup, target_server: PostgresServer, short_tmp: Path
+) -> None:
+    first = target_of(target_server, workplace(short_tmp / "a", "run1"), database="shop")
+    bring_back(first, backup)
+    second = target_of(target_server, workplace(short_tmp / "b", "run12"), database="shop")
+    with pytest.raises(TargetNotEmpty):
+        second.preflight(backup.snapshot, overwrite=False)
+    second.close()
+    assert orders(target_server) == 20000
+    first.close()
+
+
+def test_a_target_given_up_leaves_no_working_database(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target = target_of(target_server, place, database="shop")
+    target.preflight(backup.snapshot, overwrite=False)
+    fetch(target, backup)
+    (file,) = (place.directory / "landing").iterdir()
+    file.write_bytes(file.read_bytes()[:-500_000])
+    with pytest.raises(TargetError, match="pg_restore of orders-db failed"):
+        target.restore(backup.snapshot, backup.private, on_progress=no_progress)
+    assert len(databases(target_server)) == 1
+    target.close()
+    assert databases(target_server) == set()
+
+
+def test_the_targets_password_reaches_commands_by_a_file_that_goes(
+    backup: Backup, place: Workplace, short_tmp: Path
+) -> None:
+    with (
+        short_directory(_run_directory()) as path,
+        postgres_server(path, major=17, tcp=True, password="s3cret:pass") as server,
+    ):
+        secret = short_tmp / "dsn"
+        secret.write_text(server.dsn("shop", host="127.0.0.1"))
+        settings = {"dsn": {"file": str(secret)}}
+        target = target_of(server, place, database="shop", **settings)
+        bring_back(target, backup)
+        inspector = target.inspector()
+        assert "s3cret" not in inspector.location + str(dict(inspector.environment))
+        asked = subprocess.run(
+            ["psql", "-AtXc", "select count(*) from app.orders"],
+            env={"PATH": "/usr/bin:/bin", **inspector.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert asked.stdout == "20000\n"
+        saved = backup.snapshot.fingerprint
+        assert isinstance(saved, DatabaseFingerprint)
+        found = inspector.fingerprint(saved, 60)
+        assert isinstance(found, DatabaseFingerprint)
+        assert found.tables == saved.tables
+        target.close()
+        assert not (place.directory / "pgpass").exists()
