@@ -188,7 +188,8 @@ class FilesSource:
 
 def _summary(seen: Walk) -> str:
     at_least = "" if seen.complete else "at least "
-    return f"{at_least}{seen.files:,} files, {format_size(seen.bytes)}"
+    files = "1 file" if seen.files == 1 else f"{seen.files:,} files"
+    return f"{at_least}{files}, {format_size(seen.bytes)}"
 
 
 def _readable(path: str, kind: str) -> bool:
