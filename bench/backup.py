@@ -8,7 +8,7 @@ from bench.workshop import Workshop
 
 _ALLOWED_RATIO = 1.05
 _ALLOWED_START_S = 2.5
-_ALLOWED_MEMORY = 120 * 1024 * 1024
+_ALLOWED_MEMORY = 120 * 1000 * 1000
 
 _BASELINE = 'pg_dump -Fc -Z0 -d "$1" | restic backup -q --stdin --stdin-filename shop.dump'
 

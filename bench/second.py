@@ -55,7 +55,7 @@ def _compare(title: str, drd: int, changed: int, added: dict[str, int]) -> list[
 
 
 def _dump(workshop: Workshop, options: str, repository: Path) -> int:
-    """Back up in one format; the bytes that it added to the repository, before compression."""
+    """Back up in one format; the bytes that it added to the repository, as stored."""
     directory = workshop.home / "directory-dump"
     script = _DIRECTORY if options.startswith("-Fd") else _STDIN
     done = workshop.bash(
@@ -71,5 +71,5 @@ def _added(done: Run) -> int:
     for line in reversed(done.output.splitlines()):
         message = json.loads(line)
         if message.get("message_type") == "summary":
-            return int(message["data_added"])
+            return int(message["data_added_packed"])
     raise ValueError("restic printed no summary")
