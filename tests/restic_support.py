@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from drd.model.snapshot import ComponentSnapshot, Stored
 from drd.ports import Capture, Payload, Workplace
@@ -15,6 +18,8 @@ class Restic:
     def __init__(self, directory: Path) -> None:
         self.repository = local_repository(directory)
         self.repository.initialise()
+        # What the manifest of a point keeps for a restore, by snapshot.
+        self.private: dict[str, Mapping[str, Any]] = {}
 
     def store(self, payload: Payload) -> Stored:
         return self.repository.store(payload, host="test", tags=["test"])
@@ -28,6 +33,7 @@ def captured(name: str, kind: str, capture: Capture, restic: Restic) -> Componen
     fingerprint = capture.fingerprint()
     stored = restic.store(capture.payload)
     fingerprint = capture.verify(stored, fingerprint)
+    restic.private[stored.snapshot] = dict(capture.private)
     return ComponentSnapshot(
         name,
         kind,
@@ -43,4 +49,5 @@ def captured(name: str, kind: str, capture: Capture, restic: Restic) -> Componen
 def place(directory: Path, run: str = "run1") -> Workplace:
     """A workplace as the flows make it."""
     directory.mkdir(parents=True, exist_ok=True)
-    return Workplace(directory, run)
+    directory.chmod(0o711)
+    return Workplace(directory, run, run_as="postgres" if os.geteuid() == 0 else None)

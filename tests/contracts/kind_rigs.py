@@ -13,15 +13,19 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import pytest
 
 from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.settings import FilesSettings, FilesTarget
+from drd.kinds.postgres.kind import PostgresKind
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
 from drd.ports import Kind
+from tests.servers import PostgresServer
 
 
 class KindRig(Protocol):
@@ -146,9 +150,60 @@ class FilesRig:
         return None
 
 
+class PostgresRig:
+    """A database of its own in the server that all tests share."""
+
+    def __init__(self, server: PostgresServer, request: pytest.FixtureRequest) -> None:
+        self.kind = PostgresKind()
+        self._server = server
+        self._source, self._target = (f"{role}_{uuid4().hex[:8]}" for role in ("rig", "new"))
+        self.component = self._component(self._source)
+        server.execute(f"CREATE DATABASE {self._source}")
+        request.addfinalizer(self._drop)
+        server.execute(
+            "CREATE TABLE orders AS SELECT n AS id, n / 7.0::float8 AS amount"
+            ' FROM generate_series(1, 500) n; CREATE TABLE "odd ""name""" (x int)',
+            self._source,
+        )
+
+    def _component(self, database: str) -> Component:
+        settings = {"kind": "postgres", "dsn": self._server.dsn(database), "fingerprint": "digest"}
+        return Component("ledger", "postgres", PostgresSettings.model_validate(settings))
+
+    def _drop(self) -> None:
+        for name in (self._source, self._target, *self.left_beside_target()):
+            self._server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def unreadable(self) -> Component:
+        return self._component("nowhere")
+
+    def target(self) -> PostgresTarget:
+        return PostgresTarget.model_validate({"dsn": self._server.dsn(self._target)})
+
+    def fill_target(self) -> None:
+        if (self._target,) not in self._server.execute("SELECT datname FROM pg_database"):
+            self._server.execute(f"CREATE DATABASE {self._target}")
+        self._server.execute("CREATE TABLE theirs (x int)", self._target)
+
+    def lose_source(self) -> None:
+        self._server.execute(f"DROP DATABASE {self._source} WITH (FORCE)")
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "ledger.dump"
+        file.write_bytes(file.read_bytes()[:-2000])
+
+    def left_beside_target(self) -> list[str]:
+        mine = "SELECT datname FROM pg_database WHERE datname ~ '^drd_run1_.*ledger$'"
+        return sorted(name for (name,) in self._server.execute(mine))
+
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], KindRig]
 
 RIGS: dict[str, Factory] = {
     "sqlite": lambda _, directory: SqliteRig(directory),
     "files": lambda _, directory: FilesRig(directory),
+    "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
 }

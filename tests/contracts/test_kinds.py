@@ -56,7 +56,7 @@ def bring_back(
     assert all(f.ok for f in destination.preflight(snapshot, overwrite=overwrite))
     destination.prepare()
     restic.restore(str(snapshot.snapshot), destination.landing())
-    destination.restore(snapshot, {}, on_progress=no_progress)
+    destination.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
 
 
 def target_of(rig: KindRig, work: Workplace) -> Destination:
@@ -201,7 +201,7 @@ def test_a_target_filled_after_the_preflight_is_not_overwritten(
     restic.restore(str(snapshot.snapshot), target.landing())
     rig.fill_target()
     with pytest.raises(TargetNotEmpty):
-        target.restore(snapshot, {}, on_progress=no_progress)
+        target.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
 
 
 def test_overwrite_replaces_a_target_whole(rig: KindRig, restic: Restic, work: Workplace) -> None:
@@ -263,7 +263,7 @@ def test_what_came_back_damaged_is_never_published(
     restic.restore(str(snapshot.snapshot), landing)
     rig.damage_landing(landing)
     with pytest.raises(DrdError):
-        target.restore(snapshot, {}, on_progress=no_progress)
+        target.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
     # Nothing stands at the target: it still counts as empty.
     rig.kind.sweep(work.directory)
     assert all(f.ok for f in target_of(rig, work).preflight(snapshot, overwrite=False))
