@@ -172,7 +172,7 @@ def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:
         return trouble.disk_full(place)
     if state.startswith(("55P03", "40")):
         return trouble.busy(place)
-    if state == "42P01":
+    if state == "42P01" and "alembic_version" in str(error.orig):
         return trouble.no_catalogue(place)
     if state in ("42501", "28000", "28P01"):
         return CatalogueError(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from drd.catalogue import trouble
 from drd.catalogue.engine import Store
 from drd.catalogue.export import copy_sqlite
 from drd.catalogue.version import HEAD
+from drd.errors import CatalogueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,13 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
             raise trouble.wrong_version(store.place, found, schema.head)
         if store.path is not None:
             copy_sqlite(store, _copy_name(store.path, schema.head), mode=0o660)
-    _upgrade(store, schema)
+    try:
+        _upgrade(store, schema)
+    except SQLAlchemyError as error:
+        raise CatalogueError(
+            f"the catalogue {store.place} could not be brought to version {schema.head}: {error}",
+            hint="nothing was changed: go on with the drd of before, and report this.",
+        ) from error
 
 
 def _version(connection: Connection) -> str | None:

@@ -211,8 +211,10 @@ def open_catalogue(
                 if not create and migrate.version(store) is None:
                     raise no_catalogue(store.place)
                 migrate.bring_up_to_date(store, schema)
-    except BaseException:
+    except BaseException as error:
         store.close()
+        if isinstance(error, OSError):
+            raise explain_os(error, store.place) from error
         raise
     return SqlCatalogue(store, locks)
 
@@ -238,18 +240,16 @@ def set_aside(url: str, at: datetime) -> Path:
 
 def _prepare(store: Store, directory: Path, *, create: bool) -> LockFiles:
     if create:
-        try:
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            make_directory(directory)
-        except OSError as error:
-            raise explain_os(error, str(directory)) from error
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
     elif store.path is not None and not store.path.exists():
         raise no_catalogue(store.place)
     return LockFiles(directory / "locks")
 
 
 def _is_current(store: Store, schema: migrate.Schema) -> bool:
-    if store.path is not None and not store.path.exists():
+    if store.path is not None and not (store.path.exists() and store.path.stat().st_size):
+        # Another process is just making it: it will be looked at when that one is done.
         return False
     return migrate.version(store) == schema.head
 
@@ -265,5 +265,3 @@ def _create_file(store: Store) -> None:
     except sqlite3.Error:
         # Opening it once more, through the engine, says what is wrong.
         return
-    except OSError as error:
-        raise explain_os(error, str(store.path)) from error

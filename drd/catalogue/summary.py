@@ -57,7 +57,8 @@ WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
 _FAILED_COMPONENTS = """
 SELECT c.plan, c.component, c.error
 FROM plan_summary s CROSS JOIN component_snapshots c
-WHERE c.point = s.incomplete_point AND c.state = 'failed' AND (CAST(:plan AS TEXT) IS NULL OR s.plan = :plan)
+WHERE c.point = s.incomplete_point AND c.state = 'failed'
+  AND (CAST(:plan AS TEXT) IS NULL OR s.plan = :plan)
 ORDER BY c.plan, c.position
 """
 _MISSED = """

@@ -84,11 +84,11 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
         return busy(str(path))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return damaged(path, error)
-    if name.startswith("SQLITE_CANTOPEN") and not path.exists() and _searchable(path.parent):
+    if name.startswith("SQLITE_CANTOPEN") and _is_missing(path):
         return no_catalogue(str(path))
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return not_allowed(str(path))
-    if "no such table" in str(error):
+    if "no such table: alembic_version" in str(error):
         return no_catalogue(str(path))
     if name.startswith("SQLITE_IOERR"):
         return CatalogueError(
@@ -106,5 +106,8 @@ def _is_full(path: Path) -> bool:
         return False
 
 
-def _searchable(directory: Path) -> bool:
-    return not directory.exists() or os.access(directory, os.X_OK)
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except PermissionError:
+        return False
