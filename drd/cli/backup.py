@@ -68,9 +68,8 @@ def exit_code(outcome: BackupOutcome) -> int:
     """0 when all that was asked for was captured. When nothing at all was, the first error's."""
     if outcome.state == "succeeded":
         return 0
-    if outcome.point is None and outcome.first_error is not None:
-        return outcome.first_error.exit_code
-    return 1
+    first = next(iter(outcome.errors.values()), None)
+    return first.exit_code if outcome.point is None and first is not None else 1
 
 
 def document(outcome: BackupOutcome) -> dict[str, Any]:
@@ -122,10 +121,8 @@ def _print(outcome: BackupOutcome, *, quiet: bool) -> None:
         output.say(f"{outcome.plan}: backup {outcome.run}")
         if rows:
             output.say(output.table(rows))
-    for row in outcome.components:
-        if row.state == "failed":
-            message, _, hint = (row.error or "failed").partition(" (hint: ")
-            output.complain(f"{row.component}: {message}", hint.removesuffix(")"))
+    for name, error in outcome.errors.items():
+        output.complain(f"{name}: {error.message}", error.hint)
     if not quiet:
         output.say(_verdict(outcome.point, outcome))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drd import process
@@ -35,14 +35,15 @@ MANIFEST_TAG = "manifest"
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """What a backup run did. `point` is None when nothing at all could be captured."""
+    """What a backup run did. `point` is None when nothing at all could be captured; `errors` has
+    what happened to the components that failed, by name."""
 
     run: str
     plan: str
     state: RunState
     point: RestorePoint | None
     components: tuple[ComponentSnapshot, ...]
-    first_error: DrdError | None = None
+    errors: Mapping[str, DrdError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class _BackupRun:
         except DrdError as error:
             self.errors[component.name] = error
             self.captured.pop(component.name, None)
-            return failed(component, error, describe(error))
+            return failed(component, describe(error))
         return self.captured[component.name].snapshot
 
     def _seal(self, rows: Sequence[ComponentSnapshot]) -> RestorePoint:
@@ -192,7 +193,6 @@ class _BackupRun:
             state = RunState.FAILED
         else:
             state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
-        first = next(iter(self.errors.values()), None)
         error = "; ".join(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
         self.services.catalogue.finish(
             self.runner.owned,
@@ -201,4 +201,6 @@ class _BackupRun:
             error=error,
             detail={"point": point.id if point else None},
         )
-        return BackupOutcome(self.runner.run.id, self.plan.name, state, point, tuple(rows), first)
+        return BackupOutcome(
+            self.runner.run.id, self.plan.name, state, point, tuple(rows), dict(self.errors)
+        )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from drd import process
-from drd.errors import DumpFailed, ImplausibleDump, SnapshotIncomplete
+from drd.errors import DumpFailed, ImplausibleDump
 from drd.flows.services import Services
 from drd.flows.workplace import component_place
 from drd.model.plan import CheckSpec, Component, Hook, Plan
@@ -149,8 +149,6 @@ def _hook(hook: Hook | None, component: Component, which: str) -> None:
         )
 
 
-def failed(component: Component, error: BaseException, text: str) -> ComponentSnapshot:
-    """The row of a component that could not be captured; names what a partial snapshot lacks."""
-    unread: Sequence[str] = error.unread if isinstance(error, SnapshotIncomplete) else ()
-    listed = "".join(f"\n  {path}" for path in unread[:20])
-    return ComponentSnapshot(component.name, component.kind, "failed", error=text + listed)
+def failed(component: Component, text: str) -> ComponentSnapshot:
+    """The row of a component that could not be captured."""
+    return ComponentSnapshot(component.name, component.kind, "failed", error=text)

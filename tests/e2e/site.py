@@ -7,6 +7,7 @@ final state.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -46,6 +47,7 @@ class Site:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.base.mkdir(exist_ok=True)
         for name in ("plans", "state", "work", "cache", "secrets"):
             (self.base / name).mkdir(exist_ok=True)
         self.repository = self.repository or str(self.base / "repo")
@@ -116,7 +118,7 @@ class Site:
         return done.stdout.decode()
 
     def locks(self) -> list[str]:
-        if not (Path(self.repository) / "locks").is_dir():
+        if self.repository.startswith("s3:") or not (Path(self.repository) / "locks").is_dir():
             return []
         return sorted(p.name for p in (Path(self.repository) / "locks").iterdir())
 
@@ -131,7 +133,11 @@ class Site:
         return list(self.drd("points", plan, "--json").json["points"])
 
     def processes(self) -> dict[int, str]:
-        """Living processes that belong to this site: its path is in their words or environment."""
+        """Living processes that belong to this site: its path, or one of its runs, is in their
+        words or environment."""
+        marks = [str(self.base)]
+        with contextlib.suppress(sqlite3.OperationalError):  # the catalogue may just be made
+            marks += [f"DRD_RUN={run}" for (run,) in self.catalogue("select id from runs")]
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -142,7 +148,7 @@ class Site:
             except OSError:
                 continue
             pid = int(entry.name)
-            if pid != os.getpid() and words and str(self.base) in words + around:
+            if pid != os.getpid() and words and any(m in words + around for m in marks):
                 found[pid] = words.strip()
         return found
 

@@ -115,6 +115,18 @@ def test_shrunken_component_is_not_believed_until_told(site: Site) -> None:
     site.drd("backup", "shop")
 
 
+def test_files_that_come_and_go_during_a_backup_do_not_spoil_it(site: Site) -> None:
+    script = f"while :; do f={site.base}/etc/conf.d/x$RANDOM; echo hi > $f; rm $f; done"
+    churn = subprocess.Popen(["bash", "-c", script])
+    try:
+        for _ in range(3):
+            assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
+    finally:
+        churn.kill()
+        churn.wait()
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+
+
 @contextmanager
 def tmpfs(place: Path, size: str) -> Iterator[None]:
     place.mkdir(exist_ok=True)

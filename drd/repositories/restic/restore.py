@@ -90,8 +90,6 @@ def read_file(door: Door, snapshot: str, filename: str) -> bytes:
 
 def empty_directory(path: Path) -> None:
     """Remove all that is in `path`, and nothing that links in it lead to."""
-    if not path.is_dir():
-        return
     for entry in path.iterdir():
         if entry.is_symlink() or not entry.is_dir():
             entry.unlink()

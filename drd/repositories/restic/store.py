@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from drd import log
@@ -17,7 +19,7 @@ from drd.model.snapshot import Stored
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
-from drd.repositories.restic.messages import Listener, complaints
+from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import backup_words, stdin_words, tree_words
 from drd.repositories.restic.trouble import failure
 
@@ -75,7 +77,11 @@ def store_tree(
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Stored:
-    """Raises SnapshotIncomplete, naming what could not be read."""
+    """Raises SnapshotIncomplete, naming what could not be read.
+
+    A file below the tree's paths that was deleted while restic was on its way to it is no loss:
+    it is not there any more. One of the paths themselves is.
+    """
     more, stdin = tree_words(tree)
 
     def work(retry_lock_s: int) -> Stored:
@@ -89,9 +95,24 @@ def store_tree(
             deadline_s=deadline_s,
             retry_lock_s=retry_lock_s,
         )
+        if done.exit_code == 3 and _only_vanished(complaints(done.stderr), tree):
+            done = replace(done, exit_code=0)
         return _stored(door, done, listener)
 
     return door.locking(work)
+
+
+def _only_vanished(said: Complaints, tree: Tree) -> bool:
+    return (
+        bool(said.items)
+        and not said.skipped
+        and all(
+            "no such file or directory" in why.lower()
+            and path not in tree.paths
+            and not os.path.lexists(path)
+            for path, why in said.items
+        )
+    )
 
 
 def store_bytes(
