@@ -205,7 +205,8 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
 
 def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     said = words(error)
-    if _database_is_missing(address):
+    nobody_there = isinstance(error, psycopg.errors.ConnectionTimeout)
+    if not nobody_there and _database_is_missing(address):
         return SourceMissing(
             f'database "{address.dbname}" does not exist at {address.uri}',
             hint="correct the database's name in dsn, or create it.",

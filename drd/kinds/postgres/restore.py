@@ -20,6 +20,7 @@ from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.tools import Programs
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
@@ -149,16 +150,12 @@ class Restorer:
             return load.run(self._jobs, on_tick=on_tick)
 
     def _require_success(self, done: Completed) -> None:
-        order = self._order
         if done.exit_code == 0:
             return
-        if order.own and "No space left on device" in done.stderr:
-            raise SandboxUnavailable(
-                f"no space left for the sandbox of {order.component}",
-                hint="free space, or set work_dir to a larger disk.",
-            )
+        if self._order.own and says_no_space(done.stderr):
+            raise no_space(self._order.place.directory)
         raise TargetError(
-            f"pg_restore of {order.component} failed: {done.complaint}",
+            f"pg_restore of {self._order.component} failed: {done.complaint}",
             hint="nothing was published; what was restored so far is dropped.",
         )
 
@@ -194,6 +191,13 @@ def room(component: str, place: Workplace, needed: int) -> Finding:
         ok=fits,
         detail=f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
         hint="" if fits else "free space, or set work_dir to a larger disk.",
+    )
+
+
+def no_space(directory: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"no space left for the sandbox in {directory}",
+        hint="free space, or set work_dir to a larger disk.",
     )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 
 from drd import process
-from drd.errors import SandboxUnavailable
+from drd.errors import DrdError, SandboxUnavailable
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, room
+from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, no_space, room
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
@@ -82,6 +82,8 @@ class PostgresSandbox:
         try:
             self._restorer.make_working(facts)
         except psycopg.Error as error:
+            if self._server.ran_out_of_space or isinstance(error, psycopg.errors.DiskFull):
+                raise no_space(self._place.directory) from error
             raise no_database(facts["locale"], words(error)) from error
 
     def _require_extensions(self, cluster: Cluster) -> None:
@@ -106,6 +108,13 @@ class PostgresSandbox:
         try:
             dump = dump_file(landing, snapshot)
             done = self._restorer.restore(snapshot, private, dump, on_progress)
+        except DrdError as error:
+            # What failed for lack of room says nothing about the backup.
+            if self._server.ran_out_of_space or isinstance(
+                error.__cause__, psycopg.errors.DiskFull
+            ):
+                raise no_space(self._place.directory) from error
+            raise
         finally:
             shutil.rmtree(landing, ignore_errors=True)
         notes = done.notes

@@ -6,6 +6,7 @@ superuser, so the socket lies in a directory of mode 0700.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -71,6 +72,12 @@ def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
                 f"{name} is not in {found.directory}", hint=f"apt-get install postgresql-{major}"
             )
     return found
+
+
+def says_no_space(text: str) -> bool:
+    """Whether messages of an English-speaking server tell of a full disk; a write that came
+    through in part is told by the hint alone."""
+    return os.strerror(errno.ENOSPC) in text or "Check free disk space" in text
 
 
 class ThrowAwayServer:
@@ -203,6 +210,14 @@ class ThrowAwayServer:
             f"the sandbox's PostgreSQL {self.programs.version} {state}: {self.last_words()}",
             hint="is there enough memory and disk space?",
         )
+
+    @property
+    def ran_out_of_space(self) -> bool:
+        """Whether its log says so (it may have had no room to write that down)."""
+        with suppress(OSError):
+            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
+            return says_no_space(text)
+        return False
 
     def last_words(self) -> str:
         """The end of its log."""

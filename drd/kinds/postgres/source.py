@@ -52,10 +52,17 @@ class PostgresSource:
         self._name = name
         self._settings = settings
         self._place = place
+        self._given: Address | None = None
+
+    def _address(self) -> Address:
+        """As the dsn says; the secret is asked for once."""
+        if self._given is None:
+            self._given = address_of(self._settings.dsn)
+        return self._given
 
     def probe(self) -> Probe:
-        with connect(address_of(self._settings.dsn)) as connection:
-            address = address_of(self._settings.dsn).pinned(connection)
+        with connect(self._address()) as connection:
+            address = self._address().pinned(connection)
             note = require_own_session(address, connection)
             programs = self._programs(connection)
             findings = rights.examine(connection, self._name, connection.info.user)
@@ -81,14 +88,14 @@ class PostgresSource:
             held: list[Connection] = []
 
             def reach() -> str:
-                held.append(stack.enter_context(connect(address_of(self._settings.dsn))))
+                held.append(stack.enter_context(connect(self._address())))
                 size = format_size(_size(held[0]))
                 return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
 
             if not tried("reachable", reach):
                 return findings
             connection = held[0]
-            address = address_of(self._settings.dsn).pinned(connection)
+            address = self._address().pinned(connection)
             tried(
                 "own session",
                 lambda: require_own_session(address, connection) or "no pooler in between",
@@ -100,9 +107,8 @@ class PostgresSource:
     @contextmanager
     def open(self) -> Iterator[PostgresCapture]:
         with ExitStack() as stack:
-            given = address_of(self._settings.dsn)
-            holder = stack.enter_context(connect(given))
-            address = given.pinned(holder)
+            holder = stack.enter_context(connect(self._address()))
+            address = self._address().pinned(holder)
             programs = self._programs(holder)
             environment = stack.enter_context(password_file(address, self._place.directory))
             moment = _exported(holder)

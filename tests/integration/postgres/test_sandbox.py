@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,6 +269,41 @@ def test_a_dump_that_was_cut_is_never_a_restored_database(backup: Backup, place:
     finally:
         made.close()
     assert list(place.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", ["48m", "110m"])
+def test_a_full_disk_says_nothing_about_the_backup(
+    source_server: PostgresServer, short_tmp: Path, tmp_path: Path, size: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    source_server.execute("DROP DATABASE IF EXISTS large WITH (FORCE)")
+    source_server.execute("CREATE DATABASE large")
+    source_server.execute(
+        "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 10) AS x FROM generate_series(1, 90000) n;"
+        "CREATE INDEX ON big (x)",
+        "large",
+    )
+    spare = workplace(short_tmp / "w")
+    saved = back_up(component(source_server.dsn("large")), spare, tmp_path / "dump")
+    full = short_tmp / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "drd-test", full], check=True)
+    try:
+        place = workplace(full / "w")
+        (place.directory / "landing").symlink_to(spare.directory)
+        made = sandbox(saved, place)
+        try:
+            shutil.copy(saved.dump, spare.directory / "orders-db.dump")
+            with pytest.raises(SandboxUnavailable, match=r"[Nn]o space left") as caught:
+                made.restore(saved.snapshot, saved.private, on_progress=no_progress)
+            assert caught.value.hint
+        finally:
+            (place.directory / "landing").unlink(missing_ok=True)
+            made.close()
+        assert list(place.directory.iterdir()) == []
+    finally:
+        subprocess.run(["umount", full], check=True)
 
 
 DIES = """

@@ -1,0 +1,265 @@
+"""Names, settings and connection strings of PostgreSQL, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drd.errors import SourceError
+from drd.kinds.postgres import database, roles
+from drd.kinds.postgres.connection import Address, address_of, write_password_file
+from drd.kinds.postgres.dsn import holds_password
+from drd.kinds.postgres.fingerprint import split_name
+from drd.kinds.postgres.load import passes
+from drd.kinds.postgres.quoting import grantee, ident, set_clause
+from drd.model.plan import SecretRef
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://app:pw@db/orders",
+        "POSTGRES://app:pw@db/orders",
+        "postgresql://app:p?w#x@db/orders",
+        "postgresql:///orders?host=/run&password=pw",
+        "postgresql://app@db/orders?sslpassword=x",
+        "host=db password=pw",
+        "host=db  password = 'p w'",
+        r"host=db application_name='it\'s' password=pw",
+        "password",
+    ],
+)
+def test_a_password_is_seen_in_either_form(dsn: str) -> None:
+    assert holds_password(dsn)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://app@db/orders",
+        "postgresql://app:@db/orders",
+        "postgresql://[::1]:5432/orders?sslmode=require",
+        "postgresql:///orders?host=/run/postgresql&port=5433",
+        "host=db user=app dbname='a password=x'",
+        "host=db user=password passfile=/etc/pgpass",
+        "host=db password=''",
+    ],
+)
+def test_what_only_looks_like_a_password_is_none(dsn: str) -> None:
+    assert not holds_password(dsn)
+
+
+def test_an_address_never_shows_its_password() -> None:
+    address = address_of(
+        SecretRef("text", "postgresql://me:s3cret%20x@db:5433/a%20'b?sslmode=require")
+    )
+    assert address.password == "s3cret x"
+    shown = address.conninfo + address.uri + str(address.environment())
+    assert "s3cret" not in shown
+    assert address.uri == "postgresql://me@/a%20%27b?host=db&port=5433"
+    assert address.environment()["PGSSLMODE"] == "require"
+
+
+def test_an_address_takes_along_what_the_tools_would_not_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGHOST", "/somewhere")
+    monkeypatch.setenv("PGPORT", "7777")
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    address = address_of(SecretRef("text", "dbname=x port=5"))
+    assert (address.params["host"], address.params["port"]) == ("/somewhere", "5")
+    assert "client_encoding" not in address.params
+
+
+def test_no_connection_string_is_refused_without_being_repeated() -> None:
+    with pytest.raises(SourceError) as caught:
+        address_of(SecretRef("text", "postgresql://x:hidden@h/?nonsense=1"))
+    assert "hidden" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["--help", "it's", 'a "b"', "x=y z", "заказы", "back\\slash"])
+def test_any_database_name_survives_the_conninfo(name: str) -> None:
+    conninfo = Address({"host": "h"}).to_database(name).conninfo
+    assert address_of(SecretRef("text", conninfo)).dbname == name
+
+
+def test_a_password_file_escapes_what_the_format_reserves(tmp_path: Path) -> None:
+    env = write_password_file(Address({}, "a:b\\c d"), tmp_path)
+    file = tmp_path / "pgpass"
+    assert env == {"PGPASSFILE": str(file)}
+    assert file.read_text() == "*:*:*:*:a\\:b\\\\c d\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert write_password_file(Address({}), tmp_path) == {}
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "clause"),
+    [
+        ("work_mem=7MB", "SET \"work_mem\" TO '7MB'"),
+        ("app.tenant=it's, me", "SET \"app.tenant\" TO 'it''s, me'"),
+        ("search_path=", "SET \"search_path\" TO ''"),
+        ('search_path=""', "SET \"search_path\" TO ''"),
+        (
+            'search_path="$user", shop,"odd ""s"", x"',
+            "SET \"search_path\" TO '$user', 'shop', 'odd \"s\", x'",
+        ),
+        ("DateStyle=German, DMY", "SET \"DateStyle\" TO 'German, DMY'"),
+    ],
+)
+def test_a_setting_becomes_the_statement_that_makes_it(setting: str, clause: str) -> None:
+    assert set_clause(setting) == clause
+
+
+def test_names_are_quoted_whatever_they_are() -> None:
+    assert ident('a"b') == '"a""b"'
+    assert grantee("") == "PUBLIC"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("public.orders", ("public", "orders")),
+        ('public."odd ""name"""', ("public", 'odd "name"')),
+        ('"a.b"."c.d"', ("a.b", "c.d")),
+    ],
+)
+def test_a_name_is_split_as_the_database_quoted_it(name: str, parts: tuple[str, str]) -> None:
+    assert split_name(name) == parts
+
+
+def membership(role: str, member: str, grantor: str, *, admin: bool = False) -> dict[str, object]:
+    return {
+        "role": role, "member": member, "grantor": grantor, "admin": admin,
+        "inherit": True, "set": False,
+    }  # fmt: skip
+
+
+def test_memberships_follow_the_right_to_grant_them() -> None:
+    chain = [
+        membership("g", "c", "b"),
+        membership("g", "b", "a", admin=True),
+        membership("g", "a", "postgres", admin=True),
+        membership("g", "lost", "gone"),
+    ]
+    ordered = roles.in_order(chain, "postgres")
+    assert [m["member"] for m in ordered] == ["a", "b", "c", "lost"]
+
+
+def role(name: str, **more: object) -> dict[str, object]:
+    flags = dict.fromkeys(
+        ("superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls"),
+        False,
+    )
+    return {
+        "name": name, **flags, "connection_limit": -1, "valid_until": None, "password": None,
+        "comment": "", "settings": [], **more,
+    }  # fmt: skip
+
+
+def cluster(
+    *made: dict[str, object], memberships: object = (), **more: object
+) -> dict[str, object]:
+    return {
+        "version": 170000, "passwords": True, "bootstrap": "postgres", "roles": list(made),
+        "memberships": memberships, "parameters": [], "tablespaces": [], **more,
+    }  # fmt: skip
+
+
+def test_only_missing_roles_are_made() -> None:
+    saved = cluster(
+        role("old"),
+        role("new", login=True, password="SCRAM-SHA-256$x"),
+        memberships=[
+            membership("old", "new", "postgres"),
+            membership("old", "elder", "postgres"),
+        ],
+    )
+    made = [s.sql for s in roles.statements(saved, existing=["old", "elder"], version=170000)]
+    create, grant = made
+    assert create.startswith('CREATE ROLE "new" WITH NOSUPERUSER NOINHERIT NOCREATEROLE NOCREATEDB')
+    assert create.endswith(" LOGIN NOREPLICATION NOBYPASSRLS PASSWORD 'SCRAM-SHA-256$x'")
+    assert grant == 'GRANT "old" TO "new" WITH ADMIN FALSE, INHERIT TRUE, SET FALSE'
+    older = [s.sql for s in roles.statements(saved, existing=["old", "elder"], version=150000)]
+    assert older[1] == 'GRANT "old" TO "new"'
+
+
+def test_a_password_that_could_not_be_read_makes_no_difference() -> None:
+    saved = cluster(role("app", login=True), passwords=False)
+    now = cluster(role("app", login=True, password="SCRAM-SHA-256$x"))
+    assert roles.differences(saved, now, existed=["app"]) == []
+    saved["passwords"] = True
+    (sentence,) = roles.differences(saved, now, existed=["app"])
+    assert sentence == "role app exists and differs: saved has no password"
+
+
+PROPERTIES = {
+    "name": "x", "owner": "app", "encoding": "UTF8", "provider": "libc", "collate": "C",
+    "ctype": "C", "locale": None, "icu_rules": None, "connection_limit": -1, "comment": "",
+    "is_template": False, "has_public": True, "tablespace": "pg_default",
+    "acl": [["", "CONNECT", False, "app"]], "settings": [["", "work_mem=1MB"]],
+    "extensions": {"plpgsql": "1.0", "citext": "1.6"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"owner": "postgres"}, "owner is 'postgres', saved was 'app'"),
+        ({"encoding": "LATIN1"}, "encoding is 'LATIN1', saved was 'UTF8'"),
+        ({"acl": []}, "grant of CONNECT to PUBLIC is missing"),
+        ({"settings": []}, "setting work_mem=1MB is missing"),
+        ({"comment": "y"}, "comment is 'y', saved was ''"),
+        ({"extensions": {"plpgsql": "1.0"}}, "extension citext is missing"),
+        ({"has_public": False}, "schema public is False, saved was True"),
+    ],
+)
+def test_a_lost_property_is_a_difference(change: dict[str, object], sentence: str) -> None:
+    now = {**PROPERTIES, **change}
+    assert database.differences(PROPERTIES, now, with_owner=True) == [sentence]
+    assert database.differences(PROPERTIES, dict(PROPERTIES), with_owner=True) == []
+
+
+def test_what_was_asked_away_and_newer_extensions_are_no_difference() -> None:
+    now = {
+        **PROPERTIES,
+        "owner": "me",
+        "acl": [],
+        "extensions": {"plpgsql": "1.0", "citext": "1.7"},
+    }
+    assert database.differences(PROPERTIES, now, with_owner=False) == []
+    (note,) = database.extension_notes(PROPERTIES, now)
+    assert note == "extension citext is 1.7, saved was 1.6"
+
+
+def test_a_runs_mark_comes_off_a_comment_again() -> None:
+    for comment in ("", "orders", "two\nlines"):
+        assert database.without_mark(database.marked(comment, "r1")) == comment
+    assert database.without_mark("see [drd:notes] inside") == "see [drd:notes] inside"
+
+
+LISTING = [
+    "; Archive created",
+    "215; 1259 16389 TABLE public orders app",
+    "3450; 0 0 COMMENT public TABLE orders app",
+    "3301; 1259 16400 INDEX public orders_a app",
+    "3460; 0 0 INDEX ATTACH public orders_1_a app",
+    "3470; 2606 16500 FK CONSTRAINT public orders orders_fk app",
+    "3471; 2606 16501 CONSTRAINT public FK CONSTRAINT orders_pk app",
+    "3480; 3466 16600 EVENT TRIGGER - watch app",
+]
+
+
+def test_what_can_deadlock_is_loaded_apart() -> None:
+    (first, jobs), (attached, one), (last, again) = passes(LISTING, 4)
+    assert (jobs, one, again) == (4, 1, 4)
+    assert first == [LISTING[1], LISTING[3], LISTING[6]]
+    assert attached == [LISTING[4]]
+    assert last == [LISTING[2], LISTING[5], LISTING[7]]
+
+
+def test_a_dump_without_partitions_is_loaded_in_one_pass() -> None:
+    assert passes([x for x in LISTING if "ATTACH" not in x], 4) == [(None, 4)]
+    assert passes(LISTING, 1) == [(None, 1)]
