@@ -69,17 +69,20 @@ class Place:
             file.write_text(secret + "\n")
 
     def variables(self) -> dict[str, str]:
-        """What a shell needs for `drd` to find this place."""
+        """What a shell needs for `drd` to find this place, as a shell reads it."""
         return {
             "DRD_CONFIG": str(self.settings),
             "CREDENTIALS_DIRECTORY": str(self.credentials),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
 
     def environment(self) -> Mapping[str, str]:
         """Ours, without what would point drd or PostgreSQL's tools elsewhere."""
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "AWS_", "RESTIC_"))}
-        return {**ours, **self.variables()}
+        drd = {
+            k: v.replace("$PATH", ours.get("PATH", os.defpath)) for k, v in self.variables().items()
+        }
+        return {**ours, **drd}
 
     def write_passwords(self, *servers: PostgresServer) -> Mapping[str, str]:
         """For psql and pg_dump: the variable that names a file with the servers' passwords."""

@@ -154,7 +154,7 @@ class _Demo:
     def keep(self) -> None:
         """Say how to look around, and wait for a signal."""
         variables = {**self.place.variables(), **self.passwords}
-        exports = " ".join(f"{k}={shlex.quote(v)}" for k, v in variables.items())
+        exports = " ".join(f'{k}="{v}"' for k, v in variables.items())
         chapter("Everything is still running. Look around:")
         say(
             f"export {exports}",
