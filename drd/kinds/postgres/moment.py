@@ -21,8 +21,10 @@ class Moment:
     facts: Mapping[str, Any]
 
 
+# Without a transaction replayed since its start, a standby has at least its checkpoint's data.
 _REPLAY = """
-SELECT pg_catalog.pg_last_xact_replay_timestamp(),
+SELECT coalesce(pg_catalog.pg_last_xact_replay_timestamp(),
+                (SELECT checkpoint_time FROM pg_catalog.pg_control_checkpoint())),
        coalesce(pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn(), false)
        AND EXISTS (SELECT 1 FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming')"""
 
@@ -44,6 +46,7 @@ def export_snapshot(holder: Connection) -> Moment:
         found = holder.execute(_REPLAY.encode()).fetchone()
         assert found is not None
         replayed, current = found
+        facts["standby_current"] = current
     holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     now = datetime.now(UTC)
     exported = holder.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
