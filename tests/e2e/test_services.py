@@ -255,12 +255,13 @@ def test_s3_away_in_the_middle_and_back(short_tmp: Path) -> None:
         site = Site(short_tmp / "site", repository=server.repository("away", "p"))
         site.plan(conf_body(short_tmp), s3=s3_access(site, server))
         child = site.start("backup", "shop", "--json")
-        _until(lambda: any(" backup " in line for line in site.processes().values()))
+        _until(lambda: _storing(site))
         time.sleep(0.8)
         server.kill()
         time.sleep(5)
         server.start()
-        assert child.wait(timeout=120) == 0
+        out, err = child.communicate(timeout=120)
+        assert child.returncode == 0, (out, err)
         assert site.points()[0]["complete"]
         assert site.drd("drill", "shop", "--json").json["result"] == "passed"
         site.assert_clean()
@@ -284,6 +285,12 @@ def test_s3_away_and_not_back_ends_at_the_plans_timeout(short_tmp: Path) -> None
         assert site.runs()[0]["state"] == "failed"
         assert not site.points()
         site.assert_clean()
+
+
+def _storing(site: Site) -> bool:
+    """Whether a restic of this site is storing something."""
+    words = [line.split() for line in site.processes().values()]
+    return any(w[0].endswith("restic") and "backup" in w for w in words)
 
 
 def _noise(path: Path, mebibytes: int) -> None:
