@@ -39,6 +39,7 @@ _AT_ONCE = 500
 def record(connection: Connection, point: RestorePoint) -> None:
     """Insert or replace. That a drill passed it is kept, also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
+    replaced = _fingerprints_of(connection, [point.id])
     if before is not None:
         _clear(connection, [point.id])
     upsert(
@@ -72,7 +73,7 @@ def record(connection: Connection, point: RestorePoint) -> None:
     if before is None:
         missed.add_point(connection, point)
     else:
-        _remove_unused_fingerprints(connection)
+        _remove_unused(connection, replaced)
         missed.recompute(connection, point.plan)
     summaries.refresh_points(connection, point.plan)
 
@@ -84,12 +85,13 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
         plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
         connection.execute(update(points).where(*wanted).values(forgotten_at=at))
+        let_go = _fingerprints_of(connection, some)
         connection.execute(
             update(component_snapshots)
             .where(component_snapshots.c.point.in_(some))
             .values(fingerprint=None)
         )
-    _remove_unused_fingerprints(connection)
+        _remove_unused(connection, let_go)
     for plan in sorted(plans):
         summaries.refresh_points(connection, plan)
 
@@ -205,11 +207,21 @@ def _store_fingerprint(connection: Connection, fingerprint: Fingerprint | None) 
     return digest
 
 
-def _remove_unused_fingerprints(connection: Connection) -> None:
+def _fingerprints_of(connection: Connection, ids: Sequence[str]) -> set[str]:
+    query = select(component_snapshots.c.fingerprint).where(
+        component_snapshots.c.point.in_(ids), component_snapshots.c.fingerprint.is_not(None)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _remove_unused(connection: Connection, digests: set[str]) -> None:
     used = select(component_snapshots.c.point).where(
         component_snapshots.c.fingerprint == fingerprints.c.digest
     )
-    connection.execute(delete(fingerprints).where(~used.exists()))
+    for some in _batches(sorted(digests)):
+        connection.execute(
+            delete(fingerprints).where(fingerprints.c.digest.in_(some), ~used.exists())
+        )
 
 
 def _fingerprint_of(content: bytes) -> Fingerprint:

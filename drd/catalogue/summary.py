@@ -54,6 +54,7 @@ _COMPONENTS = """
 SELECT plan, component, kind, data_time, bytes, error FROM component_summary
 WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
 """
+# A CROSS JOIN, whose order SQLite's planner keeps; else it walks through every snapshot.
 _FAILED_COMPONENTS = """
 SELECT c.plan, c.component, c.error
 FROM plan_summary s CROSS JOIN component_snapshots c
@@ -72,11 +73,9 @@ ORDER BY plan, since, id
 """
 _RUNNING = """
 SELECT plan, id, kind, started_at FROM runs
-WHERE finished_at IS NULL AND started_at || '' IS NOT NULL
-  AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan || '', started_at, id
+WHERE finished_at IS NULL AND started_at IS NOT NULL
+  AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
 """
-# Two nudges for SQLite's planner, whose guesses else walk through every run and every snapshot:
-# it keeps the order of a CROSS JOIN, and has no index on an expression. PostgreSQL minds neither.
 _VERSION = "SELECT version_num FROM alembic_version"
 
 

@@ -41,7 +41,7 @@ def _runs() -> None:
     op.create_index("runs_by_outcome", "runs", ["plan", "kind", "state", "started_at"])
     op.create_index("runs_by_plan", "runs", ["plan", "started_at"])
     op.create_index("runs_by_time", "runs", ["started_at"])
-    _create_partial_index("runs_open", "runs", ["plan"], "finished_at IS NULL")
+    _create_partial_index("runs_open", "runs", ["finished_at", "plan"], "finished_at IS NULL")
     op.create_table(
         "steps",
         sa.Column("run", sa.String(8), sa.ForeignKey("runs.id"), primary_key=True),
@@ -74,7 +74,10 @@ def _points() -> None:
     op.create_index("points_by_availability", "points", ["plan", "complete", "available_at"])
     op.create_index("points_by_data_time", "points", ["plan", "complete", "data_time"])
     _create_partial_index(
-        "points_kept", "points", ["plan", "complete", "data_time"], "forgotten_at IS NULL"
+        "points_kept",
+        "points",
+        ["plan", "forgotten_at", "complete", "data_time"],
+        "forgotten_at IS NULL",
     )
     op.create_table(
         "point_repositories",
