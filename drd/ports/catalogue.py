@@ -49,14 +49,16 @@ class Catalogue(Protocol):
         self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
     ) -> Owned:
         """Record a new running run and own it. Raises AlreadyRunning, naming the live run, when a
-        process owns a run of the same plan and kind (recovery and drill do not exclude a backup);
-        a dead one's run must have been adopted or interrupted before (`abandoned`)."""
+        process owns a run of the same plan and kind; retention and prune exclude each other too,
+        other kinds do not. A dead one's run does not: it stays for whoever asks `abandoned`."""
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""
 
     def adopt(self, run: Run, at: datetime) -> Owned | None:
-        """Take over an abandoned run with a new token; None when somebody else was faster."""
+        """Take over an abandoned run with a new token; None when somebody else was faster.
+
+        On return every process whose environment has `DRD_RUN=<run id>` is ended, except us."""
 
     def finish(
         self,
@@ -67,7 +69,8 @@ class Catalogue(Protocol):
         error: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the final state (detail is merged), update summaries, release the lock."""
+        """Write the final state (detail is merged), update summaries, release the lock. A run that
+        is already final stays as it is."""
 
     def run(self, prefix: str) -> Run:
         """The run whose id starts so. Raises UsageError when none or several do."""
@@ -114,7 +117,8 @@ class Catalogue(Protocol):
         """Bytes of the newest captured snapshots, newest first."""
 
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
-        """Seconds of the newest successful backup runs."""
+        """Seconds of the newest successful backup runs, newest first; without those that were
+        taken over, whose end says when that was noticed."""
 
     # evidence
     def record_evidence(self, owned: Owned, evidence: Evidence) -> None:
