@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import AlreadyRunning
 from drd.model.run import RunKind, RunState, StepState
 from drd.process import process_alive
 from tests.catalogue_support import PREAMBLE, at, plan, program
+from tests.servers import PostgresServer
 
 OWNER = """
 import time
@@ -141,6 +143,29 @@ def test_a_program_that_the_owner_started_does_not_hold_its_lock(
     finally:
         child.kill()
         child.wait()
+
+
+def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Its locks cannot be seen from here; and in a SQLite file only this host writes, whatever it
+    was called when the run began."""
+    postgres.execute("create database two_hosts")
+    shared = postgres.dsn("two_hosts").replace("postgresql://", "postgresql+psycopg://", 1)
+    for url in (shared, f"sqlite:///{tmp_path}/state/drd.db"):
+        catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+        owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        owned.release()
+        with catalogue._store.write() as connection:
+            connection.execute(text("UPDATE runs SET owner_host = 'elsewhere'"))
+
+        if url == shared:
+            assert catalogue.abandoned() == []
+            with pytest.raises(AlreadyRunning, match="process [0-9]+ on elsewhere"):
+                catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+        else:
+            assert [r.id for r in catalogue.abandoned()] == [owned.run.id]
+        catalogue.close()
 
 
 def test_of_many_processes_that_begin_at_once_one_owns_the_run(url: str, tmp_path: Path) -> None:
