@@ -161,7 +161,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
 
         if url == shared:
             assert catalogue.abandoned() == []
-            with pytest.raises(AlreadyRunning, match="process [0-9]+ on elsewhere"):
+            with pytest.raises(AlreadyRunning, match=r"process \d+ on elsewhere"):
                 catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
         else:
             assert [r.id for r in catalogue.abandoned()] == [owned.run.id]
