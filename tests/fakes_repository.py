@@ -16,6 +16,7 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryMissing,
     SnapshotIncomplete,
+    TargetNotEmpty,
 )
 from drd.model.snapshot import Stored
 from drd.ports import (
@@ -118,6 +119,8 @@ class MemoryRepository:
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:
+        if any(into.iterdir()):
+            raise TargetNotEmpty(f"{into} is not empty")
         wanted = {
             path: data
             for path, data in self._files(snapshot).items()

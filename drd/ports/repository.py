@@ -89,8 +89,11 @@ class Repository(Protocol):
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:
-        """Write a snapshot below `into`; returns bytes. On any error nothing may be taken as
-        restored, and RepositoryDamaged says what could not be read."""
+        """Write a snapshot below `into`, which is there and empty; returns bytes.
+
+        On any error `into` is empty again. RepositoryDamaged says what could not be read,
+        TargetUnwritable that `into` cannot hold it.
+        """
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         """One small file of a snapshot, whole, or RepositoryDamaged."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drd.errors import RepositoryError, RepositoryMissing, RepositoryUnreachable
 from drd.ports import Finding
+from drd.repositories.place import lock_names
 
 
 class LocalPlace:
@@ -45,7 +46,7 @@ class LocalPlace:
 
     def locks(self) -> frozenset[str]:
         try:
-            return frozenset(p.name for p in (self.path / "locks").iterdir())
+            return lock_names(p.name for p in (self.path / "locks").iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return frozenset()
         except OSError as error:

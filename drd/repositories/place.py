@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Protocol
 
 from drd.ports import Finding
@@ -23,3 +25,12 @@ class Place(Protocol):
 
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
+
+
+_LOCK = re.compile(r"[0-9a-f]{64}")
+
+
+def lock_names(names: Iterable[str]) -> frozenset[str]:
+    """Those that are locks: a restic killed while it writes one leaves a file of another name,
+    which nobody minds."""
+    return frozenset(name for name in names if _LOCK.fullmatch(name))

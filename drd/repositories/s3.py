@@ -19,6 +19,7 @@ from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
+from drd.repositories.place import lock_names
 
 CONNECT_S = 3
 READ_S = 8
@@ -72,8 +73,9 @@ class S3Place:
     def locks(self) -> frozenset[str]:
         # restic itself allows a thousand locks at most, which is one page.
         answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
-        names = (str(item["Key"]).rpartition("/")[2] for item in answer.get("Contents", ()))
-        return frozenset(name for name in names if name)
+        return lock_names(
+            str(item["Key"]).rpartition("/")[2] for item in answer.get("Contents", ())
+        )
 
     def findings(self, protection: str | None) -> list[Finding]:
         found = [self._clock()]

@@ -15,6 +15,7 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryMissing,
     SnapshotIncomplete,
+    TargetNotEmpty,
 )
 from drd.ports import Progress, Repository, Tree
 from tests.fakes_repository import MemoryRepository
@@ -139,6 +140,17 @@ def test_include_of_what_is_not_there_is_damage(
     with pytest.raises(RepositoryDamaged):
         restored(repository, stored.snapshot, tmp_path / "out", include=["/nowhere"])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_nothing_is_restored_into_what_holds_something(
+    repository: Repository, tmp_path: Path
+) -> None:
+    stored = repository.store_bytes(b"1", "m", host="p", tags=["drd"])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("kept")
+    with pytest.raises(TargetNotEmpty):
+        repository.restore(stored.snapshot, tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
 
 
 def test_a_missing_path_makes_the_snapshot_incomplete(repository: Repository, tree: Path) -> None:

@@ -420,3 +420,12 @@ def test_a_listing_is_exact_although_a_secret_is_a_part_of_it(tmp_path: Path) ->
     (found,) = repository.snapshots(host="orders-api")
     assert (found.host, found.tags) == ("orders-api", ("plan:orders-api",))
     assert repository.read_file(found.id, "m") == b"orders"
+
+
+def test_a_lock_that_was_never_finished_counts_for_nothing(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    """What a restic leaves that is killed while it writes its lock on a local disk."""
+    (tmp_path / "repository" / "locks" / f"{'a' * 64}-tmp-123").write_text("half a lo")
+    assert repository.remove_stale_locks() == 0
+    repository.check()

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.errors import DrdError, RepositoryDamaged, TargetUnwritable
+from drd.errors import DrdError, RepositoryDamaged, TargetNotEmpty, TargetUnwritable
 from drd.ports import OnProgress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
@@ -33,7 +33,13 @@ def restore(
     on_progress: OnProgress,
 ) -> int:
     """Write the snapshot below `into` and return the bytes written; on any error remove what was
-    written there. Raises RepositoryDamaged, or TargetUnwritable when it is the target that failed."""
+    written there.
+
+    Raises RepositoryDamaged, TargetUnwritable when it is the target that failed, and TargetNotEmpty
+    before anything: what was there could not be told from what we wrote.
+    """
+    if any(into.iterdir()):
+        raise TargetNotEmpty(f"{into} is not empty", hint="restore into an empty directory.")
     words = ["restore", snapshot, "--json", f"--target={into}"]
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
 
