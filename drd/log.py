@@ -1,15 +1,20 @@
-"""structlog, set up once a process: for a person on a terminal, JSON otherwise."""
+"""structlog, set up once a process: for a person on a terminal, JSON otherwise.
+
+It is imported by the first line that is really logged. A run that a person started logs none when
+all goes well, and structlog (with rich, which it takes along) is a tenth of its start.
+"""
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from functools import cache
 from typing import Any
 
-import structlog
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _secrets: set[str] = set()
+_chosen = {"level": "warning", "style": "auto"}
 
 
 def mask(secret: str) -> None:
@@ -25,6 +30,42 @@ def masked(text: str) -> str:
     return text
 
 
+def configure(*, level: str = "warning", style: str = "auto") -> None:
+    """Log to stderr from `level` up; `style` is `console`, `json` or `auto` (console on a
+    terminal)."""
+    _chosen.update(level=level, style=style)
+    _structlog.cache_clear()
+
+
+class Logger:
+    """Events with keys; those below the level cost nothing."""
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        self._context = context
+
+    def debug(self, event: str, **keys: Any) -> None:
+        self._log("debug", event, keys)
+
+    def info(self, event: str, **keys: Any) -> None:
+        self._log("info", event, keys)
+
+    def warning(self, event: str, **keys: Any) -> None:
+        self._log("warning", event, keys)
+
+    def error(self, event: str, **keys: Any) -> None:
+        self._log("error", event, keys)
+
+    def _log(self, level: str, event: str, keys: Mapping[str, Any]) -> None:
+        if _LEVELS[level] >= _LEVELS[_chosen["level"]]:
+            logger = _structlog().get_logger(**self._context)
+            getattr(logger, level)(event, **keys)
+
+
+def get(**context: Any) -> Logger:
+    """A logger with `context` bound."""
+    return Logger(context)
+
+
 def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
@@ -32,8 +73,12 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return event
 
 
-def configure(*, level: str = "warning", style: str = "auto") -> None:
-    """Log to stderr; `style` is `console`, `json` or `auto` (console on a terminal)."""
+@cache
+def _structlog() -> Any:
+    """structlog, configured as chosen."""
+    import structlog
+
+    style = _chosen["style"]
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -49,14 +94,8 @@ def configure(*, level: str = "warning", style: str = "auto") -> None:
             _mask_event,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[_chosen["level"]]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-
-
-def get(**context: Any) -> Any:
-    """A logger with `context` bound."""
-    return structlog.get_logger(**context)
+    return structlog
