@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from drd.errors import RepositoryError, RepositoryMissing, RepositoryUnreachable
 from drd.ports import Finding
-from drd.repositories.place import lock_names
+from drd.repositories.place import CONTENTS, damaged, lock_names
 
 
 class LocalPlace:
@@ -51,6 +52,18 @@ class LocalPlace:
             return frozenset()
         except OSError as error:
             raise self._unreachable(error) from error
+
+    def unfinished_keys(self) -> list[str]:
+        if (self.path / "config").exists() or not (self.path / "keys").is_dir():
+            return []
+        for name in CONTENTS:
+            if any(p.is_file() for p in (self.path / name).rglob("*")):
+                raise damaged(self.url)
+        return sorted(p.name for p in (self.path / "keys").iterdir())
+
+    def remove_keys(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self.path / "keys" / name).unlink(missing_ok=True)
 
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from drd.errors import RepositoryDamaged
 from drd.ports import Finding
 
 
@@ -23,8 +24,30 @@ class Place(Protocol):
     def locks(self) -> frozenset[str]:
         """The names of restic's lock files; empty where there is no repository."""
 
+    def unfinished_keys(self) -> list[str]:
+        """Key files of a repository that has no config: what a killed `init` leaves, and what no
+        later one gets past.
+
+        Raises RepositoryDamaged when there is data as well: that was a repository once.
+        """
+
+    def remove_keys(self, names: Sequence[str]) -> None:
+        """Remove key files by name."""
+
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
+
+
+CONTENTS = ("data", "index", "snapshots")
+"""Where the files of a repository lie that has been used."""
+
+
+def damaged(url: str) -> RepositoryDamaged:
+    return RepositoryDamaged(
+        f"what lies at {url} was a repository, but its config is gone",
+        hint="restore the file `config` from a copy; to begin anew on purpose, give the plan "
+        "another URL or prefix.",
+    )
 
 
 _LOCK = re.compile(r"[0-9a-f]{64}")

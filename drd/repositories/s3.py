@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +19,7 @@ from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
-from drd.repositories.place import lock_names
+from drd.repositories.place import CONTENTS, damaged, lock_names
 
 CONNECT_S = 3
 READ_S = 8
@@ -72,10 +72,24 @@ class S3Place:
 
     def locks(self) -> frozenset[str]:
         # restic itself allows a thousand locks at most, which is one page.
-        answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
-        return lock_names(
-            str(item["Key"]).rpartition("/")[2] for item in answer.get("Contents", ())
-        )
+        return lock_names(self._names("locks/"))
+
+    def unfinished_keys(self) -> list[str]:
+        if self._names("config"):
+            return []
+        names = self._names("keys/")
+        if names and any(self._names(f"{name}/") for name in CONTENTS):
+            raise damaged(self.url)
+        return names
+
+    def remove_keys(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._ask("delete_object", Key=self._below(f"keys/{name}"))
+
+    def _names(self, below: str) -> list[str]:
+        """Last parts of the names of the objects there, of the first thousand."""
+        listed = self._ask("list_objects_v2", Prefix=self._below(below)).get("Contents", [])
+        return [str(entry["Key"]).rpartition("/")[2] for entry in listed]
 
     def findings(self, protection: str | None) -> list[Finding]:
         found = [self._clock()]

@@ -181,3 +181,23 @@ def test_two_plans_on_one_new_repository_started_at_once(site: Site) -> None:
     site.restic("check", "--read-data")
     assert len(site.points("one")) == len(site.points("two")) == 1
     site.assert_clean()
+
+
+def test_init_that_was_killed_half_way_is_finished(site: Site) -> None:
+    site.restic("init")
+    (Path(site.repository) / "config").unlink()
+    assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
+    site.restic("check", "--read-data")
+    site.assert_clean()
+
+
+def test_repository_that_lost_its_config_is_not_begun_anew(site: Site) -> None:
+    site.drd("backup", "shop")
+    (Path(site.repository) / "config").unlink()
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
+    keys = list((Path(site.repository) / "keys").iterdir())
+    told = site.drd("backup", "shop", "--json", code=1).json
+    assert "config is gone" in told["error"]["message"]
+    assert list((Path(site.repository) / "keys").iterdir()) == keys
+    site.assert_clean()

@@ -237,6 +237,13 @@ def test_emptied_bucket_is_not_a_fresh_one(s3_site: Site, s3: S3Server) -> None:
     s3_site.assert_clean()
 
 
+def test_init_that_was_killed_half_way_on_s3_is_finished(s3_site: Site, s3: S3Server) -> None:
+    bucket = s3_site.repository.split("/")[3]
+    s3.client().put_object(Bucket=bucket, Key=f"p/keys/{'a' * 64}", Body=b"of a killed init")
+    assert s3_site.drd("backup", "shop", "--json").json["state"] == "succeeded"
+    s3_site.assert_clean()
+
+
 def test_first_backups_at_once_on_s3(s3_site: Site) -> None:
     children = [s3_site.start("backup", "shop") for _ in range(3)]
     codes = [child.wait(timeout=120) for child in children]
