@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.summary import read_facts
 from drd.model.attainment import missed_intervals
 from drd.model.facts import PlanFacts
 from drd.model.snapshot import RestorePoint
@@ -65,9 +66,9 @@ def test_missed_intervals_end_where_the_newest_kept_point_came(
     assert facts().missed == ((at(0), at(31)),)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_missed_intervals_equal_those_of_the_whole_history(
-    catalogue: SqlCatalogue, facts: Facts, seed: int
+    catalogue: SqlCatalogue, catalogue_url: str, seed: int
 ) -> None:
     """Points early, late, overtaken, incomplete, from a clock that was set back, recorded twice."""
     chance = random.Random(seed)
@@ -77,11 +78,11 @@ def test_missed_intervals_equal_those_of_the_whole_history(
     for number in range(25):
         clock += chance.choice([1, 4, 9, 11, 25, -3])
         data_time = at(clock - chance.choice([0, 1, 12, 30, -5]))
-        name = chance.choice([f"p{number}", "p3"])
+        name = chance.choice([f"p{number}"] * 9 + ["p3"])
         made[name] = point(name, data_time, available_at=at(clock), complete=chance.random() < 0.8)
         catalogue.record_point(made[name])
 
-    complete = [(p.data_time, p.available_at) for p in made.values() if p.complete]
-    newest = facts().newest
-    assert newest is not None
-    assert list(facts().missed) == missed_intervals(complete, 600, at(20), newest.available_at)
+        [facts] = read_facts(catalogue_url)
+        complete = [(p.data_time, p.available_at) for p in made.values() if p.complete]
+        until = facts.newest.available_at if facts.newest else at(0)
+        assert list(facts.missed) == missed_intervals(complete, 600, at(20), until)

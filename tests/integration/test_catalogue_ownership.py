@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from drd.catalogue import locks
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import AlreadyRunning
 from drd.model.run import RunKind, RunState, StepState
@@ -166,6 +168,46 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
         else:
             assert [r.id for r in catalogue.abandoned()] == [owned.run.id]
         catalogue.close()
+
+
+def test_a_run_that_ends_while_we_look_is_not_abandoned(
+    catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+
+    @contextmanager
+    def ends_first(_: str) -> Iterator[bool]:
+        catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+        yield True
+
+    monkeypatch.setattr(catalogue._locks, "glance", ends_first)
+
+    assert catalogue.abandoned() == []
+
+
+def test_a_lock_on_a_file_that_was_discarded_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We open the file, its holder discards it, somebody locks the next one of that name, and
+    only then do we get the lock on what we opened."""
+    files = locks.LockFiles(tmp_path)
+    first = files.take("init")
+    assert first is not None
+    others: list[locks.HeldLock | None] = []
+    really = locks._flock
+
+    def late(fd: int, how: int) -> bool:
+        if not others:
+            others.append(None)
+            first.discard()
+            others.append(files.take("init"))
+        return really(fd, how)
+
+    monkeypatch.setattr(locks, "_flock", late)
+
+    assert files.take("init") is None
+    assert others[1] is not None
+    others[1].discard()
 
 
 def test_of_many_processes_that_begin_at_once_one_owns_the_run(url: str, tmp_path: Path) -> None:
