@@ -134,6 +134,17 @@ def test_whoever_is_not_in_the_group_is_told_so(url: str, short_tmp: Path) -> No
     catalogue.close()
 
 
+def test_what_is_committed_is_on_the_disk(url: str) -> None:
+    """A power cut cannot be had in a test; that SQLite syncs every commit can be asked."""
+    catalogue = open_catalogue(url, create=True)
+    with catalogue._store.read() as connection:
+        wanted = ("journal_mode", "synchronous", "foreign_keys")
+        found = [connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in wanted]
+    catalogue.close()
+
+    assert found == ["wal", 2, 1]
+
+
 # --- full, locked, damaged -------------------------------------------------------------------
 
 
