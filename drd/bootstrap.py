@@ -26,6 +26,7 @@ from drd.flows.services import Say, Services, say_nothing
 from drd.model.plan import Plan, RepositorySpec
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
 
+
 class SystemClock:
     """The host's clocks."""
 
@@ -86,7 +87,11 @@ class App:
         if self._catalogue is None:
             from drd.catalogue.sql_catalogue import open_catalogue
 
-            self._catalogue = open_catalogue(self.settings.state_url, create=True)
+            self._catalogue = open_catalogue(
+                self.settings.state_url,
+                create=True,
+                state_dir=self.settings.state_dir or self.settings.work_dir,
+            )
         return self._catalogue
 
     def load(self, name: str) -> Plan:

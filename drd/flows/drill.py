@@ -105,6 +105,9 @@ class _DrillRun:
     def drive(self) -> DrillOutcome:
         try:
             self.choice = self._choose()
+            # Recorded, so that a retention that runs beside us spares it.
+            chosen = {"point": self.choice.point.id}
+            self.runner.step("choose point", "choose", lambda: chosen)
             destinations = self._sandboxes(self.choice)
             self.work = restore.begin(
                 self.services, self.runner, self.plan, self.choice.point, destinations

@@ -30,7 +30,8 @@ class Comparison:
 
 def rebuild(services: Services, plan: Plan) -> Comparison:
     """Record every restore point that a manifest proves and the catalogue does not know, with its
-    fingerprints. Idempotent: what is known already is not read again."""
+    fingerprints. Idempotent: what is known already is not read again, unless it now lies in a
+    repository of another name."""
     known = {p.id: p for p in services.catalogue.points(plan.name)}
     added: dict[str, RestorePoint] = {}
     unreadable: dict[str, str] = {}
@@ -40,7 +41,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
         for snapshot, point in _read_new(services, repository, manifests, known, unreadable):
             listed.add(_run_of(snapshot))
             if point is not None:
-                added[point.id] = _merged(added.get(point.id), point)
+                added[point.id] = _merged(added.get(point.id) or known.get(point.id), point)
         listed |= {_run_of(s) for s in manifests}
     for point in sorted(added.values(), key=lambda p: p.available_at):
         services.catalogue.record_point(point)
@@ -97,7 +98,11 @@ def _read_new(
             unreadable[snapshot.id] = str(error)
             return snapshot, None
 
-    new = [s for s in manifests if _run_of(s) not in known]
+    def is_new(snapshot: SnapshotInfo) -> bool:
+        point = known.get(_run_of(snapshot))
+        return point is None or point.repositories.get(repository.name) != snapshot.id
+
+    new = [s for s in manifests if is_new(s)]
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
         return list(pool.map(read, new))
 
@@ -107,8 +112,8 @@ def _merged(first: RestorePoint | None, second: RestorePoint) -> RestorePoint:
     if first is None:
         return second
     return replace(
-        first,
-        repositories={**second.repositories, **first.repositories},
+        second,
+        repositories={**first.repositories, **second.repositories},
         available_at=min(first.available_at, second.available_at),
     )
 

@@ -17,7 +17,7 @@ from drd.flows.identity import confirm
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.model.plan import OWN_COMPONENT, Plan
-from drd.model.retention import RetentionPlan, plan_retention
+from drd.model.retention import Kept, RetentionPlan, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.units import to_rfc3339
 from drd.ports import Repository, SnapshotInfo
@@ -63,15 +63,15 @@ def plan_forgetting(services: Services, plan: Plan, repository: Repository) -> F
     now = services.clock.now()
     listed = repository.snapshots(host=plan.name, tags=["drd"], fresh=True)
     _refuse_future(listed, now)
+    by_run = _by_run(listed)
     points = services.catalogue.points(plan.name)
-    there = {s.id for s in listed}
-    vanished = [p for p in points if not there & {p.repositories.get(plan.primary.name, "")}]
-    known = [p for p in points if p not in vanished]
+    known = [p for p in points if _sealed(by_run.get(p.id, ()))]
+    vanished = [p for p in points if p not in known]
     proven = [p.id for p in known if p.proven_by is not None]
     chosen = plan_retention(known, plan.retention, now, proven)
     if chosen.refused is not None:
         raise RepositoryError(f"nothing was forgotten: {chosen.refused}", hint="check the clock.")
-    by_run = _by_run(listed)
+    chosen = _spare(chosen, _in_use(services, plan))
     manifests: list[str] = []
     others: list[str] = []
     for point in chosen.forget:
@@ -85,6 +85,24 @@ def plan_forgetting(services: Services, plan: Plan, repository: Repository) -> F
         tuple(_own(listed)),
         tuple(p.id for p in vanished),
     )
+
+
+def _in_use(services: Services, plan: Plan) -> dict[str, str]:
+    """Points that a drill or recovery is restoring just now, with what does."""
+    used = {}
+    for run in services.catalogue.runs(plan.name):
+        if run.kind in (RunKind.DRILL, RunKind.RECOVERY) and not run.state.final:
+            steps = (s.result.get("point") for s in services.catalogue.steps(run.id))
+            for point in (run.detail.get("point"), *steps):
+                if point is not None:
+                    used[str(point)] = f"{run.kind} {run.id} is restoring it"
+    return used
+
+
+def _spare(chosen: RetentionPlan, used: Mapping[str, str]) -> RetentionPlan:
+    spared = tuple(Kept(i, (used[i],)) for i in chosen.forget if i in used)
+    forget = tuple(i for i in chosen.forget if i not in used)
+    return chosen._replace(keep=chosen.keep + spared, forget=forget)
 
 
 def _refuse_future(listed: Sequence[SnapshotInfo], now: datetime) -> None:
@@ -108,13 +126,17 @@ def _by_run(listed: Sequence[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
     return found
 
 
+def _sealed(snapshots: Sequence[SnapshotInfo]) -> bool:
+    return any("manifest" in s.tags for s in snapshots)
+
+
 def _leftovers(
     services: Services, by_run: Mapping[str, list[SnapshotInfo]], now: datetime
 ) -> list[str]:
     """Snapshots of runs without a manifest that cannot get one any more."""
     left = []
     for run, snapshots in by_run.items():
-        if any("manifest" in s.tags for s in snapshots):
+        if _sealed(snapshots):
             continue
         try:
             over = services.catalogue.run(run).state.final
@@ -168,14 +190,12 @@ def _forget(
 
     if forgetting.snapshots:
         runner.step("forget", "forget", effect)
-    still = {s.id for s in repository.snapshots(host=plan.name, fresh=True)}
+    listed = repository.snapshots(host=plan.name, tags=["drd"], fresh=True)
+    still = {s.id for s in listed}
     kept = [i for i in forgetting.snapshots if i in still]
-    gone = tuple(
-        p.id
-        for p in services.catalogue.points(plan.name)
-        if p.id in (*forgetting.chosen.forget, *forgetting.vanished)
-        and p.repositories.get(plan.primary.name, "") not in still
-    )
+    by_run = _by_run(listed)
+    meant = (*forgetting.chosen.forget, *forgetting.vanished)
+    gone = tuple(i for i in meant if not _sealed(by_run.get(i, ())))
     services.catalogue.forget_points(gone, services.clock.now())
     if forgetting.vanished:
         services.warn(

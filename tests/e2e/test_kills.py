@@ -201,3 +201,28 @@ def test_repository_that_lost_its_config_is_not_begun_anew(site: Site) -> None:
     assert "config is gone" in told["error"]["message"]
     assert list((Path(site.repository) / "keys").iterdir()) == keys
     site.assert_clean()
+
+
+def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    _big(site)
+    old = site.drd("backup", "shop", "--json").json["point"]
+    (site.base / "etc/big").unlink()
+    site.drd("backup", "shop", "--accept-size")
+    child = site.start("drill", "shop", "--point", old)
+    limit = time.monotonic() + 30
+    while not any(" restore " in line for line in site.processes().values()):
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        told = site.drd("retention", "shop", "--json").json
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+    assert told["forgotten"] == []
+    assert any("restoring" in why for k in told["keep"] for why in k["reasons"])
+    child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert len(site.points()) == 2
+    site.assert_clean()

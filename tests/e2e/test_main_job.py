@@ -228,3 +228,16 @@ def test_doctor_finds_everything_fine(site: Site) -> None:
     assert told["ok"], told
     assert len(told["items"]) > 5
     site.assert_clean()
+
+
+def test_repository_under_another_name_keeps_its_points(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    point = site.drd("backup", "shop", "--json").json["point"]
+    plan.write_text(plan.read_text().replace("  primary:\n", "  main:\n"))
+    assert site.drd("retention", "shop", "--json").json["forgotten"] == []
+    assert [p["point"] for p in site.points()] == [point]
+    refused = site.drd("drill", "shop", "--point", point, "--json", code=13)
+    assert "drd catalogue rebuild" in refused.json["error"]["hint"]
+    site.drd("catalogue", "rebuild", "shop")
+    assert site.drd("drill", "shop", "--point", point, "--json").json["result"] == "passed"
