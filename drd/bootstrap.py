@@ -107,8 +107,6 @@ class App:
             with suppress(UnknownPlan):
                 self.catalogue.mark_plan_broken(known, error.message, self.clock.now())
             raise
-        for warning in loaded.warnings:
-            self.console.note(str(warning))
         self.catalogue.load_plan(loaded.plan, file_digest=loaded.file_digest, at=self.clock.now())
         return loaded.plan
 

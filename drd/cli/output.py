@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drd.cli import render
@@ -16,6 +16,7 @@ __all__ = [
     "colours",
     "complain",
     "masked",
+    "over",
     "paint",
     "print_json",
     "say",
@@ -25,8 +26,22 @@ __all__ = [
 ]
 
 
+_clear: list[Callable[[], None]] = []
+
+
+def over(clear: Callable[[], None]) -> None:
+    """From now on `clear` takes a progress line away before anything is printed."""
+    _clear[:] = [clear]
+
+
+def _clear_line() -> None:
+    for clear in _clear:
+        clear()
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """One document, `schema` first. Text that is not UTF-8 is escaped, never a crash."""
+    _clear_line()
     print(json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True))
 
 
@@ -43,16 +58,19 @@ def masked(text: str) -> str:
 
 def complain(message: str, hint: str = "") -> None:
     """`drd: fact` and `HINT: remedy`, on stderr."""
+    _clear_line()
     print(f"drd: {unmarked(masked(message))}", file=sys.stderr)
     if hint:
         print(f"HINT: {unmarked(masked(hint))}", file=sys.stderr)
 
 
 def warn(message: str) -> None:
+    _clear_line()
     print(f"drd: warning: {unmarked(masked(message))}", file=sys.stderr)
 
 
 def say(text: str = "") -> None:
+    _clear_line()
     print(unmarked(text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
         say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
     say(f"  would lose {format_duration(planned.loss_s)}")
     if planned.expected_s is not None:
-        say(f"  expected   {format_duration(planned.expected_s)}, as the last drill measured")
+        say(f"  expected   {format_duration(planned.expected_s)}, as it last took")
     else:
         say("  expected   unknown: no drill has measured it")
     if planned.continues:
@@ -156,8 +157,16 @@ def _confirm(plan: str) -> None:
             "a recovery asks before it begins, and there is no terminal to ask on",
             hint="add --yes when you mean it, or --dry-run to look first.",
         )
-    signal_safe = input(f"type the plan's name to begin [{plan}]: ")
-    if signal_safe.strip() != plan:
+    # While it only asks, Ctrl-C and end of input are answers.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer = input(f"type the plan's name to begin [{plan}]: ")
+    except (KeyboardInterrupt, EOFError):
+        answer = ""
+        print(file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if answer.strip() != plan:
         raise Cancelled("not confirmed: nothing was touched")
 
 

@@ -22,8 +22,9 @@ def session(args: argparse.Namespace) -> Iterator[App]:
     log.configure(level="error" if args.quiet else "warning")
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
 
+    output.over(progress.clear)
+
     def warn(message: str) -> None:
-        progress.clear()
         if not args.quiet:
             output.warn(message)
 
