@@ -20,8 +20,8 @@ examples:
   drd backup orders-api --dry-run                what would be captured, and where to
   drd backup orders-api --json | jq .point
 
-exit codes: 0 complete, 1 failed or incomplete, 10 repository gone, 11 another backup is running,
-12 wrong repository password, 130 cancelled."""
+exit codes: 0 all that was asked for was captured, 1 something was not, 10 repository gone,
+11 another backup is running, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Any) -> None:
@@ -30,7 +30,6 @@ def add_parser(sub: Any) -> None:
         help="make a restore point of a plan",
         description="Capture all components of a plan and store them as one restore point.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")

@@ -27,14 +27,15 @@ def add_parser(sub: Any) -> None:
         help="rebuild or verify what drd remembers",
         description="The repository proves, the catalogue remembers.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)
     for verb, help_text in (
         ("rebuild", "record every restore point that the repositories prove"),
         ("verify", "compare, change nothing"),
     ):
-        one = verbs.add_parser(verb, help=help_text)
+        one = verbs.add_parser(
+            verb, help=help_text, description=f"{help_text.capitalize()}.", epilog=EXAMPLES
+        )
         global_options(one)
         one.add_argument("plan", nargs="*", help="only these plans")
         one.add_argument("--json", action="store_true", help="one JSON document")

@@ -20,7 +20,6 @@ def add_parser(sub: Any) -> None:
         help="print the completion script for your shell",
         description="Print a script that completes verbs and options.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", choices=["bash", "zsh", "fish"])
     parser.set_defaults(handler="drd.cli.completion:run")

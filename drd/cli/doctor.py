@@ -12,7 +12,9 @@ EXAMPLES = """\
 examples:
   drd doctor                  every plan of the plans directory
   drd doctor orders-api       one plan: tools, rights, repository, sandbox, disk
-  drd doctor --json | jq '.items[] | select(.ok | not)'"""
+  drd doctor --json | jq '.items[] | select(.ok | not)'
+
+exit codes: 0 nothing is missing, 1 something is, 2 there is no plan."""
 
 
 def add_parser(sub: Any) -> None:
@@ -22,7 +24,6 @@ def add_parser(sub: Any) -> None:
         description="Try what backups, drills and recoveries will need, and say what is missing "
         "with the remedy. Changes nothing.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
@@ -33,12 +34,15 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd import secrets
     from drd.cli.session import session
-    from drd.errors import DrdError
+    from drd.errors import DrdError, UsageError
     from drd.flows.doctor import examine
 
     items: list[dict[str, Any]] = []
     with session(args) as app:
         names = [args.plan] if args.plan else app.plan_names()
+        if not names:
+            where = app.settings.plans_dir
+            raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
         for name in names:
             try:
                 plan = app.load(name)
@@ -57,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"ok": ok, "items": items})
     else:
-        _print(items, args, str(app.settings.plans_dir))
+        _print(items, args)
     return 0 if ok else 1
 
 
@@ -69,10 +73,7 @@ def _item(
     return {"name": name, "plan": plan, "ok": ok, "detail": text, "hint": hint, "warning": warning}
 
 
-def _print(items: list[dict[str, Any]], args: argparse.Namespace, plans: str) -> None:
-    if not items:
-        output.say(f"no plan in {plans}. Begin with: drd plan new")
-        return
+def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:
     colour = output.colours(args.no_color)
     shown = [i for i in items if not (args.quiet and i["ok"] and not i["warning"])]
     width = max((len(i["name"]) for i in shown), default=0)

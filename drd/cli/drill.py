@@ -31,7 +31,6 @@ def add_parser(sub: Any) -> None:
         description="Restore a point into a throw-away sandbox by the steps of a real recovery, "
         "run the plan's checks, measure RTA and RPA, keep the evidence, tear down.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")

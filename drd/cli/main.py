@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from drd.cli.options import global_options
+from drd.cli.parser import Parser
 from drd.errors import Cancelled, ConfigError, DrdError
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -38,17 +39,17 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 objective breached or unknown, 4 check 
 `drd VERB --help` has examples."""
 
 
-def build_parser(words: Sequence[str], *, every: bool = False) -> argparse.ArgumentParser:
+def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     """The parser, with the options of the verbs that `words` name (all of them for completion)."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     global_options(parser, top=True)
-    sub = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    # Without `prog` argparse would lay out a usage line to cut it off again: 3 ms.
+    sub = parser.add_subparsers(prog="drd", dest="verb", metavar="VERB", required=True)
     decided = bool(words) and words[0] in VERBS
     for name, (module, help_text) in VERBS.items():
         if every or name in words:
@@ -74,9 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    args = parser.parse_args(words)
-    module, _, function = args.handler.partition(":")
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    args = argparse.Namespace(json="--json" in words, nagios="--nagios" in words)
     try:
+        args = parser.parse_args(words)
+        module, _, function = args.handler.partition(":")
         code: int = getattr(import_module(module), function)(args)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -93,6 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(error: DrdError, args: argparse.Namespace) -> int:
     from drd.cli import output
 
+    if getattr(args, "nagios", False):
+        # A plugin must print one line, and 2 would mean that something is critical.
+        from drd.flows.status_output import unbarred
+
+        print(unbarred(f"DRD UNKNOWN - {error}"))
+        return 3
     if getattr(args, "json", False):
         output.print_json(
             {

@@ -23,6 +23,33 @@ examples:
 
 exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
 
+CHECK_EXAMPLES = """\
+examples:
+  drd plan check                     every plan of the plans directory
+  drd plan check orders-api          one of them
+  drd plan check ./orders-api.yaml   one file, wherever it is
+  drd plan check --json | jq '.problems[]'
+
+exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
+
+SHOW_EXAMPLES = """\
+examples:
+  drd plan show orders-api
+  drd plan show orders-api --json | jq -r .digest"""
+
+SCHEMA_EXAMPLES = """\
+examples:
+  drd plan schema > plan.schema.json
+  # yaml-language-server: $schema=plan.schema.json     as the first line of a plan beside it
+  drd plan schema --markdown > plan-reference.md"""
+
+NEW_EXAMPLES = """\
+examples:
+  drd plan new                                        what is found on this host
+  drd plan new --name orders-api --postgres 'postgresql:///orders' --files /etc/nginx
+  drd plan new --sqlite /srv/shop/shop.db --repository s3:https://s3.example.com/acme-dr/shop
+  drd plan new --output -                             look first, write nothing"""
+
 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
@@ -31,7 +58,6 @@ def add_parser(sub: Any) -> None:
         description="Plans are YAML files that say what a service consists of, how much data it "
         "may lose, how long it may be down, and how it is brought back.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     verbs = parser.add_subparsers(dest="plan_verb", metavar="VERB", required=True)
@@ -42,7 +68,13 @@ def add_parser(sub: Any) -> None:
 
 
 def _add_check(verbs: Any) -> None:
-    parser = verbs.add_parser("check", help="schema and logic, each problem with its line")
+    parser = verbs.add_parser(
+        "check",
+        help="schema and logic, each problem with its line",
+        description="Read plans and say what is wrong with them, as `file:line: key: message`. "
+        "Nothing but the files is looked at.",
+        epilog=CHECK_EXAMPLES,
+    )
     global_options(parser)
     parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans there are")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -50,7 +82,12 @@ def _add_check(verbs: Any) -> None:
 
 
 def _add_show(verbs: Any) -> None:
-    parser = verbs.add_parser("show", help="the resolved plan: what drd understood")
+    parser = verbs.add_parser(
+        "show",
+        help="the resolved plan: what drd understood",
+        description="A plan with every default written out. Secrets stay references.",
+        epilog=SHOW_EXAMPLES,
+    )
     global_options(parser)
     parser.add_argument("plan", metavar="PLAN", help="name of a plan, or its file")
     parser.add_argument("--json", action="store_true", help="one JSON document, with its hash")
@@ -58,7 +95,12 @@ def _add_show(verbs: Any) -> None:
 
 
 def _add_schema(verbs: Any) -> None:
-    parser = verbs.add_parser("schema", help="the JSON Schema of plans, for editors")
+    parser = verbs.add_parser(
+        "schema",
+        help="the JSON Schema of plans, for editors",
+        description="The JSON Schema of plans: an editor completes keys and explains them.",
+        epilog=SCHEMA_EXAMPLES,
+    )
     global_options(parser)
     parser.add_argument(
         "--markdown", action="store_true", help="the same as a reference for people"
@@ -72,6 +114,7 @@ def _add_new(verbs: Any) -> None:
         help="a starting plan from what is found here",
         description="Write a commented plan for the databases of a PostgreSQL server on a local "
         "socket and for the files that you name. Nothing is backed up by this.",
+        epilog=NEW_EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("--name", help="of the plan (else from what is found)")

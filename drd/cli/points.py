@@ -23,7 +23,6 @@ def add_parser(sub: Any) -> None:
         help="the restore points of a plan",
         description="What the service could go back to, newest first, and which drill proved it.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan")

@@ -34,7 +34,6 @@ def add_parser(sub: Any) -> None:
         description="Restore the components of a plan into one of its targets, by the same code "
         "that drills run, then check and measure.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
@@ -178,7 +177,7 @@ def _document(outcome: RecoveryOutcome) -> dict[str, Any]:
     return {
         **evidence_document(evidence),
         "target": evidence.target,
-        "lost_at": to_rfc3339(evidence.lost_at) if evidence.lost_at else None,
+        "lost_at": to_rfc3339(evidence.lost_at or evidence.started_at),
         "components": [
             {
                 "component": name,

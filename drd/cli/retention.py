@@ -26,7 +26,6 @@ def add_parser(sub: Any) -> None:
         description="Forget whole restore points that the plan's retention does not keep. The "
         "newest point that passed a drill is never forgotten.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
@@ -78,8 +77,9 @@ def _show(
         return
     rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
     rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
+    stay = len(forgetting.chosen.keep)
     output.say(
-        f"{plan}: {len(forgetting.chosen.keep)} restore points stay, "
+        f"{plan}: {stay} restore point{'s stay' if stay != 1 else ' stays'}, "
         f"{len(forgetting.chosen.forget)} {'would go' if args.dry_run else 'went'}"
     )
     if rows:

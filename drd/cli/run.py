@@ -24,10 +24,14 @@ def add_parser(sub: Any) -> None:
         help="show one run with its steps",
         description="One run.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
-    one = verbs.add_parser("show", help="state, error and steps of a run")
+    one = verbs.add_parser(
+        "show",
+        help="state, error and steps of a run",
+        description="How a run went, step by step.",
+        epilog=EXAMPLES,
+    )
     global_options(one)
     one.add_argument("run", help="id of the run, or its beginning")
     one.add_argument("--json", action="store_true", help="one JSON document")

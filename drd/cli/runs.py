@@ -24,13 +24,22 @@ def add_parser(sub: Any) -> None:
         help="what ran, and how it ended",
         description="Runs, newest first.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.runs:run")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+_count.__name__ = "count"  # argparse says "invalid count value"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,5 +82,5 @@ def _row(run: Run) -> list[str]:
 
     started = f"{run.started_at:%Y-%m-%d %H:%M:%S}" if run.started_at else ""
     took = format_duration(run.duration_s) if run.duration_s is not None else ""
-    why = (run.error or "").splitlines()[0][:80] if run.error else ""
+    why = run.error.splitlines()[0].partition(" (hint: ")[0] if run.error else ""
     return [run.id, run.plan, str(run.kind), str(run.state), started, took, why]

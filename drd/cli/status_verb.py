@@ -24,12 +24,12 @@ def add_parser(sub: Any) -> None:
         description="Per plan: what would be lost now, whether it comes back in time, when that "
         "was last proven. Reads only what drd remembers, so it works when all else is down.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document")
+    form.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
     parser.set_defaults(handler="drd.cli.status_verb:run")
 
 

@@ -118,4 +118,11 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
 
     data = read(raw, path, allow_empty=True).data
     found = data if isinstance(data, dict) else {}
+    if found.keys() - _KEYS or not isinstance(data, dict | None):
+        # A misspelt `plans` must not pass for a host that has no plan: say what is wrong.
+        from pathlib import Path
+
+        from drd.config.daemon import load_settings
+
+        load_settings(Path(path), explicit=True)
     return {k: found[k] for k in ("state", "plans") if isinstance(found.get(k), str)}

@@ -257,7 +257,7 @@ def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -
     back = not work.errors
     result = drill_result(work.checks)
     started = runner.run.started_at or now
-    since = plan.request.lost_at or started
+    lost_at = plan.request.lost_at or started
     evidence = Evidence(
         id=f"{plan.point.id[:4]}-{runner.run.id}",
         run=runner.run.id,
@@ -268,13 +268,13 @@ def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -
         plan_digest=plan.plan.digest,
         started_at=started,
         finished_at=now,
-        rpa_s=(plan.lost_at - plan.point.data_time).total_seconds() if back else None,
-        rta_s=round((now - since).total_seconds(), 3) if back else None,
+        rpa_s=(lost_at - plan.point.data_time).total_seconds() if back else None,
+        rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
         judged=True,
         phases=work.measured.phases() if back else {},
         checks=tuple(work.checks),
         target=plan.request.target,
-        lost_at=plan.request.lost_at,
+        lost_at=lost_at,
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
     )
     services.catalogue.record_evidence(runner.owned, evidence)

@@ -1,0 +1,133 @@
+"""The command line itself: words that are wrong, help that helps, documents for machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.cli.main import VERBS, build_parser, main
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "drd.yaml").write_text(
+        "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\ncache_dir: cache\n"
+    )
+    (tmp_path / "plans").mkdir()
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    return tmp_path
+
+
+WRONG = [
+    (["bckup", "shop"], "unknown verb 'bckup'", "did you mean backup?"),
+    (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
+    (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "known here: bash, zsh, fish."),
+    (
+        ["backup", "shop", "--compnent", "x"],
+        "backup: unknown option --compnent",
+        "did you mean --component?",
+    ),
+    (
+        ["recover", "shop", "--target", "t", "--over"],
+        "recover: unknown option --over",
+        "did you mean --overwrite?",
+    ),
+    (
+        ["status", "shop", "billing"],
+        "status: one word too many: 'billing'",
+        "`drd status --help` shows what there is.",
+    ),
+    (
+        ["backup"],
+        "backup: the following arguments are required: plan",
+        "`drd backup --help` shows what there is.",
+    ),
+    (
+        ["runs", "--limit", "0"],
+        "runs: argument --limit: invalid count value: '0'",
+        "`drd runs --help` shows what there is.",
+    ),
+    (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
+]
+
+
+@pytest.mark.parametrize(("words", "fact", "hint"), WRONG)
+def test_wrong_word_is_a_fact_with_a_remedy(
+    words: list[str], fact: str, hint: str, home: Path, capsys: Output
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"drd: {fact.format(home=home)}\nHINT: {hint}\n")
+
+
+@pytest.mark.parametrize(("words", "fact", "hint"), WRONG)
+def test_wrong_word_with_json_is_a_document(
+    words: list[str], fact: str, hint: str, home: Path, capsys: Output
+) -> None:
+    assert main([*words, "--json"]) == 2
+    out, err = capsys.readouterr()
+    error = {"message": fact.format(home=home), "hint": hint, "exit": 2}
+    assert list(json.loads(out).items()) == [("schema", 1), ("error", error)]
+    assert err == ""
+
+
+def test_without_a_word_the_overview_is_shown_as_a_mistake(capsys: Output) -> None:
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert all(verb in err for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--nagios", "--foo"],
+        ["status", "--nagios", "--json"],
+        ["--config", "/nowhere/drd.yaml", "status", "--nagios"],
+        ["status", "nope", "--nagios"],
+    ],
+)
+def test_monitoring_plugin_calls_its_own_trouble_unknown(words: list[str], capsys: Output) -> None:
+    assert main(words) == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("DRD UNKNOWN - ")
+    assert out.count("\n") == 1
+    assert err == ""
+
+
+@pytest.mark.parametrize("text", ["planz: plans\n", "- plans\n", "plans\n"])
+def test_status_refuses_a_drd_yaml_that_is_not_one(text: str, home: Path, capsys: Output) -> None:
+    (home / "drd.yaml").write_text(text)
+    assert main(["status"]) == 2
+    assert f"drd: {home}/drd.yaml:1: " in capsys.readouterr().err
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for action in nested:
+        for below in action.choices.values():
+            yield below
+            yield from _parsers(below)
+
+
+def test_every_command_has_examples_and_a_help_that_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    for parser in _parsers(build_parser([], every=True)):
+        text = parser.format_help()
+        assert "examples:\n  drd " in text, parser.prog
+        assert max(map(len, text.splitlines())) <= 100, parser.prog
+
+
+def test_overview_fits_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert len(capsys.readouterr().out.splitlines()) <= 34
