@@ -44,8 +44,9 @@ SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
 def read(connection: Connection) -> dict[str, Any]:
     """The properties of the database that the connection is in, as JSON.
 
-    `acl` holds [grantee, privilege, grantable, grantor] with defaults spelt out, `settings`
-    [role, name=value]; PUBLIC and "every role" are the empty name.
+    `acl` holds [grantee, privilege, grantable, grantor] with defaults spelt out, in the server's
+    order, which a dump shows; `settings` [role, name=value]. PUBLIC and "every role" are the empty
+    name.
     """
     version = connection.info.server_version
     locale = "d.datlocale" if version >= 170000 else "d.daticulocale"
@@ -60,7 +61,6 @@ def read(connection: Connection) -> dict[str, Any]:
     assert cursor.description is not None
     found = dict(zip((column.name for column in cursor.description), row, strict=True))
     found["provider"] = _PROVIDERS.get(_text(found["provider"]), "libc")
-    found["acl"] = sorted(found["acl"])
     found["settings"] = sorted(found["settings"], key=lambda entry: entry[0])
     found["comment"] = without_mark(found["comment"])
     return found
@@ -128,15 +128,15 @@ def finish_sql(
 
 
 def _acl_sql(database: str, saved: Properties) -> Iterator[str]:
-    """From nothing to what was saved; grants that were passed on come after those of the owner.
-    Nothing where they are what every new database has."""
+    """From nothing to what was saved, in the server's order: a grant that was passed on stands after
+    the one that allowed it. Nothing where they are what every new database has."""
     owner = saved["owner"]
     usual = [["", p, False, owner] for p in ("CONNECT", "TEMPORARY")]
     usual += [[owner, p, False, owner] for p in ("CONNECT", "CREATE", "TEMPORARY")]
     if sorted(saved["acl"]) == usual:
         return
     yield f"REVOKE ALL ON {database} FROM PUBLIC, {ident(owner)}"
-    for to, privilege, grantable, grantor in sorted(saved["acl"], key=lambda a: a[3] != owner):
+    for to, privilege, grantable, grantor in saved["acl"]:
         option = " WITH GRANT OPTION" if grantable else ""
         grant = f"GRANT {privilege} ON {database} TO {grantee(to)}{option}"
         if grantor == owner:

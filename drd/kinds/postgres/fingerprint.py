@@ -107,12 +107,14 @@ def describe(
 def _look(
     connection: Connection, table: Table, mode: Literal["counts", "digest"], end: float
 ) -> TableState | str:
-    """The table's state, or why not: an empty text when the time was over."""
+    """The table's state, or why not: an empty text when the time was over. Its locks and those of
+    its indexes are let go at once: thousands of tables would fill the server's lock table, which
+    other sessions need too."""
     left_ms = int((end - time.monotonic()) * 1000)
     if left_ms <= 0:
         return ""
     try:
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):
             connection.execute(f"SET LOCAL statement_timeout = {left_ms}".encode())
             row = connection.execute(_query(table, mode).encode()).fetchone()
     except psycopg.errors.QueryCanceled:

@@ -152,12 +152,13 @@ def _create(role: Mapping[str, Any], verb: str = "CREATE") -> str:
 
 
 def alter_sql(role: Mapping[str, Any]) -> list[str]:
-    """Make an existing role as saved; only for a cluster of our own."""
-    name = ident(role["name"])
-    made = [_create(role, "ALTER")]
-    made += [f"ALTER ROLE {name} {set_clause(setting)}" for setting in role["settings"]]
+    """Make the role that a cluster of our own began with as saved, but for what could lock us out
+    of our own sessions: its right to log in, and its settings."""
     comment = literal(role["comment"]) if role["comment"] else "NULL"
-    return [*made, f"COMMENT ON ROLE {name} IS {comment}"]
+    return [
+        _create({**role, "login": True, "superuser": True}, "ALTER"),
+        f"COMMENT ON ROLE {ident(role['name'])} IS {comment}",
+    ]
 
 
 def in_order(memberships: Sequence[Mapping[str, Any]], bootstrap: str) -> list[Mapping[str, Any]]:

@@ -32,6 +32,10 @@ _SOCKET_LIMIT = 107
 
 START_S = 60.0
 
+OWN_SESSIONS = "-c session_preload_libraries= -c local_preload_libraries= -c role=none"
+"""Against settings that come back with a database: the libraries need not be here, and whoever
+looks is the superuser."""
+
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -46,6 +50,8 @@ SETTINGS = {
     "checkpoint_timeout": "1h",
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
+    # A query on a table of thousands of partitions locks each with its indexes.
+    "max_locks_per_transaction": "1024",
     # In files of its own directory: /dev/shm is small in containers, and keeps what a kill leaves.
     "dynamic_shared_memory_type": "mmap",
     "logging_collector": "off",
@@ -111,6 +117,7 @@ class ThrowAwayServer:
                 "user": self.superuser,
                 "dbname": database,
                 "application_name": "drd",
+                "options": OWN_SESSIONS,
             }
         )
 

@@ -37,6 +37,10 @@ ALTER ROLE shop_reader SET work_mem = '7MB';
 
 DATABASE = """
 GRANT CONNECT, CREATE ON DATABASE {name} TO shop_reader WITH GRANT OPTION;
+SET ROLE shop_reader;
+GRANT CONNECT ON DATABASE {name} TO "Ödd ""role"" --help";
+RESET ROLE;
+GRANT CREATE ON DATABASE {name} TO backup;
 REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC;
 ALTER DATABASE {name} SET search_path = "$user", shop, public;
 ALTER DATABASE {name} SET statement_timeout = '59s';
