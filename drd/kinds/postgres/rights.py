@@ -68,6 +68,7 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
     """A finding for each kind of right; `role` is the user that reads, `name` the component.
 
     A finding that is not ok would end the backup; a warning names what would silently be left out.
+    A hint of SQL can be pasted whole: what it says besides is a comment.
     """
     findings = []
     looks: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
@@ -76,6 +77,7 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
         ("large objects", _large_objects),
         ("role passwords", _role_passwords),
         ("subscriptions", _superuser_only),
+        *((("standby", _standby),) if _in_recovery(connection) else ()),
     )
     for subject, look in looks:
         title = f"{name}: {subject}"
@@ -85,6 +87,10 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
             found = Finding("", ok=False, detail=str(error.diag.message_primary or error))
         findings.append(Finding(title, found.ok, found.detail, found.hint, found.warning))
     return findings
+
+
+def _in_recovery(connection: Connection) -> bool:
+    return bool(_rows(connection, "SELECT pg_catalog.pg_is_in_recovery()")[0][0])
 
 
 def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
@@ -128,7 +134,7 @@ def _row_security(connection: Connection, role: str) -> Finding:
     forced = [table for table, force in rows if force]
     hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
     if forced:
-        hint += f" (the owner is not enough: row security is forced on {_few(forced)})"
+        hint += f" -- owning is not enough: row security is forced on {_few(forced)}"
     tables = _few([table for table, _ in rows])
     return Finding(
         "", ok=False, detail=f"row security hides rows of {tables} from {role}", hint=hint
@@ -148,7 +154,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "",
         ok=False,
         detail=f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
-        hint=f"{hint} (new ones need it again; as their owner or a superuser it is never needed)",
+        hint=f"{hint} -- new ones need it again; their owner or a superuser never does",
     )
 
 
@@ -168,7 +174,7 @@ def _role_passwords(connection: Connection, role: str) -> Finding:
         warning=True,
         detail=f"{role} cannot read pg_authid: roles are saved without their passwords",
         hint=f"GRANT SELECT ON pg_catalog.pg_authid TO {_quoted(connection, role)};"
-        f" (in database {connection.info.dbname})",
+        f" -- in database {connection.info.dbname}",
     )
 
 
@@ -188,4 +194,20 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         warning=True,
         detail=f"{role} is no superuser: not saved are {' and '.join(parts)}",
         hint="back up as a superuser, or keep their definitions elsewhere.",
+    )
+
+
+def _standby(connection: Connection, role: str) -> Finding:
+    """Whether a standby streams shows to few users; its data then counts as old as its last
+    transaction, however idle the primary is."""
+    query = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"
+    if _rows(connection, query)[0][0]:
+        return Finding("", ok=True, detail="its receiver's state can be seen")
+    return Finding(
+        "",
+        ok=True,
+        warning=True,
+        detail=f"{role} cannot see whether this standby is up to date: its data counts as old as "
+        "the last transaction that it replayed",
+        hint=f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
     )

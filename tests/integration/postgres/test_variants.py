@@ -103,6 +103,28 @@ def test_a_standby_that_lags_says_of_what_time_its_data_is(
     assert backup.snapshot.data_time <= paused
 
 
+def test_a_user_who_cannot_see_that_a_standby_streams_is_told_the_grant(
+    source_server: PostgresServer, place: Workplace, short_tmp: Path
+) -> None:
+    """An idle primary would make the data look older and older, and the objective breached."""
+    source_server.execute("CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader")
+    source_server.execute("GRANT SELECT ON pg_authid TO reader")
+    with standby_of(source_server) as address:
+        what = component(f"{address} dbname=postgres".replace("user=postgres", "user=reader"))
+        (note,) = KIND.source(what, place).probe().notes
+        grant = note.partition("HINT: ")[2].removesuffix(")")
+        assert grant.startswith("GRANT pg_read_all_stats TO reader;")
+        assert not back_up(what, place, short_tmp / "dump").snapshot.facts["standby_current"]
+        source_server.execute(grant)
+        end = time.monotonic() + 10
+        while KIND.source(what, place).probe().notes and time.monotonic() < end:
+            time.sleep(0.05)
+        backup = back_up(what, place, short_tmp / "dump")
+        while not backup.snapshot.facts["standby_current"] and time.monotonic() < end:
+            backup = back_up(what, place, short_tmp / "dump")
+        assert backup.snapshot.facts["standby_current"]
+
+
 def test_a_database_of_another_encoding_comes_back_in_it(
     source_server: PostgresServer,
     target_server: PostgresServer,
