@@ -10,6 +10,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
+    from drd.errors import DrdError
     from drd.flows.rebuild import Comparison
 
 EXAMPLES = """\
@@ -51,21 +52,37 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _each(args: argparse.Namespace, verb: str) -> int:
+    """Every plan that was asked for. One that cannot be looked at does not keep the others from
+    it; when none could, the first error is raised."""
     from drd.cli.session import session
-    from drd.flows import rebuild as flow
+    from drd.errors import Cancelled, DrdError
 
     found: list[Comparison] = []
+    failed: dict[str, DrdError] = {}
     with session(args) as app:
         if verb == "rebuild":
             _set_damaged_aside(app)
         for name in args.plan or app.plan_names():
-            plan = app.load(name)
-            services = app.services(plan)
-            found.append((flow.rebuild if verb == "rebuild" else flow.verify)(services, plan))
-    _show(found, verb, args)
+            try:
+                found.append(_compare(app, name, verb))
+            except Cancelled:
+                raise
+            except DrdError as error:
+                failed[name] = error
+    if failed and not found:
+        raise next(iter(failed.values()))
+    _show(found, failed, verb, args)
     wrong = any(c.vanished or c.unreadable for c in found)
     missing = verb == "verify" and any(c.unknown for c in found)
-    return 1 if wrong or missing else 0
+    return 1 if failed or wrong or missing else 0
+
+
+def _compare(app: App, name: str, verb: str) -> Comparison:
+    from drd.flows import rebuild as flow
+
+    plan = app.load(name)
+    services = app.services(plan)
+    return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
 
 
 def _set_damaged_aside(app: App) -> None:
@@ -78,7 +95,9 @@ def _set_damaged_aside(app: App) -> None:
         output.warn(f"the catalogue could not be read and was set aside as {kept}")
 
 
-def _show(found: list[Comparison], verb: str, args: argparse.Namespace) -> None:
+def _show(
+    found: list[Comparison], failed: dict[str, DrdError], verb: str, args: argparse.Namespace
+) -> None:
     if args.json:
         plans = [
             {
@@ -90,7 +109,11 @@ def _show(found: list[Comparison], verb: str, args: argparse.Namespace) -> None:
             }
             for c in found
         ]
-        output.print_json({"plans": plans})
+        errors = [
+            {"plan": n, "message": output.unmarked(output.masked(e.message)), "hint": e.hint}
+            for n, e in failed.items()
+        ]
+        output.print_json({"plans": plans, "errors": errors})
         return
     for c in found:
         word = "added" if verb == "rebuild" else "not in the catalogue"
@@ -100,3 +123,5 @@ def _show(found: list[Comparison], verb: str, args: argparse.Namespace) -> None:
         )
         for snapshot, why in c.unreadable.items():
             output.complain(f"manifest {snapshot[:8]} of {c.plan} cannot be read: {why}")
+    for name, error in failed.items():
+        output.complain(f"{name}: {error.message}", error.hint)

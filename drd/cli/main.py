@@ -102,14 +102,14 @@ def _report(error: DrdError, args: argparse.Namespace) -> int:
         # A plugin must print one line, and 2 would mean that something is critical.
         from drd.flows.status_output import unbarred
 
-        print(unbarred(f"DRD UNKNOWN - {error}"))
+        print(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}"))
         return 3
     if getattr(args, "json", False):
         output.print_json(
             {
                 "error": {
-                    "message": output.unmarked(error.message),
-                    "hint": error.hint,
+                    "message": output.unmarked(output.masked(error.message)),
+                    "hint": output.unmarked(output.masked(error.hint)),
                     "exit": error.exit_code,
                 }
             }

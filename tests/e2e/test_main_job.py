@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,32 @@ def test_lost_catalogue_is_rebuilt_from_the_manifests(site: Site) -> None:
     assert [p["point"] for p in after] == [p["point"] for p in before]
     assert [p["data_time"] for p in after] == [p["data_time"] for p in before]
     assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+
+
+def test_a_plan_that_cannot_be_looked_at_does_not_keep_the_others_from_being_rebuilt(
+    site: Site,
+) -> None:
+    point = site.drd("backup", "shop", "--json").json["point"]
+    (site.base / "plans/broken.yaml").write_text("plan: broken\n")
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
+    told = site.drd("catalogue", "rebuild", "--json", code=1).json
+    assert [(p["plan"], p["added"]) for p in told["plans"]] == [("shop", [point])]
+    assert [e["plan"] for e in told["errors"]] == ["broken"]
+    words = site.drd("catalogue", "verify", code=1)
+    assert "shop: 1 restore points known" in words.out
+    assert "broken: " in words.err
+    assert "components is missing" in site.drd("catalogue", "verify", "broken", code=2).err
+
+
+def test_time_of_loss_is_one_instant_for_what_was_lost_and_how_long_it_took(site: Site) -> None:
+    made = site.drd("backup", "shop", "--json").json
+    told = site.drd("recover", "shop", "--target", "standby", "--yes", "--json").json
+    lost_at, back, data = (
+        datetime.fromisoformat(t) for t in (told["lost_at"], told["finished_at"], made["data_time"])
+    )
+    assert told["rpa_s"] == pytest.approx((lost_at - data).total_seconds(), abs=0.01)
+    assert told["rta_s"] == pytest.approx((back - lost_at).total_seconds(), abs=0.01)
 
 
 def test_retention_forgets_whole_points_and_keeps_the_proven_one(site: Site) -> None:
