@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -86,6 +86,8 @@ while True:
     c.execute("INSERT INTO b VALUES (?)", (n,))
     c.execute("COMMIT")
     n += 1
+    if n == 25:
+        print("steady", flush=True)
 """
 
 
@@ -93,17 +95,19 @@ while True:
 def steady_writer(path: Path) -> Iterator[None]:
     """A process that commits without a pause: each transaction adds one row to `a` and to `b`."""
     writer = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path)], env={**os.environ, "DRD_TEST": "writer"}
+        [sys.executable, "-c", _WRITER, str(path)],
+        env={**os.environ, "DRD_TEST": "writer"},
+        stdout=subprocess.PIPE,
     )
+    assert writer.stdout is not None
     try:
-        limit = time.monotonic() + 20
-        while writer.poll() is None and time.monotonic() < limit:
-            with closing(sqlite3.connect(path, timeout=20)) as connection:
-                if connection.execute("SELECT count(*) FROM b").fetchone()[0] > 20:
-                    break
-            time.sleep(0.01)
+        # Told by the writer: a reader that polls may starve beside it.
+        ready, _, _ = select.select([writer.stdout], [], [], 30)
+        assert ready, "the writer never got going"
+        assert writer.stdout.readline() == b"steady\n"
         yield
         assert writer.poll() is None, "the writer has died"
     finally:
         writer.kill()
         writer.wait()
+        writer.stdout.close()
