@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -13,6 +14,13 @@ from statistics import median
 from tests.servers.child import tied_to_us
 
 _LOOK_EVERY_S = 0.02
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what would point the programs elsewhere, or make every start of Python compile
+    all that it imports."""
+    elsewhere = ("PG", "AWS_", "RESTIC_", "PYTHONDONTWRITE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
 
 
 class BenchFailed(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -44,7 +43,7 @@ def rows(home: Path, few: int, many: int) -> list[Row]:
     status = [str(Path(sys.executable).with_name("drd")), "status"]
 
     def bare() -> measure.Run:
-        return measure.run(python, os.environ, tied=False)
+        return measure.run(python, measure.environment(), tied=False)
 
     def of(catalogue: _Catalogue) -> measure.Run:
         return measure.run(status, catalogue.environment, exits=(0, 3), tied=False)
@@ -92,7 +91,7 @@ class _Catalogue:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "DRD_CONFIG": str(self._home / "drd.yaml")}
+        return {**measure.environment(), "DRD_CONFIG": str(self._home / "drd.yaml")}
 
     def _fill(self, per_plan: int) -> None:
         """Rows in bulk; the summaries are then made by the catalogue's own code, which works them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,7 +65,7 @@ class Workshop:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "AWS_", "RESTIC_"))}
+        ours = measure.environment()
         tools = f"{Path(sys.executable).parent}:{self.postgres.bin_dir}:{ours['PATH']}"
         return {**ours, "PATH": tools, "DRD_CONFIG": str(self.home / "drd.yaml")}
 
