@@ -13,7 +13,9 @@ from drd.kinds.postgres.dsn import holds_password
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.load import passes
 from drd.kinds.postgres.quoting import grantee, ident, set_clause
+from drd.kinds.postgres.restore import first_error
 from drd.model.plan import SecretRef
+from drd.process import Completed
 
 
 @pytest.mark.parametrize(
@@ -263,3 +265,25 @@ def test_what_can_deadlock_is_loaded_apart() -> None:
 def test_a_dump_without_partitions_is_loaded_in_one_pass() -> None:
     assert passes([x for x in LISTING if "ATTACH" not in x], 4) == [(None, 4)]
     assert passes(LISTING, 1) == [(None, 1)]
+
+
+def test_what_stopped_pg_restore_is_told_and_not_that_its_job_ended() -> None:
+    said = (
+        "pg_restore: warning: something\n"
+        "pg_restore: error: could not execute query: ERROR:  permission denied\n"
+        "DETAIL:  Only some may.\nCommand was: CREATE THING x;\n\n\n"
+        "pg_restore: error: a worker process died unexpectedly\n"
+    )
+    assert first_error(Completed(1, "", said, 0.0)) == (
+        "could not execute query: ERROR:  permission denied DETAIL:  Only some may. "
+        "Command was: CREATE THING x;"
+    )
+    assert first_error(Completed(1, "", "killed\n", 0.0)) == "killed"
+
+
+def test_a_service_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "none"))
+    with pytest.raises(SourceError, match="names a service that libpq cannot use"):
+        address_of(SecretRef("text", "service=nowhere"))

@@ -136,14 +136,30 @@ class Cluster:
             return "1 object" if everything == 1 else f"{everything} objects"
         return ""
 
-    def drop_own(self, name: str) -> None:
-        """Drop a database of this run with whoever is in it; nothing when there is none."""
+    def drop_own(self, name: str, *, subscriptions: bool = False) -> None:
+        """Drop a database of this run with whoever is in it; nothing when there is none. One with
+        subscriptions stays (psycopg.Error) unless they are to go as well, without their slots."""
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(f"database {name} does not carry this run's mark, so it stays")
         if self.one("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]) is None:
             return
+        if subscriptions:
+            self._drop_subscriptions(name)
         force = " WITH (FORCE)" if self.version >= 130000 else ""
         self.execute(f"DROP DATABASE {ident(name)}{force}")
+
+    def _drop_subscriptions(self, name: str) -> None:
+        query = """SELECT s.subname::text FROM pg_catalog.pg_subscription s
+                     JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = %s"""
+        found = self.admin().execute(query.encode(), [name]).fetchall()
+        if not found:
+            return
+        with connect(self.address.to_database(name)) as connection:
+            for (subscription,) in found:
+                alter = f"ALTER SUBSCRIPTION {ident(subscription)}"
+                connection.execute(f"{alter} DISABLE".encode())
+                connection.execute(f"{alter} SET (slot_name = NONE)".encode())
+                connection.execute(f"DROP SUBSCRIPTION {ident(subscription)}".encode())
 
     def replace(self, statements: Sequence[str], *, databases: Sequence[str]) -> None:
         """Run statements that rename databases, as one transaction, after ending the sessions in

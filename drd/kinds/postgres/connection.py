@@ -27,7 +27,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 5
 PASSFILE = "pgpass"
-_UNPINNED = ("service", "servicefile", "passfile", "target_session_attrs", "load_balance_hosts")
+_UNPINNED = ("passfile", "target_session_attrs", "load_balance_hosts")
 
 _LIMITS = (
     # No limit that an administrator set for applications ends our work, and where row security
@@ -52,6 +52,15 @@ PINNED = (
     "SET client_min_messages = warning",
 )
 _FROM_SERVICE = (
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "passfile",
+    "options",
+    "target_session_attrs",
     "sslmode",
     "sslrootcert",
     "sslcert",
@@ -80,11 +89,10 @@ class Address:
 
     def pinned(self, connection: Connection) -> Address:
         """The one server, user and database that this connection reached, out of several, with
-        what a service file or a password file added."""
+        what a password file added."""
         info = connection.info
         # Not all that libpq adds: older programs do not know its newer keywords.
-        wanted = {*self.params, *(_FROM_SERVICE if "service" in self.params else ())}
-        params = {k: v for k, v in info.get_parameters().items() if k in wanted}
+        params = {k: v for k, v in info.get_parameters().items() if k in self.params}
         params |= {"dbname": info.dbname, "user": info.user}
         params |= {"host": info.host, "port": str(info.port)}
         if info.hostaddr and not info.host.startswith(("/", "@")):
@@ -144,6 +152,10 @@ def address_of(ref: SecretRef) -> Address:
             hint="use a client key without a passphrase, of mode 0600.",
         )
     params = {**_from_environment(given), **given, "application_name": "drd"}
+    if "service" in params:
+        params = {**_from_service(ref, text), **given, "application_name": "drd"}
+        for keyword in ("service", "servicefile"):
+            params.pop(keyword, None)
     params.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     params.pop("client_encoding", None)
     password = params.pop("password", None)
@@ -162,6 +174,25 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
         if value and keyword not in given and keyword not in SECRET_KEYWORDS - {"password"}:
             found[keyword] = value
     return found
+
+
+def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
+    """What libpq makes of a connection string that names a service: its file goes before the
+    variables. Only libpq reads that file, when a connection is begun; this one is never used."""
+    begun = pq.PGconn.connect_start(text.encode())
+    try:
+        found = {o.keyword.decode(): o.val.decode() for o in begun.info if o.val}
+        said = begun.error_message.decode("utf-8", "replace").strip()
+    except psycopg.OperationalError as error:
+        found, said = {}, str(error)
+    finally:
+        begun.finish()
+    if "service" not in found:
+        raise SourceError(
+            f"the dsn ({ref.describe()}) names a service that libpq cannot use: {said}",
+            hint="write the service into ~/.pg_service.conf or the file of PGSERVICEFILE.",
+        )
+    return {k: v for k, v in found.items() if k in _FROM_SERVICE}
 
 
 def words(error: psycopg.Error) -> str:

@@ -46,10 +46,14 @@ class Publication:
 
     def make_working(self, create: str) -> None:
         """An empty working database in place of one that an earlier try left."""
-        self._cluster.drop_own(self.working)
+        self._drop_working()
         self._cluster.execute(create)
         mark = database.marked("", self._run)
         self._cluster.execute(database.comment_sql(self.working, mark))
+
+    def _drop_working(self) -> None:
+        # A dump's subscriptions come back unconnected: no slot anywhere is theirs yet.
+        self._cluster.drop_own(self.working, subscriptions=True)
 
     def require_room(self, *, overwrite: bool) -> bool:
         """Whether there is a database under the final name already. Raises TargetNotEmpty when it
@@ -90,7 +94,7 @@ class Publication:
     def clean_up(self) -> None:
         """Drop a working database that did not get its final name, and take the mark off one that
         did."""
-        self._cluster.drop_own(self.working)
+        self._drop_working()
         if self.done:
             comment = database.without_mark(self._comment())
             self._cluster.execute(database.comment_sql(self.final, comment))

@@ -27,6 +27,8 @@ from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import Completed
 
+_SAID = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -155,7 +157,7 @@ class Restorer:
         if self._order.own and says_no_space(done.stderr):
             raise no_space(self._order.place.directory)
         raise TargetError(
-            f"pg_restore of {self._order.component} failed: {done.complaint}",
+            f"pg_restore of {self._order.component} failed: {first_error(done)}",
             hint="nothing was published; what was restored so far is dropped.",
         )
 
@@ -180,6 +182,19 @@ class Restorer:
             now["comment"] = saved["comment"]
         notes += database.extension_notes(saved, now)
         return database.differences(saved, now, with_owner=not self._order.no_owner)
+
+
+def first_error(done: Completed) -> str:
+    """What pg_restore said of what it could not do, in one line: the last words of its parallel
+    jobs are only that one of them ended."""
+    told: list[str] = []
+    for line in done.stderr.splitlines():
+        if told and line.startswith("pg_restore:"):
+            break
+        if told or (line.startswith("pg_restore:") and "error:" in line):
+            told.append(line.strip())
+    text = " ".join(word for word in told if word).removeprefix("pg_restore: error: ")
+    return f"{text[:_SAID]} …" if len(text) > _SAID else text or done.complaint
 
 
 def room(component: str, place: Workplace, needed: int) -> Finding:

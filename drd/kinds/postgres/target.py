@@ -58,6 +58,8 @@ class PostgresTargetDatabase:
             name = given.dbname or cluster.admin().info.user
             # One of several hosts, and from now on always that one.
             cluster.address = given.pinned(cluster.admin()).to_database(name)
+            if cluster.admin().info.dbname == name:
+                cluster.close()  # works from another database than the one to come back
             self._cluster = cluster
         return self._cluster
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from drd.errors import TargetNotEmpty
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kinds.postgres.fingerprint import describe
+from drd.kinds.postgres.settings import PostgresTarget
 from drd.model.plan import SecretRef
 from drd.model.snapshot import DatabaseFingerprint
-from drd.ports import Workplace
-from tests.postgres_support import KIND, back_up, bring_back, component
+from drd.ports import Workplace, no_progress
+from tests.postgres_support import KIND, back_up, bring_back, component, fetch, target_of
 from tests.servers import PostgresServer, postgres_server
 
 
@@ -58,3 +62,69 @@ def test_a_fingerprint_keeps_no_locks(source_server: PostgresServer) -> None:
                      JOIN pg_catalog.pg_class c ON c.oid = l.relation
                     WHERE l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384"""
         assert connection.execute(query).fetchall() == []
+
+
+def databases(server: PostgresServer) -> set[str]:
+    return {name for (name,) in server.execute("SELECT datname FROM pg_database")}
+
+
+def test_a_given_up_database_with_subscriptions_is_dropped(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    place: Workplace,
+    short_tmp: Path,
+) -> None:
+    """The server does not drop a database with subscriptions, forced or not."""
+    source_server.execute("CREATE DATABASE subscribed")
+    source_server.execute(
+        "CREATE SUBSCRIPTION theirs CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)",
+        "subscribed",
+    )
+    backup = back_up(component(source_server.dsn("subscribed")), place, short_tmp / "dump")
+    source_server.execute("ALTER SUBSCRIPTION theirs SET (slot_name = NONE)", "subscribed")
+    source_server.execute("DROP SUBSCRIPTION theirs", "subscribed")
+    target = target_of(target_server, place, database="subscribed")
+    target.preflight(backup.snapshot, overwrite=False)
+    fetch(target, backup)
+    target_server.execute("CREATE DATABASE subscribed")  # filled by somebody meanwhile
+    target_server.execute("CREATE TABLE theirs (x int)", "subscribed")
+    with pytest.raises(TargetNotEmpty):
+        target.restore(backup.snapshot, backup.private, on_progress=no_progress)
+    assert {d for d in databases(target_server) if d.startswith("drd_")}
+    target.close()
+    assert not {d for d in databases(target_server) if d.startswith("drd_")}
+
+
+@pytest.mark.parametrize("service", [False, True])
+def test_a_target_is_the_database_that_libpq_would_take(  # noqa: PLR0917
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    place: Workplace,
+    short_tmp: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service: bool,
+) -> None:
+    """Without a name it is called after the user; a service's own name goes before a variable's."""
+    name = f"named_{service}".lower()
+    source_server.execute(f"CREATE DATABASE {name}")
+    source_server.execute("CREATE TABLE t AS SELECT 1 AS x", name)
+    backup = back_up(component(source_server.dsn(name)), place, short_tmp / "dump")
+    dsn = f"host={target_server.socket_dir} port={target_server.port} user=postgres"
+    if service:
+        file = short_tmp / "services"
+        file.write_text("\n".join(["[there]", *dsn.split(), "dbname=by service", ""]))
+        monkeypatch.setenv("PGSERVICEFILE", str(file))
+        monkeypatch.setenv("PGDATABASE", "of_a_variable")
+        monkeypatch.setenv("PGHOST", "/nowhere")
+        dsn = "service=there"
+    settings = PostgresTarget.model_validate({"dsn": dsn})
+    target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
+    try:
+        assert bring_back(target, backup).differences == ()
+    finally:
+        target.close()
+    final = "by service" if service else "postgres"
+    assert target_server.execute("SELECT x FROM t", final) == [(1,)]
+    assert "of_a_variable" not in databases(target_server)
+    if not service:
+        target_server.execute("DROP TABLE t", "postgres")
