@@ -18,6 +18,7 @@ DrdError                         1   a run failed
 ├── RepositoryError              1
 │   ├── RepositoryUnreachable    1   (a retry can help)
 │   ├── RepositoryDamaged        1   restic could not read what it had stored
+│   ├── RepositoryReadOnly       1   it may only be read: no backup, no retention
 │   ├── SnapshotIncomplete       1   restic's 3: some of the source could not be read
 │   ├── RepositoryMissing       10
 │   ├── RepositoryLocked        11   (a retry can help)
@@ -150,6 +151,10 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class RepositoryDamaged(RepositoryError):
+    pass
+
+
+class RepositoryReadOnly(RepositoryError):
     pass
 
 

@@ -87,7 +87,7 @@ _REFERENCE_SCHEMA: dict[str, Any] = {
     "maxProperties": 1,
     "additionalProperties": False,
     "properties": {
-        "file": {"type": "string", "description": "A file that holds it."},
+        "file": {"type": "string", "pattern": "^/", "description": "A file that holds it."},
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
@@ -118,6 +118,8 @@ def _reference(value: Any) -> SecretRef:
         return SecretRef("command", tuple(place))
     if not isinstance(place, str) or not place:
         raise ValueError(f"{source} takes a text")
+    if source == "file" and not place.startswith("/"):
+        raise ValueError("file takes an absolute path; write it whole, from the / on")
     return SecretRef(source, place)
 
 

@@ -49,8 +49,11 @@ class MemoryRepository:
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
 
-    def preflight(self) -> None:
+    def preflight(self, *, writing: bool = True) -> None:
         """Memory is always there."""
+
+    def cold(self, cache: Path) -> Repository:  # noqa: ARG002 - memory keeps nothing elsewhere
+        return self
 
     def identity(self) -> str | None:
         return self.id

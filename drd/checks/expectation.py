@@ -26,6 +26,7 @@ _FORMS = (
     "`within 10%` or `within 10% of 5000`"
 )
 _COMPARISON = re.compile(r"(==|!=|>=|<=|>|<|=)\s*(.*)", re.DOTALL)
+_MISSPELT = re.compile(r"(?>==|!=|>=|<=|>|<|=)[=<>!]")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%(?:\s+of\s+(\S+))?", re.IGNORECASE)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -97,6 +98,8 @@ def parse_expectation(value: str | float) -> Expectation:
         raise ValueError(f"an empty expectation says nothing; {_FORMS}")
     if re.match(r"within\b", text, re.IGNORECASE):
         return _within(text, text[len("within") :].strip())
+    if _MISSPELT.match(text):  # `=> 5` would compare with the text "> 5"
+        raise ValueError(f"{text!r} begins with no operator that is known here; {_FORMS}")
     if match := _COMPARISON.fullmatch(text):
         return _comparison(text, "==" if match[1] == "=" else match[1], match[2])
     return _comparison(text, "==", text)

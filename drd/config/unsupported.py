@@ -48,7 +48,7 @@ def _step(report: Report, index: int, step: dict[str, Any]) -> None:
     if not any(kind in step for kind in STEP_KINDS):
         for kind in (k for k in _LATER_STEPS if k in step):
             hint = f"this version knows {', '.join(STEP_KINDS)}."
-            _refuse(report, (*path, kind), f"a {kind} step", hint, of_key=True)
+            _refuse(report, (*path, kind), f"the step {kind}", hint, of_key=True)
             report.broken.add(path)
             return
     for key in (k for k in _LATER_STEP_KEYS if k in step):

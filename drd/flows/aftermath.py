@@ -20,10 +20,10 @@ from drd.ports import Owned, Repository, SnapshotInfo
 _KILLED = "the process that did this run died"
 
 
-def settle(services: Services, plan: Plan, kind: RunKind) -> None:
-    """Bring the dead runs of `plan` (of `kind`) and dead drills of any plan to a final state."""
+def settle(services: Services, plan: Plan) -> None:
+    """Bring the dead runs of `plan` and dead drills of any plan to a final state."""
     for run in services.catalogue.abandoned():
-        mine = run.plan == plan.name and run.kind is kind
+        mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
             continue
         owned = services.catalogue.adopt(run, services.clock.now())
@@ -42,9 +42,9 @@ def _settle_one(services: Services, plan: Plan, owned: Owned) -> None:
     for sentence in remove_run(services, run.id):
         services.note(sentence)
     state, point = RunState.INTERRUPTED, None
-    if run.kind is RunKind.BACKUP:
+    if run.plan == plan.name:
         try:
-            point = _settle_backup(services, plan, owned)
+            point = _settle_repository(services, plan, owned)
         except DrdError as error:
             # The repository may be away; what was left there is swept by the next retention.
             log.get(run=run.id).warning("aftermath.postponed", error=error.message)
@@ -60,14 +60,16 @@ def _settle_one(services: Services, plan: Plan, owned: Owned) -> None:
     services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")
 
 
-def _settle_backup(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
+def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
     """The point of a dead backup whose manifest made it into the repository; else None, and
-    nothing of the run is left there."""
+    nothing of the run is left there, nor a lock."""
     if services.catalogue.repository_id(plan.primary.url) is None:
         return None
     repository = services.open_repository(plan.primary)
     repository.preflight()
     repository.remove_stale_locks()
+    if owned.run.kind is not RunKind.BACKUP:
+        return None
     left = repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"])
     manifest = next((s for s in left if "manifest" in s.tags), None)
     if manifest is None:

@@ -70,7 +70,7 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
     """Back up a plan. Raises AlreadyRunning while another process does; what fails within one
     component is in the outcome, what fails the whole run is raised after it was recorded."""
     chosen = request.chosen(plan)
-    aftermath.settle(services, plan, RunKind.BACKUP)
+    aftermath.settle(services, plan)
     detail = {"components": [c.name for c in chosen]}
     with (
         new_run(services, plan, RunKind.BACKUP, trigger=request.trigger, detail=detail) as runner,

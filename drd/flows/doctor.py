@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from uuid import uuid4
 
 from drd.errors import DrdError
+from drd.flows.identity import look
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.model.plan import Plan, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_size
-from drd.ports import Finding
+from drd.ports import Finding, Repository
 
 Doctored = Callable[[], Iterable[Finding]]
 
@@ -39,11 +40,25 @@ def examine(services: Services, plan: Plan, resolve: Callable[[SecretRef], str])
             )
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
-            findings += _tried(f"repository {spec.name}", lambda r=repository: r.doctor())  # type: ignore[misc]
+            name = f"repository {spec.name}"
+            findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
         findings += _disk(services, plan)
         return findings
     finally:
         remove_run(services, probe)
+
+
+def _repository(services: Services, repository: Repository) -> list[Finding]:
+    found = repository.doctor()
+    if all(f.ok for f in found):
+        found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
+    return found
+
+
+def _same(services: Services, repository: Repository) -> list[Finding]:
+    """Nothing to say about the one that it was: that is what `doctor` of the repository found."""
+    look(services, repository)
+    return []
 
 
 def _tried(name: str, look: Doctored) -> list[Finding]:

@@ -14,19 +14,19 @@ from datetime import datetime
 
 from drd import process
 from drd.errors import (
+    DeadlineExceeded,
     DrdError,
     NoRestorePoint,
-    RepositoryLocked,
-    RepositoryMissing,
-    RepositoryUnreachable,
+    RepositoryDamaged,
+    RepositoryError,
     SandboxUnavailable,
     SecretUnavailable,
     TargetUnwritable,
-    ToolMissing,
-    WrongKey,
+    ToolError,
 )
 from drd.flows import aftermath, restore
 from drd.flows.choose import Choice, choose, drill_choice
+from drd.flows.identity import look
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import sandbox_place, swept_afterwards
@@ -36,12 +36,9 @@ from drd.ports import Destination
 
 _INCONCLUSIVE = (
     SandboxUnavailable,
-    RepositoryUnreachable,
-    RepositoryMissing,
-    RepositoryLocked,
-    WrongKey,
+    RepositoryError,
     SecretUnavailable,
-    ToolMissing,
+    ToolError,
 )
 """Nothing was learnt about the backup from these: the drill could not look."""
 
@@ -72,7 +69,7 @@ class DrillRequest:
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
     """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is nothing to rehearse
     with, after recording the run; every other end of the drill is an outcome."""
-    aftermath.settle(services, plan, RunKind.DRILL)
+    aftermath.settle(services, plan)
     detail = {"scenario": request.scenario, "point": request.point}
     with (
         new_run(services, plan, RunKind.DRILL, trigger=request.trigger, detail=detail) as runner,
@@ -110,9 +107,11 @@ class _DrillRun:
             self.runner.step("choose point", "choose", lambda: chosen)
             destinations = self._sandboxes(self.choice)
             self.work = restore.begin(
-                self.services, self.runner, self.plan, self.choice.point, destinations
+                self.services, self.runner, self.plan, self.choice.point, destinations, cold=True
             )
             restore.carry_out(self.work)
+        except RepositoryDamaged as error:
+            return self._unreadable(error)
         except _INCONCLUSIVE as error:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
         except OSError as error:
@@ -124,7 +123,7 @@ class _DrillRun:
             )
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(full)), full)
         errors = list(self.work.errors.values())
-        if errors and all(isinstance(e, TargetUnwritable) for e in errors):
+        if errors and all(_says_nothing(e) for e in errors):
             return self._record(
                 self._evidence(DrillResult.INCONCLUSIVE, describe(errors[0])), errors[0]
             )
@@ -133,6 +132,16 @@ class _DrillRun:
         if self.request.keep is not None:
             self.request.keep(outcome, dict(self.work.destinations))
         return outcome
+
+    def _unreadable(self, error: RepositoryDamaged) -> DrillOutcome:
+        """The point's manifest cannot be read, so it cannot come back: a failure, unless the
+        repository is not the one in which it lies."""
+        assert self.work is not None  # what reads the repository
+        try:
+            look(self.services, self.work.repository)
+        except RepositoryError as other:
+            return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(other)), other)
+        return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
 
     def _choose(self) -> Choice:
         if self.request.point is None:
@@ -190,6 +199,13 @@ class _DrillRun:
             detail={"result": str(evidence.result), "point": evidence.point},
         )
         return DrillOutcome(evidence, self.work, self.choice, error)
+
+
+def _says_nothing(error: DrdError) -> bool:
+    """Whether a component that did not come back may come back all the same elsewhere, or the
+    next time."""
+    lost = isinstance(error, RepositoryDamaged)
+    return isinstance(error, TargetUnwritable | RepositoryError | DeadlineExceeded) and not lost
 
 
 def _why(evidence: Evidence) -> str | None:

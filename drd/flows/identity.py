@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from drd.errors import RepositoryMissing
+from drd import log
+from drd.errors import DrdError, RepositoryMissing
 from drd.flows.services import Services
 from drd.ports import Repository
 
 INIT_WAIT_S = 120.0
 
 
-def confirm(services: Services, repository: Repository) -> str:
+def confirm(services: Services, repository: Repository, *, writing: bool = True) -> str:
     """The id of the repository, which must be the one recorded for its URL, if any was.
 
     Raises RepositoryMissing for a URL without a repository, or with another one than recorded.
+    Locks that dead processes left there are removed on the way.
     """
-    repository.preflight()
+    repository.preflight(writing=writing)
     actual = repository.identity()
     recorded = services.catalogue.repository_id(repository.url)
-    if actual is None:
-        if recorded is None:
-            raise RepositoryMissing(
-                f"there is no repository at {repository.url} yet",
-                hint="the first `drd backup` makes it.",
-            )
-        raise _gone(repository, recorded)
-    if recorded is None:
-        services.catalogue.record_repository(repository.url, actual, services.clock.now())
-    elif recorded != actual:
+    if recorded is not None:
+        _expect(repository, actual, recorded)
+    elif actual is None:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is not the one that drd knows: its id is "
-            f"{actual[:8]}, recorded is {recorded[:8]}",
-            hint="find out who replaced it; to begin anew on purpose, give the plan another URL "
-            "or prefix.",
+            f"there is no repository at {repository.url} yet",
+            hint="the first `drd backup` makes it.",
         )
-    return actual
+    else:
+        services.catalogue.record_repository(repository.url, actual, services.clock.now())
+    _tidy(repository)
+    return str(actual)
+
+
+def look(services: Services, repository: Repository) -> None:
+    """Raise RepositoryMissing when the repository recorded for the URL is not there any more;
+    records and changes nothing."""
+    recorded = services.catalogue.repository_id(repository.url)
+    if recorded is not None:
+        _expect(repository, repository.identity(), recorded)
+
+
+def _tidy(repository: Repository) -> None:
+    """Most work can be done beside a stale lock, so being unable to remove one ends nothing."""
+    try:
+        repository.remove_stale_locks()
+    except DrdError as error:
+        log.get().warning("repository.lock_left", repository=repository.url, error=error.message)
 
 
 def confirm_or_initialise(services: Services, repository: Repository) -> str:
@@ -53,9 +65,17 @@ def confirm_or_initialise(services: Services, repository: Repository) -> str:
     return confirm(services, repository)
 
 
-def _gone(repository: Repository, recorded: str) -> RepositoryMissing:
-    return RepositoryMissing(
-        f"the repository {recorded[:8]} that was at {repository.url} is gone",
-        hint="find out who emptied it; drd does not take an emptied place for a fresh one. To "
-        "begin anew on purpose, give the plan another URL or prefix.",
-    )
+def _expect(repository: Repository, actual: str | None, recorded: str) -> None:
+    if actual is None:
+        raise RepositoryMissing(
+            f"the repository {recorded[:8]} that was at {repository.url} is gone",
+            hint="find out who emptied it; drd does not take an emptied place for a fresh one. To "
+            "begin anew on purpose, give the plan another URL or prefix.",
+        )
+    if recorded != actual:
+        raise RepositoryMissing(
+            f"the repository at {repository.url} is not the one that drd knows: its id is "
+            f"{actual[:8]}, recorded is {recorded[:8]}",
+            hint="find out who replaced it; to begin anew on purpose, give the plan another URL "
+            "or prefix.",
+        )

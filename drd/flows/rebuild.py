@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from drd.errors import DrdError
 from drd.flows.aftermath import read_point
+from drd.flows.identity import confirm
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
@@ -74,12 +75,7 @@ def _manifests(
     services: Services, plan: Plan, spec: RepositorySpec
 ) -> tuple[Repository, list[SnapshotInfo]]:
     repository = services.open_repository(spec)
-    repository.preflight()
-    actual = repository.identity()
-    if actual is None:
-        return repository, []
-    if services.catalogue.repository_id(spec.url) is None:
-        services.catalogue.record_repository(spec.url, actual, services.clock.now())
+    confirm(services, repository, writing=False)
     found = repository.snapshots(host=plan.name, tags=["drd", "manifest"], fresh=True)
     return repository, found
 

@@ -248,7 +248,7 @@ def _preflight(
     for finding in findings:
         if finding.warning:
             services.warn(f"{finding.name}: {finding.detail}")
-    confirm(services, services.open_repository(plan.plan.primary))
+    confirm(services, services.open_repository(plan.plan.primary), writing=False)
     return {"findings": [f.name for f in findings]}
 
 

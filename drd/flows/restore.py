@@ -50,6 +50,9 @@ _ENDS_ALL = (
 """What no component can come back from, as opposed to what is wrong with one of them."""
 
 
+_CACHE = "cache.cold"
+
+
 @dataclass
 class Measured:
     """When the phases ended, on the monotonic clock; the last of several components counts."""
@@ -95,9 +98,14 @@ def begin(
     plan: Plan,
     point: RestorePoint,
     destinations: Mapping[str, Destination],
+    *,
+    cold: bool = False,
 ) -> Restoration:
-    """A restoration of `point`, whose clock starts now."""
+    """A restoration of `point`, whose clock starts now. `cold` reads all of it from the
+    repository, as a host must that has nothing else."""
     repository = services.open_repository(_holder(plan, point))
+    if cold:
+        repository = repository.cold(run_directory(services.work_dir, runner.run.id) / _CACHE)
     now = services.clock.monotonic()
     return Restoration(
         services, runner, plan, point, repository, destinations, Measured(now, now, now, now)

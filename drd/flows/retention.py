@@ -158,7 +158,7 @@ def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> Ret
     Raises RepositoryError when the repository still lists a snapshot afterwards (an append-only
     server refuses and exits with 0); the points that are really gone are recorded before.
     """
-    aftermath.settle(services, plan, RunKind.RETENTION)
+    aftermath.settle(services, plan)
     with new_run(services, plan, RunKind.RETENTION, trigger=trigger, detail={}) as runner:
         repository = services.open_repository(plan.primary)
         confirm(services, repository)
@@ -214,7 +214,7 @@ def _forget(
 
 def prune(services: Services, plan: Plan, *, trigger: str = "manual") -> str:
     """Remove data that no snapshot refers to; restic's summary. A run of its own."""
-    aftermath.settle(services, plan, RunKind.PRUNE)
+    aftermath.settle(services, plan)
     with new_run(services, plan, RunKind.PRUNE, trigger=trigger, detail={}) as runner:
         repository = services.open_repository(plan.primary)
         confirm(services, repository)

@@ -31,10 +31,10 @@ class Repository(Protocol):
     url: str
     name: str
 
-    def preflight(self) -> None:
+    def preflight(self, *, writing: bool = True) -> None:
         """A few seconds: the endpoint answers, the bucket or directory exists, the key is accepted.
 
-        A missing prefix or an empty directory is fine here (`identity` tells). Raises
+        Without `writing` a repository that may only be read is fine. A missing prefix or an empty directory is fine here (`identity` tells). Raises
         RepositoryUnreachable, RepositoryMissing (bucket) or RepositoryError with the remedy.
         """
 
@@ -43,6 +43,10 @@ class Repository(Protocol):
 
         Raises WrongKey when the password does not open it.
         """
+
+    def cold(self, cache: Path) -> Repository:
+        """The same repository as a host sees it that never had to do with it: nothing is answered
+        from what an earlier call kept here. What is kept now goes below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         """Make a new repository, return its id. The caller holds the lock and knows that none was

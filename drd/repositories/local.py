@@ -6,7 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.errors import RepositoryError, RepositoryMissing, RepositoryUnreachable
+from drd.errors import (
+    RepositoryError,
+    RepositoryMissing,
+    RepositoryReadOnly,
+    RepositoryUnreachable,
+)
 from drd.ports import Finding
 from drd.repositories.place import CONTENTS, damaged, lock_names
 
@@ -18,7 +23,7 @@ class LocalPlace:
         self.path = path
         self.url = str(path)
 
-    def preflight(self) -> None:
+    def preflight(self, *, writing: bool = True) -> None:
         """A directory that may be written, or none yet below a parent that may be written.
 
         Nothing but the last part of the path is ever made: a parent that is missing is more
@@ -38,12 +43,13 @@ class LocalPlace:
                 hint=f"mount the disk that it lies on, or mkdir -p {self.path.parent}",
             )
         place = self.path if exists else self.path.parent
-        if not os.access(place, os.W_OK | os.X_OK):
-            raise RepositoryError(
-                f"{place} cannot be written by the user with id {os.geteuid()}",
-                hint=f"chown it to the user that runs drd: {place}",
-            )
+        if writing or not (self.path / "config").exists():
+            _require_writable(place)
         self._look()
+
+    def read_only(self) -> bool:
+        """Asked beforehand: restic goes on trying to write its lock for minutes."""
+        return self.path.is_dir() and not os.access(self.path, os.W_OK)
 
     def locks(self) -> frozenset[str]:
         try:
@@ -85,3 +91,16 @@ class LocalPlace:
             f"cannot read {self.path}: {error.strerror}",
             hint="check the disk and its mount, and the rights of the user that runs drd.",
         )
+
+
+def _require_writable(place: Path) -> None:
+    if os.access(place, os.W_OK | os.X_OK):
+        return
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise RepositoryReadOnly(
+            f"{place} is mounted read-only", hint="mount it with rw, or store elsewhere."
+        )
+    raise RepositoryReadOnly(
+        f"{place} cannot be written by the user with id {os.geteuid()}",
+        hint=f"chown it to the user that runs drd: {place}",
+    )

@@ -15,11 +15,15 @@ class Place(Protocol):
 
     url: str
 
-    def preflight(self) -> None:
-        """The place answers, exists and may be used; a few seconds at most.
+    def preflight(self, *, writing: bool = True) -> None:
+        """The place answers, exists and may be used; a few seconds at most. Without `writing`, one
+        with a repository that may only be read will do; a bucket does not tell.
 
         Raises RepositoryUnreachable, RepositoryMissing or RepositoryError with the remedy.
         """
+
+    def read_only(self) -> bool:
+        """Whether it is known that nothing can be written there."""
 
     def locks(self) -> frozenset[str]:
         """The names of restic's lock files; empty where there is no repository."""

@@ -64,11 +64,15 @@ class S3Place:
         self._keys = keys
         self._client: Any = None
 
-    def preflight(self) -> None:
+    def preflight(self, *, writing: bool = True) -> None:  # noqa: ARG002 - only a write tells
         """The bucket exists and the key may list it: a HEAD alone does not prove the secret on
         every server."""
         self._ask("head_bucket")
         self._ask("list_objects_v2", Prefix=self._below(""), MaxKeys=1)
+
+    def read_only(self) -> bool:
+        """Only a write tells, and restic gives up at once when it is denied."""
+        return False
 
     def locks(self) -> frozenset[str]:
         # restic itself allows a thousand locks at most, which is one page.

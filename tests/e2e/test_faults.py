@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -65,6 +66,68 @@ def test_flipped_byte_in_a_pack_never_passes(site: Site) -> None:
     assert site.drd("status", "--json", code=3).json["plans"][0]["verdict"] != "met"
     site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
     assert not (site.base / "back/shop.db").exists(), "nothing partial is left as restored"
+    site.assert_clean()
+
+
+def test_drill_is_not_fooled_by_the_cache_of_this_host(site: Site) -> None:
+    """restic answers from it for snapshots, indexes and directories that the repository lost."""
+    point = site.drd("backup", "shop", "--json").json["point"]
+    (listed,) = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point},manifest"))
+    (Path(site.repository) / "snapshots" / listed["id"]).unlink()
+    told = site.drd("drill", "shop", "--json", code=4).json
+    assert told["result"] == "failed"
+    assert listed["id"][:8] in told["reason"]
+    plan = site.drd("status", "--json", code=3).json["plans"][0]
+    assert plan["drill"]["result"] == "failed"
+    site.assert_clean()
+
+
+def test_replaced_or_emptied_repository_is_seen_by_all(site: Site) -> None:
+    site.drd("backup", "shop")
+    shutil.move(site.repository, site.base / "elsewhere")
+    for present, words in ((False, "is gone"), (True, "not the one")):
+        if present:
+            site.restic("init")
+        (bad,) = [i for i in site.drd("doctor", "--json", code=1).json["items"] if not i["ok"]]
+        assert words in bad["detail"]
+        assert words in site.drd("catalogue", "verify", code=10).err
+        assert words in site.drd("catalogue", "rebuild", code=10).err
+        told = site.drd("drill", "shop", "--json", code=10).json
+        assert told["result"] == "inconclusive"
+    assert "not the one" in told["reason"]
+    assert len(site.points()) == 1
+    site.assert_clean()
+
+
+@pytest.fixture
+def read_only(site: Site) -> Iterator[None]:
+    """The repository with two points, mounted read-only."""
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    where = site.repository
+    try:
+        subprocess.run(["mount", "--bind", where, where], check=True, capture_output=True)
+    except subprocess.CalledProcessError:
+        pytest.skip("cannot mount here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", where], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_repository_that_may_only_be_read_still_serves(site: Site) -> None:
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
+    site.drd("catalogue", "rebuild")
+    assert len(site.points()) == 2
+    site.drd("catalogue", "verify")
+    site.drd("retention", "shop", "--dry-run")
+    for words in (("backup", "shop"), ("retention", "shop")):
+        assert "mounted read-only" in site.drd(*words, code=1).err
     site.assert_clean()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import Site, make_sqlite, small_site
+from tests.e2e.site import PASSWORD, Site, make_sqlite, small_site
 
 BACKUP_STEPS = ["repository", "capture db", "capture conf", "manifest"]
 RESTORE_STEPS = ["restore db", "restore conf"]
@@ -140,9 +141,45 @@ def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
     assert child.wait(timeout=60) == 1  # type: ignore[attr-defined]
     assert site.runs()[0]["state"] == "failed"
     assert len([p for p in site.points() if p["complete"]]) == 1
+    site.assert_clean()
     assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
     site.drd("retention", "shop")
     site.restic("check")
+    site.assert_clean()
+
+
+def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
+    """What a restic that was killed, without a drd to see it, leaves in the repository."""
+    argv = ["restic", "-r", site.repository, "--no-cache", *words]
+    around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(argv, env=around, stdout=silent, stderr=silent) as dead:
+        limit = time.monotonic() + 30
+        while not any(len(name) == 64 for name in site.locks()):
+            assert time.monotonic() < limit
+        dead.kill()
+    assert site.locks()
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_lock_of_a_dead_process_is_gone_after_the_next_backup(site: Site, exclusive: bool) -> None:
+    site.drd("backup", "shop")
+    _big(site)
+    site.drd("backup", "shop", "--accept-size")
+    busy = ("check", "--read-data") if exclusive else ("backup", str(site.base / "etc"))
+    _dead_restic_with_a_lock(site, *busy)
+    site.drd("backup", "shop")
+    site.assert_clean()
+
+
+def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    site.killed_at("undone:prune", "retention", "shop")
+    site.drd("backup", "shop")
+    assert [r["state"] for r in site.runs() if r["kind"] == "prune"] == ["interrupted"]
     site.assert_clean()
 
 

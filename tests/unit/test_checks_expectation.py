@@ -60,7 +60,22 @@ def test_an_expectation_means(text: str | float, meaning: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "  ", "> many", "> 0 and < 5", "< ", "==", "within", "within reason", "within 10% of it"],
+    [
+        "=> 0",
+        "=< 5",
+        "<> 3",
+        "=== 1",
+        "!== 1",
+        "",
+        "  ",
+        "> many",
+        "> 0 and < 5",
+        "< ",
+        "==",
+        "within",
+        "within reason",
+        "within 10% of it",
+    ],
 )
 def test_what_is_not_understood_says_which_forms_there_are(text: str) -> None:
     with pytest.raises(ValueError, match="within rpo"):

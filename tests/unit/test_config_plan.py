@@ -52,6 +52,7 @@ BROKEN = [
     ("dsn: {credential: shop-dsn}", "dsn: {credentail: x}", 6, "components.db.dsn", "this is no kind of secret reference", REFERENCE),
     ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("dsn: {credential: shop-dsn}", "dsn: host=h password=hunter2", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
+    ("dsn: {credential: shop-dsn}", "dsn: {file: secrets/dsn}", 6, "components.db.dsn", "file takes an absolute path", "write it whole, from the / on."),
     ("dsn: {credential: shop-dsn}", "dsn: shop", 6, "components.db.dsn", "is not a connection string", "write postgresql://user@host/database or host=… dbname=…."),
     ("kind: postgres", "kind: postgres\n    method: physical", 6, "components.db.method", "method: physical is not supported yet", "use method: logical, which is the default."),
     ("kind: postgres", "kind: postgres\n    fingerprint: count", 6, "components.db.fingerprint", '"count" is not one of counts, digest, off', 'did you mean "counts"?'),
@@ -111,7 +112,7 @@ BROKEN = [
 # fmt: on
 LATER_STEPS = ["start", "stop", "command", "http", "sql", "approve", "wait", "notify", "manual"]
 BROKEN += [
-    ("drill: {every: 7d}", f"runbook:\n  - restore: all\n  - {kind}: {{x: y}}", 25, f"runbook[1].{kind}", f"a {kind} step is not supported yet", "this version knows restore, check.")
+    ("drill: {every: 7d}", f"runbook:\n  - restore: all\n  - {kind}: {{x: y}}", 25, f"runbook[1].{kind}", f"the step {kind} is not supported yet", "this version knows restore, check.")
     for kind in LATER_STEPS
 ]  # fmt: skip
 

@@ -12,8 +12,10 @@ from typing import IO, Any, TypeVar
 from drd import log, process
 from drd.errors import (
     DeadlineExceeded,
+    DrdError,
     RepositoryError,
     RepositoryLocked,
+    RepositoryReadOnly,
     RepositoryUnreachable,
     ToolError,
     ToolTooOld,
@@ -35,6 +37,9 @@ ANSWER_S = 120.0
 
 ANSWER_BYTES = 256 << 20
 
+_READING = frozenset({"cat", "check", "dump", "restore", "snapshots", "stats"})
+"""What restic can do without a lock."""
+
 
 class Door:
     """Runs restic for one repository. `patience` and `retry_lock_s` may be set anew."""
@@ -44,6 +49,7 @@ class Door:
         self.patience = Patience()
         self.retry_lock_s = 20
         self._ready = False
+        self._lockless = False
         self._lock = threading.Lock()
 
     @property
@@ -58,7 +64,8 @@ class Door:
         with self._lock:
             if not self._ready:
                 self.version()
-                self.session.place.preflight()
+                self.session.place.preflight(writing=False)
+                self._lockless = self.session.place.read_only()
                 self._ready = True
 
     def version(self) -> str:
@@ -116,13 +123,15 @@ class Door:
         """
         self.ready()
         command = self.session.command(
-            words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
         # In anonymous memory: the pump keeps text only, masked, and we need every byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
             try:
-                done = process.start(command, stdout=answer.fileno()).pump(
-                    on_tick=self._answering(answer)
+                done = self._buried(
+                    process.start(command, stdout=answer.fileno()).pump(
+                        on_tick=self._answering(answer)
+                    )
                 )
             except DeadlineExceeded as error:
                 raise self._silent(deadline_s) from error
@@ -141,9 +150,13 @@ class Door:
     ) -> Completed:
         """Run restic to its end; the exit code is not judged."""
         self.ready()
-        command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        command = self.session.command(
+            self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
+        )
         tick = self._watch(lambda: listener.done).tick
-        return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
+        return self._buried(
+            process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
+        )
 
     def pipe(
         self,
@@ -158,7 +171,10 @@ class Door:
         self.ready()
         command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         tick = self._watch(lambda: listener.done).tick
-        return process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
+        result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
+        if result.consumer is not None:
+            self._buried(result.consumer)
+        return result
 
     def locking(self, work: Callable[[int], T]) -> T:
         """`work`, and once more when a lock was in the way: at once if it was a dead process's,
@@ -169,6 +185,22 @@ class Door:
             removed = self.remove_stale_locks()
             log.get().info("repository.locked", repository=self.url, stale=removed)
             return work(self.retry_lock_s)
+
+    def reading(self, work: Callable[[int], T]) -> T:
+        """`locking` for work that writes nothing: where no lock can be written either, without
+        one. A restore from a disk or with a key that may only be read is as good as any."""
+        try:
+            return self.locking(work)
+        except RepositoryReadOnly:
+            if self._lockless:
+                raise
+            log.get().info("repository.read_only", repository=self.url)
+            self._lockless = True
+            return self.locking(work)
+
+    def _locked(self, words: Sequence[str]) -> list[str]:
+        verb = next((word for word in words if not word.startswith("-")), "")
+        return ["--no-lock", *words] if self._lockless and verb in _READING else list(words)
 
     def remove_stale_locks(self) -> int:
         """By restic's own judgement: this host's dead processes, and others after 30 minutes.
@@ -182,8 +214,20 @@ class Door:
         self.ask(lambda library: library.unlock())
         return len(before - self.session.place.locks())
 
+    def _buried(self, done: Completed) -> Completed:
+        """`done`, after removing the lock that a restic which was killed could not."""
+        if done.exit_code < 0:
+            try:
+                self.remove_stale_locks()
+            except DrdError as error:  # what ended restic is the news
+                log.get().warning("repository.lock_left", repository=self.url, error=error.message)
+        return done
+
+    def _look(self) -> None:
+        self.session.place.preflight(writing=False)
+
     def _watch(self, moved: Callable[[], int]) -> StallWatch:
-        return StallWatch(self.session.place.preflight, moved, self.patience)
+        return StallWatch(self._look, moved, self.patience)
 
     def _answering(self, answer: IO[bytes]) -> Callable[[], None]:
         watch = self._watch(lambda: os.fstat(answer.fileno()).st_size)
@@ -198,7 +242,7 @@ class Door:
     def _silent(self, deadline_s: float) -> RepositoryError:
         """restic did not answer in time: the place says why, if it can."""
         try:
-            self.session.place.preflight()
+            self._look()
         except RepositoryError as error:
             return error
         return RepositoryUnreachable(

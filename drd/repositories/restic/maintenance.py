@@ -27,10 +27,14 @@ _UNREADABLE = re.compile(r'Ignoring "(\S+)": failed to load snapshot(?!.*(?:no s
 
 
 def identity(door: Door) -> str | None:
+    def work(retry_lock_s: int) -> str:
+        answer = door.ask(lambda library: library.cat.config(), retry_lock_s=retry_lock_s)
+        return str(answer["id"])
+
     try:
-        return str(door.ask(lambda library: library.cat.config())["id"])
+        return door.reading(work)
     except RepositoryMissing:
-        door.session.place.preflight()  # a bucket that is missing is another matter
+        door.session.place.preflight(writing=False)  # a missing bucket is another matter
         return None
 
 
@@ -92,7 +96,7 @@ def snapshots(
         )
         return sorted((_info(item) for item in listed), key=lambda s: s.time)
 
-    return door.locking(work)
+    return door.reading(work)
 
 
 def _info(item: dict[str, object]) -> SnapshotInfo:
@@ -173,7 +177,7 @@ def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> N
         if done.exit_code != 0:
             raise failure(done.exit_code, said, door.url)
 
-    door.locking(work)
+    door.reading(work)
 
 
 def size_bytes(door: Door) -> int:
@@ -185,4 +189,4 @@ def size_bytes(door: Door) -> int:
         )
         return int(answer["total_size"])
 
-    return door.locking(work)
+    return door.reading(work)

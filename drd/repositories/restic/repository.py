@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from drd.model.plan import RepositorySpec, SecretRef
@@ -42,9 +43,13 @@ class ResticRepository:
         self.url = spec.url
         self.name = spec.name
         self.door = Door(Session(spec, cache_dir=cache_dir, resolve=resolve, program=restic))
+        self._cold = partial(ResticRepository, spec, resolve=resolve, restic=restic)
 
-    def preflight(self) -> None:
-        self.door.session.place.preflight()
+    def cold(self, cache: Path) -> ResticRepository:
+        return self._cold(cache_dir=cache)
+
+    def preflight(self, *, writing: bool = True) -> None:
+        self.door.session.place.preflight(writing=writing)
 
     def identity(self) -> str | None:
         return maintenance.identity(self.door)

@@ -12,6 +12,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryLocked,
     RepositoryMissing,
+    RepositoryReadOnly,
     RepositoryUnreachable,
     WrongKey,
 )
@@ -34,6 +35,10 @@ _DAMAGE = re.compile(
 _NETWORK = re.compile(
     r"connection refused|connection reset|no such host|i/o timeout|no route to host"
     r"|context deadline exceeded|TLS handshake",
+    re.IGNORECASE,
+)
+_READ_ONLY = re.compile(
+    r"unable to create lock.*(?:access ?denied|permission denied|read-only file system)",
     re.IGNORECASE,
 )
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
@@ -97,6 +102,11 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         return RepositoryError(
             f"no space left for the repository at {url}",
             hint="free space or prune: earlier snapshots stay valid.",
+        )
+    if _READ_ONLY.search(said.text):
+        return RepositoryReadOnly(
+            f"the repository at {url} may only be read: {said.last.rpartition(': ')[2]}",
+            hint="let this key or user write there; drills and recoveries work without.",
         )
     if is_damage(said.text):
         return RepositoryDamaged(
