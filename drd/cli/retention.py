@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         points = {p.id: p for p in app.catalogue.points(plan.name)}
         if args.dry_run:
             repository = services.open_repository(plan.primary)
-            confirm(services, repository)
+            confirm(services, repository, writing=False)
             forgetting = plan_forgetting(services, plan, repository)
             _show(plan.name, forgetting, points, args, {"dry_run": True})
             return 0
