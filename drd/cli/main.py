@@ -92,6 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(Cancelled("cancelled"), args)
     except DrdError as error:
         return _report(error, args)
+    if argv is None and args.verb == "status":
+        # Everything is printed and closed; taking the interpreter apart would cost 4 ms of 35.
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 
