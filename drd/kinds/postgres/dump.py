@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from drd.errors import ToolTooOld
-from drd.kinds.postgres.connection import Address
+import psycopg
+
+from drd.errors import DumpFailed, ToolTooOld
+from drd.kinds.postgres.connection import Address, Connection
 from drd.kinds.postgres.tools import Programs
 from drd.process import Command
 
 LOCK_WAIT_MS = 60_000
 """How long pg_dump waits for a table that somebody changes; then the dump fails and is retried."""
+
+_SAID = 400
+# The statement that locks thousands of tables would fill the screen.
 
 Compression = Literal["none", "zstd", "gzip"]
 
@@ -41,6 +47,37 @@ def dump_command(programs: Programs, order: DumpOrder) -> Command:
         argv.append("--no-unlogged-table-data")
     argv.append(f"--dbname={order.address.conninfo}")
     return Command(argv, env=order.environment, name="pg_dump")
+
+
+_HOLDERS = """
+SELECT DISTINCT format('%I.%I by session %s of %s', n.nspname, c.relname, l.pid, a.usename)
+  FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'm')
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_'
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+ WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.database =
+       (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+ ORDER BY 1 LIMIT 5"""
+
+
+def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFailed:
+    """The failure of pg_dump with its remedy: who holds the table that it waited for in vain, or
+    that a table may have gone between the snapshot and its lock."""
+    if "LOCK TABLE" not in error.message:
+        return DumpFailed(error.message, hint="see the server's log, and try again.")
+    with suppress(psycopg.Error):
+        found = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]
+        if found:
+            return DumpFailed(
+                f"pg_dump of {component} waited {LOCK_WAIT_MS // 1000} s for tables that are "
+                f"locked: {', '.join(found)}",
+                hint="end what holds them (ALTER TABLE, VACUUM FULL, an open transaction), or back "
+                "up at another time.",
+            )
+    said = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]} …"
+    return DumpFailed(
+        said, hint="was a table altered, dropped or locked while the dump began? Try again."
+    )
 
 
 def _compression(programs: Programs, wanted: Compression) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError, ImplausibleDump, SourceError, SourceUnreachable
+from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
 from drd.kinds.postgres import database, rights, roles
 from drd.kinds.postgres.connection import (
     Address,
@@ -24,7 +24,7 @@ from drd.kinds.postgres.connection import (
     password_file,
     words,
 )
-from drd.kinds.postgres.dump import DumpOrder, dump_command
+from drd.kinds.postgres.dump import DumpOrder, dump_command, explained
 from drd.kinds.postgres.fingerprint import describe, tables_of
 from drd.kinds.postgres.inspect import ask, jsonable
 from drd.kinds.postgres.moment import Moment, export_snapshot
@@ -115,7 +115,10 @@ class PostgresSource:
             capture = PostgresCapture(self._name, self._settings, address, holder, moment)
             capture.prepare(programs, environment)
             stack.callback(capture.close)
-            yield capture
+            try:
+                yield capture
+            except DumpFailed as error:
+                raise explained(error, self._name, holder) from error
 
     def _programs(self, connection: Connection) -> Programs:
         major = connection.info.server_version // 10000

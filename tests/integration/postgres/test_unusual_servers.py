@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from drd.errors import TargetNotEmpty
+from drd import process
+from drd.errors import DumpFailed, TargetNotEmpty
+from drd.kinds.postgres import dump
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kinds.postgres.fingerprint import describe
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.model.plan import SecretRef
 from drd.model.snapshot import DatabaseFingerprint
-from drd.ports import Workplace, no_progress
-from tests.postgres_support import KIND, back_up, bring_back, component, fetch, target_of
+from drd.ports import Capture, Stream, Workplace, no_progress
+from tests.postgres_support import KIND, NAME, back_up, bring_back, component, fetch, target_of
 from tests.servers import PostgresServer, postgres_server
 
 
@@ -128,3 +131,47 @@ def test_a_target_is_the_database_that_libpq_would_take(  # noqa: PLR0917
     assert "of_a_variable" not in databases(target_server)
     if not service:
         target_server.execute("DROP TABLE t", "postgres")
+
+
+def test_a_locked_table_ends_the_dump_in_bounded_time_and_its_holder_is_named(
+    source_server: PostgresServer,
+    place: Workplace,
+    short_tmp: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dump, "LOCK_WAIT_MS", 1000)
+    source_server.execute("CREATE DATABASE held")
+    source_server.execute('CREATE TABLE "held one" (x int); CREATE TABLE free (x int)', "held")
+    what = component(source_server.dsn("held"), fingerprint="off")
+    with psycopg.connect(source_server.dsn("held")) as other:
+        other.execute('LOCK TABLE "held one" IN ACCESS EXCLUSIVE MODE')
+        with pytest.raises(DumpFailed) as caught:
+            back_up(what, place, short_tmp / "dump")
+        assert caught.value.message == (
+            f"pg_dump of {NAME} waited 1 s for tables that are locked: "
+            f'public."held one" by session {other.info.backend_pid} of postgres'
+        )
+        assert "ALTER TABLE" in caught.value.hint
+    back_up(what, place, short_tmp / "dump")
+
+
+def dumped(capture: Capture) -> None:
+    """As the repository does it, but stored nowhere."""
+    assert isinstance(capture.payload, Stream)
+    done = process.run(capture.payload.command)
+    if done.exit_code != 0:
+        raise DumpFailed(done.complaint)
+
+
+def test_a_table_that_goes_as_the_dump_begins_ends_it_with_a_hint(
+    source_server: PostgresServer, place: Workplace, short_tmp: Path
+) -> None:
+    source_server.execute("CREATE DATABASE going")
+    source_server.execute("CREATE TABLE gone (x int); CREATE TABLE stays (x int)", "going")
+    what = component(source_server.dsn("going"), fingerprint="off")
+    capture = KIND.source(what, place).open()
+    with pytest.raises(DumpFailed) as caught, capture as taken:  # noqa: PT012
+        source_server.execute("DROP TABLE gone", "going")
+        dumped(taken)
+    assert "Try again" in caught.value.hint
+    back_up(what, place, short_tmp / "dump")
