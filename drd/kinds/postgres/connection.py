@@ -7,6 +7,7 @@ never part of a conninfo string, an argv or a message.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_S = 5
 PASSFILE = "pgpass"
+_STRANGER = re.compile(r'FATAL: +role "(.*)" does not exist')
 _UNPINNED = ("passfile", "target_session_attrs", "load_balance_hosts")
 
 _LIMITS = (
@@ -241,6 +243,19 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
         return SourceMissing(
             f'database "{address.dbname}" does not exist at {address.uri}',
             hint="correct the database's name in dsn, or create it.",
+        )
+    if stranger := _STRANGER.search(said):
+        name = stranger[1].replace('"', '""')
+        return SourceError(
+            f"{address.uri} refuses the login: {said}",
+            hint=f'create it with CREATE ROLE "{name}" LOGIN (doctor then names the GRANTs that '
+            "it lacks), or name a user in dsn: postgresql://USER@…",
+        )
+    if "Peer authentication failed" in said:
+        return SourceError(
+            f"{address.uri} refuses the login: {said}",
+            hint="run drd as the system user of that name, map its own to it in pg_ident.conf, or "
+            "let the user in by password in pg_hba.conf.",
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return SourceError(

@@ -1,0 +1,35 @@
+"""Servers that do not let us in say why, and we say what to do about it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from drd.errors import SourceError
+from drd.kinds.postgres import connection
+from drd.ports import Workplace
+from tests.postgres_support import KIND, component
+from tests.servers import PostgresServer
+
+
+def test_a_role_that_does_not_exist_is_named_with_the_statement_that_makes_it(
+    postgres: PostgresServer, place: Workplace
+) -> None:
+    dsn = f"host={postgres.socket_dir} port={postgres.port} user='no \"body' dbname=postgres"
+    with pytest.raises(SourceError, match="refuses the login") as caught:
+        KIND.source(component(dsn), place).probe()
+    assert 'CREATE ROLE "no ""body" LOGIN' in caught.value.hint
+    assert caught.value.permanent
+
+
+def test_peer_authentication_is_about_the_system_user(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, place: Workplace
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError('FATAL:  Peer authentication failed for user "shop"')
+
+    monkeypatch.setattr(connection.psycopg, "connect", refuse)
+    dsn = f"host={postgres.socket_dir} port={postgres.port} user=shop dbname=postgres"
+    with pytest.raises(SourceError, match="refuses the login") as caught:
+        KIND.source(component(dsn), place).probe()
+    assert "pg_ident.conf" in caught.value.hint
