@@ -189,10 +189,11 @@ class Door:
     def reading(self, work: Callable[[int], T]) -> T:
         """`locking` for work that writes nothing: where no lock can be written either, without
         one. A restore from a disk or with a key that may only be read is as good as any."""
+        tried = self._lockless  # another thread may find it out meanwhile
         try:
             return self.locking(work)
         except RepositoryReadOnly:
-            if self._lockless:
+            if tried:
                 raise
             log.get().info("repository.read_only", repository=self.url)
             self._lockless = True
