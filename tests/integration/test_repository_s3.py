@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from drd import process
 from drd.errors import (
     RepositoryError,
     RepositoryMissing,
+    RepositoryReadOnly,
     RepositoryUnreachable,
 )
 from drd.ports import Progress
@@ -252,3 +254,28 @@ def test_doctor_names_a_wrong_password(s3: S3Server, tmp_path: Path) -> None:
     s3_repository(s3, tmp_path, url=url).initialise()
     found = findings(s3_repository(s3, tmp_path, url=url, password="another"))
     assert found["repository key"][0] is False
+
+
+# --- keys that may only read ------------------------------------------------------------------
+
+
+def test_a_key_that_may_only_read_reads(s3: S3Server, tmp_path: Path) -> None:
+    bucket = new_bucket(s3)
+    url = s3.repository(bucket, "r")
+    writer = s3_repository(s3, tmp_path, url=url)
+    known = writer.initialise()
+    stored = writer.store(shell("echo data"), host="p", tags=["t"])
+    arn = f"arn:aws:s3:::{bucket}/*"
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    s3.client().put_bucket_policy(Bucket=bucket, Policy=policy)
+    reader = s3_repository(s3, tmp_path, url=url)
+    assert reader.identity() == known
+    assert [s.id for s in reader.snapshots(fresh=True)] == [stored.snapshot]
+    for number in range(2):
+        into = tmp_path / f"into{number}"
+        into.mkdir()
+        reader.restore(stored.snapshot, into)
+        assert [p.read_text() for p in into.rglob("*") if p.is_file()] == ["data\n"]
+    with pytest.raises(RepositoryReadOnly, match="may only be read"):
+        reader.store(shell("echo more"), host="p", tags=["t"])
