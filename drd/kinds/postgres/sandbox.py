@@ -114,6 +114,11 @@ class PostgresSandbox:
                 error.__cause__, psycopg.errors.DiskFull
             ):
                 raise no_space(self._place.directory) from error
+            if self._server.was_killed:
+                raise SandboxUnavailable(
+                    f"the sandbox's PostgreSQL server of {self._component} was killed",
+                    hint="was the host out of memory? See dmesg, and try again.",
+                ) from error
             raise
         finally:
             shutil.rmtree(landing, ignore_errors=True)

@@ -226,6 +226,16 @@ class ThrowAwayServer:
             return says_no_space(text)
         return False
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether it, or a process of its own, ended in a way that no statement brings about."""
+        if not self.running:
+            return True
+        with suppress(OSError):
+            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
+            return "was terminated by signal 9" in text
+        return False
+
     def last_words(self) -> str:
         """The end of its log."""
         with suppress(OSError):

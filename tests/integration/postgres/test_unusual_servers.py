@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from drd import process
-from drd.errors import DumpFailed, TargetNotEmpty
+from drd.errors import DumpFailed, SandboxUnavailable, TargetNotEmpty
 from drd.kinds.postgres import dump
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kinds.postgres.fingerprint import describe
+from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.model.plan import SecretRef
 from drd.model.snapshot import DatabaseFingerprint
@@ -175,3 +179,30 @@ def test_a_table_that_goes_as_the_dump_begins_ends_it_with_a_hint(
         dumped(taken)
     assert "Try again" in caught.value.hint
     back_up(what, place, short_tmp / "dump")
+
+
+def test_a_sandbox_whose_server_was_killed_says_nothing_about_the_backup(
+    source_server: PostgresServer,
+    place: Workplace,
+    short_tmp: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the kernel does when memory runs out."""
+    source_server.execute("CREATE DATABASE heavy")
+    source_server.execute("CREATE TABLE t AS SELECT 1 AS x", "heavy")
+    backup = back_up(component(source_server.dsn("heavy")), place, short_tmp / "dump")
+    whole = Load.run
+
+    def killed(self: Load, jobs: int, *, on_tick: Callable[[], None]) -> process.Completed:
+        pidfile = place.directory / "server/data/postmaster.pid"
+        os.kill(int(pidfile.read_text().splitlines()[0]), signal.SIGKILL)
+        return whole(self, jobs, on_tick=on_tick)
+
+    monkeypatch.setattr(Load, "run", killed)
+    sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
+    try:
+        with pytest.raises(SandboxUnavailable, match="was killed"):
+            bring_back(sandbox, backup)
+    finally:
+        sandbox.close()
+    assert list(place.directory.iterdir()) == []
