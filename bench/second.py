@@ -10,8 +10,6 @@ from bench.measure import Run
 from bench.table import Row, mb
 from bench.workshop import Workshop
 
-_ALLOWED_RATIO = 1.05
-
 _FORMATS = {
     "-Fp": "plain",
     "-Fc -Z0": "custom",
@@ -45,13 +43,11 @@ def rows(workshop: Workshop, size: str) -> list[Row]:
 def _compare(title: str, drd: int, changed: int, added: dict[str, int]) -> list[Row]:
     best = min(added, key=lambda options: added[options])
     ratio = drd / max(1, added[best])
-    target = f"<= {_ALLOWED_RATIO}x the best format"
     others = ", ".join(f"{options} {mb(size)}" for options, size in added.items())
     return [
         Row(title, mb(drd), f"{mb(changed)} changed", drd / max(1, changed), "", None),
-        Row(f"  formats: {others}", mb(drd), f"{mb(added[best])} {best}", ratio, target,
-            ratio <= _ALLOWED_RATIO),
-    ]  # fmt: skip
+        Row(f"  formats: {others}", mb(drd), f"{mb(added[best])} {best}", ratio, "", None),
+    ]
 
 
 def _dump(workshop: Workshop, options: str, repository: Path) -> int:
