@@ -55,14 +55,21 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     """Every plan that was asked for. One that cannot be looked at does not keep the others from
     it; when none could, the first error is raised."""
     from drd.cli.session import session
-    from drd.errors import Cancelled, DrdError
+    from drd.errors import Cancelled, DrdError, UsageError
 
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args) as app:
         if verb == "rebuild":
             _set_damaged_aside(app)
-        for name in args.plan or app.plan_names():
+        names = args.plan or app.plan_names()
+        if not names:
+            where = app.settings.plans_dir
+            raise UsageError(
+                f"there is no plan in {where}",
+                hint="put the plans of this host there: they say where its repositories are.",
+            )
+        for name in names:
             try:
                 found.append(_compare(app, name, verb))
             except Cancelled:

@@ -85,8 +85,9 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
             due_at = last.at + timedelta(seconds=facts.drill_every_s)
     reasons = _judge_result(facts, now) or _unproven(facts, due_at, now)
     if facts.load_error is not None:
-        check = f"drd plan check {facts.file or facts.plan}"
-        reasons.append(Reason(Verdict.AT_RISK, f"not loaded: {facts.load_error}", check))
+        # Doctor says what is wrong with the file, and loads one that is sound.
+        doctor = f"drd doctor {facts.file or facts.plan}"
+        reasons.append(Reason(Verdict.AT_RISK, f"not loaded: {facts.load_error}", doctor))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     at, result = (last.at, last.result) if last is not None else (None, None)
     return DrillAssessment(at, result, due_at, verdict), reasons

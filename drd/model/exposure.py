@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
@@ -17,6 +18,8 @@ CLOCK_TOLERANCE_S = 5.0
 
 RECENT = timedelta(days=1)
 """For how long a past crossing of the objective is still mentioned."""
+
+_HINT = re.compile(r" \(hint: .*?\)(?=;|$)")
 
 
 def age(at: datetime | None, now: datetime) -> float | None:
@@ -96,7 +99,10 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
     if verdict is Verdict.MET:
-        return [Reason(verdict, *trouble)] if trouble else []
+        if trouble is None:
+            return []
+        lead = "last backup failed: " if facts.failures is not None else ""
+        return [Reason(verdict, lead + trouble[0], trouble[1])]
     text = f"last complete backup {format_duration(exposure_s)} ago"
     if trouble:
         return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1])]
@@ -172,5 +178,5 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
 
 
 def _line(error: str) -> str:
-    """The first line of an error: the rest is for `run show`."""
-    return error.strip().split("\n", 1)[0].strip()
+    """The first line of an error, without remedies: the rest is for `run show`."""
+    return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()

@@ -53,6 +53,11 @@ WRONG = [
         "runs: argument --limit: invalid count value: '0'",
         "`drd runs --help` shows what there is.",
     ),
+    (
+        ["catalogue", "rebuild"],
+        "there is no plan in {home}/plans",
+        "put the plans of this host there: they say where its repositories are.",
+    ),
     (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
 ]
 

@@ -349,7 +349,7 @@ def test_plan_that_broke_since_keeps_its_figures_and_needs_a_drill() -> None:
     assert broken.verdict is AT_RISK, "what stands in the file now was never drilled"
     assert (broken.rpo, broken.rto) == (before.rpo, before.rto)
     assert str(broken.reasons[0]) == (
-        "not loaded: billing.yaml:3: unknown key: drd plan check /p/billing.yaml"
+        "not loaded: billing.yaml:3: unknown key: drd doctor /p/billing.yaml"
     )
 
 

@@ -70,7 +70,7 @@ def test_changed_plan_keeps_its_figures_and_says_not_loaded(tmp_path: Path) -> N
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert plan.rpo.exposure_s == 252
     assert plan.reasons[0].text == f"not loaded: {path} changed since it was loaded"
-    assert plan.reasons[0].command == f"drd plan check {path}"
+    assert plan.reasons[0].command == f"drd doctor {path}"
 
 
 def test_change_of_the_same_length_and_time_is_not_seen_but_any_other_is(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""What the reasons of a status say, word for word."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.status_support import failures, incomplete, point
+from tests.unit.test_compliance import judged
+
+SAID = (
+    "db: x.db does not exist (hint: correct `path` (or create it).); conf: gone (hint: create it.)"
+)
+
+
+def test_a_failure_that_did_no_harm_yet_is_called_one() -> None:
+    plan = judged(newest=point(60), failures=failures(3, SAID))
+    assert [r.text for r in plan.reasons] == [
+        "last backup failed: db: x.db does not exist; conf: gone (3 tries, last 4m ago)"
+    ]
+
+
+@pytest.mark.parametrize("error", ["(hint: x", "a (b) c", "no such file (2)"])
+def test_brackets_that_are_no_remedy_stay(error: str) -> None:
+    plan = judged(newest=point(60), failures=failures(2, error))
+    assert plan.reasons[0].text == f"last backup failed: {error} (2 tries, last 4m ago)"
+
+
+def test_an_incomplete_point_says_what_failed_and_leaves_the_remedy_to_its_run() -> None:
+    plan = judged(incomplete=incomplete(("db", "gone (hint: look (twice).)"), ("conf", "shut")))
+    assert "newest point 9b0d is incomplete: db: gone; conf: shut" in [r.text for r in plan.reasons]
