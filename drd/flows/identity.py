@@ -28,7 +28,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
         )
     else:
         services.catalogue.record_repository(repository.url, actual, services.clock.now())
-    _tidy(repository)
+    tidy(repository)
     return str(actual)
 
 
@@ -40,8 +40,8 @@ def look(services: Services, repository: Repository) -> None:
         _expect(repository, repository.identity(), recorded)
 
 
-def _tidy(repository: Repository) -> None:
-    """Most work can be done beside a stale lock, so being unable to remove one ends nothing."""
+def tidy(repository: Repository) -> None:
+    """Remove what dead processes locked. Most work can be done beside a stale lock, so being unable to remove one ends nothing."""
     try:
         repository.remove_stale_locks()
     except DrdError as error:

@@ -17,7 +17,7 @@ from drd import process
 from drd.errors import DrdError, NoRestorePoint, TargetError, UsageError
 from drd.flows import restore
 from drd.flows.choose import choose
-from drd.flows.identity import confirm
+from drd.flows.identity import confirm, tidy
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
@@ -169,6 +169,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         destinations = _destinations(services, plan, runner, stack)
         runner.step("preflight", "preflight", lambda: _preflight(services, plan, destinations))
         work = restore.begin(services, runner, plan.plan, plan.point, destinations)
+        if plan.continues is not None:
+            tidy(work.repository)  # its preflight, which does, may have been done before it died
         restore.carry_out(work)
         work.checks[:0] = restore.restore_failures(work)
         return _record(services, plan, work)

@@ -172,6 +172,16 @@ def test_lock_of_a_dead_process_is_gone_after_the_next_backup(site: Site, exclus
     site.assert_clean()
 
 
+def test_recovery_that_goes_on_removes_the_lock_of_its_dead_restic(site: Site) -> None:
+    _big(site)
+    site.drd("backup", "shop")
+    words = ("recover", "shop", "--target", "standby", "--yes")
+    site.killed_at("after:preflight", *words)
+    _dead_restic_with_a_lock(site, "check", "--read-data")
+    site.drd(*words)
+    site.assert_clean()
+
+
 def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
