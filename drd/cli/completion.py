@@ -6,6 +6,8 @@ import argparse
 from typing import Any
 
 from drd.cli import output
+from drd.cli.parser import Parser
+from drd.errors import DrdError
 
 EXAMPLES = """\
 examples:
@@ -18,7 +20,7 @@ def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "completion",
         help="print the completion script for your shell",
-        description="Print a script that completes verbs and options.",
+        description="Print a script that completes verbs, options and the names of plans.",
         epilog=EXAMPLES,
     )
     parser.add_argument("shell", choices=["bash", "zsh", "fish"])
@@ -30,3 +32,27 @@ def run(args: argparse.Namespace) -> int:
 
     output.say(shellcode(["drd"], shell=args.shell))
     return 0
+
+
+def complete(parser: Parser) -> None:
+    """Answer the shell that asks through argcomplete, and exit; return when none asks."""
+    import argcomplete
+
+    for action in parser.every_action():
+        if action.dest in ("plan", "plans"):
+            action.completer = _plans  # type: ignore[attr-defined]  # argcomplete's way
+    argcomplete.autocomplete(parser)
+
+
+def _plans(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The names of the plans directory, without loading one. Where a path is begun or no name
+    fits, the shell completes files by itself."""
+    from drd.config.location import config_path, state_and_plans
+    from drd.flows.status import plan_files, plan_name
+
+    try:
+        path, explicit = config_path(getattr(parsed_args, "config", None))
+        _state, directory = state_and_plans(path, explicit=explicit)
+    except DrdError:
+        return []
+    return sorted({plan_name(f.path) for f in plan_files(directory)})

@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser(words, every="_ARGCOMPLETE" in os.environ)
     if "_ARGCOMPLETE" in os.environ:
-        import argcomplete
+        from drd.cli.completion import complete
 
-        argcomplete.autocomplete(parser)
+        complete(parser)
     if not words:
         parser.print_help(sys.stderr)
         return 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +40,8 @@ def _clear_line() -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One document, `schema` first. Text that is not UTF-8 is escaped, never a crash."""
+    import json
+
     _clear_line()
     print(json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True))
 
@@ -79,13 +80,19 @@ def colours(no_color: bool) -> bool:
     return sys.stdout.isatty() and not no_color and "NO_COLOR" not in os.environ
 
 
-def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> str:
-    """Aligned columns; a narrow terminal loses the rightmost, a pipe none. The first column may
-    be indented."""
+def table(
+    rows: Sequence[Sequence[str]],
+    *,
+    header: Sequence[str] = (),
+    keep: int = 2,
+    shorten: bool = False,
+) -> str:
+    """Aligned columns; a narrow terminal loses the rightmost (but never the first `keep`), a pipe
+    none. The first column may be indented. `shorten` cuts the last column before it is lost."""
     if not rows:
         return ""
     cells = [[render.Cell(unmarked(cell)) for cell in row] for row in rows]
     width = render.terminal_width(sys.stdout)
     names = header or [""] * len(rows[0])
-    lines = render.table(names, cells, width=width, keep=2, colour=False)
+    lines = render.table(names, cells, width=width, keep=keep, colour=False, shorten=shorten)
     return "\n".join(lines if header else lines[1:])

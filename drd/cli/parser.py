@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from drd.errors import UsageError
@@ -55,6 +55,14 @@ class Parser(argparse.ArgumentParser):
             word = next((w for w in rest if w.startswith("-") and w != "-"), rest[0])
             self._refuse(word)
         return found, rest
+
+    def every_action(self) -> Iterator[argparse.Action]:
+        """Arguments and options, those of the verbs below included."""
+        for action in self._actions:
+            yield action
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 (no public name)
+                for below in action.choices.values():
+                    yield from below.every_action()
 
     def error(self, message: str) -> NoReturn:
         choice = _CHOICE.fullmatch(message)

@@ -79,14 +79,16 @@ def _print(plan: str, points: list[RestorePoint]) -> None:
         [
             p.id,
             f"{p.data_time:%Y-%m-%d %H:%M:%S}",
-            format_size(p.size_bytes),
             "complete" if p.complete else "incomplete: " + _lacking(p),
+            format_size(p.size_bytes),
             p.proven_by or "",
         ]
         for p in points
     ]
     output.say(
-        output.table(rows, header=["POINT", "DATA TIME (UTC)", "SIZE", "STATE", "PROVEN BY"])
+        output.table(
+            rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"], keep=3
+        )
     )
 
 

@@ -11,6 +11,8 @@ from drd.model.units import format_duration, format_size
 from drd.ports import Progress
 
 _EVERY_S = 0.2
+_STALE_S = 3.0
+"""What said nothing for this long is done, or waits: others take its room on the line."""
 
 
 class ProgressLine:
@@ -21,6 +23,7 @@ class ProgressLine:
         self._lock = threading.Lock()
         self._parts: dict[str, Progress] = {}
         self._begun: dict[tuple[str, str], tuple[float, int]] = {}
+        self._heard: dict[str, float] = {}
         self._drawn = 0.0
         self._visible = False
 
@@ -31,6 +34,7 @@ class ProgressLine:
             now = time.monotonic()
             self._begun.setdefault((progress.subject, progress.phase), (now, progress.done_bytes))
             self._parts[progress.subject] = progress
+            self._heard[progress.subject] = now
             if now - self._drawn >= _EVERY_S:
                 self._drawn = now
                 self._draw(now)
@@ -45,7 +49,8 @@ class ProgressLine:
 
     def _draw(self, now: float) -> None:
         width = shutil.get_terminal_size().columns - 1
-        text = "   ".join(self._part(p, now) for p in self._parts.values())
+        current = [p for s, p in self._parts.items() if now - self._heard[s] < _STALE_S]
+        text = "   ".join(self._part(p, now) for p in current)
         sys.stderr.write("\r\x1b[K" + text[:width])
         sys.stderr.flush()
         self._visible = True

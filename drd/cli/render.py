@@ -13,6 +13,8 @@ from typing import NamedTuple, TextIO
 GAP = 2
 NO_LIMIT = 10_000
 """Width of what is no terminal: a pipe loses no column and breaks no line."""
+_SHORTEST = 12
+"""A text that is cut to less than this says nothing."""
 _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one pushes its own."""
 
@@ -64,17 +66,37 @@ def measure(text: str) -> int:
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, keep: int, colour: bool
+    header: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    width: int,
+    keep: int,
+    colour: bool,
+    shorten: bool = False,
 ) -> list[str]:
     """Aligned lines, the header first; columns are lost from the right, but never the first
-    `keep`, even where these alone are wider than `width`."""
+    `keep`, even where these alone are wider than `width`. `shorten` cuts the texts of the last
+    column before it is lost."""
     lines = [[Cell(h, "dim") for h in header]]
     lines += [[Cell(plain(c.text), c.style) for c in row] for row in rows]
     widths = [max(measure(line[i].text) for line in lines) for i in range(len(header))]
+    room = width - sum(widths[:-1]) - GAP * (len(header) - 1)
+    if shorten and _SHORTEST <= room < widths[-1]:
+        lines = [[*line[:-1], Cell(cut(line[-1].text, room), line[-1].style)] for line in lines]
+        widths[-1] = room
     shown = len(header)
     while shown > keep and sum(widths[:shown]) + GAP * (shown - 1) > width:
         shown -= 1
     return [_row(line[:shown], widths, colour) for line in lines]
+
+
+def cut(text: str, width: int) -> str:
+    """At most `width` columns of `text`, the last of them … where something was left out."""
+    if measure(text) <= width:
+        return text
+    while text and measure(text) >= width:
+        text = text[:-1]
+    return text.rstrip() + "…"
 
 
 def _row(cells: Sequence[Cell], widths: Sequence[int], colour: bool) -> str:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         elif not runs:
             output.say("nothing has run yet")
         else:
-            output.say(output.table([_row(r) for r in runs], header=_HEADER))
+            output.say(output.table([_row(r) for r in runs], header=_HEADER, keep=4, shorten=True))
     return 0
 
 
