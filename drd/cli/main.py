@@ -70,6 +70,7 @@ class _Version(argparse.Action):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the contract of docs/architecture.md."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _stand_in_for_closed_streams()
     parser = build_parser(words, every="_ARGCOMPLETE" in os.environ)
     if "_ARGCOMPLETE" in os.environ:
         from drd.cli.completion import complete
@@ -86,17 +87,52 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output is gone (`drd runs | head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 1
     except KeyboardInterrupt:
         return _report(Cancelled("cancelled"), args)
     except DrdError as error:
         return _report(error, args)
+    except Exception as error:  # noqa: BLE001 (the last one to tell)
+        return _unforeseen(error, args)
     if argv is None and args.verb == "status":
         # Everything is printed and closed; taking the interpreter apart would cost 4 ms of 35.
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _stand_in_for_closed_streams() -> None:
+    """`drd … >&-` leaves no stream, and its number to the next file that is opened."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+            setattr(sys, name, os.fdopen(number, "w"))
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
+    """Output that cannot be written, or a bug: that one keeps its traceback, on stderr."""
+    from drd.cli import output
+
+    try:
+        if isinstance(error, OSError) and error.filename is None:
+            sys.stdout.write("\n")  # a failed write leaves nothing behind that a flush would try
+        sys.stdout.flush()
+    except OSError as full:
+        _discard_output()
+        output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
+        return 1
+    import traceback
+
+    print(output.masked(traceback.format_exc()), end="", file=sys.stderr)
+    hint = "this is a bug in drd: please report it with what stands above."
+    return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
 
 
 def _report(error: DrdError, args: argparse.Namespace) -> int:

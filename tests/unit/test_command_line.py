@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +113,35 @@ def test_status_refuses_a_drd_yaml_that_is_not_one(text: str, home: Path, capsys
     (home / "drd.yaml").write_text(text)
     assert main(["status"]) == 2
     assert f"drd: {home}/drd.yaml:1: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["plan", "schema"]])
+def test_output_that_cannot_be_written_is_said_in_one_line(words: list[str]) -> None:
+    argv = [sys.executable, "-m", "drd", *words]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "drd: cannot write the output: no space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_change_no_exit_code(closed: str) -> None:
+    argv = ["sh", "-c", f'"$0" -m drd status {closed}', sys.executable]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_bug_is_a_document_for_machines_and_a_traceback_for_us(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: argparse.Namespace) -> int:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("drd.cli.runs.run", broken)
+    assert main(["runs", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["message"] == "internal error: ZeroDivisionError: by nothing"
+    assert "Traceback" in err
 
 
 def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
