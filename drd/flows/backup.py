@@ -6,8 +6,8 @@ catalogue remembers it. A component that failed makes the point incomplete.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -101,25 +101,46 @@ class _BackupRun:
         self.errors: dict[str, DrdError] = {}
 
     def drive(self) -> BackupOutcome:
-        self.runner.step("repository", "preflight", self._open_repository)
-        rows = self._capture_all()
+        with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
+            # While the repository is looked at, the sources are: both take their time.
+            confirmed = pool.submit(self._confirm)
+            rows = self._capture_all(confirmed.result)
+            confirmed.result()
         process.check_cancelled()
-        point = self._seal(rows) if self.captured else None
-        outcome = self._finish(rows, point)
-        if point is not None:
-            # The run is over and recorded: a cancel from here on takes nothing back.
-            with suppress(Cancelled):
-                own_backup.store_if_due(self.services, self.plan, self.repository, outcome.run)
+        if not self.captured:
+            return self._finish(rows, None)
+        sealed: Future[None] = Future()
+        with ThreadPoolExecutor(1, thread_name_prefix="drd-own") as pool:
+            own = pool.submit(self._store_own, sealed)
+            try:
+                outcome = self._finish(rows, self._seal(rows))
+                sealed.set_result(None)
+            except BaseException:
+                sealed.set_exception(own_backup.NotSealed("there is no restore point"))
+                raise
+        # The run is over and recorded: a cancel from here on takes nothing back.
+        with suppress(Cancelled):
+            own.result()
         return outcome
 
-    def _open_repository(self) -> Mapping[str, Any]:
-        return {"repository": confirm_or_initialise(self.services, self.repository)}
+    def _store_own(self, sealed: Future[None]) -> bool:
+        return own_backup.store_if_due(
+            self.services, self.plan, self.repository, self.runner.run.id, sealed.result
+        )
 
-    def _capture_all(self) -> list[ComponentSnapshot]:
+    def _confirm(self) -> Mapping[str, Any]:
+        def effect() -> Mapping[str, Any]:
+            return {"repository": confirm_or_initialise(self.services, self.repository)}
+
+        return self.runner.step("repository", "preflight", effect)
+
+    def _capture_all(self, confirmed: Callable[[], object]) -> list[ComponentSnapshot]:
         with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
-            return list(pool.map(self._capture_one, self.chosen))
+            return list(pool.map(lambda c: self._capture_one(c, confirmed), self.chosen))
 
-    def _capture_one(self, component: Component) -> ComponentSnapshot:
+    def _capture_one(
+        self, component: Component, confirmed: Callable[[], object]
+    ) -> ComponentSnapshot:
         order = CaptureOrder(
             self.plan,
             component,
@@ -127,6 +148,7 @@ class _BackupRun:
             self.repository,
             self.deadline,
             self.request.accept_size,
+            confirmed,
         )
 
         def effect() -> Mapping[str, Any]:

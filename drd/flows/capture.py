@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,11 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class CaptureOrder:
-    """What to capture, for which run, and where to."""
+    """What to capture, for which run, and where to.
+
+    `confirmed` waits until the repository has been found to be the right one, or raises what is
+    wrong with it: nothing is stored, and no hook runs, before.
+    """
 
     plan: Plan
     component: Component
@@ -40,6 +44,7 @@ class CaptureOrder:
     repository: Repository
     deadline: float  # on the monotonic clock
     accept_size: bool
+    confirmed: Callable[[], object]
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:
@@ -50,7 +55,10 @@ def tags(order_run: str, plan: str, *more: str) -> list[str]:
 def capture(services: Services, order: CaptureOrder) -> Captured:
     """One component, whole, or an error: SourceError, ToolError or RepositoryError."""
     component = order.component
-    _hook(component.before, component, "before")
+    if component.before is not None:
+        # It may make what the probe looks for.
+        order.confirmed()
+        _hook(component.before, component, "before")
     try:
         return _capture(services, order)
     finally:
@@ -66,6 +74,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     probe = source.probe()
     for note in probe.notes:
         services.warn(f"{component.name}: {note}")
+    order.confirmed()
     with source.open() as taken:
         fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,11 +37,13 @@ class Workplace:
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What `command` prints, to be stored as one file called `filename`. It succeeded if and only
-    if the command exits with 0. `expected_bytes` is a guess for the progress display."""
+    if the command exits with 0. `expected_bytes` is a guess for the progress display. `before` is
+    called (and may wait, or raise to call it off) when the repository is about to read."""
 
     command: Command
     filename: str
     expected_bytes: int | None = None
+    before: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

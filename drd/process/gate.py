@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -61,8 +62,12 @@ def gated_pipe(
     *,
     on_line: OnLine | None = None,
     on_tick: OnTick | None = None,
+    before: Callable[[], object] | None = None,
 ) -> PipeResult:
     """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines.
+
+    `before` is called when the consumer has been started and the producer has not: the one may get
+    ready while the other waits for something. What it raises ends the consumer.
 
     The consumer sees end of file only if the producer exited with 0. When the consumer ends
     first, the producer is stopped. Raises as `run` does; both have ended then.
@@ -80,6 +85,8 @@ def gated_pipe(
         raise
     os.close(read_end)
     try:
+        if before is not None:
+            before()
         left = start(producer, stdout=write_end)
     except BaseException:
         right.stop()

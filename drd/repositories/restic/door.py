@@ -166,12 +166,15 @@ class Door:
         *,
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
+        before: Callable[[], object] | None = None,
     ) -> PipeResult:
         """Stream what `producer` prints into restic, through the gate; nothing is judged."""
         self.ready()
         command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         tick = self._watch(lambda: listener.done).tick
-        result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
+        result = process.gated_pipe(
+            producer, command, on_line=listener.on_line, on_tick=tick, before=before
+        )
         if result.consumer is not None:
             self._buried(result.consumer)
         return result

@@ -45,7 +45,12 @@ def store_stream(
             subject, "backup", expected_bytes=stream.expected_bytes, on_progress=on_progress
         )
         result = door.pipe(
-            stream.command, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            stream.command,
+            words,
+            listener,
+            deadline_s=deadline_s,
+            retry_lock_s=retry_lock_s,
+            before=stream.before,
         )
         if result.consumer is not None and result.consumer.exit_code not in (0, 3):
             # The producer then died of the broken pipe.
