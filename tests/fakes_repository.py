@@ -52,7 +52,7 @@ class MemoryRepository:
     def preflight(self, *, writing: bool = True) -> None:
         """Memory is always there."""
 
-    def cold(self, cache: Path) -> Repository:  # noqa: ARG002 - memory keeps nothing elsewhere
+    def cold(self, cache: Path) -> Repository:  # memory keeps nothing elsewhere
         return self
 
     def identity(self) -> str | None:

@@ -53,7 +53,7 @@ def _schedule(parsed: Parsed, report: Report) -> None:
     if plan.drill.every is None:
         message = "no drill schedule: nobody notices when the backups stop being restorable"
         report.warn(("drill",), message, "add drill: {every: 7d}.")
-    rules = plan.retention.model_dump()
+    rules = plan.retention.model_dump(exclude={"max_repack"})
     if not any(rules.values()):
         message = "no retention: restore points are kept for ever"
         hint = "add retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}."

@@ -101,6 +101,7 @@ def _retention(retention: schema.Retention) -> RetentionPolicy:
         weekly=retention.weekly,
         monthly=retention.monthly,
         yearly=retention.yearly,
+        max_repack_bytes=retention.max_repack,
     )
 
 

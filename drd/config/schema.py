@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema,
 
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.cron import ALIASES, normalised
-from drd.fields import AbsolutePath, Duration, Secret, Settings
+from drd.fields import AbsolutePath, Duration, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
@@ -159,6 +159,11 @@ class Retention(Settings):
     weekly: Count = Field(0, description="Keep the newest point of each of so many weeks.")
     monthly: Count = Field(0, description="Keep the newest point of each of so many months.")
     yearly: Count = Field(0, description="Keep the newest point of each of so many years.")
+    max_repack: Size | None = Field(
+        None,
+        description="How much data one prune may rewrite, like `2G`: a bound on how long it keeps "
+        "backups waiting. Without it, as much as pays off.",
+    )
 
 
 class RestoreStep(Settings):

@@ -221,7 +221,12 @@ def prune(services: Services, plan: Plan, *, trigger: str = "manual") -> str:
         result = runner.step(
             "prune",
             "prune",
-            lambda: {"summary": repository.prune(deadline_s=plan.backup.timeout_s * 4)},
+            lambda: {
+                "summary": repository.prune(
+                    max_repack_bytes=plan.retention.max_repack_bytes,
+                    deadline_s=plan.backup.timeout_s * 4,
+                )
+            },
         )
         services.catalogue.finish(
             runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)

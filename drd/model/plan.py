@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
@@ -103,7 +103,8 @@ class BackupPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many restore points to keep; one that nothing keeps is forgotten."""
+    """How many restore points to keep; one that nothing keeps is forgotten. `max_repack_bytes`
+    bounds what one prune rewrites."""
 
     keep_within_s: float | None = None
     last: int = 0
@@ -112,6 +113,12 @@ class RetentionPolicy:
     weekly: int = 0
     monthly: int = 0
     yearly: int = 0
+    max_repack_bytes: int | None = None
+
+    @property
+    def keeps_everything(self) -> bool:
+        """No rule at all: then nothing is ever forgotten."""
+        return replace(self, max_repack_bytes=None) == RetentionPolicy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def plan_retention(
         return RetentionPlan(tuple(Kept(p.id, ("refused",)) for p in ordered), (), refused)
     reasons: dict[str, list[str]] = {p.id: [] for p in ordered}
     complete = [p for p in ordered if p.complete]
-    if policy == RetentionPolicy():
+    if policy.keeps_everything:
         for point in ordered:
             reasons[point.id].append("no retention policy")
     _keep_by_rules(complete, policy, now, reasons)

@@ -343,3 +343,15 @@ def test_any_mistyped_key_is_found_on_its_line(
     # The same key may stand earlier on the line: another place then, and the same line.
     assert line in [p.line for p in found]
     assert all(p.hint for p in found)
+
+
+def test_what_one_prune_may_rewrite_is_a_size_and_no_rule_of_retention(tmp_path: Path) -> None:
+    bounded = load(tmp_path, changed("daily: 7", "daily: 7, max_repack: 2G")).plan.retention
+    assert bounded.max_repack_bytes == 2 << 30
+    assert not bounded.keeps_everything
+    alone = load(tmp_path, changed("daily: 7", "max_repack: 512M"))
+    assert alone.plan.retention.keeps_everything
+    assert any("no retention" in warning.message for warning in alone.warnings)
+    (wrong,) = problems(tmp_path, changed("daily: 7", "daily: 7, max_repack: lots"))
+    assert "like 512M or 2G" in wrong.hint
+    assert wrong.line == 18
