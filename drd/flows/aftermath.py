@@ -12,7 +12,7 @@ from drd import log
 from drd.errors import DrdError
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
-from drd.model.plan import Plan
+from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState
 from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
 from drd.ports import Owned, Repository, SnapshotInfo
@@ -76,6 +76,10 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
         if left:
             repository.forget([s.id for s in left])
         return None
+    own = [s.id for s in left if f"component:{OWN_COMPONENT}" in s.tags]
+    if own:
+        # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
+        repository.forget(own)
     point = read_point(repository, manifest)
     services.catalogue.record_point(point, owned=owned)
     return point
