@@ -13,7 +13,7 @@ from drd.errors import DrdError
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
 from drd.model.plan import OWN_COMPONENT, Plan
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import RunKind, RunState
 from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
 from drd.ports import Owned, Repository, SnapshotInfo
 
@@ -93,8 +93,3 @@ def read_point(repository: Repository, manifest: SnapshotInfo) -> RestorePoint:
         snapshot=manifest.id,
         available_at=manifest.time,
     ).point
-
-
-def describe_run(run: Run) -> str:
-    """`backup 7c1e of orders-api`."""
-    return f"{run.kind} {run.id} of {run.plan}"

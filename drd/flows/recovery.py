@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from drd import process
-from drd.errors import DrdError, NoRestorePoint, TargetError, UsageError
+from drd.errors import NoRestorePoint, TargetError, UsageError
 from drd.flows import restore
 from drd.flows.choose import choose
 from drd.flows.identity import confirm, tidy
@@ -290,8 +290,3 @@ def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -
         detail={"result": str(result)},
     )
     return RecoveryOutcome(evidence, work)
-
-
-def first_error(outcome: RecoveryOutcome) -> DrdError | None:
-    """What to show when a component did not come back."""
-    return next(iter(outcome.restoration.errors.values()), None)
