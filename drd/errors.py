@@ -31,8 +31,9 @@ DrdError                         1   a run failed
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
 │   └── NoCatalogue              1   there is none yet: no plan was ever loaded
-├── Fenced                       1   the run was taken over; what we did is not ours to record
-└── Cancelled                  130
+└── Fenced                       1   the run was taken over; what we did is not ours to record
+
+Cancelled                      130   no DrdError: what handles errors must not take it for one
 """
 
 from __future__ import annotations
@@ -228,5 +229,12 @@ class Fenced(DrdError):
     pass
 
 
-class Cancelled(DrdError):
+class Cancelled(BaseException):
+    """Somebody asked for an end. Like KeyboardInterrupt, `except Exception` lets it through."""
+
     exit_code = 130
+    hint = ""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

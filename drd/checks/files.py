@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from drd.checks.settings import FilesCheck
 from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
-from drd.errors import Cancelled, DrdError, SourceError, SourceUnreachable
+from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import FileEntry, TreeFingerprint
@@ -41,8 +41,6 @@ class TreeComparison:
             return [not_run(spec, "no fingerprint was taken at backup", _EXPECTED)]
         try:
             now = inspector.fingerprint(before, _BUDGET_S)
-        except Cancelled:
-            raise
         except DrdError as error:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
                 return [result(spec, CheckVerdict.FAILED, shorten(str(error)), _EXPECTED)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from drd.checks.expectation import Tolerance, parse_tolerance
 from drd.checks.settings import RowsCheck
 from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
-from drd.errors import Cancelled, DrdError, SourceError, SourceUnreachable
+from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import DatabaseFingerprint, TableState
@@ -35,8 +35,6 @@ class RowCounts:
             return [not_run(spec, why, str(tolerance))]
         try:
             now = inspector.fingerprint(before, settings.budget)
-        except Cancelled:
-            raise
         except DrdError as error:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
                 return [result(spec, CheckVerdict.FAILED, shorten(str(error)), str(tolerance))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drd.checks.expectation import Near, Surroundings, judge, parse_expectation
 from drd.checks.settings import SqlCheck
 from drd.checks.words import not_run, result, shorten
-from drd.errors import Cancelled, DrdError, SourceError, SourceUnreachable
+from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
@@ -26,8 +26,6 @@ class SqlValue:
             return [not_run(spec, f"{settings.component} was not restored", wanted)]
         try:
             value = inspector.scalar(settings.query, timeout_s=settings.timeout)
-        except Cancelled:
-            raise
         except DrdError as error:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
                 words = f"the query failed: {error}"

@@ -55,7 +55,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     """Every plan that was asked for. One that cannot be looked at does not keep the others from
     it; when none could, the first error is raised."""
     from drd.cli.session import session
-    from drd.errors import Cancelled, DrdError, UsageError
+    from drd.errors import DrdError, UsageError
 
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
@@ -72,8 +72,6 @@ def _each(args: argparse.Namespace, verb: str) -> int:
         for name in names:
             try:
                 found.append(_compare(app, name, verb))
-            except Cancelled:
-                raise
             except DrdError as error:
                 failed[name] = error
     if failed and not found:

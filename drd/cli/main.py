@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return _report(Cancelled("cancelled"), args)
-    except DrdError as error:
+    except (DrdError, Cancelled) as error:
         return _report(error, args)
     except Exception as error:  # noqa: BLE001 (the last one to tell)
         return _unforeseen(error, args)
@@ -135,7 +135,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
     return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
 
 
-def _report(error: DrdError, args: argparse.Namespace) -> int:
+def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
     from drd.cli import output
 
     if getattr(args, "nagios", False):

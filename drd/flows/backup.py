@@ -158,7 +158,7 @@ class _BackupRun:
 
         try:
             self.runner.step(f"capture {component.name}", "capture", effect)
-        except (Cancelled, Fenced):
+        except Fenced:
             raise
         except DrdError as error:
             self.errors[component.name] = error

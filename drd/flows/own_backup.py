@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from drd import process
-from drd.errors import Cancelled, DrdError
+from drd.errors import DrdError
 from drd.flows.capture import tags
 from drd.flows.services import Services
 from drd.flows.workplace import run_directory
@@ -45,8 +45,6 @@ def store_if_due(
     try:
         _store(services, plan, repository, run, sealed)
         services.catalogue.record_self_backup(repository.url, now)
-    except Cancelled:
-        raise
     except NotSealed:
         return False
     except (DrdError, OSError) as error:

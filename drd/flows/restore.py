@@ -13,7 +13,6 @@ from typing import Any
 
 from drd import process
 from drd.errors import (
-    Cancelled,
     DrdError,
     Fenced,
     NoRestorePoint,
@@ -39,7 +38,6 @@ from drd.model.snapshot import (
 from drd.ports import CheckContext, Destination, Progress, Repository, Restored
 
 _ENDS_ALL = (
-    Cancelled,
     Fenced,
     SandboxUnavailable,
     RepositoryUnreachable,

@@ -8,7 +8,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.errors import DrdError, RepositoryDamaged, TargetNotEmpty, TargetUnwritable
+from drd.errors import (
+    Cancelled,
+    DrdError,
+    RepositoryDamaged,
+    TargetNotEmpty,
+    TargetUnwritable,
+)
 from drd.ports import OnProgress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
@@ -73,7 +79,7 @@ def _restored(door: Door, done: Completed, listener: Listener, into: Path) -> in
     return restored
 
 
-def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdError:
+def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdError | Cancelled:
     if done.exit_code != 1 or not said.items:
         return failure(done.exit_code, said, door.url)
     names = ", ".join(dict.fromkeys(path for path, _ in said.items[:10]))

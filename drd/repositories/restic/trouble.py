@@ -65,7 +65,7 @@ def judge(done: Completed, url: str) -> Complaints:
     return said
 
 
-def failure(code: int, said: Complaints, url: str) -> DrdError:
+def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
     """The error for a restic call that ended with `code`."""
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
