@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 
 from drd.catalogue import trouble
+from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
 from drd.catalogue.engine import Store
 from drd.catalogue.tables import metadata
 from drd.catalogue.version import HEAD

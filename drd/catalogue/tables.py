@@ -94,6 +94,7 @@ plans = Table(
     Column("loaded_at", UtcTime, nullable=False),
     Column("load_error", Words),
     Column("load_error_at", UtcTime),
+    Column("schedule", Json),  # the model's, which the daemon works from
 )
 
 runs = Table(
@@ -115,6 +116,8 @@ runs = Table(
     Column("taken_over_at", UtcTime),
     Column("detail", Json, nullable=False),
     Column("error", Words),
+    Column("subject", String(40), nullable=False, server_default=""),  # a repository's name
+    Column("cancel_asked_at", UtcTime),
 )
 Index("runs_by_time", runs.c.started_at)
 Index("runs_by_plan", runs.c.plan, runs.c.started_at)
@@ -178,6 +181,7 @@ point_repositories = Table(
     Column("repository", String(40), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("manifest", String(80), nullable=False),
+    Column("available_at", UtcTime),  # there; NULL: the point's, as where it was made
 )
 
 fingerprints = Table(
@@ -268,6 +272,9 @@ alerts = Table(
     Column("acknowledged_until", UtcTime),
     Column("acknowledged_why", Words),
     Column("resolved_at", UtcTime),
+    Column("severity", String(16), nullable=False, server_default="warning"),
+    Column("seen_at", UtcTime),  # when the condition was last there
+    Column("told_at", UtcTime),  # when somebody was last told
 )
 Index(
     "alerts_open",

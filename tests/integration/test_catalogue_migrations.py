@@ -16,6 +16,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
+from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.tables import metadata
@@ -26,8 +28,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "@HEAD@"
 
 
 def upgrade() -> None:
@@ -46,8 +48,8 @@ def of_tomorrow(directory: Path, migration: str) -> Schema:
     """Our migrations and one more."""
     scripts = directory / "migrations of 100% tomorrow"
     shutil.copytree(OURS.scripts, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "v0002_next.py").write_text(migration)
-    return Schema(scripts, "0002")
+    (scripts / "versions" / "v9999_next.py").write_text(migration.replace("@HEAD@", OURS.head))
+    return Schema(scripts, "9999")
 
 
 def opened(url: str, tmp_path: Path, schema: Schema = OURS) -> SqlCatalogue:
@@ -92,7 +94,7 @@ def test_a_migration_keeps_the_data_and_on_sqlite_a_copy_of_before(
     catalogue.close()
     if url.startswith("sqlite"):
         [copy] = copies(tmp_path)
-        assert copy.name == "drd.db.before-0002"
+        assert copy.name == "drd.db.before-9999"
         assert stat.S_IMODE(copy.stat().st_mode) == 0o660
         before = open_catalogue(f"sqlite:///{copy}", create=False)
         assert [p.id for p in before.points("orders-api")] == ["p1"]
@@ -104,7 +106,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
     broken = of_tomorrow(tmp_path, BREAKS)
 
     for _ in range(2):
-        with pytest.raises(CatalogueError, match="could not be brought to version 0002"):
+        with pytest.raises(CatalogueError, match="could not be brought to version 9999"):
             opened(url, tmp_path, broken)
 
     catalogue = opened(url, tmp_path)
@@ -113,13 +115,15 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     catalogue.close()
     if url.startswith("sqlite"):
-        assert [c.name for c in copies(tmp_path)] == ["drd.db.before-0002", "drd.db.before-0002-2"]
+        assert [c.name for c in copies(tmp_path)] == ["drd.db.before-9999", "drd.db.before-9999-2"]
 
 
 def test_a_catalogue_of_a_newer_drd_is_left_alone(url: str, tmp_path: Path) -> None:
     opened(url, tmp_path, of_tomorrow(tmp_path, NEXT)).close()
 
-    with pytest.raises(CatalogueError, match="has version 0002, this drd knows 0001") as raised:
+    with pytest.raises(
+        CatalogueError, match="has version 9999, this drd knows " + OURS.head
+    ) as raised:
         opened(url, tmp_path)
 
     assert "upgrade drd" in raised.value.hint
@@ -134,7 +138,7 @@ def test_two_processes_do_not_migrate_at_once(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from drd.catalogue.migrate import Schema\n"
         "from drd.catalogue.sql_catalogue import open_catalogue\n"
-        "open_catalogue(sys.argv[1], create=True, schema=Schema(Path(sys.argv[2]), '0002')).close()"
+        "open_catalogue(sys.argv[1], create=True, schema=Schema(Path(sys.argv[2]), '9999')).close()"
     )
     children = [
         subprocess.Popen(
@@ -147,7 +151,7 @@ def test_two_processes_do_not_migrate_at_once(tmp_path: Path) -> None:
     ]
     assert [child.communicate(timeout=60)[1] for child in children] == [""] * 4
 
-    assert [c.name for c in copies(tmp_path)] == ["drd.db.before-0002"]
+    assert [c.name for c in copies(tmp_path)] == ["drd.db.before-9999"]
     connection = sqlite3.connect(tmp_path / "state" / "drd.db")
     assert connection.execute("SELECT colour FROM plans").fetchall() == [("of orders-api",)]
     connection.close()
@@ -171,3 +175,51 @@ def test_alembic_is_imported_only_when_there_is_something_to_migrate(tmp_path: P
     )
 
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+OF_THE_FIRST_VERSION = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+    file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
+  VALUES ('shop', 'us', 'd', 900, 1800, 86400, 3600, '/p.yaml', 0, 0, 'f', '@00', '@00');
+INSERT INTO runs (id, plan, kind, "trigger", state, started_at, finished_at, plan_digest, token,
+    owner_host, detail, error) VALUES
+  ('aaaaaaaa', 'shop', 'backup', 'manual', 'succeeded', '@01', '@02', 'd', 1, 'h', '{}', NULL),
+  ('bbbbbbbb', 'shop', 'backup', 'manual', 'failed', '@03', '@04', 'd', 1, 'h', '{}', 'why'),
+  ('cccccccc', 'shop', 'drill', 'manual', 'succeeded', '@05', '@06', 'd', 1, 'h', '{}', NULL),
+  ('dddddddd', 'shop', 'drill', 'manual', 'running', '@07', NULL, 'd', 1, 'h', '{}', NULL);
+INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
+  VALUES ('aaaaaaaa', 'shop', '@01', '@02', @true, 'd', 5);
+INSERT INTO point_repositories (point, repository, position, manifest)
+  VALUES ('aaaaaaaa', 'primary', 0, 'm');
+INSERT INTO alerts (id, plan, kind, subject, state, since, message)
+  VALUES ('eeeeeeee', 'shop', 'rpo', '', 'firing', '@05', 'late');
+"""
+
+
+def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_path: Path) -> None:
+    opened(url, tmp_path, Schema(OURS.scripts, "0001")).close()
+    store = Store(url)
+    words = OF_THE_FIRST_VERSION.replace("@true", "TRUE")
+    for minute in range(8):
+        words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
+    with store.write() as connection:
+        for statement in words.split(";\n"):
+            if statement.strip():
+                connection.execute(text(statement))
+    store.close()
+
+    catalogue = opened(url, tmp_path)
+
+    assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
+    with catalogue._store.read() as connection:
+        rows = connection.execute(text("SELECT * FROM jobs ORDER BY kind")).mappings().all()
+        severity = connection.execute(text("SELECT severity FROM alerts")).scalar()
+    assert severity == "warning"
+    assert [
+        (r["kind"], r["last_run"], r["tries"], r["last_error"], str(r["last_success_at"])[11:16])
+        for r in rows
+    ] == [
+        ("backup", "bbbbbbbb", 1, "why", "00:02"),
+        ("drill", "cccccccc", 0, None, "00:06"),
+    ]
+    catalogue.close()
