@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from drd.config.address import loopback
 from drd.config.location import DEFAULT_CONFIG, missing, place, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.status import plan_files, plan_name
@@ -23,7 +24,7 @@ class DaemonSettings:
     """drd.yaml with defaults applied and every path absolute.
 
     `file` is None when there is none and defaults are used. `warnings` name keys that are
-    accepted and have no effect yet.
+    accepted and have no effect yet. `metrics_http` is an address on loopback and a port.
     """
 
     state_url: str
@@ -36,6 +37,8 @@ class DaemonSettings:
     per_repository: int = 2
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_textfile: Path | None = None
+    metrics_http: tuple[str, int] | None = None
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -106,6 +109,7 @@ def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
     for key in (k for k, unset in LATER.items() if getattr(file, k) != unset):
         report.warn((key,), f"{key} has no effect yet", "keep it, or remove it.")
+    textfile, http = file.metrics.textfile, file.metrics.http
     return DaemonSettings(
         state_url=state_url(file.state, base),
         plans_dir=Path(place(file.plans, base)),
@@ -117,6 +121,8 @@ def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
         per_repository=file.limits.per_repository,
         log_format=file.log.format,
         log_level=file.log.level,
+        metrics_textfile=Path(place(textfile, base)) if textfile else None,
+        metrics_http=loopback(http) if http else None,
         file=Path(os.path.abspath(path)),  # noqa: PTH100 (resolve would follow links)
         warnings=tuple(report.warnings),
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from drd.config.address import loopback
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
 from drd.fields import Secret, Settings
 
@@ -27,6 +28,19 @@ def _state(url: str) -> str:
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
         raise ValueError("holds a password; leave it to the service file or ~/.pgpass")
     return url
+
+
+def _textfile(path: str) -> str:
+    if not path.endswith(".prom"):
+        raise ValueError(
+            f'"{path}" does not end in .prom; Prometheus\'s node exporter reads no other files'
+        )
+    return path
+
+
+def _http(address: str) -> str:
+    loopback(address)
+    return address
 
 
 class Limits(Settings):
@@ -95,8 +109,12 @@ class Kit(Settings):
 class Metrics(Settings):
     """Where figures for monitoring go."""
 
-    textfile: str | None = None
-    http: str | None = None
+    textfile: Annotated[str, AfterValidator(_textfile)] | None = Field(
+        None, description="A *.prom file in the directory that Prometheus's node exporter reads."
+    )
+    http: Annotated[str, AfterValidator(_http)] | None = Field(
+        None, description="Address and port on loopback: /metrics and /healthz."
+    )
 
 
 class DaemonFile(Settings):
@@ -119,5 +137,5 @@ class DaemonFile(Settings):
     metrics: Metrics = Metrics()
 
 
-LATER: dict[str, Any] = {"people": [], "notify": [], "kit": Kit(), "metrics": Metrics()}
+LATER: dict[str, Any] = {"people": [], "notify": [], "kit": Kit()}
 """Keys that are checked and have no effect yet, with what they are when nobody sets them."""

@@ -73,8 +73,10 @@ def test_the_whole_file_of_the_design_is_understood(tmp_path: Path) -> None:
     assert (found.runs, found.drills, found.per_repository) == (4, 1, 2)
     assert (found.log_format, found.log_level, found.run_as) == ("auto", "info", "drd")
     assert found.state_dir == Path("/var/lib/drd")
-    assert [w.path for w in found.warnings] == ["people", "notify", "metrics"]
-    assert [w.line for w in found.warnings] == [9, 11, 16]
+    assert [w.path for w in found.warnings] == ["people", "notify"]
+    assert [w.line for w in found.warnings] == [9, 11]
+    assert found.metrics_textfile == Path("/var/lib/prometheus/node-exporter/drd.prom")
+    assert found.metrics_http == ("127.0.0.1", 9473)
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -84,6 +86,23 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert found.plans_dir == tmp_path.parent / "plans"
     assert (found.work_dir, found.cache_dir) == (tmp_path / "w", tmp_path / "c")
     assert found.file == tmp_path / "drd.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9473", ("127.0.0.1", 9473)),
+        ("127.8.9.10:1", ("127.8.9.10", 1)),
+        ("localhost:9473", ("127.0.0.1", 9473)),
+        ("[::1]:65535", ("::1", 65535)),
+    ],
+)
+def test_figures_are_served_on_any_address_of_loopback(
+    tmp_path: Path, text: str, address: tuple[str, int]
+) -> None:
+    found = both(write(tmp_path, f'metrics: {{http: "{text}", textfile: m/drd.prom}}\n'))
+    assert found.metrics_http == address
+    assert found.metrics_textfile == tmp_path / "m/drd.prom"
 
 
 BROKEN = [
@@ -97,6 +116,13 @@ BROKEN = [
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range: should be greater than or equal to 1", "choose another value."),
     ("log: {level: loud}", 1, "log.level", '"loud" is not one of debug, info, warning, error', "known here: debug, info, warning, error."),
     ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "known here: webhook, smtp, heartbeat."),
+    ("metrics: {textfile: /x/drd.txt}", 1, "metrics.textfile", '"/x/drd.txt" does not end in .prom', "Prometheus's node exporter reads no other files."),
+    ("metrics:\n  http: 9473", 2, "metrics.http", "is a number, not text", "put it in quotes."),
+    ("metrics:\n  http: 0.0.0.0:9473", 2, "metrics.http", '"0.0.0.0:9473" is not on loopback, where drd listens only', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
+    ("metrics:\n  http: ':9473'", 2, "metrics.http", '":9473" is not on loopback, where drd listens only', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
+    ("metrics:\n  http: example.com:80", 2, "metrics.http", '"example.com:80" is not on loopback, where drd listens only', 'write "127.0.0.1:80", and put a proxy with a login in front of it for others.'),
+    ("metrics: {http: 127.0.0.1}", 1, "metrics.http", '"127.0.0.1" is no address with a port', 'write "127.0.0.1:9473".'),
+    ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is no address with a port', 'write "127.0.0.1:9473".'),
     ("- a", 1, "", "is not a mapping", "drd.yaml is `key: value` lines."),
     ("plans: a\nplans: b", 2, "plans", 'the key "plans" stands here twice', "remove one; the first is on line 1."),
 ]  # fmt: skip
