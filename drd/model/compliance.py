@@ -50,6 +50,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         reasons=tuple(
             sorted(rpo_reasons + drill_reasons + rto_reasons, key=lambda r: -r.verdict.severity)
         ),
+        load_error=subject.load_error,
     )
 
 
@@ -66,6 +67,7 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
         components=(),
         alerts=(),
         reasons=(Reason(unknown, plan.why, f"drd backup {plan.plan}"),),
+        load_error=plan.why,
     )
 
 

@@ -100,7 +100,7 @@ class ComponentAssessment(NamedTuple):
 
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
-    a plan that was never loaded."""
+    a plan that was never loaded; `load_error` is why its file is not in force."""
 
     plan: str
     owner: str | None
@@ -112,6 +112,7 @@ class Assessment(NamedTuple):
     components: tuple[ComponentAssessment, ...]
     alerts: tuple[AlertFacts, ...]
     reasons: tuple[Reason, ...]
+    load_error: str | None = None
 
 
 def exit_code(verdict: Verdict) -> int:
