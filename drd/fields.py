@@ -91,7 +91,7 @@ _REFERENCE_SCHEMA: dict[str, Any] = {
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
-            "description": "A name in $CREDENTIALS_DIRECTORY or /etc/drd/credentials.",
+            "description": "A name in /etc/drd/credentials; a service has what was there when it started.",
         },
         "command": {
             "type": "array",

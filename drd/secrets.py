@@ -12,12 +12,16 @@ from drd.model.plan import SecretRef
 CREDENTIALS = Path("/etc/drd/credentials")
 """Where a credential lies when systemd has not handed it over; root's, mode 0600."""
 
+UNIT_PREFIX = "drd_"
+"""What `LoadCredential=drd:/etc/drd/credentials` puts before the name of each file there."""
+
 
 def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     """The secret, without a trailing newline; from now on masked in logs and messages.
 
-    A credential is looked for in $CREDENTIALS_DIRECTORY, then in `credentials`, so the same plan
-    works in the unit and in an operator's terminal. Raises SecretUnavailable, naming the
+    A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY),
+    and no others: one that was changed since counts from the next start, all at once. Elsewhere a
+    credential is a file in `credentials`, so the same plan works in an operator's terminal. Raises SecretUnavailable, naming the
     reference and never a value.
     """
     if ref.source == "text":
@@ -48,17 +52,42 @@ def _read(ref: SecretRef, credentials: Path) -> str:
 
 def _from_credential(name: str, credentials: Path) -> str:
     handed_over = os.environ.get("CREDENTIALS_DIRECTORY")
-    places = [Path(handed_over)] if handed_over else []
-    places.append(credentials)
-    for place in places:
-        if (place / name).exists():
-            return _from_file(place / name, "let its owner run this command.")
-    looked = " and ".join(str(p) for p in places)
+    if not handed_over:
+        return _from_directory(name, credentials)
+    for file in (Path(handed_over) / f"{UNIT_PREFIX}{name}", Path(handed_over) / name):
+        if file.exists():
+            return _from_file(file, "let its owner run this command.")
+    if _is_there(credentials / name):
+        raise SecretUnavailable(
+            f"credential {name} is in {credentials}, but was not when the service started",
+            hint="systemctl restart drd: credentials are handed over when it starts.",
+        )
     raise SecretUnavailable(
-        f"credential {name} is not in {looked}",
-        hint=f"write it to {credentials / name}, mode 0600, or add LoadCredential={name}:… to the "
-        "unit and restart it.",
+        f"credential {name} is not among those that the service was given",
+        hint=f"write it to {credentials / name}, mode 0600, then systemctl restart drd: "
+        "credentials are handed over when it starts.",
     )
+
+
+def _from_directory(name: str, credentials: Path) -> str:
+    try:
+        there = (credentials / name).exists()
+    except PermissionError:
+        there = True  # and reading it says that we may not
+    if there:
+        return _from_file(credentials / name, "run this command as root, or as its owner.")
+    raise SecretUnavailable(
+        f"credential {name} is not in {credentials}",
+        hint=f"write it to {credentials / name}, mode 0600.",
+    )
+
+
+def _is_there(path: Path) -> bool:
+    """Not there, or in a directory that we may not look into: both are no."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _from_file(path: Path, hint: str) -> str:
@@ -73,7 +102,7 @@ def _from_file(path: Path, hint: str) -> str:
 
 
 def _from_command(ref: SecretRef) -> str:
-    done = process.run(process.Command(tuple(ref.value), deadline_s=30.0))
+    done = process.run(process.Command(tuple(ref.value), deadline_s=30.0, drop_capabilities=True))
     if done.exit_code != 0:
         # What it printed may be the secret, so it is not repeated.
         raise SecretUnavailable(

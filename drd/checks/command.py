@@ -21,9 +21,9 @@ _EXPECTED = "exit 0"
 class OwnCommand:
     """Exit 0 is passed; another exit and a timeout are failed; what cannot be started is not_run.
 
-    It runs as the user that drd runs as: what came back has its owners and modes, and others may
-    not be able to read it. Its environment has the component's address, DRD_PLAN, DRD_POINT and
-    DRD_DATA_TIME, and no secret.
+    It runs as the user that drd runs as, without the rights that a unit gives to drd beyond that:
+    what came back has its owners and modes, and others may not be able to read it. Its
+    environment has the component's address, DRD_PLAN, DRD_POINT and DRD_DATA_TIME, and no secret.
     """
 
     kind = "command"
@@ -65,6 +65,7 @@ def _command(settings: CommandCheck, context: CheckContext) -> process.Command:
         },
         cwd=context.directory,
         deadline_s=settings.timeout,
+        drop_capabilities=True,
     )
 
 

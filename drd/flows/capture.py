@@ -148,6 +148,7 @@ def _hook(hook: Hook | None, component: Component, which: str) -> None:
         hook.command,
         env={"DRD_COMPONENT": component.name},
         deadline_s=hook.timeout_s,
+        drop_capabilities=True,
         name=f"{which} hook of {component.name}",
     )
     done = process.run(command)

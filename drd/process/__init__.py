@@ -9,6 +9,7 @@ from drd.process.cancel import cancel, cancelled, check_cancelled, reset_cancel,
 from drd.process.child import Child, Completed, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.gate import PipeResult, gated_pipe
+from drd.process.memory import offer_to_oom_killer
 from drd.process.sweep import end_process, kill_marked, process_alive, process_start_time
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "find_tool",
     "gated_pipe",
     "kill_marked",
+    "offer_to_oom_killer",
     "process_alive",
     "process_start_time",
     "reset_cancel",

@@ -42,7 +42,9 @@ class Command:
 
     `env` is added to the base environment; nothing else of drd's own is passed on, so a secret
     reaches only the child it is meant for, by its environment or a file and never by `argv`.
-    `user` switches to that user (needs root). `death_signal` is what the kernel sends when drd
+    `user` switches to that user (needs root). `drop_capabilities` takes away the rights that
+    systemd gave to drd alone (reading files that only root may read): for commands of a plan's
+    own, and for servers that run code from the data. Root stays root. `death_signal` is what the kernel sends when drd
     dies: TERM for programs that clean up (restic drops its lock), KILL for the rest.
     """
 
@@ -50,6 +52,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     user: str | None = None
+    drop_capabilities: bool = False
     deadline_s: float | None = None
     death_signal: signal.Signals = signal.SIGTERM
     stop_signal: signal.Signals = signal.SIGTERM
@@ -59,6 +62,11 @@ class Command:
     def title(self) -> str:
         """How messages call it."""
         return self.name or Path(self.argv[0]).name
+
+
+_NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]
+"""Without ambient ones, exec leaves a user who is not root none. The bounding set stays: emptying
+it takes a right that the service does not have, and its NoNewPrivileges= makes it idle."""
 
 
 def base_environment() -> dict[str, str]:
@@ -79,12 +87,24 @@ def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
     return found
 
 
+def ambient_capabilities() -> int:
+    """The rights that every child of this process inherits, as a bit mask; 0 outside of a unit."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").split("\n"):
+        if line.startswith("CapAmb:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
 def full_environment(command: Command) -> dict[str, str]:
     env = base_environment()
     if command.user is not None:
         account = pwd.getpwnam(command.user)
         env |= {"HOME": account.pw_dir, "USER": command.user, "LOGNAME": command.user}
     return env | dict(command.env)
+
+
+def _has_more_to_drop(command: Command) -> bool:
+    return command.drop_capabilities and ambient_capabilities() != 0
 
 
 def full_argv(command: Command) -> list[str]:
@@ -95,12 +115,14 @@ def full_argv(command: Command) -> list[str]:
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        if command.user is not None:
+        if command.user is not None or _has_more_to_drop(command):
             raise ToolMissing("setpriv is not installed", hint="apt-get install util-linux")
         return list(command.argv)
     words = [setpriv, "--pdeathsig", command.death_signal.name.removeprefix("SIG")]
     if command.user is not None:
         account = pwd.getpwnam(command.user)
         words += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
-        words += ["--inh-caps=-all", "--no-new-privs"]
+        words += [*_NO_CAPABILITIES, "--no-new-privs"]
+    elif _has_more_to_drop(command):
+        words += _NO_CAPABILITIES
     return [*words, "--", *command.argv]

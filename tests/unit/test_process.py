@@ -16,6 +16,7 @@ import pytest
 from drd import process
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.process import Command
+from tests.user_support import NOBODY, as_root
 
 
 def sh(script: str, **options: object) -> Command:
@@ -142,6 +143,66 @@ def test_marked_processes_are_found_and_ended() -> None:
     finally:
         other.kill()
         other.wait()
+
+
+def _as_service(script: str) -> str:
+    """What a script prints that runs as a unit's user does: nobody, with one ambient right."""
+    words = [
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--no-new-privs",
+    ]
+    words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"]
+    done = subprocess.run(
+        [*words, sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+_SHOW = """
+from drd.process import Command, run
+for options in ({}, {"drop_capabilities": True}):
+    child = run(Command(("sh", "-c", "grep CapEff /proc/self/status; cat %s"), **options))
+    print(child.exit_code, child.stdout.split()[1:])
+"""
+
+
+@as_root
+def test_rights_of_the_service_reach_its_tools_and_not_the_commands_of_a_plan(
+    short_tmp: Path,
+) -> None:
+    secret = short_tmp / "only-root"
+    secret.write_text("seen")
+    secret.chmod(0o600)
+    tools, hooks = _as_service(_SHOW % secret).splitlines()
+    assert tools == "0 ['0000000000000004', 'seen']"
+    assert hooks == "1 ['0000000000000000']"
+
+
+@as_root
+def test_command_without_rights_still_dies_with_a_killed_drd() -> None:
+    script = (
+        "import os, time; from drd.process import Command, start\n"
+        "start(Command(('sleep', '64'), drop_capabilities=True)); time.sleep(0.3)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(AssertionError):
+        _as_service(script)
+    _until(lambda: not _running("sleep 64"))
+
+
+def test_run_and_its_children_go_first_when_memory_ends() -> None:
+    script = (
+        "from drd import process; process.offer_to_oom_killer()\n"
+        "print(process.run(process.Command(('cat', '/proc/self/oom_score_adj'))).stdout)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert int(told.stdout) >= 500
 
 
 class TestGate:

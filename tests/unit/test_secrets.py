@@ -10,6 +10,7 @@ from drd import log
 from drd.errors import SecretUnavailable
 from drd.model.plan import SecretRef
 from drd.secrets import resolve
+from tests.user_support import NOBODY, acting_as, as_root
 
 
 def test_file_without_its_trailing_newline(tmp_path: Path) -> None:
@@ -17,17 +18,57 @@ def test_file_without_its_trailing_newline(tmp_path: Path) -> None:
     assert resolve(SecretRef("file", str(tmp_path / "s"))) == "se cret "
 
 
-def test_credential_of_systemd_comes_before_the_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """What systemd handed over, and the directory of credentials."""
     handed, lying = tmp_path / "handed", tmp_path / "lying"
-    for place, value in ((handed, "from-systemd"), (lying, "from-etc")):
-        place.mkdir()
-        (place / "db").write_text(value)
-    ref = SecretRef("credential", "db")
-    assert resolve(ref, credentials=lying) == "from-etc"
+    handed.mkdir()
+    lying.mkdir()
+    (lying / "db").write_text("from-etc")
+    return handed, lying
+
+
+DB = SecretRef("credential", "db")
+
+
+@pytest.mark.parametrize("name", ["drd_db", "db"])
+def test_service_has_the_credential_that_systemd_gave_it(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    handed, lying = places
+    assert resolve(DB, credentials=lying) == "from-etc"
+    (handed / name).write_text("from-systemd")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
-    assert resolve(ref, credentials=lying) == "from-systemd"
+    assert resolve(DB, credentials=lying) == "from-systemd"
+
+
+def test_credential_written_after_the_start_of_the_service_needs_a_restart(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed, lying = places
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    with pytest.raises(SecretUnavailable, match="was not when the service started") as caught:
+        resolve(DB, credentials=lying)
+    assert caught.value.hint.startswith("systemctl restart drd")
+    with pytest.raises(SecretUnavailable, match="not among those that the service") as caught:
+        resolve(SecretRef("credential", "other"), credentials=lying)
+    assert str(lying / "other") in caught.value.hint
+    assert "systemctl restart drd" in caught.value.hint
+
+
+@as_root
+def test_credentials_of_root_are_refused_to_others_with_the_remedy(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lying = short_tmp / "credentials"
+    lying.mkdir(mode=0o700)
+    (lying / "db").write_text("from-etc")
+    with acting_as(NOBODY), pytest.raises(SecretUnavailable, match="Permission") as caught:
+        resolve(DB, credentials=lying)
+    assert caught.value.hint == "run this command as root, or as its owner."
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(short_tmp))
+    with acting_as(NOBODY), pytest.raises(SecretUnavailable, match="not among those"):
+        resolve(DB, credentials=lying)
 
 
 def test_environment_and_command(monkeypatch: pytest.MonkeyPatch) -> None:

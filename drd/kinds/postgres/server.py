@@ -197,6 +197,8 @@ class ThrowAwayServer:
             cwd=self._base,
             user=self._place.run_as,
             deadline_s=deadline_s,
+            # Code that comes with the data runs in it: `COPY … FROM` any file that it may read.
+            drop_capabilities=True,
             # Its immediate shutdown, which takes its children along and leaves nothing behind.
             death_signal=signal.SIGQUIT,
             stop_signal=signal.SIGQUIT,
