@@ -31,6 +31,9 @@ DrdError                         1   a run failed
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
 │   └── NoCatalogue              1   there is none yet: no plan was ever loaded
+├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
+│   ├── MetricsUnwritable        1   the file cannot be written
+│   └── MetricsUnserved          1   the address cannot be listened on
 └── Fenced                       1   the run was taken over; what we did is not ours to record
 
 Cancelled                      130   no DrdError: what handles errors must not take it for one
@@ -222,6 +225,18 @@ class CatalogueError(DrdError):
 
 
 class NoCatalogue(CatalogueError):
+    pass
+
+
+class MetricsError(DrdError):
+    permanent = False
+
+
+class MetricsUnwritable(MetricsError):
+    pass
+
+
+class MetricsUnserved(MetricsError):
     pass
 
 
