@@ -22,6 +22,7 @@ HOMES = {
     "apscheduler": "scheduler",
     "boto3": "repositories",
     "botocore": "repositories",
+    "prometheus_client": "metrics",
     "psycopg": "kinds/postgres",
     "restic": "repositories",
     "sqlalchemy": "catalogue",

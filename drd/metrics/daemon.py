@@ -1,0 +1,55 @@
+"""The figures of the daemon itself."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+
+from drd.metrics.figures import DaemonFigures
+from drd.metrics.gauge import gauge, moment, printable
+from drd.model.run import RunKind
+
+
+def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
+    """Of a daemon that looks after `plans` plans."""
+    yield gauge(
+        "drd_build_info",
+        "Versions of drd and of its Python.",
+        ("version", "python_version"),
+        [((daemon.version, platform.python_version()), 1.0)],
+    )
+    yield gauge(
+        "drd_start_timestamp_seconds",
+        "When the daemon started.",
+        (),
+        [((), moment(daemon.started_at))],
+    )
+    yield gauge(
+        "drd_heartbeat_timestamp_seconds",
+        "When the daemon last looked after its plans: its last tick.",
+        (),
+        [((), moment(daemon.at))],
+    )
+    yield gauge(
+        "drd_tick_duration_seconds",
+        "How long the last tick took.",
+        (),
+        [((), daemon.tick_duration_s)],
+    )
+    yield gauge("drd_plans", "Plans that drd knows of.", (), [((), plans)])
+    kinds = dict.fromkeys(map(str, RunKind), 0) | dict(daemon.running)
+    yield gauge(
+        "drd_runs_running",
+        "Runs that are being carried out.",
+        ("kind",),
+        (((kind,), count) for kind, count in kinds.items()),
+    )
+    yield gauge("drd_runs_queued", "Runs that are due and wait.", (), [((), daemon.queued)])
+    yield gauge(
+        "drd_notification_channel_up",
+        "Whether the channel's last message was delivered (1).",
+        ("channel",),
+        (((printable(name),), float(up)) for name, up in daemon.channels.items()),
+    )

@@ -1,0 +1,22 @@
+"""What the daemon says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonFigures:
+    """`at` is when the plans were assessed: the last tick. `running` counts runs by their kind,
+    kinds of which none runs may be left out. `channels` says of each notification channel whether
+    its last message was delivered; one that was never used is left out."""
+
+    version: str
+    started_at: datetime
+    at: datetime
+    tick_duration_s: float
+    running: Mapping[str, int] = field(default_factory=dict)
+    queued: int = 0
+    channels: Mapping[str, bool] = field(default_factory=dict)

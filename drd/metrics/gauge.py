@@ -1,0 +1,44 @@
+"""One metric with its samples, as prometheus-client wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+Sample = tuple[Sequence[str], float | None]
+"""Values of the labels, and the value; None is what nobody knows, and becomes no sample."""
+
+
+def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
+    """A gauge of those samples that are known. It is there without any, too: then only its
+    description shows."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        if value is not None:
+            family.add_metric(values, value)
+    return family
+
+
+def one_of(
+    values: Sequence[str], states: type[StrEnum] | Sequence[str], now: str | None
+) -> Iterator[Sample]:
+    """A sample for each state, 1 for the one that holds now and 0 for the others; none at all when
+    nobody knows. The state is the last label's value."""
+    if now is not None:
+        for state in states:
+            yield (*values, str(state)), float(state == now)
+
+
+def moment(at: datetime | None) -> float | None:
+    """Seconds since 1970, to the millisecond: the same instant is the same number at every tick."""
+    return None if at is None else round(at.timestamp(), 3)
+
+
+def printable(text: str) -> str:
+    """A name from outside: bytes that are not UTF-8 (of a file's name) as backslash escapes, or
+    one of them would keep all figures from being encoded."""
+    return text.encode("utf-8", "backslashreplace").decode()

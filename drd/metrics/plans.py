@@ -1,0 +1,145 @@
+"""The figures of plans and their components, from what `assess()` says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from prometheus_client import Metric
+
+from drd.metrics.gauge import Sample, gauge, moment, one_of, printable
+from drd.model.run import DrillResult
+from drd.model.verdicts import Assessment, ComponentAssessment, Readiness, Verdict
+
+_READINESS = tuple(r.replace(" ", "_") for r in Readiness)
+
+_FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
+    (
+        "drd_plan_load_error",
+        "Whether the plan's file as it stands is not in force: broken, changed, gone, new (1).",
+        lambda p: float(p.load_error is not None),
+    ),
+    (
+        "drd_rpo_objective_seconds",
+        "Data that may be lost: the recovery point objective.",
+        lambda p: p.rpo.objective_s,
+    ),
+    (
+        "drd_rpo_exposure_seconds",
+        "Data that would have been lost at the last tick; absent when nobody knows.",
+        lambda p: p.rpo.exposure_s,
+    ),
+    (
+        "drd_rpo_achievable_seconds",
+        "Data loss that the schedule can hold: the interval and the usual duration of a backup.",
+        lambda p: p.rpo.achievable_s,
+    ),
+    (
+        "drd_rpo_attainment_ratio",
+        "Share of the compliance window in which the exposure stayed within the objective.",
+        lambda p: p.rpo.attainment,
+    ),
+    (
+        "drd_rto_objective_seconds",
+        "Time to come back that was promised: the recovery time objective.",
+        lambda p: p.rto.objective_s,
+    ),
+    (
+        "drd_rto_actual_seconds",
+        "Time to come back that the last passed drill measured.",
+        lambda p: p.rto.actual_s,
+    ),
+    (
+        "drd_rto_projected_seconds",
+        "The measured time to come back, scaled to the data of now.",
+        lambda p: p.rto.projected_s,
+    ),
+    (
+        "drd_drill_timestamp_seconds",
+        "When the last drill ended; absent when there was none.",
+        lambda p: moment(p.drill.last_at),
+    ),
+    (
+        "drd_drill_due_timestamp_seconds",
+        "When the next drill is due; absent when drills are started by hand only.",
+        lambda p: moment(p.drill.due_at),
+    ),
+)
+
+
+def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
+    """Of plans that were assessed at `at`."""
+    names = [printable(p.plan) for p in plans]
+    named = list(zip(names, plans, strict=True))
+    yield gauge(
+        "drd_plan_info",
+        "Who answers for the service.",
+        ("plan", "owner"),
+        (((name, printable(p.owner)), 1.0) for name, p in named if p.owner is not None),
+    )
+    yield gauge(
+        "drd_plan_verdict",
+        "Which verdict holds (1) of each objective; plan is the worst of the three.",
+        ("plan", "objective", "verdict"),
+        (sample for name, plan in named for sample in _verdicts(name, plan)),
+    )
+    yield gauge(
+        "drd_plan_readiness",
+        "Whether the plan as it stands has been proven: which of these holds (1).",
+        ("plan", "readiness"),
+        (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
+    )
+    for name, text, figure in _FIGURES:
+        yield gauge(name, text, ("plan",), (((n,), figure(p)) for n, p in named))
+    yield gauge(
+        "drd_restore_point_timestamp_seconds",
+        "Data time of the newest complete restore point; absent when there is none.",
+        ("plan",),
+        (((n,), moment(_data_time(p, at))) for n, p in named),
+    )
+    yield gauge(
+        "drd_drill_result",
+        "Which result the last drill had (1); absent when there was none.",
+        ("plan", "result"),
+        (s for n, p in named for s in one_of((n,), DrillResult, p.drill.result)),
+    )
+    yield from _component_metrics([(n, c) for n, p in named for c in p.components])
+
+
+def _component_metrics(found: Sequence[tuple[str, ComponentAssessment]]) -> Iterator[Metric]:
+    labels = ("plan", "component", "kind")
+    named = [((plan, c.component, c.kind), c) for plan, c in found]
+    yield gauge(
+        "drd_component_timestamp_seconds",
+        "Data time of the component's newest snapshot, also in an incomplete restore point.",
+        labels,
+        ((values, moment(c.data_time)) for values, c in named),
+    )
+    yield gauge(
+        "drd_component_exposure_seconds",
+        "Data of the component that would have been lost at the last tick.",
+        labels,
+        ((values, c.exposure_s) for values, c in named),
+    )
+    yield gauge(
+        "drd_component_size_bytes",
+        "Size of the component's newest snapshot, before compression and deduplication.",
+        labels,
+        ((values, c.size_bytes) for values, c in named),
+    )
+
+
+def _verdicts(name: str, plan: Assessment) -> Iterator[Sample]:
+    of = (
+        ("plan", plan.verdict),
+        ("rpo", plan.rpo.verdict),
+        ("rto", plan.rto.verdict),
+        ("drill", plan.drill.verdict),
+    )
+    for objective, verdict in of:
+        yield from one_of((name, objective), Verdict, verdict)
+
+
+def _data_time(plan: Assessment, at: datetime) -> datetime | None:
+    exposure_s = plan.rpo.exposure_s
+    return None if exposure_s is None else at - timedelta(seconds=exposure_s)

@@ -1,0 +1,98 @@
+"""The figures of runs, copies, verifications and alerts, from what the catalogue keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from prometheus_client import Metric
+
+from drd.metrics.gauge import gauge, moment
+from drd.model.exposure import age
+from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
+from drd.model.run import RunState
+
+_RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
+    (
+        "drd_run_timestamp_seconds",
+        "When the last run of the kind ended.",
+        lambda r: moment(r.finished_at),
+    ),
+    (
+        "drd_run_success_timestamp_seconds",
+        "When the last run of the kind ended that succeeded.",
+        lambda r: moment(r.succeeded_at),
+    ),
+    (
+        "drd_run_succeeded",
+        "Whether the last run of the kind that is over succeeded (1).",
+        lambda r: None if r.state is None else float(r.state == RunState.SUCCEEDED),
+    ),
+    (
+        "drd_run_failures",
+        "Runs of the kind that failed since the last one that succeeded.",
+        lambda r: r.failures,
+    ),
+    (
+        "drd_run_duration_seconds",
+        "How long the last run of the kind took.",
+        lambda r: r.duration_s,
+    ),
+    (
+        "drd_run_size_bytes",
+        "Bytes that the last run of the kind dealt with that succeeded.",
+        lambda r: r.size_bytes,
+    ),
+)
+
+
+def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> Iterator[Metric]:
+    """Of `plans` only: the catalogue remembers also those that were taken away.
+
+    Alerts are told whatever they are about.
+    """
+    labels = ("plan", "kind", "repository")
+    runs = [((r.plan, r.kind, r.repository), r) for r in kept.runs if r.plan in plans]
+    for name, text, figure in _RUN_FIGURES:
+        yield gauge(name, text, labels, ((values, figure(r)) for values, r in runs))
+    yield from _copy_metrics([c for c in kept.copies if c.plan in plans], at)
+    verifications = [((v.plan, v.repository), v) for v in kept.verifications if v.plan in plans]
+    yield gauge(
+        "drd_verification_timestamp_seconds",
+        "When the last cycle ended that has read all of the repository's data.",
+        ("plan", "repository"),
+        ((values, moment(v.complete_at)) for values, v in verifications),
+    )
+    yield gauge(
+        "drd_repository_damaged",
+        "Whether the last reading of the repository's data found something wrong (1).",
+        ("plan", "repository"),
+        ((values, float(v.damaged)) for values, v in verifications),
+    )
+    yield _alert_metric(kept.alerts)
+
+
+def _copy_metrics(copies: Sequence[CopyFigures], at: datetime) -> Iterator[Metric]:
+    labels = ("plan", "repository")
+    named = [((c.plan, c.repository), c) for c in copies]
+    yield gauge(
+        "drd_copy_timestamp_seconds",
+        "Data time of the newest complete restore point that the second repository holds.",
+        labels,
+        ((values, moment(c.data_time)) for values, c in named),
+    )
+    yield gauge(
+        "drd_copy_exposure_seconds",
+        "Data that would have been lost at the last tick with the first repository gone, too.",
+        labels,
+        ((values, age(c.data_time, at)) for values, c in named),
+    )
+
+
+def _alert_metric(alerts: Sequence[AlertFigures]) -> Metric:
+    return gauge(
+        "drd_alerts",
+        "Alerts that are not resolved; no plan for those about drd itself.",
+        ("plan", "kind", "severity", "state"),
+        (((a.plan, a.kind, a.severity, a.state), a.count) for a in alerts),
+    )

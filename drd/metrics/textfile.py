@@ -1,0 +1,62 @@
+"""The file that Prometheus's node exporter picks up. It outlives the daemon, and says so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from drd.errors import MetricsUnwritable
+
+MODE = 0o644
+"""node exporter is another user."""
+
+
+def write_textfile(path: Path, text: bytes) -> None:
+    """Put `text` in the file's place at once: a reader sees the old figures or the new ones.
+
+    Not synced to disk: after a power failure, old figures are as good as none. Raises
+    MetricsUnwritable; the file is then the old one.
+    """
+    # node exporter reads *.prom only. One name, so that what a kill leaves behind does not add up.
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        try:
+            # x: in a directory that others write to, nobody's link leads us elsewhere.
+            with beside.open("xb") as file:
+                os.fchmod(file.fileno(), MODE)  # whatever our umask
+                file.write(text)
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        reason = f"there is no directory {path.parent}"
+    return MetricsUnwritable(
+        f"cannot write figures to {path}: {reason}", hint=_remedy(path, error.errno)
+    )
+
+
+def _remedy(path: Path, number: int | None) -> str:
+    elsewhere = "name another file in metrics.textfile of drd.yaml"
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return f"install prometheus-node-exporter, whose directory it usually is, or {elsewhere}."
+    if number == errno.EROFS:
+        return (
+            f"add ReadWritePaths={path.parent} to the service (systemctl edit drd), or {elsewhere}."
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return f"let drd's user write to {path.parent}, or {elsewhere}."
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"make room on the file system of {path.parent}, or {elsewhere}."
+    return f"repair it, or {elsewhere}."

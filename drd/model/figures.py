@@ -1,0 +1,64 @@
+"""What monitoring is told beside the verdicts: a few rows that the catalogue keeps anyway.
+
+Times are aware UTC, durations seconds, sizes bytes; None is what nobody knows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+
+class RunFigures(NamedTuple):
+    """The last run of a kind. `repository` is that of a copy, verification or prune, else empty.
+
+    `state` is that of the last run that is over; `size_bytes` of the last that succeeded;
+    `failures` counts runs that failed since.
+    """
+
+    plan: str
+    kind: str
+    repository: str
+    finished_at: datetime | None
+    succeeded_at: datetime | None
+    state: str | None
+    duration_s: float | None
+    size_bytes: int | None
+    failures: int
+
+
+class CopyFigures(NamedTuple):
+    """The newest complete point that a second repository holds, by its data time."""
+
+    plan: str
+    repository: str
+    data_time: datetime | None
+
+
+class VerificationFigures(NamedTuple):
+    """When the last cycle ended that read all of a repository, and whether the last reading found
+    something wrong."""
+
+    plan: str
+    repository: str
+    complete_at: datetime | None
+    damaged: bool
+
+
+class AlertFigures(NamedTuple):
+    """How many alerts of a kind are open; `plan` is empty for those about drd itself."""
+
+    plan: str
+    kind: str
+    severity: str
+    state: str
+    count: int
+
+
+class CatalogueFigures(NamedTuple):
+    """Of all plans, in no order; also of such as are not there any more."""
+
+    runs: tuple[RunFigures, ...] = ()
+    copies: tuple[CopyFigures, ...] = ()
+    verifications: tuple[VerificationFigures, ...] = ()
+    alerts: tuple[AlertFigures, ...] = ()
