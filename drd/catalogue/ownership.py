@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -19,12 +19,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from drd import process
-from drd.catalogue import points, runs
+from drd.catalogue import jobs, points, runs
 from drd.catalogue.engine import Store
 from drd.catalogue.locks import HeldLock, LockFiles
-from drd.catalogue.runs import FIRST_TOKEN, Owner
-from drd.errors import AlreadyRunning
-from drd.model.plan import Plan
+from drd.catalogue.runs import Owner
+from drd.errors import AlreadyRunning, Fenced
 from drd.model.run import Run, RunKind, RunState
 from drd.ports import Owned
 
@@ -53,30 +52,32 @@ class Ownership:
         self._elsewhere = elsewhere
         self._held: dict[tuple[str, int], HeldLock] = {}
 
-    def begin(
-        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
-    ) -> Owned:
+    def begin(self, run: Run) -> Owned:
+        """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
         with ExitStack() as unless_recorded:
             with self._store.write() as connection:
-                self._refuse_if_alive(connection, plan.name, kind)
-                run_id, held = self._new_id(connection)
+                self._refuse_if_alive(connection, run)
+                if run.id:
+                    run, held = self._claimed(connection, run)
+                else:
+                    run_id, held = self._new_id(connection)
+                    run = replace(run, id=run_id, owner_pid=os.getpid(), owner_host=me().host)
+                    runs.insert(connection, run, me())
                 unless_recorded.callback(held.discard)
-                run = Run(
-                    id=run_id,
-                    plan=plan.name,
-                    kind=kind,
-                    trigger=trigger,
-                    state=RunState.RUNNING,
-                    started_at=at,
-                    plan_digest=plan.digest,
-                    token=FIRST_TOKEN,
-                    owner_pid=os.getpid(),
-                    owner_host=me().host,
-                    detail=dict(detail),
-                )
-                runs.insert(connection, run, me())
+                jobs.began(connection, run)
             unless_recorded.pop_all()
         return self._owned(run, held)
+
+    def _claimed(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:
+        held = self._take_from_glances(run.id)
+        if held is None or not runs.claim(connection, run, me()):
+            if held is not None:
+                held.release()
+            raise Fenced(
+                f"run {run.id} of {run.plan} is not waiting to be carried out",
+                hint=f"what became of it: drd run show {run.id}",
+            )
+        return runs.by_prefix(connection, run.id), held
 
     def abandoned(self, plan: str | None) -> list[Run]:
         with self._store.read() as connection:
@@ -133,13 +134,16 @@ class Ownership:
 
         return Owned(run=run, token=run.token, release=release)
 
-    def _refuse_if_alive(self, connection: Connection, plan: str, kind: RunKind) -> None:
-        for row in runs.unfinished(connection, plan, _EXCLUDES.get(kind, (kind,))):
+    def _refuse_if_alive(self, connection: Connection, run: Run) -> None:
+        excluded = _EXCLUDES.get(run.kind)
+        for row in runs.unfinished(connection, run.plan, excluded or (run.kind,)):
+            if excluded is None and row.subject != run.subject:
+                continue
             with self._proven_dead(row) as dead:
                 if dead:
                     continue
             raise AlreadyRunning(
-                f"a {row.kind} of {plan} is already running: run {row.id}, process {row.owner_pid}"
+                f"a {row.kind} of {run.plan} is already running: run {row.id}, process {row.owner_pid}"
                 + (f" on {row.owner_host}" if self._elsewhere else ""),
                 run=row.id,
                 hint=f"see how far it is: drd run show {row.id}",

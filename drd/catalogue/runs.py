@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from drd.catalogue import summaries
+from drd.catalogue import jobs, summaries
 from drd.catalogue.tables import runs, steps
 from drd.errors import Fenced, UsageError
 from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
@@ -46,8 +46,36 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
             owner_host=owner.host,
             detail=dict(run.detail),
             error=run.error,
+            subject=run.subject,
         )
     )
+
+
+def claim(connection: Connection, run: Run, owner: Owner) -> bool:
+    """Make the pending run a running one, unless it is pending no more; its trigger stays."""
+    row = connection.execute(select(runs).where(runs.c.id == run.id)).one_or_none()
+    same = row is not None and (row.plan, row.kind, row.subject) == (
+        run.plan,
+        str(run.kind),
+        run.subject,
+    )
+    if row is None or not same or row.state != RunState.PENDING:
+        return False
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id)
+        .values(
+            state=str(RunState.RUNNING),
+            started_at=run.started_at,
+            plan_digest=run.plan_digest,
+            token=run.token,
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+            owner_host=owner.host,
+            detail={**row.detail, **run.detail},
+        )
+    )
+    return True
 
 
 def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> bool:
@@ -102,6 +130,7 @@ def finish(
     )
     if owned.run.kind is RunKind.BACKUP:
         summaries.refresh_backups(connection, owned.run.plan)
+    jobs.ended(connection, by_prefix(connection, owned.run.id))
 
 
 def by_prefix(connection: Connection, prefix: str) -> Run:
@@ -125,10 +154,37 @@ def exists(connection: Connection, run: str) -> bool:
 
 
 def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
-    query = select(runs).order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)
+    """Those that wait to be carried out first, then by their start."""
+    begun = (
+        select(runs)
+        .where(runs.c.started_at.is_not(None))
+        .order_by(runs.c.started_at.desc(), runs.c.id)
+        .limit(limit)
+    )
+    if plan is not None:
+        begun = begun.where(runs.c.plan == plan)
+    waiting = pending(connection, plan)
+    return [*waiting[:limit], *(to_run(row) for row in connection.execute(begun))][:limit]
+
+
+def pending(connection: Connection, plan: str | None = None) -> list[Run]:
+    """Runs that nobody has begun to carry out, the one that is due first last."""
+    query = select(runs).where(runs.c.finished_at.is_(None))
     if plan is not None:
         query = query.where(runs.c.plan == plan)
-    return [to_run(row) for row in connection.execute(query)]
+    found = [to_run(r) for r in connection.execute(query) if r.state == RunState.PENDING]
+    return sorted(found, key=lambda r: (r.due_at is not None, r.due_at, r.id), reverse=True)
+
+
+def open_ones(connection: Connection) -> list[Run]:
+    """Pending and running ones."""
+    return [run for run, _ in open_with_requests(connection)]
+
+
+def open_with_requests(connection: Connection) -> list[tuple[Run, datetime | None]]:
+    """Those that are not over, each with when somebody asked for its end."""
+    query = select(runs).where(runs.c.finished_at.is_(None))
+    return [(to_run(row), row.cancel_asked_at) for row in connection.execute(query)]
 
 
 def unfinished(
@@ -164,6 +220,7 @@ def to_run(row: Row[Any]) -> Run:
         owner_host=row.owner_host,
         detail=row.detail,
         error=row.error,
+        subject=row.subject,
     )
 
 

@@ -16,6 +16,7 @@ from drd.catalogue import evidence, export, migrate, plans, points, repositories
 from drd.catalogue.engine import Store, sqlite_path
 from drd.catalogue.locks import LockFiles, make_directory
 from drd.catalogue.ownership import Ownership
+from drd.catalogue.queue import SqlQueue
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.plan import Plan
@@ -34,6 +35,7 @@ class SqlCatalogue:
     def __init__(self, store: Store, locks: LockFiles) -> None:
         self._store = store
         self._locks = locks
+        self.queue = SqlQueue(store)
         self._ownership = Ownership(store, locks, elsewhere=store.path is None)
 
     # plans
@@ -53,9 +55,29 @@ class SqlCatalogue:
     # runs and ownership
 
     def begin(
-        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
+        self,
+        plan: Plan,
+        kind: RunKind,
+        *,
+        trigger: str,
+        detail: Mapping[str, Any],
+        at: datetime,
+        subject: str = "",
+        claim: str = "",
     ) -> Owned:
-        return self._ownership.begin(plan, kind, trigger=trigger, detail=detail, at=at)
+        run = Run(
+            id=claim,
+            plan=plan.name,
+            kind=kind,
+            trigger=trigger,
+            state=RunState.RUNNING,
+            started_at=at,
+            plan_digest=plan.digest,
+            token=runs.FIRST_TOKEN,
+            detail=dict(detail),
+            subject=subject,
+        )
+        return self._ownership.begin(run)
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         return self._ownership.abandoned(plan)

@@ -275,6 +275,8 @@ alerts = Table(
     Column("severity", String(16), nullable=False, server_default="warning"),
     Column("seen_at", UtcTime),  # when the condition was last there
     Column("told_at", UtcTime),  # when somebody was last told
+    Column("gone_at", UtcTime),  # since when the condition is not there; NULL: it is
+    Column("command", Words, nullable=False, server_default=""),  # what to run next
 )
 Index(
     "alerts_open",

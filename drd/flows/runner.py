@@ -72,11 +72,27 @@ def describe(error: BaseException) -> str:
 
 @contextmanager
 def new_run(
-    services: Services, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any]
+    services: Services,
+    plan: Plan,
+    kind: RunKind,
+    *,
+    trigger: str,
+    detail: Mapping[str, Any],
+    subject: str = "",
 ) -> Iterator[Runner]:
-    """Record a run before anything can fail, own it, and see that it ends in a final state."""
+    """Record a run before anything can fail, own it, and see that it ends in a final state.
+
+    In a process that was started for a pending run of this kind and subject, that is the run.
+    """
+    claim = services.claim
     owned = services.catalogue.begin(
-        plan, kind, trigger=trigger, detail=detail, at=services.clock.now()
+        plan,
+        kind,
+        trigger=trigger,
+        detail=detail,
+        at=services.clock.now(),
+        subject=subject,
+        claim=claim.id if claim and (claim.kind, claim.subject) == (kind, subject) else "",
     )
     with closing_run(services, owned) as runner:
         yield runner
@@ -95,11 +111,13 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         logger.warning("run.fenced")
         raise
     except Cancelled:
-        _finish(services, owned, RunState.CANCELLED, "cancelled")
-        logger.info("run.finished", state="cancelled")
+        why = process.interruption()
+        state = RunState.INTERRUPTED if why else RunState.CANCELLED
+        _finish(services, owned, state, why or "cancelled")
+        logger.info("run.finished", state=str(state))
         raise
     except BaseException as error:
-        _finish(services, owned, RunState.FAILED, describe(error))
+        _finish(services, owned, RunState.FAILED, describe(error), permanent=is_permanent(error))
         logger.info("run.finished", state="failed", error=describe(error))
         raise
     finally:
@@ -107,6 +125,15 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         os.environ.pop("DRD_RUN", None)
 
 
-def _finish(services: Services, owned: Owned, state: RunState, error: str) -> None:
+def _finish(
+    services: Services, owned: Owned, state: RunState, error: str, *, permanent: bool = False
+) -> None:
     with process.shielded():
-        services.catalogue.finish(owned, state, at=services.clock.now(), error=error)
+        services.catalogue.finish(
+            owned, state, at=services.clock.now(), error=error, detail={"permanent": permanent}
+        )
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether doing it again cannot help: a bug or what a person must see to."""
+    return not isinstance(error, DrdError) or error.permanent

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drd.model.plan import RepositorySpec
+from drd.model.run import Run
 from drd.ports import (
     Catalogue,
     CheckFactory,
@@ -30,7 +31,8 @@ class Services:
 
     `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
     `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
-    one. `own_files` are drd's configuration and plans, for the built-in component. `warn` gets
+    one. `own_files` are drd's configuration and plans, for the built-in component. `claim` is the
+    pending run that this process was started to carry out. `warn` gets
     sentences that a person should read, `note` those that are merely good to know.
     """
 
@@ -49,3 +51,4 @@ class Services:
     on_progress: OnProgress = no_progress
     warn: Say = say_nothing
     note: Say = say_nothing
+    claim: Run | None = None

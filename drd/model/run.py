@@ -73,6 +73,7 @@ class Run:
     owner_host: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    subject: str = ""  # the repository of a copy, verification or prune
 
     @property
     def duration_s(self) -> float | None:

@@ -18,6 +18,7 @@ from drd.ports.catalogue import Catalogue, Owned
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
 from drd.ports.destinations import Destination, Inspector, Kind, KindFactory, Restored
+from drd.ports.queue import JobRow, PlanRow, Queue
 from drd.ports.repository import Repository, SnapshotInfo
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace
 
@@ -31,13 +32,16 @@ __all__ = [
     "Destination",
     "Finding",
     "Inspector",
+    "JobRow",
     "Kind",
     "KindFactory",
     "OnProgress",
     "Owned",
     "Payload",
+    "PlanRow",
     "Probe",
     "Progress",
+    "Queue",
     "Repository",
     "Restored",
     "SnapshotInfo",

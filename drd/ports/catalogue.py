@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from drd.model.plan import Plan
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
+from drd.ports.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Catalogue(Protocol):
     takes an `Owned` whose run was taken over.
     """
 
+    @property
+    def queue(self) -> Queue:
+        """Pending runs and histories."""
+
     # plans
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
         """Remember the compiled plan (objectives, schedule, hash) for `status`; recomputes the
@@ -46,11 +51,23 @@ class Catalogue(Protocol):
 
     # runs and ownership
     def begin(
-        self, plan: Plan, kind: RunKind, *, trigger: str, detail: Mapping[str, Any], at: datetime
+        self,
+        plan: Plan,
+        kind: RunKind,
+        *,
+        trigger: str,
+        detail: Mapping[str, Any],
+        at: datetime,
+        subject: str = "",
+        claim: str = "",
     ) -> Owned:
         """Record a new running run and own it. Raises AlreadyRunning, naming the live run, when a
-        process owns a run of the same plan and kind; retention and prune exclude each other too,
-        other kinds do not. A dead one's run does not: it stays for whoever asks `abandoned`."""
+        process owns a run of the same plan, kind and subject; retention and prune exclude each
+        other too, whatever their subject, other kinds do not. A dead one's run does not: it stays
+        for whoever asks `abandoned`.
+
+        `claim` is the id of a pending run of this plan, kind and subject, which becomes the one
+        that is owned; Fenced when it is not pending any more."""
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""

@@ -21,13 +21,15 @@ class Workplace:
     `directory` is this run's own below `work_dir` (mode 0700, exists), swept when the run is over
     or its process dead. `run` marks everything that the adapter leaves anywhere else: a working
     database or directory is called `drd_<run>`. `run_as` is the user for servers when drd is
-    root, else None. `jobs` bounds parallel work within one component.
+    root, else None. `jobs` bounds parallel work within one component. `shelf` is a directory that
+    outlives the run, if there is one, for what takes time to make and is the same each time.
     """
 
     directory: Path
     run: str
     run_as: str | None = None
     jobs: int = 2
+    shelf: Path | None = None
 
     @property
     def mark(self) -> str:

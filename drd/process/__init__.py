@@ -5,7 +5,14 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """
 
-from drd.process.cancel import cancel, cancelled, check_cancelled, reset_cancel, shielded
+from drd.process.cancel import (
+    cancel,
+    cancelled,
+    check_cancelled,
+    interruption,
+    reset_cancel,
+    shielded,
+)
 from drd.process.child import Child, Completed, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.gate import PipeResult, gated_pipe
@@ -24,6 +31,7 @@ __all__ = [
     "end_process",
     "find_tool",
     "gated_pipe",
+    "interruption",
     "kill_marked",
     "offer_to_oom_killer",
     "process_alive",

@@ -14,12 +14,18 @@ from contextlib import contextmanager
 from drd.errors import Cancelled
 
 _flag = threading.Event()
+_interruption: list[str] = []
 _shield = threading.local()
 _wake_read, _wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-def cancel() -> None:
-    """Ask everything in this process to end; safe in a signal handler."""
+def cancel(interruption: str = "") -> None:
+    """Ask everything in this process to end; safe in a signal handler.
+
+    `interruption` says why, when nobody wanted the run itself to end: it is to be done again.
+    """
+    if interruption and not _flag.is_set():
+        _interruption.append(interruption)
     if not _flag.is_set():
         _flag.set()
         os.write(_wake_write, b"x")
@@ -27,6 +33,7 @@ def cancel() -> None:
 
 def reset_cancel() -> None:
     """Forget a cancel; for a process that goes on after a cancelled run (tests, the daemon)."""
+    _interruption.clear()
     if _flag.is_set():
         _flag.clear()
         os.read(_wake_read, 1)
@@ -35,6 +42,11 @@ def reset_cancel() -> None:
 def cancelled() -> bool:
     """Whether to stop: false inside `shielded`, also after a cancel."""
     return _flag.is_set() and not getattr(_shield, "depth", 0)
+
+
+def interruption() -> str:
+    """Why the run is interrupted rather than cancelled; empty when it is not."""
+    return _interruption[0] if _interruption else ""
 
 
 def check_cancelled() -> None:

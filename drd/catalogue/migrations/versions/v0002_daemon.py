@@ -28,6 +28,8 @@ def _alerts() -> None:
     )
     op.add_column("alerts", sa.Column("seen_at", TIME))
     op.add_column("alerts", sa.Column("told_at", TIME))
+    op.add_column("alerts", sa.Column("gone_at", TIME))
+    op.add_column("alerts", sa.Column("command", sa.Text(), nullable=False, server_default=""))
 
 
 def _jobs() -> None:

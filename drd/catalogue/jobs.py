@@ -1,0 +1,75 @@
+"""The history of each plan's kinds of run, kept beside the runs in the same transactions.
+
+What the next start is worked out from: one row instead of a look at a million runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from drd.catalogue.daemon_tables import jobs
+from drd.catalogue.summaries import USUAL_RUNS, percentile_95
+from drd.catalogue.tables import runs
+from drd.model.run import Run, RunState
+
+_FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
+
+
+def began(connection: Connection, run: Run) -> None:
+    _set(connection, run, last_run=run.id, last_started_at=run.started_at)
+
+
+def ended(connection: Connection, run: Run) -> None:
+    """A cancelled run counts neither as a success nor as a failure.
+
+    One that began before a newer one and is found dead long after says nothing new but that."""
+    before = connection.execute(select(jobs).where(*_same(run))).one_or_none()
+    if before is not None and before.last_run != run.id and run.state is not RunState.SUCCEEDED:
+        return
+    values: dict[str, Any] = {
+        "last_run": run.id,
+        "last_started_at": run.started_at,
+        "last_finished_at": run.finished_at,
+        "last_state": str(run.state),
+        "last_error": run.error,
+        "last_duration_s": run.duration_s,
+    }
+    if run.state is RunState.SUCCEEDED:
+        values |= {"last_success_at": run.finished_at, "tries": 0, "permanent": False}
+        values["p95_s"] = _usual_s(connection, run)
+        values["last_bytes"] = run.detail.get("bytes")
+    elif run.state in _FAILURES:
+        values["tries"] = (before.tries if before else 0) + 1
+        values["permanent"] = bool(run.detail.get("permanent"))
+    _set(connection, run, **values)
+
+
+def _same(run: Run) -> tuple[Any, ...]:
+    return (jobs.c.plan == run.plan, jobs.c.kind == str(run.kind), jobs.c.subject == run.subject)
+
+
+def _set(connection: Connection, run: Run, **values: Any) -> None:
+    changed = connection.execute(select(func.max(jobs.c.changed))).scalar() or 0
+    key = {"plan": run.plan, "kind": str(run.kind), "subject": run.subject}
+    values["changed"] = changed + 1
+    if connection.execute(update(jobs).where(*_same(run)).values(**values)).rowcount == 0:
+        connection.execute(jobs.insert().values(**key, **{"tries": 0, "permanent": False} | values))
+
+
+def _usual_s(connection: Connection, run: Run) -> float | None:
+    """The 95th percentile of the newest successful runs that were not taken over."""
+    query = (
+        select(runs.c.started_at, runs.c.finished_at)
+        .where(
+            runs.c.plan == run.plan,
+            runs.c.kind == str(run.kind),
+            runs.c.state == str(RunState.SUCCEEDED),
+            runs.c.subject == run.subject,
+            runs.c.token == 1,
+        )
+        .order_by(runs.c.started_at.desc())
+        .limit(USUAL_RUNS)
+    )
+    return percentile_95([(e - s).total_seconds() for s, e in connection.execute(query)])

@@ -1,0 +1,165 @@
+"""`drd.ports.Queue` on a database."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from drd.catalogue import jobs as histories
+from drd.catalogue import runs
+from drd.catalogue.daemon_tables import daemon_state, jobs, sources
+from drd.catalogue.engine import Store, upsert
+from drd.catalogue.runs import Owner
+from drd.catalogue.tables import evidence, plan_summary, plans, points, steps
+from drd.catalogue.tables import runs as run_table
+from drd.errors import UsageError
+from drd.model.run import Run, RunState
+from drd.ports.queue import JobRow, PlanRow
+
+_NOBODY = Owner(0, None, "")
+
+
+class SqlQueue:
+    """See `drd.ports.Queue`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def jobs(self, since: int = -1) -> list[JobRow]:
+        with self._store.read() as connection:
+            rows = connection.execute(select(jobs).where(jobs.c.changed > since)).mappings()
+            return [JobRow(**row) for row in rows]
+
+    def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
+        query = (
+            select(plans, points.c.data_time)
+            .outerjoin(plan_summary, plan_summary.c.plan == plans.c.name)
+            .outerjoin(points, points.c.id == plan_summary.c.newest_point)
+            .order_by(plans.c.name)
+        )
+        if names is not None:
+            query = query.where(plans.c.name.in_(names))
+        with self._store.read() as connection:
+            return [
+                PlanRow(
+                    name=row.name,
+                    digest=row.digest,
+                    file=row.file,
+                    file_mtime_ns=row.file_mtime_ns,
+                    file_size=row.file_size,
+                    file_digest=row.file_digest,
+                    first_loaded_at=row.first_loaded_at,
+                    data_time=row.data_time,
+                    schedule=row.schedule,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
+        with self._store.write() as connection:
+            upsert(connection, sources, {"plan": plan, "text": text})
+            connection.execute(
+                update(plans).where(plans.c.name == plan).values(schedule=dict(schedule))
+            )
+
+    def accepted(self, plan: str) -> str | None:
+        with self._store.read() as connection:
+            query = select(sources.c.text).where(sources.c.plan == plan)
+            return connection.execute(query).scalar()
+
+    def enqueue(self, run: Run) -> Run:
+        with self._store.write() as connection:
+            for other in runs.pending(connection, run.plan):
+                if (other.kind, other.subject) == (run.kind, run.subject):
+                    return other
+            run = replace(run, id=_new_id(connection), state=RunState.PENDING)
+            runs.insert(connection, run, _NOBODY)
+        return run
+
+    def pending(self) -> list[Run]:
+        with self._store.read() as connection:
+            return runs.pending(connection)
+
+    def open_runs(self) -> list[Run]:
+        with self._store.read() as connection:
+            return runs.open_ones(connection)
+
+    def drop(self, run: str, state: str, error: str, at: datetime) -> bool:
+        with self._store.write() as connection:
+            changed = connection.execute(
+                update(run_table)
+                .where(run_table.c.id == run, run_table.c.state == str(RunState.PENDING))
+                .values(state=state, error=error, finished_at=at)
+            )
+            if changed.rowcount != 1:
+                return False
+            histories.ended(connection, runs.by_prefix(connection, run))
+        return True
+
+    def ask_cancel(self, run: str, at: datetime) -> Run:
+        with self._store.write() as connection:
+            found = runs.by_prefix(connection, run)
+            if found.state.final:
+                raise UsageError(
+                    f"run {found.id} of {found.plan} is over: it {_ended(found.state)}",
+                    hint="drd runs lists those that are not.",
+                )
+            connection.execute(
+                update(run_table).where(run_table.c.id == found.id).values(cancel_asked_at=at)
+            )
+        return found
+
+    def cancel_asked(self) -> list[Run]:
+        with self._store.read() as connection:
+            return [run for run, asked in runs.open_with_requests(connection) if asked is not None]
+
+    def note(self, key: str, value: Any, at: datetime) -> None:
+        with self._store.write() as connection:
+            upsert(connection, daemon_state, {"key": key, "at": at, "value": value})
+
+    def noted(self, key: str) -> tuple[datetime, Any] | None:
+        with self._store.read() as connection:
+            query = select(daemon_state).where(daemon_state.c.key == key)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row.at, row.value)
+
+    def remove_old(self, before: datetime) -> int:
+        old = (
+            select(run_table.c.id)
+            .where(
+                run_table.c.finished_at < before,
+                run_table.c.id.not_in(select(evidence.c.run)),
+                run_table.c.id.not_in(select(points.c.id)),
+                run_table.c.id.not_in(select(jobs.c.last_run).where(jobs.c.last_run.is_not(None))),
+            )
+            .order_by(run_table.c.started_at)
+            .limit(5000)
+        )
+        with self._store.write() as connection:
+            ids = list(connection.execute(old).scalars())
+            for start in range(0, len(ids), 500):
+                some = ids[start : start + 500]
+                connection.execute(delete(steps).where(steps.c.run.in_(some)))
+                connection.execute(delete(run_table).where(run_table.c.id.in_(some)))
+        return len(ids)
+
+
+def _ended(state: RunState) -> str:
+    return {
+        RunState.SUCCEEDED: "succeeded",
+        RunState.FAILED: "failed",
+        RunState.CANCELLED: "was cancelled",
+    }.get(state, f"ended {state}")
+
+
+def _new_id(connection: Any) -> str:
+    while True:
+        run = secrets.token_hex(4)
+        taken = select(points.c.id).where(points.c.id == run)
+        if not runs.exists(connection, run) and connection.execute(taken).first() is None:
+            return run

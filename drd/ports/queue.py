@@ -1,0 +1,96 @@
+"""What the daemon asks the catalogue: what is due, what waits, what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from drd.model.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """The history of one plan's kind of run. `changed` grows with every change of any row.
+
+    `tries` are the failures since the last success; `permanent` says of the newest one that doing
+    it again cannot help. Durations in seconds; `p95_s` of the newest successful runs.
+    """
+
+    plan: str
+    kind: str
+    subject: str
+    changed: int
+    last_run: str | None = None
+    last_started_at: datetime | None = None
+    last_finished_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_state: str | None = None
+    last_error: str | None = None
+    tries: int = 0
+    permanent: bool = False
+    last_duration_s: float | None = None
+    last_bytes: int | None = None
+    p95_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd."""
+
+    name: str
+    digest: str
+    file: str
+    file_mtime_ns: int
+    file_size: int
+    file_digest: str
+    first_loaded_at: datetime
+    data_time: datetime | None
+    schedule: Mapping[str, Any] | None
+
+
+class Queue(Protocol):
+    """Runs that wait, and the history that the next ones are worked out from.
+
+    Every method is one transaction. Raises CatalogueError.
+    """
+
+    def jobs(self, since: int = -1) -> list[JobRow]:
+        """The rows that changed after `since`."""
+
+    def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
+        """Plans that were ever loaded, by name."""
+
+    def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
+        """Remember the text that runs of the loaded plan go by, and its compiled schedule."""
+
+    def accepted(self, plan: str) -> str | None:
+        """That text."""
+
+    def enqueue(self, run: Run) -> Run:
+        """Record a pending run; the result has its id. When one of the same plan, kind and subject
+        is pending already, that one is returned."""
+
+    def pending(self) -> list[Run]: ...
+
+    def open_runs(self) -> list[Run]:
+        """Pending and running ones."""
+
+    def drop(self, run: str, state: str, error: str, at: datetime) -> bool:
+        """End a run that nobody began; False when somebody did."""
+
+    def ask_cancel(self, run: str, at: datetime) -> Run:
+        """Note that the run is to end. Raises UsageError when it is over already."""
+
+    def cancel_asked(self) -> list[Run]:
+        """Open runs that are to end."""
+
+    def note(self, key: str, value: Any, at: datetime) -> None:
+        """Keep a small fact of the daemon's."""
+
+    def noted(self, key: str) -> tuple[datetime, Any] | None: ...
+
+    def remove_old(self, before: datetime) -> int:
+        """Delete finished runs of that time with their steps, except those that evidence or kept
+        points name and the newest of each kind; how many."""

@@ -1,0 +1,218 @@
+"""What every catalogue promises about pending runs and histories (drd.ports.Queue)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.errors import AlreadyRunning, Fenced, UsageError
+from drd.model.run import Run, RunKind, RunState
+from drd.ports import JobRow, Queue
+from tests.catalogue_support import at, evidence, plan, point
+
+DUE = Run(
+    "", "orders-api", RunKind.BACKUP, "schedule", RunState.PENDING, None, due_at=at(5), detail={}
+)
+
+
+def done(
+    catalogue: SqlCatalogue,
+    minute: float,
+    state: RunState = RunState.SUCCEEDED,
+    *,
+    kind: RunKind = RunKind.BACKUP,
+    subject: str = "",
+    permanent: bool = False,
+) -> str:
+    owned = catalogue.begin(
+        plan(), kind, trigger="manual", detail={}, at=at(minute), subject=subject
+    )
+    error = None if state is RunState.SUCCEEDED else f"why {minute}"
+    detail = {"permanent": permanent}
+    catalogue.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
+    return owned.run.id
+
+
+def history(catalogue: SqlCatalogue, kind: str = "backup", subject: str = "") -> JobRow:
+    [row] = [r for r in catalogue.queue.jobs() if (r.kind, r.subject) == (kind, subject)]
+    return row
+
+
+def test_a_queue_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
+    port: Queue = catalogue.queue
+    assert (port.jobs(), port.pending(), port.open_runs(), port.plan_rows()) == ([], [], [], [])
+
+
+def test_history_counts_failures_since_the_last_success(catalogue: SqlCatalogue) -> None:
+    first = done(catalogue, 0)
+    assert history(catalogue) == JobRow(
+        plan="orders-api",
+        kind="backup",
+        subject="",
+        changed=2,
+        last_run=first,
+        last_started_at=at(0),
+        last_finished_at=at(1),
+        last_success_at=at(1),
+        last_state="succeeded",
+        last_duration_s=60.0,
+        p95_s=60.0,
+    )
+    done(catalogue, 2, RunState.FAILED)
+    last = done(catalogue, 4, RunState.INTERRUPTED, permanent=True)
+    row = history(catalogue)
+    assert (row.tries, row.permanent, row.last_error) == (2, True, "why 4")
+    assert (row.last_run, row.last_success_at, row.p95_s) == (last, at(1), 60.0)
+    done(catalogue, 6)
+    row = history(catalogue)
+    assert (row.tries, row.permanent, row.last_error) == (0, False, None)
+
+
+def test_a_cancelled_run_is_neither_success_nor_failure(catalogue: SqlCatalogue) -> None:
+    done(catalogue, 0, RunState.FAILED)
+    done(catalogue, 2, RunState.CANCELLED)
+    row = history(catalogue)
+    assert (row.tries, row.last_state, row.last_started_at) == (1, "cancelled", at(2))
+
+
+def test_histories_are_apart_by_kind_and_subject(catalogue: SqlCatalogue) -> None:
+    done(catalogue, 0, RunState.FAILED, kind=RunKind.COPY, subject="offsite")
+    done(catalogue, 0, kind=RunKind.COPY, subject="vault")
+    done(catalogue, 0)
+    assert history(catalogue, "copy", "offsite").tries == 1
+    assert history(catalogue, "copy", "vault").tries == 0
+    assert history(catalogue).tries == 0
+
+
+def test_only_what_changed_since_is_told(catalogue: SqlCatalogue) -> None:
+    done(catalogue, 0)
+    seen = max(r.changed for r in catalogue.queue.jobs())
+    assert catalogue.queue.jobs(seen) == []
+    done(catalogue, 2, kind=RunKind.DRILL)
+    assert [r.kind for r in catalogue.queue.jobs(seen)] == ["drill"]
+
+
+def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
+    catalogue: SqlCatalogue,
+) -> None:
+    old = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    old.release()
+    newer = done(catalogue, 5)
+    taken = catalogue.adopt(catalogue.run(old.run.id), at(9))
+    assert taken is not None
+    catalogue.finish(taken, RunState.INTERRUPTED, at=at(9), error="died")
+    row = history(catalogue)
+    assert (row.last_run, row.tries) == (newer, 0)
+
+
+def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
+    waiting = catalogue.queue.enqueue(replace(DUE, detail={"asked": "by the schedule"}))
+    assert [r.id for r in catalogue.queue.pending()] == [waiting.id]
+    assert catalogue.runs()[0].state is RunState.PENDING
+    assert catalogue.abandoned() == []
+
+    owned = catalogue.begin(
+        plan(), RunKind.BACKUP, trigger="x", detail={"more": 1}, at=at(6), claim=waiting.id
+    )
+
+    run = catalogue.run(waiting.id)
+    assert (run.state, run.trigger, run.due_at) == (RunState.RUNNING, "schedule", at(5))
+    assert run.detail == {"asked": "by the schedule", "more": 1}
+    assert catalogue.queue.pending() == []
+    owned.release()
+    with pytest.raises(Fenced, match="not waiting"):
+        catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(7), claim=waiting.id)
+
+
+@pytest.mark.parametrize("wrong", ["drill", "subject"])
+def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> None:
+    waiting = catalogue.queue.enqueue(DUE)
+    kind = RunKind.DRILL if wrong == "drill" else RunKind.BACKUP
+    with pytest.raises(Fenced):
+        catalogue.begin(
+            plan(),
+            kind,
+            trigger="x",
+            detail={},
+            at=at(6),
+            claim=waiting.id,
+            subject="s" if wrong == "subject" else "",
+        )
+    assert [r.id for r in catalogue.queue.pending()] == [waiting.id]
+
+
+def test_a_live_run_keeps_a_pending_one_waiting(catalogue: SqlCatalogue) -> None:
+    waiting = catalogue.queue.enqueue(DUE)
+    mine = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(5))
+    with pytest.raises(AlreadyRunning):
+        catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(6), claim=waiting.id)
+    catalogue.finish(mine, RunState.SUCCEEDED, at=at(7))
+    catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(8), claim=waiting.id)
+
+
+def test_the_same_is_not_queued_twice(catalogue: SqlCatalogue) -> None:
+    first = catalogue.queue.enqueue(DUE)
+    assert catalogue.queue.enqueue(replace(DUE, due_at=at(9))).id == first.id
+    other = catalogue.queue.enqueue(replace(DUE, kind=RunKind.COPY, subject="offsite"))
+    assert other.id != first.id
+
+
+def test_a_pending_run_can_be_dropped_and_a_begun_one_not(catalogue: SqlCatalogue) -> None:
+    waiting = catalogue.queue.enqueue(DUE)
+    assert catalogue.queue.drop(waiting.id, "failed", "no worker", at(6))
+    assert catalogue.run(waiting.id).error == "no worker"
+    assert history(catalogue).tries == 1
+    begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(6))
+    assert not catalogue.queue.drop(begun.run.id, "failed", "no", at(7))
+    assert catalogue.run(begun.run.id).state is RunState.RUNNING
+
+
+def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -> None:
+    begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    assert catalogue.queue.cancel_asked() == []
+    catalogue.queue.ask_cancel(begun.run.id[:6], at(1))
+    assert [r.id for r in catalogue.queue.cancel_asked()] == [begun.run.id]
+    catalogue.finish(begun, RunState.CANCELLED, at=at(2))
+    assert catalogue.queue.cancel_asked() == []
+    with pytest.raises(UsageError, match="was cancelled"):
+        catalogue.queue.ask_cancel(begun.run.id, at(3))
+
+
+def test_the_accepted_text_of_a_plan_stays_with_its_schedule(catalogue: SqlCatalogue) -> None:
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    assert catalogue.queue.accepted("orders-api") is None
+    catalogue.queue.accept("orders-api", "plan: orders-api\n", {"jobs": [1]})
+    catalogue.record_point(point("p1", at(3)))
+    [row] = catalogue.queue.plan_rows()
+    assert catalogue.queue.accepted("orders-api") == "plan: orders-api\n"
+    assert (row.schedule, row.first_loaded_at, row.data_time) == ({"jobs": [1]}, at(0), at(3))
+    assert catalogue.queue.plan_rows(["another"]) == []
+    catalogue.load_plan(plan(digest="d2"), file_digest="g", at=at(4))
+    assert catalogue.queue.plan_rows()[0].schedule == {"jobs": [1]}
+
+
+def test_small_facts_are_kept(catalogue: SqlCatalogue) -> None:
+    assert catalogue.queue.noted("heartbeat") is None
+    catalogue.queue.note("heartbeat", {"pid": 1}, at(0))
+    catalogue.queue.note("heartbeat", {"pid": 2}, at(1))
+    assert catalogue.queue.noted("heartbeat") == (at(1), {"pid": 2})
+
+
+def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) -> None:
+    gone = done(catalogue, 0, RunState.FAILED)
+    drilled = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
+    catalogue.begin_step(drilled, "choose", "choose", at(2))
+    catalogue.record_evidence(drilled, evidence("e1", run=drilled.run.id))
+    catalogue.finish(drilled, RunState.SUCCEEDED, at=at(3))
+    again = done(catalogue, 4, kind=RunKind.DRILL)
+    last = done(catalogue, 6)
+    stays = done(catalogue, 50)
+
+    assert catalogue.queue.remove_old(at(40)) == 2
+
+    left = {r.id for r in catalogue.runs()}
+    assert gone not in left
+    assert last not in left
+    assert {drilled.run.id, again, stays} <= left
