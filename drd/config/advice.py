@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from drd.config import runbook
-from drd.config.cron import longest_gap
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.schema import Backup
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.sqlite.settings import SqliteSettings
+from drd.model.cron import longest_gap
 from drd.model.units import format_duration
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from drd.config import runbook, schema
-from drd.config.cron import longest_gap
 from drd.config.parse import Parsed
 from drd.config.resolved import resolved_plan
+from drd.model.cron import longest_gap
 from drd.model.location import normal_url
 from drd.model.plan import (
     BackupPolicy,

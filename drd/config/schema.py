@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, WrapValidator
 
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
-from drd.config.cron import ALIASES, normalised
 from drd.fields import AbsolutePath, Duration, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
+from drd.model.cron import ALIASES, normalised
 from drd.model.plan import NAME
 
 NAME_RULE = "lower-case letters, digits and hyphens, at most 40"

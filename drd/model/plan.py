@@ -83,10 +83,25 @@ class RepositorySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class BackupPolicy:
-    """When backups start: every `every_s` seconds or by `cron`; neither: by hand only.
+class Window:
+    """A time of the week in which nothing may start, in minutes after midnight of local time.
 
-    `longest_gap_s` is the longest time between two starts by `cron`.
+    `days` are those on which it begins, 0 for Monday; a `to_min` that is not later than `from_min`
+    lies on the next day. 24:00 is 1440.
+    """
+
+    from_min: int
+    to_min: int
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPolicy:
+    """When backups start: every `every_s` seconds, by `cron`, or `auto`, worked out from the RPO;
+    none of them: by hand only.
+
+    `longest_gap_s` is the longest time between two starts by `cron`; of `auto`, the exposure that
+    it keeps to. `jitter_s` None: as suits the schedule.
     """
 
     every_s: float | None = None
@@ -94,6 +109,10 @@ class BackupPolicy:
     timezone: str = "UTC"
     timeout_s: float = 3600.0
     longest_gap_s: float | None = None
+    auto: bool = False
+    blackout: tuple[Window, ...] = ()
+    retries: int = 5
+    jitter_s: float | None = None
 
     @property
     def interval_s(self) -> float | None:
@@ -103,8 +122,8 @@ class BackupPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many restore points to keep; one that nothing keeps is forgotten. `max_repack_bytes`
-    bounds what one prune rewrites."""
+    """How many restore points to keep; one that nothing keeps is forgotten. `every_s` None: by
+    hand only. `max_repack_bytes` bounds what one prune rewrites."""
 
     keep_within_s: float | None = None
     last: int = 0
@@ -114,11 +133,43 @@ class RetentionPolicy:
     monthly: int = 0
     yearly: int = 0
     max_repack_bytes: int | None = None
+    every_s: float | None = None
 
     @property
     def keeps_everything(self) -> bool:
         """No rule at all: then nothing is ever forgotten."""
-        return replace(self, max_repack_bytes=None) == RetentionPolicy()
+        return replace(self, max_repack_bytes=None, every_s=None) == RetentionPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePolicy:
+    """When data that no snapshot needs is removed from each repository; neither `every_s` nor
+    `cron`: by hand only."""
+
+    every_s: float | None = 7 * 86400.0
+    cron: str | None = None
+    timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
+    timeout_s: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationPolicy:
+    """When each repository is checked; within `read_all_within_s` every byte has been read once.
+    Neither `every_s` nor `cron`: by hand only. `longest_gap_s` is between two starts by `cron`."""
+
+    every_s: float | None = 7 * 86400.0
+    cron: str | None = None
+    timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
+    timeout_s: float = 12 * 3600.0
+    read_all_within_s: float = 90 * 86400.0
+    longest_gap_s: float | None = None
+
+    @property
+    def interval_s(self) -> float | None:
+        """The longest time between two starts; None: by hand only."""
+        return self.every_s if self.every_s is not None else self.longest_gap_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +201,26 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DrillPolicy:
-    """How often to rehearse; each `random_each`-th drill takes a random point within
-    `random_within_s` instead of the newest."""
+    """How often to rehearse, by `every_s` or `cron` (neither: by hand only); each `random_each`-th
+    drill takes a random point within `random_within_s` instead of the newest.
+
+    `longest_gap_s` is the longest time between two starts by `cron`.
+    """
 
     every_s: float | None = None
     random_within_s: float | None = None
     random_each: int = 4
     scenarios: tuple[str, ...] = ("database-loss",)
+    cron: str | None = None
+    timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
+    timeout_s: float = 4 * 3600.0
+    longest_gap_s: float | None = None
+
+    @property
+    def interval_s(self) -> float | None:
+        """The longest time between two starts, after which a drill is due."""
+        return self.every_s if self.every_s is not None else self.longest_gap_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +243,8 @@ class Plan:
     digest: str
     file: str
     resolved: Mapping[str, object] = field(default_factory=dict)
+    prune: PrunePolicy = PrunePolicy()
+    verification: VerificationPolicy = VerificationPolicy()
 
     @property
     def primary(self) -> RepositorySpec:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.config.cron import longest_gap
+from drd.model.cron import longest_gap
 from drd.config.durations import duration_text
 from drd.config.plan_file import load_plan
 from drd.config.writing import yaml_text
