@@ -34,6 +34,7 @@ DrdError                         1   a run failed
 ├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
 │   ├── MetricsUnwritable        1   the file cannot be written
 │   └── MetricsUnserved          1   the address cannot be listened on
+├── NotifyError                  1   a channel took no message; says itself whether a retry can help
 └── Fenced                       1   the run was taken over; what we did is not ours to record
 
 Cancelled                      130   no DrdError: what handles errors must not take it for one
@@ -238,6 +239,23 @@ class MetricsUnwritable(MetricsError):
 
 class MetricsUnserved(MetricsError):
     pass
+
+
+class NotifyError(DrdError):
+    """A message did not get through. `permanent`: it will not, however often it is tried, until a
+    person sees to it. `retry_after_s`: the other side asks not to be tried earlier."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
 
 
 class Fenced(DrdError):
