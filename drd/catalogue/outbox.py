@@ -1,0 +1,184 @@
+"""`drd.ports.notify.Outbox` on a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
+
+from drd.catalogue.daemon_tables import channels, outbox
+from drd.catalogue.engine import Store, insert_all, upsert
+from drd.catalogue.tables import plans
+from drd.errors import CatalogueError
+from drd.model.message import Message, Routed
+from drd.ports.notify import ChannelFacts, Waiting
+
+HISTORY = 10_000
+"""Messages that are kept after they went out, at most. A thousand plans whose every backup is told
+would make a table of gigabytes in the days that history is kept for."""
+
+OF_A_PLAN = "plan/"
+"""What the name of a plan's own heartbeat begins with."""
+
+_is_waiting = outbox.c.next_try_at.is_not(None)
+
+
+def insert(connection: Connection, routed: Sequence[Routed], at: datetime) -> None:
+    """Put messages into the outbox within a transaction of the caller's: they go out if and only
+    if what they tell is recorded."""
+    insert_all(connection, outbox, [_row(channel, message, at) for channel, message in routed])
+
+
+def _row(channel: str, message: Message, at: datetime) -> dict[str, object]:
+    return {
+        "channel": channel,
+        "event": message.event,
+        "plan": message.plan,
+        "severity": message.severity,
+        "body": message.to_json(),
+        "created_at": at,
+        "next_try_at": at,
+        "tries": 0,
+    }
+
+
+class SqlOutbox:
+    """See `drd.ports.notify.Outbox`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, routed: Sequence[Routed], at: datetime) -> None:
+        if routed:
+            with self._store.write() as connection:
+                insert(connection, routed, at)
+
+    def due_channels(self, now: datetime) -> list[str]:
+        query = select(outbox.c.channel).where(_is_waiting, outbox.c.next_try_at <= now)
+        with self._store.read() as connection:
+            return sorted(connection.execute(query.distinct()).scalars())
+
+    def waiting(self, channel: str, *, limit: int = 1000) -> list[Waiting]:
+        query = select(outbox).where(_is_waiting, outbox.c.channel == channel)
+        with self._store.read() as connection:
+            found = connection.execute(query.order_by(outbox.c.id).limit(limit))
+            return [_waiting(row) for row in found]
+
+    def delivered(self, row: Waiting, kind: str, at: datetime) -> None:
+        done = {"delivered_at": at, "next_try_at": None, "error": None}
+        with self._store.write() as connection:
+            connection.execute(update(outbox).where(outbox.c.id == row.id).values(done))
+            _remember(connection, row.channel, kind, at, None)
+
+    def failed(
+        self,
+        row: Waiting,
+        kind: str,
+        *,
+        at: datetime,
+        error: str,
+        next_try_at: datetime | None,
+    ) -> None:
+        tried = {
+            "tries": row.tries + 1,
+            "error": error,
+            "next_try_at": next_try_at,
+            "given_up_at": at if next_try_at is None else None,
+        }
+        with self._store.write() as connection:
+            connection.execute(update(outbox).where(outbox.c.id == row.id).values(tried))
+            _remember(connection, row.channel, kind, at, error)
+
+    def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
+        (channel,) = {row.channel for row in rows}
+        ids = [row.id for row in rows]
+        with self._store.write() as connection:
+            gone = connection.execute(delete(outbox).where(outbox.c.id.in_(ids), _is_waiting))
+            if gone.rowcount != len(ids):
+                raise CatalogueError(f"another process delivers what waits for {channel}")
+            connection.execute(outbox.insert().values(_row(channel, digest, at)))
+            query = select(outbox).where(outbox.c.channel == channel)
+            return _waiting(connection.execute(query.order_by(outbox.c.id.desc())).first())
+
+    def tried(self, name: str, kind: str, *, at: datetime, error: str | None) -> None:
+        with self._store.write() as connection:
+            _remember(connection, name, kind, at, error)
+
+    def channels(self) -> list[ChannelFacts]:
+        count = select(outbox.c.channel, func.count()).where(_is_waiting)
+        with self._store.read() as connection:
+            counted = connection.execute(count.group_by(outbox.c.channel))
+            waiting = {row[0]: row[1] for row in counted}
+            tried = {row.name: row for row in connection.execute(select(channels))}
+        return [
+            _facts(name, tried.get(name), waiting.get(name, 0))
+            for name in sorted({*waiting, *tried})
+        ]
+
+    def prune(self, before: datetime, *, channels: Collection[str]) -> None:
+        with self._store.write() as connection:
+            _drop_history(connection, before)
+            _drop_others(connection, channels)
+
+
+def _waiting(row: Row[tuple[object, ...]] | None) -> Waiting:
+    assert row is not None
+    return Waiting(
+        id=row.id,
+        channel=row.channel,
+        message=Message.from_json(row.body),
+        created_at=row.created_at,
+        next_try_at=row.next_try_at,
+        tries=row.tries,
+        error=row.error,
+    )
+
+
+def _facts(name: str, row: Row[tuple[object, ...]] | None, waiting: int) -> ChannelFacts:
+    if row is None:
+        return ChannelFacts(name, kind="", waiting=waiting)
+    return ChannelFacts(
+        name=name,
+        kind=row.kind,
+        last_tried_at=row.last_tried_at,
+        last_delivered_at=row.last_delivered_at,
+        failing_since=row.failing_since,
+        tries=row.tries,
+        error=row.error,
+        waiting=waiting,
+    )
+
+
+def _remember(
+    connection: Connection, name: str, kind: str, at: datetime, error: str | None
+) -> None:
+    values = {"name": name, "kind": kind, "last_tried_at": at, "error": error}
+    if error is None:
+        values |= {"last_delivered_at": at, "failing_since": None, "tries": 0}
+    else:
+        before = connection.execute(select(channels).where(channels.c.name == name)).first()
+        since = before.failing_since if before is not None else None
+        tries = before.tries if before is not None else 0
+        values |= {"failing_since": since or at, "tries": tries + 1}
+    upsert(connection, channels, values)
+
+
+def _drop_history(connection: Connection, before: datetime) -> None:
+    over = outbox.c.next_try_at.is_(None)
+    connection.execute(
+        delete(outbox).where(
+            over, or_(outbox.c.delivered_at < before, outbox.c.given_up_at < before)
+        )
+    )
+    oldest = select(outbox.c.id).where(over).order_by(outbox.c.id.desc()).offset(HISTORY).limit(1)
+    connection.execute(delete(outbox).where(over, outbox.c.id <= oldest.scalar_subquery()))
+
+
+def _drop_others(connection: Connection, names: Collection[str]) -> None:
+    """A plan's own heartbeat stays as long as the plan is known."""
+    connection.execute(delete(outbox).where(outbox.c.channel.not_in(names), _is_waiting))
+    of_plans = select(OF_A_PLAN + plans.c.name)
+    connection.execute(
+        delete(channels).where(channels.c.name.not_in(names), channels.c.name.not_in(of_plans))
+    )
