@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from drd.catalogue import evidence, export, migrate, plans, points, repositories, runs, summaries
 from drd.catalogue.engine import Store, sqlite_path
 from drd.catalogue.locks import LockFiles, make_directory
+from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
 from drd.catalogue.trouble import explain_os, no_catalogue
@@ -36,6 +37,7 @@ class SqlCatalogue:
         self._store = store
         self._locks = locks
         self.queue = SqlQueue(store)
+        self.outbox = SqlOutbox(store)
         self._ownership = Ownership(store, locks, elsewhere=store.path is None)
 
     # plans

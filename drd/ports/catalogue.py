@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from drd.model.plan import Plan
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
+from drd.ports.notify import Outbox
 from drd.ports.queue import Queue
 
 
@@ -37,6 +38,10 @@ class Catalogue(Protocol):
     @property
     def queue(self) -> Queue:
         """Pending runs and histories."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages that are on their way, and how the channels fare."""
 
     # plans
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
