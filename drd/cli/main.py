@@ -29,6 +29,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "runs": ("drd.cli.runs", "what ran, and how it ended"),
     "run": ("drd.cli.run", "show one run with its steps"),
     "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
+    "install": ("drd.cli.install", "put the systemd service in place"),
+    "uninstall": ("drd.cli.uninstall", "stop the service and remove what install put"),
     "completion": ("drd.cli.completion", "print the completion script for your shell"),
 }
 

@@ -1,0 +1,108 @@
+"""`drd install`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.installing import Installation
+
+EXAMPLES = """\
+examples:
+  drd install                   put the systemd service in place, as root
+  drd install --dry-run         say what that would do
+  drd install --prefix ./image  the same files below another root
+
+A newer drd replaces files of its own that nobody changed. Plans, credentials, state and a drd.yaml
+that is there are never touched.
+
+exit codes: 0 done, 1 something could not be done, 2 not root."""
+
+_WORDS = {
+    "write": ("wrote", "would write"),
+    "update": ("updated", "would update"),
+    "make": ("made", "would make"),
+    "run": ("ran", "would run"),
+    "remove": ("removed", "would remove"),
+    "keep": ("kept", "would keep"),
+    "unchanged": ("unchanged", "unchanged"),
+}
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "install",
+        help="put the systemd service in place",
+        description="Put the systemd unit, its user and directories and an example drd.yaml in "
+        "place. A second time changes nothing.",
+        epilog=EXAMPLES,
+    )
+    options(parser)
+    parser.set_defaults(handler="drd.cli.install:run")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Those that `install` and `uninstall` share."""
+    global_options(parser)
+    parser.add_argument("--prefix", metavar="DIR", default="/", help="root of the system (/)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.flows.installing import entry_point, plan_install
+
+    planned = plan_install(Path(args.prefix).absolute(), entry_point())
+    carry_out(planned, args)
+    if not args.json and not args.quiet:
+        for line in _next(planned):
+            output.say(line)
+    return 0
+
+
+def carry_out(planned: Installation, args: argparse.Namespace) -> None:
+    """Do it, or with --dry-run do not, and say what was or would be done."""
+    from drd.flows.installing import execute
+
+    if not args.dry_run:
+        execute(planned)
+    if args.json:
+        output.print_json(_document(planned, args))
+    elif not args.quiet:
+        rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
+        output.say(output.table(rows) if rows else "nothing of drd is here")
+        for note in planned.notes:
+            output.warn(note)
+
+
+def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "prefix": str(planned.prefix),
+        "dry_run": args.dry_run,
+        "steps": [
+            {"action": s.action, "subject": s.subject, "note": s.note} for s in planned.steps
+        ],
+        "notes": planned.notes,
+    }
+
+
+def _next(planned: Installation) -> Iterator[str]:
+    """What a person does now, after a first installation or an upgrade of the unit."""
+    from drd.flows.installing import UNIT
+
+    unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
+    if unit.action == "update" and planned.here:
+        yield "\nNext: systemctl restart drd"
+    if unit.action == "write" and planned.here:
+        yield "\nNext:"
+        yield "  1. drd plan new                   a plan for what is found here"
+        yield "  2. its secrets into /etc/drd/credentials, files of root's with mode 0600"
+        yield "  3. drd plan check; drd doctor"
+        yield "  4. systemctl enable --now drd"
+        yield "Then: drd status, and journalctl -u drd."
