@@ -1,0 +1,145 @@
+"""A small HTTP server on loopback that no client can hold up.
+
+A connection carries one request, has a thread while it lasts, and is cut after a while whatever
+it does. There are few at a time; for a new one the oldest has to go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from drd.errors import MetricsUnserved
+from drd.web.handler import Answers, serve_one
+from drd.web.health import Health
+
+CONNECTIONS = 8
+"""At a time. Prometheus needs one; a pair of them, a proxy and a person fit."""
+
+DEADLINE_S = 10.0
+"""For a whole request: as long as Prometheus waits before it gives up."""
+
+_ROOM_S = 1.0
+"""How long a new connection waits for one that was cut to be gone."""
+
+
+class MetricsServer:
+    """Serves `/metrics` and `/healthz` at `address`, from threads of its own, until closed."""
+
+    def __init__(self, listener: socket.socket, answers: Answers, deadline_s: float) -> None:
+        self._listener = listener
+        self.address: tuple[str, int] = listener.getsockname()[:2]
+        self._answers = answers
+        self._deadline_s = deadline_s
+        self._open: dict[socket.socket, float] = {}  # oldest first, with when it is to be cut
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(CONNECTIONS)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def start(
+        cls,
+        address: tuple[str, int],
+        supplier: Callable[[], bytes],
+        health: Callable[[], Health],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> MetricsServer:
+        """Listen and return; port 0 is any free one.
+
+        Both functions are called from other threads, `supplier` by one at a time. What it returns
+        stays in memory until every client has it, so let it be the same bytes until the next tick.
+        Raises MetricsUnserved when the address cannot be had.
+        """
+        return cls(_listen(address), Answers(supplier, health, deadline_s), deadline_s)
+
+    def close(self) -> None:
+        """Stop listening and cut every connection. Doing it again does nothing."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+        self._thread.join()
+        self._listener.close()
+        self._cut_until(float("inf"))
+
+    def _accept(self) -> None:
+        """Wait without an end while nobody is connected, else until somebody is to be cut."""
+        while not self._closed.is_set():
+            try:
+                self._listener.settimeout(self._next_cut_s())
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                self._cut_until(time.monotonic())
+            except OSError:
+                # Closed, or no descriptor is free, which those who are connected can change.
+                self._closed.wait(_ROOM_S)
+                self._cut_until(time.monotonic())
+            else:
+                self._admit(connection)
+
+    def _next_cut_s(self) -> float | None:
+        with self._lock:
+            first = next(iter(self._open.values()), None)
+        return None if first is None else max(0.001, first - time.monotonic())
+
+    def _admit(self, connection: socket.socket) -> None:
+        if not self._room.acquire(blocking=False):
+            self._cut_oldest()
+            if not self._room.acquire(timeout=_ROOM_S):
+                connection.close()
+                return
+        with self._lock:
+            self._open[connection] = time.monotonic() + self._deadline_s
+        thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+        thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            connection.settimeout(self._deadline_s)
+            serve_one(connection, self._answers)
+        except OSError:
+            pass  # the client went away, or was cut
+        finally:
+            with self._lock:
+                self._open.pop(connection, None)
+                connection.close()
+            self._room.release()
+
+    def _cut_oldest(self) -> None:
+        with self._lock:
+            if self._open:
+                _cut(self._open, next(iter(self._open)))
+
+    def _cut_until(self, moment: float) -> None:
+        with self._lock:
+            for connection in [c for c, until in self._open.items() if until <= moment]:
+                _cut(self._open, connection)
+
+
+def _cut(among: dict[socket.socket, float], connection: socket.socket) -> None:
+    """Wake the thread that reads or writes, with an error; it closes the connection."""
+    del among[connection]
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    host, port = address
+    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family, backlog=CONNECTIONS)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise MetricsUnserved(
+            f"cannot serve figures on {host}, port {port}: {reason}",
+            hint=f"see who listens there with `ss -ltnp 'sport = :{port}'`, "
+            "or choose another port in metrics.http of drd.yaml.",
+        ) from error
