@@ -1,0 +1,301 @@
+"""Which due jobs may start now: limits, the earliest deadline first, and backups before the rest.
+
+restic lets nobody else into a repository while it forgets, prunes or checks. So these, and all
+that takes long, give way to a backup that would have to begin before they are done.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from drd.model.due import Due
+from drd.model.run import RunKind
+from drd.model.schedule import READINESS, Job
+from drd.model.windows import released
+
+UNKNOWN_DURATION_S = 60.0
+"""Taken for a job that was never measured: short, so that it gets its first chance."""
+
+FRESH_SHARE = 0.9
+"""Of the time that the RPO leaves right after a backup: while more is left, it is fresh."""
+
+_EXCLUSIVE = frozenset({RunKind.RETENTION, RunKind.PRUNE, RunKind.VERIFICATION})
+"""Kinds that nobody may share a repository with."""
+
+_FORGETTING = frozenset({RunKind.RETENTION, RunKind.PRUNE})
+"""Kinds that exclude each other within a plan, whatever their repository."""
+
+_GROUPS = {
+    RunKind.BACKUP: "backups",
+    RunKind.DRILL: "drills",
+    RunKind.COPY: "copies",
+    RunKind.RETENTION: "maintenance",
+    RunKind.PRUNE: "maintenance",
+    RunKind.VERIFICATION: "maintenance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many runs at the same time: in all, of a kind (retention, prune and verification are
+    `maintenance`), for a repository, and for a component's host. `backups` None: as many as
+    `runs`."""
+
+    runs: int = 4
+    backups: int | None = None
+    drills: int = 1
+    copies: int = 2
+    maintenance: int = 1
+    per_repository: int = 2
+    per_host: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A run that is not over, whoever started it."""
+
+    plan: str
+    kind: str
+    subject: str = ""
+    repositories: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(job: Job) -> Running:
+        return Running(job.plan, job.kind, job.subject, job.repositories, job.hosts)
+
+    @property
+    def words(self) -> str:
+        """`prune of orders-api`."""
+        return f"{self.kind} of {self.plan}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What starts, in this order, and what is due and has to wait, each with the reason."""
+
+    start: tuple[Due, ...]
+    waiting: tuple[tuple[Due, str], ...]
+
+
+def choose(
+    dues: Sequence[Due], running: Collection[Running], limits: Limits, now: datetime
+) -> Decision:
+    """What starts now of `dues`, which has the next start of every job, also those that lie ahead:
+    nothing else gives way to a backup that is not there. O(n log n).
+
+    Starts by readiness take no slot, but at most `limits.runs` of them run at the same time.
+    """
+    busy = {(r.plan, r.kind, r.subject) for r in running}
+    board = _Board(running, limits)
+    ahead = _Ahead((d for d in dues if d.job.key not in busy), now)
+    start: list[Due] = []
+    waiting: list[tuple[Due, str]] = []
+    for due in sorted((d for d in dues if d.at <= now), key=lambda d: (d.deadline, d.job.key)):
+        reason = _blackout(due.job, now) or board.refusal(due, ahead)
+        if reason is not None:
+            waiting.append((due, reason))
+            continue
+        board.take(Running.of(due.job))
+        ahead.started(due)
+        start.append(due)
+    return Decision(tuple(start), tuple(waiting))
+
+
+def _blackout(job: Job, now: datetime) -> str | None:
+    """One that became due before a window began, and waited until it did."""
+    if not job.timing.blackout:
+        return None
+    until, window = released(job.timing.blackout, job.timing.timezone, now)
+    return f"blackout until {_clock(until)}" if window is not None else None
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%H:%M} UTC"
+
+
+# --- the backups that lie ahead -------------------------------------------------------------
+
+
+class _Queue:
+    """Backups by the time at which they have to begin; those that were started fall out."""
+
+    def __init__(self, started: set[tuple[str, str, str]]) -> None:
+        self._started = started
+        self._by_url: dict[str, list[tuple[datetime, Due]]] = defaultdict(list)
+
+    def add(self, begin: datetime, due: Due) -> None:
+        for url in ("", *due.job.repositories):
+            self._by_url[url].append((begin, due))
+
+    def sort(self) -> None:
+        for queue in self._by_url.values():
+            queue.sort(key=lambda entry: entry[0], reverse=True)
+
+    def first(self, url: str) -> tuple[datetime, Due] | None:
+        """The one that has to begin first, of those that use `url`; of all for an empty one."""
+        queue = self._by_url.get(url, [])
+        while queue and queue[-1][1].job.key in self._started:
+            queue.pop()
+        return queue[-1] if queue else None
+
+
+class _Ahead:
+    """Backups that are neither running nor started.
+
+    Where there is a single place, a job that takes longer than the RPO leaves would never find a
+    moment. There, fresh backups do not count: it goes right after one, when it costs least.
+    """
+
+    def __init__(self, dues: Iterable[Due], now: datetime) -> None:
+        self.now = now
+        self._started: set[tuple[str, str, str]] = set()
+        self._all = _Queue(self._started)
+        self._stale = _Queue(self._started)
+        for due in dues:
+            if due.job.kind == RunKind.BACKUP:
+                begin = max(due.deadline, due.at)
+                self._all.add(begin, due)
+                if not self._is_fresh(begin, due):
+                    self._stale.add(begin, due)
+        self._all.sort()
+        self._stale.sort()
+
+    def _is_fresh(self, begin: datetime, backup: Due) -> bool:
+        """Whether next to all of the time that the RPO leaves right after a backup is still left."""
+        room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0.0))
+        return (begin - self.now).total_seconds() > FRESH_SHARE * room_s
+
+    def is_close(self, backup: Due) -> bool:
+        """Whether less than half of the time that the RPO leaves is left."""
+        slack_s = backup.job.rpo_s - (backup.expected_s or 0.0)
+        return (backup.deadline - self.now).total_seconds() <= slack_s / 2
+
+    def started(self, due: Due) -> None:
+        self._started.add(due.job.key)
+
+    def refusal(self, due: Due, url: str, *, places: int) -> str | None:
+        """Why the last one of so many `places` is not for `due`, which is no backup."""
+        found = (self._stale if places == 1 else self._all).first(url)
+        ends = self.now + timedelta(seconds=due.expected_s or UNKNOWN_DURATION_S)
+        if found is None or found[0] > ends:
+            return None
+        begin, backup = found
+        return f"gives way to the backup of {backup.job.plan}, to begin by {_clock(begin)}"
+
+
+# --- who is where ---------------------------------------------------------------------------
+
+
+class _Board:
+    """The places that are taken."""
+
+    def __init__(self, running: Iterable[Running], limits: Limits) -> None:
+        self._limits = limits
+        self._of_group = {
+            "backups": limits.runs if limits.backups is None else limits.backups,
+            "drills": limits.drills,
+            "copies": limits.copies,
+            "maintenance": limits.maintenance,
+            READINESS: limits.runs,
+        }
+        self._keys: set[tuple[str, str, str]] = set()
+        self._forgetting: dict[str, Running] = {}
+        self._groups: dict[str, int] = defaultdict(int)
+        self._users: dict[str, list[Running]] = defaultdict(list)
+        self._hosts: dict[str, int] = defaultdict(int)
+        self._promised: dict[str, Due] = {}
+        self._runs = 0
+        for run in running:
+            self.take(run)
+
+    def take(self, run: Running) -> None:
+        self._keys.add((run.plan, run.kind, run.subject))
+        self._groups[_group(run.kind)] += 1
+        if run.kind == READINESS:
+            return
+        self._runs += 1
+        if run.kind in _FORGETTING:
+            self._forgetting[run.plan] = run
+        for url in run.repositories:
+            self._users[url].append(run)
+        for host in run.hosts:
+            self._hosts[host] += 1
+
+    def refusal(self, due: Due, ahead: _Ahead) -> str | None:
+        """Why `due` has to wait, None when it may start."""
+        job = due.job
+        if job.key in self._keys:
+            return f"{job.kind} of {job.plan} is running"
+        if job.kind in _FORGETTING and job.plan in self._forgetting:
+            return f"{self._forgetting[job.plan].words} is running"
+        if job.kind == READINESS:
+            return self._full(READINESS)
+        return (
+            self._full_slots()
+            or self._full(_group(job.kind))
+            or self._full_host(job)
+            or self._last_slot(due, ahead)
+            or self._repositories(due, ahead)
+        )
+
+    def _full_slots(self) -> str | None:
+        limit = self._limits.runs
+        return f"limit: {self._runs} of {limit} runs" if self._runs >= limit else None
+
+    def _full(self, group: str) -> str | None:
+        limit, there = self._of_group.get(group), self._groups[group]
+        if limit is None or there < limit:
+            return None
+        return f"limit: {there} of {limit} {group}"
+
+    def _full_host(self, job: Job) -> str | None:
+        limit = self._limits.per_host
+        for host in job.hosts:
+            if self._hosts[host] >= limit:
+                return f"limit: {self._hosts[host]} of {limit} runs that read from {host}"
+        return None
+
+    def _last_slot(self, due: Due, ahead: _Ahead) -> str | None:
+        if due.job.kind == RunKind.BACKUP or self._runs + 1 < self._limits.runs:
+            return None
+        return ahead.refusal(due, "", places=self._limits.runs)
+
+    def _repositories(self, due: Due, ahead: _Ahead) -> str | None:
+        for url in due.job.repositories:
+            reason = self._guarded(due, url, ahead) or self._taken(due, url, ahead)
+            if reason is not None:
+                return reason
+        return None
+
+    def _guarded(self, due: Due, url: str, ahead: _Ahead) -> str | None:
+        """A backup that comes soon, where this would take the repository's last place."""
+        if due.job.kind == RunKind.BACKUP:
+            return None
+        places = 1 if due.job.kind in _EXCLUSIVE else self._limits.per_repository
+        if places > 1 and len(self._users[url]) + 1 < places:
+            return None
+        return ahead.refusal(due, url, places=places)
+
+    def _taken(self, due: Due, url: str, ahead: _Ahead) -> str | None:
+        users, limit = self._users[url], self._limits.per_repository
+        exclusive = due.job.kind in _EXCLUSIVE
+        sole = next((user for user in users if user.kind in _EXCLUSIVE), None)
+        if sole is not None or (exclusive and users):
+            if exclusive and due.deadline <= ahead.now:
+                self._promised.setdefault(url, due)
+            return f"{(sole or users[0]).words} uses the repository {url}"
+        if len(users) >= limit:
+            return f"limit: {len(users)} of {limit} runs that use the repository {url}"
+        promised = self._promised.get(url)
+        if promised is None or (due.job.kind == RunKind.BACKUP and ahead.is_close(due)):
+            return None
+        # Else runs that overlap would keep an exclusive one out for ever.
+        return f"lets {promised.job.kind} of {promised.job.plan} go first, which is overdue"
+
+
+def _group(kind: str) -> str:
+    return _GROUPS.get(RunKind(kind), kind) if kind != READINESS else READINESS

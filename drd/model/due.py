@@ -1,0 +1,285 @@
+"""When a job is due: a pure function of its timing, its history and the time.
+
+Nothing here counts what was missed: a job is due once, however long ago that was, so that neither
+a suspended host nor a clock that jumps by years makes a flood. A time that lies in the future is
+no history: somebody set the clock back, and the job is due now instead of in years.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Literal
+
+from drd.model.cron import next_after
+from drd.model.run import RunKind, RunState
+from drd.model.schedule import READINESS, Job, auto_interval_s, margin_s
+from drd.model.units import format_duration
+from drd.model.windows import blackout_at, released, window_text
+
+CLOCK_TOLERANCE_S = 60.0
+"""A time further in the future than this is not believed; less is a clock that was put right."""
+
+CATCH_UP_AFTER_S = 60.0
+"""A start later than this (two ticks) was missed: drd was not running, or there was no slot."""
+
+RETRY_FIRST_S = (60.0, 1800.0)
+RETRY_SHARE = 0.005
+RETRY_LONGEST_S = 6 * 3600.0
+RETRY_JITTER = 0.25
+"""The first retry comes after this share of the job's period, within these bounds; each further
+one after twice as long, up to a quarter of the period and to the longest; jitter adds a share."""
+
+COPY_PAUSE_S = 60.0
+"""Between two copy runs, so that one that copies nothing new is not repeated without end."""
+
+Trigger = Literal["schedule", "catch-up", "retry"]
+
+_WITHOUT_POINT = (RunKind.BACKUP, READINESS)
+"""Kinds that do not need a restore point to work on."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a job's runs.
+
+    `last_*` are of the run that was begun last, whatever the clock said. `data_time` is that of
+    the plan's newest complete point, for every kind; `copied_time`, for a copy, that of the newest
+    point that the copy holds. `tries` counts the failures since the last success, and `permanent`
+    says that another try cannot help. `expected_s` is the 95th percentile of what successful runs
+    took.
+    """
+
+    first_loaded_at: datetime
+    last_started_at: datetime | None = None
+    last_finished_at: datetime | None = None
+    last_success_at: datetime | None = None
+    data_time: datetime | None = None
+    copied_time: datetime | None = None
+    tries: int = 0
+    permanent: bool = False
+    expected_s: float | None = None
+    last_state: str | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The next start of a job.
+
+    It is due at `at`, which may be past; `deadline` is when it has to have begun: a backup to keep
+    the RPO, others before their next regular time. `why` says how `at` came about.
+    """
+
+    job: Job
+    at: datetime
+    deadline: datetime
+    expected_s: float | None
+    why: str
+    trigger: Trigger
+
+
+def next_due(job: Job, history: History, now: datetime) -> Due | None:
+    """The next start, or None while there is nothing to work on: no point, nothing to copy.
+
+    A result stays right until the history changes or a clock jumps; only whether it is late, and
+    whether a blackout has begun meanwhile, depends on `now`.
+    """
+    if history.data_time is None and job.kind not in _WITHOUT_POINT:
+        return None
+    start = _regular(job, history, now)
+    if start is None:
+        return None
+    at, why, period_s = start
+    trigger: Trigger = "schedule"
+    retry = _retry(job, history, period_s, now)
+    if retry is not None and retry[0] < at:
+        (at, why), trigger = retry, "retry"
+    at, why = _outside_blackout(job, at, why, now)
+    if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
+        trigger = "catch-up"
+    deadline = _deadline(job, history, at, period_s, now)
+    return Due(job, at, deadline, history.expected_s, why, trigger)
+
+
+def share(*words: str) -> float:
+    """A number from 0 up to 1 that is the same for the same words, everywhere and always."""
+    digest = blake2b("\0".join(words).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
+
+
+# --- regular times --------------------------------------------------------------------------
+
+Start = tuple[datetime, str, float]
+"""When, why, and the seconds from one regular time to the next."""
+
+
+def _regular(job: Job, history: History, now: datetime) -> Start | None:
+    timing = job.timing
+    if timing.follows:
+        return _following(job, history, now)
+    if timing.auto:
+        return _auto(job, history, now)
+    if timing.cron is not None:
+        return _cron(job, timing.cron, history, now)
+    assert timing.every_s is not None
+    words = f"every {format_duration(timing.every_s)}"
+    last = history.last_started_at
+    if last is None:
+        return _first(job, history, now), f"{words}, first", timing.every_s
+    if not _is_past(last, now):
+        return now, f"{words}, {_set_back(last, now)}", timing.every_s
+    at = last + timedelta(seconds=timing.every_s)
+    return at, f"{words}, last {_clock(last, now)}", timing.every_s
+
+
+def _first(job: Job, history: History, now: datetime) -> datetime:
+    """Soon after the plan was first loaded, spread so that not all plans begin at once."""
+    if not _is_past(history.first_loaded_at, now):
+        return now
+    spread_s = job.timing.jitter_s * share(*job.key)
+    return history.first_loaded_at + timedelta(seconds=spread_s)
+
+
+def _cron(job: Job, cron: str, history: History, now: datetime) -> Start:
+    zone = job.timing.timezone
+    jitter = timedelta(seconds=job.timing.jitter_s * share(*job.key))
+    last = history.last_started_at or history.first_loaded_at
+    words = f"cron {cron} {zone}"
+    if not _is_past(last, now):
+        at, words = now, f"{words}, {_set_back(last, now)}"
+    else:
+        at = next_after(cron, zone, last - jitter) + jitter
+    gap = next_after(cron, zone, at - jitter) + jitter - at
+    return at, words, gap.total_seconds()
+
+
+def _auto(job: Job, history: History, now: datetime) -> Start:
+    """As late as the RPO allows. One that was tried at its time and made no newer point is tried
+    again an interval after that."""
+    expected_s = history.expected_s or 0.0
+    interval_s = auto_interval_s(job.rpo_s, expected_s)
+    interval = timedelta(seconds=interval_s)
+    rpo = format_duration(job.rpo_s)
+    data = _believed(history.data_time, now)
+    last = _believed(history.last_started_at, now)
+    if data is None and last is None:
+        if (unknown := history.data_time or history.last_started_at) is not None:
+            return now, f"rpo {rpo}, {_set_back(unknown, now)}", interval_s
+        return _first(job, history, now), f"rpo {rpo}, first", interval_s
+    if last is not None and (data is None or last >= data + interval):
+        words = f"rpo {rpo}: last start {_clock(last, now)} + {format_duration(interval_s)}"
+        return last + interval, words, interval_s
+    assert data is not None
+    at = data + interval
+    words = f"rpo {rpo}: data of {_clock(data, now)} + {rpo}"
+    words += f" - usual {format_duration(expected_s)}" if expected_s else ""
+    words += f" - margin {format_duration(margin_s(job.rpo_s))}"
+    earlier = _before_blackout(
+        job, at, data + timedelta(seconds=job.rpo_s - expected_s), expected_s
+    )
+    if earlier is not None and earlier > (last or data):
+        return earlier, f"rpo {rpo}: before its blackout begins", interval_s
+    return at, words, interval_s
+
+
+def _before_blackout(
+    job: Job, at: datetime, deadline: datetime, expected_s: float
+) -> datetime | None:
+    """A start that is done when the blackout around `at` begins, where the end of the blackout
+    would be too late for the RPO."""
+    timing = job.timing
+    if not timing.blackout:
+        return None
+    span = blackout_at(timing.blackout, timing.timezone, at)
+    if span is None or released(timing.blackout, timing.timezone, at)[0] <= deadline:
+        return None
+    return span[0] - timedelta(seconds=expected_s + CATCH_UP_AFTER_S)
+
+
+def _following(job: Job, history: History, now: datetime) -> Start | None:
+    """At once when there is a point that the copy does not hold; where that was tried and failed,
+    an RPO later, unless a retry comes first."""
+    data, copied = history.data_time, history.copied_time
+    if data is None or (copied is not None and copied >= data):
+        return None
+    data = min(data, now)
+    words = f"point of {_clock(data, now)} is not in {job.subject} yet"
+    last = _believed(history.last_started_at, now)
+    failed = history.tries > 0 or history.last_state == RunState.CANCELLED
+    if failed and last is not None and last >= data:
+        return last + timedelta(seconds=job.rpo_s), words, job.rpo_s
+    finished = _believed(history.last_finished_at, now)
+    pause = timedelta(seconds=COPY_PAUSE_S)
+    return max(data, finished + pause) if finished else data, words, job.rpo_s
+
+
+# --- what moves them ------------------------------------------------------------------------
+
+
+def _retry(
+    job: Job, history: History, period_s: float, now: datetime
+) -> tuple[datetime, str] | None:
+    """When a failed run is tried again; None when that cannot help, somebody cancelled it, or it
+    was tried often enough since its last regular time."""
+    retries = job.timing.retries
+    if not history.tries or history.permanent or history.last_state == RunState.CANCELLED:
+        return None
+    number = (history.tries - 1) % (retries + 1) + 1
+    ends = (history.last_started_at, history.last_finished_at)
+    known = [end for end in ends if _believed(end, now) is not None]
+    if number > retries or not known:
+        return None
+    first_s = min(max(RETRY_SHARE * period_s, RETRY_FIRST_S[0]), RETRY_FIRST_S[1])
+    wait_s = min(first_s * 2.0 ** (number - 1), max(first_s, period_s / 4), RETRY_LONGEST_S)
+    wait_s *= 1 + RETRY_JITTER * share(*job.key, str(history.tries))
+    error = (history.last_error or history.last_state or "failed").strip().split("\n", 1)[0]
+    at = max(end for end in known if end) + timedelta(seconds=wait_s)
+    return at, f"retry {number} of {retries} after: {error}"
+
+
+def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[datetime, str]:
+    """The same, or the end of the window that `at` lies in, or that `now` does when it is late."""
+    timing = job.timing
+    if not timing.blackout:
+        return at, why
+    free, window = released(timing.blackout, timing.timezone, at)
+    if free < now:
+        until, holding = released(timing.blackout, timing.timezone, now)
+        if holding is not None:
+            free, window = until, holding
+    if window is None:
+        return at, why
+    return free, f"{why}; blackout {window_text(window)} until {_clock(free, now)}"
+
+
+def _deadline(job: Job, history: History, at: datetime, period_s: float, now: datetime) -> datetime:
+    if job.kind not in (RunKind.BACKUP, RunKind.COPY):
+        return at + timedelta(seconds=period_s)
+    base = history.data_time if job.kind == RunKind.BACKUP else history.copied_time
+    base = _believed(base, now) or _believed(history.first_loaded_at, now) or now
+    return base + timedelta(seconds=job.rpo_s - (history.expected_s or 0.0))
+
+
+# --- times ----------------------------------------------------------------------------------
+
+
+def _is_past(at: datetime, now: datetime) -> bool:
+    return (at - now).total_seconds() <= CLOCK_TOLERANCE_S
+
+
+def _believed(at: datetime | None, now: datetime) -> datetime | None:
+    return at if at is not None and _is_past(at, now) else None
+
+
+def _set_back(at: datetime, now: datetime) -> str:
+    ahead = format_duration((at - now).total_seconds())
+    return f"last one dated {ahead} in the future: a clock was set back"
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """`00:25`, with the date where it is another day's; UTC."""
+    at = at.astimezone(UTC)
+    same_day = at.date() == now.astimezone(UTC).date()
+    return f"{at:%H:%M}" if same_day else f"{at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,269 @@
+"""What a plan wants to be done regularly: one job for each kind of run and repository.
+
+Compiled once when a plan is loaded and kept as JSON in the catalogue, so that whoever looks after
+10,000 plans reads no YAML. When a job is due is worked out in `drd.model.due`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from drd.model.plan import Objectives, Plan, RepositorySpec, SecretRef, Window
+from drd.model.run import RunKind
+
+READINESS = "readiness"
+"""The kind of job that looks whether everything that a plan needs is there; no run of its own."""
+
+READINESS_EVERY_S = 6 * 3600.0
+READINESS_TIMEOUT_S = 300.0
+RETENTION_TIMEOUT_S = 3600.0
+COPY_TIMEOUT_S = 12 * 3600.0
+
+MARGIN_SHARE = 0.25
+"""Of the RPO, kept free by `every: auto`: exposure then stays below the share of the RPO from which
+on a plan is at risk (0.8), with room for a late start and one more try."""
+MARGIN_AT_LEAST_S = 30.0
+
+_SPREAD = 0.1
+"""Of its period, over which the first starts of a kind are spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a job starts: every `every_s` seconds after its last start, by `cron`, `auto` (from the
+    RPO), or `follows`: as soon as there is something new to copy.
+
+    Blackout windows and cron are in `timezone`. `jitter_s` bounds by how much this plan's starts
+    by cron, and the first of the others, come later; by how much is the same every time.
+    `timeout_s` ends a run, `retries` bounds how often a failed one is tried again before its next
+    regular time.
+    """
+
+    every_s: float | None = None
+    cron: str | None = None
+    auto: bool = False
+    follows: bool = False
+    timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
+    jitter_s: float = 0.0
+    timeout_s: float = 3600.0
+    retries: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One kind of work of one plan.
+
+    `kind` is a `RunKind` or READINESS. `subject` is the repository's name for copy, verification
+    and prune, else empty. `repositories` are the URLs of those that it uses, `hosts` those of the
+    components that it reads, as far as the plan says them in the open.
+    """
+
+    plan: str
+    kind: str
+    timing: Timing
+    rpo_s: float
+    subject: str = ""
+    repositories: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.plan, self.kind, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The jobs of one plan, backup first. `digest` and `file` are the plan's."""
+
+    plan: str
+    digest: str
+    file: str
+    objectives: Objectives
+    jobs: tuple[Job, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what has its default is left out of the timings."""
+        return {
+            "plan": self.plan,
+            "digest": self.digest,
+            "file": self.file,
+            "objectives": asdict(self.objectives),
+            "jobs": [_job_to_json(job) for job in self.jobs],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Schedule:
+        """The inverse of `to_json`. Keys that another version of drd wrote are ignored."""
+        objectives = Objectives(**_known_fields(Objectives, data["objectives"]))
+        plan = data["plan"]
+        jobs = tuple(_job_from_json(plan, objectives.rpo_s, job) for job in data["jobs"])
+        return Schedule(plan, data["digest"], data["file"], objectives, jobs)
+
+
+def margin_s(rpo_s: float) -> float:
+    """What `every: auto` keeps free of the RPO: a quarter of it, at least 30 s."""
+    return max(MARGIN_AT_LEAST_S, MARGIN_SHARE * rpo_s)
+
+
+def auto_exposure_s(rpo_s: float) -> float:
+    """The exposure that `every: auto` keeps to, reached when a backup is done."""
+    return max(rpo_s - margin_s(rpo_s), margin_s(rpo_s))
+
+
+def auto_interval_s(rpo_s: float, expected_s: float) -> float:
+    """From a point's data time to the next start by `every: auto`.
+
+    Never less than the margin: backups that take longer than the RPO follow each other closely,
+    but not without a pause.
+    """
+    return max(rpo_s - expected_s - margin_s(rpo_s), margin_s(rpo_s))
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+
+def _job_to_json(job: Job) -> dict[str, Any]:
+    timing = asdict(job.timing)
+    usual = asdict(Timing())
+    return {
+        "kind": job.kind,
+        "subject": job.subject,
+        "timing": {key: value for key, value in timing.items() if value != usual[key]},
+        "repositories": list(job.repositories),
+        "hosts": list(job.hosts),
+    }
+
+
+def _job_from_json(plan: str, rpo_s: float, data: Mapping[str, Any]) -> Job:
+    timing = _known_fields(Timing, data["timing"])
+    if "blackout" in timing:
+        timing["blackout"] = tuple(
+            Window(w["from_min"], w["to_min"], tuple(w["days"])) for w in timing["blackout"]
+        )
+    return Job(
+        plan,
+        data["kind"],
+        Timing(**timing),
+        rpo_s,
+        data["subject"],
+        tuple(data["repositories"]),
+        tuple(data["hosts"]),
+    )
+
+
+def _known_fields(of: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key in of.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+# --- from a plan ----------------------------------------------------------------------------
+
+
+def schedule_of(plan: Plan) -> Schedule:
+    """What the plan asks for. By hand only: no job. Prune goes with rules of retention, since
+    without them nothing is ever forgotten."""
+    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, tuple(_jobs(plan)))
+
+
+def _jobs(plan: Plan) -> Iterator[Job]:
+    rpo_s = plan.objectives.rpo_s
+    primary = (plan.primary.url,)
+    everywhere = tuple(r.url for r in plan.repositories.values())
+    forgets = not plan.retention.keeps_everything
+    if (timing := _backup(plan)) is not None:
+        hosts = tuple(dict.fromkeys(h for h in map(_host, plan.components.values()) if h))
+        yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
+    for copy in plan.repositories.values():
+        if copy.copy_of is not None:
+            copying = Timing(follows=True, timeout_s=COPY_TIMEOUT_S, retries=5)
+            between = (plan.repositories[copy.copy_of].url, copy.url)
+            yield Job(plan.name, RunKind.COPY, copying, rpo_s, copy.name, between)
+    if (timing := _drill(plan)) is not None:
+        yield Job(plan.name, RunKind.DRILL, timing, rpo_s, "", primary)
+    if forgets and (every_s := plan.retention.every_s) is not None:
+        timing = Timing(every_s=every_s, jitter_s=_SPREAD * every_s, timeout_s=RETENTION_TIMEOUT_S)
+        yield Job(plan.name, RunKind.RETENTION, timing, rpo_s, "", everywhere)
+    for repository in plan.repositories.values():
+        yield from _maintenance(plan, repository, forgets=forgets)
+    spread = Timing(
+        every_s=READINESS_EVERY_S,
+        jitter_s=_SPREAD * READINESS_EVERY_S,
+        timeout_s=READINESS_TIMEOUT_S,
+        retries=0,
+    )
+    yield Job(plan.name, READINESS, spread, rpo_s, "", everywhere)
+
+
+def _backup(plan: Plan) -> Timing | None:
+    policy = plan.backup
+    if policy.interval_s is None:
+        return None
+    jitter_s = 0.0 if policy.cron is not None else min(_SPREAD * policy.interval_s, 300.0)
+    return Timing(
+        every_s=policy.every_s,
+        cron=policy.cron,
+        auto=policy.auto,
+        timezone=policy.timezone,
+        blackout=policy.blackout,
+        jitter_s=jitter_s if policy.jitter_s is None else policy.jitter_s,
+        timeout_s=policy.timeout_s,
+        retries=policy.retries,
+    )
+
+
+def _drill(plan: Plan) -> Timing | None:
+    policy = plan.drill
+    if policy.every_s is None and policy.cron is None:
+        return None
+    return Timing(
+        every_s=policy.every_s,
+        cron=policy.cron,
+        timezone=policy.timezone,
+        blackout=policy.blackout,
+        # Soon: a plan that was never drilled is not green.
+        jitter_s=min(_SPREAD * (policy.every_s or 0.0), 3600.0),
+        timeout_s=policy.timeout_s,
+    )
+
+
+def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> Iterator[Job]:
+    policies = ((RunKind.PRUNE, plan.prune), (RunKind.VERIFICATION, plan.verification))
+    for kind, policy in policies:
+        if kind is RunKind.PRUNE and not forgets:
+            continue
+        if policy.every_s is None and policy.cron is None:
+            continue
+        timing = Timing(
+            every_s=policy.every_s,
+            cron=policy.cron,
+            timezone=policy.timezone,
+            blackout=policy.blackout,
+            jitter_s=_SPREAD * (policy.every_s or 0.0),
+            timeout_s=policy.timeout_s,
+        )
+        url = (repository.url,)
+        yield Job(plan.name, kind, timing, plan.objectives.rpo_s, repository.name, url)
+
+
+def _host(component: object) -> str:
+    """The database's host where the plan says it in the open; empty for this host, and for what a
+    secret says."""
+    dsn = getattr(getattr(component, "settings", None), "dsn", None)
+    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
+        return ""
+    if "://" in dsn.value:
+        try:
+            host = urlsplit(dsn.value).hostname or ""
+        except ValueError:
+            return ""
+    else:
+        found = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn.value)
+        host = found[1].lower() if found else ""
+    return "" if host.startswith(("/", "%2f", "@")) or host in _HERE else host
+
+
+_HERE = ("localhost", "127.0.0.1", "::1")

@@ -1,0 +1,122 @@
+"""Blackout windows: times of the week in which nothing may start.
+
+Windows are written in local time and worked out to instants, so that the days on which the clocks
+change come out right: a window begins with the first time that its `from` is on the clock and
+ends with the last time that its `to` is; where a time does not exist, the change itself counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from drd.model.plan import Window
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MIN = 24 * 60
+_WEEK_MIN = 7 * DAY_MIN
+
+
+def minutes_of(text: str) -> int:
+    """Minutes after midnight of `22:00`; `24:00` is 1440. Raises ValueError."""
+    hours, colon, minutes = text.partition(":")
+    plain = all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (hours, minutes))
+    total = int(hours) * 60 + int(minutes) if plain and colon and len(minutes) == 2 else -1
+    if not 0 <= total <= DAY_MIN or int(minutes) > 59:
+        raise ValueError(f'{text!r} is not a time of day; write it in quotes, like "22:00"')
+    return total
+
+
+def window_text(window: Window) -> str:
+    """`22:00-06:00`, with days where it is not every day: `mon,tue 22:00-06:00`."""
+    times = "-".join(f"{m // 60:02d}:{m % 60:02d}" for m in (window.from_min, window.to_min))
+    if set(window.days) == set(range(7)):
+        return times
+    return f"{','.join(DAYS[day] for day in sorted(window.days))} {times}"
+
+
+def blackout_at(
+    windows: Sequence[Window], timezone: str, at: datetime
+) -> tuple[datetime, datetime, Window] | None:
+    """The window in force at `at`: its begin, its end (the first instant after it), itself.
+
+    Of several the one that ends last. None: something may start.
+    """
+    found = [span for span in _spans(windows, timezone, at) if span[0] <= at < span[1]]
+    return max(found, key=lambda span: span[1], default=None)
+
+
+def released(
+    windows: Sequence[Window], timezone: str, at: datetime
+) -> tuple[datetime, Window | None]:
+    """The first instant from `at` on at which something may start, and the window that `at` had to
+    wait for last. Windows that follow each other without a gap are one."""
+    last = None
+    for _ in range(7 * len(windows) + 1):
+        span = blackout_at(windows, timezone, at)
+        if span is None:
+            break
+        _, at, last = span
+    return at, last
+
+
+def longest_blackout_s(windows: Sequence[Window]) -> float:
+    """Seconds of the longest stretch of a usual week without any start; a week or more: always."""
+    spans = sorted(_weekly(windows))
+    longest = reach = 0
+    begin = -1
+    for start, end in spans:
+        if begin < 0 or start > reach:
+            begin, reach = start, end
+        reach = max(reach, end)
+        longest = max(longest, reach - begin)
+    return min(longest, _WEEK_MIN) * 60.0
+
+
+def _weekly(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
+    """Begin and end in minutes of two weeks in a row, so that a stretch across Sunday is whole."""
+    for week in (0, _WEEK_MIN):
+        for window in windows:
+            for day in window.days:
+                start = week + day * DAY_MIN + window.from_min
+                yield start, start + _length(window)
+
+
+def _length(window: Window) -> int:
+    return (window.to_min - window.from_min) % DAY_MIN or DAY_MIN
+
+
+def _spans(
+    windows: Sequence[Window], timezone: str, at: datetime
+) -> Iterator[tuple[datetime, datetime, Window]]:
+    """The windows that begin on the local day of `at` or on the one before, as instants."""
+    zone = ZoneInfo(timezone)
+    today = at.astimezone(zone).date()
+    for day in (today - timedelta(days=1), today):
+        for window in windows:
+            if day.weekday() in window.days:
+                end_min = window.from_min + _length(window)
+                yield (
+                    _instant(day, window.from_min, zone, last=False),
+                    _instant(day, end_min, zone, last=True),
+                    window,
+                )
+
+
+def _instant(day: date, minute: int, zone: ZoneInfo, *, last: bool) -> datetime:
+    """When the local clock shows this, the first or the last time; for what it never shows, when
+    it jumps over it."""
+    local = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
+    instant = local.replace(tzinfo=zone, fold=int(last)).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:
+        return instant
+    before, after = sorted(local.replace(tzinfo=zone, fold=f).astimezone(UTC) for f in (0, 1))
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
