@@ -66,7 +66,7 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
         drill=DrillAssessment(None, None, None, unknown),
         components=(),
         alerts=(),
-        reasons=(Reason(unknown, plan.why, f"drd backup {plan.plan}"),),
+        reasons=(Reason(unknown, plan.why, f"drd backup {plan.plan}", "plan-not-loaded"),),
         load_error=plan.why,
     )
 
@@ -89,7 +89,8 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     if facts.load_error is not None:
         # Doctor says what is wrong with the file, and loads one that is sound.
         doctor = f"drd doctor {facts.file or facts.plan}"
-        reasons.append(Reason(Verdict.AT_RISK, f"not loaded: {facts.load_error}", doctor))
+        text = f"not loaded: {facts.load_error}"
+        reasons.append(Reason(Verdict.AT_RISK, text, doctor, "plan-not-loaded"))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     at, result = (last.at, last.result) if last is not None else (None, None)
     return DrillAssessment(at, result, due_at, verdict), reasons
@@ -101,18 +102,20 @@ def _judge_result(facts: PlanFacts, now: datetime) -> list[Reason]:
     again = f"drd drill {facts.plan}"
     if last is None:
         text = "never drilled, so nobody knows whether it comes back"
-        return [Reason(Verdict.UNKNOWN, text, again)]
+        return [Reason(Verdict.UNKNOWN, text, again, "never-drilled")]
     why = f": {last.reason}" if last.reason else ""
     since_s = age(last.at, now)
     ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
     if last.result == "failed":
-        return [Reason(Verdict.BREACHED, f"drill failed {ago}{why}", f"drd run show {last.run}")]
+        show = f"drd run show {last.run}"
+        return [Reason(Verdict.BREACHED, f"drill failed {ago}{why}", show, "drill-failed")]
     if last.result != "passed":
-        return [Reason(Verdict.UNKNOWN, f"drill was inconclusive {ago}{why}", again)]
+        text = f"drill was inconclusive {ago}{why}"
+        return [Reason(Verdict.UNKNOWN, text, again, "drill-inconclusive")]
     if since_s is None:
         ahead = format_duration((last.at - now).total_seconds())
         text = f"last drill is dated {ahead} in the future: a clock was set back"
-        return [Reason(Verdict.UNKNOWN, text, again)]
+        return [Reason(Verdict.UNKNOWN, text, again, "drill-inconclusive")]
     return []
 
 
@@ -122,13 +125,14 @@ def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[
     reasons = []
     again = f"drd drill {facts.plan}"
     if last is not None and last.plan_digest != facts.digest:
-        reasons.append(Reason(Verdict.AT_RISK, "plan changed since its last drill", again))
+        text = "plan changed since its last drill"
+        reasons.append(Reason(Verdict.AT_RISK, text, again, "plan-changed"))
     if due_at is not None and facts.drill_every_s is not None:
         late_s = (now - due_at).total_seconds()
         if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * facts.drill_every_s):
             every = format_duration(facts.drill_every_s)
             text = f"drill overdue by {format_duration(late_s)} (every {every})"
-            reasons.append(Reason(Verdict.AT_RISK, text, again))
+            reasons.append(Reason(Verdict.AT_RISK, text, again, "drill-overdue"))
     return reasons
 
 
@@ -158,7 +162,7 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
     if proof.rta_s is None:
         text = "last passed drill measured no time"
-        reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}")
+        reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
     projected_s = _projected(proof.rta_s, proof, facts)
     reasons = _judge_time(facts, proof, proof.rta_s, projected_s)
@@ -172,12 +176,12 @@ def _judge_time(
     rto = format_duration(facts.rto_s)
     if actual_s > facts.rto_s:
         text = f"coming back took {format_duration(actual_s)}, promised are {rto}"
-        return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}")]
+        return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}", "rto")]
     if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
         grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
         text = f"data grew from {grown}: coming back would take {format_duration(projected_s)}"
-        return [Reason(Verdict.AT_RISK, f"{text} of {rto}", f"drd drill {facts.plan}")]
+        return [Reason(Verdict.AT_RISK, f"{text} of {rto}", f"drd drill {facts.plan}", "rto")]
     return []
 
 

@@ -95,7 +95,7 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         latest = max(facts.newest.data_time, facts.newest.available_at)
         ahead = format_duration((latest - now).total_seconds())
         text = f"newest restore point is dated {ahead} in the future: a clock was set back"
-        return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}")]
+        return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}", "rpo")]
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
     if verdict is Verdict.MET:
@@ -105,7 +105,7 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         return [Reason(verdict, lead + trouble[0], trouble[1])]
     text = f"last complete backup {format_duration(exposure_s)} ago"
     if trouble:
-        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1])]
+        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "rpo")]
     running = facts.running
     if running is not None and running.kind == "backup":
         since_s = age(running.started_at, now)
@@ -113,8 +113,8 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         # A process that was killed leaves its run so; nothing lives longer than its timeout.
         lives = since_s is None or since_s <= facts.backup_timeout_s
         words = f"one is running since {since}" if lives else f"one began {since} ago, never ended"
-        return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}")]
-    return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}")]
+        return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}", "rpo")]
+    return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}", "rpo")]
 
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
@@ -126,8 +126,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     text = "no complete restore point" if facts.incomplete else "no restore point yet"
     trouble = _trouble(facts, now)
     if trouble:
-        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1])
-    return Reason(verdict, f"{text}, nothing could be restored", f"drd backup {facts.plan}")
+        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "no-point")
+    text = f"{text}, nothing could be restored"
+    return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str] | None:
@@ -137,9 +138,11 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str] | None:
         tries, run, at, error = facts.failures
         ago = format_duration(age(at, now))
         times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
-        return f"{_line(error) or 'backup failed'} ({times})", f"drd run show {run}"
+        return f"{first_line(error) or 'backup failed'} ({times})", f"drd run show {run}"
     if facts.incomplete is not None:
-        failed = "; ".join(f"{name}: {_line(error)}" for name, error in facts.incomplete.failed)
+        failed = "; ".join(
+            f"{name}: {first_line(error)}" for name, error in facts.incomplete.failed
+        )
         text = f"newest point {facts.incomplete.id} is incomplete"
         return f"{text}: {failed}" if failed else text, f"drd points {facts.plan}"
     return None
@@ -152,7 +155,7 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
     if not never or facts.newest is None:
         return []
     text = f"{', '.join(never)}: never backed up"
-    return [Reason(Verdict.UNKNOWN, text, f"drd backup {facts.plan}")]
+    return [Reason(Verdict.UNKNOWN, text, f"drd backup {facts.plan}", "component-missing")]
 
 
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
@@ -161,7 +164,8 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     if facts.backup_p95_s is None:
         takes = f"backup every {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
-    return Reason(Verdict.AT_RISK, f"{takes}: {reaches} of {format_duration(facts.rpo_s)}")
+    text = f"{takes}: {reaches} of {format_duration(facts.rpo_s)}"
+    return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
@@ -177,6 +181,6 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
     return []
 
 
-def _line(error: str) -> str:
-    """The first line of an error, without remedies: the rest is for `run show`."""
+def first_line(error: str) -> str:
+    """Of an error, without remedies: the rest is for `run show`."""
     return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()

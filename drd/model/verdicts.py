@@ -49,11 +49,13 @@ class Reason(NamedTuple):
     """Why a verdict is what it is, and the command to run next, if one helps.
 
     `verdict` is the one that this reason alone leads to; `met` for what is only worth saying.
+    `kind` is the alert's that it makes; empty for what is no alert.
     """
 
     verdict: Verdict
     text: str
     command: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         return f"{self.text}: {self.command}" if self.command else self.text
