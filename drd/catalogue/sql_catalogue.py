@@ -12,7 +12,17 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from drd.catalogue import evidence, export, migrate, plans, points, repositories, runs, summaries
+from drd.catalogue import (
+    evidence,
+    export,
+    figures,
+    migrate,
+    plans,
+    points,
+    repositories,
+    runs,
+    summaries,
+)
 from drd.catalogue.engine import Store, sqlite_path
 from drd.catalogue.locks import LockFiles, make_directory
 from drd.catalogue.outbox import SqlOutbox
@@ -20,6 +30,7 @@ from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
+from drd.model.figures import CatalogueFigures
 from drd.model.plan import Plan
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
@@ -53,6 +64,10 @@ class SqlCatalogue:
     def plan_names(self) -> list[str]:
         with self._store.read() as connection:
             return plans.names(connection)
+
+    def figures(self) -> CatalogueFigures:
+        with self._store.read() as connection:
+            return figures.read(connection)
 
     # runs and ownership
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from drd.model.figures import CatalogueFigures
 from drd.model.plan import Plan
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
@@ -53,6 +54,10 @@ class Catalogue(Protocol):
 
     def plan_names(self) -> list[str]:
         """Every plan that was ever loaded."""
+
+    def figures(self) -> CatalogueFigures:
+        """What monitoring is told about runs, copies, verifications and alerts, in one state; a
+        few rows for each plan."""
 
     # runs and ownership
     def begin(
