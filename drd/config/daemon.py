@@ -35,6 +35,10 @@ class DaemonSettings:
     runs: int = 4
     drills: int = 1
     per_repository: int = 2
+    backups: int = 4
+    copies: int = 2
+    maintenance: int = 1
+    per_host: int = 2
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_textfile: Path | None = None
@@ -119,6 +123,10 @@ def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
         runs=file.limits.runs,
         drills=file.limits.drills,
         per_repository=file.limits.per_repository,
+        backups=file.limits.backups or file.limits.runs,
+        copies=file.limits.copies,
+        maintenance=file.limits.maintenance,
+        per_host=file.limits.per_host,
         log_format=file.log.format,
         log_level=file.log.level,
         metrics_textfile=Path(place(textfile, base)) if textfile else None,

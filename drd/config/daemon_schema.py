@@ -44,11 +44,19 @@ def _http(address: str) -> str:
 
 
 class Limits(Settings):
-    """How much runs at the same time."""
+    """How much runs at the same time. What has to wait is shown by `drd schedule`."""
 
     runs: Positive = Field(4, description="Runs of any kind.")
+    backups: Positive | None = Field(None, description="Backups; else as many as `runs`.")
     drills: Positive = Field(1, description="Drills.")
-    per_repository: Positive = Field(2, description="Components that write to one repository.")
+    copies: Positive = Field(2, description="Copies to a second repository.")
+    maintenance: Positive = Field(1, description="Retention, prune and verification, together.")
+    per_repository: Positive = Field(
+        2, description="Runs that use one repository, and components that one of them writes to it."
+    )
+    per_host: Positive = Field(
+        2, description="Backups that read from one database host, where plans name it openly."
+    )
 
 
 class Log(Settings):

@@ -79,6 +79,17 @@ def test_the_whole_file_of_the_design_is_understood(tmp_path: Path) -> None:
     assert found.metrics_http == ("127.0.0.1", 9473)
 
 
+def test_limits_of_kinds_and_hosts(tmp_path: Path) -> None:
+    limits = "limits: {runs: 8, backups: 6, copies: 3, maintenance: 2, per_host: 5}\n"
+    found = both(write(tmp_path, limits))
+    assert (found.backups, found.copies, found.maintenance, found.per_host) == (6, 3, 2, 5)
+
+
+def test_all_runs_may_be_backups_unless_said_otherwise(tmp_path: Path) -> None:
+    assert both(write(tmp_path, "limits: {runs: 8}\n")).backups == 8
+    assert load_settings(tmp_path / "none.yaml", explicit=False).backups == 4
+
+
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     text = "state: sqlite:///state/drd.db\nplans: ../plans\nwork_dir: w\ncache_dir: ./c\n"
     found = both(write(tmp_path, text))
