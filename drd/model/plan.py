@@ -224,6 +224,20 @@ class DrillPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Where a watcher elsewhere listens for signs of life, which notices silence.
+
+    `on` are the kinds of run that are told; `every_s` is the daemon's own rhythm.
+    """
+
+    url: SecretRef
+    on: tuple[str, ...] = ("backup",)
+    every_s: float = 60.0
+    ca_cert: str | None = None
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One service. `digest` is the plan hash: of the resolved plan without comments and secret
     values, plus the contents of the commands that it names."""
@@ -243,6 +257,7 @@ class Plan:
     digest: str
     file: str
     resolved: Mapping[str, object] = field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
     prune: PrunePolicy = PrunePolicy()
     verification: VerificationPolicy = VerificationPolicy()
 
