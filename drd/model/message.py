@@ -17,16 +17,14 @@ Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """The worst first."""
 
-ALERT_EVENTS = ("firing", "acknowledged", "resolved")
-RUN_EVENTS = ("backup", "drill", "recovery", "copy", "retention", "prune", "verification")
-
-EVENTS = (*ALERT_EVENTS, *RUN_EVENTS)
+RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
+Event = Literal["firing", "acknowledged", "resolved"] | RunEvent
 """What a channel can ask for: an alert's transitions, and the end of a run by its kind."""
 
 TEST, DIGEST = "test", "digest"
 """Events that nobody asks for: `drd notify test`, and what a channel missed in one message."""
 
-DEFAULT_EVENTS = (*ALERT_EVENTS, "drill", "recovery")
+DEFAULT_EVENTS: tuple[Event, ...] = ("firing", "acknowledged", "resolved", "drill", "recovery")
 """For a channel that says nothing: what a person wants to know. A failed backup is an alert, and
 good ones come every few minutes."""
 
@@ -80,8 +78,9 @@ class Message:
 class ChannelSpec:
     """One entry of `notify` in drd.yaml.
 
-    `settings` is the frozen settings model of the channel's kind. `on` are events, `plans` names
-    and globs (none: all, and what concerns the daemon), `severities` those that it wants.
+    `settings` is the frozen settings model of the channel's kind, of a heartbeat a `Heartbeat`.
+    `on` are events, `plans` names and globs (none: all, and what concerns the daemon),
+    `severities` those that it wants.
     """
 
     name: str

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from drd.model.message import ChannelSpec, Message, Routed
+from drd.model.plan import Heartbeat
 
 __all__ = [
     "ChannelFacts",
@@ -49,7 +50,7 @@ class Heart(Protocol):
         deadline."""
 
 
-HeartFactory = Callable[[ChannelSpec], Heart]
+HeartFactory = Callable[[Heartbeat], Heart]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""Messages to a command of the administrator's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+
+from drd import process
+from drd.errors import DeadlineExceeded, DrdError, NotifyError
+from drd.model.message import Message
+from drd.model.units import format_duration
+from drd.notifiers.settings import ExecSettings
+from drd.notifiers.webhook import payload
+
+
+class Exec:
+    """Exit 0 is a delivery. The command gets the JSON that a webhook would get on its standard
+    input, the most of it in its environment, and neither secrets nor drd's rights to read what
+    only root may."""
+
+    def __init__(self, settings: ExecSettings) -> None:
+        self.settings = settings
+
+    def deliver(self, message: Message) -> str:
+        words = self.settings.command
+        program = words[0]
+        if not _startable(program):
+            raise NotifyError(
+                f"there is no program {program}",
+                hint="install it, or write its whole path; it must be executable.",
+                permanent=True,
+            )
+        command = process.Command(
+            tuple(words),
+            env=_environment(message),
+            drop_capabilities=True,
+            deadline_s=self.settings.timeout,
+        )
+        body = json.dumps(payload(message, datetime.now(UTC)), ensure_ascii=True).encode()
+        try:
+            done = process.run(command, stdin=body, limit=1 << 14)
+        except DeadlineExceeded as error:
+            took = format_duration(self.settings.timeout)
+            raise NotifyError(
+                f"{command.title} did not end within {took}",
+                hint="see what it waits for, or give it more time with `timeout`.",
+            ) from error
+        except (DrdError, OSError) as error:
+            raise NotifyError(f"cannot start {command.title}: {error}") from error
+        if done.exit_code != 0:
+            raise NotifyError(_fault(command.title, done))
+        return f"{command.title} exited with 0"
+
+
+def _environment(message: Message) -> dict[str, str]:
+    values = {
+        "DRD_EVENT": message.event,
+        "DRD_PLAN": message.plan,
+        "DRD_SEVERITY": message.severity,
+        "DRD_TITLE": message.title,
+        "DRD_MESSAGE_ID": message.id,
+        "DRD_ALERT": message.alert or "",
+        # Not DRD_RUN: by that mark a run's own children are found and ended.
+        "DRD_RUN_ID": message.run or "",
+    }
+    return {
+        k: v.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+        for k, v in values.items()
+    }
+
+
+def _startable(program: str) -> bool:
+    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    if "/" in program:
+        return os.access(program, os.X_OK)
+    return shutil.which(program) is not None
+
+
+def _fault(title: str, done: process.Completed) -> str:
+    ended = (
+        f"died of signal {-done.exit_code}"
+        if done.exit_code < 0
+        else f"exited with {done.exit_code}"
+    )
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return f"{title} {ended}" + (f": {said[-1][:200]}" if said else "")

@@ -1,0 +1,40 @@
+"""Signs of life in the manner of healthchecks: URL/start, URL, URL/fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
+
+from drd import log
+from drd.model.plan import Heartbeat, SecretRef
+from drd.notifiers.http import judge, post
+from drd.ports.notify import Signal
+
+LONGEST_TEXT = 8 << 10
+"""Bytes of text that go along; healthchecks keeps ten thousand."""
+
+_SUFFIX = {"start": "/start", "success": "", "fail": "/fail"}
+
+
+class HttpHeart:
+    """A POST for each sign of life, with the last of the text as its body."""
+
+    def __init__(self, spec: Heartbeat, resolve: Callable[[SecretRef], str]) -> None:
+        self.spec = spec
+        self.resolve = resolve
+
+    def ping(self, signal: Signal, text: str) -> None:
+        answer = post(
+            address(self.resolve(self.spec.url), signal),
+            log.masked(text).encode("utf-8", "backslashreplace")[-LONGEST_TEXT:],
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+            deadline_s=self.spec.timeout_s,
+            ca_cert=self.spec.ca_cert,
+        )
+        judge(answer)
+
+
+def address(url: str, signal: Signal) -> str:
+    """The suffix comes before a query."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _SUFFIX[signal]))

@@ -1,0 +1,193 @@
+"""Messages by mail."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+
+import drd
+from drd import log
+from drd.errors import NotifyError
+from drd.model.message import Message
+from drd.model.plan import SecretRef
+from drd.notifiers.http import cut_off, explain_tls, tls_context
+from drd.notifiers.settings import SmtpSettings
+
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+class Smtp:
+    """A server that takes the mail for at least one of its readers is a delivery: it will bounce
+    the rest, and sending again would send twice to the others."""
+
+    def __init__(
+        self, name: str, settings: SmtpSettings, resolve: Callable[[SecretRef], str]
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.resolve = resolve
+
+    def deliver(self, message: Message) -> str:
+        settings = self.settings
+        mail = compose(message, self.name, settings)
+        with self._session() as smtp:
+            self._login(smtp)
+            refused = smtp.send_message(mail)
+        if refused:
+            names = ", ".join(refused)
+            log.get(channel=self.name).warning("mail.refused", readers=names)
+            return f"{settings.host} accepted it for all but {names}"
+        return f"{settings.host} accepted it for {', '.join(settings.to)}"
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
+        """Connected, with TLS where that was asked for; errors become NotifyErrors."""
+        settings, host = self.settings, self.settings.host
+        context = tls_context(settings.ca_cert) if settings.tls != "none" else None
+        smtp = _client(settings, context)
+        try:
+            with cut_off(settings.timeout, lambda: smtp.sock) as late:
+                smtp.connect(host, settings.port or _PORTS[settings.tls])
+                if settings.tls == "starttls":
+                    smtp.starttls(context=context)
+                yield smtp
+                with suppress(OSError, smtplib.SMTPException):
+                    smtp.quit()  # it was accepted, however the good-bye goes
+        except smtplib.SMTPServerDisconnected as error:
+            raise _cut(host, settings.timeout, late=late(), error=error) from None
+        except smtplib.SMTPException as error:
+            raise _refused(host, error) from None
+        except ssl.SSLError as error:
+            raise explain_tls(host, error) from None
+        except UnicodeError:
+            raise NotifyError(
+                f"{host} gets no login from us: `user` or its password is not ASCII",
+                hint="choose others.",
+                permanent=True,
+            ) from None
+        except OSError as error:
+            slow = late() or isinstance(error, TimeoutError)
+            raise _cut(host, settings.timeout, late=slow, error=error) from None
+        finally:
+            smtp.close()
+
+    def _login(self, smtp: smtplib.SMTP) -> None:
+        if self.settings.user is not None and self.settings.password is not None:
+            smtp.login(self.settings.user, self.resolve(self.settings.password))
+
+
+@cache
+def _this_host() -> str:
+    """The whole name, looked up once: without DNS that takes a while."""
+    return socket.getfqdn()
+
+
+def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.SMTP:
+    name = _this_host()
+    if settings.tls == "tls":
+        return smtplib.SMTP_SSL(timeout=settings.timeout, context=context, local_hostname=name)
+    return smtplib.SMTP(timeout=settings.timeout, local_hostname=name)
+
+
+def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMessage:
+    """The mail. Its Message-ID is the same in every try, and what concerns one alert is one
+    thread."""
+    host = _this_host()
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = settings.sender or f"drd@{host}"
+    mail["To"] = ", ".join(settings.to)
+    mail["Subject"] = _one_line(f"[drd] {message.title}")
+    mail["Date"] = format_datetime(message.at)
+    mail["Message-ID"] = f"<{message.id}.{channel}@{host}>"
+    if message.alert:
+        mail["References"] = f"<alert.{message.alert}@{host}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Drd-Event"] = message.event
+    if message.plan:
+        mail["X-Drd-Plan"] = message.plan
+    mail["X-Drd-Severity"] = message.severity
+    mail.set_content(_clean(body(message, host)))
+    return mail
+
+
+def body(message: Message, host: str) -> str:
+    """What a person reads, and at its end where it comes from."""
+    facts = [f"severity: {message.severity}", f"event: {message.event}"]
+    facts += [f"plan: {message.plan}"] if message.plan else []
+    facts += [f"alert: {message.alert}  (drd alerts)"] if message.alert else []
+    facts += [f"run: {message.run}  (drd run show {message.run})"] if message.run else []
+    facts += [f"time: {message.at:%Y-%m-%d %H:%M:%S} UTC"]
+    text = f"\n{message.text.rstrip()}\n" if message.text else ""
+    return (
+        f"{message.title}\n{text}\n"
+        + "\n".join(facts)
+        + f"\n\n-- \ndrd {drd.__version__} on {host}\n"
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_clean(text).split())
+
+
+def _clean(text: str) -> str:
+    """Text that mail can carry: bytes that are no UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return NotifyError(
+            f"{host} refused the login: {_reply(error)}",
+            hint="see to `user`, and to the secret that `password` names.",
+            permanent=True,
+        )
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        if "STARTTLS" in str(error):
+            return NotifyError(
+                f"{host} does not offer STARTTLS",
+                hint="use tls: tls with port 465; tls: none only where the way there is trusted.",
+                permanent=True,
+            )
+        return NotifyError(f"{host} cannot do what is asked: {error}", permanent=True)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        who, (code, text) = next(iter(error.recipients.items()))
+        return NotifyError(
+            f"{host} refused every reader; {who}: {code} {text.decode(errors='replace')}",
+            hint="see to the addresses in `to`, and whether a login is needed.",
+            permanent=code >= 500,
+        )
+    if isinstance(error, smtplib.SMTPResponseException):
+        return NotifyError(
+            f"{host} refused the mail: {_reply(error)}", permanent=error.smtp_code >= 500
+        )
+    return NotifyError(f"{host} took no mail: {error}")
+
+
+def _reply(error: smtplib.SMTPResponseException) -> str:
+    text = error.smtp_error
+    words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    return f"{error.smtp_code} {' '.join(words.split())}"[:200]
+
+
+def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> NotifyError:
+    if late:
+        return NotifyError(
+            f"{host} took no mail within {timeout_s:g} s",
+            hint="see that host and port are right and reachable, or raise `timeout`.",
+        )
+    if isinstance(error, socket.gaierror):
+        return NotifyError(
+            f"there is no host {host}, or its name cannot be looked up now",
+            hint="see to `host`, and to DNS on this host.",
+        )
+    why = getattr(error, "strerror", None) or str(error)
+    return NotifyError(
+        f"cannot talk to {host}: {str(why).lower()}", hint="see that host, port and tls are right."
+    )

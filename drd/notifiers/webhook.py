@@ -1,0 +1,67 @@
+"""Messages as JSON by HTTP POST."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from drd.model.message import Message
+from drd.model.plan import SecretRef
+from drd.model.units import to_rfc3339
+from drd.notifiers.http import judge, post
+from drd.notifiers.settings import WebhookSettings
+
+SCHEMA = 1
+
+
+class Webhook:
+    """A 2xx is a delivery. The body's signature is over every byte of it, with the time at which
+    it was sent in it: a receiver can tell a repeat by `id` and an old one by `sent_at`."""
+
+    def __init__(self, settings: WebhookSettings, resolve: Callable[[SecretRef], str]) -> None:
+        self.settings = settings
+        self.resolve = resolve
+
+    def deliver(self, message: Message) -> str:
+        settings = self.settings
+        now = datetime.now(UTC)
+        body = json.dumps(payload(message, now), ensure_ascii=True).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Drd-Event": message.event,
+            "X-Drd-Delivery": message.id,
+            "X-Drd-Timestamp": str(int(now.timestamp())),
+        }
+        if settings.secret is not None:
+            headers["X-Drd-Signature"] = signature(self.resolve(settings.secret), body)
+        if settings.token is not None:
+            headers["Authorization"] = f"Bearer {self.resolve(settings.token)}"
+        answer = post(
+            self.resolve(settings.url),
+            body,
+            headers=headers,
+            deadline_s=settings.timeout,
+            ca_cert=settings.ca_cert,
+        )
+        return judge(answer)
+
+
+def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
+    """What a receiver gets: `schema` first, then the message."""
+    return {
+        "schema": SCHEMA,
+        "id": message.id,
+        **message.to_json(),
+        "host": socket.gethostname(),
+        "sent_at": to_rfc3339(sent_at),
+    }
+
+
+def signature(secret: str, body: bytes) -> str:
+    """`sha256=` and the HMAC of the body, as hexadecimal digits."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
