@@ -17,6 +17,7 @@ from drd.flows.status import plan_files, plan_name
 if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
+    from drd.model.message import ChannelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class DaemonSettings:
 
     `file` is None when there is none and defaults are used. `warnings` name keys that are
     accepted and have no effect yet. `metrics_http` is an address on loopback and a port.
+    `channels` are in the order of the file, heartbeats among them.
     """
 
     state_url: str
@@ -43,6 +45,7 @@ class DaemonSettings:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_textfile: Path | None = None
     metrics_http: tuple[str, int] | None = None
+    channels: tuple[ChannelSpec, ...] = ()
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -75,7 +78,12 @@ def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
     file = _validated(report)
     if file is None or report.errors:
         raise ConfigError(report.errors)
-    return _settings(file, chosen, report)
+    from drd.config.notify import channels
+
+    found = channels(file.notify, report)
+    if report.errors:
+        raise ConfigError(report.errors)
+    return _settings(file, chosen, report, found)
 
 
 def _is_missing(path: Path) -> bool:
@@ -107,7 +115,9 @@ def _validated(report: Report) -> DaemonFile | None:
         return None
 
 
-def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
+def _settings(
+    file: DaemonFile, path: Path, report: Report, found: tuple[ChannelSpec, ...]
+) -> DaemonSettings:
     from drd.config.daemon_schema import LATER
 
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
@@ -131,6 +141,7 @@ def _settings(file: DaemonFile, path: Path, report: Report) -> DaemonSettings:
         log_level=file.log.level,
         metrics_textfile=Path(place(textfile, base)) if textfile else None,
         metrics_http=loopback(http) if http else None,
+        channels=found,
         file=Path(os.path.abspath(path)),  # noqa: PTH100 (resolve would follow links)
         warnings=tuple(report.warnings),
     )

@@ -8,11 +8,10 @@ from pydantic import AfterValidator, Field
 
 from drd.config.address import loopback
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
-from drd.fields import Secret, Settings
+from drd.fields import Settings
+from drd.notifiers.settings import Channel
 
 Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
-
-Event = Literal["firing", "acknowledged", "resolved", "drill", "backup", "recovery", "incident"]
 
 
 def _state(url: str) -> str:
@@ -77,37 +76,6 @@ class Person(Settings):
     roles: list[str] = Field(default_factory=list)
 
 
-class Webhook(Settings):
-    """Messages by HTTP POST."""
-
-    kind: Literal["webhook"]
-    url: Secret
-    on: list[Event] = Field(default_factory=list)
-
-
-class Smtp(Settings):
-    """Messages by mail."""
-
-    kind: Literal["smtp"]
-    host: str = Field(min_length=1)
-    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 25
-    user: str | None = None
-    password: Secret | None = None
-    sender: str | None = None
-    to: list[str] = Field(min_length=1)
-    on: list[Event] = Field(default_factory=list)
-
-
-class Heartbeat(Settings):
-    """A sign of life, for a watcher elsewhere."""
-
-    kind: Literal["heartbeat"]
-    url: Secret
-
-
-Channel = Annotated[Webhook | Smtp | Heartbeat, Field(discriminator="kind")]
-
-
 class Kit(Settings):
     """The recovery kit."""
 
@@ -140,10 +108,12 @@ class DaemonFile(Settings):
     limits: Limits = Limits()
     log: Log = Log()
     people: list[Person] = Field(default_factory=list)
-    notify: list[Channel] = Field(default_factory=list)
+    notify: list[Channel] = Field(
+        default_factory=list, description="Who is told, by which channels, and of what."
+    )
     kit: Kit = Kit()
     metrics: Metrics = Metrics()
 
 
-LATER: dict[str, Any] = {"people": [], "notify": [], "kit": Kit()}
+LATER: dict[str, Any] = {"people": [], "kit": Kit()}
 """Keys that are checked and have no effect yet, with what they are when nobody sets them."""

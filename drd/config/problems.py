@@ -16,7 +16,7 @@ from drd.errors import Problem
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
-UNIONS = ("components", "checks", "runbook")
+UNIONS = ("components", "checks", "runbook", "notify")
 """Sections whose elements pydantic reports below the tag of their kind."""
 
 _WANTED = {
@@ -215,7 +215,7 @@ class _Words:
         return "is not a step of a runbook", "write `restore: all` or `check: all`."
 
     def _some_kind(self) -> str:
-        return "postgres." if self.path[:1] == ("components",) else "sql."
+        return {"components": "postgres.", "notify": "webhook."}.get(str(self.path[0]), "sql.")
 
     def _other(self, kind: str, value: Any) -> tuple[str, str]:
         context = self.item.get("ctx", {})
