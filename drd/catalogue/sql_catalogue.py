@@ -23,6 +23,7 @@ from drd.catalogue import (
     runs,
     summaries,
 )
+from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.engine import Store, sqlite_path
 from drd.catalogue.locks import LockFiles, make_directory
 from drd.catalogue.outbox import SqlOutbox
@@ -49,6 +50,7 @@ class SqlCatalogue:
         self._locks = locks
         self.queue = SqlQueue(store)
         self.outbox = SqlOutbox(store)
+        self.alerts = SqlAlertBook(store)
         self._ownership = Ownership(store, locks, elsewhere=store.path is None)
 
     # plans

@@ -13,6 +13,7 @@ from drd.model.figures import CatalogueFigures
 from drd.model.plan import Plan
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
+from drd.ports.alerts import AlertBook
 from drd.ports.notify import Outbox
 from drd.ports.queue import Queue
 
@@ -43,6 +44,10 @@ class Catalogue(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Messages that are on their way, and how the channels fare."""
+
+    @property
+    def alerts(self) -> AlertBook:
+        """Lasting bad conditions, and who takes care of them."""
 
     # plans
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:

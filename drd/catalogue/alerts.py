@@ -1,0 +1,160 @@
+"""`drd.ports.AlertBook` on a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from drd.catalogue import outbox, watched
+from drd.catalogue.engine import Store, insert_all
+from drd.catalogue.tables import alerts
+from drd.errors import UsageError
+from drd.model.alerts import Alert, Change, Transition, acknowledged
+from drd.ports.alerts import Tell, Watched, tell_nobody
+
+_COLUMNS = tuple(f.name for f in fields(Alert))
+_KEPT = ("severity", "message", "command", "seen_at", "told_at", "gone_at")
+"""What changes without anybody being told: never what an acknowledgement writes."""
+
+_is_open = alerts.c.resolved_at.is_(None)
+
+
+class SqlAlertBook:
+    """See `drd.ports.AlertBook`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def open(self) -> list[Alert]:
+        with self._store.read() as connection:
+            return _open(connection)
+
+    def apply(
+        self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
+    ) -> list[Transition]:
+        if not transitions:
+            return []
+        with self._store.write() as connection:
+            done = _insert(connection, transitions)
+            done += _keep(connection, [t for t in transitions if t.change is Change.KEPT])
+            for transition in transitions:
+                if transition.change not in (Change.FIRED, Change.KEPT) and _change(
+                    connection, transition
+                ):
+                    done.append(transition)
+            done.sort(key=lambda t: t.after.key)
+            outbox.insert(connection, tell(done), at)
+        return done
+
+    def acknowledge(
+        self,
+        prefix: str,
+        *,
+        by: str,
+        until: datetime | None,
+        why: str | None,
+        at: datetime,
+        tell: Tell = tell_nobody,
+    ) -> Alert:
+        with self._store.write() as connection:
+            found = _by_prefix(connection, prefix)
+            transition = acknowledged(found, by=by, until=until, why=why, now=at)
+            _change(connection, transition)
+            outbox.insert(connection, tell([transition]), at)
+        return transition.after
+
+    def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
+        query = select(alerts).where(alerts.c.resolved_at.is_not(None))
+        if plan is not None:
+            query = query.where(alerts.c.plan == plan)
+        query = query.order_by(alerts.c.resolved_at.desc(), alerts.c.id).limit(limit)
+        with self._store.read() as connection:
+            still = [a for a in _open(connection) if plan is None or a.plan == plan]
+            return still + [_alert(row) for row in connection.execute(query)]
+
+    def watched(self) -> Watched:
+        with self._store.read() as connection:
+            return watched.read(connection)
+
+
+def _open(connection: Connection) -> list[Alert]:
+    rows = connection.execute(select(alerts).where(_is_open))
+    return sorted((_alert(row) for row in rows), key=lambda a: (*a.key, a.id))
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(**{name: getattr(row, name) for name in _COLUMNS})
+
+
+def _values(alert: Alert, names: Iterable[str] = _COLUMNS) -> dict[str, Any]:
+    return {name: getattr(alert, name) for name in names}
+
+
+def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[Transition]:
+    """Those that fire, except where one is open already, or an old one has the same id."""
+    fired = [t for t in transitions if t.change is Change.FIRED]
+    if not fired:
+        return []
+    there = {alert.key for alert in _open(connection)}
+    ids = [t.after.id for t in fired]
+    taken: set[str] = set()
+    for start in range(0, len(ids), 500):
+        query = select(alerts.c.id).where(alerts.c.id.in_(ids[start : start + 500]))
+        taken |= set(connection.execute(query).scalars())
+    new = [t for t in fired if t.after.key not in there and t.after.id not in taken]
+    insert_all(connection, alerts, [_values(t.after) for t in new])
+    return new
+
+
+def _keep(connection: Connection, kept: Sequence[Transition]) -> list[Transition]:
+    if kept:
+        statement = (
+            update(alerts)
+            .where(alerts.c.id == bindparam("which"), _is_open)
+            .values({name: bindparam(f"new_{name}") for name in _KEPT})
+        )
+        connection.execute(
+            statement,
+            [
+                {"which": t.after.id, **{f"new_{n}": getattr(t.after, n) for n in _KEPT}}
+                for t in kept
+            ],
+        )
+    return list(kept)
+
+
+def _change(connection: Connection, transition: Transition) -> bool:
+    """Unless it was acknowledged or resolved since it was read."""
+    before = transition.before
+    assert before is not None
+    changed = connection.execute(
+        update(alerts)
+        .where(
+            alerts.c.id == before.id,
+            alerts.c.state == before.state,
+            alerts.c.acknowledged_by.is_not_distinct_from(before.acknowledged_by),
+            alerts.c.acknowledged_until.is_not_distinct_from(before.acknowledged_until),
+            _is_open,
+        )
+        .values(_values(transition.after))
+    )
+    return changed.rowcount == 1
+
+
+def _by_prefix(connection: Connection, prefix: str) -> Alert:
+    begins = alerts.c.id.startswith(prefix, autoescape=True)
+    found = [_alert(row) for row in connection.execute(select(alerts).where(begins))]
+    still = [a for a in found if a.resolved_at is None]
+    listed = "`drd alerts` lists those that are open."
+    if not prefix or not found:
+        raise UsageError(f"there is no alert {prefix!r}", hint=listed)
+    if not still:
+        raise UsageError(f"alert {prefix} is resolved already", hint=listed)
+    if len(still) > 1:
+        names = ", ".join(f"{a.id} ({a.kind} of {a.plan or 'drd'})" for a in still)
+        raise UsageError(f"several alerts begin with {prefix}", hint=f"say which: {names}")
+    return still[0]

@@ -1,0 +1,67 @@
+"""What alerts look at beside the summaries: copies, verifications, findings of readiness runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from drd.catalogue.daemon_tables import copies, jobs, verifications
+from drd.catalogue.tables import runs
+from drd.model.run import RunKind
+from drd.model.watched import CopyFacts, FindingFacts, VerificationFacts
+from drd.ports.alerts import Watched
+
+_T = TypeVar("_T")
+
+
+def read(connection: Connection) -> Watched:
+    """Of all plans, within the transaction of the caller."""
+    return Watched(_copies(connection), _verifications(connection), _readiness(connection))
+
+
+def _copies(connection: Connection) -> dict[str, tuple[CopyFacts, ...]]:
+    query = select(copies).order_by(copies.c.plan, copies.c.position)
+    return _by_plan(
+        (r.plan, CopyFacts(r.repository, r.copy_of, r.data_time)) for r in connection.execute(query)
+    )
+
+
+def _verifications(connection: Connection) -> dict[str, tuple[VerificationFacts, ...]]:
+    query = select(verifications).order_by(verifications.c.plan, verifications.c.repository)
+    return _by_plan(
+        (
+            r.plan,
+            VerificationFacts(
+                r.repository, r.error, r.last_complete_at, r.cycle_started_at, r.parts
+            ),
+        )
+        for r in connection.execute(query)
+    )
+
+
+def _readiness(connection: Connection) -> dict[str, tuple[FindingFacts, ...]]:
+    """Of the last run that is over. While another one runs nothing is known of the plan, and an
+    alert stays as it is."""
+    query = (
+        select(runs.c.plan, runs.c.detail)
+        .join(jobs, jobs.c.last_run == runs.c.id)
+        .where(jobs.c.kind == str(RunKind.READINESS), runs.c.finished_at.is_not(None))
+    )
+    found = {}
+    for plan, detail in connection.execute(query):
+        if "findings" in detail:
+            found[plan] = tuple(
+                FindingFacts(f["name"], f["ok"], f["detail"], f.get("hint", ""))
+                for f in detail["findings"]
+            )
+    return found
+
+
+def _by_plan(rows: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:
+    grouped: dict[str, list[_T]] = defaultdict(list)
+    for plan, value in rows:
+        grouped[plan].append(value)
+    return {plan: tuple(values) for plan, values in grouped.items()}

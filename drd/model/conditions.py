@@ -1,0 +1,230 @@
+"""What is bad now: of one plan by its verdicts and histories, and of the daemon. Pure.
+
+What nobody knows is bad, too: no data makes a condition, and what was not looked at takes none
+away (`blind`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from drd.model.alerts import Condition
+from drd.model.exposure import age, first_line
+from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.message import Severity
+from drd.model.units import format_duration
+from drd.model.verdicts import Assessment, Reason, Verdict
+from drd.model.watched import (
+    CopyFacts,
+    FindingFacts,
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
+
+COPY_BOUND = 2.0
+"""Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
+
+OVERDUE_AT_LEAST_S = 3600.0
+OVERDUE_SHARE = 0.1
+"""Work is overdue by an hour or a tenth of its period, whichever is longer."""
+
+FIRST_DRILL = timedelta(days=1)
+"""In which the first drill of a new plan is expected, after its first backup."""
+
+_WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
+_IN_REACH = ("repository clock", "repository locks")
+"""Findings about a repository that was reached."""
+_READINESS_KINDS = ("repository-unreachable", "repository-unprotected", "not-ready")
+
+
+def conditions(
+    assessment: Assessment, facts: PlanFacts | NotLoaded, more: PlanMore, now: datetime
+) -> list[Condition]:
+    """Everything that is bad about one plan, in no order."""
+    found = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
+    if isinstance(facts, NotLoaded):
+        return found
+    found += _backup(facts, more, now)
+    for job in more.jobs:
+        if job.kind != "backup":
+            found += _job(facts, job, now)
+    for copy in more.copies:
+        found += _copy(facts, copy, now)
+    for verification in more.verifications:
+        found += _verification(facts.plan, verification, now)
+    if more.readiness is not None:
+        found += _readiness(facts.plan, more.readiness)
+    return found
+
+
+def blind(more: PlanMore) -> Sequence[str]:
+    """The kinds of alerts of a plan about which nothing is known now."""
+    return _READINESS_KINDS if more.readiness is None else ()
+
+
+# --- verdicts -------------------------------------------------------------------------------
+
+
+def _of_reason(
+    reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
+) -> Condition | None:
+    if not reason.kind or _is_as_scheduled(reason, assessment):
+        return None
+    severity = _severity(reason, assessment, facts, now)
+    return Condition(reason.kind, assessment.plan, "", severity, reason.text, reason.command)
+
+
+def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
+    """A schedule that uses up the RPO brings the plan near it in every round. That is one lasting
+    fact of the plan (`schedule-too-slow`), and no news each time."""
+    rpo = assessment.rpo
+    if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
+        return False
+    if rpo.exposure_s is None or rpo.achievable_s is None:
+        return False
+    return rpo.exposure_s <= rpo.achievable_s
+
+
+def _severity(
+    reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
+) -> Severity:
+    if reason.verdict is Verdict.BREACHED:
+        return "critical"
+    if reason.kind == "plan-changed":
+        return "info"
+    if reason.kind == "no-point":
+        return "info"  # the first backup may still come in time
+    if reason.kind == "schedule-too-slow":
+        rpo = assessment.rpo
+        holds = (rpo.achievable_s or 0.0) <= (rpo.objective_s or 0.0)
+        return "info" if holds else "warning"
+    if reason.kind == "never-drilled" and isinstance(facts, PlanFacts):
+        young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
+        return "info" if young and facts.drill_every_s is not None else "warning"
+    return "warning"
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Condition]:
+    """One failure that a retry may help is worth a note, and no more."""
+    failures, incomplete = facts.failures, facts.incomplete
+    if incomplete is not None:
+        failed = "; ".join(f"{name}: {first_line(error)}" for name, error in incomplete.failed)
+        text = f"newest point {incomplete.id} is incomplete"
+        text = f"{text}: {failed}" if failed else text
+        command = f"drd points {facts.plan}"
+        yield Condition("point-incomplete", facts.plan, "", "warning", text, command)
+    if failures is None or (incomplete is not None and incomplete.id == failures.run):
+        return
+    permanent = any(j.permanent for j in more.jobs if j.kind == "backup")
+    yield Condition(
+        "backup-failing",
+        facts.plan,
+        "",
+        "warning" if failures.tries > 1 or permanent else "info",
+        _failed("backup", failures.error, failures.tries, failures.at, now),
+        f"drd run show {failures.run}",
+    )
+
+
+def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
+    """Failing or overdue, never both.
+
+    Whether backups and drills come in time is judged by their objectives, a drill that failed by
+    its evidence, and what a readiness run finds is told as such.
+    """
+    what = _WORDS.get(job.kind, job.kind) + (f" of {job.subject}" if job.subject else "")
+    if job.tries and job.kind != "readiness":
+        if job.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
+            return
+        yield Condition(
+            f"{job.kind}-failing",
+            facts.plan,
+            job.subject,
+            "warning" if job.tries > 1 or job.permanent else "info",
+            _failed(what, job.last_error, job.tries, job.last_finished_at, now),
+            f"drd run show {job.last_run}" if job.last_run else "",
+        )
+    elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
+        late = format_duration((now - job.due_at).total_seconds())
+        last = f"last done {_ago(job.done_at, now)}" if job.done_at else "never done"
+        text = f"{what} overdue by {late}, {last}"
+        command = f"drd schedule {facts.plan}"
+        yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
+
+
+def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool:
+    period_s = (due_at - since).total_seconds() if since is not None else 0.0
+    return (now - due_at).total_seconds() > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * period_s)
+
+
+def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:
+    why = f": {first_line(error)}" if error else ""
+    times = f"{tries} tries, last {_ago(at, now)}" if tries > 1 else f"tried {_ago(at, now)}"
+    return f"{what} failed{why} ({times})"
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    seconds = age(at, now)
+    if seconds is None:
+        return "in the future" if at is not None else "at an unknown time"
+    return f"{format_duration(seconds)} ago"
+
+
+# --- repositories ---------------------------------------------------------------------------
+
+
+def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Condition]:
+    """By its own exposure; one that nothing ever reached is unknown, which fires."""
+    bound_s = COPY_BOUND * facts.rpo_s
+    exposure_s = age(copy.data_time, now)
+    severity: Severity = "warning"
+    if copy.data_time is None:
+        young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
+        severity = "info" if young else "warning"
+        text = f"copy {copy.repository} holds no complete point yet"
+    elif exposure_s is None:
+        text = f"newest point in copy {copy.repository} is dated in the future"
+    elif exposure_s > bound_s:
+        text = (
+            f"copy {copy.repository} is behind: its newest data is {format_duration(exposure_s)} "
+            f"old, expected are {format_duration(bound_s)}"
+        )
+    else:
+        return
+    command = f"drd runs {facts.plan}"
+    yield Condition("copy-behind", facts.plan, copy.repository, severity, text, command)
+
+
+def _verification(plan: str, verification: VerificationFacts, now: datetime) -> Iterator[Condition]:
+    repository = verification.repository
+    if verification.error is not None:
+        text = f"repository {repository} is damaged: {first_line(verification.error)}"
+        command = f"drd runs {plan}"
+        yield Condition("repository-damaged", plan, repository, "critical", text, command)
+    since = verification.last_complete_at or verification.cycle_started_at
+    if verification.all_read_by is not None and _is_overdue(since, verification.all_read_by, now):
+        text = (
+            f"repository {repository} was not read in full for {format_duration(age(since, now))}"
+        )
+        command = f"drd schedule {plan}"
+        yield Condition("reading-overdue", plan, repository, "warning", text, command)
+
+
+def _readiness(plan: str, findings: Iterable[FindingFacts]) -> Iterator[Condition]:
+    """A warning is alerted on only about protection: nobody knows is no protection."""
+    for finding in findings:
+        kind = "not-ready"
+        if finding.name == "repository protection":
+            kind = "repository-unprotected"
+        elif finding.name.startswith("repository") and finding.name not in _IN_REACH:
+            kind = "repository-unreachable"
+        if finding.ok and kind != "repository-unprotected":
+            continue
+        severity: Severity = "info" if finding.ok else "warning"
+        text = f"{finding.name}: {first_line(finding.detail)}"
+        yield Condition(kind, plan, finding.name, severity, text, f"drd doctor {plan}")

@@ -1,0 +1,103 @@
+"""What is bad about the daemon and its host. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from drd.model.alerts import Condition
+from drd.model.exposure import age, first_line
+from drd.model.message import Severity
+from drd.model.units import format_duration, format_size, to_rfc3339
+from drd.model.watched import ChannelState, DiskFacts, HostFacts
+
+TOLD_FOR = timedelta(hours=1)
+"""How long what is over at once (a jump, a time without a daemon) stays a condition, so that it
+is seen as an alert and not only as a message."""
+
+DISK_SHARE = 0.05
+DISK_CRITICAL_SHARE = 0.01
+"""Of a file system's size: less than this free, it is about to fill."""
+
+
+def host_conditions(
+    host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime
+) -> list[Condition]:
+    """`rpos` are the loaded plans with their RPOs in seconds."""
+    return [
+        *_catalogue(host),
+        *_no_plan(host, rpos),
+        *_clock(host, now),
+        *_down(host, rpos, now),
+        *(c for disk in host.disks for c in _disk(disk)),
+        *_channels(host.channels, now),
+    ]
+
+
+def _catalogue(host: HostFacts) -> Iterator[Condition]:
+    if host.catalogue_error is not None:
+        text = f"drd cannot use its catalogue: {first_line(host.catalogue_error)}"
+        yield Condition("catalogue", "", "", "critical", text, "drd status")
+
+
+def _no_plan(host: HostFacts, rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:
+    if not rpos and host.catalogue_error is None:
+        text = "no plan is loaded, so nothing is backed up"
+        yield Condition("no-plan", "", "", "info", text, "drd plan new")
+
+
+def _clock(host: HostFacts, now: datetime) -> Iterator[Condition]:
+    jumped_s, at = host.clock_jump_s, host.clock_jumped_at
+    if jumped_s is None or at is None or abs(now - at) > TOLD_FOR:
+        return
+    way = "forwards" if jumped_s > 0 else "back"
+    text = f"the clock jumped {way} by {format_duration(abs(jumped_s))} to {to_rfc3339(at)}"
+    yield Condition("clock-jumped", "", "", "warning", text, "timedatectl")
+
+
+def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> Iterator[Condition]:
+    start, end = host.down_from, host.down_to
+    if start is None or end is None or abs(now - end) > TOLD_FOR:
+        return
+    down_s = (end - start).total_seconds()
+    missed = sorted(plan for plan, rpo_s in rpos if down_s > rpo_s)
+    if not missed:
+        return
+    named = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
+    text = f"drd was down for {format_duration(down_s)}, longer than the RPO of {named}"
+    yield Condition("daemon-down", "", "", "warning", text, "drd status")
+
+
+def _disk(disk: DiskFacts) -> Iterator[Condition]:
+    uses = " and ".join(disk.uses)
+    severity: Severity = "warning"
+    if disk.free_bytes is None or not disk.total_bytes:
+        text = f"nobody knows how full {disk.path} is ({uses}): {disk.error or 'no answer'}"
+    else:
+        free, share = disk.free_bytes, disk.free_bytes / disk.total_bytes
+        text = f"{disk.path} ({uses}) is about to fill: {format_size(free)} free"
+        if share < DISK_SHARE:
+            severity = "critical" if share < DISK_CRITICAL_SHARE else "warning"
+            text += f" of {format_size(disk.total_bytes)}"
+        elif free < disk.needed_bytes:
+            text += f", a drill takes {format_size(disk.needed_bytes)}"
+        else:
+            return
+    yield Condition("disk", "", disk.path, severity, text, f"df -h {disk.path}")
+
+
+def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condition]:
+    """Critical when nobody can be told any more."""
+    shared = [c for c in channels if not c.plan]
+    all_dead = bool(shared) and all(c.dead for c in shared)
+    for channel in channels:
+        if not channel.dead:
+            continue
+        why = f": {first_line(channel.error)}" if channel.error else ""
+        since_s = age(channel.failing_since, now)
+        text = f"channel {channel.name} delivers nothing"
+        if since_s is not None:
+            text += f" since {format_duration(since_s)} ({channel.tries} tries)"
+        severity: Severity = "critical" if all_dead and not channel.plan else "warning"
+        command = "drd notify test"
+        yield Condition("channel", channel.plan, channel.name, severity, f"{text}{why}", command)

@@ -1,0 +1,65 @@
+"""Alerts in the catalogue, and what they are worked out from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from drd.model.alerts import Alert, Transition
+from drd.model.message import Routed
+from drd.model.watched import CopyFacts, FindingFacts, VerificationFacts
+
+Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
+"""What goes out about these transitions, and through which channels. Pure: it is called within a
+transaction."""
+
+
+def tell_nobody(_: Sequence[Transition]) -> Sequence[Routed]:
+    """Where there is no channel."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """By plan, as far as the catalogue knows."""
+
+    copies: Mapping[str, tuple[CopyFacts, ...]] = field(default_factory=dict)
+    verifications: Mapping[str, tuple[VerificationFacts, ...]] = field(default_factory=dict)
+    readiness: Mapping[str, tuple[FindingFacts, ...]] = field(default_factory=dict)
+
+
+class AlertBook(Protocol):
+    """Every method is one transaction. Raises CatalogueError."""
+
+    def open(self) -> list[Alert]:
+        """Those that are not resolved, by plan, kind and subject."""
+
+    def apply(
+        self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
+    ) -> list[Transition]:
+        """Write what changed, and in the same transaction what is to be told about it.
+
+        Returns what was written: not a transition whose alert somebody else changed meanwhile,
+        or that fires what is open already. The next look decides anew about those.
+        """
+
+    def acknowledge(
+        self,
+        prefix: str,
+        *,
+        by: str,
+        until: datetime | None,
+        why: str | None,
+        at: datetime,
+        tell: Tell = tell_nobody,
+    ) -> Alert:
+        """Silence an open alert until then, or until it is resolved; one that is acknowledged
+        already gets the new words. Raises UsageError when none or several begin with `prefix`."""
+
+    def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
+        """The open ones, and as many resolved ones, the newest first."""
+
+    def watched(self) -> Watched:
+        """What is known of copies, verifications and readiness runs."""
