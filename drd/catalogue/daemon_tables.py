@@ -53,7 +53,6 @@ Index(
     "outbox_waiting",
     outbox.c.next_try_at,
     sqlite_where=outbox.c.next_try_at.is_not(None),
-    postgresql_where=outbox.c.next_try_at.is_not(None),
 )
 
 channels = Table(

@@ -2,6 +2,9 @@
 
 The same on SQLite and PostgreSQL. Times are text of fixed width in UTC, which sorts as time does
 and which a person with nothing but `sqlite3` can read on a bad day; JSON is text, always ASCII.
+
+What is special to PostgreSQL (partial indexes) stands in the migrations alone: a word of that dialect
+here would import it, and asyncio with it, into every command.
 """
 
 from __future__ import annotations
@@ -129,7 +132,6 @@ Index(
     runs.c.finished_at,
     runs.c.plan,
     sqlite_where=runs.c.finished_at.is_(None),
-    postgresql_where=runs.c.finished_at.is_(None),
 )
 
 steps = Table(
@@ -171,7 +173,6 @@ Index(
     points.c.complete,
     points.c.data_time,
     sqlite_where=points.c.forgotten_at.is_(None),
-    postgresql_where=points.c.forgotten_at.is_(None),
 )
 
 point_repositories = Table(
@@ -282,7 +283,6 @@ Index(
     "alerts_open",
     alerts.c.plan,
     sqlite_where=alerts.c.resolved_at.is_(None),
-    postgresql_where=alerts.c.resolved_at.is_(None),
 )
 
 repositories = Table(

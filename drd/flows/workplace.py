@@ -17,6 +17,7 @@ from drd.model.plan import Component
 from drd.ports import Workplace
 
 _PREFIX = "run-"
+_SHELF = "templates"
 _FALLBACK = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - owner and mode are checked
 """Where sandboxes go when the unprivileged user cannot reach `work_dir`."""
 
@@ -49,7 +50,7 @@ def _own_fallback() -> Path:
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
     directory = run_directory(root, run) / f"{component.name}.{component.kind}"
     _make(directory)
-    return Workplace(directory, run, services.run_as, services.jobs)
+    return Workplace(directory, run, services.run_as, services.jobs, shelf=root / _SHELF)
 
 
 def run_directory(root: Path, run: str) -> Path:

@@ -60,6 +60,8 @@ class PostgresSandbox:
         return max(int(facts["server_major"]), int(facts["pg_dump_major"]))
 
     def prepare(self) -> None:
+        if self._server is not None and self._server.running and self._restorer is not None:
+            return
         facts = self._snapshot.facts
         programs = sandbox_programs(self._major(), self._bin_dir)
         if self._server is None:
@@ -69,8 +71,6 @@ class PostgresSandbox:
                 superuser=facts["bootstrap_role"],
                 settings=_settings_here(facts["settings"]),
             )
-        if self._server.running and self._restorer is not None:
-            return
         self._server.start()
         # What already lies under that name in a new cluster is empty, and ours.
         self._cluster = Cluster(self._server.address(facts["database"]), self._place.mark)
@@ -179,13 +179,16 @@ def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
 
 def _settings_here(settings: Mapping[str, str]) -> dict[str, str]:
     """The source's settings for values that print differently, as far as this host has them."""
-    listed = process.run(process.Command(["locale", "-a"], deadline_s=10.0)).stdout
-    here = {_plain(name) for name in listed.split()} | _ANYWHERE
-    return {
-        name: value
+    foreign = {
+        name
         for name, value in settings.items()
-        if not name.startswith("lc_") or _plain(value) in here
+        if name.startswith("lc_") and _plain(value) not in _ANYWHERE
     }
+    if foreign:
+        listed = process.run(process.Command(["locale", "-a"], deadline_s=10.0)).stdout
+        here = {_plain(name) for name in listed.split()}
+        foreign = {name for name in foreign if _plain(settings[name]) not in here}
+    return {name: value for name, value in settings.items() if name not in foreign}
 
 
 def _plain(locale: str) -> str:

@@ -20,9 +20,10 @@ from pathlib import Path
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
 from drd.kinds.postgres.connection import PASSFILE, Address, connect
+from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import Programs, programs_for
 from drd.ports import Workplace
-from drd.process import Child, Command
+from drd.process import Child, Command, Completed
 
 PORT = 5432
 """Part of the socket's name only."""
@@ -128,7 +129,22 @@ class ThrowAwayServer:
             return
         _end_server(self._base)
         self._make_directories()
+        template = self._template()
+        if template is not None and template.copy(self._data, self._as_user):
+            try:
+                self._run()
+            except SandboxUnavailable:
+                template.discard()
+                self._make_directories()
+            else:
+                return
         self._initdb()
+        if template is not None:
+            template.keep(self._data, self._as_user, own=self._own)
+        self._run()
+
+    def _run(self) -> None:
+        """Start it on its cluster; when it does not answer, its directory goes."""
         self._child = self._postgres()
         try:
             self._await(self._child)
@@ -150,32 +166,54 @@ class ThrowAwayServer:
                 "postgres refuses to run as root", hint="set run_as in drd.yaml to another user."
             )
         self._base.mkdir(mode=0o700, parents=True)
-        _give(self._base, user)
+        self._own(self._base)
         if user is not None:
             self._require_passage(user)
         if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > _SOCKET_LIMIT:
             self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
-            _give(self._sockets, user)
+            self._own(self._sockets)
             # The sweep of a killed drd finds it by this.
             (self._base / "sockets").symlink_to(self._sockets)
 
+    def _own(self, directory: Path) -> None:
+        _give(directory, self._place.run_as)
+
     def _require_passage(self, user: str) -> None:
         """The server's user must get through to its directory; names the first that stops it."""
+        if _passes(self._base, user):
+            return
         for directory in (*reversed(self._base.parents), self._base):
-            done = process.run(Command(["test", "-x", str(directory)], user=user, deadline_s=10.0))
-            if done.exit_code != 0:
+            if not _passes(directory, user):
                 raise SandboxUnavailable(
                     f"user {user}, who runs the sandbox's server, cannot pass through {directory}",
                     hint=f"chmod o+x {directory}, or set work_dir to a directory that it reaches.",
                 )
 
-    def _initdb(self) -> None:
+    @property
+    def _data(self) -> Path:
+        return self._base / "data"
+
+    @property
+    def _initdb_command(self) -> Command:
+        """In the directory where it works, so that it is the same for all of them."""
         argv = [
-            self.programs.path("initdb"), "--pgdata", str(self._base / "data"),
+            self.programs.path("initdb"), "--pgdata", "data",
             "--username", self.superuser, "--auth", "trust", "--encoding", "UTF8", "--no-locale",
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
-        done = process.run(self._command(argv, deadline_s=120.0))
+        return self._command(argv, deadline_s=120.0)
+
+    def _template(self) -> ClusterTemplate | None:
+        if self._place.shelf is None:
+            return None
+        initdb = self._initdb_command
+        return ClusterTemplate(self._place.shelf, self.programs, initdb, self._place.run_as)
+
+    def _as_user(self, argv: list[str]) -> Completed:
+        return process.run(self._command(argv, deadline_s=120.0))
+
+    def _initdb(self) -> None:
+        done = process.run(self._initdb_command)
         if done.exit_code != 0:
             raise SandboxUnavailable(
                 f"initdb of the sandbox failed: {done.complaint}",
@@ -183,7 +221,7 @@ class ThrowAwayServer:
             )
 
     def _postgres(self) -> Child:
-        argv = [self.programs.path("postgres"), "-D", str(self._base / "data"), "-p", str(PORT)]
+        argv = [self.programs.path("postgres"), "-D", str(self._data), "-p", str(PORT)]
         quoted = '"' + str(self._sockets).replace('"', '""') + '"'
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
@@ -244,6 +282,11 @@ class ThrowAwayServer:
             text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
             return " | ".join(text.splitlines()[-3:])
         return "no log"
+
+
+def _passes(directory: Path, user: str) -> bool:
+    command = Command(["test", "-x", str(directory)], user=user, deadline_s=10.0)
+    return process.run(command).exit_code == 0
 
 
 def _give(directory: Path, user: str | None) -> None:

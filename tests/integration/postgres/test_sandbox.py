@@ -15,6 +15,9 @@ import psycopg
 import pytest
 
 from drd.errors import SandboxUnavailable, SourceError, TargetError
+from drd.kinds.postgres import template
+from drd.kinds.postgres.connection import connect
+from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Destination, Workplace, no_progress
 from tests.conftest import _run_directory
@@ -364,6 +367,47 @@ def test_the_kernel_ends_the_server_of_a_killed_drd(short_tmp: Path) -> None:
     while alive(pid) and time.monotonic() < end:
         time.sleep(0.02)
     assert not alive(pid)
+
+
+def identifier(place: Workplace) -> str:
+    """What initdb chose for this cluster, by which copies of it are known."""
+    control = (place.directory / "server/data/global/pg_control").read_bytes()
+    return control[:8].hex()
+
+
+def started(place: Workplace) -> str:
+    """The identifier of a server that was started there, and answered."""
+    made = ThrowAwayServer(place, sandbox_programs(17, None))
+    made.start()
+    try:
+        with connect(made.address("postgres")) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        return identifier(place)
+    finally:
+        made.stop()
+
+
+def test_the_second_server_is_a_copy_of_the_first_ones_cluster(short_tmp: Path) -> None:
+    place = replace(workplace(short_tmp / "w"), shelf=short_tmp / "templates")
+    first = started(place)
+    assert started(place) == first
+    (kept,) = (short_tmp / "templates").iterdir()
+    if place.run_as is not None:
+        assert kept.owner() == place.run_as
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert list(place.directory.iterdir()) == []
+
+
+def test_a_template_that_does_not_start_is_made_anew(short_tmp: Path) -> None:
+    place = replace(workplace(short_tmp / "w"), shelf=short_tmp / "templates")
+    first = started(place)
+    (kept,) = (short_tmp / "templates").iterdir()
+    (kept / "data/global/pg_control").write_bytes(b"no control file")
+    (kept / "digest").write_text(template.contents(kept / "data"))
+    second = started(place)
+    assert second != first
+    assert started(place) == second
+    assert list(place.directory.iterdir()) == []
 
 
 def test_doctor_starts_a_server_like_the_sources(
