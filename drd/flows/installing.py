@@ -118,8 +118,12 @@ def shipped(path: str, program: Sequence[str]) -> bytes:
 
 def _unit_word(word: str) -> str:
     """A word of ExecStart=, quoted as systemd.syntax(7) wants it."""
-    word = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
-    return f'"{word}"' if re.search(r"[\s'\";\\]", word) else word
+    if re.search(r"[\x00-\x1f'\"\\]", word):
+        raise UsageError(
+            f"systemd starts no program whose path has quotes or backslashes: {word!r}",
+            hint="install drd elsewhere, such as in /opt/drd.",
+        )
+    return f'"{word}"'.replace("%", "%%") if re.search(r"[\s;]", word) else word.replace("%", "%%")
 
 
 # --- installing ---------------------------------------------------------------------------------
@@ -211,12 +215,27 @@ def _reachable(program: Sequence[str]) -> Iterator[str]:
     """The service's user has to come to the program and to its interpreter."""
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
-            yield f"{place} is below a directory that the service does not see (PrivateTmp=yes): "
-            "install drd elsewhere"
-        closed = [p for p in place.parents if p.is_dir() and not p.stat().st_mode & stat.S_IXOTH]
-        if closed:
-            yield f"{place} is below {closed[-1]}, which is closed to others: it works while the "
-            "unit has CAP_DAC_READ_SEARCH, and /opt/drd is a better place"
+            yield (
+                f"{place} is where the service sees files of its own only (PrivateTmp=yes): "
+                "install drd elsewhere, such as in /opt/drd"
+            )
+        closed = _closed_above(place)
+        if closed is not None:
+            yield (
+                f"{place} is below {closed}, which is closed to others: that works while the unit "
+                "has CAP_DAC_READ_SEARCH, and /opt/drd is a better place"
+            )
+
+
+def _closed_above(place: Path) -> Path | None:
+    """The first directory on the way to `place` that not everybody may pass through."""
+    for directory in reversed(place.parents):
+        try:
+            if not directory.stat().st_mode & stat.S_IXOTH:
+                return directory
+        except OSError:
+            return None
+    return None
 
 
 # --- uninstalling -------------------------------------------------------------------------------
