@@ -20,10 +20,12 @@ import drd
 from drd import secrets
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
 from drd.config.location import config_path
-from drd.config.plan_file import load_plan
+from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotSupported, UnknownPlan
 from drd.flows.services import Say, Services, say_nothing
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.run import Run
+from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
 
 
@@ -107,8 +109,27 @@ class App:
             with suppress(UnknownPlan):
                 self.catalogue.mark_plan_broken(known, error.message, self.clock.now())
             raise
-        self.catalogue.load_plan(loaded.plan, file_digest=loaded.file_digest, at=self.clock.now())
+        self.accept(loaded)
         return loaded.plan
+
+    def accept(self, loaded: LoadedPlan) -> Schedule:
+        """From now on this is the plan that is in force: for `status` and for scheduled runs."""
+        plan = loaded.plan
+        self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
+        schedule = schedule_of(plan)
+        compiled = {"drd": drd.__version__, **schedule.to_json()}
+        self.catalogue.queue.accept(plan.name, loaded.text, compiled)
+        return schedule
+
+    def plan_in_force(self, name: str) -> Plan:
+        """The plan as it was last accepted, whatever became of its file since.
+
+        Raises UnknownPlan when none was."""
+        rows = self.catalogue.queue.plan_rows([name])
+        text = self.catalogue.queue.accepted(name)
+        if not rows or text is None:
+            raise UnknownPlan(f"plan {name} was never loaded", hint=f"drd doctor {name}")
+        return plan_of_text(text, Path(rows[0].file))
 
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it:
@@ -130,7 +151,7 @@ class App:
         """The plans of the plans directory, by the names that they give themselves."""
         return sorted(plans_by_name(self.settings.plans_dir))
 
-    def services(self, plan: Plan) -> Services:
+    def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """What the flows need to work on this plan."""
         is_root = os.geteuid() == 0
         own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), Path(plan.file)]
@@ -150,6 +171,7 @@ class App:
             on_progress=self.console.on_progress,
             warn=self.console.warn,
             note=self.console.note,
+            claim=claim,
         )
 
     def open_repository(self, spec: RepositorySpec) -> Repository:

@@ -73,16 +73,39 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return event
 
 
+def _to_journal(otherwise: Any, sent: type[BaseException]) -> Any:
+    """A renderer that sends a sentence with fields, and only what the journal does not take to
+    `otherwise`."""
+
+    from drd import journal
+
+    def render(logger: Any, name: str, event: MutableMapping[str, Any]) -> Any:
+        fields = {k: str(v) for k, v in event.items() if v is not None}
+        level, fact = fields.pop("level", "info"), fields.pop("event", "")
+        fields.pop("timestamp", None)
+        words = "".join(f" {k}={v}" for k, v in fields.items())
+        if journal.send(journal.datagram(level, fact + words, {**fields, "event": fact})):
+            raise sent
+        return otherwise(logger, name, event)
+
+    return render
+
+
 @cache
 def _structlog() -> Any:
     """structlog, configured as chosen."""
     import structlog
 
+    from drd import journal
+
     style = _chosen["style"]
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    to_journal = style == "auto" and journal.is_ours()
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if console
+        else _to_journal(structlog.processors.JSONRenderer(), structlog.DropEvent)
+        if to_journal
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(

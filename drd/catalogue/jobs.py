@@ -30,7 +30,8 @@ def ended(connection: Connection, run: Run) -> None:
         return
     values: dict[str, Any] = {
         "last_run": run.id,
-        "last_started_at": run.started_at,
+        # One that never began counts from when that was noticed.
+        "last_started_at": run.started_at or run.finished_at,
         "last_finished_at": run.finished_at,
         "last_state": str(run.state),
         "last_error": run.error,

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from drd.catalogue import jobs as histories
 from drd.catalogue import runs
-from drd.catalogue.daemon_tables import daemon_state, jobs, sources
+from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Store, upsert
 from drd.catalogue.runs import Owner
 from drd.catalogue.tables import evidence, plan_summary, plans, points, steps
@@ -56,9 +56,15 @@ class SqlQueue:
                     first_loaded_at=row.first_loaded_at,
                     data_time=row.data_time,
                     schedule=row.schedule,
+                    broken=row.load_error is not None,
                 )
                 for row in connection.execute(query)
             ]
+
+    def copied(self, plan: str) -> Mapping[str, datetime | None]:
+        query = select(copies.c.repository, copies.c.data_time).where(copies.c.plan == plan)
+        with self._store.read() as connection:
+            return {row.repository: row.data_time for row in connection.execute(query)}
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
         with self._store.write() as connection:

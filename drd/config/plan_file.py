@@ -34,6 +34,7 @@ class LoadedPlan:
     size: int
     mtime_ns: int
     as_written: dict[str, object]
+    text: str
 
 
 def load_plan(path: Path) -> LoadedPlan:
@@ -42,10 +43,7 @@ def load_plan(path: Path) -> LoadedPlan:
     Raises ConfigError with every problem that was found, in the order of their lines.
     """
     raw, stat = read_bytes(path, what="plan")
-    report = Report(read(raw, str(path)))
-    parsed = check(report)
-    if parsed is None or report.errors:
-        raise ConfigError(report.errors)
+    parsed, report = _checked(raw, path)
     advise(parsed, report, path)
     return LoadedPlan(
         plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
@@ -54,7 +52,25 @@ def load_plan(path: Path) -> LoadedPlan:
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         as_written=plan_mapping(parsed),
+        text=raw.decode(),
     )
+
+
+def plan_of_text(text: str, path: Path) -> Plan:
+    """The plan of a text that was in the file `path` when it was accepted.
+
+    Raises ConfigError: a newer drd may be stricter than the one that accepted it.
+    """
+    parsed, _ = _checked(text.encode(), path)
+    return build_plan(parsed, path)
+
+
+def _checked(raw: bytes, path: Path) -> tuple[Parsed, Report]:
+    report = Report(read(raw, str(path)))
+    parsed = check(report)
+    if parsed is None or report.errors:
+        raise ConfigError(report.errors)
+    return parsed, report
 
 
 def check(report: Report) -> Parsed | None:

@@ -8,6 +8,9 @@ the rest are recorded as interrupted. A recovery is left to `drd recover`, which
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from drd import log
 from drd.errors import DrdError
 from drd.flows.services import Services
@@ -17,11 +20,20 @@ from drd.model.run import RunKind, RunState
 from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
 from drd.ports import Owned, Repository, SnapshotInfo
 
-_KILLED = "the process that did this run died"
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run whose process is dead is recorded, unless its point turns out to be whole."""
+
+    state: RunState = RunState.INTERRUPTED
+    error: str = "the process that did this run died"
 
 
-def settle(services: Services, plan: Plan) -> None:
-    """Bring the dead runs of `plan` and dead drills of any plan to a final state."""
+def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
+    """Bring the dead runs of `plan` and dead drills of any plan to a final state.
+
+    `causes` says by run id how one ended, where somebody saw it.
+    """
     for run in services.catalogue.abandoned():
         mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
@@ -30,18 +42,18 @@ def settle(services: Services, plan: Plan) -> None:
         if owned is None:
             continue
         try:
-            _settle_one(services, plan, owned)
+            _settle_one(services, plan, owned, (causes or {}).get(run.id, Ending()))
         finally:
             owned.release()
     for sentence in sweep_orphans(services):
         services.note(sentence)
 
 
-def _settle_one(services: Services, plan: Plan, owned: Owned) -> None:
+def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) -> None:
     run = owned.run
     for sentence in remove_run(services, run.id):
         services.note(sentence)
-    state, point = RunState.INTERRUPTED, None
+    state, point = ending.state, None
     if run.plan == plan.name:
         try:
             point = _settle_repository(services, plan, owned)
@@ -54,7 +66,7 @@ def _settle_one(services: Services, plan: Plan, owned: Owned) -> None:
         owned,
         state,
         at=services.clock.now(),
-        error=None if point is not None else _KILLED,
+        error=None if point is not None else ending.error,
         detail={"point": point.id if point else None},
     )
     services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")

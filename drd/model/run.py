@@ -17,6 +17,7 @@ class RunKind(StrEnum):
     RETENTION = "retention"
     PRUNE = "prune"
     VERIFICATION = "verification"
+    READINESS = "readiness"
 
 
 class RunState(StrEnum):

@@ -37,7 +37,8 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd."""
+    """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd.
+    `broken` says that its file could not be accepted since."""
 
     name: str
     digest: str
@@ -48,6 +49,7 @@ class PlanRow:
     first_loaded_at: datetime
     data_time: datetime | None
     schedule: Mapping[str, Any] | None
+    broken: bool = False
 
 
 class Queue(Protocol):
@@ -61,6 +63,9 @@ class Queue(Protocol):
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         """Plans that were ever loaded, by name."""
+
+    def copied(self, plan: str) -> Mapping[str, datetime | None]:
+        """By second repository: the data time of the newest complete point that it holds."""
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
         """Remember the text that runs of the loaded plan go by, and its compiled schedule."""

@@ -1,0 +1,42 @@
+"""`drd daemon`: the service itself, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from drd.cli.options import global_options
+
+EXAMPLES = """\
+examples:
+  drd daemon                     what the systemd unit starts: until SIGTERM
+  kill -HUP PID                  read the plans again (systemctl reload drd)
+
+exit codes: 0 told to stop, 1 the catalogue cannot be used, 2 configuration, 11 already running."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "daemon",
+        help="run the service: start what is due, supervise, alert",
+        description="Start every run when it is due, supervise it, and say what is wrong.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.set_defaults(handler="drd.cli.daemon:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd import log
+    from drd.bootstrap import app
+    from drd.daemon.sd_notify import Notifier
+    from drd.daemon.service import Daemon
+
+    notifier = Notifier.from_environment()
+    with app(args.config) as opened:
+        settings = opened.settings
+        level = "error" if args.quiet else settings.log_level
+        log.configure(level=level, style=settings.log_format)
+        for warning in settings.warnings:
+            log.get().warning("configuration.warning", what=str(warning))
+        return Daemon(opened, args.config, notifier).run()

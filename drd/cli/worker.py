@@ -1,0 +1,107 @@
+"""`drd worker`: what the daemon starts for each run. Not for people."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.model.plan import Plan
+    from drd.model.run import Run
+
+STOPPED = "the service was stopped"
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "worker",
+        help="carry out one pending run (the daemon starts this)",
+        description="Carry out the pending run RUN, or settle what a dead one left behind.",
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run")
+    parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
+    parser.add_argument("--cancelled", action="store_true", help="with --settle: as was asked for")
+    parser.set_defaults(handler="drd.cli.worker:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd import log, process
+    from drd.bootstrap import Console, app
+    from drd.errors import DrdError
+
+    process.offer_to_oom_killer()
+    with app(args.config) as opened:
+        settings = opened.settings
+        log.configure(level=settings.log_level, style=settings.log_format)
+        opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))
+        _listen()
+        found = opened.catalogue.run(args.run)
+        try:
+            plan = opened.plan_in_force(found.plan)
+            if args.settle is not None:
+                return _settle(opened, plan, found, args)
+            _bound(found)
+            return carry_out(opened, plan, found)
+        except DrdError as error:
+            # Nobody reads this process's exit code but the daemon: what went wrong is in the
+            # run's row, unless it never began.
+            opened.catalogue.queue.drop(found.id, "failed", error.message, opened.clock.now())
+            log.get(run=found.id, plan=found.plan).warning("run.failed", error=error.message)
+            return error.exit_code
+
+
+def carry_out(app: App, plan: Plan, run: Run) -> int:
+    """The run by the flow of its kind; what comes of it is in the catalogue."""
+    from drd.flows.runs import FLOWS
+
+    FLOWS[run.kind](app.services(plan, claim=run), plan, run)
+    return 0
+
+
+def _settle(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> int:
+    from drd.flows.aftermath import Ending, settle
+    from drd.model.run import RunState
+
+    state = RunState.CANCELLED if args.cancelled else RunState.INTERRUPTED
+    settle(app.services(plan), plan, {run.id: Ending(state, args.settle)})
+    return 0
+
+
+def _say(level: str, run: str) -> Callable[[str], None]:
+    from drd import log
+
+    logger = log.get(run=run)
+    return lambda sentence: getattr(logger, level)("run.said", text=sentence)
+
+
+def _listen() -> None:
+    """SIGINT cancels the run; SIGTERM (the service stops, or the daemon died) interrupts it."""
+    from drd import process
+
+    signal.signal(signal.SIGINT, lambda *_: process.cancel())
+    signal.signal(signal.SIGTERM, lambda *_: process.cancel(STOPPED))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if os.environ.get("DRD_DAEMON", str(os.getppid())) != str(os.getppid()):
+        process.cancel(STOPPED)  # the daemon died before we could hear of it
+
+
+def _bound(run: Run) -> None:
+    """End the run when it takes longer than its schedule allows."""
+    from drd import process
+    from drd.model.units import format_duration
+
+    timeout_s = run.detail.get("timeout_s")
+    if timeout_s is None:
+        return
+    words = f"it did not finish within {format_duration(float(timeout_s))}"
+    timer = threading.Timer(float(timeout_s), lambda: process.cancel(words))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,189 @@
+"""What is due when: the schedules of all plans, and the histories that the catalogue tells.
+
+A heap of the next start of each job. Only what changed is worked out again, so that a tick costs
+the same with ten plans and ten thousand.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from drd.model.due import Due, History, next_due
+from drd.model.run import RunKind
+from drd.model.schedule import Job, Schedule
+from drd.ports import JobRow, PlanRow, Queue
+
+Key = tuple[str, str, str]
+
+_AHEAD = timedelta(hours=24)
+"""No run takes longer."""
+
+
+@dataclass
+class _Plan:
+    """A plan in force. `data_time` is that of its newest complete point."""
+
+    schedule: Schedule
+    first_loaded_at: datetime
+    data_time: datetime | None
+    copied: Mapping[str, datetime | None] = field(default_factory=dict)
+
+
+class Agenda:
+    """The next start of every job. Not thread-safe: it belongs to the daemon's loop."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._plans: dict[str, _Plan] = {}
+        self._rows: dict[Key, JobRow] = {}
+        self._next: dict[Key, Due] = {}
+        self._heap: list[tuple[datetime, int, Key]] = []
+        self._late: dict[Key, Due] = {}
+        self._order = count()
+        self._seen = -1
+
+    @property
+    def plans(self) -> int:
+        return len(self._plans)
+
+    def names(self) -> list[str]:
+        return sorted(self._plans)
+
+    def schedule(self, plan: str) -> Schedule | None:
+        found = self._plans.get(plan)
+        return found.schedule if found else None
+
+    def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
+        """This plan is in force from now on."""
+        self._plans[row.name] = _Plan(
+            schedule, row.first_loaded_at, row.data_time, self._copied(row.name, schedule)
+        )
+        self._plan(row.name, now)
+
+    def drop_plan(self, name: str) -> None:
+        """Nothing of this plan is due any more."""
+        self._plans.pop(name, None)
+        for key in [k for k in self._next if k[0] == name]:
+            self._forget(key)
+
+    def refresh(self, now: datetime) -> set[str]:
+        """Take in what the catalogue says changed; the names of the plans that it was about."""
+        rows = self._queue.jobs(self._seen)
+        if not rows:
+            return set()
+        self._seen = max(r.changed for r in rows)
+        self._rows.update({(r.plan, r.kind, r.subject): r for r in rows})
+        changed = {r.plan for r in rows}
+        touched = changed & self._plans.keys()
+        for row in self._plan_rows(touched):
+            known = self._plans[row.name]
+            known.data_time = row.data_time
+            known.copied = self._copied(row.name, known.schedule)
+            self._plan(row.name, now)
+        return changed
+
+    def recompute(self, now: datetime) -> None:
+        """Work everything out anew: a clock jumped."""
+        self._next.clear()
+        self._heap.clear()
+        self._late.clear()
+        for name in self._plans:
+            self._plan(name, now)
+
+    def due(self, now: datetime) -> list[Due]:
+        """All that should have begun by `now`, earliest deadline first."""
+        while self._heap and self._heap[0][0] <= now:
+            at, _, key = heapq.heappop(self._heap)
+            due = self._next.get(key)
+            if due is not None and due.at == at:
+                self._late[key] = due  # until its run begins
+        return sorted(self._late.values(), key=lambda d: (d.deadline, d.at))
+
+    def postpone(self, key: Key, until: datetime) -> None:
+        """Nothing came of this one for now: look again then."""
+        due = self._next.get(key)
+        if due is not None:
+            self._set(Due(due.job, until, due.deadline, due.expected_s, due.why, due.trigger))
+
+    def next_at(self) -> datetime | None:
+        """When the next job that is not due yet will be."""
+        while self._heap:
+            at, _, key = self._heap[0]
+            due = self._next.get(key)
+            if due is not None and due.at == at:
+                return at
+            heapq.heappop(self._heap)
+        return None
+
+    def backups_ahead(self, now: datetime) -> list[Due]:
+        """Backups that are not due yet, but will be while something that starts now may run."""
+        until = now + _AHEAD
+        return [
+            due
+            for key, due in self._next.items()
+            if key[1] == RunKind.BACKUP and now < due.at <= until
+        ]
+
+    def items(self) -> list[Due]:
+        """The next start of every job, in order."""
+        return sorted(self._next.values(), key=lambda d: (d.at, d.job.key))
+
+    def history(self, job: Job) -> History:
+        plan = self._plans[job.plan]
+        row = self._rows.get(job.key)
+        copied = plan.copied.get(job.subject) if job.kind == RunKind.COPY else None
+        if row is None:
+            return History(plan.first_loaded_at, data_time=plan.data_time, copied_time=copied)
+        return History(
+            first_loaded_at=plan.first_loaded_at,
+            last_started_at=row.last_started_at,
+            last_finished_at=row.last_finished_at,
+            last_success_at=row.last_success_at,
+            data_time=plan.data_time,
+            copied_time=copied,
+            tries=row.tries,
+            permanent=row.permanent,
+            expected_s=row.p95_s,
+            last_state=row.last_state,
+            last_error=row.last_error,
+        )
+
+    def _plan(self, name: str, now: datetime) -> None:
+        jobs = self._plans[name].schedule.jobs
+        wanted = {job.key for job in jobs}
+        for key in [k for k in self._next if k[0] == name and k not in wanted]:
+            self._forget(key)
+        for job in jobs:
+            due = next_due(job, self.history(job), now)
+            if due is None:
+                self._forget(job.key)
+            else:
+                self._set(due)
+
+    def _set(self, due: Due) -> None:
+        self._late.pop(due.job.key, None)
+        self._next[due.job.key] = due
+        self._push(due)
+
+    def _forget(self, key: Key) -> None:
+        self._next.pop(key, None)
+        self._late.pop(key, None)
+
+    def _push(self, due: Due) -> None:
+        heapq.heappush(self._heap, (due.at, next(self._order), due.job.key))
+
+    def _copied(self, plan: str, schedule: Schedule) -> Mapping[str, datetime | None]:
+        if not any(job.kind == RunKind.COPY for job in schedule.jobs):
+            return {}
+        return self._queue.copied(plan)
+
+    def _plan_rows(self, names: Iterable[str]) -> list[PlanRow]:
+        wanted = sorted(names)
+        found: list[PlanRow] = []
+        for start in range(0, len(wanted), 500):
+            found += self._queue.plan_rows(wanted[start : start + 500])
+        return found

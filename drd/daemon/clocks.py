@@ -1,0 +1,46 @@
+"""Noticing that the wall clock was set, or that the host slept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+JUMP_S = 2.0
+"""A difference that no slewing makes between two looks at the clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Seconds by which the wall clock was set, and for which the host was suspended."""
+
+    set_s: float
+    slept_s: float
+
+    def __str__(self) -> str:
+        parts = []
+        if abs(self.set_s) >= JUMP_S:
+            way = "forward" if self.set_s > 0 else "back"
+            parts.append(f"the clock was set {way} by {abs(self.set_s):.0f} s")
+        if self.slept_s >= JUMP_S:
+            parts.append(f"the host slept for {self.slept_s:.0f} s")
+        return " and ".join(parts)
+
+
+class Clocks:
+    """Compares the wall clock with the one that counts while the host sleeps, and that with the
+    one that does not."""
+
+    def __init__(self) -> None:
+        self._last = self._read()
+
+    def look(self) -> Jump | None:
+        """What happened since the last look; None when time simply passed."""
+        before, now = self._last, self._read()
+        self._last = now
+        wall, boot, awake = (n - b for n, b in zip(now, before, strict=True))
+        jump = Jump(wall - boot, boot - awake)
+        return jump if abs(jump.set_s) >= JUMP_S or jump.slept_s >= JUMP_S else None
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        return (time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())

@@ -1,0 +1,132 @@
+"""Turns what is due into pending rows, and pending rows into processes.
+
+A row that waits in the catalogue is the queue: what another command put there starts as well, and
+what waited when the daemon died goes on waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from drd import log
+from drd.daemon.agenda import Agenda
+from drd.daemon.workers import Workers
+from drd.errors import DrdError
+from drd.model.dispatch import Limits, Running, choose
+from drd.model.due import Due
+from drd.model.run import Run, RunKind, RunState
+from drd.model.schedule import Job
+from drd.ports import Catalogue
+
+_log = log.get()
+
+_AGAIN = timedelta(seconds=30)
+"""After a process could not be started, or another one works on the same."""
+
+
+class Dispatcher:
+    """Starts runs. Belongs to the daemon's loop."""
+
+    def __init__(
+        self, catalogue: Catalogue, agenda: Agenda, workers: Workers, limits: Limits
+    ) -> None:
+        self._catalogue = catalogue
+        self._agenda = agenda
+        self._workers = workers
+        self._limits = limits
+        self.waiting: Mapping[tuple[str, str, str], str] = {}
+        """Why a due job does not run yet, by its key, since the last call of `start_due`."""
+
+    def start_due(self, now: datetime) -> list[str]:
+        """Start what may start; `backup of orders-api` for each."""
+        due = self._agenda.due(now)
+        if not due:
+            self.waiting = {}
+            return []
+        decision = choose(
+            [*due, *self._agenda.backups_ahead(now)], self._running(), self._limits, now
+        )
+        self.waiting = {d.job.key: reason for d, reason in decision.waiting}
+        return [words for each in decision.start if (words := self._begin(each, now))]
+
+    def is_asked(self) -> bool:
+        """Whether a row waits that has no process."""
+        busy = {w.run.id for w in self._workers.alive}
+        return len(busy) < self._limits.runs and any(
+            run.id not in busy for run in self._catalogue.queue.pending()
+        )
+
+    def start_pending(self, now: datetime) -> list[str]:
+        """Start the rows that wait and have no process: asked for by other commands, or left by a
+        daemon that died."""
+        started = []
+        for run in reversed(self._catalogue.queue.pending()):
+            busy = {w.run.id for w in self._workers.alive}
+            if run.id in busy or len(busy) >= self._limits.runs:
+                continue
+            if self._agenda.schedule(run.plan) is None:
+                reason = "its plan is not in force"
+                self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), reason, now)
+            elif self._start(run, now):
+                started.append(f"{run.kind} of {run.plan}")
+        return started
+
+    def _begin(self, due: Due, now: datetime) -> str:
+        job = due.job
+        detail = {"why": due.why, "timeout_s": job.timing.timeout_s}
+        schedule = self._agenda.schedule(job.plan)
+        run = self._catalogue.queue.enqueue(
+            Run(
+                id="",
+                plan=job.plan,
+                kind=RunKind(job.kind),
+                trigger=due.trigger,
+                state=RunState.PENDING,
+                started_at=None,
+                due_at=due.at,
+                plan_digest=schedule.digest if schedule else "",
+                detail=detail,
+                subject=job.subject,
+            )
+        )
+        if not self._start(run, now):
+            self._agenda.postpone(job.key, now + _AGAIN)
+            return ""
+        return f"{job.kind} of {job.plan}" + (f" ({job.subject})" if job.subject else "")
+
+    def _start(self, run: Run, now: datetime) -> bool:
+        try:
+            self._workers.start(run)
+        except (DrdError, OSError) as error:
+            words = f"its process could not be started: {error}"
+            self._catalogue.queue.drop(run.id, str(RunState.FAILED), words, now)
+            _log.error("run.not_started", run=run.id, plan=run.plan, error=str(error))
+            return False
+        _log.info(
+            "run.dispatched",
+            run=run.id,
+            plan=run.plan,
+            kind=str(run.kind),
+            trigger=run.trigger,
+            why=run.detail.get("why"),
+        )
+        return True
+
+    def _running(self) -> list[Running]:
+        """Every run that is not over, those of other commands as well, with what it uses."""
+        return [self._of_run(run) for run in self._catalogue.queue.open_runs()]
+
+    def _of_run(self, run: Run) -> Running:
+        job = self._job(run)
+        if job is None:
+            return Running(run.plan, str(run.kind), run.subject)
+        return Running(run.plan, str(run.kind), run.subject, job.repositories, job.hosts)
+
+    def _job(self, run: Run) -> Job | None:
+        schedule = self._agenda.schedule(run.plan)
+        wanted = (run.plan, str(run.kind), run.subject)
+        jobs = schedule.jobs if schedule is not None else ()
+        exact = next((j for j in jobs if j.key == wanted), None)
+        # One that a person started may have no schedule; it uses the plan's repositories as well.
+        return exact or next((j for j in jobs if j.kind == RunKind.BACKUP), None)

@@ -1,0 +1,133 @@
+"""Which plans are in force: read at the start and at a reload, and only then.
+
+A file that cannot be accepted changes nothing: the plan as it was last accepted stays in force,
+and the error is in the log and in `drd status`. Files that did not change are not read again, so
+that ten thousand plans do not make a reload long.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+
+import drd
+from drd import log, secrets
+from drd.bootstrap import App
+from drd.config.daemon import clash, plans_by_name
+from drd.config.plan_file import load_plan
+from drd.daemon.agenda import Agenda
+from drd.errors import ConfigError, DrdError, Problem
+from drd.model.plan import Plan, SecretRef
+from drd.model.schedule import Schedule
+from drd.ports import PlanRow
+
+_log = log.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What came of looking at the plan files: names, and the errors of those refused."""
+
+    accepted: tuple[str, ...]
+    removed: tuple[str, ...]
+    refused: Mapping[str, str]
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.accepted)} plans in force"]
+        if self.removed:
+            parts.append(f"{len(self.removed)} gone: {', '.join(self.removed[:5])}")
+        if self.refused:
+            parts.append(f"{len(self.refused)} refused: {', '.join(list(self.refused)[:5])}")
+        return ", ".join(parts)
+
+
+class PlanBook:
+    """Keeps an agenda to the plans of the plans directory."""
+
+    def __init__(self, app: App, agenda: Agenda) -> None:
+        self._app = app
+        self._agenda = agenda
+
+    def load(self, *, running: bool) -> Reload:
+        """Take what changed. With `running`, a plan that needs a credential which the service was
+        not given at its start is refused."""
+        files = plans_by_name(self._app.settings.plans_dir)
+        rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
+        refused: dict[str, str] = {}
+        for name, paths in files.items():
+            try:
+                if len(paths) > 1:
+                    raise ConfigError([clash(name, paths)])
+                self._take(name, paths[0], rows.get(name), running=running)
+            except ConfigError as error:
+                refused[name] = error.message
+                self._refuse(name, error, rows.get(name))
+        removed = tuple(n for n in self._agenda.names() if n not in files)
+        for name in removed:
+            self._agenda.drop_plan(name)
+            _log.warning("plan.gone", plan=name, remedy="its file is no longer there")
+        return Reload(tuple(self._agenda.names()), removed, refused)
+
+    def _take(self, name: str, path: Path, row: PlanRow | None, *, running: bool) -> None:
+        if row is not None and self._is_known(row, path):
+            assert row.schedule is not None
+            if self._agenda.schedule(name) is None:
+                schedule = Schedule.from_json(row.schedule)
+                self._agenda.set_plan(row, schedule, self._app.clock.now())
+            return
+        loaded = load_plan(path)
+        if running:
+            _require_credentials(loaded.plan)
+        for warning in loaded.warnings:
+            _log.info("plan.advice", plan=name, advice=str(warning))
+        schedule = self._app.accept(loaded)
+        [row] = self._app.catalogue.queue.plan_rows([loaded.plan.name])
+        self._agenda.set_plan(row, schedule, self._app.clock.now())
+        _log.info("plan.accepted", plan=name, file=str(path), digest=loaded.plan.digest[:12])
+
+    def _is_known(self, row: PlanRow, path: Path) -> bool:
+        """Whether this very file was accepted by this very drd, and is as it was then."""
+        if row.schedule is None or row.schedule.get("drd") != drd.__version__ or row.broken:
+            return False
+        there = path.stat()
+        known = (row.file, row.file_mtime_ns, row.file_size)
+        return known == (os.path.abspath(path), there.st_mtime_ns, there.st_size)  # noqa: PTH100
+
+    def _refuse(self, name: str, error: ConfigError, row: PlanRow | None) -> None:
+        """The plan of before stays: it is taken from the catalogue when we have just started."""
+        now = self._app.clock.now()
+        self._app.catalogue.mark_plan_broken(name, error.message, now)
+        stays = row is not None and row.schedule is not None
+        _log.error("plan.refused", plan=name, error=error.message, before_stays=stays)
+        if row is not None and row.schedule is not None and self._agenda.schedule(name) is None:
+            self._agenda.set_plan(row, Schedule.from_json(row.schedule), now)
+
+
+def _require_credentials(plan: Plan) -> None:
+    for ref in secret_refs(plan):
+        if ref.source != "credential":
+            continue
+        try:
+            secrets.resolve(ref)
+        except DrdError as error:
+            raise ConfigError([Problem(plan.file, 1, "", error.message, error.hint)]) from None
+
+
+def secret_refs(value: object) -> Iterator[SecretRef]:
+    """Every secret reference in a plan, its settings included."""
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from secret_refs(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from secret_refs(each)
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from secret_refs(getattr(value, each.name))
+    else:  # the settings of kinds and checks are pydantic's
+        for name in getattr(type(value), "model_fields", ()):
+            yield from secret_refs(getattr(value, name))

@@ -1,0 +1,300 @@
+"""The daemon: a loop that starts what is due, watches what runs, and says how it is.
+
+The loop does nothing that can hang: what talks to the network or takes long is a process of its
+own (runs) or the duties' thread. The watchdog is fed from here, and only while that thread moves.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+
+import drd
+from drd import log
+from drd.bootstrap import App
+from drd.daemon.agenda import Agenda
+from drd.daemon.clocks import Clocks
+from drd.daemon.dispatcher import Dispatcher
+from drd.daemon.duties import Duties
+from drd.daemon.plans import PlanBook
+from drd.daemon.sd_notify import Notifier
+from drd.daemon.supervisor import Supervisor
+from drd.daemon.workers import Workers
+from drd.errors import CatalogueError, DrdError
+from drd.model.dispatch import Limits
+from drd.model.run import Run
+from drd.scheduler import Clockwork
+
+_log = log.get()
+
+TICK_S = 30.0
+"""The longest time between two ticks."""
+GLANCE_S = 1.0
+"""The longest time between two looks at children, clocks and requests."""
+STOP_GRACE_S = 40.0
+"""How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
+HEARTBEAT = "heartbeat"
+
+
+@dataclass
+class _Asked:
+    """What signals asked for."""
+
+    stop: str = ""
+    reload: bool = False
+
+
+class Daemon:
+    """One daemon of one state directory. `run` returns when it was told to stop."""
+
+    def __init__(self, app: App, config: str | None, notifier: Notifier) -> None:
+        self._app = app
+        self._notifier = notifier
+        self._asked = _Asked()
+        self._posted: deque[str] = deque()
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._clocks = Clocks()
+        self._clockwork = Clockwork(self._post)
+        self._agenda = Agenda(app.catalogue.queue)
+        self._workers = Workers(config)
+        self._book = PlanBook(app, self._agenda)
+        self._dispatcher = Dispatcher(app.catalogue, self._agenda, self._workers, limits_of(app))
+        self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
+        self._duties = Duties(app)
+        self._ticked = 0.0
+        self._ticked_at = 0.0
+        self._trouble = ""
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT. Raises AlreadyRunning when another daemon has this state."""
+        with self._app.catalogue.lock("daemon", wait_s=0.0), _Signals(self._on_signal):
+            self._begin()
+            try:
+                while not self._asked.stop:
+                    self._turn()
+            finally:
+                self._end()
+        return 0
+
+    def _begin(self) -> None:
+        now = self._app.clock.now()
+        self._duties.begin(self._last_heartbeat(), now)
+        self._duties.start()
+        self._clockwork.every("tick", TICK_S)
+        self._clockwork.start()
+        found = self._book.load(running=False)
+        self._agenda.refresh(now)
+        self._agenda.recompute(now)
+        _log.info("daemon.started", version=drd.__version__, plans=str(found))
+        self._notifier.ready(str(found))
+        self._post("tick")
+
+    def _end(self) -> None:
+        """Let runs end, and hand on what does not."""
+        self._notifier.stopping(f"stopping: {self._asked.stop}")
+        _log.info("daemon.stopping", why=self._asked.stop, runs=len(self._workers.alive))
+        self._supervisor.stopping = True
+        self._clockwork.stop()
+        self._workers.stop_all(STOP_GRACE_S)
+        limit = time.monotonic() + STOP_GRACE_S + 5.0
+        while self._workers.alive and time.monotonic() < limit:
+            self._wait(0.2)
+            self._notifier.watchdog()
+            with suppress(CatalogueError):
+                self._supervisor.reap(self._app.clock.now())
+        self._duties.stop()
+        with suppress(CatalogueError):
+            self._note_heartbeat("stopped")
+        _log.info("daemon.stopped")
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    # --- the loop -----------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Wait for something, then do what it asks for."""
+        self._wait(GLANCE_S)
+        if self._duties.alive():
+            self._notifier.watchdog()
+        now = self._app.clock.now()
+        jump = self._clocks.look()
+        if jump is not None:
+            _log.warning("clock.jumped", what=str(jump))
+            self._duties.jumped(jump, now)
+            self._clockwork.restart()
+            self._agenda.recompute(now)
+            self._post("tick")
+        if self._asked.reload:
+            self._asked.reload = False
+            self._reload()
+        self._guarded(lambda: self._look(now))
+
+    def _look(self, now: datetime) -> None:
+        """Ended processes, requests, and a tick when one is due."""
+        ended = self._supervisor.reap(now)
+        self._supervisor.end_asked(now)
+        changed = self._agenda.refresh(now)
+        if self._take_posted("tick") or ended or changed or self._dispatcher.is_asked():
+            sentence = self.tick(now)
+            level = "info" if not sentence.startswith("no action") else "debug"
+            getattr(_log, level)("tick", what=sentence)
+
+    def tick(self, now: datetime) -> str:
+        """Start everything that is due and may start; what was done, as a sentence."""
+        began = time.monotonic()
+        settled = self._supervisor.settle_abandoned()
+        started = self._dispatcher.start_due(now) + self._dispatcher.start_pending(now)
+        upcoming = self._agenda.next_at()
+        if upcoming is not None:
+            self._clockwork.at("tick", upcoming)
+        self._duties.ticked(len(self._workers.alive), len(self._dispatcher.waiting))
+        self._ticked, self._ticked_at = time.monotonic() - began, time.monotonic()
+        sentence = self._sentence(started, settled)
+        self._notifier.status(sentence)
+        return sentence
+
+    def _sentence(self, started: list[str], settled: list[str]) -> str:
+        parts = []
+        if started:
+            parts.append(f"started {_some(started)}")
+        if settled:
+            parts.append(f"settling {_some(settled)}, which had died")
+        if not parts:
+            waiting = len(self._dispatcher.waiting)
+            late = f", {waiting} runs wait for a slot" if waiting else ""
+            parts.append(f"no action: {self._duties.summary(self._agenda.plans)}{late}")
+        return ", ".join(parts)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A catalogue that cannot be used now is no reason to die: it is said, and tried again."""
+        try:
+            work()
+        except CatalogueError as error:
+            if error.message != self._trouble:
+                _log.error("catalogue.trouble", error=error.message, hint=error.hint)
+                self._duties.catalogue_failed(error, self._app.clock.now())
+            self._trouble = error.message
+            self._notifier.status(f"catalogue: {error.message}")
+            self._posted.clear()
+            time.sleep(GLANCE_S)
+            return
+        if self._trouble:
+            _log.info("catalogue.works_again")
+            self._trouble = ""
+            self._post("tick")
+
+    def _reload(self) -> None:
+        self._notifier.reloading("reading plans")
+        try:
+            found = self._book.load(running=True)
+            _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
+            said = str(found)
+        except DrdError as error:
+            _log.error("daemon.not_reloaded", error=error.message)
+            said = f"not reloaded: {error.message}"
+        self._notifier.ready(said)
+        self._duties.assess_soon()
+        self._post("tick")
+
+    # --- what others tell us --------------------------------------------------------------------
+
+    def _over(self, run: Run) -> None:
+        _log.info(
+            "run.over",
+            run=run.id,
+            plan=run.plan,
+            kind=str(run.kind),
+            state=str(run.state),
+            duration_s=run.duration_s,
+            error=run.error,
+        )
+        self._duties.over(run)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._asked.reload = True
+        else:
+            self._asked.stop = signal.Signals(number).name
+        self._wake()
+
+    def _post(self, name: str) -> None:
+        self._posted.append(name)
+        self._wake()
+
+    def _take_posted(self, name: str) -> bool:
+        there = name in self._posted
+        self._posted.clear()
+        return there
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"x")
+
+    def _wait(self, seconds: float) -> None:
+        """Until somebody wakes us, a worker ends, or the time is over."""
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        for worker in self._workers.alive:
+            poll.register(worker.pidfd, select.POLLIN)
+        poll.poll(0 if self._posted or self._asked.stop else seconds * 1000)
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+    # --- heartbeat ------------------------------------------------------------------------------
+
+    def _last_heartbeat(self) -> datetime | None:
+        noted = self._app.catalogue.queue.noted(HEARTBEAT)
+        return noted[0] if noted is not None else None
+
+    def _note_heartbeat(self, state: str) -> None:
+        value = {"state": state, "pid": os.getpid(), "version": drd.__version__}
+        self._app.catalogue.queue.note(HEARTBEAT, value, self._app.clock.now())
+
+
+class _Signals:
+    """Handlers for as long as the body runs."""
+
+    _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __init__(self, handler: Callable[[int], None]) -> None:
+        self._handler = handler
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> None:
+        def handle(number: int, _: FrameType | None) -> None:
+            self._handler(number)
+
+        for number in self._NUMBERS:
+            self._before[number] = signal.signal(number, handle)
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)  # type: ignore[arg-type]
+
+
+def limits_of(app: App) -> Limits:
+    settings = app.settings
+    return Limits(
+        runs=settings.runs,
+        backups=settings.backups,
+        drills=settings.drills,
+        copies=settings.copies,
+        maintenance=settings.maintenance,
+        per_repository=settings.per_repository,
+        per_host=settings.per_host,
+    )
+
+
+def _some(words: list[str]) -> str:
+    rest = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return ", ".join(words[:3]) + rest

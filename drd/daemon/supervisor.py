@@ -1,0 +1,116 @@
+"""Sees to it that every run ends in a final state, whatever happens to its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from drd import log
+from drd.daemon.workers import Ended, Workers
+from drd.errors import DrdError, UsageError
+from drd.model.run import Run, RunKind, RunState
+from drd.ports import Catalogue
+
+_log = log.get()
+
+TRIES = 3
+"""How often a worker is started to settle a dead run before its row alone is settled."""
+
+
+class Supervisor:
+    """Looks after workers, and after dead runs of other commands. Belongs to the daemon's loop.
+
+    `on_over` gets each run of a worker that reached its final state.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, workers: Workers, on_over: Callable[[Run], None]
+    ) -> None:
+        self._catalogue = catalogue
+        self._workers = workers
+        self._on_over = on_over
+        self._tries: dict[str, int] = {}
+        self._told: set[str] = set()
+        self.stopping = False
+
+    def reap(self, now: datetime) -> int:
+        """Take note of the workers that have ended; how many did."""
+        for worker in self._workers.kill_overdue():
+            _log.error("run.killed", run=worker.run.id, plan=worker.run.plan, why=worker.why)
+        ended = self._workers.reap()
+        for each in ended:
+            self._ended(each, now)
+        return len(ended)
+
+    def end_asked(self, now: datetime) -> None:
+        """Carry out what `drd cancel` asked for."""
+        for run in self._catalogue.queue.cancel_asked():
+            if self._workers.cancel(run.id):
+                continue
+            if run.state is RunState.PENDING:
+                self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), "cancelled", now)
+            elif run.owner_pid is not None:
+                # A command in somebody's terminal: it ends itself, when we may tell it.
+                if run.id not in self._told:
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(run.owner_pid, signal.SIGINT)
+                self._told.add(run.id)
+
+    def settle_abandoned(self) -> list[str]:
+        """Have dead runs settled that nobody watched: `backup of orders-api` for each.
+
+        A recovery waits for the person who began it."""
+        found = []
+        busy = {w.run.id for w in self._workers.alive}
+        for run in self._catalogue.abandoned():
+            if run.kind is RunKind.RECOVERY or run.id in busy:
+                continue
+            self._settle(run, "the process that did this run died", cancelled=False)
+            found.append(f"{run.kind} of {run.plan}")
+        return found
+
+    def _ended(self, ended: Ended, now: datetime) -> None:
+        run = ended.worker.run
+        try:
+            now_run = self._catalogue.run(run.id)
+        except UsageError:  # its row is gone: an old catalogue was put back
+            return
+        if now_run.state.final:
+            self._tries.pop(run.id, None)
+            self._on_over(now_run)
+        elif now_run.state is RunState.PENDING:
+            if self.stopping:
+                return  # it waits for the next start
+            self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how, now)
+            self._on_over(self._catalogue.run(run.id))
+        else:
+            _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how)
+            self._settle(now_run, ended.how, cancelled=ended.worker.cancelled)
+
+    def _settle(self, run: Run, how: str, *, cancelled: bool) -> None:
+        tries = self._tries.get(run.id, 0) + 1
+        self._tries[run.id] = tries
+        if tries <= TRIES and not self.stopping:
+            try:
+                self._workers.start(run, settle=how, cancelled=cancelled)
+            except (DrdError, OSError) as error:
+                _log.error("run.not_settled", run=run.id, plan=run.plan, error=str(error))
+            else:
+                return
+        self._settle_row(run, how, cancelled=cancelled)
+
+    def _settle_row(self, run: Run, how: str, *, cancelled: bool) -> None:
+        """Only what the catalogue says: what it left in the repository is swept by a later run."""
+        now = datetime.now(UTC)
+        owned = self._catalogue.adopt(run, now)
+        if owned is None:
+            return
+        try:
+            state = RunState.CANCELLED if cancelled else RunState.INTERRUPTED
+            self._catalogue.finish(owned, state, at=now, error=how)
+        finally:
+            owned.release()
+        self._on_over(self._catalogue.run(run.id))

@@ -1,0 +1,162 @@
+"""The processes that carry out runs: started, watched, asked to end, made to end.
+
+Each is `drd worker RUN` in a process group of its own. It says what became of its run in the
+catalogue; here it is only known that it ended, and how.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd import process
+from drd.model.run import Run
+from drd.model.units import format_duration
+from drd.process import Child, Command
+
+GRACE_S = 60.0
+"""How long after its time a run may take to end by itself."""
+ASKED_GRACE_S = 8.0
+"""How long a run that was asked to end may take: a cancel takes 10 s at most."""
+
+_KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS")
+
+
+@dataclass
+class Worker:
+    """One living process. `settles` says that it only clears up after a dead one."""
+
+    run: Run
+    child: Child
+    settles: bool
+    pidfd: int
+    kill_at: float | None = None
+    why: str = ""
+    cancelled: bool = False
+    oom_kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a worker ended: in words when it did not end by itself."""
+
+    worker: Worker
+    exit_code: int
+    how: str
+
+    @property
+    def died(self) -> bool:
+        return self.exit_code < 0
+
+
+class Workers:
+    """The living workers by the id of their run."""
+
+    def __init__(self, config: str | None) -> None:
+        self._config = config
+        self._alive: dict[str, Worker] = {}
+
+    @property
+    def alive(self) -> Sequence[Worker]:
+        return list(self._alive.values())
+
+    def start(self, run: Run, *, settle: str | None = None, cancelled: bool = False) -> Worker:
+        """Start a worker for a pending run, or one that settles a dead one.
+
+        Raises ToolMissing or OSError when no process can be started.
+        """
+        words = [sys.executable, "-m", "drd", "worker", run.id]
+        if self._config is not None:
+            words += ["--config", self._config]
+        if settle is not None:
+            words += ["--settle", settle] + (["--cancelled"] if cancelled else [])
+        command = Command(words, env=_environment(None if settle is not None else run.id))
+        child = process.start(command, stdout=2, stderr=2)
+        timeout_s = run.detail.get("timeout_s")
+        worker = Worker(
+            run, child, settle is not None, os.pidfd_open(child.pid), oom_kills=_oom_kills()
+        )
+        if timeout_s is not None:
+            worker.kill_at = time.monotonic() + float(timeout_s) + GRACE_S
+            worker.why = f"it did not finish within {format_duration(float(timeout_s))}"
+        self._alive[run.id] = worker
+        return worker
+
+    def cancel(self, run: str) -> bool:
+        """Ask the run's process to end, once; False when it is none of ours."""
+        worker = self._alive.get(run)
+        if worker is None:
+            return False
+        if not worker.cancelled:
+            worker.cancelled = True
+            self._ask(worker, signal.SIGINT, "it was cancelled and did not end", ASKED_GRACE_S)
+        return True
+
+    def stop_all(self, grace_s: float) -> None:
+        """Interrupt every run; those that have not ended after `grace_s` are killed by `overdue`."""
+        for worker in self.alive:
+            self._ask(worker, signal.SIGTERM, "the service was stopped", grace_s)
+
+    def _ask(self, worker: Worker, number: signal.Signals, why: str, grace_s: float) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(worker.child.pid, signal.SIGCONT)
+            os.kill(worker.child.pid, number)
+        worker.kill_at, worker.why = time.monotonic() + grace_s, why
+
+    def kill_overdue(self) -> list[Worker]:
+        """Kill those whose time is over, with all that they started."""
+        now = time.monotonic()
+        late = [w for w in self.alive if w.kill_at is not None and now >= w.kill_at]
+        for worker in late:
+            worker.child.signal_group(signal.SIGKILL)
+            worker.kill_at = None
+        return late
+
+    def reap(self) -> list[Ended]:
+        """Those that have ended since the last call."""
+        ended = []
+        for run, worker in list(self._alive.items()):
+            code = worker.child.exit_code
+            if code is None:
+                continue
+            del self._alive[run]
+            os.close(worker.pidfd)
+            ended.append(Ended(worker, code, _how(worker, code)))
+        return ended
+
+
+def _environment(run: str | None) -> dict[str, str]:
+    """All that the daemon was given, which may hold secrets that plans name, but not what speaks
+    for the service."""
+    env = {k: v for k, v in os.environ.items() if k not in _KEPT_FROM_CHILDREN}
+    env.pop("DRD_RUN", None)
+    env["DRD_DAEMON"] = str(os.getpid())
+    if run is not None:
+        env["DRD_RUN"] = run
+    return env
+
+
+def _how(worker: Worker, code: int) -> str:
+    if code >= 0:
+        return f"its process ended with exit code {code} and without a result"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if worker.kill_at is None and worker.why:
+        return f"{worker.why}, and was killed"
+    if code == -signal.SIGKILL and _oom_kills() > worker.oom_kills:
+        return "its process was killed: the host or the service ran out of memory"
+    return f"its process was killed by {name}"
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for memory since it booted."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

@@ -1,0 +1,45 @@
+"""Which flow carries out a run of which kind, for runs that nobody asked for on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from drd import secrets
+from drd.flows.backup import BackupRequest, backup
+from drd.flows.drill import DrillRequest, drill
+from drd.flows.readiness import evaluate
+from drd.flows.retention import prune, retention
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.run import Run, RunKind
+
+Flow = Callable[[Services, Plan, Run], object]
+
+
+def _backup(services: Services, plan: Plan, run: Run) -> object:
+    return backup(services, plan, BackupRequest(trigger=run.trigger))
+
+
+def _drill(services: Services, plan: Plan, run: Run) -> object:
+    return drill(services, plan, DrillRequest(trigger=run.trigger))
+
+
+def _retention(services: Services, plan: Plan, run: Run) -> object:
+    return retention(services, plan, trigger=run.trigger)
+
+
+def _prune(services: Services, plan: Plan, run: Run) -> object:
+    return prune(services, plan, trigger=run.trigger)
+
+
+def _readiness(services: Services, plan: Plan, run: Run) -> object:
+    return evaluate(services, plan, secrets.resolve, trigger=run.trigger)
+
+
+FLOWS: Mapping[RunKind, Flow] = {
+    RunKind.BACKUP: _backup,
+    RunKind.DRILL: _drill,
+    RunKind.RETENTION: _retention,
+    RunKind.PRUNE: _prune,
+    RunKind.READINESS: _readiness,
+}

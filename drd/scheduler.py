@@ -1,0 +1,85 @@
+"""The clock: APScheduler tells when to look, and nothing else.
+
+What is due is in the catalogue and is worked out by the model, so a clock that stood still, ran
+ahead or lost its jobs loses no run. The only home of APScheduler.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+Post = Callable[[str], None]
+
+
+class Clockwork:
+    """Calls `post(name)` at the times that were asked for, from a thread of its own.
+
+    `post` must be quick and must not raise. Times are aware UTC.
+    """
+
+    def __init__(self, post: Post) -> None:
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._post = post
+        self._every: dict[str, float] = {}
+        self._mutex = Lock()
+        self._scheduler: BackgroundScheduler | None = None
+
+    def every(self, name: str, seconds: float) -> None:
+        """Post `name` every so many seconds."""
+        self._every[name] = seconds
+        if self._scheduler is not None:
+            self._add_every(self._scheduler, name, seconds)
+
+    def at(self, name: str, when: datetime) -> None:
+        """Post `name` once, at `when`; a time given before for the same name is forgotten."""
+        with self._mutex:
+            if self._scheduler is not None:
+                self._scheduler.add_job(
+                    self._post,
+                    DateTrigger(when, timezone=UTC),
+                    args=[name],
+                    id=f"at {name}",
+                    replace_existing=True,
+                )
+
+    def start(self) -> None:
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(1)},
+            # Late is better than never: APScheduler's own defaults drop what waited a second.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 10},
+        )
+        for name, seconds in self._every.items():
+            self._add_every(scheduler, name, seconds)
+        scheduler.start()
+        self._scheduler = scheduler
+
+    def restart(self) -> None:
+        """Begin anew: after the wall clock was set, old times would be waited for, or caught up
+        with one by one."""
+        with self._mutex:
+            self.stop()
+            self.start()
+
+    def stop(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+    def _add_every(self, scheduler: BackgroundScheduler, name: str, seconds: float) -> None:
+        first = datetime.now(UTC) + timedelta(seconds=seconds)
+        scheduler.add_job(
+            self._post,
+            IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC),
+            args=[name],
+            id=f"every {name}",
+            replace_existing=True,
+        )
