@@ -4,7 +4,7 @@ The same on SQLite and PostgreSQL. Times are text of fixed width in UTC, which s
 and which a person with nothing but `sqlite3` can read on a bad day; JSON is text, always ASCII.
 
 What is special to PostgreSQL (partial indexes) stands in the migrations alone: a word of that dialect
-here would import it, and asyncio with it, into every command.
+here would import it into every command.
 """
 
 from __future__ import annotations
