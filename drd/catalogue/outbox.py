@@ -12,14 +12,11 @@ from drd.catalogue.engine import Store, insert_all, upsert
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
 from drd.model.message import Message, Routed
-from drd.ports.notify import ChannelFacts, Waiting
+from drd.ports.notify import FURTHEST, OF_A_PLAN, ChannelFacts, Waiting
 
 HISTORY = 10_000
 """Messages that are kept after they went out, at most. A thousand plans whose every backup is told
 would make a table of gigabytes in the days that history is kept for."""
-
-OF_A_PLAN = "plan/"
-"""What the name of a plan's own heartbeat begins with."""
 
 _is_waiting = outbox.c.next_try_at.is_not(None)
 
@@ -55,7 +52,8 @@ class SqlOutbox:
                 insert(connection, routed, at)
 
     def due_channels(self, now: datetime) -> list[str]:
-        query = select(outbox.c.channel).where(_is_waiting, outbox.c.next_try_at <= now)
+        due = or_(outbox.c.next_try_at <= now, outbox.c.next_try_at > now + FURTHEST)
+        query = select(outbox.c.channel).where(_is_waiting, due)
         with self._store.read() as connection:
             return sorted(connection.execute(query.distinct()).scalars())
 
@@ -97,7 +95,10 @@ class SqlOutbox:
             gone = connection.execute(delete(outbox).where(outbox.c.id.in_(ids), _is_waiting))
             if gone.rowcount != len(ids):
                 raise CatalogueError(f"another process delivers what waits for {channel}")
-            connection.execute(outbox.insert().values(_row(channel, digest, at)))
+            # Not earlier than the other side asked for.
+            due = max(row.next_try_at for row in rows)
+            values = {**_row(channel, digest, at), "next_try_at": due}
+            connection.execute(outbox.insert().values(values))
             query = select(outbox).where(outbox.c.channel == channel)
             return _waiting(connection.execute(query.order_by(outbox.c.id.desc())).first())
 

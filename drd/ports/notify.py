@@ -37,6 +37,12 @@ class Notifier(Protocol):
         """
 
 
+OF_A_PLAN = "plan/"
+"""What the channel of a plan's own heartbeat is called: this, and the plan's name."""
+
+FURTHEST = timedelta(hours=2)
+"""No message waits longer than this for its next try."""
+
 NotifierFactory = Callable[[ChannelSpec], Notifier]
 
 Signal = Literal["start", "success", "fail"]
@@ -64,6 +70,10 @@ class Waiting:
     next_try_at: datetime
     tries: int = 0
     error: str | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """A time that lies too far away was written before the clock was set back."""
+        return not now < self.next_try_at <= now + FURTHEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""One message in place of many: what a channel missed while nobody could be reached through it.
+
+A digest can take up an earlier digest, so however long a channel is dead, one bounded message waits
+for it: each alert in its last state, runs counted by kind and outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drd.model.message import DIGEST, SEVERITIES, Message, Severity
+from drd.model.units import from_rfc3339, to_rfc3339
+
+ENTRIES = 200
+"""How many alerts a digest lists; the others are counted."""
+
+SHOWN = 30
+"""How many of them the text for people has."""
+
+_OVER = "resolved"
+
+
+@dataclass
+class _Missed:
+    """What the messages say together. `last` has the newest message of each subject by its key,
+    `runs` counts by plan, kind and outcome."""
+
+    since: datetime
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    messages: int = 0
+
+    def add(self, message: Message) -> None:
+        if message.event == DIGEST:
+            self._take_up(message.details)
+            return
+        self.messages += 1
+        self.since = min(self.since, message.at)
+        if message.run is not None:
+            outcome = message.details.get("result") or message.details.get("state") or "over"
+            key = f"{message.event} {outcome}"
+            self.runs[key] = self.runs.get(key, 0) + 1
+            if message.severity == "info":
+                return
+        self._put(message.alert or message.run or message.id, _entry(message))
+
+    def _take_up(self, earlier: Mapping[str, Any]) -> None:
+        self.since = min(self.since, from_rfc3339(earlier["since"]))
+        for entry in earlier["entries"]:
+            self._put(entry["alert"] or entry["run"] or entry["id"], entry)
+        for key, count in earlier["runs"].items():
+            self.runs[key] = self.runs.get(key, 0) + count
+        self.left_out += earlier["left_out"]
+        self.messages += earlier["messages"]
+
+    def _put(self, key: str, entry: dict[str, Any]) -> None:
+        """The newest goes to the end."""
+        self.last.pop(key, None)
+        self.last[key] = entry
+
+    def bounded(self) -> list[dict[str, Any]]:
+        """What is over goes first, then the oldest."""
+        entries = list(self.last.values())
+        surplus = len(entries) - ENTRIES
+        if surplus <= 0:
+            return entries
+        expendable = sorted(
+            entries, key=lambda e: (e["event"] != _OVER, e["severity"] == "critical")
+        )
+        dropped = {id(e) for e in expendable[:surplus]}
+        self.left_out += surplus
+        return [e for e in entries if id(e) not in dropped]
+
+
+def digest(messages: Sequence[Message], at: datetime) -> Message:
+    """One message that says what these said, in their order of time. Its severity is the worst of
+    what is not over."""
+    missed = _Missed(at)
+    for message in messages:
+        missed.add(message)
+    entries = missed.bounded()
+    plans = {e["plan"] for e in entries}
+    return Message(
+        event=DIGEST,
+        plan=plans.pop() if len(plans) == 1 else "",
+        severity=_worst(e["severity"] for e in entries if e["event"] != _OVER),
+        title=_title(missed.messages, entries),
+        text="\n".join(_lines(missed, entries)),
+        at=at,
+        details={
+            "since": to_rfc3339(missed.since),
+            "messages": missed.messages,
+            "entries": entries,
+            "runs": dict(sorted(missed.runs.items())),
+            "left_out": missed.left_out,
+        },
+    )
+
+
+def _entry(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "event": message.event,
+        "plan": message.plan,
+        "severity": message.severity,
+        "title": message.title,
+        "at": to_rfc3339(message.at),
+        "alert": message.alert,
+        "run": message.run,
+    }
+
+
+def _worst(severities: Iterable[str]) -> Severity:
+    found = set(severities)
+    return next((s for s in SEVERITIES if s in found), "info")
+
+
+def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:
+    if len(entries) == 1 and entries[0]["alert"]:
+        return str(entries[0]["title"])
+    last = sum(1 for e in entries if e["event"] == "firing")
+    over = sum(1 for e in entries if e["event"] == _OVER)
+    parts = [f"{last} firing"] if last else []
+    parts += [f"{over} resolved meanwhile"] if over else []
+    return f"{messages} messages in one" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    since = f"{missed.since:%Y-%m-%d %H:%M} UTC"
+    lines = [f"These could not be told one by one; the first is of {since}.", ""]
+    standing = [e for e in reversed(entries) if e["event"] != _OVER]
+    over = [e for e in reversed(entries) if e["event"] == _OVER]
+    shown = [*standing, *over][:SHOWN]
+    lines += [f"{e['at'][:16].replace('T', ' ')}  {e['event']}: {e['title']}" for e in shown]
+    more = len(entries) - len(shown) + missed.left_out
+    lines += [f"and {more} more: `drd alerts`, `drd runs`"] if more else []
+    lines += ["", "runs:"] if missed.runs else []
+    lines += [f"  {count} {key}" for key, count in sorted(missed.runs.items())]
+    return lines

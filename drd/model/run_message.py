@@ -1,0 +1,82 @@
+"""What is told of a run that is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.model.message import Message, Severity
+from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.units import format_duration
+
+_GRAVE = (RunKind.DRILL, RunKind.RECOVERY)
+"""When these fail, nobody knows any more whether the service comes back."""
+
+
+def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
+    """The message of a final run: its event is the run's kind. `evidence` is what a drill or a
+    recovery measured.
+
+    Succeeded and cancelled are `info`; a failed drill or recovery is `critical`; the rest, an
+    inconclusive drill among them, is a `warning`.
+    """
+    assert run.finished_at is not None, "a run is told when it is over"
+    outcome = _outcome(run, evidence)
+    took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
+    subject = f" of {run.subject}" if run.subject else ""
+    return Message(
+        event=str(run.kind),
+        plan=run.plan,
+        severity=_severity(run, evidence),
+        title=f"{run.plan}: {run.kind}{subject} {outcome}{took}",
+        text="\n".join(_lines(run, evidence)),
+        at=run.finished_at,
+        run=run.id,
+        details=_details(run, evidence),
+    )
+
+
+def _outcome(run: Run, evidence: Evidence | None) -> str:
+    if evidence is not None and run.state in (RunState.SUCCEEDED, RunState.FAILED):
+        return str(evidence.result)
+    return str(run.state)
+
+
+def _severity(run: Run, evidence: Evidence | None) -> Severity:
+    if evidence is not None and evidence.result is DrillResult.INCONCLUSIVE:
+        return "warning"
+    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
+        return "info"
+    if run.state is RunState.FAILED and run.kind in _GRAVE:
+        return "critical"
+    return "warning"
+
+
+def _lines(run: Run, evidence: Evidence | None) -> list[str]:
+    lines = [run.error] if run.error else []
+    if evidence is None:
+        return lines
+    if evidence.rta_s is not None:
+        lines.append(f"came back in {format_duration(evidence.rta_s)}")
+    if evidence.rpa_s is not None:
+        lines.append(f"losing {format_duration(evidence.rpa_s)} of data")
+    if evidence.reason and evidence.reason != run.error:
+        lines.append(evidence.reason)
+    failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]
+    lines += [f"failed check {c.name}: {c.observed}, expected {c.expected}" for c in failed]
+    return lines
+
+
+def _details(run: Run, evidence: Evidence | None) -> dict[str, Any]:
+    """Durations in seconds; the actuals are None for what measured none."""
+    return {
+        "kind": str(run.kind),
+        "state": str(run.state),
+        "subject": run.subject or None,
+        "trigger": run.trigger,
+        "error": run.error,
+        "duration_s": run.duration_s,
+        "result": str(evidence.result) if evidence is not None else None,
+        "rta_s": evidence.rta_s if evidence is not None else None,
+        "rpa_s": evidence.rpa_s if evidence is not None else None,
+        "point": evidence.point if evidence is not None else run.detail.get("point"),
+    }
