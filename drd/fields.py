@@ -64,6 +64,31 @@ Duration = Annotated[
 ]
 """Seconds, written as `15m`."""
 
+
+def _duration_or(word: str) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if value == word:
+            return value
+        try:
+            return _duration(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {word}") from None
+
+    return BeforeValidator(read)
+
+
+def _or_word(word: str) -> WithJsonSchema:
+    pattern = r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$"
+    duration = {"type": "string", "pattern": pattern, "examples": ["15m", "1h30m", "7d"]}
+    return WithJsonSchema({"anyOf": [duration, {"const": word}]})
+
+
+DurationOrAuto = Annotated[float | Literal["auto"], _duration_or("auto"), _or_word("auto")]
+DurationOrNever = Annotated[float | Literal["never"], _duration_or("never"), _or_word("never")]
+
+DURATIONS = (Duration, DurationOrAuto, DurationOrNever)
+"""Types of fields that hold seconds."""
+
 Size = Annotated[
     int,
     BeforeValidator(_size),

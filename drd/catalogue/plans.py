@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 from drd.catalogue import missed, summaries
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import component_summary, plans
+from drd.model.facts import AUTO
 from drd.model.plan import Plan
 
 
@@ -31,9 +32,9 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
             "rto_s": objectives.rto_s,
             "window_s": objectives.window_s,
             "interval_s": plan.backup.interval_s,
-            "cron": plan.backup.cron,
+            "cron": AUTO if plan.backup.auto else plan.backup.cron,
             "backup_timeout_s": plan.backup.timeout_s,
-            "drill_every_s": plan.drill.every_s,
+            "drill_every_s": plan.drill.interval_s,
             "file": str(Path(plan.file).absolute()) if plan.file else "",
             "file_mtime_ns": mtime_ns,
             "file_size": size,

@@ -7,11 +7,16 @@ from pathlib import Path
 from drd.config import runbook
 from drd.config.parse import Parsed
 from drd.config.problems import Report
-from drd.config.schema import Backup
+from drd.config.schema import PlanFile
+from drd.config.timing_logic import blackout
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.model.cron import longest_gap
+from drd.model.schedule import auto_exposure_s
 from drd.model.units import format_duration
+from drd.model.windows import longest_blackout_s
+
+_BY_HAND = (None, "never")
 
 
 def advise(parsed: Parsed, report: Report, file: Path) -> None:
@@ -24,8 +29,11 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
     _targets(parsed, report)
 
 
-def interval_s(backup: Backup) -> float | None:
+def interval_s(plan: PlanFile) -> float | None:
     """Longest time between two starts of a backup; None when none is scheduled."""
+    backup = plan.backup
+    if backup.every == "auto":
+        return auto_exposure_s(plan.objectives.rpo)
     if backup.every is not None:
         return backup.every
     return longest_gap(backup.cron, backup.timezone) if backup.cron is not None else None
@@ -40,7 +48,7 @@ def _name(parsed: Parsed, report: Report, file: Path) -> None:
 
 def _schedule(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
-    interval = interval_s(plan.backup)
+    interval = interval_s(plan)
     if interval is None:
         message = "no backup schedule: backups are made by hand only"
         report.warn(("backup",), message, "add backup: {every: …} with a time below the RPO.")
@@ -50,10 +58,16 @@ def _schedule(parsed: Parsed, report: Report) -> None:
         hint = "exposure reaches the interval plus the time a backup takes: shorten the interval."
         key = "every" if plan.backup.every is not None else "cron"
         report.warn(("backup", key), message, hint)
-    if plan.drill.every is None:
+    pause = longest_blackout_s(blackout(plan.backup.blackout))
+    if pause >= plan.objectives.rpo:
+        lasts = f"a blackout of {format_duration(pause)}"
+        message = f"{lasts} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
+        hint = "exposure grows by all the time in which no backup starts: shorten the blackout."
+        report.warn(("backup", "blackout"), message, hint)
+    if plan.drill.every is None and plan.drill.cron is None:
         message = "no drill schedule: nobody notices when the backups stop being restorable"
         report.warn(("drill",), message, "add drill: {every: 7d}.")
-    rules = plan.retention.model_dump(exclude={"max_repack"})
+    rules = plan.retention.model_dump(exclude={"max_repack", "every"})
     if not any(rules.values()):
         message = "no retention: restore points are kept for ever"
         hint = "add retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}."
@@ -66,6 +80,10 @@ def _repository(parsed: Parsed, report: Report) -> None:
             message = "the only copy is on a path of this host, which is lost together with it"
             hint = "use s3:https://…, or be sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)
+        if repository.protection == "append-only" and parsed.file.retention.every not in _BY_HAND:
+            message = "append-only, as it says, lets nothing be forgotten: retention will fail"
+            hint = "set retention.every and prune.every to never, and do both from a safe host."
+            report.warn(("repositories", name, "protection"), message, hint)
         if repository.url.startswith("s3:http://"):
             message = "the connection to the repository is not encrypted"
             hint = "use s3:https:// (the copies themselves are encrypted either way)."

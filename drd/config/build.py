@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from drd.config import runbook, schema
+from drd.config import runbook, schema, timing
 from drd.config.parse import Parsed
 from drd.config.resolved import resolved_plan
+from drd.config.timing_logic import blackout
 from drd.model.cron import longest_gap
 from drd.model.location import normal_url
 from drd.model.plan import (
@@ -17,11 +19,14 @@ from drd.model.plan import (
     Hook,
     Objectives,
     Plan,
+    PrunePolicy,
     RepositorySpec,
     RetentionPolicy,
     S3Access,
     Target,
+    VerificationPolicy,
 )
+from drd.model.schedule import auto_exposure_s
 from drd.model.snapshot import json_digest
 
 
@@ -38,7 +43,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         ),
         components={n: _component(n, c) for n, c in plan.components.items()},
         repositories={n: _repository(n, r) for n, r in plan.repositories.items()},
-        backup=_backup(plan.backup),
+        backup=_backup(plan.backup, plan.objectives.rpo),
         retention=_retention(plan.retention),
         checks=tuple(CheckSpec(c.name, c.kind, c.component, c) for c in plan.checks),
         runbook=runbook.steps(plan),
@@ -47,6 +52,8 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         digest=json_digest(resolved),
         file=str(file),
         resolved=resolved,
+        prune=_prune(plan.prune),
+        verification=_verification(plan.verification),
     )
 
 
@@ -81,14 +88,44 @@ def _repository(name: str, repository: schema.Repository) -> RepositorySpec:
     )
 
 
-def _backup(backup: schema.Backup) -> BackupPolicy:
-    gap = longest_gap(backup.cron, backup.timezone) if backup.cron is not None else None
+def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
+    auto = backup.every == "auto"
     return BackupPolicy(
-        every_s=backup.every,
+        every_s=backup.every if backup.every != "auto" else None,
         cron=backup.cron,
         timezone=backup.timezone,
         timeout_s=backup.timeout,
-        longest_gap_s=gap,
+        longest_gap_s=auto_exposure_s(rpo_s) if auto else _gap(backup.cron, backup.timezone),
+        auto=auto,
+        blackout=blackout(backup.blackout),
+        retries=backup.retries,
+        jitter_s=backup.jitter,
+    )
+
+
+def _gap(cron: str | None, timezone: str) -> float | None:
+    return longest_gap(cron, timezone) if cron is not None else None
+
+
+def _prune(prune: timing.Prune) -> PrunePolicy:
+    return PrunePolicy(
+        every_s=prune.every if prune.every != "never" else None,
+        cron=prune.cron,
+        timezone=prune.timezone,
+        blackout=blackout(prune.blackout),
+        timeout_s=prune.timeout,
+    )
+
+
+def _verification(verification: timing.Verification) -> VerificationPolicy:
+    return VerificationPolicy(
+        every_s=verification.every if verification.every != "never" else None,
+        cron=verification.cron,
+        timezone=verification.timezone,
+        blackout=blackout(verification.blackout),
+        timeout_s=verification.timeout,
+        read_all_within_s=verification.read_all_within,
+        longest_gap_s=_gap(verification.cron, verification.timezone),
     )
 
 
@@ -102,16 +139,21 @@ def _retention(retention: schema.Retention) -> RetentionPolicy:
         monthly=retention.monthly,
         yearly=retention.yearly,
         max_repack_bytes=retention.max_repack,
+        every_s=retention.every if retention.every != "never" else None,
     )
 
 
 def _drill(drill: schema.Drill) -> DrillPolicy:
     point = drill.restore_point
-    if point == "latest":
-        return DrillPolicy(every_s=drill.every, scenarios=tuple(drill.scenarios))
-    return DrillPolicy(
+    policy = DrillPolicy(
         every_s=drill.every,
-        random_within_s=point.random_within,
-        random_each=point.each,
         scenarios=tuple(drill.scenarios),
+        cron=drill.cron,
+        timezone=drill.timezone,
+        blackout=blackout(drill.blackout),
+        timeout_s=drill.timeout,
+        longest_gap_s=_gap(drill.cron, drill.timezone),
     )
+    if point == "latest":
+        return policy
+    return replace(policy, random_within_s=point.random_within, random_each=point.each)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
-from zoneinfo import available_timezones
 
 from drd.checks.expectation import parse_expectation, parse_tolerance
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
@@ -12,6 +10,7 @@ from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.runbook import check_runbook
 from drd.config.schema import S3, Hook, Repository
+from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path
 from drd.fields import Settings
 from drd.kinds.postgres.dsn import holds_password
@@ -29,7 +28,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     _objectives(parsed, report)
     _components(parsed, report)
     _repositories(parsed, report)
-    _backup(parsed, report)
+    check_timing(parsed, report)
     _checks(parsed, report)
     check_runbook(parsed, report)
     for target, places in parsed.targets.items():
@@ -128,29 +127,6 @@ def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> 
     """Our parsers say `fact; remedy`."""
     fact, _, hint = str(error).partition("; ")
     report.error(path, fact[:1].lower() + fact[1:], f"{hint or remedy}.")
-
-
-# --- schedule -------------------------------------------------------------------------------
-
-
-def _backup(parsed: Parsed, report: Report) -> None:
-    backup = parsed.file.backup
-    if backup.every is not None and backup.cron is not None:
-        hint = "keep one of them."
-        report.error(("backup", "cron"), "stands beside every", hint, of_key=True)
-    zones = available_timezones()
-    if backup.timezone not in zones:
-        message = f'there is no time zone "{backup.timezone}"'
-        hint = _nearest_zone(backup.timezone, zones)
-        report.error(("backup", "timezone"), message, hint)
-
-
-def _nearest_zone(zone: str, zones: set[str]) -> str:
-    by_lower = {z.lower(): z for z in zones}
-    close = get_close_matches(zone.lower(), by_lower, n=1, cutoff=0.8)
-    if close:
-        return f'did you mean "{by_lower[close[0]]}"?'
-    return "write it like Europe/Berlin, or UTC."
 
 
 # --- checks ---------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ _SECTIONS = {
 }
 """Sections whose elements have a form of their own, with the names of the forms."""
 
-_NESTED = ("Hook", "DatabaseFingerprintSettings", "S3", "RandomPoint")
+_NESTED = ("Hook", "DatabaseFingerprintSettings", "S3", "RandomPoint", "Window")
 
 
 def reference(schema: dict[str, Any]) -> str:
@@ -122,6 +122,7 @@ _TITLES = {
     "DatabaseFingerprintSettings": "fingerprint",
     "S3": "s3",
     "RandomPoint": "restore_point",
+    "Window": "blackout",
     "RestoreStep": "restore",
     "CheckStep": "check",
     "PostgresTarget": "for a postgres component",

@@ -17,7 +17,7 @@ from drd.checks.settings import CommandCheck
 from drd.config import runbook
 from drd.config.durations import duration_text
 from drd.config.parse import Parsed
-from drd.fields import Duration, Settings
+from drd.fields import DURATIONS, Settings
 from drd.model.plan import SecretRef
 
 Style = Literal["seconds", "plan"]
@@ -60,13 +60,14 @@ def _settings(model: Settings, style: Style) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
+        written = info.alias or name
         if style == "plan" and value is None:
             continue
-        if _is_duration(info):
-            key = f"{name}_s" if style == "seconds" else name
+        if _is_duration(info) and not isinstance(value, str):
+            key = f"{written}_s" if style == "seconds" else written
             result[key] = _duration(value, style)
         else:
-            result[name] = _plain(value, style)
+            result[written] = _plain(value, style)
     return result
 
 
@@ -97,9 +98,9 @@ def _duration(value: float | None, style: Style) -> Any:
 
 
 def _is_duration(info: FieldInfo) -> bool:
-    if any(mark in info.metadata for mark in Duration.__metadata__):  # type: ignore[attr-defined]
+    if any(mark in info.metadata for kind in DURATIONS for mark in get_args(kind)[1:]):
         return True
-    return any(argument == Duration for argument in get_args(info.annotation))
+    return any(argument in DURATIONS for argument in get_args(info.annotation))
 
 
 # --- the commands that it names ---------------------------------------------------------------

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
-from drd.fields import AbsolutePath, Duration, Secret, Settings, Size
+from drd.config.timing import BLACKOUT, CRON, ZONE, Backup, Cron, Prune, Verification, Window
+from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
-from drd.model.cron import ALIASES, normalised
 from drd.model.plan import NAME
 
 NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
@@ -40,12 +48,6 @@ Names = Annotated[
             ]
         }
     ),
-]
-
-Cron = Annotated[
-    str,
-    BeforeValidator(normalised),
-    WithJsonSchema({"type": "string", "examples": ["*/10 * * * *", *sorted(ALIASES)]}),
 ]
 
 
@@ -137,17 +139,6 @@ class Repository(Settings):
     )
 
 
-class Backup(Settings):
-    """When backups start. Neither `every` nor `cron`: by hand only."""
-
-    every: Duration | None = Field(None, description="Time between two starts.")
-    cron: Cron | None = Field(
-        None, description="Five cron fields, as Debian's cron reads them, or `@daily` and friends."
-    )
-    timezone: str = Field("UTC", description="Time zone of `cron`, like Europe/Berlin.")
-    timeout: Duration = Field(3600.0, description="A run that takes longer is ended.")
-
-
 class Retention(Settings):
     """Which restore points are kept: those that at least one rule names. Without any rule all
     are. The newest point, and the newest that passed a drill, always stay."""
@@ -164,6 +155,19 @@ class Retention(Settings):
         description="How much data one prune may rewrite, like `2G`: a bound on how long it keeps "
         "backups waiting. Without it, as much as pays off.",
     )
+    every: DurationOrNever | None = Field(
+        None,
+        description="How often what no rule names is forgotten (1d where there is a rule); `never`: "
+        "by hand only.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _daily(cls, data: Any) -> Any:
+        """Every day, where there is a rule and the plan does not say."""
+        if isinstance(data, dict) and set(data) - {"every", "max_repack"}:
+            return {"every": "1d", **data}
+        return data
 
 
 class RestoreStep(Settings):
@@ -229,7 +233,13 @@ RestorePoint = Annotated[
 class Drill(Settings):
     """When and what is rehearsed."""
 
-    every: Duration | None = Field(None, description="Time between drills; none: by hand only.")
+    every: Duration | None = Field(
+        None, description="Time between two starts; neither this nor `cron`: by hand only."
+    )
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    timeout: Duration = Field(4 * 3600.0, description="A run that takes longer is ended.")
     restore_point: RestorePoint = Field(
         "latest", description="`latest`, or now and then a random older one."
     )
@@ -254,6 +264,8 @@ class PlanFile(Settings):
     )
     backup: Backup = Backup()
     retention: Retention = Retention()
+    prune: Prune = Prune()
+    verification: Verification = Verification()
     checks: list[Check] = Field(
         default_factory=list,
         description="What must hold of restored data. None: drills stay inconclusive.",

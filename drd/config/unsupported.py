@@ -31,7 +31,7 @@ def refuse_unsupported(data: Any, report: Report) -> None:
         _kind(report, ("checks", index), check, _LATER_CHECKS, CHECK_KINDS)
     for index, step in _items(data, "runbook"):
         _step(report, index, step)
-    _backup_and_drill(data, report)
+    _scenarios(data, report)
 
 
 def _kind(
@@ -55,10 +55,7 @@ def _step(report: Report, index: int, step: dict[str, Any]) -> None:
         _refuse(report, (*path, key), key, "remove it.", of_key=True)
 
 
-def _backup_and_drill(data: Any, report: Report) -> None:
-    if _section(data, "backup").get("every") == "auto":
-        hint = "write a time below the RPO, like every: 5m, or a cron."
-        _refuse(report, ("backup", "every"), "every: auto", hint)
+def _scenarios(data: Any, report: Report) -> None:
     scenarios = _section(data, "drill").get("scenarios")
     for index, scenario in enumerate(scenarios if isinstance(scenarios, list) else ()):
         if scenario in _LATER_SCENARIOS:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
-from drd.model.facts import ComponentFacts, PlanFacts
+from drd.model.facts import AUTO, ComponentFacts, PlanFacts
 from drd.model.units import format_duration
 from drd.model.verdicts import ComponentAssessment, Reason, RpoAssessment, Verdict, worst
 
@@ -82,10 +82,14 @@ def _exposure(facts: PlanFacts, now: datetime) -> float | None:
 
 def _achievable(facts: PlanFacts) -> float | None:
     """Interval plus the usual (95th percentile) duration; the interval alone until a backup was
-    measured; None without a schedule whose interval is known."""
+    measured; None without a schedule whose interval is known. `auto` makes it as long as fits."""
     if facts.interval_s is None:
         return None
-    return facts.interval_s + (facts.backup_p95_s or 0.0)
+    usual_s = facts.backup_p95_s or 0.0
+    if facts.cron == AUTO:
+        # The interval shrinks as backups take longer, until one follows the other.
+        return max(facts.interval_s, 2 * usual_s)
+    return facts.interval_s + usual_s
 
 
 def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -> list[Reason]:
@@ -159,10 +163,12 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
 
 
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
-    every = format_duration(facts.interval_s)
-    takes = f"usual backup takes {format_duration(facts.backup_p95_s)} every {every}"
+    every = f"every {format_duration(facts.interval_s)}"
+    if facts.cron == AUTO:
+        every = "as often as that allows"
+    takes = f"usual backup takes {format_duration(facts.backup_p95_s)} {every}"
     if facts.backup_p95_s is None:
-        takes = f"backup every {every}"
+        takes = f"backup {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
     text = f"{takes}: {reaches} of {format_duration(facts.rpo_s)}"
     return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")

@@ -11,6 +11,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+AUTO = "auto"
+"""In the place of a cron line: backups start as the RPO asks for."""
+
 
 class ComponentFacts(NamedTuple):
     """One component of the plan as loaded, and what is known of its newest capture.
@@ -95,7 +98,8 @@ class PlanFacts(NamedTuple):
     """One loaded plan.
 
     `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
-    `interval_s` of a cron line is its longest gap, where the loader worked that out.
+    `interval_s` of a cron line is its longest gap, where the loader worked that out; where `cron`
+    is AUTO, the exposure that drd keeps to. `drill_every_s` of a cron line is its longest gap, too.
     `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
     a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
     only touched. `load_error` says that the file changed or broke since and could not

@@ -260,6 +260,30 @@ def test_inconclusive_drill_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("p95_s", "achievable_s", "verdict"),
+    [
+        (None, 675.0, Verdict.MET),
+        (20.0, 675.0, Verdict.MET),
+        (330.0, 675.0, Verdict.MET),
+        (400.0, 800.0, Verdict.AT_RISK),
+    ],
+)
+def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
+    p95_s: float | None, achievable_s: float, verdict: Verdict
+) -> None:
+    plan = judged(interval_s=675.0, cron="auto", backup_p95_s=p95_s)
+    assert plan.rpo.achievable_s == achievable_s
+    assert plan.rpo.verdict == verdict
+
+
+def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
+    plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
+    assert "usual backup takes 6m 40s as often as that allows: exposure reaches 13m 20s of 15m" in [
+        reason.text for reason in plan.reasons
+    ]
+
+
+@pytest.mark.parametrize(
     ("every_s", "since_s", "verdict"),
     [
         (7 * DAY, 7.7 * DAY, MET),

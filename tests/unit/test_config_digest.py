@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.cron import longest_gap
 from drd.config.durations import duration_text
 from drd.config.plan_file import load_plan
 from drd.config.writing import yaml_text
+from drd.model.cron import longest_gap
 from drd.model.snapshot import json_digest
 from drd.model.units import parse_duration
 from tests.config_support import EXAMPLES, GOOD, changed, load
@@ -31,6 +31,10 @@ SAME = [
     ("rto: 1h}", 'rto: 1h}\nowner: ""'),
     ("kind: sqlite", "kind: sqlite\n    fingerprint: counts"),
     ("kind: sqlite", "kind: sqlite\n    fingerprint: {budget: 60s}"),
+    ("daily: 7", "daily: 7, every: 24h"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nprune: {}\nverification: {read_all_within: 90d}"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nprune: {every: 7d}\nverification: {every: 1w}"),
+    ("backup: {every: 10m}", "backup: {every: 10m, blackout: [], retries: 5}"),
     ("backup: {every: 10m}", "backup:\n  timezone: UTC\n  every: 600s"),
     ("drill: {every: 7d}", "drill: {every: 1w, scenarios: [database-loss]}"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: all}]"),
@@ -64,6 +68,13 @@ OTHER = [
     ("bucket/shop", "bucket/shop\n    s3: {region: x}"),
     ("every: 10m", "every: 11m"),
     ("every: 10m", "every: 10m, timeout: 2h"),
+    ("every: 10m", "every: auto"),
+    ("every: 10m", "every: 10m, retries: 4"),
+    ("every: 10m", 'every: 10m, blackout: [{from: "06:00", to: "06:30"}]'),
+    ("daily: 7", "daily: 7, every: never"),
+    ("every: 7d", "every: 7d, timeout: 1h"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nprune: {every: never}"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nverification: {read_all_within: 60d}"),
     ("daily: 7", "daily: 8"),
     ("name: rows", "name: all rows"),
     ("kind: rows, component: db", "kind: rows, component: db, tolerance: 1"),
@@ -155,6 +166,20 @@ def test_plan_as_shown_is_the_same_plan(tmp_path: Path, path: Path) -> None:
     assert again.plan.digest == loaded.plan.digest
     assert again.plan.runbook == loaded.plan.runbook
     assert again.as_written == loaded.as_written
+
+
+def test_plan_with_times_of_every_kind_as_shown_is_the_same_plan(tmp_path: Path) -> None:
+    night = 'blackout: [{from: "22:00", to: "06:00", days: [fri]}]'
+    text = changed("every: 10m", f"every: auto, {night}, jitter: 90s")
+    text = text.replace("daily: 7", "daily: 7, every: never")
+    text += f'prune: {{cron: "@weekly", {night}}}\nverification: {{every: never}}\n'
+    loaded = load(tmp_path, text)
+    again = load(tmp_path, yaml_text(loaded.as_written))
+    assert again.plan == loaded.plan
+    resolved: Any = loaded.plan.resolved
+    assert resolved["backup"]["every"] == "auto"
+    assert resolved["backup"]["blackout"] == [{"from": "22:00", "to": "06:00", "days": ["fri"]}]
+    assert resolved["verification"]["every"] == "never"
 
 
 @given(st.integers(1, 100 * 366 * 86400 * 1000).map(lambda ms: ms / 1000))

@@ -15,7 +15,15 @@ from drd.config.yaml import read
 from drd.errors import ConfigError
 from drd.kinds.files.settings import FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings
-from drd.model.plan import DrillPolicy, Hook, Step
+from drd.model.plan import (
+    BackupPolicy,
+    DrillPolicy,
+    Hook,
+    PrunePolicy,
+    Step,
+    VerificationPolicy,
+    Window,
+)
 from tests.config_support import EXAMPLES, GOOD, changed, load, problems, write_plan
 
 REFERENCE = "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."
@@ -72,7 +80,33 @@ BROKEN = [
     ("bucket/shop", "bucket/shop\n    protection: object-lok", 16, "repositories.primary.protection", '"object-lok" is not one of object-lock, versioning, append-only, none', 'did you mean "object-lock"?'),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primary}", 17, "repositories.second.copy_of", "copy_of is not supported yet", "keep one repository for now."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "several repositories are not supported yet", "keep primary only."),
-    ("every: 10m", "every: auto", 17, "backup.every", "every: auto is not supported yet", "write a time below the RPO, like every: 5m, or a cron."),
+    ("every: 10m", "every: often", 17, "backup.every", "'often' is not a duration", "write a number and a unit, like 15m or 7d, or auto."),
+    ("every: 10m", 'every: auto, cron: "@daily"', 17, "backup.cron", "stands beside every", "keep one of them."),
+    ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),
+    ("every: 10m", "every: 10m, retries: -1", 17, "backup.retries", "-1 is out of range: should be greater than or equal to 0", "choose another value."),
+    ("every: 10m", "every: 10m, jitter: 5", 17, "backup.jitter", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]', 17, "backup.blackout[0].to", "to is missing", 'add to: when it ends; `"24:00"` is the end of the day.'),
+    ("every: 10m", 'every: 10m, blackout: {from: "22:00", to: "23:00"}', 17, "backup.blackout", "is a mapping, not a list", "write [a, b], or lines that begin with `- `."),
+    ("every: 10m", 'every: 10m, blackout: [{form: "22:00", to: "23:00"}]', 17, "backup.blackout[0].form", 'unknown key "form"', 'did you mean "from"?'),
+    ("every: 10m", 'every: 10m, blackout: [{from: 22:00, to: "06:00"}]', 17, "backup.blackout[0].from", "22:00 is read differently by different versions of YAML", 'write "22:00" in quotes for text, a plain number, or a duration like 1m30s.'),
+    ("every: 10m", 'every: 10m, blackout: [{from: 22, to: "06:00"}]', 17, "backup.blackout[0].from", "22 is not a time of day", 'write it in quotes, like "22:00".'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "25:00", to: "06:00"}]', 17, "backup.blackout[0].from", "'25:00' is not a time of day", 'write it in quotes, like "22:00".'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "6 am"}]', 17, "backup.blackout[0].to", "'6 am' is not a time of day", 'write it in quotes, like "22:00".'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "22:00"}]', 17, "backup.blackout[0].to", "the window begins at 22:00, too", 'write from: "00:00", to: "24:00" for a whole day.'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "24:00", to: "06:00"}]', 17, "backup.blackout[0].from", "no day begins at 24:00", 'write "00:00", and the next day.'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00", days: []}]', 17, "backup.blackout[0].days", "is empty", "give it a value, or remove the line."),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00", days: [mon, tuesday]}]', 17, "backup.blackout[0].days[1]", '"tuesday" is not one of mon, tue, wed, thu, fri, sat, sun', 'did you mean "tue"?'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "06:00", to: "22:00"}, {from: "22:00", to: "06:00"}]', 17, "backup.blackout", "together they leave no time at all to start", "leave some time of the week free."),
+    ("daily: 7", "daily: 7, every: sometimes", 18, "retention.every", "'sometimes' is not a duration", "write a number and a unit, like 15m or 7d, or never."),
+    ("drill: {every: 7d}", 'drill: {every: 7d, cron: "@weekly"}', 23, "drill.cron", "stands beside every", "keep one of them."),
+    ("drill: {every: 7d}", 'drill: {cron: "@weekly", timezone: Mars}', 23, "drill.timezone", 'there is no time zone "Mars"', "write it like Europe/Berlin, or UTC."),
+    ("drill: {every: 7d}", "drill: {every: never}", 23, "drill.every", "'never' is not a duration", "write a number and a unit, like 15m or 7d."),
+    ("drill: {every: 7d}", 'prune: {every: never, cron: "@weekly"}', 23, "prune.cron", "stands beside every", "keep one of them."),
+    ("drill: {every: 7d}", "prune: {max_repack: 2G}", 23, "prune.max_repack", 'unknown key "max_repack"', "known here: every, cron, timezone, blackout, timeout."),
+    ("drill: {every: 7d}", 'prune: {blackout: [{from: "00:00", to: "24:00"}]}', 23, "prune.blackout", "together they leave no time at all to start", "leave some time of the week free."),
+    ("drill: {every: 7d}", "verification: {read_all_within: 3d}", 23, "verification.read_all_within", "is shorter than the 7d between two checks", "check more often, or allow more time."),
+    ("drill: {every: 7d}", 'verification: {cron: "@monthly", read_all_within: 30d}', 23, "verification.read_all_within", "is shorter than the 31d between two checks", "check more often, or allow more time."),
+    ("drill: {every: 7d}", "verification: {timezone: europe/berlin}", 23, "verification.timezone", 'there is no time zone "europe/berlin"', 'did you mean "Europe/Berlin"?'),
     ("every: 10m", 'every: 10m, cron: "@daily"', 17, "backup.cron", "stands beside every", "keep one of them."),
     ("every: 10m", 'cron: "* * *"', 17, "backup.cron", "'* * *' has 3 fields", "write 5: minute, hour, day, month, weekday."),
     ("every: 10m", 'cron: "61 * * * *"', 17, "backup.cron", "'61 * * * *' is not a cron expression: bad minute", "write minute, hour, day, month, weekday, like */10 * * * *."),
@@ -169,6 +203,10 @@ WARNINGS = [
     ("backup: {every: 10m}\n", "", 1, "backup", "no backup schedule: backups are made by hand only"),
     ("every: 10m", "every: 2h", 17, "backup.every", "a backup every 2h cannot keep an RPO of 1h"),
     ("every: 10m", "every: 1h", 17, "backup.every", "a backup every 1h cannot keep an RPO of 1h"),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00"}]', 17, "backup.blackout", "a blackout of 8h cannot keep an RPO of 1h"),
+    ("every: 10m", 'every: 10m, blackout: [{from: "06:00", to: "06:30"}, {from: "06:30", to: "07:00"}]', 17, "backup.blackout", "a blackout of 1h cannot keep an RPO of 1h"),
+    ("rpo: 1h", "rpo: 30s", 17, "backup.every", "a backup every 10m cannot keep an RPO of 30s"),
+    ("bucket/shop", "bucket/shop\n    protection: append-only", 16, "repositories.primary.protection", "append-only, as it says, lets nothing be forgotten: retention will fail"),
     ("every: 10m", 'cron: "*/10 8-18 * * *"', 17, "backup.cron", "a backup every 13h 10m cannot keep an RPO of 1h"),
     ("retention: {daily: 7}\n", "", 1, "retention", "no retention: restore points are kept for ever"),
     ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups stop being restorable"),
@@ -203,6 +241,38 @@ def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
     assert load(tmp_path, changed("every: 10m", 'cron: "*/10 * * * *"')).warnings == []
 
 
+@pytest.mark.parametrize(
+    "backup",
+    [
+        "every: auto",
+        'every: 10m, blackout: [{from: "06:00", to: "06:59"}]',
+        "every: 10m, retries: 0, jitter: 10m",
+    ],
+)
+def test_schedule_that_can_keep_the_rpo_is_not_warned_about(tmp_path: Path, backup: str) -> None:
+    assert load(tmp_path, changed("every: 10m", backup)).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("drill: {every: 7d}", 'drill: {cron: "0 4 * * 0"}'),
+        ("daily: 7", "daily: 7, every: never"),
+        ("bucket/shop", "bucket/shop\n    protection: object-lock"),
+    ],
+)
+def test_what_is_done_at_other_times_or_by_hand_is_not_warned_about(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    assert load(tmp_path, changed(old, new)).warnings == []
+
+
+def test_append_only_repository_whose_retention_is_done_elsewhere_is_fine(tmp_path: Path) -> None:
+    text = changed("daily: 7", "daily: 7, every: never")
+    text = text.replace("bucket/shop", "bucket/shop\n    protection: append-only")
+    assert load(tmp_path, text).warnings == []
+
+
 # --- what comes out ---------------------------------------------------------------------------
 
 
@@ -221,6 +291,50 @@ def test_plan_has_what_was_written(tmp_path: Path) -> None:
     assert plan.targets["standby"].components == {"etc": FilesTarget(path="/srv/x")}
     assert plan.primary.url == "s3:https://s3.example.com/bucket/shop"
     assert plan.file == str(tmp_path / "shop.yaml")
+
+
+def test_times_of_a_plan_are_what_was_written(tmp_path: Path) -> None:
+    night = '{from: "22:00", to: "6:30", days: [sun, mon]}'
+    text = changed(
+        "{every: 10m}",
+        f"{{every: auto, blackout: [{night}], timezone: Europe/Berlin, retries: 2, jitter: 1m}}",
+    )
+    text = text.replace("daily: 7", "daily: 7, every: 12h")
+    text = text.replace(
+        "drill: {every: 7d}",
+        f'drill: {{cron: "0 4 * * 0", timezone: Asia/Tokyo, blackout: [{night}], timeout: 1h}}\n'
+        'prune: {cron: "@monthly", timeout: 2h}\n'
+        "verification: {every: 3d, read_all_within: 30d}",
+    )
+    plan = load(tmp_path, text).plan
+    window = Window(22 * 60, 6 * 60 + 30, (0, 6))
+    assert plan.backup == BackupPolicy(
+        timezone="Europe/Berlin",
+        longest_gap_s=2700.0,
+        auto=True,
+        blackout=(window,),
+        retries=2,
+        jitter_s=60.0,
+    )
+    assert plan.retention.every_s == 12 * 3600.0
+    assert (plan.drill.cron, plan.drill.timezone) == ("0 4 * * 0", "Asia/Tokyo")
+    assert (plan.drill.interval_s, plan.drill.timeout_s) == (7 * 86400.0, 3600.0)
+    assert plan.drill.blackout == (window,)
+    assert plan.prune == PrunePolicy(every_s=None, cron="0 0 1 * *", timeout_s=7200.0)
+    assert plan.verification == VerificationPolicy(
+        every_s=3 * 86400.0, read_all_within_s=30 * 86400.0
+    )
+
+
+def test_maintenance_has_its_times_unless_the_plan_says_never(tmp_path: Path) -> None:
+    plan = load(tmp_path, GOOD).plan
+    assert plan.retention.every_s == 86400.0
+    assert (plan.prune, plan.verification) == (PrunePolicy(), VerificationPolicy())
+    never = "prune: {every: never}\nverification: {every: never}\n"
+    plan = load(tmp_path, changed("daily: 7", "daily: 7, every: never") + never).plan
+    assert plan.retention.every_s is None
+    assert (plan.prune.every_s, plan.verification.every_s) == (None, None)
+    assert load(tmp_path, changed("{daily: 7}", "{}")).plan.retention.every_s is None
 
 
 def test_plan_without_runbook_restores_all_and_runs_all_checks(tmp_path: Path) -> None:

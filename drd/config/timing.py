@@ -1,0 +1,128 @@
+"""The schema of what a plan says about times: when backups, prune and verification start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from drd.fields import Duration, DurationOrAuto, DurationOrNever, Settings
+from drd.model.cron import ALIASES, normalised
+from drd.model.windows import minutes_of
+
+CRON = "Five cron fields, as Debian's cron reads them, or `@daily` and friends."
+ZONE = "Time zone of `cron` and `blackout`, like Europe/Berlin."
+BLACKOUT = (
+    "Times of day in which none starts; one that comes due waits until the end. What runs goes on."
+)
+WEEKLY = "Time between two starts (7d without a `cron`); `never`: by hand only."
+
+Cron = Annotated[
+    str,
+    BeforeValidator(normalised),
+    WithJsonSchema({"type": "string", "examples": ["*/10 * * * *", *sorted(ALIASES)]}),
+]
+
+
+def _time_of_day(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'{value} is not a time of day; write it in quotes, like "22:00"')
+    minutes = minutes_of(value)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+TimeOfDay = Annotated[
+    str,
+    BeforeValidator(_time_of_day),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+            "examples": ["22:00"],
+        }
+    ),
+]
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Window(Settings):
+    """A time of day in which nothing starts. When `to` is earlier than `from`, it is on the next
+    day. Not even the RPO makes a backup start there."""
+
+    from_: TimeOfDay = Field(alias="from", description='When it begins, in quotes: `"22:00"`.')
+    to: TimeOfDay = Field(description='When it ends; `"24:00"` is the end of the day.')
+    days: list[Day] = Field(
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        min_length=1,
+        description="The days on which it begins.",
+    )
+
+
+class Backup(Settings):
+    """When backups start. Neither `every` nor `cron`: by hand only."""
+
+    every: DurationOrAuto | None = Field(
+        None,
+        description="Time between two starts. `auto`: as seldom as the RPO allows; by what backups "
+        "usually take, drd starts the next one so that it is done with a quarter of the RPO left.",
+    )
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    timeout: Duration = Field(3600.0, description="A run that takes longer is ended.")
+    retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
+        5,
+        description="How often a failed backup is tried again before its next regular time, after "
+        "longer and longer pauses. What another try cannot help (a wrong key) waits for that time.",
+    )
+    jitter: Duration | None = Field(
+        None,
+        description="By how much at most this plan's starts by `cron`, and the first one by "
+        "`every`, come later than they would: so that not all plans start at once. By how much is "
+        "the same every time. Without it: not at all by `cron`, up to 5m by `every`.",
+    )
+
+
+def _weekly(data: Any) -> Any:
+    """Every 7 days, unless the plan says when."""
+    if isinstance(data, dict) and not {"every", "cron"} & set(data):
+        return {**data, "every": "7d"}
+    return data
+
+
+class Prune(Settings):
+    """When data that no snapshot needs any more is removed from the repositories. No other run can
+    use a repository meanwhile; prune waits while a backup is close to its RPO. Plans without
+    retention need none."""
+
+    every: DurationOrNever | None = Field(
+        None, description=WEEKLY, json_schema_extra={"default": "7d"}
+    )
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    timeout: Duration = Field(6 * 3600.0, description="A run that takes longer is ended.")
+
+    _default = model_validator(mode="before")(_weekly)
+
+
+class Verification(Settings):
+    """When the repositories are checked: that everything is there, and, a part at a time, that
+    every byte reads back as it was written. No backup can be stored meanwhile; a check waits while
+    a backup is close to its RPO."""
+
+    every: DurationOrNever | None = Field(
+        None, description=WEEKLY, json_schema_extra={"default": "7d"}
+    )
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    read_all_within: Duration = Field(
+        90 * 86400.0,
+        description="Within this time everything has been read back once: each check reads its "
+        "share. Reading costs traffic at providers that charge for it.",
+    )
+    timeout: Duration = Field(12 * 3600.0, description="A run that takes longer is ended.")
+
+    _default = model_validator(mode="before")(_weekly)

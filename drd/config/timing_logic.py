@@ -1,0 +1,82 @@
+"""Whether what a plan says about times can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from zoneinfo import available_timezones
+
+from drd.config.parse import Parsed
+from drd.config.problems import Report
+from drd.config.timing import Window
+from drd.config.yaml import Path
+from drd.model.cron import longest_gap
+from drd.model.plan import Window as Blackout
+from drd.model.units import format_duration
+from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
+
+_SECTIONS = ("backup", "prune", "verification", "drill")
+_WEEK_S = 7 * 86400.0
+
+
+def check_timing(parsed: Parsed, report: Report) -> None:
+    """Report every time that contradicts another, or that there is not."""
+    zones = available_timezones()
+    for name in _SECTIONS:
+        if report.has_broken((name,)):
+            continue
+        section = getattr(parsed.file, name)
+        if section.every is not None and section.cron is not None:
+            hint = "keep one of them."
+            report.error((name, "cron"), "stands beside every", hint, of_key=True)
+        if section.timezone not in zones:
+            message = f'there is no time zone "{section.timezone}"'
+            report.error((name, "timezone"), message, _nearest_zone(section.timezone, zones))
+        _windows(section.blackout, (name, "blackout"), report)
+    _read_all(parsed, report)
+
+
+def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:
+    """The windows as the rest of drd knows them."""
+    return tuple(
+        Blackout(
+            minutes_of(window.from_),
+            minutes_of(window.to),
+            tuple(sorted({DAYS.index(day) for day in window.days})),
+        )
+        for window in windows
+    )
+
+
+def _windows(windows: Sequence[Window], path: Path, report: Report) -> None:
+    for index, window in enumerate(windows):
+        if window.from_ == window.to:
+            hint = 'write from: "00:00", to: "24:00" for a whole day.'
+            report.error((*path, index, "to"), f"the window begins at {window.to}, too", hint)
+        elif minutes_of(window.from_) == DAY_MIN:
+            hint = 'write "00:00", and the next day.'
+            report.error((*path, index, "from"), "no day begins at 24:00", hint)
+    if not report.has_broken(path) and longest_blackout_s(blackout(windows)) >= _WEEK_S:
+        hint = "leave some time of the week free."
+        report.error(path, "together they leave no time at all to start", hint, of_key=True)
+
+
+def _read_all(parsed: Parsed, report: Report) -> None:
+    verification = parsed.file.verification
+    if report.has_broken(("verification",)) or verification.every == "never":
+        return
+    between_s = verification.every
+    if verification.cron is not None:
+        between_s = longest_gap(verification.cron, verification.timezone)
+    if between_s is not None and verification.read_all_within < between_s:
+        message = f"is shorter than the {format_duration(between_s)} between two checks"
+        hint = "check more often, or allow more time."
+        report.error(("verification", "read_all_within"), message, hint)
+
+
+def _nearest_zone(zone: str, zones: set[str]) -> str:
+    by_lower = {z.lower(): z for z in zones}
+    close = get_close_matches(zone.lower(), by_lower, n=1, cutoff=0.8)
+    if close:
+        return f'did you mean "{by_lower[close[0]]}"?'
+    return "write it like Europe/Berlin, or UTC."
