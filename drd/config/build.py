@@ -16,6 +16,7 @@ from drd.model.plan import (
     CheckSpec,
     Component,
     DrillPolicy,
+    Heartbeat,
     Hook,
     Objectives,
     Plan,
@@ -28,6 +29,7 @@ from drd.model.plan import (
 )
 from drd.model.schedule import auto_exposure_s
 from drd.model.snapshot import json_digest
+from drd.notifiers.settings import PlanHeartbeat
 
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
@@ -49,12 +51,20 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         runbook=runbook.steps(plan),
         targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
         drill=_drill(plan.drill),
-        digest=json_digest(resolved),
+        # Who listens has no part in how the service comes back.
+        digest=json_digest({k: v for k, v in resolved.items() if k != "heartbeat"}),
         file=str(file),
         resolved=resolved,
+        heartbeat=_heartbeat(plan.heartbeat),
         prune=_prune(plan.prune),
         verification=_verification(plan.verification),
     )
+
+
+def _heartbeat(heartbeat: PlanHeartbeat | None) -> Heartbeat | None:
+    if heartbeat is None:
+        return None
+    return Heartbeat(heartbeat.url, on=tuple(dict.fromkeys(heartbeat.on)))
 
 
 def _component(name: str, settings: schema.Component) -> Component:

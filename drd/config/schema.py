@@ -21,6 +21,7 @@ from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import NAME
+from drd.notifiers.settings import PlanHeartbeat
 
 NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
 
@@ -281,3 +282,8 @@ class PlanFile(Settings):
         description="Named places to restore to: by component the keys of its kind.",
     )
     drill: Drill = Drill()
+    heartbeat: PlanHeartbeat | None = Field(
+        None,
+        description="A sign of life for each run, for a watcher elsewhere. No part of the plan's "
+        "hash: nothing needs rehearsing when it changes.",
+    )
