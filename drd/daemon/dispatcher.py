@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from drd import log
-from drd.daemon.agenda import Agenda
+from drd.flows.agenda import Agenda
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
 from drd.model.dispatch import Limits, Running, choose

@@ -20,7 +20,7 @@ from types import FrameType
 import drd
 from drd import log
 from drd.bootstrap import App
-from drd.daemon.agenda import Agenda
+from drd.flows.agenda import Agenda
 from drd.daemon.clocks import Clocks
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.duties import Duties

@@ -1,0 +1,120 @@
+"""`drd cancel`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.model.run import Run
+
+EXAMPLES = """\
+examples:
+  drd cancel 4f2a                end this run and all that it started (an id's beginning is enough)
+  drd cancel 4f2a --json
+
+exit codes: 0 it has ended, 1 it has not, 2 there is no such run or it is over."""
+
+_ASK_AGAIN_S = 7.0
+"""After this a process that was asked to end is killed: within 10 s a run is over."""
+_LIMIT_S = 15.0
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "cancel",
+        help="end a run and everything that it started",
+        description="End a run that waits or runs: its processes end, its locks go.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.cancel:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.bootstrap import app
+    from drd.cli.runs import document
+
+    with app(args.config) as opened:
+        asked = opened.catalogue.queue.ask_cancel(args.run, opened.clock.now())
+        ended = _until_over(opened, asked)
+        if args.json:
+            output.print_json(document(ended))
+        elif ended.state.final:
+            if not args.quiet:
+                output.say(f"{ended.kind} {ended.id} of {ended.plan}: {ended.state}")
+        else:
+            output.complain(
+                f"{ended.kind} {ended.id} of {ended.plan} has not ended yet",
+                f"its process {ended.owner_pid} is another user's: try again as that user or root.",
+            )
+    return 0 if ended.state.final else 1
+
+
+def _until_over(app: App, run: Run) -> Run:
+    """The run when it has reached a final state, or when waiting any longer is of no use.
+
+    It is asked by the daemon, whose run it is, and by us, where we may; what does not listen is
+    killed with everything that it started, and what it left is settled.
+    """
+    began = time.monotonic()
+    _signal(run, signal.SIGINT)
+    killed = False
+    while True:
+        now = app.catalogue.run(run.id)
+        waited = time.monotonic() - began
+        if now.state.final or waited > _LIMIT_S:
+            return now
+        if str(now.state) == "pending" and waited > 2.0:
+            # No daemon that would end it before it begins.
+            app.catalogue.queue.drop(run.id, "cancelled", "cancelled", app.clock.now())
+        if waited > _ASK_AGAIN_S and not killed:
+            killed = True
+            _kill(now)
+        if any(r.id == run.id for r in app.catalogue.abandoned(run.plan)):
+            _settle(app, now)
+        time.sleep(0.1)
+
+
+def _signal(run: Run, number: signal.Signals) -> None:
+    if run.owner_pid is not None and str(run.state) == "running":
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(run.owner_pid, signal.SIGCONT)
+            os.kill(run.owner_pid, number)
+
+
+def _kill(run: Run) -> None:
+    from drd import process
+
+    _signal(run, signal.SIGKILL)
+    process.kill_marked("DRD_RUN", run.id)
+
+
+def _settle(app: App, run: Run) -> None:
+    """Its process is dead: end what it left, where its plan is known."""
+    from drd.errors import DrdError
+    from drd.flows.aftermath import Ending, settle
+    from drd.model.run import RunKind, RunState
+
+    ending = Ending(RunState.CANCELLED, "cancelled")
+    try:
+        plan = app.plan_in_force(run.plan)
+        if run.kind is not RunKind.RECOVERY:
+            settle(app.services(plan), plan, {run.id: ending})
+            return
+    except DrdError as error:
+        output.warn(f"what the run left in its repository is swept later: {error.message}")
+    owned = app.catalogue.adopt(run, app.clock.now())
+    if owned is not None:
+        app.catalogue.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
+        owned.release()

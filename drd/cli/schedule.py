@@ -1,0 +1,100 @@
+"""`drd schedule`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.model.due import Due
+
+EXAMPLES = """\
+examples:
+  drd schedule                   what runs next, for how long, and why
+  drd schedule orders-api        of one plan
+  drd schedule --json | jq '.items[0]'"""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "schedule",
+        help="what runs next, for how long, and why",
+        description="The next start of every kind of run, as the daemon works it out.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="name of a plan")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.schedule:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.bootstrap import app
+
+    with app(args.config) as opened:
+        now = opened.clock.now()
+        plan = opened.known_plan(args.plan) if args.plan else None
+        dues, unscheduled = _agenda(opened, plan, now)
+        if args.json:
+            output.print_json({"items": [_item(d) for d in dues]})
+            return 0
+        if dues:
+            rows = [["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]]
+            output.say(output.table(rows + [_row(d, now) for d in dues]))
+        else:
+            output.say("nothing is scheduled: no plan says when, or no daemon has loaded one yet.")
+        for name in unscheduled:
+            output.warn(f"{name} was loaded by an older drd: the daemon will work out its schedule")
+    return 0
+
+
+def _agenda(app: App, plan: str | None, now: datetime) -> tuple[list[Due], list[str]]:
+    """The next starts in order, and the plans whose schedule is not known here."""
+    from drd.flows.agenda import Agenda
+    from drd.model.schedule import Schedule
+
+    queue = app.catalogue.queue
+    agenda = Agenda(queue)
+    unknown = []
+    for row in queue.plan_rows(None if plan is None else [plan]):
+        if row.schedule is None:
+            unknown.append(row.name)
+        else:
+            agenda.set_plan(row, Schedule.from_json(row.schedule), now)
+    agenda.refresh(now)
+    return agenda.items(), unknown
+
+
+def _item(due: Due) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    return {
+        "plan": due.job.plan,
+        "kind": str(due.job.kind),
+        "repository": due.job.subject or None,
+        "due_at": to_rfc3339(due.at),
+        "deadline": to_rfc3339(due.deadline),
+        "expected_s": due.expected_s,
+        "trigger": due.trigger,
+        "why": due.why,
+    }
+
+
+def _row(due: Due, now: datetime) -> list[str]:
+    from drd.model.units import format_duration
+
+    ahead = (due.at - now).total_seconds()
+    kind = f"{due.job.kind} {due.job.subject}".rstrip()
+    return [
+        due.job.plan,
+        kind,
+        f"{due.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        format_duration(ahead) if ahead > 0 else "now",
+        format_duration(due.expected_s) if due.expected_s is not None else "",
+        output.unmarked(due.why),
+    ]
