@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from drd.model.due import Due
 from drd.model.run import RunKind
-from drd.model.schedule import READINESS, Job
+from drd.model.schedule import Job
 from drd.model.windows import released
 
 UNKNOWN_DURATION_S = 60.0
@@ -86,8 +86,6 @@ def choose(
 ) -> Decision:
     """What starts now of `dues`, which has the next start of every job, also those that lie ahead:
     nothing else gives way to a backup that is not there. O(n log n).
-
-    Starts by readiness take no slot, but at most `limits.runs` of them run at the same time.
     """
     busy = {(r.plan, r.kind, r.subject) for r in running}
     board = _Board(running, limits)
@@ -200,7 +198,7 @@ class _Board:
             "drills": limits.drills,
             "copies": limits.copies,
             "maintenance": limits.maintenance,
-            READINESS: limits.runs,
+            RunKind.READINESS: 1,
         }
         self._keys: set[tuple[str, str, str]] = set()
         self._forgetting: dict[str, Running] = {}
@@ -215,8 +213,6 @@ class _Board:
     def take(self, run: Running) -> None:
         self._keys.add((run.plan, run.kind, run.subject))
         self._groups[_group(run.kind)] += 1
-        if run.kind == READINESS:
-            return
         self._runs += 1
         if run.kind in _FORGETTING:
             self._forgetting[run.plan] = run
@@ -232,8 +228,6 @@ class _Board:
             return f"{job.kind} of {job.plan} is running"
         if job.kind in _FORGETTING and job.plan in self._forgetting:
             return f"{self._forgetting[job.plan].words} is running"
-        if job.kind == READINESS:
-            return self._full(READINESS)
         return (
             self._full_slots()
             or self._full(_group(job.kind))
@@ -298,4 +292,4 @@ class _Board:
 
 
 def _group(kind: str) -> str:
-    return _GROUPS.get(RunKind(kind), kind) if kind != READINESS else READINESS
+    return _GROUPS.get(RunKind(kind), kind)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from drd.model.cron import next_after
 from drd.model.run import RunKind, RunState
-from drd.model.schedule import READINESS, Job, auto_interval_s, margin_s
+from drd.model.schedule import Job, auto_interval_s, margin_s
 from drd.model.units import format_duration
 from drd.model.windows import blackout_at, released, window_text
 
@@ -36,7 +36,7 @@ COPY_PAUSE_S = 60.0
 
 Trigger = Literal["schedule", "catch-up", "retry"]
 
-_WITHOUT_POINT = (RunKind.BACKUP, READINESS)
+_WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS)
 """Kinds that do not need a restore point to work on."""
 
 

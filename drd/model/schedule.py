@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from drd.model.plan import Objectives, Plan, RepositorySpec, SecretRef, Window
 from drd.model.run import RunKind
 
-READINESS = "readiness"
-"""The kind of job that looks whether everything that a plan needs is there; no run of its own."""
+READINESS_EVERY_S = 86400.0
+"""A day: a backup notices most of what readiness looks for by itself, and each look is a process."""
 
-READINESS_EVERY_S = 6 * 3600.0
+READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
 RETENTION_TIMEOUT_S = 3600.0
 COPY_TIMEOUT_S = 12 * 3600.0
@@ -58,7 +58,7 @@ class Timing:
 class Job:
     """One kind of work of one plan.
 
-    `kind` is a `RunKind` or READINESS. `subject` is the repository's name for copy, verification
+    `kind` is a `RunKind`. `subject` is the repository's name for copy, verification
     and prune, else empty. `repositories` are the URLs of those that it uses, `hosts` those of the
     components that it reads, as far as the plan says them in the open.
     """
@@ -191,11 +191,12 @@ def _jobs(plan: Plan) -> Iterator[Job]:
         yield from _maintenance(plan, repository, forgets=forgets)
     spread = Timing(
         every_s=READINESS_EVERY_S,
-        jitter_s=_SPREAD * READINESS_EVERY_S,
+        jitter_s=READINESS_SOON_S,
         timeout_s=READINESS_TIMEOUT_S,
         retries=0,
     )
-    yield Job(plan.name, READINESS, spread, rpo_s, "", everywhere)
+    # It locks no repository, so it neither waits for those that do nor keeps them waiting.
+    yield Job(plan.name, RunKind.READINESS, spread, rpo_s)
 
 
 def _backup(plan: Plan) -> Timing | None:
