@@ -160,7 +160,8 @@ class Site:
         assert not left, f"left running: {left}"
         assert not self.locks(), "a lock was left in the repository"
         if settled:
-            assert not list((self.base / "work").iterdir())
+            working = [p.name for p in (self.base / "work").iterdir() if p.name != "templates"]
+            assert not working, f"left in the work directory: {working}"
             open_runs = [r for r in self.runs() if r["state"] in ("running", "pending")]
             assert not open_runs, open_runs
 
