@@ -25,7 +25,7 @@ def read(connection: Connection) -> Watched:
 def _copies(connection: Connection) -> dict[str, tuple[CopyFacts, ...]]:
     query = select(copies).order_by(copies.c.plan, copies.c.position)
     return _by_plan(
-        (r.plan, CopyFacts(r.repository, r.copy_of, r.data_time)) for r in connection.execute(query)
+        (r.plan, CopyFacts(r.repository, r.data_time)) for r in connection.execute(query)
     )
 
 

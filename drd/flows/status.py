@@ -60,26 +60,34 @@ def collect(
     A file whose size and time are those of the loaded plan is not opened; of one that was never
     loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
     """
-    loaded = {f.plan: f for f in read_facts()}
+    found = subjects(read_facts(), files)
+    if plan is not None and plan not in found:
+        raise _unknown(plan, found)
+    chosen = sorted(found) if plan is None else [plan]
+    plans = tuple(assess(found[name], now) for name in chosen)
+    return StatusDocument(now, worst(p.verdict for p in plans), plans)
+
+
+def subjects(
+    facts: Iterable[PlanFacts], files: Iterable[PlanFile]
+) -> dict[str, PlanFacts | NotLoaded]:
+    """What there is to judge, by name: every plan that was loaded, with what its file says now, and
+    every file that never was."""
+    loaded = {f.plan: f for f in facts}
     on_disk = {f.path: f for f in files}
-    subjects: dict[str, PlanFacts | NotLoaded] = {}
-    for name, facts in loaded.items():
-        file = os.path.abspath(facts.file) if facts.file else ""  # noqa: PTH100
-        subjects[name] = _compare(facts, file, on_disk.pop(file, None) or _look(file))
+    found: dict[str, PlanFacts | NotLoaded] = {}
+    for name, known in loaded.items():
+        file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
+        found[name] = _compare(known, file, on_disk.pop(file, None) or _look(file))
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
-        known = loaded.get(name)
-        if known is None:
-            subjects[name] = NotLoaded(
-                name, stranger.path, f"not loaded: drd never read {stranger.path}"
-            )
-        else:
-            subjects[name] = _compare(known, stranger.path, stranger)
-    if plan is not None and plan not in subjects:
-        raise _unknown(plan, subjects)
-    chosen = sorted(subjects) if plan is None else [plan]
-    plans = tuple(assess(subjects[name], now) for name in chosen)
-    return StatusDocument(now, worst(p.verdict for p in plans), plans)
+        why = f"not loaded: drd never read {stranger.path}"
+        found[name] = (
+            _compare(loaded[name], stranger.path, stranger)
+            if name in loaded
+            else NotLoaded(name, stranger.path, why)
+        )
+    return found
 
 
 def plan_name(path: str) -> str:

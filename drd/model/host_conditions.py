@@ -15,23 +15,23 @@ TOLD_FOR = timedelta(hours=1)
 """How long what is over at once (a jump, a time without a daemon) stays a condition, so that it
 is seen as an alert and not only as a message."""
 
+AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "disk"})
+"""Kinds that are known without reading the catalogue."""
+
 DISK_SHARE = 0.05
 DISK_CRITICAL_SHARE = 0.01
 """Of a file system's size: less than this free, it is about to fill."""
 
 
 def host_conditions(
-    host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime
+    host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
-    """`rpos` are the loaded plans with their RPOs in seconds."""
-    return [
-        *_catalogue(host),
-        *_no_plan(host, rpos),
-        *_clock(host, now),
-        *_down(host, rpos, now),
-        *(c for disk in host.disks for c in _disk(disk)),
-        *_channels(host.channels, now),
-    ]
+    """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
+    found = [*_catalogue(host), *_clock(host, now)]
+    if rpos is not None:
+        found += [*_no_plan(rpos), *_down(host, rpos, now)]
+    found += [c for disk in host.disks for c in _disk(disk)]
+    return [*found, *_channels(host.channels, now)]
 
 
 def _catalogue(host: HostFacts) -> Iterator[Condition]:
@@ -40,8 +40,8 @@ def _catalogue(host: HostFacts) -> Iterator[Condition]:
         yield Condition("catalogue", "", "", "critical", text, "drd status")
 
 
-def _no_plan(host: HostFacts, rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:
-    if not rpos and host.catalogue_error is None:
+def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:
+    if not rpos:
         text = "no plan is loaded, so nothing is backed up"
         yield Condition("no-plan", "", "", "info", text, "drd plan new")
 

@@ -33,7 +33,6 @@ class CopyFacts:
     """A second repository: the data time of the newest complete point in it, None for none."""
 
     repository: str
-    copy_of: str
     data_time: datetime | None
 
 

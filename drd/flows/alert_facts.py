@@ -1,0 +1,165 @@
+"""Gathering what alerts look at beside the verdicts: histories of runs, disks."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from drd.model.cron import longest_gap, next_after
+from drd.model.facts import PlanFacts
+from drd.model.run import RunKind
+from drd.model.schedule import Job, Schedule, Timing
+from drd.model.watched import CopyFacts, DiskFacts, JobFacts, PlanMore, VerificationFacts
+from drd.model.windows import released
+from drd.ports import Catalogue, JobRow
+from drd.ports.alerts import Watched
+
+_longest_gap = cache(longest_gap)
+
+
+class Histories:
+    """What the catalogue tells of runs, copies and readings; only what changed is read again."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._rows: dict[str, dict[tuple[str, str], JobRow]] = defaultdict(dict)
+        self._seen = -1
+        self._watched = Watched()
+
+    def refresh(self) -> None:
+        """Raises CatalogueError, and is then as it was."""
+        rows = self._catalogue.queue.jobs(self._seen)
+        if not rows and self._seen >= 0:
+            return
+        self._watched = self._catalogue.alerts.watched()
+        for row in rows:
+            self._rows[row.plan][row.kind, row.subject] = row
+        self._seen = max((r.changed for r in rows), default=0)
+
+    def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
+        """What is known of one plan; without a schedule nothing is expected of it."""
+        rows = self._rows.get(facts.plan, {})
+        jobs = {(job.kind, job.subject): job for job in schedule.jobs} if schedule else {}
+        return PlanMore(
+            jobs=tuple(_job(facts, key, jobs.get(key), rows.get(key)) for key in {**jobs, **rows}),
+            copies=tuple(self._copies(facts.plan, jobs)),
+            verifications=tuple(self._verifications(facts.plan, jobs)),
+            readiness=self._watched.readiness.get(facts.plan),
+        )
+
+    def _copies(self, plan: str, jobs: Mapping[tuple[str, str], Job]) -> Iterator[CopyFacts]:
+        """Also of one that nothing ever reached; not of one that the plan no longer names."""
+        known = {c.repository: c for c in self._watched.copies.get(plan, ())}
+        for kind, repository in jobs:
+            if kind == RunKind.COPY:
+                yield known.get(repository) or CopyFacts(repository, None)
+
+    def _verifications(
+        self, plan: str, jobs: Mapping[tuple[str, str], Job]
+    ) -> Iterator[VerificationFacts]:
+        for known in self._watched.verifications.get(plan, ()):
+            job = jobs.get((RunKind.VERIFICATION, known.repository))
+            period_s = _period_s(job.timing) if job else None
+            if period_s is None:
+                yield known
+                continue
+            since = known.last_complete_at or known.cycle_started_at
+            by = since + timedelta(seconds=known.parts * period_s)
+            yield replace(known, all_read_by=by)
+
+
+def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | None) -> JobFacts:
+    kind, subject = key
+    row = row or JobRow(facts.plan, kind, subject, changed=0)
+    done_at = row.last_finished_at if kind == RunKind.READINESS else row.last_success_at
+    since = done_at or _asked_since(facts)
+    # Without a point there is nothing to look after, and that is an alert of its own.
+    wanted = job is not None and (kind == RunKind.READINESS or facts.newest is not None)
+    return JobFacts(
+        kind=kind,
+        subject=subject,
+        done_at=done_at,
+        since=since,
+        due_at=_due_at(job.timing, since) if job is not None and wanted else None,
+        last_finished_at=row.last_finished_at,
+        last_run=row.last_run,
+        last_error=row.last_error,
+        tries=row.tries,
+        permanent=row.permanent,
+    )
+
+
+def _asked_since(facts: PlanFacts) -> datetime:
+    """From when on the plan can have asked for it: what was put into the file yesterday is not a
+    year late."""
+    changed = datetime.fromtimestamp(facts.file_mtime_ns / 1e9, UTC)
+    return max(facts.first_loaded_at, changed)
+
+
+def _due_at(timing: Timing, since: datetime) -> datetime | None:
+    """When the next success after `since` is wanted; None for what is judged by its exposure."""
+    if timing.cron is not None:
+        at = next_after(timing.cron, timing.timezone, since)
+    elif timing.every_s is not None:
+        at = since + timedelta(seconds=timing.every_s)
+    else:
+        return None
+    at += timedelta(seconds=timing.jitter_s)
+    return released(timing.blackout, timing.timezone, at)[0] if timing.blackout else at
+
+
+def _period_s(timing: Timing) -> float | None:
+    if timing.cron is not None:
+        return _longest_gap(timing.cron, timing.timezone)
+    return timing.every_s
+
+
+# --- disks ----------------------------------------------------------------------------------
+
+
+def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
+    """Each file system once, with what is kept there; `needed_bytes` counts for `work_dir`'s."""
+    found: dict[int, DiskFacts] = {}
+    broken = []
+    for use, place in places.items():
+        needed = needed_bytes if use == "work_dir" else 0
+        try:
+            device, there = _existing(place)
+            space = os.statvfs(there)
+        except OSError as error:
+            why = error.strerror or str(error)
+            broken.append(DiskFacts(str(place), (use,), None, error=why.lower()))
+            continue
+        before = found.get(device) or DiskFacts(
+            str(place), (), space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
+        )
+        found[device] = replace(
+            before,
+            uses=(*before.uses, use),
+            needed_bytes=max(before.needed_bytes, needed),
+        )
+    return [*found.values(), *broken]
+
+
+def _existing(place: Path) -> tuple[int, Path]:
+    """The device, and the directory or the nearest one above it that is there: some are made when
+    they are first needed."""
+    while True:
+        try:
+            return place.stat().st_dev, place
+        except FileNotFoundError:
+            if place == place.parent:
+                raise
+            place = place.parent
+
+
+def drill_bytes(facts: PlanFacts) -> int:
+    """The room that a drill of the plan takes: what is fetched, and what becomes of it."""
+    if facts.drill_every_s is None:
+        return 0
+    return sum((1 if c.kind == "files" else 2) * (c.size_bytes or 0) for c in facts.components)

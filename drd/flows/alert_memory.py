@@ -1,0 +1,72 @@
+"""What is known of the open alerts while the catalogue cannot be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from drd.model.alerts import Alert, Change, Transition
+
+
+class Memory:
+    """Keeps transitions that could not be recorded, one for each alert, until they can be.
+
+    Without it a full disk would make every look fire the same alerts again.
+    """
+
+    def __init__(self) -> None:
+        self._unsaved: dict[str, Transition] = {}
+        self._known: dict[str, Alert] = {}
+
+    @property
+    def known(self) -> list[Alert]:
+        """The open alerts as they were after the last look."""
+        return list(self._known.values())
+
+    def merged(self, rows: Iterable[Alert]) -> list[Alert]:
+        """The open alerts of the catalogue with what was not recorded yet.
+
+        Where somebody acknowledged one meanwhile, that stands, and the look decides anew.
+        """
+        found = {row.id: row for row in rows}
+        for alert, unsaved in list(self._unsaved.items()):
+            before, row = unsaved.before, found.get(alert)
+            if before is None or (row is not None and _same(before, row)):
+                found[alert] = unsaved.after
+            else:
+                del self._unsaved[alert]
+        return [alert for alert in found.values() if alert.resolved_at is None]
+
+    def pending(self, transitions: Sequence[Transition]) -> list[Transition]:
+        """These together with what was not recorded yet: one for each alert, from how it stands in
+        the catalogue to how it stands now."""
+        together = dict(self._unsaved)
+        for transition in transitions:
+            alert = transition.after.id
+            together[alert] = _then(together.get(alert), transition)
+        return list(together.values())
+
+    def took(
+        self, known: Iterable[Alert], transitions: Iterable[Transition], *, saved: bool
+    ) -> None:
+        """The look is over: nothing is left to record, or all of it."""
+        self._unsaved = {} if saved else {t.after.id: t for t in self.pending(list(transitions))}
+        now = {a.id: a for a in known} | {t.after.id: t.after for t in transitions}
+        self._known = {key: alert for key, alert in now.items() if alert.resolved_at is None}
+
+
+def _then(first: Transition | None, second: Transition) -> Transition:
+    if first is None:
+        return second
+    if first.before is None:
+        change = Change.FIRED
+    else:
+        change = first.change if second.change is Change.KEPT else second.change
+    return Transition(change, first.before, second.after)
+
+
+def _same(before: Alert, row: Alert) -> bool:
+    return (before.state, before.acknowledged_by, before.acknowledged_until) == (
+        row.state,
+        row.acknowledged_by,
+        row.acknowledged_until,
+    )

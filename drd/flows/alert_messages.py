@@ -1,0 +1,66 @@
+"""What people and programs are told about an alert."""
+
+from __future__ import annotations
+
+from drd.model.alerts import Alert, Change, Transition
+from drd.model.message import Message
+from drd.model.units import format_duration, to_rfc3339
+
+_LEADS = {
+    Change.ESCALATED: "now {severity}: ",
+    Change.EXPIRED: "acknowledged no more: ",
+    Change.REMINDED: "still: ",
+    Change.ACKNOWLEDGED: "acknowledged: ",
+    Change.RESOLVED: "resolved: ",
+}
+
+
+def message(transition: Transition) -> Message | None:
+    """None for what nobody is told."""
+    event = transition.change.event
+    if event is None:
+        return None
+    alert = transition.after
+    lead = _LEADS.get(transition.change, "").format(severity=alert.severity)
+    return Message(
+        event=event,
+        plan=alert.plan,
+        severity=alert.severity,
+        title=f"{alert.plan or 'drd'}: {lead}{alert.message}",
+        text="\n".join(_lines(transition)),
+        at=alert.resolved_at or alert.told_at or alert.since,
+        alert=alert.id,
+        details={
+            "change": transition.change.value,
+            "kind": alert.kind,
+            "subject": alert.subject,
+            "state": alert.state,
+            "since": to_rfc3339(alert.since),
+            "message": alert.message,
+            "command": alert.command,
+        },
+    )
+
+
+def _lines(transition: Transition) -> list[str]:
+    alert = transition.after
+    lines = [f"{alert.severity}, since {to_rfc3339(alert.since)}"]
+    if alert.resolved_at is not None:
+        lasted = (alert.gone_at or alert.resolved_at) - alert.since
+        lines.append(f"It lasted {format_duration(max(0.0, lasted.total_seconds()))}.")
+        return lines
+    if transition.change is Change.ACKNOWLEDGED:
+        lines.append(acknowledgement(alert))
+        return lines
+    if alert.command:
+        lines.append(f"Next: {alert.command}")
+    lines.append(f"To silence it: drd ack {alert.id} --by NAME")
+    return lines
+
+
+def acknowledgement(alert: Alert) -> str:
+    """`by NAME until TIME: why`."""
+    until = alert.acknowledged_until
+    words = f"by {alert.acknowledged_by} until "
+    words += to_rfc3339(until.replace(microsecond=0)) if until else "it is resolved"
+    return f"{words}: {alert.acknowledged_why}" if alert.acknowledged_why else words

@@ -1,0 +1,197 @@
+"""Alerts: look at every plan and at the host, decide what changed, record it and say so.
+
+Run or no run, since a missing backup is the commonest breach. What cannot be recorded (a full
+disk) is remembered here until it can be, and handed back to be told directly.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from drd.errors import CatalogueError
+from drd.flows.alert_facts import Histories, disks, drill_bytes
+from drd.flows.alert_memory import Memory
+from drd.flows.alert_messages import message
+from drd.flows.status import PlanFile, subjects
+from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
+from drd.model.compliance import assess
+from drd.model.conditions import blind, conditions
+from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.host_conditions import AT_THE_HOST, host_conditions
+from drd.model.message import ChannelSpec, Routed, route
+from drd.model.schedule import Schedule
+from drd.model.verdicts import Assessment
+from drd.model.watched import ChannelState, HostFacts, PlanMore
+from drd.ports import Catalogue
+from drd.ports.notify import ChannelFacts
+
+_OF_A_PLAN = "plan/"
+"""What the name of a plan's own heartbeat begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the watch looks at. `places` are directories that must not fill, by their key in
+    drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
+    force."""
+
+    catalogue: Catalogue
+    read_facts: Callable[[], Sequence[PlanFacts]]
+    plan_files: Callable[[], Iterable[PlanFile]]
+    schedule: Callable[[str], Schedule | None]
+    places: Mapping[str, Path]
+    channels: Sequence[ChannelSpec] = ()
+    rules: Rules = field(default_factory=Rules)
+
+
+class Outlook(NamedTuple):
+    """What one look found.
+
+    `transitions` are by plan and kind, also those that nobody is told about. `untold` is what has
+    to go out directly, since the outbox could not take it; `error` says why, None when all is
+    recorded. `plans` are the verdicts of all plans by name, none when the catalogue could not be
+    read.
+    """
+
+    transitions: tuple[Transition, ...]
+    open_alerts: tuple[Alert, ...]
+    untold: tuple[Routed, ...]
+    error: str | None
+    plans: tuple[Assessment, ...]
+
+
+class _Seen(NamedTuple):
+    """All that is bad now, and whether the condition of an alert was looked for at all."""
+
+    conditions: list[Condition]
+    looked_at: Callable[[Alert], bool]
+    plans: tuple[Assessment, ...]
+
+
+class AlertWatch:
+    """Looks again and again. For one thread; it belongs to the daemon that holds the state's lock,
+    the only one that makes and resolves alerts. People acknowledge them from other processes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._book = world.catalogue.alerts
+        self._histories = Histories(world.catalogue)
+        self._memory = Memory()
+
+    def look(
+        self, host: HostFacts, now: datetime, refused: Mapping[str, str] | None = None
+    ) -> Outlook:
+        """Judge everything, record what changed, and put what is to be told into the outbox.
+
+        `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
+        disks and channels are asked here. `refused` are the errors of plan files that were never
+        accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
+        is raised for it, and the next look tries again.
+        """
+        error = None
+        try:
+            seen = self._see(host, now, refused or {})
+            known = self._memory.merged(self._book.open())
+        except CatalogueError as caught:
+            error = caught.message
+            seen = self._see_host(host, now)
+            known = self._memory.known
+        transitions: list[Transition] = []
+        if error is None:
+            transitions = self._decide(seen, known, now)
+            error = self._record(transitions, now)
+        if error is not None:
+            blamed = replace(host, catalogue_error=error)
+            seen.conditions.extend(host_conditions(blamed, None, now))
+            transitions = self._decide(seen, known, now)
+        self._memory.took(known, transitions, saved=error is None)
+        return Outlook(
+            tuple(transitions),
+            tuple(sorted(self._memory.known, key=lambda a: a.key)),
+            tuple(self._routed(transitions)) if error is not None else (),
+            error,
+            seen.plans,
+        )
+
+    def _decide(self, seen: _Seen, known: Sequence[Alert], now: datetime) -> list[Transition]:
+        return reconcile(
+            seen.conditions,
+            known,
+            now,
+            self._world.rules,
+            new_id=lambda: secrets.token_hex(4),
+            looked_at=seen.looked_at,
+        )
+
+    def _record(self, transitions: list[Transition], now: datetime) -> str | None:
+        """Why it could not be. `transitions` keeps those that were; one that somebody else
+        forestalled is decided anew at the next look."""
+
+        def tell(written: Sequence[Transition]) -> list[Routed]:
+            ids = {t.after.id for t in written}
+            return self._routed(t for t in transitions if t.after.id in ids)
+
+        try:
+            done = self._book.apply(self._memory.pending(transitions), now, tell)
+        except CatalogueError as error:
+            return error.message
+        ids = {t.after.id for t in done}
+        transitions[:] = [t for t in transitions if t.after.id in ids]
+        return None
+
+    def _routed(self, transitions: Iterable[Transition]) -> list[Routed]:
+        told = (message(transition) for transition in transitions)
+        channels = self._world.channels
+        return [routed for one in told if one is not None for routed in route(one, channels)]
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def _see(self, host: HostFacts, now: datetime, refused: Mapping[str, str]) -> _Seen:
+        """Raises CatalogueError when the catalogue cannot be read."""
+        world = self._world
+        facts = world.read_facts()
+        self._histories.refresh()
+        channels = tuple(_channel(c, now) for c in world.catalogue.outbox.channels())
+        found: list[Condition] = []
+        unknown: set[tuple[str, str]] = set()
+        plans = []
+        for name, subject in sorted(subjects(facts, world.plan_files()).items()):
+            more, known = self._about(subject, refused.get(name))
+            assessment = assess(known, now)
+            found += conditions(assessment, known, more, now)
+            unknown.update((name, kind) for kind in blind(more))
+            plans.append(assessment)
+        needed = max((drill_bytes(f) for f in facts), default=0)
+        host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
+        found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
+        return _Seen(found, lambda a: (a.plan, a.kind) not in unknown, tuple(plans))
+
+    def _about(
+        self, subject: PlanFacts | NotLoaded, refused: str | None
+    ) -> tuple[PlanMore, PlanFacts | NotLoaded]:
+        if isinstance(subject, PlanFacts):
+            return self._histories.of(subject, self._world.schedule(subject.plan)), subject
+        return PlanMore(), subject._replace(why=f"not loaded: {refused}") if refused else subject
+
+    def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
+        """What can be seen without the catalogue."""
+        host = replace(host, disks=tuple(disks(self._world.places, 0)))
+        found = host_conditions(host, None, now)
+        return _Seen(found, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
+
+
+def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:
+    plan = facts.name.removeprefix(_OF_A_PLAN) if facts.name.startswith(_OF_A_PLAN) else ""
+    return ChannelState(
+        name=facts.name,
+        dead=facts.is_dead(now),
+        plan=plan,
+        failing_since=facts.failing_since,
+        tries=facts.tries,
+        error=facts.error,
+    )
