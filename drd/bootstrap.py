@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import drd
 from drd import secrets
@@ -27,6 +28,13 @@ from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
+
+
+if TYPE_CHECKING:
+    from drd.flows.heartbeats import Heartbeats
+    from drd.flows.outbox import Postman
+    from drd.model.message import ChannelSpec
+    from drd.ports.notify import Notifier
 
 
 class SystemClock:
@@ -178,6 +186,29 @@ class App:
         from drd.repositories import open_repository
 
         return open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
+
+    def open_notifier(self, spec: ChannelSpec) -> Notifier:
+        from drd.notifiers import open_notifier
+
+        return open_notifier(spec, resolve=secrets.resolve)
+
+    def postman(self) -> Postman:
+        """Who delivers what the outbox holds, through the channels of drd.yaml."""
+        from drd.flows.outbox import Postman
+
+        return Postman(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
+
+    def heartbeats(self) -> Heartbeats:
+        """Signs of life to the addresses of drd.yaml, and to those that plans name."""
+        from drd.flows.heartbeats import Heartbeats
+        from drd.notifiers import open_heart
+
+        return Heartbeats(
+            self.catalogue,
+            self.settings.channels,
+            lambda spec: open_heart(spec, resolve=secrets.resolve),
+            self.clock,
+        )
 
     def close(self) -> None:
         if self._catalogue is not None:
