@@ -45,12 +45,16 @@ class Heartbeats:
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
-        self._channels = [c for c in channels if c.kind == "heartbeat"]
+        self.use(channels)
         self._open = open_heart
         self._clock = clock
         self._mutex = threading.Lock()
         self._lines: dict[str, _Line] = {}
         self._alive_at: dict[str, float] = {}
+
+    def use(self, channels: Sequence[ChannelSpec]) -> None:
+        """From now on these, as drd.yaml has them."""
+        self._channels = [c for c in channels if c.kind == "heartbeat"]
 
     def started(self, plan: Plan, kind: RunKind) -> None:
         """A run of the plan has begun."""

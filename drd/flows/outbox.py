@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from drd import log
 from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
 from drd.flows.runner import describe
 from drd.model.digest import digest
-from drd.model.message import ChannelSpec, Message
+from drd.model.message import ChannelSpec, Message, Routed
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
 
@@ -39,6 +39,9 @@ SINGLE_REFUSALS = 3
 
 UNRECORDED_PAUSE_S = 60.0
 """How long a channel rests when what was tried could not be written down."""
+
+DIRECT_TRIES = 3
+"""How often a message is tried that the outbox could not take."""
 
 AT_ONCE = 16
 """How many channels are worked on at the same time."""
@@ -76,7 +79,7 @@ class Postman:
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
-        self._channels = {c.name: c for c in channels if c.kind != "heartbeat"}
+        self.use(channels)
         self._open = open_notifier
         self._clock = clock
         self._mutex = threading.Lock()
@@ -84,6 +87,11 @@ class Postman:
         self._not_before: dict[str, float] = {}
         self._accepted: set[tuple[int, str]] = set()
         self._slots = threading.Semaphore(AT_ONCE)
+
+    def use(self, channels: Sequence[ChannelSpec]) -> None:
+        """From now on these, as drd.yaml has them; what is under way ends as it began."""
+        self._channels = {c.name: c for c in channels if c.kind != "heartbeat"}
+        self._heartbeats = [c.name for c in channels if c.kind == "heartbeat"]
 
     def deliver_due(self) -> list[str]:
         """Start on every channel in which something is due and that nobody works on already;
@@ -104,15 +112,42 @@ class Postman:
             thread.join(max(0.0, limit - self._clock.monotonic()))
         return not self._threads()
 
-    def upkeep(self, heartbeats: Sequence[str]) -> None:
-        """Once in a while: forget what went out long ago, and channels that are no more.
-        `heartbeats` are the names of those that drd.yaml has."""
-        names = {*self._channels, *heartbeats}
+    def past_outbox(self, routed: Sequence[Routed]) -> None:
+        """Start on what the catalogue cannot take, and return at once: in order within a channel,
+        a few tries each, recorded in the journal alone. Whoever calls this twice tells it twice."""
+        by_channel: dict[str, list[Message]] = {}
+        for name, message in routed:
+            by_channel.setdefault(name, []).append(message)
+        for name in by_channel.keys() & self._channels.keys():
+            work = threading.Thread(
+                target=self._insist, args=(self._channels[name], by_channel[name]), daemon=True
+            )
+            with self._mutex:
+                self._busy[f"past outbox {name} {id(work)}"] = work
+            work.start()
+
+    def upkeep(self) -> None:
+        """Once in a while: forget what went out long ago, and channels that are no more."""
+        names = {*self._channels, *self._heartbeats}
         self._catalogue.outbox.prune(self._clock.now() - KEPT, channels=names)
+
+    def _insist(self, channel: ChannelSpec, messages: Sequence[Message]) -> None:
+        journal = log.get(channel=channel.name)
+        with self._slots, suppress(Cancelled):
+            for message in messages:
+                for tries in range(1, DIRECT_TRIES + 1):
+                    attempt = hand_over(message, channel, self._open, self._clock)
+                    if attempt.error is None:
+                        journal.info("message.delivered", message=message.id, directly=True)
+                        break
+                    journal.warning("message.failed", tries=tries, error=describe(attempt.error))
+                    if tries < DIRECT_TRIES:
+                        threading.Event().wait(FIRST_PAUSE_S)
 
     def _threads(self) -> list[threading.Thread]:
         with self._mutex:
-            return [t for t in self._busy.values() if t.is_alive()]
+            self._busy = {n: t for n, t in self._busy.items() if t.is_alive()}
+            return list(self._busy.values())
 
     def _start(self, name: str) -> bool:
         with self._mutex:
@@ -292,37 +327,23 @@ def hand_over(
         return attempt("", NotifyError(f"{type(error).__name__}: {error}", hint="this is a bug."))
 
 
-def at_once(calls: Mapping[str, Callable[[], Attempt]]) -> list[Attempt]:
-    """Run each in a thread of its own; the results in their order, when the last has ended."""
-    found: dict[str, Attempt] = {}
-
-    def work(name: str, call: Callable[[], Attempt]) -> None:
-        with suppress(Cancelled):
-            found[name] = call()
-
-    threads = [threading.Thread(target=work, args=item, daemon=True) for item in calls.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [found[name] for name in calls if name in found]
-
-
 def deliver_directly(
     message: Message,
     channels: Sequence[ChannelSpec],
     open_notifier: NotifierFactory,
     clock: Clock,
 ) -> list[Attempt]:
-    """Hand a message to all of these channels now, side by side; ends with the slowest.
+    """Hand a message to all of these channels now, side by side; the results in their order, when
+    the slowest has ended. Nothing is recorded, and nothing tried again."""
+    found: dict[str, Attempt] = {}
 
-    For when the catalogue cannot be written, and for tests: nothing is recorded, nothing is tried
-    again, and whoever calls this twice tells it twice.
-    """
-    return at_once({c.name: _later(message, c, open_notifier, clock) for c in channels})
+    def work(channel: ChannelSpec) -> None:
+        with suppress(Cancelled):
+            found[channel.name] = hand_over(message, channel, open_notifier, clock)
 
-
-def _later(
-    message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
-) -> Callable[[], Attempt]:
-    return lambda: hand_over(message, channel, open_notifier, clock)
+    threads = [threading.Thread(target=work, args=(c,), daemon=True) for c in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[c.name] for c in channels if c.name in found]

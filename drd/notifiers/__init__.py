@@ -19,7 +19,7 @@ Resolve = Callable[[SecretRef], str]
 
 
 def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
-    """The channel of an entry that carries messages. Secrets are resolved at each delivery."""
+    """The channel of an entry. Secrets are resolved at each delivery."""
     if spec.kind == "webhook":
         from drd.notifiers.webhook import Webhook
 
@@ -32,6 +32,10 @@ def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
         from drd.notifiers.command import Exec
 
         return Exec(cast("ExecSettings", spec.settings))
+    if spec.kind == "heartbeat":
+        from drd.notifiers.heartbeat import HttpHeart
+
+        return HttpHeart(cast("Heartbeat", spec.settings), resolve)
     from drd.notifiers.apprise import AppriseUrl
 
     return AppriseUrl(cast("AppriseSettings", spec.settings), resolve)

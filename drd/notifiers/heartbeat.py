@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 from drd import log
+from drd.model.message import Message
 from drd.model.plan import Heartbeat, SecretRef
 from drd.notifiers.http import judge, post
 from drd.ports.notify import Signal
@@ -24,6 +25,13 @@ class HttpHeart:
         self.resolve = resolve
 
     def ping(self, signal: Signal, text: str) -> None:
+        self._post(signal, text)
+
+    def deliver(self, message: Message) -> str:
+        """A message as a sign of life: how a test of all channels reaches this one."""
+        return self._post("success", f"{message.title}\n{message.text}")
+
+    def _post(self, signal: Signal, text: str) -> str:
         answer = post(
             address(self.resolve(self.spec.url), signal),
             log.masked(text).encode("utf-8", "backslashreplace")[-LONGEST_TEXT:],
@@ -31,7 +39,7 @@ class HttpHeart:
             deadline_s=self.spec.timeout_s,
             ca_cert=self.spec.ca_cert,
         )
-        judge(answer)
+        return judge(answer)
 
 
 def address(url: str, signal: Signal) -> str:

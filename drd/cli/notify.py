@@ -1,0 +1,198 @@
+"""`drd notify test` and `drd notify list`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from drd.bootstrap import App
+    from drd.flows.outbox import Attempt
+    from drd.model.message import ChannelSpec
+    from drd.ports.notify import ChannelFacts
+
+EXAMPLES = """\
+examples:
+  drd notify test                        a message through every channel, and what arrived
+  drd notify test --channel webhook-1    through this one only
+  drd notify list                        the channels, what they carry, and how they fare"""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "notify",
+        help="send a test through every channel; how the channels fare",
+        description="The channels of `notify` in drd.yaml.",
+        epilog=EXAMPLES,
+    )
+    below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)
+    test = below.add_parser(
+        "test",
+        help="send a test message now, and say what arrived",
+        description="Send a test message through every channel now, heartbeats included, past what "
+        "waits. Exit 0: all were accepted; 1: at least one was not.",
+    )
+    global_options(test)
+    test.add_argument("--channel", metavar="NAME", action="append", help="only this one")
+    test.add_argument("--json", action="store_true", help="one JSON document")
+    test.set_defaults(handler="drd.cli.notify:test")
+    channels = below.add_parser("list", help="the channels, and how they fare")
+    global_options(channels)
+    channels.add_argument("--json", action="store_true", help="one JSON document")
+    channels.set_defaults(handler="drd.cli.notify:list_channels")
+
+
+def test(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+
+    with session(args) as app:
+        chosen = _chosen(app.settings.channels, args.channel)
+        attempts = _send(app, chosen)
+        _record(app, attempts)
+    failed = [a for a in attempts if a.error is not None]
+    if args.json:
+        output.print_json({"ok": not failed, "channels": [_as_json(a) for a in attempts]})
+    elif not args.quiet or failed:
+        for attempt in attempts:
+            _say(attempt)
+    return 1 if failed else 0
+
+
+def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> list[ChannelSpec]:
+    from drd.errors import UsageError
+
+    if not channels:
+        raise UsageError(
+            "drd.yaml has no channels",
+            hint="add some under `notify`; see docs/notifications.md.",
+        )
+    known = [c.name for c in channels]
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f'there is no channel "{name}"', hint=f"known: {', '.join(known)}.")
+    return [c for c in channels if not names or c.name in names]
+
+
+def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
+    from drd.flows.outbox import deliver_directly
+    from drd.model.message import TEST, Message
+
+    message = Message(
+        event=TEST,
+        plan="",
+        severity="info",
+        title="test message",
+        text="Somebody ran `drd notify test`. Nothing is wrong.",
+        at=app.clock.now(),
+    )
+    return deliver_directly(message, channels, app.open_notifier, app.clock)
+
+
+def _record(app: App, attempts: Sequence[Attempt]) -> None:
+    """How each fared, for `drd status` and the alert about channels. Who may not write the
+    catalogue can test all the same."""
+    from drd.errors import CatalogueError
+    from drd.flows.runner import describe
+
+    for attempt in attempts:
+        error = describe(attempt.error) if attempt.error is not None else None
+        channel = attempt.channel
+        try:
+            app.catalogue.outbox.tried(channel.name, channel.kind, at=app.clock.now(), error=error)
+        except CatalogueError as trouble:
+            output.warn(f"not recorded: {trouble.message}")
+            return
+
+
+def _as_json(attempt: Attempt) -> dict[str, Any]:
+    error = attempt.error
+    return {
+        "channel": attempt.channel.name,
+        "kind": attempt.channel.kind,
+        "delivered": error is None,
+        "duration_s": round(attempt.duration_s, 3),
+        "said": output.masked(attempt.said),
+        "error": output.masked(error.message) if error is not None else None,
+        "hint": output.masked(error.hint) if error is not None else None,
+    }
+
+
+def _say(attempt: Attempt) -> None:
+    took = f"{round(attempt.duration_s * 1000)} ms"
+    if attempt.error is None:
+        output.say(f"{attempt.channel.name}: delivered in {took}: {attempt.said}")
+    else:
+        output.complain(f"{attempt.channel.name}: {attempt.error.message}", attempt.error.hint)
+
+
+def list_channels(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+
+    with session(args) as app:
+        now = app.clock.now()
+        facts = {f.name: f for f in app.catalogue.outbox.channels()}
+        rows = [(c, facts.pop(c.name, None)) for c in app.settings.channels]
+    if args.json:
+        named = [_channel_json(c.name, c.kind, c, f) for c, f in rows]
+        named += [_channel_json(f.name, f.kind, None, f) for f in facts.values()]
+        output.print_json({"channels": named})
+        return 0
+    lines = [[c.name, c.kind, _health(f, now), _carries(c)] for c, f in rows]
+    lines += [[f.name, f.kind, _health(f, now), ""] for f in facts.values()]
+    if lines:
+        header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
+        output.say(output.table(lines, header=header, keep=3))
+    elif not args.quiet:
+        output.say("no channels: add some under `notify` in drd.yaml")
+    return 0
+
+
+def _channel_json(
+    name: str, kind: str, channel: ChannelSpec | None, facts: ChannelFacts | None
+) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    def time(at: datetime | None) -> str | None:
+        return to_rfc3339(at) if at is not None else None
+
+    return {
+        "channel": name,
+        "kind": kind,
+        "on": list(channel.on) if channel is not None else [],
+        "plans": list(channel.plans) if channel is not None else [],
+        "severity": list(channel.severities) if channel is not None else [],
+        "last_tried_at": time(facts.last_tried_at) if facts is not None else None,
+        "last_delivered_at": time(facts.last_delivered_at) if facts is not None else None,
+        "failing_since": time(facts.failing_since) if facts is not None else None,
+        "tries": facts.tries if facts is not None else 0,
+        "waiting": facts.waiting if facts is not None else 0,
+        "error": facts.error if facts is not None else None,
+    }
+
+
+def _health(facts: ChannelFacts | None, now: datetime) -> str:
+    from drd.model.units import format_duration
+
+    if facts is None or facts.last_tried_at is None:
+        return "never tried"
+    waiting = f", {facts.waiting} waiting" if facts.waiting else ""
+    if facts.failing_since is not None:
+        since = format_duration((now - facts.failing_since).total_seconds())
+        return f"fails for {since} ({facts.tries} tries){waiting}: {facts.error}"
+    assert facts.last_delivered_at is not None
+    ago = format_duration((now - facts.last_delivered_at).total_seconds())
+    return f"well, last {ago} ago{waiting}"
+
+
+def _carries(channel: ChannelSpec) -> str:
+    plans = f" of {', '.join(channel.plans)}" if channel.plans else ""
+    if channel.kind == "heartbeat":
+        return f"runs: {', '.join(channel.on)}{plans}" if channel.plans else "the daemon"
+    severities = "" if len(channel.severities) == 3 else f" ({', '.join(channel.severities)})"
+    return f"{', '.join(channel.on)}{plans}{severities}"
