@@ -29,7 +29,6 @@ from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
 
-
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
     from drd.flows.outbox import Postman
