@@ -19,6 +19,7 @@ ROOT = PACKAGE.parent
 # would have to list every module but one, and it does not see the standard library.
 HOMES = {
     "alembic": "catalogue",
+    "apprise": "notifiers",
     "apscheduler": "scheduler",
     "boto3": "repositories",
     "botocore": "repositories",
