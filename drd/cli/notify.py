@@ -58,8 +58,8 @@ def test(args: argparse.Namespace) -> int:
     failed = [a for a in attempts if a.error is not None]
     if args.json:
         output.print_json({"ok": not failed, "channels": [_as_json(a) for a in attempts]})
-    elif not args.quiet or failed:
-        for attempt in attempts:
+    else:
+        for attempt in failed if args.quiet else attempts:
             _say(attempt)
     return 1 if failed else 0
 
@@ -125,10 +125,13 @@ def _as_json(attempt: Attempt) -> dict[str, Any]:
 
 def _say(attempt: Attempt) -> None:
     took = f"{round(attempt.duration_s * 1000)} ms"
-    if attempt.error is None:
-        output.say(f"{attempt.channel.name}: delivered in {took}: {attempt.said}")
-    else:
-        output.complain(f"{attempt.channel.name}: {attempt.error.message}", attempt.error.hint)
+    error, name = attempt.error, attempt.channel.name
+    if error is None:
+        output.say(output.masked(f"{name}: delivered in {took}: {attempt.said}"))
+        return
+    output.say(output.masked(f"{name}: not delivered after {took}: {error.message}"))
+    if error.hint:
+        output.say(output.masked(f"  HINT: {error.hint}"))
 
 
 def list_channels(args: argparse.Namespace) -> int:
@@ -147,7 +150,7 @@ def list_channels(args: argparse.Namespace) -> int:
     lines += [[f.name, f.kind, _health(f, now), ""] for f in facts.values()]
     if lines:
         header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
-        output.say(output.table(lines, header=header, keep=3))
+        output.say(output.table(lines, header=header, keep=3, shorten=True))
     elif not args.quiet:
         output.say("no channels: add some under `notify` in drd.yaml")
     return 0
@@ -184,7 +187,9 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
     waiting = f", {facts.waiting} waiting" if facts.waiting else ""
     if facts.failing_since is not None:
         since = format_duration((now - facts.failing_since).total_seconds())
-        return f"fails for {since} ({facts.tries} tries){waiting}: {facts.error}"
+        tries = "1 try" if facts.tries == 1 else f"{facts.tries} tries"
+        why = (facts.error or "").partition(" (hint: ")[0]
+        return f"fails for {since} ({tries}){waiting}: {why}"
     assert facts.last_delivered_at is not None
     ago = format_duration((now - facts.last_delivered_at).total_seconds())
     return f"well, last {ago} ago{waiting}"

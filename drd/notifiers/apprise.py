@@ -30,7 +30,9 @@ class AppriseUrl:
     def deliver(self, message: Message) -> str:
         apprise = _library()
         url = self.resolve(self.settings.url)
-        service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        # One thread: what it logs there is about this try.
+        asset = apprise.AppriseAsset(async_mode=False)
+        service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if service is None:
             raise NotifyError(
                 "the secret of the address holds no URL that Apprise knows",
@@ -44,7 +46,7 @@ class AppriseUrl:
                 f"{name} took no message within {self.settings.timeout:g} s",
                 hint="see that it is up, or raise `timeout`.",
             )
-        if try_.taken is not True:
+        if not try_.taken:
             said = _without(url, try_.said)
             raise NotifyError(f"{name} took no message" + (f": {said}" if said else ""))
         return f"{name} accepted it"
@@ -76,25 +78,25 @@ def _without(url: str, text: str) -> str:
     return text
 
 
-def _notify(apprise: Any, service: Any, message: Message) -> bool | None:
+def _notify(apprise: Any, service: Any, message: Message) -> bool:
     kinds = {"critical": "failure", "warning": "warning", "info": "info"}
     kind = "success" if message.event == "resolved" else kinds[message.severity]
-    sender = apprise.Apprise()
+    sender = apprise.Apprise(asset=service.asset)
     sender.add(service)
-    result: bool | None = sender.notify(
+    result = sender.notify(
         title=message.title,
         body=message.text or message.title,
         notify_type=kind,
         body_format="text",
     )
-    return result
+    return bool(result)  # true, or an object that says more, or None when nobody was told
 
 
 class _Try:
     """One call in a thread of its own, with what Apprise logged in it."""
 
-    def __init__(self, call: Callable[[], bool | None]) -> None:
-        self.taken: bool | None = None
+    def __init__(self, call: Callable[[], bool]) -> None:
+        self.taken = False
         self.said = ""
         self._call = call
         self._thread = threading.Thread(target=self._work, name="drd-apprise", daemon=True)
