@@ -56,7 +56,8 @@ def _remedy(path: Path, number: int | None) -> str:
             f"add ReadWritePaths={path.parent} to the service (systemctl edit drd), or {elsewhere}."
         )
     if number in (errno.EACCES, errno.EPERM):
-        return f"let drd's user write to {path.parent}, or {elsewhere}."
+        let = f"chgrp drd {path.parent} && chmod g+w {path.parent}"
+        return f"let drd's user write there (`{let}`), or {elsewhere}."
     if number in (errno.ENOSPC, errno.EDQUOT):
         return f"make room on the file system of {path.parent}, or {elsewhere}."
     return f"repair it, or {elsewhere}."

@@ -104,7 +104,7 @@ def test_directory_of_another_user_names_the_right_that_is_missing(short_tmp: Pa
     with acting_as(NOBODY), pytest.raises(MetricsUnwritable) as caught:
         write_textfile(short_tmp / "drd.prom", b"x\n")
     assert "permission denied" in caught.value.message
-    assert f"let drd's user write to {short_tmp}" in caught.value.hint
+    assert f"chgrp drd {short_tmp}" in caught.value.hint
 
 
 @as_root
