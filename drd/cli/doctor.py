@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from drd.cli import output
@@ -12,6 +13,7 @@ EXAMPLES = """\
 examples:
   drd doctor                  every plan of the plans directory
   drd doctor orders-api       one plan: tools, rights, repository, sandbox, disk
+  drd doctor --as-service     as the systemd service would find it, with its rights
   drd doctor --json | jq '.items[] | select(.ok | not)'
 
 exit codes: 0 nothing is missing, 1 something is, 2 there is no plan."""
@@ -28,6 +30,11 @@ def add_parser(sub: Any) -> None:
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--as-service",
+        action="store_true",
+        help="with the user, the rights and the restrictions of drd.service (as root)",
+    )
     parser.set_defaults(handler="drd.cli.doctor:run")
 
 
@@ -37,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from drd.errors import DrdError, UsageError
     from drd.flows.doctor import examine
 
+    if args.as_service:
+        from drd.cli.as_service import as_service
+
+        as_service(_words(args))
     items: list[dict[str, Any]] = []
     with session(args) as app:
         names = [args.plan] if args.plan else app.plan_names()
@@ -63,6 +74,23 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(items, args)
     return 0 if ok else 1
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """This command once more, for whoever carries it out, in another directory."""
+    from drd.config.location import config_path
+
+    config, explicit = config_path(args.config)
+    words = ["doctor"]
+    words += ["--config", str(Path(config).absolute())] if explicit else []
+    words += [option for option in ("--quiet", "--no-color", "--json") if _given(args, option)]
+    if args.plan:
+        words.append(str(Path(args.plan).absolute()) if Path(args.plan).is_file() else args.plan)
+    return words
+
+
+def _given(args: argparse.Namespace, option: str) -> bool:
+    return bool(getattr(args, option.strip("-").replace("-", "_")))
 
 
 def _item(

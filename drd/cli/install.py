@@ -77,7 +77,7 @@ def carry_out(planned: Installation, args: argparse.Namespace) -> None:
     elif not args.quiet:
         rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
         output.say(output.table(rows) if rows else "nothing of drd is here")
-        for note in planned.notes:
+        for note in (*planned.obstacles, *planned.notes):
             output.warn(note)
 
 
@@ -88,7 +88,7 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
         "steps": [
             {"action": s.action, "subject": s.subject, "note": s.note} for s in planned.steps
         ],
-        "notes": planned.notes,
+        "notes": [*planned.obstacles, *planned.notes],
     }
 
 

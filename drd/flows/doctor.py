@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from uuid import uuid4
 
 from drd.errors import DrdError
+from drd.flows.confinement import confinement
 from drd.flows.identity import look
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
@@ -23,7 +24,7 @@ def examine(services: Services, plan: Plan, resolve: Callable[[SecretRef], str])
     """All findings about one plan; nothing is stored, changed or left behind."""
     probe = f"doctor-{uuid4().hex[:8]}"
     try:
-        findings = _secrets(plan, resolve)
+        findings = _secrets(plan, resolve) + confinement(plan, services.work_dir)
         for name, component in plan.components.items():
             kind = services.kinds(component.kind)
             findings += _tried(

@@ -60,11 +60,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Steps in their order. `notes` are what a person should know about the outcome."""
+    """Steps in their order. `notes` are what a person should know about the outcome, `obstacles`
+    why the service could not start."""
 
     prefix: Path
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
 
     @property
     def here(self) -> bool:
@@ -138,7 +140,7 @@ def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
         found.steps.append(_file(prefix, path, shipped(path, program)))
     if found.here:
         found.steps.extend(_set_up(found))
-        found.notes.extend(_reachable(program))
+        found.obstacles.extend(_obstacles(program))
     return found
 
 
@@ -185,6 +187,11 @@ def _set_up(found: Installation) -> Iterator[Step]:
     if new_user or found.does(TMPFILES) or not all(place.is_dir() for place in state):
         by_hand = f"install -d -o drd -g drd -m 2770 {' '.join(map(str, state))}"
         yield from _tool(found, ["systemd-tmpfiles", "--create", f"/{TMPFILES}"], by_hand)
+    for place in state:
+        if _has_files_of_root(place):
+            # drd was used as root before there was a service.
+            words = ("chown", "--recursive", "--no-dereference", "drd:drd", str(place))
+            yield Step("run", " ".join(words), words=words)
     if not manager_runs():
         found.notes.append("systemd does not run here: nothing was loaded")
     elif found.does(UNIT):
@@ -206,25 +213,29 @@ def _user_exists(name: str) -> bool:
     return True
 
 
+def _has_files_of_root(place: Path) -> bool:
+    for directory, below, files in os.walk(place):
+        for name in (*below, *files):
+            with suppress(FileNotFoundError):
+                if (Path(directory) / name).lstat().st_uid == 0:
+                    return True
+    return False
+
+
 def manager_runs() -> bool:
     """Whether systemd is this system's manager: sd_booted(3)."""
     return Path("/run/systemd/system").is_dir()
 
 
-def _reachable(program: Sequence[str]) -> Iterator[str]:
-    """The service's user has to come to the program and to its interpreter."""
+def _obstacles(program: Sequence[str]) -> Iterator[str]:
+    """The service's user has to come to the program and to its interpreter. The right to read what
+    is root's helps the program, and not systemd to start it."""
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
-            yield (
-                f"{place} is where the service sees files of its own only (PrivateTmp=yes): "
-                "install drd elsewhere, such as in /opt/drd"
-            )
+            yield f"the service sees files of its own below /tmp and /var/tmp, and not {place}"
         closed = _closed_above(place)
         if closed is not None:
-            yield (
-                f"{place} is below {closed}, which is closed to others: that works while the unit "
-                "has CAP_DAC_READ_SEARCH, and /opt/drd is a better place"
-            )
+            yield f"the service's user cannot come to {place}: {closed} is closed to others"
 
 
 def _closed_above(place: Path) -> Path | None:
@@ -297,13 +308,20 @@ def _more(count: int) -> str:
 
 
 def execute(found: Installation) -> None:
-    """Carry the steps out, in order. Raises UsageError for who is not root, TargetUnwritable for a
-    place that cannot be written to, DrdError for a command that failed."""
+    """Carry the steps out, in order. Raises UsageError for who is not root and for a service that
+    could not start, TargetUnwritable for a place that cannot be written to, DrdError for a command
+    that failed."""
     if found.here and os.geteuid() != 0:
         program = " ".join(entry_point())
         raise UsageError(
             "only root can change the system's services",
             hint=f"run it as root (sudo {program} …), or into a directory of yours with --prefix.",
+        )
+    if found.obstacles:
+        raise UsageError(
+            found.obstacles[0],
+            hint="install drd where everybody may look, and run that one:\n"
+            "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install",
         )
     for step in found.steps:
         if step.words:

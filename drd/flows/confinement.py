@@ -1,0 +1,226 @@
+"""What the service's unit forbids and a plan needs, by the name of the directive.
+
+Looked for in the service itself: its mounts, its rights, its sockets. Elsewhere there is nothing
+to find.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
+from drd.ports import Finding
+
+_RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
+"""Programs that are of no use without more rights than their caller's."""
+
+_HOMES = ("/home", "/root", "/run/user")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of /proc/self/mountinfo. `root` is the part of the file system that is mounted."""
+
+    point: str
+    root: str
+    read_only: bool
+    file_system_read_only: bool
+    kind: str
+
+
+def in_a_service() -> bool:
+    """Whether systemd started us by the unit of the service, or as that unit would."""
+    return "INVOCATION_ID" in os.environ and "STATE_DIRECTORY" in os.environ
+
+
+def confinement(plan: Plan, *places: Path) -> list[Finding]:
+    """What the unit keeps this plan from; `places` are directories that drd writes to. Nothing is
+    written or connected to."""
+    if not in_a_service():
+        return []
+    mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    found = [f for place in places for f in _unwritable(mounts, str(place), place)]
+    for component in plan.components.values():
+        found += _component(mounts, component)
+    for repository in plan.repositories.values():
+        found += _repository(mounts, repository)
+    return [*found, *_families(plan)]
+
+
+def _component(mounts: list[Mount], component: Component) -> Iterator[Finding]:
+    settings = component.settings
+    paths = getattr(settings, "paths", None) or [getattr(settings, "path", None)]
+    paths = [p for p in paths if isinstance(p, str)] + _socket_directories(settings)
+    for path in paths:
+        hidden = hides(mounts, path)
+        if hidden is not None:
+            directive, remedy = hidden
+            yield _finding(
+                component.name,
+                f"the service does not see {path}: {directive} of its unit",
+                _drop_in(remedy),
+            )
+        elif _closed(path):
+            yield _finding(
+                component.name,
+                f"the service may not read {path}: AmbientCapabilities= of its unit leave it no "
+                "more than its user's rights",
+                _drop_in(
+                    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
+                    "AmbientCapabilities=CAP_DAC_READ_SEARCH",
+                ),
+            )
+    for hook in (component.before, component.after):
+        if hook is not None and Path(hook.command[0]).name in _RISES and _no_new_rights():
+            yield _finding(
+                component.name,
+                f"the hook {' '.join(hook.command)} gets no more rights: NoNewPrivileges=yes of "
+                "the unit",
+                "give the user drd itself the right to it (a group, a role), or let a unit of "
+                "root's do it.",
+            )
+
+
+def _socket_directories(settings: object) -> list[str]:
+    """Where the socket of a database is, as far as the plan itself says so."""
+    dsn = getattr(settings, "dsn", None)
+    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
+        return []
+    return re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", dsn.value)
+
+
+def _closed(path: str) -> bool:
+    """Whether rights alone keep us from it (the kinds say what else is wrong with a path)."""
+    try:
+        with os.scandir(path) if Path(path).is_dir() else Path(path).open("rb"):
+            return False
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EPERM) and not _has_read_search()
+
+
+def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Finding]:
+    if repository.url.startswith("/"):
+        place = Path(repository.url)
+        yield from _unwritable(mounts, f"repository {repository.name}", place)
+
+
+def _unwritable(mounts: list[Mount], name: str, place: Path) -> Iterator[Finding]:
+    there = place if place.exists() else place.parent
+    mount = mount_of(mounts, str(there))
+    if mount is None or not mount.read_only or mount.file_system_read_only:
+        return
+    home = any(Path(place).is_relative_to(h) for h in _HOMES)
+    directive = "ProtectHome=read-only" if home else "ProtectSystem=strict"
+    make = "" if place.exists() else f"install -d -o drd -g drd -m 2770 {place}\n"
+    yield _finding(
+        name,
+        f"the service may not write to {place}: {directive} of its unit",
+        make + _drop_in(f"ReadWritePaths={place}"),
+    )
+
+
+def _families(plan: Plan) -> Iterator[Finding]:
+    """Databases need sockets or the network, buckets the network."""
+    wanted: dict[str, list[str]] = {}
+    for component in plan.components.values():
+        if component.kind == "postgres":
+            wanted.setdefault("AF_UNIX", []).append(component.name)
+    for repository in plan.repositories.values():
+        if repository.url.startswith("s3:"):
+            wanted.setdefault("AF_INET", []).append(f"repository {repository.name}")
+    for family, names in wanted.items():
+        if not _may_open(family):
+            yield _finding(
+                names[0],
+                f"the service may open no {family} socket: RestrictAddressFamilies= of its unit",
+                _drop_in(f"RestrictAddressFamilies={family}"),
+            )
+
+
+def _may_open(family: str) -> bool:
+    try:
+        socket.socket(getattr(socket, family)).close()
+    except OSError as error:
+        return error.errno not in (errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES)
+    return True
+
+
+def _finding(name: str, detail: str, hint: str) -> Finding:
+    return Finding(f"{name}: unit", ok=False, detail=detail, hint=hint)
+
+
+def _drop_in(*lines: str) -> str:
+    return "\n".join(
+        ["systemctl edit drd, with", "[Service]", *lines, "then systemctl restart drd"]
+    )
+
+
+# --- what the kernel tells of us ----------------------------------------------------------------
+
+
+def read_mounts(text: str) -> list[Mount]:
+    """The lines of /proc/PID/mountinfo (proc(5)), in their order."""
+    found = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        if len(fields) < 6 or len(rest) < 3:
+            continue
+        found.append(
+            Mount(
+                point=_plain(fields[4]),
+                root=_plain(fields[3]),
+                read_only="ro" in fields[5].split(","),
+                file_system_read_only="ro" in rest[2].split(","),
+                kind=rest[0],
+            )
+        )
+    return found
+
+
+def _plain(escaped: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), escaped)
+
+
+def mount_of(mounts: list[Mount], path: str) -> Mount | None:
+    """The mount that a path is on; of several at one point, the last one is what is seen."""
+    under = [m for m in mounts if Path(path).is_relative_to(m.point)]
+    return max(enumerate(under), key=lambda i: (len(i[1].point), i[0]))[1] if under else None
+
+
+def hides(mounts: list[Mount], path: str) -> tuple[str, str] | None:
+    """The directive that puts something else in place of what is at `path` on the host, and the
+    one that does not."""
+    mount = mount_of(mounts, path)
+    if mount is None:
+        return None
+    home = mount.point in _HOMES
+    if home and mount.kind == "tmpfs" and mount.read_only and mount.root == "/":
+        return "ProtectHome=tmpfs", "ProtectHome=read-only"
+    if "/inaccessible/" in mount.root:  # below /run/systemd, or a container's /run/host
+        if home:
+            return "ProtectHome=yes", "ProtectHome=read-only"
+        return f"InaccessiblePaths={mount.point}", "InaccessiblePaths="
+    if mount.point in ("/tmp", "/var/tmp") and "/systemd-private-" in mount.root:  # noqa: S108
+        return "PrivateTmp=yes", "PrivateTmp=no"
+    return None
+
+
+def _own_status() -> Mapping[str, str]:
+    text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    return {k: v.strip() for k, _, v in (line.partition(":") for line in text.splitlines())}
+
+
+def _no_new_rights() -> bool:
+    return _own_status().get("NoNewPrivs") == "1"
+
+
+def _has_read_search() -> bool:
+    """CAP_DAC_READ_SEARCH, the third bit of linux/capability.h."""
+    return bool(int(_own_status().get("CapEff", "0"), 16) & 0b100)
