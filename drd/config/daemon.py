@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,7 @@ from drd.config.address import loopback
 from drd.config.location import DEFAULT_CONFIG, missing, place, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.status import plan_files, plan_name
+from drd.model.alerts import Rules
 
 if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
@@ -26,7 +27,7 @@ class DaemonSettings:
 
     `file` is None when there is none and defaults are used. `warnings` name keys that are
     accepted and have no effect yet. `metrics_http` is an address on loopback and a port.
-    `channels` are in the order of the file, heartbeats among them.
+    `channels` are in the order of the file, heartbeats among them. `people` are their names.
     """
 
     state_url: str
@@ -46,6 +47,8 @@ class DaemonSettings:
     metrics_textfile: Path | None = None
     metrics_http: tuple[str, int] | None = None
     channels: tuple[ChannelSpec, ...] = ()
+    people: tuple[str, ...] = ()
+    alert_rules: Rules = field(default_factory=Rules)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -142,6 +145,12 @@ def _settings(
         metrics_textfile=Path(place(textfile, base)) if textfile else None,
         metrics_http=loopback(http) if http else None,
         channels=found,
+        people=tuple(person.name for person in file.people),
+        alert_rules=Rules(
+            hold_s=file.alerts.hold,
+            remind_s=file.alerts.remind,
+            remind_critical_s=file.alerts.remind_critical,
+        ),
         file=Path(os.path.abspath(path)),  # noqa: PTH100 (resolve would follow links)
         warnings=tuple(report.warnings),
     )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from drd.config.address import loopback
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
-from drd.fields import Settings
+from drd.fields import Duration, Settings
 from drd.notifiers.settings import Channel
 
 Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
@@ -93,6 +93,16 @@ class Metrics(Settings):
     )
 
 
+class Alerts(Settings):
+    """How alerts come and go."""
+
+    hold: Duration = Field(
+        300.0, description="An alert is resolved when its condition stayed away for so long."
+    )
+    remind: Duration = Field(4 * 3600.0, description="Tell again what nobody acknowledged.")
+    remind_critical: Duration = Field(3600.0, description="The same for what is critical.")
+
+
 class DaemonFile(Settings):
     """drd's own configuration."""
 
@@ -107,13 +117,16 @@ class DaemonFile(Settings):
     run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
     limits: Limits = Limits()
     log: Log = Log()
-    people: list[Person] = Field(default_factory=list)
+    people: list[Person] = Field(
+        default_factory=list, description="Who may acknowledge alerts; none: anybody."
+    )
     notify: list[Channel] = Field(
         default_factory=list, description="Who is told, by which channels, and of what."
     )
+    alerts: Alerts = Alerts()
     kit: Kit = Kit()
     metrics: Metrics = Metrics()
 
 
-LATER: dict[str, Any] = {"people": [], "kit": Kit()}
+LATER: dict[str, Any] = {"kit": Kit()}
 """Keys that are checked and have no effect yet, with what they are when nobody sets them."""

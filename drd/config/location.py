@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"(^|(?<= ))#.*")
 _PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
 _OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
-_KEYS |= {"people", "notify", "kit", "metrics"}
+_KEYS |= {"people", "notify", "kit", "metrics", "alerts"}
 
 
 def config_path(given: str | None) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
 from drd.config.location import config_path, state_and_plans
 from drd.errors import ConfigError, UnknownPlan
+from drd.model.alerts import Rules
 
 DESIGN = """\
 # every key has a default; relative paths are relative to this file
@@ -73,8 +74,8 @@ def test_the_whole_file_of_the_design_is_understood(tmp_path: Path) -> None:
     assert (found.runs, found.drills, found.per_repository) == (4, 1, 2)
     assert (found.log_format, found.log_level, found.run_as) == ("auto", "info", "drd")
     assert found.state_dir == Path("/var/lib/drd")
-    assert [w.path for w in found.warnings] == ["people", "notify"]
-    assert [w.line for w in found.warnings] == [9, 11]
+    assert found.warnings == ()
+    assert found.people == ("first on call",)
     assert found.metrics_textfile == Path("/var/lib/prometheus/node-exporter/drd.prom")
     assert found.metrics_http == ("127.0.0.1", 9473)
 
@@ -88,6 +89,12 @@ def test_limits_of_kinds_and_hosts(tmp_path: Path) -> None:
 def test_all_runs_may_be_backups_unless_said_otherwise(tmp_path: Path) -> None:
     assert both(write(tmp_path, "limits: {runs: 8}\n")).backups == 8
     assert load_settings(tmp_path / "none.yaml", explicit=False).backups == 4
+
+
+def test_how_alerts_come_and_go_is_said_in_durations(tmp_path: Path) -> None:
+    found = both(write(tmp_path, "alerts: {hold: 10m, remind: 8h, remind_critical: 30m}\n"))
+    assert found.alert_rules == Rules(hold_s=600, remind_s=28800, remind_critical_s=1800)
+    assert load_settings(tmp_path / "none.yaml", explicit=False).alert_rules == Rules()
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ BROKEN = [
     ("plans:", 1, "plans", "is empty", "give it a value, or remove the line."),
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range: should be greater than or equal to 1", "choose another value."),
     ("log: {level: loud}", 1, "log.level", '"loud" is not one of debug, info, warning, error', "known here: debug, info, warning, error."),
-    ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "known here: webhook, smtp, heartbeat."),
+    ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "known here: webhook, smtp, exec, apprise, heartbeat."),
     ("metrics: {textfile: /x/drd.txt}", 1, "metrics.textfile", '"/x/drd.txt" does not end in .prom', "Prometheus's node exporter reads no other files."),
     ("metrics:\n  http: 9473", 2, "metrics.http", "is a number, not text", "put it in quotes."),
     ("metrics:\n  http: 0.0.0.0:9473", 2, "metrics.http", '"0.0.0.0:9473" is not on loopback, where drd listens only', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
@@ -134,6 +141,7 @@ BROKEN = [
     ("metrics:\n  http: example.com:80", 2, "metrics.http", '"example.com:80" is not on loopback, where drd listens only', 'write "127.0.0.1:80", and put a proxy with a login in front of it for others.'),
     ("metrics: {http: 127.0.0.1}", 1, "metrics.http", '"127.0.0.1" is no address with a port', 'write "127.0.0.1:9473".'),
     ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is no address with a port', 'write "127.0.0.1:9473".'),
+    ("alerts: {hold: 5}", 1, "alerts.hold", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("- a", 1, "", "is not a mapping", "drd.yaml is `key: value` lines."),
     ("plans: a\nplans: b", 2, "plans", 'the key "plans" stands here twice', "remove one; the first is on line 1."),
 ]  # fmt: skip
