@@ -31,6 +31,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "schedule": ("drd.cli.schedule", "what runs next, for how long, and why"),
     "runs": ("drd.cli.runs", "what ran, and how it ended"),
     "run": ("drd.cli.run", "show one run with its steps"),
+    "alerts": ("drd.cli.alerts", "what is bad now, and who takes care of it"),
+    "ack": ("drd.cli.ack", "take care of an alert: silence it for a while"),
     "notify": ("drd.cli.notify", "send a test through every channel; how the channels fare"),
     "daemon": ("drd.cli.daemon", "run the service: start what is due, supervise, alert"),
     "worker": ("drd.cli.worker", ""),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from drd.model.alerts import Alert, Change, Transition
-from drd.model.message import Message
+from drd.model.message import ChannelSpec, Message, Routed, route
 from drd.model.units import format_duration, to_rfc3339
 
 _LEADS = {
@@ -13,6 +15,12 @@ _LEADS = {
     Change.ACKNOWLEDGED: "acknowledged: ",
     Change.RESOLVED: "resolved: ",
 }
+
+
+def routed(transitions: Iterable[Transition], channels: Sequence[ChannelSpec]) -> list[Routed]:
+    """What is told about these, and through which of the channels."""
+    told = (message(transition) for transition in transitions)
+    return [pair for one in told if one is not None for pair in route(one, channels)]
 
 
 def message(transition: Transition) -> Message | None:

@@ -16,14 +16,14 @@ from typing import NamedTuple
 from drd.errors import CatalogueError
 from drd.flows.alert_facts import Histories, disks, drill_bytes
 from drd.flows.alert_memory import Memory
-from drd.flows.alert_messages import message
+from drd.flows.alert_messages import routed
 from drd.flows.status import PlanFile, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions
 from drd.model.facts import NotLoaded, PlanFacts
 from drd.model.host_conditions import AT_THE_HOST, host_conditions
-from drd.model.message import ChannelSpec, Routed, route
+from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
 from drd.model.watched import ChannelState, HostFacts, PlanMore
@@ -113,7 +113,7 @@ class AlertWatch:
         return Outlook(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
-            tuple(self._routed(transitions)) if error is not None else (),
+            tuple(routed(transitions, self._world.channels)) if error is not None else (),
             error,
             seen.plans,
         )
@@ -134,7 +134,8 @@ class AlertWatch:
 
         def tell(written: Sequence[Transition]) -> list[Routed]:
             ids = {t.after.id for t in written}
-            return self._routed(t for t in transitions if t.after.id in ids)
+            mine = (t for t in transitions if t.after.id in ids)
+            return routed(mine, self._world.channels)
 
         try:
             done = self._book.apply(self._memory.pending(transitions), now, tell)
@@ -143,11 +144,6 @@ class AlertWatch:
         ids = {t.after.id for t in done}
         transitions[:] = [t for t in transitions if t.after.id in ids]
         return None
-
-    def _routed(self, transitions: Iterable[Transition]) -> list[Routed]:
-        told = (message(transition) for transition in transitions)
-        channels = self._world.channels
-        return [routed for one in told if one is not None for routed in route(one, channels)]
 
     # --- looking ------------------------------------------------------------------------------
 
