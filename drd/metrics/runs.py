@@ -94,5 +94,5 @@ def _alert_metric(alerts: Sequence[AlertFigures]) -> Metric:
         "drd_alerts",
         "Alerts that are not resolved; no plan for those about drd itself.",
         ("plan", "kind", "severity", "state"),
-        (((a.plan, a.kind, a.severity, a.state), a.count) for a in alerts),
+        (((a.plan, a.kind, a.severity, a.state), a.number) for a in alerts),
     )

@@ -52,7 +52,7 @@ class AlertFigures(NamedTuple):
     kind: str
     severity: str
     state: str
-    count: int
+    number: int
 
 
 class CatalogueFigures(NamedTuple):
