@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,10 +24,13 @@ from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotSupported, UnknownPlan
 from drd.flows.services import Say, Services, say_nothing
+from drd.model.facts import PlanFacts
+from drd.model.message import ChannelSpec
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
+from drd.ports.notify import Notifier
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
@@ -124,7 +127,11 @@ class App:
         plan = loaded.plan
         self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
         schedule = schedule_of(plan)
-        compiled = {"drd": drd.__version__, **schedule.to_json()}
+        compiled = {
+            "drd": drd.__version__,
+            "heartbeat": plan.heartbeat is not None,
+            **schedule.to_json(),
+        }
         self.catalogue.queue.accept(plan.name, loaded.text, compiled)
         return schedule
 
@@ -208,6 +215,12 @@ class App:
             lambda spec: open_heart(spec, resolve=secrets.resolve),
             self.clock,
         )
+
+    def read_facts(self) -> Sequence[PlanFacts]:
+        """What `drd status` reads of every loaded plan."""
+        from drd.catalogue.summary import read_facts
+
+        return read_facts(self.settings.state_url, None)
 
     def close(self) -> None:
         if self._catalogue is not None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from drd import log
-from drd.flows.agenda import Agenda
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
+from drd.flows.agenda import Agenda
 from drd.model.dispatch import Limits, Running, choose
 from drd.model.due import Due
 from drd.model.run import Run, RunKind, RunState

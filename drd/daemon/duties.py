@@ -1,44 +1,256 @@
 """What the daemon does beside starting runs: assess, tell, keep figures, tidy up.
 
-In a thread of its own, since some of it talks to the network. The loop looks whether it moves: a
-thread that hangs is a daemon that alerts nobody, which the watchdog ends.
+In a thread of its own, since some of it takes long. The loop looks whether it moves: a thread that
+hangs is a daemon that alerts nobody, which the watchdog ends.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+import drd
 from drd import log
 from drd.bootstrap import App
 from drd.daemon.clocks import Jump
+from drd.daemon.figures import Figures
+from drd.daemon.hearts import Hearts
 from drd.errors import CatalogueError
-from drd.model.run import Run
+from drd.flows.alerts import AlertWatch, Outlook, World
+from drd.flows.status import plan_files
+from drd.model.alerts import Change
+from drd.model.message import Message, route
+from drd.model.run import Evidence, Run, RunKind
+from drd.model.run_message import message_of_run
+from drd.model.schedule import Schedule
+from drd.model.watched import HostFacts
+from drd.process import shielded
 
 _log = log.get()
 
+ASSESS_S = 30.0
+DELIVER_S = 2.0
+UPKEEP_S = 86400.0
+HEARTBEAT_S = 30.0
 PATIENCE_S = 300.0
 """How long one duty may take before the thread counts as hanging."""
+KEPT = timedelta(days=400)
+"""How long finished runs stay in the catalogue: a year and a bit, for comparisons."""
+FAREWELL_S = 5.0
+"""What a stop waits for messages that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the loop tells of itself at each tick."""
+
+    running: Mapping[str, int]
+    queued: int
+    duration_s: float
+    sentence: str
 
 
 class Duties:
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._moved = time.monotonic()
-        self._stop = threading.Event()
+    """Begins with `start`, ends with `stop`; the other methods only leave word and never block."""
 
-    def begin(self, last: datetime | None, now: datetime) -> None: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def __init__(self, app: App, schedule: Callable[[str], Schedule | None]) -> None:
+        self._app = app
+        self._schedule = schedule
+        settings = app.settings
+        places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
+        if settings.state_dir is not None:
+            places["state"] = settings.state_dir
+        self._watch = AlertWatch(
+            World(
+                catalogue=app.catalogue,
+                read_facts=app.read_facts,
+                plan_files=lambda: plan_files(settings.plans_dir),
+                schedule=schedule,
+                places=places,
+                channels=settings.channels,
+            )
+        )
+        self._postman = app.postman()
+        self._hearts = Hearts(app)
+        self._figures = Figures(app)
+        self._host = HostFacts()
+        self._refused: Mapping[str, str] = {}
+        self._over: deque[Run] = deque()
+        self._begun: deque[Run] = deque()
+        self._said = Said({}, 0, 0.0, "starting")
+        self._outlook: Outlook | None = None
+        self._wake = threading.Event()
+        self._stopping = False
+        self._assess_now = True
+        self._next: dict[str, float] = {}
+        self._moved = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="drd-duties", daemon=True)
+
+    # --- what the loop says ---------------------------------------------------------------------
+
+    def begin(self, last: datetime | None, now: datetime) -> None:
+        """`last` is when a daemon was last known to live, None for the first one here."""
+        if last is not None and last < now:
+            self._host = replace(self._host, down_from=last, down_to=now)
+
+    def start(self) -> None:
+        self._figures.start(self.tick_age_s)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The last words go out, for as long as that takes a moment."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(FAREWELL_S + 2.0)
+        self._figures.stop()
+
     def alive(self) -> bool:
+        """Whether the thread gets on with its work."""
+        return self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE_S
+
+    def tick_age_s(self) -> float:
+        return time.monotonic() - self._next.get("ticked", self._moved)
+
+    def ticked(self, said: Said) -> None:
+        self._said = said
+        self._next["ticked"] = time.monotonic()
+
+    def jumped(self, jump: Jump, now: datetime) -> None:
+        self._host = replace(self._host, clock_jump_s=jump.set_s, clock_jumped_at=now)
+        self.assess_soon()
+
+    def refused(self, errors: Mapping[str, str]) -> None:
+        """The plan files that could not be accepted at the last reload, with why."""
+        self._refused = dict(errors)
+        self.assess_soon()
+
+    def begun(self, run: Run) -> None:
+        self._begun.append(run)
+        self._wake.set()
+
+    def over(self, run: Run) -> None:
+        self._over.append(run)
+        self.assess_soon()
+
+    def catalogue_failed(self, error: CatalogueError) -> None:
+        self._host = replace(self._host, catalogue_error=error.message)
+        self.assess_soon()
+
+    def catalogue_works(self) -> None:
+        self._host = replace(self._host, catalogue_error=None)
+        self.assess_soon()
+
+    def assess_soon(self) -> None:
+        self._assess_now = True
+        self._wake.set()
+
+    def summary(self, plans: int) -> str:
+        """`3 plans, 2 met, 1 breached`, by the last look."""
+        outlook = self._outlook
+        counted = f"{plans} plan{'s' if plans != 1 else ''}"
+        if outlook is None or not outlook.plans:
+            return counted
+        verdicts = Counter(str(p.verdict).replace("_", " ") for p in outlook.plans)
+        if set(verdicts) == {"met"}:
+            return f"{counted}, all objectives met"
+        return ", ".join([counted, *(f"{n} {v}" for v, n in verdicts.most_common())])
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self._moved = time.monotonic()
+            stopping = self._stopping
+            try:
+                self._work(last=stopping)
+            except CatalogueError as error:
+                _log.debug("duties.catalogue", error=error.message)
+            except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
+                _log.error("duties.failed", error=f"{type(error).__name__}: {error}")
+            if stopping:
+                return
+            self._wake.wait(DELIVER_S)
+            self._wake.clear()
+
+    def _work(self, *, last: bool) -> None:
+        self._tell_runs()
+        if self._assess_now or self._is_time("assess", ASSESS_S):
+            self._assess_now = False
+            self._next["assess"] = time.monotonic() + ASSESS_S
+            self._assess()
+        if not last:
+            self._hearts.alive(self._said.sentence, well=self._host.catalogue_error is None)
+        if self._is_time("heartbeat", HEARTBEAT_S):
+            self._note_heartbeat()
+        self._postman.deliver_due()
+        if self._is_time("upkeep", UPKEEP_S):
+            self._upkeep()
+        if last:
+            with shielded():
+                self._postman.wait(FAREWELL_S)
+                self._hearts.close(1.0)
+
+    def _is_time(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now + every_s
         return True
 
-    def jumped(self, jump: Jump, now: datetime) -> None: ...
-    def ticked(self, running: int, waiting: int) -> None: ...
-    def summary(self, plans: int) -> str:
-        return f"{plans} plans"
+    def _assess(self) -> None:
+        now = self._app.clock.now()
+        outlook = self._watch.look(self._host, now, self._refused)
+        self._outlook = outlook
+        for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
+            alert = transition.after
+            level = "warning" if transition.change.event == "firing" else "info"
+            getattr(_log, level)(
+                f"alert.{transition.change}",
+                plan=alert.plan or None,
+                alert=alert.id,
+                kind=alert.kind,
+                severity=alert.severity,
+                what=alert.message,
+            )
+        if outlook.untold:
+            self._postman.past_outbox(outlook.untold)
+        self._figures.publish(outlook, self._said, now)
 
-    def catalogue_failed(self, error: CatalogueError, now: datetime) -> None: ...
-    def assess_soon(self) -> None: ...
-    def over(self, run: Run) -> None: ...
+    def _tell_runs(self) -> None:
+        while self._begun:
+            self._hearts.started(self._begun.popleft())
+        while self._over:
+            run = self._over[0]
+            self._hearts.finished(run)
+            if run.kind is not RunKind.READINESS and run.finished_at is not None:
+                self._queue(message_of_run(run, self._evidence(run)))
+            self._over.popleft()
+
+    def _queue(self, message: Message) -> None:
+        routed = route(message, self._app.settings.channels)
+        if routed:
+            self._app.catalogue.outbox.add(routed, self._app.clock.now())
+
+    def _evidence(self, run: Run) -> Evidence | None:
+        if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
+            return None
+        known = self._app.catalogue.evidence(run.plan, limit=5)
+        return next((e for e in known if e.run == run.id), None)
+
+    def _note_heartbeat(self) -> None:
+        self._app.catalogue.queue.note(
+            "heartbeat", {"version": drd.__version__, "said": self._said.sentence}, self._now()
+        )
+
+    def _upkeep(self) -> None:
+        removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
+        self._postman.upkeep()
+        if removed:
+            _log.info("catalogue.tidied", runs=removed)
+
+    def _now(self) -> datetime:
+        return self._app.clock.now()

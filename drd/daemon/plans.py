@@ -17,8 +17,8 @@ from drd import log, secrets
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
-from drd.flows.agenda import Agenda
 from drd.errors import ConfigError, DrdError, Problem
+from drd.flows.agenda import Agenda
 from drd.model.plan import Plan, SecretRef
 from drd.model.schedule import Schedule
 from drd.ports import PlanRow

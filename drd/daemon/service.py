@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from types import FrameType
 import drd
 from drd import log
 from drd.bootstrap import App
-from drd.flows.agenda import Agenda
 from drd.daemon.clocks import Clocks
 from drd.daemon.dispatcher import Dispatcher
-from drd.daemon.duties import Duties
+from drd.daemon.duties import Duties, Said
 from drd.daemon.plans import PlanBook
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
+from drd.flows.agenda import Agenda
 from drd.model.dispatch import Limits
 from drd.model.run import Run
 from drd.scheduler import Clockwork
@@ -68,9 +68,7 @@ class Daemon:
         self._book = PlanBook(app, self._agenda)
         self._dispatcher = Dispatcher(app.catalogue, self._agenda, self._workers, limits_of(app))
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
-        self._duties = Duties(app)
-        self._ticked = 0.0
-        self._ticked_at = 0.0
+        self._duties = Duties(app, self._agenda.schedule)
         self._trouble = ""
 
     # --- life ---------------------------------------------------------------------------------
@@ -93,6 +91,7 @@ class Daemon:
         self._clockwork.every("tick", TICK_S)
         self._clockwork.start()
         found = self._book.load(running=False)
+        self._duties.refused(found.refused)
         self._agenda.refresh(now)
         self._agenda.recompute(now)
         _log.info("daemon.started", version=drd.__version__, plans=str(found))
@@ -157,9 +156,10 @@ class Daemon:
         upcoming = self._agenda.next_at()
         if upcoming is not None:
             self._clockwork.at("tick", upcoming)
-        self._duties.ticked(len(self._workers.alive), len(self._dispatcher.waiting))
-        self._ticked, self._ticked_at = time.monotonic() - began, time.monotonic()
         sentence = self._sentence(started, settled)
+        running = Counter(str(w.run.kind) for w in self._workers.alive)
+        took_s = time.monotonic() - began
+        self._duties.ticked(Said(running, len(self._dispatcher.waiting), took_s, sentence))
         self._notifier.status(sentence)
         return sentence
 
@@ -182,7 +182,7 @@ class Daemon:
         except CatalogueError as error:
             if error.message != self._trouble:
                 _log.error("catalogue.trouble", error=error.message, hint=error.hint)
-                self._duties.catalogue_failed(error, self._app.clock.now())
+                self._duties.catalogue_failed(error)
             self._trouble = error.message
             self._notifier.status(f"catalogue: {error.message}")
             self._posted.clear()
@@ -191,6 +191,7 @@ class Daemon:
         if self._trouble:
             _log.info("catalogue.works_again")
             self._trouble = ""
+            self._duties.catalogue_works()
             self._post("tick")
 
     def _reload(self) -> None:
@@ -198,12 +199,12 @@ class Daemon:
         try:
             found = self._book.load(running=True)
             _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
+            self._duties.refused(found.refused)
             said = str(found)
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
             said = f"not reloaded: {error.message}"
         self._notifier.ready(said)
-        self._duties.assess_soon()
         self._post("tick")
 
     # --- what others tell us --------------------------------------------------------------------

@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from drd import log
 from drd.errors import CatalogueError, DrdError, NotifyError
 from drd.flows.runner import describe
 from drd.model.message import ChannelSpec
-from drd.model.plan import Heartbeat, Plan
+from drd.model.plan import Heartbeat
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock
@@ -32,6 +33,14 @@ _SIGNALS: dict[RunState, Signal] = {
 }
 """Of a run that was cancelled or interrupted nothing is told: another is to come, and when it does
 not, silence says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """A plan as far as watchers are concerned: its name, and the one that it names itself."""
+
+    name: str
+    heartbeat: Heartbeat | None = None
 
 
 class Heartbeats:
@@ -56,11 +65,11 @@ class Heartbeats:
         """From now on these, as drd.yaml has them."""
         self._channels = [c for c in channels if c.kind == "heartbeat"]
 
-    def started(self, plan: Plan, kind: RunKind) -> None:
+    def started(self, plan: Beating, kind: RunKind) -> None:
         """A run of the plan has begun."""
         self._tell(plan, kind, "start", f"{kind} of {plan.name} started")
 
-    def finished(self, plan: Plan, run: Run, output: Sequence[str] = ()) -> None:
+    def finished(self, plan: Beating, run: Run, output: Sequence[str] = ()) -> None:
         """A run is over. `output` are the last lines of what it said; the last is ours."""
         signal = _SIGNALS.get(run.state)
         if signal is None:
@@ -96,12 +105,12 @@ class Heartbeats:
         for line in list(self._lines.values()):
             line.join(max(0.0, limit - self._clock.monotonic()))
 
-    def _tell(self, plan: Plan, kind: RunKind, signal: Signal, text: str) -> None:
+    def _tell(self, plan: Beating, kind: RunKind, signal: Signal, text: str) -> None:
         for name, spec in self._of(plan):
             if kind in spec.on:
                 self._line(name, spec).send(signal, text)
 
-    def _of(self, plan: Plan) -> list[tuple[str, Heartbeat]]:
+    def _of(self, plan: Beating) -> list[tuple[str, Heartbeat]]:
         """The addresses of drd.yaml that name the plan, and its own."""
         found = [
             (c.name, cast("Heartbeat", c.settings))

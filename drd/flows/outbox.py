@@ -265,7 +265,7 @@ class _Delivery:
         else:
             attempt = hand_over(row.message, self.channel, self.open, self.clock)
         now, kind = self.clock.now(), self.channel.kind
-        keys = {"event": row.message.event, "plan": row.message.plan, "message": row.message.id}
+        keys = {"what": row.message.event, "plan": row.message.plan, "message": row.message.id}
         if attempt.error is None:
             self.accepted.add(key)
             self.outbox.delivered(row, kind, now)

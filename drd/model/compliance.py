@@ -26,6 +26,9 @@ OVERDUE_AT_LEAST_S = 3600.0
 OVERDUE_SHARE = 0.1
 """A drill is overdue by an hour or a tenth of its period, whichever is longer."""
 
+MEASURABLE_BYTES = 64 << 20
+"""What a restore brings back in about the time that starting and checking take anyway."""
+
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     """The verdicts of one plan at `now`, with the gravest reason first.
@@ -189,8 +192,10 @@ def _projected(actual_s: float, proof: DrillFacts, facts: PlanFacts) -> float:
     """The measured time, scaled by how much the data grew since; never less than measured.
 
     All of it is scaled, also what does not depend on the data (starting a server): that errs on
-    the safe side, and the share is small where the RTO is in danger.
+    the safe side, and the share is small where the RTO is in danger. Of less than
+    `MEASURABLE_BYTES` nearly all of the time is such, which says nothing about more.
     """
     if facts.newest is None or proof.restored_bytes <= 0:
         return actual_s
-    return actual_s * max(1.0, facts.newest.bytes / proof.restored_bytes)
+    measured = max(proof.restored_bytes, MEASURABLE_BYTES)
+    return actual_s * max(1.0, facts.newest.bytes / measured)

@@ -338,11 +338,20 @@ def test_drill_dated_in_the_future_is_not_believed() -> None:
 def test_time_to_come_back_against_the_rto(
     rta_s: float, grown: float, projected_s: float, verdict: Verdict
 ) -> None:
-    last = drill(rta_s=rta_s)
-    plan = judged(last_drill=last, last_passed_drill=last, newest=point(60, size=int(1000 * grown)))
+    restored = 10 << 30
+    last = drill(rta_s=rta_s, restored_bytes=restored)
+    newest = point(60, size=round(restored * grown))
+    plan = judged(last_drill=last, last_passed_drill=last, newest=newest)
     assert plan.rto.actual_s == rta_s
     assert plan.rto.projected_s == pytest.approx(projected_s)
     assert plan.rto.verdict is verdict
+
+
+@pytest.mark.parametrize(("size", "factor"), [(1 << 20, 1.0), (64 << 20, 1.0), (640 << 20, 10.0)])
+def test_what_a_tiny_restore_took_says_little_about_a_large_one(size: int, factor: float) -> None:
+    last = drill(rta_s=2.0, restored_bytes=6)
+    plan = judged(last_drill=last, last_passed_drill=last, newest=point(60, size=size))
+    assert plan.rto.projected_s == pytest.approx(2.0 * factor)
 
 
 def test_growth_of_nothing_is_not_projected() -> None:

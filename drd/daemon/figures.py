@@ -1,0 +1,84 @@
+"""Figures for monitoring: rendered after each look at the plans, to a file and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import drd
+from drd import log
+from drd.bootstrap import App
+from drd.errors import DrdError
+from drd.flows.alerts import Outlook
+
+if TYPE_CHECKING:
+    from drd.daemon.duties import Said
+    from drd.web import MetricsServer
+
+_log = log.get()
+
+LIMIT_S = 120.0
+"""Four ticks: a daemon whose last one is older hangs."""
+
+
+class Figures:
+    """Nothing is rendered where nobody asked for figures."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._started_at = app.clock.now()
+        self._text = b""
+        self._server: MetricsServer | None = None
+        self._trouble = ""
+
+    @property
+    def _wanted(self) -> bool:
+        settings = self._app.settings
+        return settings.metrics_textfile is not None or settings.metrics_http is not None
+
+    def start(self, tick_age_s: Callable[[], float]) -> None:
+        """Listen, where that was asked for. Raises DrdError when the address is taken."""
+        address = self._app.settings.metrics_http
+        if address is None:
+            return
+        from drd.web import Health, MetricsServer
+
+        self._server = MetricsServer.start(
+            address,
+            lambda: self._text,
+            lambda: Health(drd.__version__, tick_age_s(), LIMIT_S),
+        )
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
+        """What cannot be written is logged once, and is no reason to stop anything."""
+        if not self._wanted:
+            return
+        from drd.metrics import DaemonFigures, render, write_textfile
+
+        catalogue = self._app.catalogue
+        channels = {c.name: c.failing_since is None for c in catalogue.outbox.channels()}
+        daemon = DaemonFigures(
+            drd.__version__,
+            self._started_at,
+            now,
+            said.duration_s,
+            said.running,
+            said.queued,
+            channels,
+        )
+        self._text = render(outlook.plans, daemon, catalogue.figures())
+        path = self._app.settings.metrics_textfile
+        if path is None:
+            return
+        try:
+            write_textfile(path, self._text)
+            self._trouble = ""
+        except DrdError as error:
+            if error.message != self._trouble:
+                _log.error("metrics.not_written", error=error.message, hint=error.hint)
+            self._trouble = error.message

@@ -1,0 +1,46 @@
+"""Signs of life for runs, by their row alone: plans are only read where one names a watcher."""
+
+from __future__ import annotations
+
+from drd.bootstrap import App
+from drd.errors import DrdError
+from drd.flows.heartbeats import Beating
+from drd.model.plan import Heartbeat
+from drd.model.run import Run
+
+
+class Hearts:
+    """Which watchers hear of a run. Errors of a plan are none of the run's."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._beats = app.heartbeats()
+        self._known: dict[str, Beating] = {}
+
+    def started(self, run: Run) -> None:
+        self._beats.started(self._of(run), run.kind)
+
+    def finished(self, run: Run) -> None:
+        self._beats.finished(self._of(run), run)
+
+    def alive(self, sentence: str, *, well: bool) -> None:
+        self._beats.alive(sentence, well=well)
+
+    def close(self, wait_s: float) -> None:
+        self._beats.close(wait_s)
+
+    def _of(self, run: Run) -> Beating:
+        key = f"{run.plan} {run.plan_digest}"
+        if key not in self._known:
+            self._known = {k: v for k, v in self._known.items() if v.name != run.plan}
+            self._known[key] = Beating(run.plan, self._own(run.plan))
+        return self._known[key]
+
+    def _own(self, name: str) -> Heartbeat | None:
+        rows = self._app.catalogue.queue.plan_rows([name])
+        if not rows or not (rows[0].schedule or {}).get("heartbeat"):
+            return None
+        try:
+            return self._app.plan_in_force(name).heartbeat
+        except DrdError:
+            return None
