@@ -18,7 +18,7 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """The worst first."""
 
 RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
-Event = Literal["firing", "acknowledged", "resolved"] | RunEvent
+Event = Literal["firing", "acknowledged", "resolved", RunEvent]
 """What a channel can ask for: an alert's transitions, and the end of a run by its kind."""
 
 TEST, DIGEST = "test", "digest"

@@ -1,0 +1,215 @@
+"""Messages, which channels carry them, and what one digest says in place of many."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.model.digest import ENTRIES, digest
+from drd.model.message import DIGEST, SEVERITIES, Message, route
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
+from drd.model.run_message import message_of_run
+from tests.catalogue_support import evidence
+from tests.notify_support import NOON, channel, message
+
+
+def test_a_message_comes_back_from_json_as_it_was() -> None:
+    whole = message(
+        "caf\udce9 \0 東京", alert="a1", run="4f2a", details={"a": [1, None, {"b": 2.5}]}
+    )
+    assert Message.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    assert Message.from_json(message().to_json()) == message()
+
+
+def test_the_same_message_has_the_same_id_and_another_has_another() -> None:
+    assert message().id == Message.from_json(message().to_json()).id
+    later = message(at=NOON + timedelta(microseconds=1))
+    others = {m.id for m in (message(), later, message("x"), message(details={"a": 1}))}
+    assert len(others) == 4
+
+
+# --- routing ------------------------------------------------------------------------------------
+
+
+def names(what: Message, *channels: object) -> list[str]:
+    return [name for name, _ in route(what, channels)]  # type: ignore[arg-type]
+
+
+def test_a_channel_gets_the_events_severities_and_plans_that_it_asked_for() -> None:
+    everything = channel("everything")
+    grave = channel("grave", severities=("critical",))
+    resolved = channel("resolved", on=("resolved",))
+    payments = channel("payments", plans=("orders-*", "billing"))
+    channels = everything, grave, resolved, payments
+    assert names(message(), *channels) == ["everything", "grave", "payments"]
+    assert names(message(severity="info"), *channels) == ["everything", "payments"]
+    assert names(message(event="resolved"), *channels) == [
+        "everything",
+        "grave",
+        "resolved",
+        "payments",
+    ]
+    assert names(message(plan="shop"), *channels) == ["everything", "grave"]
+    assert names(message(plan="billing", severity="warning"), payments) == ["payments"]
+    assert names(message(event="backup"), *channels) == []
+
+
+def test_what_concerns_the_daemon_is_heard_by_somebody() -> None:
+    for_all, payments = channel("for-all"), channel("payments", plans=("orders-*",))
+    assert names(message(plan=""), for_all, payments) == ["for-all"]
+    assert names(message(plan=""), payments) == ["payments"]
+
+
+def test_heartbeats_carry_no_messages() -> None:
+    assert names(message(), channel("beat", kind="heartbeat", on=("firing",))) == []
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def run(
+    state: RunState = RunState.SUCCEEDED, kind: RunKind = RunKind.BACKUP, **more: object
+) -> Run:
+    return Run(
+        id="4f2a0001",
+        plan="orders-api",
+        kind=kind,
+        trigger="schedule",
+        state=state,
+        started_at=NOON - timedelta(seconds=93),
+        finished_at=NOON,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_a_run_that_succeeded_is_told_with_its_duration() -> None:
+    told = message_of_run(run(detail={"point": "p1"}))
+    assert (told.event, told.plan, told.severity, told.run) == (
+        "backup",
+        "orders-api",
+        "info",
+        "4f2a0001",
+    )
+    assert told.title == "orders-api: backup succeeded after 1m 33s"
+    assert (told.at, told.details["duration_s"], told.details["point"]) == (NOON, 93.0, "p1")
+    assert told.text == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "severity"),
+    [
+        (RunState.FAILED, RunKind.BACKUP, "warning"),
+        (RunState.INCOMPLETE, RunKind.BACKUP, "warning"),
+        (RunState.INTERRUPTED, RunKind.DRILL, "warning"),
+        (RunState.CANCELLED, RunKind.BACKUP, "info"),
+        (RunState.FAILED, RunKind.DRILL, "critical"),
+        (RunState.FAILED, RunKind.RECOVERY, "critical"),
+        (RunState.FAILED, RunKind.PRUNE, "warning"),
+    ],
+)
+def test_how_grave_a_run_is(state: RunState, kind: RunKind, severity: str) -> None:
+    told = message_of_run(run(state, kind, error="pg_dump cannot connect", subject="offsite"))
+    assert told.severity == severity
+    assert told.title == f"orders-api: {kind} of offsite {state} after 1m 33s"
+    assert told.text == "pg_dump cannot connect"
+    assert told.details["error"] == "pg_dump cannot connect"
+
+
+def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
+    bad = CheckResult("orders is populated", "orders-db", CheckVerdict.FAILED, "0", "> 0")
+    found = evidence(result=DrillResult.FAILED, checks=(bad,))
+    told = message_of_run(run(RunState.FAILED, RunKind.DRILL), found)
+    assert told.title == "orders-api: drill failed after 1m 33s"
+    assert told.text.splitlines() == [
+        "came back in 9.6s",
+        "losing 1m 03s of data",
+        "failed check orders is populated: 0, expected > 0",
+    ]
+    assert (told.details["rta_s"], told.details["rpa_s"]) == (9.6, 63.0)
+    assert told.details["result"] == "failed"
+
+
+def test_an_inconclusive_drill_is_no_good_news() -> None:
+    found = evidence(result=DrillResult.INCONCLUSIVE, reason="no check looked at data")
+    told = message_of_run(run(RunState.SUCCEEDED, RunKind.DRILL), found)
+    assert told.severity == "warning"
+    assert "drill inconclusive" in told.title
+    assert "no check looked at data" in told.text
+
+
+# --- digests ------------------------------------------------------------------------------------
+
+
+def alert(number: int, event: str, minutes: float, **more: object) -> Message:
+    return message(
+        f"alert {number} {event}",
+        event=event,
+        alert=f"a{number}",
+        at=NOON + timedelta(minutes=minutes),
+        **more,
+    )
+
+
+def test_a_digest_has_each_alert_in_its_last_state() -> None:
+    told = digest(
+        [alert(1, "firing", 0), alert(2, "firing", 1), alert(1, "resolved", 5)],
+        NOON + timedelta(hours=1),
+    )
+    assert told.event == DIGEST
+    assert told.title == "3 messages in one: 1 firing, 1 resolved meanwhile"
+    assert told.severity == "critical"
+    assert [(e["alert"], e["event"]) for e in told.details["entries"]] == [
+        ("a2", "firing"),
+        ("a1", "resolved"),
+    ]
+    assert "alert 2 firing" in told.text
+    assert "alert 1 firing" not in told.text
+    assert "2026-11-25 12:00 UTC" in told.text
+
+
+def test_a_digest_of_what_is_over_alarms_nobody() -> None:
+    told = digest([alert(1, "firing", 0), alert(1, "resolved", 5)], NOON)
+    assert (told.severity, told.title, told.plan) == ("info", "alert 1 resolved", "orders-api")
+
+
+def test_a_digest_takes_up_the_one_before_without_loss() -> None:
+    first = [alert(n, "firing", n) for n in range(4)]
+    second = [alert(1, "resolved", 10), alert(5, "firing", 11, severity="warning")]
+    at_once = digest([*first, *second], NOON)
+    in_two = digest([digest(first, NOON), *second], NOON)
+    assert in_two == at_once
+
+
+def test_runs_are_counted_and_those_that_failed_are_named() -> None:
+    good = [
+        replace(message_of_run(run()), run=f"r{n}", at=NOON + timedelta(minutes=n))
+        for n in range(2000)
+    ]
+    bad = message_of_run(run(RunState.FAILED, error="no route to host"))
+    told = digest([digest(good, NOON), bad], NOON)
+    assert told.details["runs"] == {"backup failed": 1, "backup succeeded": 2000}
+    assert told.details["messages"] == 2001
+    assert [e["title"] for e in told.details["entries"]] == [bad.title]
+    assert told.severity == "warning"
+
+
+def test_however_much_was_missed_a_digest_stays_small_and_keeps_what_matters() -> None:
+    told = digest([], NOON)
+    for day in range(30):
+        fired = [alert(day * 100 + n, "firing", day * 1440 + n) for n in range(100)]
+        over = [alert(day * 100 + n, "resolved", day * 1440 + n) for n in range(1, 100)]
+        told = digest([told, *fired, *over], NOON + timedelta(days=day))
+    assert told.details["messages"] == 30 * 199
+    assert len(told.details["entries"]) == ENTRIES
+    assert told.details["left_out"] + len(told.details["entries"]) == 3000
+    standing = {e["alert"] for e in told.details["entries"] if e["event"] == "firing"}
+    assert standing == {f"a{day * 100}" for day in range(30)}
+    assert len(json.dumps(told.to_json())) < 100_000
+    assert len(told.text.splitlines()) < 50
+
+
+def test_severities_go_from_the_worst_down() -> None:
+    assert SEVERITIES == ("critical", "warning", "info")
