@@ -21,6 +21,7 @@ from drd.model.facts import (
     PlanFacts,
     PointFacts,
     RunningFacts,
+    StatusFacts,
 )
 
 _T = TypeVar("_T")
@@ -67,9 +68,11 @@ SELECT plan, started_at, ended_at FROM missed_intervals
 WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, started_at
 """
 _ALERTS = """
-SELECT plan, id, kind, state, since, message FROM alerts
-WHERE resolved_at IS NULL AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan)
-ORDER BY plan, since, id
+SELECT plan, id, kind, state, since, message, severity, command,
+  acknowledged_by, acknowledged_until
+FROM alerts
+WHERE resolved_at IS NULL AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan OR plan = '')
+ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, id
 """
 _RUNNING = """
 SELECT plan, id, kind, started_at FROM runs
@@ -80,7 +83,12 @@ _VERSION = "SELECT version_num FROM alembic_version"
 
 
 def read_facts(url: str, plan: str | None = None) -> list[PlanFacts]:
-    """The facts of every loaded plan, or of one, by name; writes nothing.
+    """The facts of every loaded plan, or of one, by name. As `read_status`."""
+    return list(read_status(url, plan).plans)
+
+
+def read_status(url: str, plan: str | None = None) -> StatusFacts:
+    """The facts of every loaded plan, or of one, by name, and drd's own alerts; writes nothing.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
@@ -91,7 +99,7 @@ def read_facts(url: str, plan: str | None = None) -> list[PlanFacts]:
     return read_through_sqlalchemy(url, plan)
 
 
-def assemble(query: Query, place: str) -> list[PlanFacts]:
+def assemble(query: Query, place: str) -> StatusFacts:
     """Ask the queries, all within one transaction of the caller, and put the answers together."""
     found = next(iter(query(_VERSION)), ("nothing",))[0]
     if found != HEAD:
@@ -115,10 +123,10 @@ def assemble(query: Query, place: str) -> list[PlanFacts]:
                 running=running[name][-1] if running[name] else None,
             )
         )
-    return sorted(facts, key=lambda f: f.plan)
+    return StatusFacts(sorted(facts, key=lambda f: f.plan), tuple(alerts[""]))
 
 
-def _from_sqlite(url: str, plan: str | None) -> list[PlanFacts]:
+def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
     import sqlite3
 
     path = _path(url)
@@ -201,8 +209,9 @@ def _component(row: Sequence[Any]) -> ComponentFacts:
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:
-    _, alert, kind, state, since, message = row
-    return AlertFacts(alert, kind, state, _time(since), message)
+    _, alert, kind, state, since, message, severity, command, by, until = row
+    until = _time(until) if until else None
+    return AlertFacts(alert, kind, state, _time(since), message, severity, command, by, until)
 
 
 def _until(

@@ -1,4 +1,4 @@
-"""`summary.read_facts` for a catalogue in PostgreSQL: the same queries through SQLAlchemy."""
+"""`summary.read_status` for a catalogue in PostgreSQL: the same queries through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from drd.catalogue.engine import Store
 from drd.catalogue.summary import assemble
-from drd.model.facts import PlanFacts
+from drd.model.facts import StatusFacts
 
 
-def read_through_sqlalchemy(url: str, plan: str | None) -> list[PlanFacts]:
+def read_through_sqlalchemy(url: str, plan: str | None) -> StatusFacts:
     """Works on SQLite as well, so that one test holds both readers to the same answers."""
     store = Store(url)
     try:

@@ -12,7 +12,7 @@ from drd.cli.render import Cell, Note, notes, spread, table, terminal_width
 from drd.errors import DrdError, NoCatalogue
 from drd.flows.status import StatusDocument, collect, plan_files
 from drd.model.exposure import age
-from drd.model.facts import PlanFacts
+from drd.model.facts import AlertFacts, StatusFacts
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code
 
@@ -42,6 +42,7 @@ _STYLE = {
     Verdict.BREACHED: "bad",
     Verdict.UNKNOWN: "warn",
 }
+_ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 _READINESS_STYLE = {
     Readiness.READY: "good",
     Readiness.NEEDS_DRILL: "warn",
@@ -115,17 +116,33 @@ def _percent(share: float | None) -> str:
 
 
 def _notes(document: StatusDocument) -> list[Note]:
-    """Reasons and alerts of every plan that has any."""
+    """Reasons of every plan that has any, each with its alert; then alerts of another kind."""
     found = []
     for plan in sorted(document.plans, key=lambda p: -p.verdict.severity):
+        alerts = {alert.kind: alert for alert in plan.alerts}
         for reason in plan.reasons:
             style = "" if reason.verdict is Verdict.MET else _STYLE[reason.verdict]
-            found.append(Note(plan.plan, Cell(reason.text, style), reason.command))
-        for alert in plan.alerts:
-            since = format_duration(age(alert.since, document.at))
-            text = f"alert {alert.state} for {since}: {alert.message}"
-            found.append(Note(plan.plan, Cell(text, "warn"), ""))
-    return found
+            alert = alerts.get(reason.kind)
+            text = f"{reason.text} ({_state(alert, document.at)})" if alert else reason.text
+            found.append(Note(plan.plan, Cell(text, style), reason.command))
+        said = {reason.kind for reason in plan.reasons}
+        others = [alert for alert in plan.alerts if alert.kind not in said]
+        found += [_alert(plan.plan, alert, document.at) for alert in others]
+    return found + [_alert("drd", alert, document.at) for alert in document.alerts]
+
+
+def _alert(subject: str, alert: AlertFacts, at: datetime) -> Note:
+    text = f"{alert.message} ({_state(alert, at)})"
+    return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.command)
+
+
+def _state(alert: AlertFacts, at: datetime) -> str:
+    """Its id, and since when, or who takes care of it."""
+    if alert.state != "acknowledged":
+        return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
+    until = alert.acknowledged_until
+    words = f"alert {alert.id}, acknowledged by {alert.acknowledged_by}"
+    return f"{words} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else words
 
 
 def status_command(
@@ -161,13 +178,13 @@ def status_command(
 def _collect(
     state_url: str, plans_dir: str | PathLike[str], plan: str | None, now: datetime
 ) -> StatusDocument:
-    def facts() -> Sequence[PlanFacts]:
-        from drd.catalogue.summary import read_facts
+    def facts() -> StatusFacts:
+        from drd.catalogue.summary import read_status
 
         try:
-            return read_facts(state_url, None)
+            return read_status(state_url)
         except NoCatalogue:
-            return []  # nothing was loaded yet; plan files on disk are still named
+            return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
     return collect(facts, plan_files(plans_dir), now, plan=plan)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from drd.errors import UnknownPlan
 from drd.model.compliance import assess
-from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.facts import AlertFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.verdicts import Assessment, Verdict, worst
 
 _NAME_WITHIN = 65536
@@ -31,11 +31,13 @@ class PlanFile(NamedTuple):
 
 
 class StatusDocument(NamedTuple):
-    """All plans by name, and the worst of their verdicts; without any plan that is unknown."""
+    """All plans by name, and the worst of their verdicts; without any plan that is unknown.
+    `alerts` are those about drd itself."""
 
     at: datetime
     verdict: Verdict
     plans: tuple[Assessment, ...]
+    alerts: tuple[AlertFacts, ...] = ()
 
 
 def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
@@ -49,7 +51,7 @@ def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
 
 
 def collect(
-    read_facts: Callable[[], Sequence[PlanFacts]],
+    read: Callable[[], StatusFacts],
     files: Iterable[PlanFile],
     now: datetime,
     *,
@@ -60,12 +62,13 @@ def collect(
     A file whose size and time are those of the loaded plan is not opened; of one that was never
     loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
     """
-    found = subjects(read_facts(), files)
+    facts = read()
+    found = subjects(facts.plans, files)
     if plan is not None and plan not in found:
         raise _unknown(plan, found)
     chosen = sorted(found) if plan is None else [plan]
     plans = tuple(assess(found[name], now) for name in chosen)
-    return StatusDocument(now, worst(p.verdict for p in plans), plans)
+    return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts)
 
 
 def subjects(

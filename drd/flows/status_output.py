@@ -21,12 +21,13 @@ _NAGIOS = {
 
 def status_json(document: StatusDocument) -> dict[str, Any]:
     """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
-    what nobody knows; plans by name. A reason ends with the command to run next, if any."""
+    what nobody knows; plans by name; `alerts` beside them are about drd itself. A reason ends with the command to run next, if any."""
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
         "verdict": document.verdict.value,
         "plans": [_plan(p) for p in document.plans],
+        "alerts": [_alert(a, "") for a in document.alerts],
     }
 
 
@@ -81,6 +82,12 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
         "state": alert.state,
         "since": to_rfc3339(alert.since),
         "message": alert.message,
+        "severity": alert.severity,
+        "command": alert.command,
+        "acknowledged_by": alert.acknowledged_by,
+        "acknowledged_until": to_rfc3339(alert.acknowledged_until)
+        if alert.acknowledged_until
+        else None,
     }
 
 

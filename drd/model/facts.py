@@ -8,6 +8,7 @@ plain strings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -77,13 +78,18 @@ class DrillFacts(NamedTuple):
 
 
 class AlertFacts(NamedTuple):
-    """An alert that is not resolved."""
+    """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
+    resolved)."""
 
     id: str
     kind: str
     state: str
     since: datetime
     message: str
+    severity: str = "warning"
+    command: str = ""
+    acknowledged_by: str | None = None
+    acknowledged_until: datetime | None = None
 
 
 class RunningFacts(NamedTuple):
@@ -138,6 +144,14 @@ class PlanFacts(NamedTuple):
     missed: tuple[tuple[datetime, datetime], ...] = ()
     alerts: tuple[AlertFacts, ...] = ()
     running: RunningFacts | None = None
+
+
+class StatusFacts(NamedTuple):
+    """All that `status` reads. `alerts` are those about drd itself; a plan has its own. Both the
+    gravest first."""
+
+    plans: Sequence[PlanFacts]
+    alerts: tuple[AlertFacts, ...] = ()
 
 
 class NotLoaded(NamedTuple):

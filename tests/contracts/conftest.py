@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.summary import read_facts
+from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.summary_sql import read_through_sqlalchemy
-from drd.model.facts import PlanFacts
+from drd.model.facts import PlanFacts, StatusFacts
 from tests.catalogue_support import fresh_url, opened
 
 
@@ -31,11 +31,13 @@ def facts(catalogue_url: str) -> Callable[..., PlanFacts]:
     """Reads those of one plan, and sees that both readers say the same."""
 
     def read(name: str = "orders-api") -> PlanFacts:
-        found = read_facts(catalogue_url)
+        found = read_status(catalogue_url)
         assert read_through_sqlalchemy(catalogue_url, None) == found
-        [one] = [f for f in found if f.plan == name]
-        assert read_facts(catalogue_url, name) == [one]
-        assert read_through_sqlalchemy(catalogue_url, name) == [one]
+        assert read_facts(catalogue_url) == found.plans
+        one: PlanFacts
+        [one] = [f for f in found.plans if f.plan == name]
+        assert read_status(catalogue_url, name) == StatusFacts([one], found.alerts)
+        assert read_through_sqlalchemy(catalogue_url, name) == StatusFacts([one], found.alerts)
         return one
 
     return read

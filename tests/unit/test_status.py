@@ -16,7 +16,7 @@ import pytest
 from drd.errors import UnknownPlan
 from drd.flows.status import StatusDocument, collect, plan_files, plan_name
 from drd.flows.status_output import nagios, status_json
-from drd.model.facts import ComponentFacts, PlanFacts
+from drd.model.facts import ComponentFacts, PlanFacts, StatusFacts
 from drd.model.verdicts import Readiness, Verdict
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
 
@@ -41,7 +41,7 @@ def loaded_from(path: Path, **changes: Any) -> PlanFacts:
 
 
 def look(directory: Path, *facts: PlanFacts, plan: str | None = None) -> StatusDocument:
-    return collect(lambda: facts, plan_files(directory), NOW, plan=plan)
+    return collect(lambda: StatusFacts(facts), plan_files(directory), NOW, plan=plan)
 
 
 # --- plans in the catalogue and on disk -------------------------------------------------------
@@ -199,10 +199,14 @@ def shape(value: Any) -> Any:
     return [shape(value[0])] if isinstance(value, list) and value else None
 
 
+ALERT = ["alert", "plan", "kind", "state", "since", "message", "severity", "command"]
+ALERT += ["acknowledged_by", "acknowledged_until"]
+
+
 def test_json_has_exactly_the_keys_of_the_contract() -> None:
     facts = healthy(alerts=(alert(),), newest=point(DAY))
-    document = status_json(collect(lambda: [facts], [], NOW))
-    assert list(document) == ["schema", "at", "verdict", "plans"]
+    document = status_json(collect(lambda: StatusFacts([facts], (alert(),)), [], NOW))
+    assert list(document) == ["schema", "at", "verdict", "plans", "alerts"]
     assert shape(document) == {
         "schema": None,
         "at": None,
@@ -223,15 +227,18 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                         ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
                     )
                 ],
-                "alerts": [dict.fromkeys(["alert", "plan", "kind", "state", "since", "message"])],
+                "alerts": [dict.fromkeys(ALERT)],
                 "reasons": [None],
             }
         ],
+        "alerts": [dict.fromkeys(ALERT)],
     }
 
 
 def test_json_values_of_a_healthy_plan() -> None:
-    document = json.loads(json.dumps(status_json(collect(lambda: [healthy()], [], NOW))))
+    document = json.loads(
+        json.dumps(status_json(collect(lambda: StatusFacts([healthy()]), [], NOW)))
+    )
     assert document["schema"] == 1
     assert document["at"] == "2026-11-25T00:31:00Z"
     assert document["verdict"] == "met"
@@ -269,7 +276,7 @@ def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
 
 def test_json_never_rounds_a_missed_second_away() -> None:
     missed = ((ago(HOUR), ago(HOUR - 0.01)),)
-    plan = status_json(collect(lambda: [healthy(missed=missed)], [], NOW))["plans"][0]
+    plan = status_json(collect(lambda: StatusFacts([healthy(missed=missed)]), [], NOW))["plans"][0]
     assert plan["rpo"]["attainment"] == 0.999999
 
 
@@ -316,12 +323,12 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
     ],
 )
 def test_nagios(facts: list[PlanFacts], code: int, line: str) -> None:
-    assert nagios(collect(lambda: facts, [], NOW)) == (code, line)
+    assert nagios(collect(lambda: StatusFacts(facts), [], NOW)) == (code, line)
 
 
 def test_nagios_names_three_plans_and_counts_the_rest() -> None:
     facts = [healthy(plan=f"p{i}", last_drill=drill("failed")) for i in range(5)]
-    code, line = nagios(collect(lambda: facts, [], NOW))
+    code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
     assert code == 2
     assert "5 of 5 breached: p0: drill failed" in line
     assert "; and 2 more|" in line
@@ -356,5 +363,7 @@ def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]
 
 def test_components_are_listed_in_the_order_of_the_plan() -> None:
     components = (ComponentFacts("z", "files", ago(9)), ComponentFacts("a", "sqlite", ago(9)))
-    plan = status_json(collect(lambda: [healthy(components=components)], [], NOW))["plans"][0]
+    plan = status_json(collect(lambda: StatusFacts([healthy(components=components)]), [], NOW))[
+        "plans"
+    ][0]
     assert [c["component"] for c in plan["components"]] == ["z", "a"]

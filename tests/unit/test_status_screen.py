@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,7 @@ from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
 from drd.cli.render import Note as Line
 from drd.cli.status import render
 from drd.flows.status import StatusDocument, collect
-from drd.model.facts import PlanFacts
+from drd.model.facts import PlanFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -62,7 +63,7 @@ catalog  usual backup takes 22m every 30m: exposure reaches 52m of 1h
 
 
 def document(*facts: PlanFacts) -> StatusDocument:
-    return collect(lambda: facts, [], NOW)
+    return collect(lambda: StatusFacts(facts), [], NOW)
 
 
 def screen(*facts: PlanFacts, width: int = 120) -> list[str]:
@@ -142,7 +143,32 @@ def test_last_drill(last: object, word: str) -> None:
 
 def test_alerts_stand_below_the_reasons() -> None:
     lines = screen(healthy(alerts=(alert(),)))
-    assert lines[-1] == "orders-api  alert firing for 2h: no backup for 3h"
+    assert lines[-1] == "orders-api  no backup for 3h (alert a1 for 2h)"
+
+
+def test_an_alert_whose_reason_is_said_already_is_named_beside_it() -> None:
+    late = alert(id="3f9a", kind="rpo", severity="critical")
+    own = alert(id="77aa", state="acknowledged", acknowledged_by="anna")
+    lines = screen(healthy(newest=point(HOUR), alerts=(late, own)))
+    assert lines[-2] == (
+        "orders-api  last complete backup 1h ago, none tried since (alert 3f9a for 2h)"
+        "  drd backup orders-api"
+    )
+    assert lines[-1] == "            no backup for 3h (alert 77aa, acknowledged by anna)"
+
+
+def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
+    until = NOW + timedelta(hours=8)
+    channel = alert(
+        id="c1", state="acknowledged", acknowledged_by="anna", acknowledged_until=until,
+        message="channel mail delivers nothing", command="drd notify test",
+    )  # fmt: skip
+    several = collect(lambda: StatusFacts([healthy()], (channel,)), [], NOW)
+    lines = render(several, NO_LIMIT, colour=False).splitlines()
+    assert lines[-1] == (
+        "drd  channel mail delivers nothing (alert c1, acknowledged by anna until "
+        "2026-11-25 08:31 UTC)  drd notify test"
+    )
 
 
 def test_attainment_shows_a_hundred_only_when_nothing_was_missed() -> None:
