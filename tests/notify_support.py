@@ -22,6 +22,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from drd.errors import SecretUnavailable
 from drd.model.message import ChannelSpec, Message
 from drd.model.plan import SecretRef
+from tests.servers.child import free_ports
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -176,7 +177,7 @@ def mail_server(
 ) -> Iterator[Post]:
     """A real SMTP server on loopback; `tls` is none, starttls or tls. With a password, who does
     not log in may not send."""
-    post = Post()
+    post = Post(port=free_ports(1)[0])
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -186,12 +187,12 @@ def mail_server(
         assert isinstance(data, LoginPassword)
         user, given = data.login.decode(), data.password.decode()
         post.logins.append((user, given))
-        return AuthResult(success=given == password)
+        return AuthResult(success=given == password, handled=False)
 
     controller = Controller(
         post,
         hostname="127.0.0.1",
-        port=0,
+        port=post.port,
         ssl_context=context if tls == "tls" else None,
         tls_context=context if tls == "starttls" else None,
         require_starttls=tls == "starttls",
@@ -201,7 +202,6 @@ def mail_server(
     )
     controller.start()
     try:
-        post.port = controller.server.sockets[0].getsockname()[1]
         yield post
     finally:
         controller.stop()

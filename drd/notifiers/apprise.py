@@ -30,9 +30,7 @@ class AppriseUrl:
     def deliver(self, message: Message) -> str:
         apprise = _library()
         url = self.resolve(self.settings.url)
-        # One thread: what it logs there is about this try.
-        asset = apprise.AppriseAsset(async_mode=False)
-        service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+        service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
             raise NotifyError(
                 "the secret of the address holds no URL that Apprise knows",
@@ -47,7 +45,7 @@ class AppriseUrl:
                 hint="see that it is up, or raise `timeout`.",
             )
         if not try_.taken:
-            said = _without(url, try_.said)
+            said = _without(url, masked(try_.said))[:200]
             raise NotifyError(f"{name} took no message" + (f": {said}" if said else ""))
         return f"{name} accepted it"
 
@@ -78,24 +76,29 @@ def _without(url: str, text: str) -> str:
     return text
 
 
-def _notify(apprise: Any, service: Any, message: Message) -> bool:
+def _notify(apprise: Any, service: Any, message: Message) -> Any:
+    """Apprise's result: true when the service took it, and iterable over what was logged."""
     kinds = {"critical": "failure", "warning": "warning", "info": "info"}
     kind = "success" if message.event == "resolved" else kinds[message.severity]
-    sender = apprise.Apprise(asset=service.asset)
+    sender = apprise.Apprise()
     sender.add(service)
-    result = sender.notify(
+    return sender.notify(
         title=message.title,
         body=message.text or message.title,
         notify_type=kind,
         body_format="text",
     )
-    return bool(result)  # true, or an object that says more, or None when nobody was told
+
+
+def _last_words(result: Any) -> str:
+    logged = [entry.message for service in result for attempt in service for entry in attempt]
+    return " ".join(str(logged[-1]).split()) if logged else ""
 
 
 class _Try:
-    """One call in a thread of its own, with what Apprise logged in it."""
+    """One call in a thread of its own."""
 
-    def __init__(self, call: Callable[[], bool]) -> None:
+    def __init__(self, call: Callable[[], Any]) -> None:
         self.taken = False
         self.said = ""
         self._call = call
@@ -107,26 +110,9 @@ class _Try:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        heard = _Heard(threading.get_ident())
-        logger = logging.getLogger(_LOGGER)
-        logger.addHandler(heard)
         try:
-            self.taken = self._call()
+            result = self._call()
+            self.taken = bool(result)
+            self.said = _last_words(result)
         except Exception as error:  # noqa: BLE001 (a service's plugin is foreign code)
-            self.said = masked(f"{type(error).__name__}: {error}")
-        finally:
-            logger.removeHandler(heard)
-        self.said = self.said or heard.last
-
-
-class _Heard(logging.Handler):
-    """The last warning that one thread logged, without secrets."""
-
-    def __init__(self, thread: int) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = thread
-        self.last = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self.last = " ".join(masked(record.getMessage()).split())[:200]
+            self.said = f"{type(error).__name__}: {error}"

@@ -91,9 +91,15 @@ def _this_host() -> str:
 
 def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.SMTP:
     name = _this_host()
-    if settings.tls == "tls":
-        return smtplib.SMTP_SSL(timeout=settings.timeout, context=context, local_hostname=name)
-    return smtplib.SMTP(timeout=settings.timeout, local_hostname=name)
+    smtp = (
+        smtplib.SMTP_SSL(timeout=settings.timeout, context=context, local_hostname=name)
+        if settings.tls == "tls"
+        else smtplib.SMTP(timeout=settings.timeout, local_hostname=name)
+    )
+    # The name that TLS verifies is otherwise set by a constructor that connects at once, out of
+    # reach of our deadline.
+    smtp._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001
+    return smtp
 
 
 def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMessage:

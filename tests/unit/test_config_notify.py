@@ -75,7 +75,7 @@ BROKEN = [
     ("{kind: webhook}", "notify[0].url", "url is missing", "add url: where to."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret stands as a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
-    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not one of firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification', 'did you mean "firing"?'),
+    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not one of firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification', "known here: firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give it a value, or remove the line."),
     ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" would do.'),
     ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "stands beside severity", "keep one of them."),
