@@ -1,0 +1,272 @@
+"""`reconcile()`: alerts that fire once, stay quiet when asked to, and end when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.model.alerts import AT_ONCE, Change, acknowledged
+from tests.alert_support import NOON, World, after, bad
+
+
+def acknowledge(world: World, **until: float) -> None:
+    end = after(**until) if until else None
+    world.take(acknowledged(world.one, by="anna", until=end, why="disk ordered", now=NOON))
+
+
+# --- coming and staying ---------------------------------------------------------------------
+
+
+def test_a_new_condition_fires_once() -> None:
+    world = World()
+    assert world.look(NOON, bad()) == ["fired"]
+    assert world.one.state == "firing"
+    assert (world.one.since, world.one.told_at, world.one.command) == (NOON, NOON, "drd status")
+    for minute in range(1, 60):
+        assert world.look(after(minutes=minute), bad()) == []
+    assert world.one.since == NOON
+
+
+def test_plan_kind_and_subject_make_the_alert_and_nothing_else() -> None:
+    world = World()
+    world.look(NOON, bad(), bad(plan="billing"), bad(kind="disk"), bad(subject="offsite"))
+    assert len(world.alerts) == 4
+    assert world.look(after(minutes=1), bad(message="later still")) == []
+
+
+def test_of_two_conditions_for_one_alert_the_graver_counts() -> None:
+    for both in ([bad(), bad(severity="critical")], [bad(severity="critical"), bad()]):
+        world = World()
+        assert world.look(NOON, *both) == ["fired"]
+        assert world.one.severity == "critical"
+
+
+def test_words_follow_the_condition_without_telling_anybody() -> None:
+    world = World()
+    world.look(NOON, bad(message="1m late"))
+    world.look(after(minutes=2), bad(message="3m late"))
+    assert (world.one.message, world.one.seen_at) == ("3m late", after(minutes=2))
+
+
+def test_a_look_that_changes_nothing_writes_nothing() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.transitions(after(seconds=30), bad(message="other")) == []
+
+
+# --- going ----------------------------------------------------------------------------------
+
+
+def test_it_is_resolved_only_after_it_stayed_away() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.look(after(minutes=1)) == []
+    assert world.look(after(minutes=5, seconds=59)) == []
+    assert world.look(after(minutes=6)) == ["resolved"]
+    [over] = world.resolved
+    assert (over.state, over.gone_at, over.resolved_at) == (
+        "resolved",
+        after(minutes=1),
+        after(minutes=6),
+    )
+
+
+def test_what_comes_and_goes_is_told_once() -> None:
+    world = World()
+    told = []
+    for minute in range(60):
+        told += world.look(after(minutes=minute), *([bad()] if minute % 5 == 0 else []))
+    assert told == ["fired"]
+    assert world.one.since == NOON
+
+
+def test_a_new_daemon_has_to_see_for_itself_that_it_is_gone() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.look(after(hours=3)) == [], "nobody looked for three hours"
+    assert world.look(after(hours=3, minutes=1), bad()) == []
+
+
+@pytest.mark.parametrize("kind", sorted(AT_ONCE))
+def test_what_a_run_disproves_is_over_at_once(kind: str) -> None:
+    world = World()
+    world.look(NOON, bad(kind=kind))
+    assert world.look(after(minutes=1)) == ["resolved"]
+
+
+@pytest.mark.parametrize("kind", ["rpo", "drill-failed"])
+def test_what_was_not_looked_at_is_not_over(kind: str) -> None:
+    world = World()
+    world.look(NOON, bad(kind=kind))
+    for hour in range(1, 4):
+        assert world.look(after(hours=hour), known=["disk"]) == []
+    assert world.look(after(hours=4), known=["disk"]) == ["reminded"]
+    world.look(after(hours=5))
+    world.look(after(hours=6))
+    assert not world.alerts
+
+
+# --- severity -------------------------------------------------------------------------------
+
+
+def test_a_graver_condition_is_told_at_once() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.look(after(seconds=5), bad(severity="critical")) == ["escalated"]
+    assert world.one.since == NOON
+
+
+def test_severity_falls_in_silence_and_after_the_hold_only() -> None:
+    world = World()
+    world.look(NOON, bad(severity="critical"))
+    assert world.look(after(minutes=3), bad()) == []
+    severities = [world.one.severity]
+    assert world.look(after(minutes=7), bad()) == []
+    assert [*severities, world.one.severity] == ["critical", "warning"]
+
+
+def test_going_up_and_down_between_two_severities_is_told_once() -> None:
+    world = World()
+    told = []
+    for minute in range(59):
+        severity = "critical" if minute % 4 == 0 else "warning"
+        told += world.look(after(minutes=minute), bad(severity=severity))  # type: ignore[arg-type]
+    assert told == ["fired"]
+
+
+# --- acknowledged ---------------------------------------------------------------------------
+
+
+def test_acknowledged_is_silent_until_its_time_is_over() -> None:
+    world = World()
+    world.look(NOON, bad())
+    acknowledge(world, hours=8)
+    for minute in range(1, 480):
+        assert world.look(after(minutes=minute), bad()) == []
+    assert world.look(after(hours=8), bad()) == ["expired"]
+    assert (world.one.state, world.one.acknowledged_by) == ("firing", "anna")
+    assert world.look(after(hours=12), bad()) == ["reminded"]
+
+
+def test_acknowledged_without_a_time_is_silent_until_it_is_resolved() -> None:
+    world = World()
+    world.look(NOON, bad())
+    acknowledge(world)
+    for day in range(1, 30):
+        assert world.look(after(days=day), bad()) == []
+    world.look(after(days=30))
+    assert world.look(after(days=30, minutes=5)) == ["resolved"]
+    assert world.resolved[0].acknowledged_why == "disk ordered"
+
+
+def test_an_acknowledgement_was_for_what_it_was_then() -> None:
+    world = World()
+    world.look(NOON, bad())
+    acknowledge(world, hours=8)
+    assert world.look(after(hours=1), bad(severity="critical")) == ["escalated"]
+    assert world.one.state == "firing"
+    assert world.look(after(hours=2), bad(severity="critical")) == ["reminded"]
+
+
+def test_an_acknowledgement_that_runs_out_while_it_is_gone_fires_nothing() -> None:
+    world = World()
+    world.look(NOON, bad())
+    acknowledge(world, minutes=10)
+    world.look(after(minutes=8))
+    assert world.look(after(minutes=12)) == []
+    assert world.look(after(minutes=13)) == ["resolved"]
+
+
+def test_what_comes_back_within_the_hold_is_still_acknowledged() -> None:
+    world = World()
+    world.look(NOON, bad())
+    acknowledge(world, hours=1)
+    world.look(after(minutes=5))
+    assert world.look(after(minutes=8), bad()) == []
+    assert world.one.state == "acknowledged"
+    assert world.one.gone_at is None
+
+
+# --- reminders ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("severity", "hours"), [("critical", list(range(1, 13))), ("warning", [4, 8, 12]), ("info", [])]
+)
+def test_what_nobody_takes_care_of_is_told_again(severity: str, hours: list[int]) -> None:
+    world = World()
+    condition = bad(severity=severity)  # type: ignore[arg-type]
+    world.look(NOON, condition)
+    told = [
+        minute
+        for minute in range(1, 12 * 60 + 1)
+        if world.look(after(minutes=minute), condition) == ["reminded"]
+    ]
+    assert told == [hour * 60 for hour in hours]
+
+
+def test_nobody_is_reminded_of_what_is_gone() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.look(after(hours=3, minutes=58)) == []
+    assert world.look(after(hours=4, minutes=1)) == []
+
+
+# --- clocks ---------------------------------------------------------------------------------
+
+
+def test_a_clock_set_back_neither_resolves_nor_floods() -> None:
+    world = World()
+    world.look(NOON, bad(), bad(kind="disk"))
+    world.look(after(minutes=1), bad())
+    told = [world.look(after(days=-365, minutes=m), bad()) for m in range(5)]
+    assert [t for t in told if t] == []
+    assert len(world.alerts) == 2
+    assert world.look(after(days=-365, minutes=5), bad()) == ["resolved"], "the disk's, 5m later"
+
+
+def test_reminders_go_on_after_a_clock_was_set_back() -> None:
+    world = World()
+    world.look(NOON, bad())
+    world.look(after(days=-30), bad())
+    assert world.look(after(days=-30, hours=3, minutes=59), bad()) == []
+    assert world.look(after(days=-30, hours=4), bad()) == ["reminded"]
+
+
+def test_a_clock_that_jumps_ahead_tells_once() -> None:
+    world = World()
+    world.look(NOON, bad())
+    assert world.look(after(days=3650), bad()) == ["reminded"]
+    assert world.look(after(days=3650, seconds=30), bad()) == []
+
+
+# --- what channels can ask for --------------------------------------------------------------
+
+
+def test_every_change_is_an_event_or_silent() -> None:
+    assert {change: change.event for change in Change} == {
+        Change.FIRED: "firing",
+        Change.ESCALATED: "firing",
+        Change.EXPIRED: "firing",
+        Change.REMINDED: "firing",
+        Change.ACKNOWLEDGED: "acknowledged",
+        Change.RESOLVED: "resolved",
+        Change.KEPT: None,
+    }
+
+
+def test_transitions_come_in_the_same_order_whatever_the_order_of_conditions() -> None:
+    conditions = [bad(plan=p, kind=k) for p in ("b", "a", "") for k in ("rpo", "disk")]
+    assert [t.after.key for t in World().transitions(NOON, *conditions)] == sorted(
+        c.key for c in conditions
+    )
+
+
+def test_an_alert_of_an_older_drd_without_times_lives_on() -> None:
+    world = World()
+    world.look(NOON - timedelta(days=1), bad())
+    world.alerts = {"a1": replace(world.one, seen_at=None, told_at=None)}
+    assert world.look(NOON, bad()) == ["reminded"]
+    assert world.one.seen_at == NOON
