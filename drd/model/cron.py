@@ -2,7 +2,8 @@
 
 Around a change of the clocks: a time that does not exist runs once, right after the change; one
 that exists twice runs the first time only. Expressions whose minute or hour begins with a star
-go by real time: they run through the doubled hour twice and skip the missing one.
+go by real time: they run through the doubled hour twice and skip the missing one. (On Lord Howe
+Island, whose clocks change by half an hour, one of their starts then comes up to an hour late.)
 """
 
 from __future__ import annotations

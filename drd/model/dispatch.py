@@ -6,10 +6,12 @@ that takes long, give way to a backup that would have to begin before they are d
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from drd.model.due import Due
 from drd.model.run import RunKind
@@ -153,14 +155,19 @@ class _Ahead:
         self._started: set[tuple[str, str, str]] = set()
         self._all = _Queue(self._started)
         self._stale = _Queue(self._started)
+        begins: list[tuple[datetime, float]] = []
         for due in dues:
             if due.job.kind == RunKind.BACKUP:
                 begin = max(due.deadline, due.at)
                 self._all.add(begin, due)
                 if not self._is_fresh(begin, due):
                     self._stale.add(begin, due)
+                begins.append((begin, due.expected_s or UNKNOWN_DURATION_S))
         self._all.sort()
         self._stale.sort()
+        begins.sort()
+        self._begins = [begin for begin, _ in begins]
+        self._work_s = [0.0, *accumulate(work_s for _, work_s in begins)]
 
     def _is_fresh(self, begin: datetime, backup: Due) -> bool:
         """Whether next to all of the time that the RPO leaves right after a backup is still left."""
@@ -174,6 +181,16 @@ class _Ahead:
 
     def started(self, due: Due) -> None:
         self._started.add(due.job.key)
+
+    def crowd(self, due: Due, *, places: int) -> str | None:
+        """Why so few `places` beside `due` are not enough for the backups that have to begin before
+        it is done; those that were started just now are counted as well."""
+        lasts_s = due.expected_s or UNKNOWN_DURATION_S
+        ends = self.now + timedelta(seconds=lasts_s)
+        count = bisect_right(self._begins, ends)
+        if count <= places or self._work_s[count] <= places * lasts_s:
+            return None
+        return f"gives way to {count} backups, to begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Why the last one of so many `places` is not for `due`, which is no backup."""
@@ -232,7 +249,7 @@ class _Board:
             self._full_slots()
             or self._full(_group(job.kind))
             or self._full_host(job)
-            or self._last_slot(due, ahead)
+            or self._crowded(due, ahead)
             or self._repositories(due, ahead)
         )
 
@@ -253,9 +270,12 @@ class _Board:
                 return f"limit: {self._hosts[host]} of {limit} runs that read from {host}"
         return None
 
-    def _last_slot(self, due: Due, ahead: _Ahead) -> str | None:
-        if due.job.kind == RunKind.BACKUP or self._runs + 1 < self._limits.runs:
+    def _crowded(self, due: Due, ahead: _Ahead) -> str | None:
+        if due.job.kind == RunKind.BACKUP:
             return None
+        left = self._limits.runs - self._runs - 1
+        if left > 0:
+            return ahead.crowd(due, places=left)
         return ahead.refusal(due, "", places=self._limits.runs)
 
     def _repositories(self, due: Due, ahead: _Ahead) -> str | None:

@@ -187,15 +187,17 @@ def _auto(job: Job, history: History, now: datetime) -> Start:
 def _before_blackout(
     job: Job, at: datetime, deadline: datetime, expected_s: float
 ) -> datetime | None:
-    """A start that is done when the blackout around `at` begins, where the end of the blackout
-    would be too late for the RPO."""
+    """A start that is done when a blackout begins, where the usual one would fall into it or be too
+    close to it, and its end would be too late for the RPO."""
     timing = job.timing
     if not timing.blackout:
         return None
-    span = blackout_at(timing.blackout, timing.timezone, at)
-    if span is None or released(timing.blackout, timing.timezone, at)[0] <= deadline:
-        return None
-    return span[0] - timedelta(seconds=expected_s + CATCH_UP_AFTER_S)
+    takes = timedelta(seconds=expected_s + CATCH_UP_AFTER_S)
+    for moment in (at, at + takes):
+        span = blackout_at(timing.blackout, timing.timezone, moment)
+        if span and released(timing.blackout, timing.timezone, moment)[0] > deadline:
+            return span[0] - takes
+    return None
 
 
 def _following(job: Job, history: History, now: datetime) -> Start | None:

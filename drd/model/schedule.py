@@ -258,7 +258,7 @@ def _host(component: object) -> str:
         return ""
     if "://" in dsn.value:
         try:
-            host = urlsplit(dsn.value).hostname or ""
+            host = (urlsplit(dsn.value).hostname or "").lower()
         except ValueError:
             return ""
     else:
