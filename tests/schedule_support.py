@@ -117,7 +117,8 @@ class Daemon:
         before = len(self.starts)
         end = self.now + timedelta(minutes=minutes)
         while self.now < end:
-            self.now += timedelta(minutes=7 if self.tick() else 1)
+            has_time = self.tick()
+            self.now += timedelta(minutes=7 if has_time else 1)
         return [at for at, _ in self.starts[before:]]
 
     def tick(self) -> bool:
