@@ -156,7 +156,11 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class RepositoryDamaged(RepositoryError):
-    pass
+    """`parts` are the damaged files of the repository, as far as they are known."""
+
+    def __init__(self, message: str, *, hint: str | None = None, parts: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.parts = tuple(parts)
 
 
 class RepositoryReadOnly(RepositoryError):

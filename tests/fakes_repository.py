@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,6 +101,33 @@ class MemoryRepository:
         self._opened()
         return self._keep({f"/{filename}": data}, host, tags, time)
 
+    def copy_from(
+        self,
+        source: Repository,
+        snapshots: Sequence[str],
+        *,
+        expected_bytes: int | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> None:
+        self._opened()
+        assert isinstance(source, MemoryRepository)
+        source._opened()
+        missing = []
+        for snapshot in snapshots:
+            kept = source._kept.get(snapshot)
+            if kept is None:
+                missing.append(snapshot)
+                continue
+            original = kept.info.original or kept.info.id
+            if any(original in (k.info.id, k.info.original) for k in self._kept.values()):
+                continue
+            info = replace(kept.info, id=secrets.token_hex(32), original=original)
+            with self._lock:
+                self._kept[info.id] = _Kept(info, kept.files)
+        if missing:
+            raise RepositoryDamaged(f"{len(missing)} snapshots are not in {source.url}")
+
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> list[SnapshotInfo]:
@@ -161,6 +188,10 @@ class MemoryRepository:
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
         self._opened()
 
+    def snapshots_with(self, parts: Sequence[str], *, deadline_s: float = 120.0) -> frozenset[str]:
+        self._opened()
+        return frozenset()
+
     def remove_stale_locks(self) -> int:
         return 0
 
@@ -169,7 +200,7 @@ class MemoryRepository:
         with self._lock:
             return sum(len(d or b"") for kept in self._kept.values() for d in kept.files.values())
 
-    def doctor(self) -> list[Finding]:
+    def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         return [Finding("repository key", ok=True, detail="in memory")]
 
     def _opened(self) -> None:

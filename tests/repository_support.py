@@ -33,8 +33,11 @@ def value(ref: SecretRef) -> str:
     return ref.value
 
 
-def local_repository(directory: Path, *, password: str = "a password") -> ResticRepository:
-    spec = RepositorySpec("local", str(directory / "repository"), text(password))
+def local_repository(
+    directory: Path, *, password: str = "a password", name: str = "local"
+) -> ResticRepository:
+    place = "repository" if name == "local" else name
+    spec = RepositorySpec(name, str(directory / place), text(password))
     return open_repository(spec, cache_dir=directory / "cache", resolve=value)
 
 
@@ -58,6 +61,22 @@ def s3_repository(
         region=server.region,
     )
     spec = RepositorySpec("primary", url, text(password), s3=access, protection=protection)
+    repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
+    repository.door.patience = HURRIED
+    return repository
+
+
+def limited_repository(
+    server: S3Server, directory: Path, name: str, *, copy_of: str | None = None
+) -> ResticRepository:
+    """In a bucket that only the key `name` (and the server's own) can touch."""
+    bucket = f"{name}-{secrets.token_hex(6)}"
+    server.create_bucket(bucket)
+    access = S3Access(
+        access_key=text(name), secret_key=text(server.limited[name]), region=server.region
+    )
+    url = server.repository(bucket, "some/prefix")
+    spec = RepositorySpec(name, url, text(f"password of {name}"), s3=access, copy_of=copy_of)
     repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
     repository.door.patience = HURRIED
     return repository

@@ -79,6 +79,23 @@ class Repository(Protocol):
     ) -> Stored:
         """Store a small text as one snapshot, never as plaintext on a disk."""
 
+    def copy_from(
+        self,
+        source: Repository,
+        snapshots: Sequence[str],
+        *,
+        expected_bytes: int | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> None:
+        """Copy snapshots of `source`, by their ids there and in this order. A copy has an id of its
+        own, everything else is the same, and `original` names the first of all; what is here
+        already is left. Killed at any moment, the same call goes on.
+
+        Raises RepositoryDamaged when the source cannot be read, or does not hold one of them; the
+        others may have been copied. List afterwards what is here.
+        """
+
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> list[SnapshotInfo]:
@@ -109,7 +126,14 @@ class Repository(Protocol):
         """Remove unreferenced data; returns restic's summary in one sentence."""
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
-        """Verify; `read_subset` as restic's --read-data-subset. Raises RepositoryDamaged."""
+        """Verify the structure, and read the data of `read_subset` (restic's --read-data-subset).
+
+        Keeps nobody waiting, unless something looks damaged. Raises RepositoryDamaged with its
+        `parts`, and DeadlineExceeded.
+        """
+
+    def snapshots_with(self, parts: Sequence[str], *, deadline_s: float = 120.0) -> frozenset[str]:
+        """The snapshots that need one of these damaged `parts`."""
 
     def remove_stale_locks(self) -> int:
         """Remove locks whose owner is provably dead; returns how many went. Live ones stay."""
@@ -117,5 +141,6 @@ class Repository(Protocol):
     def size_bytes(self) -> int:
         """What the repository takes, as stored (raw data)."""
 
-    def doctor(self) -> list[Finding]:
-        """restic, endpoint, bucket, key, locks and claimed protection, tried and named."""
+    def doctor(self, *, source: Repository | None = None) -> list[Finding]:
+        """restic, endpoint, bucket, key, locks and claimed protection, tried and named; with the
+        `source` of a copy, also what it takes to copy from there."""

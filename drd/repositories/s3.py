@@ -184,10 +184,15 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
     )
 
 
-def _addressing(location: S3Location, keys: S3Keys) -> str:
+def by_host_name(location: S3Location, keys: S3Keys) -> bool:
+    """Whether the bucket is addressed by its host name, and not by its path."""
     if keys.bucket_lookup == "auto":
-        return "virtual" if location.host.endswith(_VIRTUAL_HOSTS) else "path"
-    return "virtual" if keys.bucket_lookup == "dns" else "path"
+        return location.host.endswith(_VIRTUAL_HOSTS)
+    return keys.bucket_lookup == "dns"
+
+
+def _addressing(location: S3Location, keys: S3Keys) -> str:
+    return "virtual" if by_host_name(location, keys) else "path"
 
 
 def _certificates(keys: S3Keys) -> str | None:

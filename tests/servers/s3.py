@@ -26,13 +26,15 @@ _WEED_ENVIRONMENT = {"GOMEMLIMIT": "384MiB"}
 
 
 class S3Server:
-    """A SeaweedFS server with one key. Its data and its port survive `stop` and `kill`."""
+    """A SeaweedFS server with one key for everything, and `limited` ones, each of which may only
+    touch buckets that begin with its name. Its data and its port survive `stop` and `kill`."""
 
     region = "us-east-1"
 
     def __init__(self, directory: Path) -> None:
         self.access_key = "drd-test"
         self.secret_key = secrets.token_urlsafe(30)
+        self.limited = {name: secrets.token_urlsafe(30) for name in ("alpha", "beta")}
         self._directory = directory.resolve()
         self._ports = free_ports(8)
         self.port = self._ports[0]
@@ -110,10 +112,14 @@ class S3Server:
     def _write_identities(self) -> None:
         key = {"accessKey": self.access_key, "secretKey": self.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        identity = {"name": "drd", "credentials": [key], "actions": actions}
+        identities = [{"name": "drd", "credentials": [key], "actions": actions}]
+        for name, secret in self.limited.items():
+            key = {"accessKey": name, "secretKey": secret}
+            below = [f"{action}:{name}*" for action in actions[1:]]
+            identities.append({"name": name, "credentials": [key], "actions": below})
         file = self._directory / "identities.json"
         file.touch(mode=0o600)
-        file.write_text(json.dumps({"identities": [identity]}))
+        file.write_text(json.dumps({"identities": identities}))
 
     def _argv(self) -> list[str]:
         s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = self._ports

@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 from drd.errors import DrdError
 from drd.ports import Finding
-from drd.repositories.restic import maintenance
+from drd.repositories.restic import maintenance, pair
 from drd.repositories.restic.door import Door
 
 
-def doctor(door: Door) -> list[Finding]:
-    """In the order in which a backup needs it; what follows from a failure is left out."""
+def doctor(door: Door, source: Door | None = None) -> list[Finding]:
+    """In the order in which a backup needs it; what follows from a failure is left out.
+
+    With the `source` of a copy, also what restic needs to reach both at once."""
     spec = door.session.spec
     found = [_tried("restic", lambda: f"restic {door.version()}")]
     found.append(_tried(f"repository {spec.name}", lambda: _reached(door)))
     if not found[-1].ok:
         return found
     found += _more(door)
+    if source is not None:
+        found += _both(door, source)
     if found[0].ok:
         found.append(_tried("repository key", lambda: _opened(door)))
         if found[-1].ok:
@@ -34,7 +38,8 @@ def _opened(door: Door) -> str:
     door.session.password()
     known = maintenance.identity(door)
     if known is None:
-        return "not initialised yet: the first backup does it"
+        first = "copy" if door.session.spec.copy_of else "backup"
+        return f"not initialised yet: the first {first} does it"
     return f"the password opens repository {known[:8]}"
 
 
@@ -43,6 +48,15 @@ def _locks(door: Door) -> str:
     if count == 0:
         return "none"
     return f"{count}: something is running, or was killed (removed by the next run that needs to)"
+
+
+def _both(door: Door, source: Door) -> list[Finding]:
+    name = f"repository {door.session.spec.name} as a copy"
+    try:
+        return pair.findings(door.session, source.session)
+    except DrdError as error:
+        why = f"its keys differ from those of {source.session.spec.name}, and {error.message}"
+        return [Finding(name, ok=False, detail=why, hint=error.hint)]
 
 
 def _more(door: Door) -> list[Finding]:

@@ -21,6 +21,7 @@ from drd.errors import (
     ToolTooOld,
 )
 from drd.process import Command, Completed, PipeResult
+from drd.repositories.restic import pair
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
@@ -158,6 +159,38 @@ class Door:
             process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
         )
 
+    def copy(
+        self,
+        source: Door,
+        words: Sequence[str],
+        listener: Listener,
+        *,
+        deadline_s: float | None = None,
+        retry_lock_s: int = 0,
+    ) -> Completed:
+        """Run restic on this repository and `source`; the exit code is not judged.
+
+        What keeps either from going on ends it: an outage of one stops the other as well.
+        """
+        for door in (source, self):
+            door.ready()
+        words = ["--no-lock", *words] if source._lockless else words
+        command = pair.command(
+            self.session,
+            source.session,
+            words,
+            deadline_s=deadline_s,
+            retry_lock_s=retry_lock_s,
+        )
+        watches = [door._watch(lambda: listener.done) for door in (source, self)]  # noqa: SLF001
+
+        def tick() -> None:
+            for watch in watches:
+                watch.tick()
+
+        done = process.run(command, on_line=listener.on_line, on_tick=tick)
+        return self._buried(source._buried(done))
+
     def pipe(
         self,
         producer: Command,
@@ -179,28 +212,31 @@ class Door:
             self._buried(result.consumer)
         return result
 
-    def locking(self, work: Callable[[int], T]) -> T:
+    def locking(self, work: Callable[[int], T], *others: Door) -> T:
         """`work`, and once more when a lock was in the way: at once if it was a dead process's,
-        else waiting for `retry_lock_s` seconds, which `work` gets. Raises RepositoryLocked."""
+        else waiting for `retry_lock_s` seconds, which `work` gets. Raises RepositoryLocked.
+
+        `others` are locked by the same work."""
         try:
             return work(0)
         except RepositoryLocked:
-            removed = self.remove_stale_locks()
-            log.get().info("repository.locked", repository=self.url, stale=removed)
+            for door in (self, *others):
+                removed = door.remove_stale_locks()
+                log.get().info("repository.locked", repository=door.url, stale=removed)
             return work(self.retry_lock_s)
 
-    def reading(self, work: Callable[[int], T]) -> T:
-        """`locking` for work that writes nothing: where no lock can be written either, without
-        one. A restore from a disk or with a key that may only be read is as good as any."""
+    def reading(self, work: Callable[[int], T], *others: Door) -> T:
+        """`locking` for work that writes nothing here: where no lock can be written either,
+        without one. A restore from a disk or with a key that may only be read is as good as any."""
         tried = self._lockless  # another thread may find it out meanwhile
         try:
-            return self.locking(work)
+            return self.locking(work, *others)
         except RepositoryReadOnly:
             if tried:
                 raise
             log.get().info("repository.read_only", repository=self.url)
             self._lockless = True
-            return self.locking(work)
+            return self.locking(work, *others)
 
     def _locked(self, words: Sequence[str]) -> list[str]:
         verb = next((word for word in words if not word.startswith("-")), "")

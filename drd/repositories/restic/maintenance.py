@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd import log
 from drd.errors import RepositoryDamaged, RepositoryMissing
 from drd.model.location import is_s3
 from drd.model.units import from_rfc3339
 from drd.ports import SnapshotInfo
 from drd.repositories.restic.door import Door
-from drd.repositories.restic.messages import Complaints, Listener, complaints
-from drd.repositories.restic.trouble import DAMAGED_HINT, failure, judge
+from drd.repositories.restic.messages import Complaints, Listener
+from drd.repositories.restic.trouble import DAMAGED_HINT, judge
 
 COUNT_S = 600.0
 """For `stats`, which reads every index."""
@@ -157,27 +156,6 @@ class PruneListener(Listener):
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).replace(" / ", ", ")
-
-
-def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> None:
-    words = ["check", "--json"]
-    if read_subset is not None:
-        words.append(f"--read-data-subset={read_subset}")
-
-    def work(retry_lock_s: int) -> None:
-        done = door.run(words, Listener(), deadline_s=deadline_s, retry_lock_s=retry_lock_s)
-        said = complaints(done.stderr)
-        # The exit code first: a locked repository is reported with an error count as well.
-        if done.exit_code == 1 and "repository contains errors" in said.text:
-            first = next((line for line in said.lines if line.strip()), said.last)
-            log.get().error("repository.damaged", repository=door.url, said=said.text[:4000])
-            raise RepositoryDamaged(
-                f"the repository at {door.url} is damaged: {first.strip()}", hint=DAMAGED_HINT
-            )
-        if done.exit_code != 0:
-            raise failure(done.exit_code, said, door.url)
-
-    door.reading(work)
 
 
 def size_bytes(door: Door) -> int:

@@ -18,9 +18,9 @@ from drd.ports import (
     Stream,
     no_progress,
 )
-from drd.repositories.restic import maintenance, restore, store
+from drd.repositories.restic import checking, copying, maintenance, restore, store
 from drd.repositories.restic.doctor import doctor
-from drd.repositories.restic.door import Door
+from drd.repositories.restic.door import ANSWER_S, Door
 from drd.repositories.restic.payload import backup_words
 from drd.repositories.restic.session import Session
 
@@ -55,8 +55,7 @@ class ResticRepository:
         return maintenance.identity(self.door)
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
-        other = chunker_from.door if isinstance(chunker_from, ResticRepository) else None
-        return maintenance.initialise(self.door, other)
+        return maintenance.initialise(self.door, _door(chunker_from))
 
     def store(
         self,
@@ -100,6 +99,28 @@ class ResticRepository:
     ) -> Stored:
         return store.store_bytes(self.door, data, filename, host=host, tags=tags, time=time)
 
+    def copy_from(
+        self,
+        source: Repository,
+        snapshots: Sequence[str],
+        *,
+        expected_bytes: int | None = None,
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> None:
+        other = _door(source)
+        if other is None:
+            raise TypeError(f"restic cannot copy from {type(source).__name__}")
+        copying.copy_from(
+            self.door,
+            other,
+            snapshots,
+            subject=self.name,
+            expected_bytes=expected_bytes,
+            deadline_s=deadline_s,
+            on_progress=on_progress,
+        )
+
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> list[SnapshotInfo]:
@@ -135,7 +156,12 @@ class ResticRepository:
         )
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
-        maintenance.check(self.door, read_subset=read_subset, deadline_s=deadline_s)
+        checking.check(self.door, read_subset=read_subset, deadline_s=deadline_s)
+
+    def snapshots_with(
+        self, parts: Sequence[str], *, deadline_s: float = ANSWER_S
+    ) -> frozenset[str]:
+        return checking.snapshots_with(self.door, parts, deadline_s=deadline_s)
 
     def remove_stale_locks(self) -> int:
         return self.door.remove_stale_locks()
@@ -143,5 +169,9 @@ class ResticRepository:
     def size_bytes(self) -> int:
         return maintenance.size_bytes(self.door)
 
-    def doctor(self) -> list[Finding]:
-        return doctor(self.door)
+    def doctor(self, *, source: Repository | None = None) -> list[Finding]:
+        return doctor(self.door, _door(source))
+
+
+def _door(repository: Repository | None) -> Door | None:
+    return repository.door if isinstance(repository, ResticRepository) else None

@@ -57,21 +57,28 @@ class Session:
         retry_lock_s: int = 0,
     ) -> Command:
         """restic with `words` on this repository. Raises SecretUnavailable, ToolMissing."""
-        common = ["--cache-dir", str(self._cache_dir)]
-        if retry_lock_s:
-            common += ["--retry-lock", f"{retry_lock_s}s"]
-        if is_s3(self.spec.url):
-            common += ["-o", f"s3.bucket-lookup={self.spec.s3.bucket_lookup}"]
-            if self.spec.s3.region:
-                common += ["-o", f"s3.region={self.spec.s3.region}"]
-            if self.spec.s3.ca_cert:
-                common += ["--cacert", self.spec.s3.ca_cert]
         return Command(
-            [self.program, *common, *words],
-            env={**self.environment(), **(env or {})},
+            [self.program, *self.common(retry_lock_s), *self.s3_words(), *words],
+            env={**self.environment(), **self.access(), **(env or {})},
             deadline_s=deadline_s,
             name="restic",
         )
+
+    def common(self, retry_lock_s: int) -> list[str]:
+        """Words of every call."""
+        wait = ["--retry-lock", f"{retry_lock_s}s"] if retry_lock_s else []
+        return ["--cache-dir", str(self._cache_dir), *wait]
+
+    def s3_words(self) -> list[str]:
+        """How to reach the bucket, if it is one."""
+        if not is_s3(self.spec.url):
+            return []
+        words = ["-o", f"s3.bucket-lookup={self.spec.s3.bucket_lookup}"]
+        if self.spec.s3.region:
+            words += ["-o", f"s3.region={self.spec.s3.region}"]
+        if self.spec.s3.ca_cert:
+            words += ["--cacert", self.spec.s3.ca_cert]
+        return words
 
     def environment(self) -> dict[str, str]:
         """Secrets stand here and never in argv, where every user of the host could read them.
@@ -83,7 +90,6 @@ class Session:
             "RESTIC_PASSWORD": self.password(),
             "RESTIC_PROGRESS_FPS": "2",
             "TZ": "UTC",
-            **(self._access() if is_s3(self.spec.url) else {}),
         }
 
     def password(self) -> str:
@@ -108,7 +114,10 @@ class Session:
                 )
             return self._keys
 
-    def _access(self) -> dict[str, str]:
+    def access(self) -> dict[str, str]:
+        """The variables that let restic into the bucket, if it is one."""
+        if not is_s3(self.spec.url):
+            return {}
         keys = self.keys()
         if keys.access_key is None:
             # What boto3 finds in our environment, restic finds there too.

@@ -1,0 +1,86 @@
+"""Whether what a repository holds can still be read."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+
+from drd import log
+from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Complaints, Listener, complaints
+from drd.repositories.restic.trouble import DAMAGED_HINT, failure
+
+_PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
+_MOST_PARTS = 100
+"""Damaged files that are named: whoever lost more has lost the repository."""
+
+
+def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> None:
+    """Without a lock, so that a backup never waits for it. What a prune takes away meanwhile looks
+    like damage; so damage is only believed when it is there under a lock as well.
+
+    restic lists snapshots before it reads the index, and a backup writes them the other way
+    round: what is new is either left out or whole.
+    """
+    words = ["check", "--json"]
+    if read_subset is not None:
+        words.append(f"--read-data-subset={read_subset}")
+    ends = None if deadline_s is None else time.monotonic() + deadline_s
+    try:
+        _check(door, ["--no-lock", *words], deadline_s, 0)
+    except RepositoryDamaged as error:
+        log.get().warning("repository.suspected", repository=door.url, said=error.message)
+        door.reading(lambda wait: _check(door, words, _left(ends), wait))
+        log.get().info("repository.sound", repository=door.url)
+
+
+def _check(door: Door, words: Sequence[str], deadline_s: float | None, retry_lock_s: int) -> None:
+    done = door.run(words, Listener(), deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+    said = complaints(done.stderr)
+    # The exit code first: a locked repository is reported with an error count as well.
+    if done.exit_code == 1 and "repository contains errors" in said.text:
+        log.get().error("repository.damaged", repository=door.url, said=said.text[:4000])
+        raise _damage(door, said)
+    if done.exit_code != 0:
+        raise failure(done.exit_code, said, door.url)
+
+
+def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
+    first = next((line for line in said.lines if line.strip()), said.last)
+    packs = list(dict.fromkeys(_PACK.findall(said.text)))
+    more = f" and {len(packs) - 1} more files" if len(packs) > 1 else ""
+    return RepositoryDamaged(
+        f"the repository at {door.url} is damaged: {_short(first)}{more}",
+        hint=DAMAGED_HINT,
+        parts=packs[:_MOST_PARTS],
+    )
+
+
+def _short(line: str) -> str:
+    """The beginning of restic's sentence: what follows are addresses of blobs."""
+    return line.strip().partition(": [")[0][:300]
+
+
+def _left(ends: float | None) -> float | None:
+    if ends is None:
+        return None
+    left_s = ends - time.monotonic()
+    if left_s <= 0:
+        raise DeadlineExceeded("the check did not finish in its time", hint="raise the timeout.")
+    return left_s
+
+
+def snapshots_with(door: Door, parts: Sequence[str], *, deadline_s: float) -> frozenset[str]:
+    """The snapshots that need one of these files. Raises RepositoryError's children."""
+    if not parts:
+        return frozenset()
+    words = ["--no-lock", "find", "--json", "--pack", *parts]
+    told, _ = door.capture(words, deadline_s=deadline_s)
+    try:
+        found = json.loads(told or b"[]")
+        return frozenset(str(item["snapshot"]) for item in found if item.get("snapshot"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RepositoryError("restic gave an answer that cannot be read") from error

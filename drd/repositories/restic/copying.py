@@ -1,0 +1,98 @@
+"""Copying snapshots from another repository: `restic copy`, which keeps what they are in
+`original`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from drd.errors import RepositoryDamaged
+from drd.ports import OnProgress, Progress
+from drd.process import Completed
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Listener, complaints
+from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
+
+_PACKS = re.compile(r"\[[\d:]+\]\s+[\d.]+%\s+(\d+) / (\d+) packs copied")
+_IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')
+
+_MANY = 1 << 32  # packs of one snapshot
+
+_BATCH = 500  # ids of 64 characters: far below the longest command line
+
+
+def copy_from(
+    door: Door,
+    source: Door,
+    ids: Sequence[str],
+    *,
+    subject: str,
+    expected_bytes: int | None,
+    deadline_s: float | None,
+    on_progress: OnProgress,
+) -> None:
+    """Copy snapshots in this order; each is here only after all that it needs.
+
+    Raises RepositoryDamaged when the source lacks one of them, after the others were copied:
+    restic itself passes over it and exits with 0.
+    """
+    missing: list[str] = []
+    for start in range(0, len(ids), _BATCH):
+        words = ["copy", *ids[start : start + _BATCH]]
+
+        def work(retry_lock_s: int, words: Sequence[str] = words) -> Completed:
+            listener = CopyListener(subject, len(ids), expected_bytes, on_progress)
+            done = door.copy(
+                source, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            )
+            return _judged(done, door, source)
+
+        missing += _IGNORED.findall(source.reading(work, door).stderr)
+    if missing:
+        raise RepositoryDamaged(
+            f"the repository at {source.url} does not hold {len(missing)} of the snapshots that "
+            f"were to be copied: {missing[0][:8]}",
+            hint=DAMAGED_HINT,
+        )
+
+
+def _judged(done: Completed, door: Door, source: Door) -> Completed:
+    """Of two repositories restic does not always say which one is meant."""
+    if done.exit_code == 0:
+        return done
+    said = complaints(done.stderr)
+    if is_damage(said.text):  # of what is copied to, only indexes are read
+        raise failure(done.exit_code, said, source.url)
+    raise failure(done.exit_code, said, f"{door.url} or {source.url}")
+
+
+class CopyListener(Listener):
+    """`copy` prints text also with --json: for each snapshot how many packs it has copied.
+
+    Bytes are not told; what is expected is spread evenly over the snapshots.
+    """
+
+    def __init__(
+        self, subject: str, snapshots: int, expected_bytes: int | None, on_progress: OnProgress
+    ) -> None:
+        super().__init__(subject, "copy", expected_bytes=expected_bytes, on_progress=on_progress)
+        self._snapshots = max(snapshots, 1)
+        self._over = 0
+
+    def on_line(self, line: str) -> None:
+        found = _PACKS.match(line)
+        if found is not None:
+            packs, total = int(found[1]), max(int(found[2]), 1)
+            self.done = self._over * _MANY + packs
+            self._tell(packs / total)
+        elif line.startswith("snapshot ") and " saved" in line:
+            self._over += 1
+            self.done = self._over * _MANY
+            self._tell(0.0)
+
+    def _tell(self, share: float) -> None:
+        if self._expected is not None:
+            done = min(1.0, (self._over + share) / self._snapshots)
+            self._on_progress(
+                Progress(self._subject, self._phase, int(done * self._expected), self._expected)
+            )

@@ -1,0 +1,115 @@
+"""Two repositories in one restic process: whose keys go where.
+
+restic knows one set of keys for S3, and asks with it for both. Where two buckets have keys of
+their own, one of them is reached through rclone, which restic starts and speaks its own protocol
+with: what is stored, how and under which names is the same.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from drd.model.location import is_s3, parse_s3
+from drd.ports import Finding
+from drd.process import Command, find_tool
+from drd.repositories.restic.session import Session
+from drd.repositories.s3 import by_host_name
+
+_REMOTE = "drd"
+
+_NOT_FOR_RCLONE = ("RESTIC_PASSWORD", "RESTIC_FROM_PASSWORD")
+_OTHER_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def command(
+    into: Session,
+    source: Session,
+    words: Sequence[str],
+    *,
+    deadline_s: float | None = None,
+    retry_lock_s: int = 0,
+) -> Command:
+    """restic with `words`, on the repository `into` and from `source`.
+
+    Raises SecretUnavailable, and ToolMissing when restic or the rclone that it takes is not here.
+    """
+    through = through_rclone(into, source)
+    argv = into.common(retry_lock_s)
+    env = {
+        **into.environment(),
+        "RESTIC_FROM_REPOSITORY": source.spec.url,
+        "RESTIC_FROM_PASSWORD": source.password(),
+    }
+    direct = next((s for s in (into, source) if s is not through and is_s3(s.spec.url)), None)
+    if direct is not None:
+        argv += direct.s3_words()
+        env |= direct.access()
+    if through is not None:
+        argv += [
+            "-o",
+            f"rclone.program={_program(through)}",
+            "-o",
+            "rclone.args=serve restic --stdio",
+        ]
+        name = "RESTIC_REPOSITORY" if through is into else "RESTIC_FROM_REPOSITORY"
+        env |= {name: _remote(through), **_settings(through)}
+    return Command([into.program, *argv, *words], env=env, deadline_s=deadline_s, name="restic")
+
+
+def through_rclone(into: Session, source: Session) -> Session | None:
+    """The one of two that restic cannot reach with the keys of the other; None: no need.
+
+    It has keys of its own: what a host's role may do, only restic itself asks for.
+    """
+    if not (is_s3(into.spec.url) and is_s3(source.spec.url)) or into.keys() == source.keys():
+        return None
+    return source if source.keys().access_key is not None else into
+
+
+def findings(into: Session, source: Session) -> list[Finding]:
+    """For `doctor`: what a copy needs that neither repository needs by itself. Raises ToolMissing."""
+    if through_rclone(into, source) is None:
+        return []
+    detail = f"{_rclone()}, since the keys differ from those of {source.spec.name}"
+    return [Finding("rclone", ok=True, detail=detail)]
+
+
+def _rclone() -> str:
+    return find_tool("rclone", package="rclone")
+
+
+def _program(through: Session) -> str:
+    """rclone without the passwords and keys that are none of its business."""
+    hidden = list(_NOT_FOR_RCLONE)
+    if through.keys().access_key is not None:
+        hidden += _OTHER_KEYS
+    unset = [word for name in hidden for word in ("-u", name)]
+    return shlex.join(["env", *unset, _rclone()])
+
+
+def _remote(session: Session) -> str:
+    place = parse_s3(session.spec.url)
+    return f"rclone:{_REMOTE}:" + "/".join(p for p in (place.bucket, place.prefix) if p)
+
+
+def _settings(session: Session) -> Mapping[str, str]:
+    """rclone's configuration by its environment: no file, and no word that others could read."""
+    place, keys = parse_s3(session.spec.url), session.keys()
+    host_name = by_host_name(place, keys)
+    options = {
+        "type": "s3",
+        "provider": "AWS" if place.host.endswith(".amazonaws.com") else "Other",
+        "endpoint": place.endpoint,
+        "env_auth": "true" if keys.access_key is None else "false",
+        "access_key_id": keys.access_key,
+        "secret_access_key": keys.secret_key,
+        "session_token": keys.session_token,
+        "region": keys.region,
+        "force_path_style": "false" if host_name else "true",
+        "no_check_bucket": "true",
+    }
+    found = {f"RCLONE_CONFIG_{_REMOTE.upper()}_{k.upper()}": v for k, v in options.items() if v}
+    if keys.ca_cert:
+        found["RCLONE_CA_CERT"] = keys.ca_cert
+    return {**found, "RCLONE_CONFIG": ""}
