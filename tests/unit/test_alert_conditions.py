@@ -1,0 +1,319 @@
+"""What is bad about a plan, its repositories and the host, and how bad it is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from drd.model.alerts import AT_ONCE
+from drd.model.compliance import assess
+from drd.model.conditions import blind, conditions
+from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.host_conditions import AT_THE_HOST, host_conditions
+from drd.model.message import Severity
+from drd.model.watched import (
+    ChannelState,
+    CopyFacts,
+    DiskFacts,
+    FindingFacts,
+    HostFacts,
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
+from tests.status_support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    ago,
+    drill,
+    failures,
+    healthy,
+    incomplete,
+    point,
+)
+
+Found = list[tuple[str, Severity]]
+
+
+def of_plan(facts: PlanFacts | NotLoaded, more: PlanMore | None = None) -> Found:
+    found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
+    assert all(c.plan == facts.plan for c in found)
+    return sorted((c.kind, c.severity) for c in found)
+
+
+def words(facts: PlanFacts, more: PlanMore | None = None) -> list[str]:
+    found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
+    return [f"{c.kind} {c.subject}: {c.message} > {c.command}" for c in found]
+
+
+def of_host(rpos: Any = (("orders-api", 900.0),), **host: Any) -> Found:
+    return [(c.kind, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
+
+
+# --- objectives -----------------------------------------------------------------------------
+
+
+def test_nothing_is_bad_about_a_healthy_plan() -> None:
+    assert of_plan(healthy()) == []
+
+
+def test_the_rpo_warns_before_it_is_broken() -> None:
+    assert of_plan(healthy(newest=point(12 * MINUTE))) == []
+    assert of_plan(healthy(newest=point(13 * MINUTE))) == [("rpo", "warning")]
+    assert of_plan(healthy(newest=point(16 * MINUTE))) == [("rpo", "critical")]
+
+
+def test_a_schedule_that_uses_up_the_rpo_is_one_alert_and_not_one_a_round() -> None:
+    tight = healthy(interval_s=14 * MINUTE, backup_p95_s=30.0)
+    for exposure_s in (5 * MINUTE, 13 * MINUTE, 14.4 * MINUTE):
+        found = of_plan(tight._replace(newest=point(exposure_s)))
+        assert found == [("schedule-too-slow", "info")]
+    assert of_plan(tight._replace(newest=point(14.8 * MINUTE))) == [
+        ("rpo", "warning"),
+        ("schedule-too-slow", "info"),
+    ]
+    assert ("rpo", "critical") in of_plan(tight._replace(newest=point(16 * MINUTE)))
+    slow = healthy(interval_s=20 * MINUTE)
+    assert of_plan(slow) == [("schedule-too-slow", "warning")]
+
+
+def test_no_point_gets_grave_once_there_should_be_one() -> None:
+    new = healthy(newest=None, first_loaded_at=ago(MINUTE))
+    assert of_plan(new) == [("no-point", "info")]
+    assert of_plan(healthy(newest=None)) == [("no-point", "critical")]
+
+
+def test_a_point_of_the_future_fires() -> None:
+    assert of_plan(healthy(newest=point(-HOUR))) == [("rpo", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"last_drill": drill("failed")}, ("drill-failed", "critical")),
+        ({"last_drill": drill("inconclusive")}, ("drill-inconclusive", "warning")),
+        ({"last_drill": drill(since_s=8 * DAY)}, ("drill-overdue", "warning")),
+        ({"digest": "digest-2"}, ("plan-changed", "info")),
+        ({"load_error": "orders.yaml:3: broken"}, ("plan-not-loaded", "warning")),
+    ],
+)
+def test_drills_and_plan_files(changes: dict[str, Any], found: tuple[str, Severity]) -> None:
+    assert of_plan(healthy(**changes)) == [found]
+
+
+def test_never_drilled_waits_a_day_for_the_first_drill_of_a_schedule() -> None:
+    never = healthy(last_drill=None, last_passed_drill=None, first_loaded_at=ago(HOUR))
+    assert of_plan(never) == [("never-drilled", "info")]
+    assert of_plan(never._replace(drill_every_s=None)) == [("never-drilled", "warning")]
+    late = never._replace(first_loaded_at=ago(2 * DAY))
+    assert of_plan(late) == [("never-drilled", "warning")]
+
+
+def test_a_recovery_time_that_is_broken_is_critical() -> None:
+    slow = drill(rta_s=HOUR)
+    found = of_plan(healthy(last_drill=slow, last_passed_drill=slow))
+    assert found == [("rto", "critical")]
+
+
+def test_a_plan_file_that_was_never_loaded_fires() -> None:
+    assert of_plan(NotLoaded("new", "/p/new.yaml", "not loaded: broken")) == [
+        ("plan-not-loaded", "warning")
+    ]
+
+
+def test_every_kind_that_ends_at_once_exists() -> None:
+    """A misspelt one would be held in vain."""
+    everything = healthy(
+        newest=None, digest="d2", last_drill=drill("failed"), last_passed_drill=drill(rta_s=HOUR)
+    )
+    late = healthy(last_drill=drill(since_s=8 * DAY))
+    unclear = healthy(last_drill=drill("inconclusive"))
+    never = healthy(last_drill=None)
+    damaged = PlanMore(verifications=(VerificationFacts("primary", "bit rot", None, ago(DAY)),))
+    found = {kind for f in (everything, late, unclear, never) for kind, _ in of_plan(f, damaged)}
+    found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
+    assert found >= AT_ONCE
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+
+def test_one_failure_that_a_retry_may_help_is_only_noted() -> None:
+    assert of_plan(healthy(failures=failures(1))) == [("backup-failing", "info")]
+    assert of_plan(healthy(failures=failures(2))) == [("backup-failing", "warning")]
+    permanent = PlanMore(jobs=(JobFacts("backup", tries=1, permanent=True),))
+    assert of_plan(healthy(failures=failures(1)), permanent) == [("backup-failing", "warning")]
+
+
+def test_a_failing_backup_says_why_and_how_often() -> None:
+    [text] = words(healthy(failures=failures(3, "no route to host (hint: look)\nmore")))
+    assert text == (
+        "backup-failing : backup failed: no route to host (3 tries, last 4m ago) > drd run show 4f2a"
+    )
+
+
+def test_an_incomplete_point_is_told_once() -> None:
+    facts = healthy(incomplete=incomplete(), failures=failures(1)._replace(run="9b0d"))
+    assert of_plan(facts) == [("point-incomplete", "warning")]
+    [text] = words(facts)
+    assert text == (
+        "point-incomplete : newest point 9b0d is incomplete: sessions: redis is gone"
+        " > drd points orders-api"
+    )
+    later = facts._replace(failures=failures(2))
+    assert of_plan(later) == [("backup-failing", "warning"), ("point-incomplete", "warning")]
+
+
+@pytest.mark.parametrize("kind", ["retention", "prune", "verification", "copy"])
+def test_work_that_fails(kind: str) -> None:
+    job = JobFacts(
+        kind, "primary", tries=2, last_finished_at=ago(HOUR), last_error="locked", last_run="77aa"
+    )
+    assert of_plan(healthy(), PlanMore((job,))) == [(f"{kind}-failing", "warning")]
+    [text] = words(healthy(), PlanMore((job,)))
+    assert text.endswith("of primary failed: locked (2 tries, last 1h ago) > drd run show 77aa")
+
+
+@pytest.mark.parametrize("kind", ["retention", "prune", "verification", "readiness"])
+@pytest.mark.parametrize(
+    ("period_s", "late_s", "overdue"),
+    [
+        (DAY, 2.3 * HOUR, False),
+        (DAY, 2.5 * HOUR, True),
+        (HOUR, 0.9 * HOUR, False),
+        (HOUR, 1.1 * HOUR, True),
+    ],
+)
+def test_work_that_is_overdue(kind: str, period_s: float, late_s: float, overdue: bool) -> None:
+    due_at = ago(late_s)
+    job = JobFacts(kind, since=due_at - timedelta(seconds=period_s), due_at=due_at)
+    found = of_plan(healthy(), PlanMore((job,)))
+    assert found == ([(f"{kind}-overdue", "warning")] if overdue else [])
+
+
+def test_a_drill_that_could_not_be_carried_out_fails_but_one_that_failed_is_told_as_that() -> None:
+    job = PlanMore((JobFacts("drill", tries=2, last_error="no room"),))
+    assert of_plan(healthy(), job) == [("drill-failing", "warning")]
+    assert of_plan(healthy(last_drill=drill("failed")), job) == [("drill-failed", "critical")]
+
+
+# --- repositories ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age_s", "found"),
+    [(10 * MINUTE, []), (29 * MINUTE, []), (31 * MINUTE, [("copy-behind", "warning")])],
+)
+def test_a_copy_is_behind_after_twice_the_rpo(age_s: float, found: Found) -> None:
+    more = PlanMore(copies=(CopyFacts("offsite", ago(age_s)),))
+    assert of_plan(healthy(), more) == found
+
+
+def test_a_copy_that_nothing_ever_reached_fires() -> None:
+    more = PlanMore(copies=(CopyFacts("offsite", None),))
+    assert of_plan(healthy(), more) == [("copy-behind", "warning")]
+    assert of_plan(healthy(first_loaded_at=ago(MINUTE)), more) == [("copy-behind", "info")]
+    ahead = PlanMore(copies=(CopyFacts("offsite", ago(-HOUR)),))
+    assert of_plan(healthy(), ahead) == [("copy-behind", "warning")]
+
+
+def test_damage_that_a_verification_found_is_critical() -> None:
+    found = VerificationFacts("primary", "pack 5a is damaged\nmore", ago(DAY), ago(DAY))
+    [text] = words(healthy(), PlanMore(verifications=(found,)))
+    assert text == (
+        "repository-damaged primary: repository primary is damaged: pack 5a is damaged"
+        " > drd runs orders-api"
+    )
+    assert of_plan(healthy(), PlanMore(verifications=(found,))) == [
+        ("repository-damaged", "critical")
+    ]
+
+
+def test_a_repository_that_is_not_read_in_full_in_time_fires() -> None:
+    reading = VerificationFacts("primary", None, ago(90 * DAY), ago(90 * DAY), 12)
+    for by, found in ((ago(DAY), []), (ago(20 * DAY), [("reading-overdue", "warning")])):
+        late = PlanMore(verifications=(VerificationFacts(
+            reading.repository, None, reading.last_complete_at, reading.cycle_started_at, 12, by
+        ),))  # fmt: skip
+        assert of_plan(healthy(), late) == found
+
+
+def test_findings_of_the_last_readiness_run() -> None:
+    findings = (
+        FindingFacts("repository primary", False, "connection refused"),
+        FindingFacts("repository protection", False, "bucket has no lock"),
+        FindingFacts("repository clock", True, "2 s ahead"),
+        FindingFacts("orders-db: source", False, "no such database"),
+        FindingFacts("room for a drill", True, "little"),
+    )
+    assert of_plan(healthy(), PlanMore(readiness=findings)) == [
+        ("not-ready", "warning"),
+        ("repository-unprotected", "warning"),
+        ("repository-unreachable", "warning"),
+    ]
+    claimed = FindingFacts("repository protection", True, "cannot tell")
+    assert of_plan(healthy(), PlanMore(readiness=(claimed,))) == [
+        ("repository-unprotected", "info")
+    ]
+
+
+def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
+    assert "repository-unreachable" in blind(PlanMore())
+    assert blind(PlanMore(readiness=())) == ()
+
+
+# --- the host -------------------------------------------------------------------------------
+
+
+def test_nothing_is_bad_about_a_healthy_host() -> None:
+    disk = DiskFacts("/var", ("state",), 10**10, 10**11, 10**9)
+    assert of_host(disks=(disk,), channels=(ChannelState("mail", dead=False),)) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "needed", "found"),
+    [
+        (60, 50, []),
+        (60, 61, ["warning"]),
+        (49, 0, ["warning"]),
+        (9, 0, ["critical"]),
+        (None, 0, ["warning"]),
+    ],
+)
+def test_a_disk_that_is_about_to_fill(free: int | None, needed: int, found: list[str]) -> None:
+    disk = DiskFacts("/var", ("work_dir", "state"), free, 1000, needed)
+    assert of_host(disks=(disk,)) == [("disk", severity) for severity in found]
+
+
+def test_a_dead_channel_is_critical_when_it_was_the_last() -> None:
+    dead, alive = ChannelState("mail", dead=True), ChannelState("hook", dead=False)
+    beat = ChannelState("plan/orders-api", dead=True, plan="orders-api")
+    assert of_host(channels=(dead, alive)) == [("channel", "warning")]
+    assert of_host(channels=(dead,)) == [("channel", "critical")]
+    assert of_host(channels=(alive, beat)) == [("channel", "warning")]
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_jumped_is_told_for_an_hour(jump_s: float) -> None:
+    for since_s, found in ((MINUTE, [("clock-jumped", "warning")]), (2 * HOUR, [])):
+        assert of_host(clock_jump_s=jump_s, clock_jumped_at=ago(since_s)) == found
+
+
+def test_a_daemon_that_was_down_for_longer_than_an_rpo() -> None:
+    rpos = (("a", 900.0), ("b", 7200.0))
+    down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
+    [found] = host_conditions(HostFacts(**down), rpos, NOW)
+    assert (found.kind, found.severity) == ("daemon-down", "warning")
+    assert found.message == "drd was down for 1h, longer than the RPO of a"
+    assert of_host((("b", 7200.0),), **down) == []
+    assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []
+
+
+def test_no_plan_and_no_catalogue_fire() -> None:
+    assert of_host(()) == [("no-plan", "info")]
+    assert of_host(None, catalogue_error="disk full") == [("catalogue", "critical")]
+    assert {"catalogue", "clock-jumped", "disk"} == AT_THE_HOST
