@@ -1,0 +1,404 @@
+"""What may start now: limits, deadlines, and what gives way to a backup close to its RPO."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drd.model.dispatch import Decision, Limits, Running, choose
+from drd.model.due import Due
+from drd.model.plan import Window
+from drd.model.schedule import Job, Timing
+from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead
+
+EXCLUSIVE = ("retention", "prune", "verification")
+WIDE = Limits(runs=100, drills=100, copies=100, maintenance=100, per_repository=100, per_host=100)
+
+
+def due(
+    kind: str = "backup",
+    plan: str = "orders-api",
+    *,
+    at: datetime | None = None,
+    deadline: datetime | None = None,
+    expected_s: float | None = 60.0,
+    rpo_s: float = 15 * MINUTE,
+    subject: str = "",
+    **changes: object,
+) -> Due:
+    """Due since a second; a backup has to begin in 10 minutes, others within a week."""
+    repositories = changes.pop("repositories", (f"/srv/{plan}",))
+    job = Job(plan, kind, Timing(every_s=300), rpo_s, subject, repositories, **changes)  # type: ignore[arg-type]
+    usual = ahead(10 * MINUTE) if kind == "backup" else ahead(7 * DAY)
+    return Due(job, at or ago(1), deadline or usual, expected_s, "every 5m", "schedule")
+
+
+def ran(found: Decision) -> list[str]:
+    return [f"{d.job.kind} of {d.job.plan}" for d in found.start]
+
+
+def why(found: Decision) -> dict[str, str]:
+    return {f"{d.job.kind} of {d.job.plan}": reason for d, reason in found.waiting}
+
+
+def alone(due: Due, *others: Due, running: Sequence[Running] = (), limits: Limits = WIDE) -> str:
+    """Why it waits; empty when it starts."""
+    found = choose([due, *others], running, limits, NOW)
+    return dict(found.waiting).get(due, "" if due in found.start else "not due")
+
+
+# --- order and limits ---------------------------------------------------------------------------
+
+
+def test_what_is_due_starts_and_what_lies_ahead_does_not() -> None:
+    found = choose([due(), due(plan="billing", at=ahead(1))], (), Limits(), NOW)
+    assert ran(found) == ["backup of orders-api"]
+    assert found.waiting == ()
+
+
+def test_earliest_deadline_first() -> None:
+    dues = [due(plan=f"p{n}", deadline=ahead(60 * (5 - n))) for n in range(5)]
+    found = choose(dues, (), Limits(runs=3), NOW)
+    assert ran(found) == ["backup of p4", "backup of p3", "backup of p2"]
+    assert why(found) == {f"backup of p{n}": "limit: 3 of 3 runs" for n in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "words"),
+    [
+        ("backup", Limits(backups=1), "limit: 1 of 1 backups"),
+        ("drill", Limits(), "limit: 1 of 1 drills"),
+        ("copy", Limits(copies=1), "limit: 1 of 1 copies"),
+        ("prune", Limits(), "limit: 1 of 1 maintenance"),
+        ("retention", Limits(), "limit: 1 of 1 maintenance"),
+        ("verification", Limits(), "limit: 1 of 1 maintenance"),
+        ("readiness", Limits(), "limit: 1 of 1 readiness"),
+        ("backup", Limits(runs=1), "limit: 1 of 1 runs"),
+    ],
+)
+def test_kinds_have_limits(kind: str, limits: Limits, words: str) -> None:
+    found = choose([due(kind, "a"), due(kind, "b")], (), limits, NOW)
+    assert ran(found) == [f"{kind} of a"]
+    assert why(found) == {f"{kind} of b": words}
+    running = [Running(kind="verification" if kind in EXCLUSIVE else kind, plan="c")]
+    assert alone(due(kind, "a"), running=running, limits=limits) == words
+
+
+def test_backups_may_take_all_slots_unless_limited() -> None:
+    dues = [due(plan=f"p{n}") for n in range(6)]
+    assert len(choose(dues, (), Limits(runs=5), NOW).start) == 5
+    assert len(choose(dues, (), Limits(runs=5, backups=3), NOW).start) == 3
+
+
+def test_runs_of_other_commands_take_slots() -> None:
+    running = [Running("billing", "recovery"), Running("shop", "backup")]
+    assert alone(due(), running=running, limits=Limits(runs=2)) == "limit: 2 of 2 runs"
+
+
+def test_repository_has_its_limit() -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    dues = [due(plan=f"p{n}", **shared) for n in range(3)]
+    found = choose(dues, (), Limits(per_repository=2), NOW)
+    assert len(found.start) == 2
+    (reason,) = why(found).values()
+    assert reason == "limit: 2 of 2 runs that use the repository /srv/shared"
+
+
+def test_host_of_a_component_has_its_limit() -> None:
+    dues = [due(plan=f"p{n}", hosts=("db1", f"db-of-p{n}")) for n in range(3)]
+    found = choose(dues, (), Limits(per_host=2), NOW)
+    assert ran(found) == ["backup of p0", "backup of p1"]
+    assert why(found) == {"backup of p2": "limit: 2 of 2 runs that read from db1"}
+    there = [Running.of(d.job) for d in dues[:2]]
+    assert "db1" in alone(dues[2], running=there, limits=Limits(per_host=2))
+
+
+def test_one_run_of_a_plan_kind_and_subject_at_a_time() -> None:
+    running = [Running("orders-api", "verification", "primary")]
+    second = due("verification", subject="primary")
+    assert alone(second, running=running) == "verification of orders-api is running"
+    assert alone(due("verification", subject="offsite"), running=running) == ""
+    assert alone(due("backup"), running=running) == ""
+
+
+@pytest.mark.parametrize(("one", "other"), [("retention", "prune"), ("prune", "retention")])
+def test_retention_and_prune_of_a_plan_exclude_each_other(one: str, other: str) -> None:
+    """Whatever repository they are about."""
+    running = [Running("orders-api", one, "offsite")]
+    assert alone(due(other), running=running) == f"{one} of orders-api is running"
+    assert alone(due(other, "billing"), running=running) == ""
+
+
+def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
+    night = Timing(every_s=300, blackout=(Window(22 * 60, 6 * 60),))
+    late = due(at=ago(3 * HOUR))
+    late = replace(late, job=replace(late.job, timing=night))
+    assert alone(late) == "blackout until 06:00 UTC"
+
+
+# --- exclusive use of a repository --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+@pytest.mark.parametrize("user", ["backup", "drill", "copy", "recovery", *EXCLUSIVE])
+def test_who_needs_a_repository_alone_waits_for_its_users(kind: str, user: str) -> None:
+    repositories = ("/srv/shared",)
+    running = [Running("billing", user, repositories=repositories)]
+    found = alone(due(kind, repositories=repositories), running=running)
+    assert found == f"{user} of billing uses the repository /srv/shared"
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+@pytest.mark.parametrize("user", ["backup", "drill", "copy"])
+def test_nobody_enters_a_repository_that_is_used_alone(kind: str, user: str) -> None:
+    repositories = ("/srv/shared", "/srv/other")
+    running = [Running("billing", kind, repositories=("/srv/shared",))]
+    found = alone(due(user, repositories=repositories), running=running)
+    assert found == f"{kind} of billing uses the repository /srv/shared"
+    assert alone(due(user, repositories=("/srv/other",)), running=running) == ""
+
+
+def test_readiness_locks_nothing_and_waits_for_nobody() -> None:
+    running = [Running("orders-api", "prune", repositories=("/srv/orders-api",))]
+    assert alone(due("readiness", repositories=()), running=running) == ""
+
+
+def test_overdue_prune_is_let_in_before_runs_that_overlap_for_ever() -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running("a", "backup", repositories=("/srv/shared",))]
+    prune = due("prune", deadline=ago(1), **shared)
+    backup = due(plan="b", deadline=ahead(14 * MINUTE), **shared)
+    found = choose([prune, backup], running, WIDE, NOW)
+    assert found.start == ()
+    assert why(found)["backup of b"] == "lets prune of orders-api go first, which is overdue"
+    patient = replace(prune, deadline=ahead(DAY))
+    assert ran(choose([patient, backup], running, WIDE, NOW)) == ["backup of b"]
+
+
+def test_backup_in_the_second_half_of_its_time_lets_nobody_go_first() -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running("a", "backup", repositories=("/srv/shared",))]
+    prune = due("prune", deadline=ago(1), expected_s=1.0, **shared)
+    backup = due(plan="b", deadline=ahead(6 * MINUTE), **shared)
+    assert ran(choose([prune, backup], running, WIDE, NOW)) == ["backup of b"]
+
+
+# --- giving way ---------------------------------------------------------------------------------
+
+GIVES_WAY = ("drill", "copy", *EXCLUSIVE)
+
+
+@pytest.mark.parametrize("kind", GIVES_WAY)
+def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
+    limits = Limits(runs=2)
+    running = [Running("shop", "backup")]
+    backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    long, short = due(kind, expected_s=9 * MINUTE), due(kind, expected_s=7 * MINUTE)
+    reason = "gives way to the backup of billing, to begin by 00:39 UTC"
+    assert alone(long, backup, running=running, limits=limits) == reason
+    assert alone(short, backup, running=running, limits=limits) == ""
+    assert alone(long, backup, limits=limits) == ""
+    busy = [*running, Running.of(backup.job)]
+    assert alone(long, backup, running=busy, limits=Limits(runs=3)) == ""
+
+
+def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
+    """Its deadline has passed, but it failed and is tried again later."""
+    backup = due(plan="billing", at=ahead(10 * MINUTE), deadline=ago(DAY))
+    drill = due("drill", expected_s=9 * MINUTE)
+    assert alone(drill, backup, running=[Running("x", "copy")], limits=Limits(runs=2)) == ""
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+def test_repository_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
+    backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    reason = "gives way to the backup of orders-api, to begin by 00:39 UTC"
+    assert alone(due(kind, expected_s=9 * MINUTE), backup) == reason
+    assert alone(due(kind, expected_s=7 * MINUTE), backup) == ""
+    other = due("prune", "billing", expected_s=9 * MINUTE)
+    assert alone(other, backup) == ""
+
+
+@pytest.mark.parametrize("kind", ["drill", "copy"])
+def test_last_place_in_a_repository_is_kept_for_a_backup(kind: str) -> None:
+    repositories = ("/srv/orders-api",)
+    backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    run = due(kind, expected_s=9 * MINUTE)
+    limits = replace(WIDE, per_repository=2)
+    there = [Running("x", "drill", repositories=repositories)]
+    assert "gives way to the backup of orders-api" in alone(
+        run, backup, running=there, limits=limits
+    )
+    assert alone(run, backup, limits=limits) == ""
+
+
+@pytest.mark.parametrize("kind", EXCLUSIVE)
+def test_what_takes_longer_than_the_rpo_goes_right_after_a_backup(kind: str) -> None:
+    """No moment is long enough; then the one at which it costs least."""
+    long = due(kind, expected_s=HOUR)
+    fresh = due(at=ahead(4 * MINUTE), deadline=ahead(13 * MINUTE))
+    older = due(at=ahead(1 * MINUTE), deadline=ahead(10 * MINUTE))
+    assert alone(long, fresh) == ""
+    assert "gives way" in alone(long, older)
+
+
+def test_only_slot_of_all_is_given_away_right_after_the_backups() -> None:
+    one = Limits(runs=1)
+    drill = due("drill", expected_s=HOUR)
+    fresh = [due(plan=f"p{n}", at=ahead(240), deadline=ahead(13 * MINUTE)) for n in range(3)]
+    assert alone(drill, *fresh, limits=one) == ""
+    older = due(plan="p9", at=ahead(60), deadline=ahead(10 * MINUTE))
+    assert "gives way to the backup of p9" in alone(drill, *fresh, older, limits=one)
+
+
+def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
+    soon = [
+        due(plan=f"p{n}", at=ahead(30), deadline=ahead(4 * MINUTE), expected_s=60.0)
+        for n in range(20)
+    ]
+    drill = due("drill", expected_s=5 * MINUTE)
+    assert (
+        alone(drill, *soon, limits=Limits(runs=4))
+        == "gives way to 20 backups, to begin by 00:36 UTC"
+    )
+    assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
+    assert alone(drill, *soon, limits=Limits(runs=5)) == ""
+
+
+def test_run_that_was_never_measured_gets_its_chance() -> None:
+    backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    assert alone(due("prune", expected_s=None), backup) == ""
+    close = due(at=ahead(30), deadline=ahead(50))
+    assert "gives way" in alone(due("prune", expected_s=None), close)
+
+
+def test_backup_that_starts_now_holds_nobody_up_any_more() -> None:
+    backup = due(deadline=ahead(30), repositories=("/srv/a",))
+    drill = due("drill", expected_s=HOUR, deadline=ahead(DAY))
+    found = choose([backup, drill], (), Limits(runs=2), NOW)
+    assert ran(found) == ["backup of orders-api", "drill of orders-api"]
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+KINDS = ["backup", "drill", "copy", "retention", "prune", "verification", "readiness"]
+names = st.sampled_from(["a", "b", "c", "d"])
+urls = st.sets(st.sampled_from(["/r1", "/r2", "/r3"]), min_size=1, max_size=2).map(tuple)
+hosts = st.sets(st.sampled_from(["db1", "db2"]), max_size=2).map(tuple)
+jobs = st.builds(
+    Job,
+    names,
+    st.sampled_from(KINDS),
+    st.just(Timing(every_s=300)),
+    st.sampled_from([300.0, 900.0, 86400.0]),
+    st.sampled_from(["", "primary"]),
+    urls,
+    hosts,
+)
+dues = st.lists(
+    st.builds(
+        Due,
+        jobs,
+        st.integers(-3600, 3600).map(ahead),
+        st.integers(-3600, 7200).map(ahead),
+        st.none() | st.floats(0, 7200),
+        st.just("every 5m"),
+        st.just("schedule"),
+    ),
+    max_size=25,
+    unique_by=lambda d: d.job.key,
+)
+running = st.lists(
+    st.builds(Running, names, st.sampled_from([*KINDS, "recovery"]), st.just("x"), urls, hosts),
+    max_size=5,
+    unique_by=lambda r: (r.plan, r.kind),
+)
+small = st.integers(1, 4)
+limits = st.builds(Limits, small, st.none() | small, small, small, small, small, small)
+GROUP = {"retention": "maintenance", "prune": "maintenance", "verification": "maintenance"}
+
+
+@given(dues, running, limits)
+def test_every_limit_holds_and_everything_due_is_decided(
+    dues: list[Due], running: list[Running], limits: Limits
+) -> None:
+    found = choose(dues, running, limits, NOW)
+    decided = [*found.start, *(d for d, _ in found.waiting)]
+    assert sorted(d.job.key for d in decided) == sorted(d.job.key for d in dues if d.at <= NOW)
+    assert all(reason for _, reason in found.waiting)
+    deadlines = [d.deadline for d in found.start]
+    assert deadlines == sorted(deadlines)
+
+    everyone = [*running, *(Running.of(d.job) for d in found.start)]
+    new = [Running.of(d.job) for d in found.start]
+    if new:
+        assert len(everyone) <= limits.runs
+    groups = Counter(GROUP.get(r.kind, r.kind) for r in everyone)
+    most = {
+        "backup": limits.backups or limits.runs,
+        "drill": limits.drills,
+        "copy": limits.copies,
+        "maintenance": limits.maintenance,
+        "readiness": 1,
+    }
+    for run in new:
+        group = GROUP.get(run.kind, run.kind)
+        assert groups[group] <= most[group]
+        for host in run.hosts:
+            assert sum(host in r.hosts for r in everyone) <= limits.per_host
+        for url in run.repositories:
+            users = [r for r in everyone if url in r.repositories]
+            assert len(users) <= limits.per_repository
+            if any(r.kind in EXCLUSIVE for r in users):
+                assert users == [run]
+        same = [
+            r for r in everyone if (r.plan, r.kind, r.subject) == (run.plan, run.kind, run.subject)
+        ]
+        assert same == [run]
+
+
+@given(dues, running, limits)
+def test_nothing_that_takes_long_takes_what_a_backup_needs_meanwhile(
+    dues: list[Due], running: list[Running], limits: Limits
+) -> None:
+    found = choose(dues, running, limits, NOW)
+    busy = {(r.plan, r.kind, r.subject) for r in running} | {d.job.key for d in found.start}
+    left = [d for d in dues if d.job.kind == "backup" and d.job.key not in busy]
+    free = limits.runs - len(running) - len(found.start)
+    for start in (d for d in found.start if d.job.kind != "backup"):
+        ends = NOW + timedelta(seconds=start.expected_s or 60)
+        for backup in (d for d in left if max(d.at, d.deadline) <= ends):
+            room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0))
+            time_left_s = (max(backup.at, backup.deadline) - NOW).total_seconds()
+            fresh = time_left_s > 0.9 * room_s
+            if start.job.kind in EXCLUSIVE and set(start.job.repositories) & set(
+                backup.job.repositories
+            ):
+                assert fresh
+            if free == 0 and limits.runs == 1:
+                assert fresh
+
+
+def test_ten_thousand_plans_are_decided_in_less_than_a_tick() -> None:
+    """Measured: 0.3 s for 60,000 jobs, most of it for sorting; ten times that is a slow machine."""
+    order = random.Random(0)
+    dues = [
+        due(kind, f"p{n}", deadline=ahead(order.randrange(3600)), expected_s=order.random() * 900)
+        for n in range(10_000)
+        for kind in KINDS
+        if kind != "copy"
+    ]
+    order.shuffle(dues)
+    begun = time.process_time()
+    found = choose(dues, (), Limits(runs=50, maintenance=10, drills=5), NOW)
+    assert time.process_time() - begun < 5
+    assert len(found.start) + len(found.waiting) == 60_000
+    assert len(found.start) == 50
