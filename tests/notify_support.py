@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -200,7 +201,10 @@ def mail_server(
         auth_required=password is not None,
         auth_require_tls=tls == "starttls",
     )
-    controller.start()
+    with warnings.catch_warnings():
+        # It does not know that TLS from the first byte is TLS.
+        warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
+        controller.start()
     try:
         yield post
     finally:

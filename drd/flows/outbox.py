@@ -24,9 +24,9 @@ from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
 
-PERMANENT_TRIES = 8
+PERMANENT_TRIES = 12
 """How often a message is tried that the other side refuses for good: somebody may see to it within
-the hour and a half that these take."""
+the hour and a quarter that these take."""
 
 FLOOD = 50
 """More than so many at once become a digest: nobody reads them one by one."""

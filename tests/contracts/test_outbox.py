@@ -1,0 +1,163 @@
+"""The outbox: nothing is lost, nothing is doubled, nothing grows without end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from drd.catalogue import outbox as rows
+from drd.catalogue.daemon_tables import outbox
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.errors import CatalogueError
+from drd.model.digest import digest
+from drd.ports.notify import FURTHEST, ChannelFacts
+from tests.catalogue_support import at, plan
+from tests.notify_support import message
+
+
+def kept(catalogue: SqlCatalogue) -> int:
+    with catalogue._store.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+
+def facts(catalogue: SqlCatalogue, name: str = "hook") -> ChannelFacts:
+    return next(f for f in catalogue.outbox.channels() if f.name == name)
+
+
+def test_what_was_added_waits_in_order_until_it_was_delivered(catalogue: SqlCatalogue) -> None:
+    box = catalogue.outbox
+    first, second = message("first caf\udce9 \0"), message("second", details={"a": None})
+    box.add([("hook", first), ("mail", first), ("hook", second)], at(0))
+    assert box.due_channels(at(0)) == ["hook", "mail"]
+    one, two = box.waiting("hook")
+    assert [one.message, two.message] == [first, second]
+    assert (one.tries, one.created_at, one.next_try_at) == (0, at(0), at(0))
+    assert [row.message for row in box.waiting("hook", limit=1)] == [first]
+
+    box.delivered(one, "webhook", at(1))
+    assert [row.message for row in box.waiting("hook")] == [second]
+    assert facts(catalogue) == ChannelFacts(
+        "hook", "webhook", last_tried_at=at(1), last_delivered_at=at(1), waiting=1
+    )
+    assert facts(catalogue, "mail") == ChannelFacts("mail", "", waiting=1)
+
+
+def test_nothing_is_told_of_what_was_not_recorded(catalogue: SqlCatalogue) -> None:
+    with suppress(RuntimeError), catalogue._store.write() as connection:
+        rows.insert(connection, [("hook", message())], at(0))
+        raise RuntimeError
+    assert catalogue.outbox.due_channels(at(1)) == []
+    with catalogue._store.write() as connection:
+        rows.insert(connection, [("hook", message())], at(0))
+    assert catalogue.outbox.due_channels(at(0)) == ["hook"]
+
+
+def test_a_failure_makes_the_channel_ail_and_the_message_wait(catalogue: SqlCatalogue) -> None:
+    box = catalogue.outbox
+    box.add([("hook", message())], at(0))
+    for minute in (1, 2):
+        (row,) = box.waiting("hook")
+        box.failed(row, "webhook", at=at(minute), error="no route", next_try_at=at(minute + 5))
+    (row,) = box.waiting("hook")
+    assert (row.tries, row.error, row.next_try_at) == (2, "no route", at(7))
+    assert box.due_channels(at(6)) == []
+    assert box.due_channels(at(7)) == ["hook"]
+    ailing = facts(catalogue)
+    assert (ailing.tries, ailing.failing_since, ailing.error) == (2, at(1), "no route")
+    assert ailing.last_delivered_at is None
+
+    box.delivered(row, "webhook", at(7))
+    assert facts(catalogue) == ChannelFacts(
+        "hook", "webhook", last_tried_at=at(7), last_delivered_at=at(7)
+    )
+
+
+def test_a_channel_is_dead_after_a_quarter_of_an_hour_or_many_tries(
+    catalogue: SqlCatalogue,
+) -> None:
+    box = catalogue.outbox
+    box.tried("hook", "webhook", at=at(0), error="no")
+    assert not facts(catalogue).is_dead(at(15))
+    assert facts(catalogue).is_dead(at(15.1))
+    for _ in range(4):
+        box.tried("hook", "webhook", at=at(1), error="no")
+    assert not facts(catalogue).is_dead(at(1))
+    box.tried("hook", "webhook", at=at(1), error="no")
+    assert facts(catalogue).is_dead(at(1))
+    box.tried("hook", "webhook", at=at(2), error=None)
+    assert not facts(catalogue).is_dead(at(60))
+
+
+def test_a_message_that_is_given_up_waits_no_more_and_the_channel_still_ails(
+    catalogue: SqlCatalogue,
+) -> None:
+    box = catalogue.outbox
+    box.add([("hook", message())], at(0))
+    (row,) = box.waiting("hook")
+    box.failed(row, "webhook", at=at(1), error="404", next_try_at=None)
+    assert box.waiting("hook") == []
+    assert box.due_channels(at(9999)) == []
+    assert facts(catalogue).failing_since == at(1)
+
+
+def test_a_digest_takes_the_place_of_several_or_of_none(catalogue: SqlCatalogue) -> None:
+    box = catalogue.outbox
+    box.add([("hook", message(str(n))) for n in range(3)], at(0))
+    box.add([("mail", message("x"))], at(0))
+    waiting = box.waiting("hook")
+    box.failed(waiting[0], "webhook", at=at(1), error="no", next_try_at=at(30))
+    waiting = box.waiting("hook")
+    summary = digest([row.message for row in waiting], at(2))
+    replaced = box.replace(waiting, summary, at(2))
+    assert (replaced.message, replaced.tries, replaced.created_at) == (summary, 0, at(2))
+    assert replaced.next_try_at == at(30), "as late as the other side asked for"
+    assert box.waiting("hook") == [replaced]
+    assert len(box.waiting("mail")) == 1
+
+    with pytest.raises(CatalogueError, match="another process delivers"):
+        box.replace([replaced, *waiting], summary, at(3))
+    assert box.waiting("hook") == [replaced]
+
+
+def test_a_clock_that_was_set_back_silences_no_message(catalogue: SqlCatalogue) -> None:
+    box = catalogue.outbox
+    box.add([("hook", message())], at(0) + timedelta(days=365))
+    assert box.due_channels(at(0)) == ["hook"]
+    assert box.waiting("hook")[0].is_due(at(0))
+    box.add([("mail", message())], at(0) + FURTHEST)
+    assert box.due_channels(at(0)) == ["hook"]
+    assert not box.waiting("mail")[0].is_due(at(0))
+
+
+def test_pruning_forgets_the_past_and_channels_that_are_no_more(catalogue: SqlCatalogue) -> None:
+    box = catalogue.outbox
+    catalogue.load_plan(plan("orders-api"), file_digest="f", at=at(0))
+    box.add([("hook", message(str(n))) for n in range(4)], at(0))
+    box.add([("gone", message())], at(0))
+    old, given_up, new, waiting = box.waiting("hook")
+    box.delivered(old, "webhook", at(1))
+    box.failed(given_up, "webhook", at=at(2), error="no", next_try_at=None)
+    box.delivered(new, "webhook", at(60))
+    for name in ("beat", "plan/orders-api", "plan/gone"):
+        box.tried(name, "heartbeat", at=at(1), error=None)
+
+    box.prune(at(30), channels=["hook", "beat"])
+    assert kept(catalogue) == 2
+    assert [row.id for row in box.waiting("hook")] == [waiting.id]
+    assert [f.name for f in box.channels()] == ["beat", "hook", "plan/orders-api"]
+
+
+def test_history_has_an_end_however_much_went_out(
+    catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "HISTORY", 10)
+    box = catalogue.outbox
+    box.add([("hook", message(str(n))) for n in range(25)], at(0))
+    for row in box.waiting("hook")[:-1]:
+        box.delivered(row, "webhook", at(1))
+    box.prune(at(0), channels=["hook"])
+    assert kept(catalogue) == 10 + 1
+    assert [row.message.title for row in box.waiting("hook")] == ["24"]
