@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd.catalogue import outbox, watched
 from drd.catalogue.engine import Store, insert_all
@@ -75,6 +75,10 @@ class SqlAlertBook:
         with self._store.read() as connection:
             still = [a for a in _open(connection) if plan is None or a.plan == plan]
             return still + [_alert(row) for row in connection.execute(query)]
+
+    def remove_old(self, before: datetime) -> None:
+        with self._store.write() as connection:
+            connection.execute(delete(alerts).where(alerts.c.resolved_at < before))
 
     def watched(self) -> Watched:
         with self._store.read() as connection:

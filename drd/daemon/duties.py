@@ -39,7 +39,7 @@ HEARTBEAT_S = 30.0
 PATIENCE_S = 300.0
 """How long one duty may take before the thread counts as hanging."""
 KEPT = timedelta(days=400)
-"""How long finished runs stay in the catalogue: a year and a bit, for comparisons."""
+"""How long finished runs and resolved alerts stay in the catalogue: a year and a bit, for comparisons."""
 FAREWELL_S = 5.0
 """What a stop waits for messages that are under way."""
 
@@ -72,6 +72,7 @@ class Duties:
                 schedule=schedule,
                 places=places,
                 channels=settings.channels,
+                rules=settings.alert_rules,
             )
         )
         self._postman = app.postman()
@@ -248,6 +249,7 @@ class Duties:
 
     def _upkeep(self) -> None:
         removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
+        self._app.catalogue.alerts.remove_old(self._now() - KEPT)
         self._postman.upkeep()
         if removed:
             _log.info("catalogue.tidied", runs=removed)

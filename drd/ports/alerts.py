@@ -61,5 +61,8 @@ class AlertBook(Protocol):
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
         """The open ones, and as many resolved ones, the newest first."""
 
+    def remove_old(self, before: datetime) -> None:
+        """Delete what was resolved before that."""
+
     def watched(self) -> Watched:
         """What is known of copies, verifications and readiness runs."""
