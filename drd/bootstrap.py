@@ -92,6 +92,7 @@ class App:
         self.console = console or Console()
         self.clock = SystemClock()
         self._catalogue: Catalogue | None = None
+        self._local_repositories: set[Path] = set()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -191,6 +192,8 @@ class App:
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository
 
+        if spec.url.startswith("/"):
+            self._local_repositories.add(Path(spec.url))
         return open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
 
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
@@ -228,20 +231,29 @@ class App:
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """As root, leave no file of root's where the service user keeps its state."""
+        """As root, leave no file of root's where the service user keeps its state and copies."""
         if os.geteuid() != 0:
             return
-        for place in {self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir}:
-            if place is None or not place.is_dir():
-                continue
-            owner = place.stat()
-            if owner.st_uid == 0:
-                continue
-            for directory, _, files in os.walk(place):
-                for entry in (directory, *(os.path.join(directory, f) for f in files)):  # noqa: PTH118
-                    with suppress(OSError):
-                        if os.lstat(entry).st_uid == 0:
-                            os.lchown(entry, owner.st_uid, owner.st_gid)
+        own = {self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir}
+        for place in own:
+            if place is not None and place.is_dir():
+                _give_to_owner(place, place.stat())
+        for place in self._local_repositories - own:
+            if place.is_dir():
+                # Root's, when a command of root's made it: then it is its surroundings' owner.
+                owner = place.stat()
+                _give_to_owner(place, owner if owner.st_uid else place.parent.stat())
+
+
+def _give_to_owner(place: Path, owner: os.stat_result) -> None:
+    """What is root's at and below `place` becomes the owner's, unless that is root."""
+    if owner.st_uid == 0:
+        return
+    for directory, _, files in os.walk(place):
+        for entry in (directory, *(os.path.join(directory, f) for f in files)):  # noqa: PTH118
+            with suppress(OSError):
+                if os.lstat(entry).st_uid == 0:
+                    os.lchown(entry, owner.st_uid, owner.st_gid)
 
 
 def sandbox_user(configured: str) -> str:
