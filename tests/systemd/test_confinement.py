@@ -10,6 +10,9 @@ from drd.cli.as_service import restrictions
 from drd.flows.confinement import hides, mount_of, read_mounts
 from tests.servers.nspawn import DRD, Machine
 
+# On one system.
+pytestmark = pytest.mark.xdist_group("systemd-confinement")
+
 MOUNTS = r"""
 22 1 254:0 / / ro,relatime shared:1 - ext4 /dev/vda rw
 40 22 254:0 / /srv rw,relatime shared:1 - ext4 /dev/vda rw

@@ -1,0 +1,256 @@
+"""The service under its shipped unit, from `drd install` to `drd uninstall`, in this order."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from tests.servers.nspawn import DRD, Machine
+
+# In order, on one system.
+pytestmark = pytest.mark.xdist_group("systemd-service")
+
+PASSWORD = "correct horse battery staple"
+
+HOOK = "(grep CapEff /proc/self/status; cat /etc/shop/only-root; env) >/var/lib/drd/hook 2>&1"
+
+SHOP = f"""
+plan: shop
+objectives: {{rpo: 5m, rto: 10m}}
+components:
+  db: {{kind: postgres, dsn: "host=/run/shop dbname=shop"}}
+  conf:
+    kind: files
+    paths: [/etc/shop]
+    before: {{command: [sh, -c, "{HOOK}"]}}
+repositories:
+  primary: {{url: /srv/backups/shop, password: {{credential: shop-restic}}}}
+backup: {{every: 1h, jitter: 1s}}
+retention: {{daily: 7}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+  - {{name: files, kind: files, component: conf}}
+drill: {{every: 1m}}
+"""
+
+# By peer authentication, as on a Debian host whose administrator made a role for drd.
+DATABASE = """
+install -d -o postgres /run/shop
+bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
+cd /run/shop
+runuser -u postgres -- $bin/initdb -D /run/shop/data -A peer --no-sync >/dev/null
+systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -k /run/shop -c listen_addresses=
+for i in $(seq 100); do runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
+runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login superuser' -c 'create database shop owner drd'
+runuser -u drd -- $bin/psql -q -h /run/shop shop -c 'create table orders as select generate_series(1,1000) id'
+"""
+
+SLOW = """
+plan: slow
+objectives: {rpo: 1h, rto: 1h}
+components:
+  conf: {kind: files, paths: [/etc/hostname], before: {command: [sleep, "117"], timeout: 5m}}
+repositories:
+  primary: {url: /srv/backups/slow, password: {credential: shop-restic}}
+backup: {every: 1h, jitter: 1s}
+"""
+
+
+@pytest.fixture(scope="module")
+def service(system: Machine) -> Machine:
+    """Installed and started, with a plan that needs what only root may read, a database that knows
+    drd by its user, and a repository on a local disk."""
+    system.run(DRD, "install")
+    system.sh(DATABASE)
+    system.write("/etc/drd/credentials/shop-restic", PASSWORD, mode=0o600)
+    system.write("/etc/shop/only-root", "for root's eyes", mode=0o600)
+    system.write("/etc/drd/plans/shop.yaml", SHOP)
+    system.sh("chmod 700 /etc/shop; install -d -o drd -g drd -m 2770 /srv/backups")
+    system.run("systemctl", "start", "drd")
+    return system
+
+
+def told(machine: Machine, *words: str) -> dict[str, Any]:
+    """A document of drd, as root in a terminal gets it."""
+    done = machine.run(DRD, *words, "--json", check=False)
+    return dict(json.loads(done.stdout))
+
+
+def runs(machine: Machine, plan: str, kind: str) -> list[dict[str, Any]]:
+    return [r for r in told(machine, "runs", plan)["runs"] if r["kind"] == kind]
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.unit("MainPID")
+
+
+def is_active(machine: Machine) -> bool:
+    return machine.unit("ActiveState") == "active" and machine.unit("SubState") == "running"
+
+
+def test_start_is_over_when_the_service_is_ready(service: Machine) -> None:
+    assert is_active(service)
+    assert service.unit("NRestarts") == "0"
+    assert service.unit("User") == "drd"
+    status = service.run("systemctl", "status", "--no-pager", "drd").stdout
+    assert re.search(r'Status: ".*1 plan', status), status
+    owners = service.sh("stat -c '%U:%G %a' /var/lib/drd /var/lib/drd/drd.db /var/cache/drd")
+    assert owners.split("\n")[:3] == ["drd:drd 2770", "drd:drd 660", "drd:drd 2770"]
+
+
+def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machine) -> None:
+    service.wait_until(
+        lambda: any(r["state"] == "succeeded" for r in runs(service, "shop", "drill")),
+        60,
+        "a backup and its drill",
+    )
+    [point] = told(service, "points", "shop")["points"]
+    assert point["complete"]
+    assert point["proven_by"]
+    kept = service.run(
+        "restic", "-r", "/srv/backups/shop", "--no-lock", "dump", "--path", "/etc/shop", "latest",
+        "/etc/shop/only-root", env={"RESTIC_PASSWORD": PASSWORD},
+    )  # fmt: skip
+    assert kept.stdout == "for root's eyes"
+
+
+def test_hook_gets_no_right_no_secret_and_no_voice(service: Machine) -> None:
+    said = service.path("/var/lib/drd/hook").read_text()
+    assert "CapEff:\t0000000000000000" in said
+    assert "only-root: Permission denied" in said
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", PASSWORD):
+        assert name not in said
+
+
+def test_root_in_a_terminal_leaves_nothing_that_the_service_cannot_use(service: Machine) -> None:
+    done = service.run(DRD, "backup", "shop", "--component", "conf", "--json", check=False)
+    assert json.loads(done.stdout)["components"][0]["state"] == "captured"
+    assert service.sh("find /var/lib/drd /var/cache/drd /srv/backups -user root") == ""
+
+
+def test_secrets_stay_out_of_the_journal_and_of_what_others_see(service: Machine) -> None:
+    assert PASSWORD not in service.journal()
+    others = service.run(
+        "runuser", "-u", "nobody", "--", "ls", "/run/credentials/drd.service", check=False
+    )
+    assert "Permission denied" in others.stderr
+
+
+def test_lines_of_one_plan_are_found_by_its_name(service: Machine) -> None:
+    mine = service.journal("PLAN=shop")
+    assert "run.over" in mine
+    assert "daemon.started" not in mine
+
+
+def test_reload_takes_a_new_plan_and_refuses_a_broken_one(service: Machine) -> None:
+    before = main_pid(service)
+    service.write("/etc/drd/plans/slow.yaml", SLOW)
+    service.write("/etc/drd/plans/shop.yaml", SHOP.replace("kind: rows", "kind: rowz"))
+    service.run("systemctl", "reload", "drd")
+    assert main_pid(service) == before
+    assert re.search(r"plan.refused.*shop.yaml:\d+: .*rowz", service.journal("PLAN=shop"))
+    assert told(service, "schedule", "slow")["items"]
+    shop = told(service, "status", "shop")["plans"][0]
+    assert any("rowz" in reason or "not loaded" in reason for reason in shop["reasons"])
+    assert told(service, "schedule", "shop")["items"], "the plan of before is in force"
+    service.write("/etc/drd/plans/shop.yaml", SHOP)
+    service.run("systemctl", "reload", "drd")
+
+
+def test_reload_refuses_a_credential_that_came_after_the_start(service: Machine) -> None:
+    service.write("/etc/drd/credentials/other-restic", PASSWORD, mode=0o600)
+    other = SLOW.replace("plan: slow", "plan: other").replace("shop-restic", "other-restic")
+    service.write("/etc/drd/plans/other.yaml", other)
+    service.run("systemctl", "reload", "drd")
+    refused = service.journal("PLAN=other")
+    assert "credential other-restic" in refused
+    assert not told(service, "schedule", "other")["items"]
+    service.path("/etc/drd/plans/other.yaml").unlink()
+    service.run("systemctl", "reload", "drd")
+
+
+def test_stop_interrupts_what_runs_and_leaves_no_process(service: Machine) -> None:
+    """`slow` began its backup when it was loaded, and its hook waits for two minutes."""
+    service.wait_until(
+        lambda: any(r["state"] == "running" for r in runs(service, "slow", "backup")),
+        30,
+        "a backup of slow that runs",
+    )
+    began = time.monotonic()
+    service.run("systemctl", "stop", "drd")
+    assert time.monotonic() - began < 30
+    assert service.unit("Result") == "success"
+    assert service.run("pgrep", "-u", "drd", check=False).stdout == ""
+    [run] = runs(service, "slow", "backup")
+    assert run["state"] == "interrupted"
+    assert service.sh("find /srv/backups -path '*/locks/*'") == ""
+    service.path("/etc/drd/plans/slow.yaml").unlink()
+    service.run("systemctl", "start", "drd")
+
+
+def test_killed_daemon_is_back_within_seconds(service: Machine) -> None:
+    before = main_pid(service)
+    service.run("kill", "-KILL", before)
+    service.wait_until(
+        lambda: main_pid(service) not in (before, "0") and is_active(service), 20, "back again"
+    )
+    assert service.unit("NRestarts") == "1"
+
+
+def test_daemon_that_hangs_is_killed_by_the_watchdog_and_is_back(service: Machine) -> None:
+    service.write(
+        "/etc/systemd/system/drd.service.d/fast.conf",
+        "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\n",
+    )
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "restart", "drd")
+    before = main_pid(service)
+    time.sleep(4)
+    assert main_pid(service) == before, "a living daemon feeds its watchdog"
+    service.run("kill", "-STOP", before)
+    service.wait_until(
+        lambda: main_pid(service) not in (before, "0") and is_active(service), 30, "back again"
+    )
+    assert "Watchdog timeout" in service.journal()
+
+
+def test_broken_configuration_heals_without_a_hand(service: Machine) -> None:
+    """One that cannot start is tried again until somebody has repaired the file."""
+    before = service.path("/etc/drd/drd.yaml").read_text()
+    service.write("/etc/drd/drd.yaml", "limts: {runs: 4}\n")
+    assert service.run("systemctl", "restart", "drd", check=False).returncode != 0
+    assert "drd.yaml:1" in service.journal("-n", "20")
+    service.write("/etc/drd/drd.yaml", before)
+    service.wait_until(lambda: is_active(service), 30, "active with a repaired drd.yaml")
+
+
+def test_missing_credentials_directory_does_not_stop_the_start(service: Machine) -> None:
+    service.sh("mv /etc/drd/credentials /etc/drd/elsewhere")
+    service.run("systemctl", "restart", "drd")
+    assert is_active(service)
+    assert service.sh("stat -c %a /etc/drd/credentials").strip() == "700"
+    service.sh("rmdir /etc/drd/credentials; mv /etc/drd/elsewhere /etc/drd/credentials")
+
+
+def test_enabled_service_is_back_after_a_reboot(service: Machine) -> None:
+    service.run("systemctl", "add-wants", "basic.target", "drd.service")
+    service.reboot()
+    service.wait_until(lambda: is_active(service), 30, "active after the reboot")
+    assert told(service, "points", "shop")["points"]
+
+
+def test_uninstall_stops_it_and_keeps_what_is_precious(service: Machine) -> None:
+    service.run(DRD, "uninstall")
+    assert service.unit("ActiveState") == "inactive"
+    assert not service.path("/etc/systemd/system/drd.service").exists()
+    for kept in (
+        "/etc/drd/plans/shop.yaml",
+        "/etc/drd/credentials/shop-restic",
+        "/var/lib/drd/drd.db",
+    ):
+        assert service.path(kept).exists(), kept
+    assert told(service, "points", "shop")["points"]
