@@ -6,7 +6,8 @@ up in the JSON Schema and in the plan reference.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -25,7 +26,14 @@ from drd.model.units import parse_duration, parse_size
 
 
 class Settings(BaseModel):
-    """Base of every settings model."""
+    """Base of every settings model.
+
+    `unsaid` has the keys that came with a later version, each with the values that mean what
+    leaving it away means. Then it is no part of the plan's hash: else an upgrade would make every
+    plan one that was never drilled.
+    """
+
+    unsaid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=False

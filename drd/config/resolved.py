@@ -31,6 +31,7 @@ _LARGEST_COMMAND = 64 << 20
 
 def resolved_plan(parsed: Parsed) -> dict[str, Any]:
     """Plain JSON in the shape of the plan file; durations in seconds, their keys end in `_s`.
+    Keys that came with a later version are left out where they say nothing new.
 
     `commands` has the sha256 of every file that a hook or a command check names, null for one
     that is not here or cannot be read.
@@ -53,7 +54,8 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
         {"name": step.name, step.kind: list(step.subjects)} for step in runbook.steps(parsed.file)
     ]
     written_out = {"targets": targets, "runbook": steps}
-    return {k: written_out.get(k, data.get(k)) for k in type(parsed.file).model_fields}
+    keys = type(parsed.file).model_fields
+    return {k: written_out.get(k, data.get(k)) for k in keys if k in written_out or k in data}
 
 
 def _settings(model: Settings, style: Style) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def _settings(model: Settings, style: Style) -> dict[str, Any]:
         value = getattr(model, name)
         written = info.alias or name
         if style == "plan" and value is None:
+            continue
+        if style == "seconds" and value in model.unsaid.get(name, ()):
             continue
         if _is_duration(info) and not isinstance(value, str):
             key = f"{written}_s" if style == "seconds" else written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -144,6 +144,8 @@ class Retention(Settings):
     """Which restore points are kept: those that at least one rule names. Without any rule all
     are. The newest point, and the newest that passed a drill, always stay."""
 
+    unsaid: ClassVar = {"every": (None, 86400.0)}
+
     keep_within: Duration | None = Field(None, description="Keep all points younger than this.")
     last: Count = Field(0, description="Keep so many of the newest points.")
     hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
@@ -234,6 +236,13 @@ RestorePoint = Annotated[
 class Drill(Settings):
     """When and what is rehearsed."""
 
+    unsaid: ClassVar = {
+        "cron": (None,),
+        "timezone": ("UTC",),
+        "blackout": ([],),
+        "timeout": (4 * 3600.0,),
+    }
+
     every: Duration | None = Field(
         None, description="Time between two starts; neither this nor `cron`: by hand only."
     )
@@ -252,6 +261,8 @@ class Drill(Settings):
 class PlanFile(Settings):
     """What a service consists of, how much data it may lose, how long it may be down, and how it
     is brought back."""
+
+    unsaid: ClassVar = {"prune": (Prune(),), "verification": (Verification(),)}
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
     owner: str = Field("", description="Who answers for this service.")

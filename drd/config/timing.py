@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -61,6 +61,8 @@ class Window(Settings):
 
 class Backup(Settings):
     """When backups start. Neither `every` nor `cron`: by hand only."""
+
+    unsaid: ClassVar = {"blackout": ([],), "retries": (5,), "jitter": (None,)}
 
     every: DurationOrAuto | None = Field(
         None,

@@ -105,6 +105,12 @@ def test_the_hash_is_of_the_resolved_plan(tmp_path: Path) -> None:
     assert json.loads(json.dumps(plan.resolved)) == plan.resolved
 
 
+def test_upgrade_leaves_the_hash_of_a_plan_that_says_nothing_new(tmp_path: Path) -> None:
+    """Made by version 0.1.0: with another hash, every plan would be one that was never drilled."""
+    by_the_first = "feee42ee3257b871d3beba346a46d9898dec8530bdc9b987283bfead11fc89b5"
+    assert digest(tmp_path, GOOD) == by_the_first
+
+
 def test_durations_of_the_resolved_plan_are_seconds(tmp_path: Path) -> None:
     resolved: Any = load(tmp_path, GOOD).plan.resolved
     assert resolved["objectives"] == {"rpo_s": 3600, "rto_s": 3600, "window_s": 7776000}
