@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drd.catalogue.summary import read_facts
 from drd.catalogue.summary_sql import read_through_sqlalchemy
 from drd.errors import CatalogueError
 from drd.model.facts import (
+    AUTO,
     AlertFacts,
     ComponentFacts,
     DrillFacts,
@@ -25,6 +27,7 @@ from drd.model.facts import (
     PointFacts,
     RunningFacts,
 )
+from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.run import DrillResult, RunKind, RunState
 from tests.catalogue_support import (
     at,
@@ -92,6 +95,20 @@ def test_a_loaded_plan_has_its_objectives_and_nothing_else(
         file_digest=digest,
         components=(ComponentFacts("orders-db", "files"), ComponentFacts("gateway", "files")),
     )
+
+
+def test_a_plan_by_the_rpo_and_cron_says_how_long_its_intervals_are(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    by_rpo = replace(
+        plan(),
+        backup=BackupPolicy(auto=True, longest_gap_s=675.0),
+        drill=DrillPolicy(cron="0 4 * * 0", longest_gap_s=7 * 86400.0),
+    )
+    catalogue.load_plan(by_rpo, file_digest="d", at=at(0))
+    found = facts()
+    assert (found.cron, found.interval_s) == (AUTO, 675.0)
+    assert found.drill_every_s == 7 * 86400.0
 
 
 def test_a_file_that_changed_while_it_was_loaded_has_no_stamp_to_trust(
