@@ -77,8 +77,12 @@ def carry_out(planned: Installation, args: argparse.Namespace) -> None:
     elif not args.quiet:
         rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
         output.say(output.table(rows) if rows else "nothing of drd is here")
-        for note in (*planned.obstacles, *planned.notes):
+        for note in _notes(planned):
             output.warn(note)
+
+
+def _notes(planned: Installation) -> list[str]:
+    return [o.message for o in planned.obstacles] + planned.notes
 
 
 def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
         "steps": [
             {"action": s.action, "subject": s.subject, "note": s.note} for s in planned.steps
         ],
-        "notes": [*planned.obstacles, *planned.notes],
+        "notes": _notes(planned),
     }
 
 

@@ -41,6 +41,9 @@ FILES = {
 DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
 STATE = ("var/lib/drd", "var/cache/drd")
 
+OLDEST_SYSTEMD = 254
+"""Type=notify-reload came with 253, RestartSteps= with 254."""
+
 _SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16})\.[^\n]*\n")
 
 Action = Literal["write", "update", "unchanged", "keep", "make", "run", "remove"]
@@ -66,7 +69,7 @@ class Installation:
     prefix: Path
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    obstacles: list[str] = field(default_factory=list)
+    obstacles: list[UsageError] = field(default_factory=list)
 
     @property
     def here(self) -> bool:
@@ -227,15 +230,37 @@ def manager_runs() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _obstacles(program: Sequence[str]) -> Iterator[str]:
-    """The service's user has to come to the program and to its interpreter. The right to read what
-    is root's helps the program, and not systemd to start it."""
+def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
+    """Why the service could not start. Its user has to come to the program and its interpreter: the
+    right to read what is root's helps these, and not systemd to start them."""
+    found = _manager_version()
+    if found is not None and found < OLDEST_SYSTEMD:
+        yield UsageError(
+            f"systemd {found} is too old for the service",
+            hint=f"it takes {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); until then let cron run "
+            "`drd backup` and `drd drill`.",
+        )
+    hint = (
+        "install drd where everybody may look, and run that one:\n"
+        "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install"
+    )
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
-            yield f"the service sees files of its own below /tmp and /var/tmp, and not {place}"
+            fact = f"the service sees files of its own below /tmp and /var/tmp, and not {place}"
+            yield UsageError(fact, hint=hint)
         closed = _closed_above(place)
         if closed is not None:
-            yield f"the service's user cannot come to {place}: {closed} is closed to others"
+            fact = f"the service's user cannot come to {place}: {closed} is closed to others"
+            yield UsageError(fact, hint=hint)
+
+
+def _manager_version() -> int | None:
+    """systemd's, where it is this system's manager."""
+    if not manager_runs():
+        return None
+    done = process.run(process.Command(("systemctl", "--version"), deadline_s=30.0))
+    found = re.match(r"systemd (\d+)", done.stdout)
+    return int(found[1]) if found else None
 
 
 def _closed_above(place: Path) -> Path | None:
@@ -318,11 +343,7 @@ def execute(found: Installation) -> None:
             hint=f"run it as root (sudo {program} …), or into a directory of yours with --prefix.",
         )
     if found.obstacles:
-        raise UsageError(
-            found.obstacles[0],
-            hint="install drd where everybody may look, and run that one:\n"
-            "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install",
-        )
+        raise found.obstacles[0]
     for step in found.steps:
         if step.words:
             _run(step)

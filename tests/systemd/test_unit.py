@@ -24,6 +24,7 @@ from drd.flows.installing import (
     entry_point,
     shipped,
 )
+from tests.servers.nspawn import ROOT
 from tests.user_support import as_root
 
 EXPOSURE = 3.0
@@ -110,6 +111,16 @@ def test_user_and_directories_are_made_by_systemd_as_declared(tmp_path: Path) ->
     ):
         found = (tmp_path / path).stat()
         assert (stat.S_IMODE(found.st_mode), found.st_uid) == (mode, owner), path
+
+
+def test_page_about_operations_names_directives_of_the_unit() -> None:
+    """What is left open has a reason there, and a comment in the unit."""
+    unit = (SHIPPED / FILES[UNIT]).read_text()
+    page = (ROOT / "docs/operations.md").read_text()
+    table = page.split("| left open | because |", 1)[1].split("\n\n", 1)[0]
+    named = re.findall(r"`([A-Z][A-Za-z]+)=", table)
+    assert len(named) > 5
+    assert [d for d in named if f"{d}=" not in unit] == []
 
 
 # --- the example drd.yaml -----------------------------------------------------------------------
