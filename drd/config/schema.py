@@ -262,7 +262,11 @@ class PlanFile(Settings):
     """What a service consists of, how much data it may lose, how long it may be down, and how it
     is brought back."""
 
-    unsaid: ClassVar = {"prune": (Prune(),), "verification": (Verification(),)}
+    unsaid: ClassVar = {
+        "prune": (Prune(),),
+        "verification": (Verification(),),
+        "heartbeat": (None,),
+    }
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
     owner: str = Field("", description="Who answers for this service.")
