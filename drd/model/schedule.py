@@ -203,7 +203,8 @@ def _backup(plan: Plan) -> Timing | None:
     policy = plan.backup
     if policy.interval_s is None:
         return None
-    jitter_s = 0.0 if policy.cron is not None else min(_SPREAD * policy.interval_s, 300.0)
+    # Limits spread them further; a plan that has no backup yet shall not wait for its first one.
+    jitter_s = 0.0 if policy.cron is not None else min(_SPREAD * policy.interval_s, 15.0)
     return Timing(
         every_s=policy.every_s,
         cron=policy.cron,

@@ -111,10 +111,10 @@ def test_timings_are_those_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("backup", "jitter_s"),
     [
-        (BackupPolicy(every_s=5 * MINUTE), 30.0),
-        (BackupPolicy(every_s=DAY), 300.0),
+        (BackupPolicy(every_s=MINUTE), 6.0),
+        (BackupPolicy(every_s=DAY), 15.0),
         (BackupPolicy(cron="0 3 * * *", longest_gap_s=DAY), 0.0),
-        (BackupPolicy(auto=True, longest_gap_s=675.0), 67.5),
+        (BackupPolicy(auto=True, longest_gap_s=675.0), 15.0),
     ],
 )
 def test_starts_are_spread_unless_a_cron_line_says_when(
