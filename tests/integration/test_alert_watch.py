@@ -1,0 +1,345 @@
+"""The watch over a real catalogue: what it sees, what it says, and what it does on a full disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.catalogue.summary import read_facts
+from drd.catalogue.tables import component_summary, plan_summary, plans
+from drd.flows.alerts import AlertWatch, Outlook, World
+from drd.flows.status import plan_files
+from drd.model.message import ChannelSpec
+from drd.model.plan import Plan, RepositorySpec, RetentionPolicy, SecretRef
+from drd.model.run import RunKind, RunState
+from drd.model.schedule import Schedule, schedule_of
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.watched import HostFacts
+from tests.catalogue_support import at, captured, evidence, plan, point
+
+HOOK = ChannelSpec("hook", "webhook", None)
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+
+
+class Bench:
+    """A catalogue with the plan orders-api (RPO 15m, every 5m), and a watch over it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.url = f"sqlite:///{directory}/state/drd.db"
+        self.catalogue: SqlCatalogue = open_catalogue(self.url, create=True)
+        self.schedules: dict[str, Schedule] = {}
+        self.watch = self.new_watch()
+
+    def new_watch(self) -> AlertWatch:
+        """As after a restart of the daemon."""
+        return AlertWatch(
+            World(
+                catalogue=self.catalogue,
+                read_facts=lambda: read_facts(self.url),
+                plan_files=lambda: plan_files(self.directory / "plans"),
+                schedule=self.schedules.get,
+                places={"work_dir": self.directory / "work" / "later"},
+                channels=(HOOK,),
+            )
+        )
+
+    def load(self, loaded: Plan | None = None) -> None:
+        loaded = loaded or plan()
+        self.catalogue.load_plan(loaded, file_digest="f", at=at(0))
+        self.schedules[loaded.name] = schedule_of(loaded)
+
+    def healthy(self, minute: float) -> None:
+        """A point of this minute that passed its drill."""
+        self.catalogue.record_point(
+            point(f"p{minute}", at(minute), components=self.captured(minute))
+        )
+        owned = self.catalogue.begin(
+            plan(), RunKind.DRILL, trigger="schedule", detail={}, at=at(minute)
+        )
+        found = evidence(f"e{minute}", finished_at=at(minute + 1), run=owned.run.id)
+        self.catalogue.record_evidence(owned, found)
+        self.catalogue.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
+
+    def look(self, minute: float, **host: Any) -> Outlook:
+        return self.watch.look(HostFacts(**host), at(minute))
+
+    def told(self, minute: float, **host: Any) -> list[str]:
+        """`change kind` of what the look tells, by plan and kind."""
+        return said(self.look(minute, **host))
+
+    def outbox(self) -> list[str]:
+        return [row.message.title for row in self.catalogue.outbox.waiting("hook")]
+
+    def captured(self, minute: float) -> list[ComponentSnapshot]:
+        return [captured(c, data_time=at(minute)) for c in ("orders-db", "gateway")]
+
+
+def said(outlook: Outlook) -> list[str]:
+    return [f"{t.change} {t.after.kind}" for t in outlook.transitions if t.change.event is not None]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.catalogue.close()
+
+
+# --- seeing ---------------------------------------------------------------------------------
+
+
+def test_a_plan_that_was_never_backed_up_gets_graver_and_then_well(bench: Bench) -> None:
+    bench.load()
+    assert bench.told(1) == ["fired never-drilled", "fired no-point"]
+    assert bench.told(14) == []
+    assert bench.told(16) == ["escalated no-point"]
+    bench.healthy(17)
+    outlook = bench.look(19)
+    assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
+    assert outlook.open_alerts == ()
+    assert bench.outbox() == [
+        "orders-api: never drilled, so nobody knows whether it comes back",
+        "orders-api: no restore point yet, nothing could be restored",
+        "orders-api: now critical: no restore point yet, nothing could be restored",
+        "orders-api: resolved: never drilled, so nobody knows whether it comes back",
+        "orders-api: resolved: no restore point yet, nothing could be restored",
+    ]
+
+
+def test_the_verdicts_are_those_of_status(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    [assessment] = bench.look(2).plans
+    assert (assessment.plan, str(assessment.verdict)) == ("orders-api", "met")
+
+
+def test_a_new_daemon_takes_over_the_alerts_of_the_old_one(bench: Bench) -> None:
+    bench.load()
+    bench.look(1)
+    bench.watch = bench.new_watch()
+    assert bench.told(2) == []
+    assert len(bench.catalogue.alerts.open()) == 2
+
+
+def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
+    (bench.directory / "plans").mkdir()
+    (bench.directory / "plans" / "new.yaml").write_text("plan: new\n")
+    refused = {"new": "new.yaml:3: unknown key"}
+    outlook = bench.watch.look(HostFacts(), at(0), refused)
+    [alert] = [a for a in outlook.open_alerts if a.plan == "new"]
+    assert (alert.kind, alert.message) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
+
+
+def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
+    copied = replace(
+        plan(),
+        repositories={
+            **plan().repositories,
+            "offsite": RepositorySpec(
+                "offsite", "/srv/o", SecretRef("env", "P"), copy_of="primary"
+            ),
+        },
+        retention=RetentionPolicy(daily=7, every_s=86400.0),
+    )
+    bench.load(copied)
+    bench.healthy(0)
+    assert bench.told(2) == ["fired copy-behind"]
+    told = bench.told(40 * 24 * 60)
+    assert "escalated copy-behind" in told
+    fired = {words for words in told if words.startswith("fired")}
+    assert fired >= {
+        "fired retention-overdue",
+        "fired verification-overdue",
+        "fired prune-overdue",
+        "fired readiness-overdue",
+        "fired rpo",
+        "fired drill-overdue",
+    }
+    kinds = [(a.kind, a.subject) for a in bench.catalogue.alerts.open()]
+    assert ("verification-overdue", "primary") in kinds
+    assert ("verification-overdue", "offsite") in kinds
+
+
+def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    finding = {"name": "repository primary", "ok": False, "detail": "refused", "hint": ""}
+
+    def readiness(minute: float, state: RunState, *findings: dict[str, object]) -> None:
+        owned = bench.catalogue.begin(
+            plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(minute)
+        )
+        bench.look(minute + 0.1)
+        detail = {"findings": list(findings)}
+        bench.catalogue.finish(owned, state, at=at(minute + 0.2), detail=detail)
+
+    readiness(2, RunState.FAILED, finding)
+    assert bench.told(3) == ["fired repository-unreachable"]
+    readiness(4, RunState.FAILED, finding)
+    assert bench.told(11) == []
+    readiness(11.5, RunState.SUCCEEDED)
+    assert bench.told(12) == []
+    assert "resolved repository-unreachable" in bench.told(18)
+
+
+def test_the_daemon_and_its_host(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    assert bench.told(
+        2, clock_jump_s=-7200.0, clock_jumped_at=at(1), down_from=at(-60), down_to=at(1)
+    ) == ["fired clock-jumped", "fired daemon-down"]
+    bench.healthy(70)
+    assert bench.told(72) == []
+    bench.healthy(78)
+    assert bench.told(80) == ["resolved clock-jumped", "resolved daemon-down"]
+
+
+def test_a_dead_channel_is_told_by_the_others(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    for minute in range(8):
+        bench.catalogue.outbox.tried("mail", "smtp", at=at(minute), error="refused")
+    bench.catalogue.outbox.tried("hook", "webhook", at=at(7), error=None)
+    assert bench.told(8) == ["fired channel"]
+    [title] = bench.outbox()
+    assert title == "drd: channel mail delivers nothing since 8m (8 tries): refused"
+
+
+def test_a_disk_too_small_for_a_drill_is_told(bench: Bench) -> None:
+    bench.load()
+    huge = captured("orders-db", data_time=at(0), size=10**18)
+    other = captured("gateway", data_time=at(0))
+    bench.catalogue.record_point(point("p1", at(0), components=[huge, other]))
+    assert "fired disk" in bench.told(1)
+
+
+# --- a catalogue that cannot be used --------------------------------------------------------
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB, to be filled."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+@as_root
+def test_on_a_full_disk_alerts_still_go_out_once_and_are_recorded_later(full: Path) -> None:
+    bench = Bench(full)
+    bench.load()
+    bench.healthy(0)
+    bench.look(2)
+    ballast = fill(full)
+
+    outlook = bench.look(20)
+    assert outlook.error is not None
+    assert "disk is full" in outlook.error
+    told = [(channel, message.title) for channel, message in outlook.untold]
+    assert ("hook", f"drd: drd cannot use its catalogue: {outlook.error}") in told
+    assert [t for _, t in told if t.startswith("orders-api: last complete backup 20m ago")]
+    assert bench.look(20.5).untold == ()
+    assert bench.look(21).untold == ()
+    assert bench.catalogue.alerts.open() == []
+
+    ballast.unlink()
+    bench.healthy(21)
+    assert bench.told(22) == []
+    recorded = {a.kind: a.since for a in bench.catalogue.alerts.open()}
+    assert recorded["catalogue"] == recorded["rpo"] == at(20)
+    assert bench.outbox() == [], "what was told directly is not told again"
+    bench.healthy(26)
+    assert sorted(bench.told(28)) == ["resolved catalogue", "resolved disk", "resolved rpo"]
+    assert bench.catalogue.alerts.open() == []
+    bench.catalogue.close()
+
+
+def test_a_catalogue_that_cannot_be_read_is_no_good_news(bench: Bench) -> None:
+    bench.load()
+    assert bench.told(1) == ["fired never-drilled", "fired no-point"]
+    database = bench.directory / "state" / "drd.db"
+    hidden = database.with_name("hidden")
+    database.rename(hidden)
+    outlook = bench.look(60)
+    assert [m.title for _, m in outlook.untold if m.plan == ""]
+    assert outlook.plans == ()
+    assert {a.kind for a in outlook.open_alerts} == {"catalogue", "never-drilled", "no-point"}
+    assert bench.look(61).untold == ()
+    hidden.rename(database)
+    assert bench.told(62) == ["escalated no-point"]
+    assert bench.told(68) == ["resolved catalogue"]
+
+
+@as_root
+def test_an_acknowledgement_stands_over_what_could_not_be_recorded(full: Path) -> None:
+    bench = Bench(full)
+    bench.load()
+    bench.look(1)
+    [alert] = [a for a in bench.catalogue.alerts.open() if a.kind == "no-point"]
+    ballast = fill(full)
+    assert "escalated no-point" in said(bench.look(20))
+    ballast.unlink()
+    bench.catalogue.alerts.acknowledge(alert.id, by="anna", until=None, why=None, at=at(21))
+    assert "escalated no-point" in bench.told(22), "the acknowledged one was less grave"
+    [alert] = [a for a in bench.catalogue.alerts.open() if a.kind == "no-point"]
+    assert (alert.state, alert.severity, alert.acknowledged_by) == ("firing", "critical", "anna")
+    bench.catalogue.close()
+
+
+# --- a thousand plans -----------------------------------------------------------------------
+
+
+def multiply(catalogue: SqlCatalogue, count: int) -> None:
+    """`plan-0000` and so on, as well known as orders-api: loading each takes many seconds."""
+    numbers = (
+        f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
+    )
+    with catalogue._store.write() as connection:
+        for table, key in ((plans, "name"), (plan_summary, "plan"), (component_summary, "plan")):
+            columns = [c.name for c in table.columns]
+            values = ["printf('plan-%04d', i)" if c == key else c for c in columns]
+            connection.exec_driver_sql(
+                f"INSERT INTO {table.name} ({', '.join(columns)}) {numbers}"
+                f" SELECT {', '.join(values)} FROM n, {table.name} WHERE {key} = 'orders-api'"
+            )
+
+
+def test_a_thousand_plans_are_looked_at_in_half_a_second(bench: Bench) -> None:
+    bench.load()
+    bench.catalogue.record_point(point("p1", at(1), components=bench.captured(1)))
+    multiply(bench.catalogue, 1000)
+    schedule = schedule_of(plan())
+    bench.schedules.update({f"plan-{number:04}": schedule for number in range(1000)})
+    bench.look(2)
+    took = []
+    for minute in (3, 20, 21):
+        began = time.process_time()  # others use this machine, too
+        outlook = bench.look(minute)
+        took.append(time.process_time() - began)
+        assert len(outlook.plans) == 1001
+    assert len(outlook.open_alerts) == 2 * 1001
+    assert min(took) < 0.5
