@@ -1,0 +1,192 @@
+"""`drd alerts` and `drd ack`, as people and machines use them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.cli.main import main
+from drd.model.alerts import Condition, Rules, reconcile
+from drd.model.units import from_rfc3339
+from tests.catalogue_support import plan
+
+Output = pytest.CaptureFixture[str]
+RPO = Condition("rpo", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a")
+DISK = Condition("disk", "", "/var", "critical", "/var is about to fill", "df -h /var")
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlCatalogue]:
+    (tmp_path / "drd.yaml").write_text(
+        "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\ncache_dir: cache\n"
+        "notify: [{kind: webhook, name: hook, url: {env: HOOK}}]\n"
+    )
+    (tmp_path / "plans").mkdir()
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    made = open_catalogue(f"sqlite:///{tmp_path}/state/drd.db", create=True)
+    made.load_plan(plan(), file_digest="f", at=ago(days=1))
+    yield made
+    made.close()
+
+
+def ago(**span: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**span)
+
+
+def look(
+    catalogue: SqlCatalogue,
+    at: datetime,
+    *conditions: Condition,
+    id: str = "a1b2c3d4",  # noqa: A002
+) -> None:
+    ids = iter((id, "99999999"))
+    open_ones = catalogue.alerts.open()
+    found = reconcile(conditions, open_ones, at, Rules(), new_id=lambda: next(ids))
+    catalogue.alerts.apply(found, at)
+
+
+@pytest.fixture
+def drd(capsys: Output) -> Callable[..., str]:
+    """Runs a command; what it said, on either stream, or both of a failed one."""
+
+    def run(*words: str, code: int = 0) -> str:
+        assert main(list(words)) == code
+        out, err = capsys.readouterr()
+        return err if code else out
+
+    return run
+
+
+@pytest.fixture
+def as_json(drd: Callable[..., str]) -> Callable[..., Any]:
+    return lambda *words: json.loads(drd(*words, "--json"))
+
+
+def test_without_alerts_it_says_so(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
+    assert drd("alerts") == "no alert is open\n"
+    assert drd("alerts", "--all") == "there was no alert yet\n"
+    assert as_json("alerts") == {"schema": 1, "alerts": []}
+
+
+def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue, drd: Any) -> None:
+    look(catalogue, ago(hours=2, seconds=1), RPO)
+    look(catalogue, ago(minutes=5, seconds=1), RPO, DISK, id="e5f60718")
+    assert drd("alerts").splitlines() == [
+        "2 alerts: 1 critical, 1 warning",
+        "",
+        "e5f60718  drd: /var is about to fill       df -h /var",
+        "          critical, firing for 5m 01s",
+        "a1b2c3d4  orders-api: last backup 13m ago  drd run show 4f2a",
+        "          warning, firing for 2h",
+    ]
+
+
+def test_one_plan_s_alerts(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
+    look(catalogue, ago(minutes=5), RPO, DISK)
+    assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["rpo"]
+    assert 'there is no plan "order-api"' in drd("alerts", "order-api", code=2)
+
+
+def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
+    at = ago(minutes=5)
+    look(catalogue, at, RPO)
+    document = as_json("alerts")
+    assert list(document) == ["schema", "alerts"]
+    [alert] = document["alerts"]
+    assert from_rfc3339(alert.pop("since")) == at
+    assert alert == {
+        "alert": "a1b2c3d4",
+        "plan": "orders-api",
+        "kind": "rpo",
+        "subject": "",
+        "severity": "warning",
+        "state": "firing",
+        "message": "last backup 13m ago",
+        "command": "drd run show 4f2a",
+        "acknowledged_by": None,
+        "acknowledged_until": None,
+        "acknowledged_why": None,
+        "resolved_at": None,
+    }
+
+
+def test_what_is_over_is_shown_when_asked_for(
+    catalogue: SqlCatalogue, drd: Any, as_json: Any
+) -> None:
+    look(catalogue, ago(minutes=30), RPO)
+    look(catalogue, ago(minutes=20))
+    look(catalogue, ago(minutes=10, seconds=1))
+    assert drd("alerts") == "no alert is open\n"
+    assert "warning, resolved 10m 01s ago, lasted 10m" in drd("alerts", "--all")
+    [alert] = as_json("alerts", "--all")["alerts"]
+    assert (alert["state"], alert["resolved_at"] is None) == ("resolved", False)
+
+
+# --- drd ack --------------------------------------------------------------------------------
+
+
+def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
+    catalogue: SqlCatalogue, drd: Any, as_json: Any
+) -> None:
+    look(catalogue, ago(minutes=5), RPO)
+    said = drd("ack", "a1", "--by", "anna", "--until", "8h", "--why", "disk ordered")
+    assert said.startswith("a1b2c3d4 (orders-api: last backup 13m ago)\nacknowledged by anna until")
+    [alert] = as_json("alerts")["alerts"]
+    assert (alert["state"], alert["acknowledged_by"], alert["acknowledged_why"]) == (
+        "acknowledged",
+        "anna",
+        "disk ordered",
+    )
+    left = from_rfc3339(alert["acknowledged_until"]) - datetime.now(UTC)
+    assert timedelta(hours=7, minutes=59) < left <= timedelta(hours=8)
+    shown = drd("alerts")
+    assert shown.startswith("1 alert: 1 warning, 1 of them acknowledged\n")
+    assert "acknowledged by anna until" in shown
+    [told] = catalogue.outbox.waiting("hook")
+    assert (told.message.event, told.message.alert) == ("acknowledged", "a1b2c3d4")
+
+
+def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
+    look(catalogue, ago(minutes=5), RPO)
+    document = as_json("ack", "a1b2c3d4", "--by", "anna", "--until", "2999-01-01T00:00:00Z")
+    assert document["state"] == "acknowledged"
+    assert document["acknowledged_until"] == "2999-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("words", "fact", "hint"),
+    [
+        (["zz", "--by", "anna"], "there is no alert 'zz'", "`drd alerts` lists"),
+        (["a1", "--by", " "], "--by names nobody", "--by NAME"),
+        (["a1", "--by", "a", "--until", "soon"], "--until: 'soon' is not a time", "8h"),
+        (["a1", "--by", "a", "--until", "2026-11-25T08:00"], "is not a time", "08:00:00Z"),
+        (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is past", "8h"),
+        (["a1", "--by", "a", "--until", "99999999w"], "is too far away", "8h"),
+        (["a1"], "the following arguments are required: --by", "drd ack --help"),
+    ],
+)
+def test_mistakes_are_named(
+    catalogue: SqlCatalogue, drd: Any, words: list[str], fact: str, hint: str
+) -> None:
+    look(catalogue, ago(minutes=5), RPO)
+    said, remedy = drd("ack", *words, code=2).splitlines()
+    assert fact in said
+    assert hint in remedy
+    assert [a.state for a in catalogue.alerts.open()] == ["firing"]
+
+
+def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
+    catalogue: SqlCatalogue, drd: Any, tmp_path: Path
+) -> None:
+    look(catalogue, ago(minutes=5), RPO)
+    with (tmp_path / "drd.yaml").open("a") as file:
+        file.write("people: [{name: anna}, {name: first on call}]\n")
+    assert 'did you mean "anna"?' in drd("ack", "a1", "--by", "ana", code=2)
+    assert "one of: anna, first on call." in drd("ack", "a1", "--by", "zoe", code=2)
+    drd("ack", "a1", "--by", "first on call")
