@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, select, update
 
-from drd.catalogue import missed, summaries
+from drd.catalogue import copies, missed, summaries
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import component_summary, plans
 from drd.model.facts import AUTO
@@ -46,6 +46,7 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
         },
     )
     _set_components(connection, plan)
+    copies.load(connection, plan)
     if before is None:
         summaries.refresh_points(connection, plan.name)
         summaries.refresh_backups(connection, plan.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from drd.catalogue import missed, summaries
+from drd.catalogue import copies, missed, summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
@@ -61,7 +61,13 @@ def record(connection: Connection, point: RestorePoint) -> None:
         connection,
         point_repositories,
         [
-            {"point": point.id, "repository": name, "position": n, "manifest": manifest}
+            {
+                "point": point.id,
+                "repository": name,
+                "position": n,
+                "manifest": manifest,
+                "available_at": point.copied.get(name),
+            }
             for n, (name, manifest) in enumerate(point.repositories.items())
         ],
     )
@@ -76,6 +82,7 @@ def record(connection: Connection, point: RestorePoint) -> None:
         _remove_unused(connection, replaced)
         missed.recompute(connection, point.plan)
     summaries.refresh_points(connection, point.plan)
+    copies.refresh(connection, point.plan)
 
 
 def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
@@ -94,6 +101,7 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         _remove_unused(connection, let_go)
     for plan in sorted(plans):
         summaries.refresh_points(connection, plan)
+        copies.refresh(connection, plan)
 
 
 def exists(connection: Connection, point: str) -> bool:
@@ -240,9 +248,9 @@ def _to_points(
         components[row.point].append(_to_snapshot(row))
     if with_fingerprints:
         _add_fingerprints(connection, ids, components)
-    where: dict[str, dict[str, str]] = defaultdict(dict)
+    where: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in _below(connection, point_repositories, ids):
-        where[row.point][row.repository] = row.manifest
+        where[row.point].append(row)
     return [_to_point(row, components[row.id], where[row.id]) for row in rows]
 
 
@@ -289,7 +297,7 @@ def _to_snapshot(row: Row[Any]) -> ComponentSnapshot:
 
 
 def _to_point(
-    row: Row[Any], components: Iterable[ComponentSnapshot], repositories: Mapping[str, str]
+    row: Row[Any], components: Iterable[ComponentSnapshot], where: Iterable[Row[Any]]
 ) -> RestorePoint:
     return RestorePoint(
         id=row.id,
@@ -299,7 +307,8 @@ def _to_point(
         complete=row.complete,
         plan_digest=row.plan_digest,
         components=tuple(components),
-        repositories=repositories,
+        repositories={r.repository: r.manifest for r in where},
+        copied={r.repository: r.available_at for r in where if r.available_at is not None},
         proven_by=row.proven_by,
         forgotten_at=row.forgotten_at,
     )

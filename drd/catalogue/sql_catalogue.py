@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from drd.catalogue import (
+    copies,
     evidence,
     export,
     figures,
@@ -22,6 +23,7 @@ from drd.catalogue import (
     repositories,
     runs,
     summaries,
+    verifications,
 )
 from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.engine import Store, sqlite_path
@@ -33,6 +35,7 @@ from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
 from drd.model.plan import Plan
+from drd.model.reading import Reading
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
@@ -181,6 +184,32 @@ class SqlCatalogue:
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         with self._store.read() as connection:
             return summaries.durations(connection, plan, limit)
+
+    # copies and readings of repositories
+
+    def record_copies(
+        self, owned: Owned, repository: str, manifests: Mapping[str, str], at: datetime
+    ) -> None:
+        with self._store.write() as connection:
+            runs.fence(connection, owned)
+            copies.arrived(connection, repository, manifests, at)
+
+    def remove_from(self, plan: str, repository: str, ids: Sequence[str]) -> None:
+        with self._store.write() as connection:
+            copies.left(connection, plan, repository, ids)
+
+    def forgotten_points(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
+        with self._store.read() as connection:
+            return copies.forgotten(connection, plan, ids)
+
+    def reading(self, plan: str, repository: str) -> Reading | None:
+        with self._store.read() as connection:
+            return verifications.known(connection, plan, repository)
+
+    def record_reading(self, owned: Owned, repository: str, reading: Reading) -> None:
+        with self._store.write() as connection:
+            runs.fence(connection, owned)
+            verifications.record(connection, owned.run.plan, repository, reading)
 
     # evidence
 

@@ -15,6 +15,7 @@ from drd.catalogue.version import HEAD
 from drd.model.facts import (
     AlertFacts,
     ComponentFacts,
+    CopyFacts,
     DrillFacts,
     FailureFacts,
     IncompleteFacts,
@@ -79,6 +80,10 @@ SELECT plan, id, kind, started_at FROM runs
 WHERE finished_at IS NULL AND started_at IS NOT NULL
   AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
 """
+_COPIES = """
+SELECT plan, repository, copy_of, data_time, available_at FROM copies
+WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
+"""
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
@@ -111,6 +116,7 @@ def assemble(query: Query, place: str) -> StatusFacts:
     missed = _by_plan(query(_MISSED), lambda row: (_time(row[1]), _time(row[2])))
     alerts = _by_plan(query(_ALERTS), _alert)
     running = _by_plan(query(_RUNNING), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
+    copies = _by_plan(query(_COPIES), _copy)
     facts = []
     for row in query(_PLANS):
         name = row[0]
@@ -121,6 +127,7 @@ def assemble(query: Query, place: str) -> StatusFacts:
                 missed=_until(missed[name], one.newest),
                 alerts=tuple(alerts[name]),
                 running=running[name][-1] if running[name] else None,
+                copies=tuple(copies[name]),
             )
         )
     return StatusFacts(sorted(facts, key=lambda f: f.plan), tuple(alerts[""]))
@@ -206,6 +213,12 @@ def _drill(row: Sequence[Any]) -> DrillFacts | None:
 def _component(row: Sequence[Any]) -> ComponentFacts:
     _, component, kind, data_time, size, error = row
     return ComponentFacts(component, kind, _time(data_time) if data_time else None, size, error)
+
+
+def _copy(row: Sequence[Any]) -> CopyFacts:
+    _, repository, copy_of, data_time, available_at = row
+    times = (_time(at) if at else None for at in (data_time, available_at))
+    return CopyFacts(repository, copy_of, *times)
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:

@@ -14,7 +14,7 @@ from drd.flows.status import StatusDocument, collect, plan_files
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, StatusFacts
 from drd.model.units import format_duration
-from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code
+from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
 
 BEGIN = """\
 no plan yet: drd does not know what to protect
@@ -36,6 +36,9 @@ _HEADER = (
     "READINESS",
     "ATTAINED",
 )
+_COPY_AT = 4
+"""Behind what would be lost and what may be: what would be lost if only the copies were left."""
+
 _STYLE = {
     Verdict.MET: "good",
     Verdict.AT_RISK: "warn",
@@ -57,9 +60,14 @@ def render(document: StatusDocument, width: int, colour: bool) -> str:
     """
     if not document.plans:
         return BEGIN
+    header: Sequence[str] = _HEADER
     rows = [_row(p, document.at) for p in document.plans]
-    lines = table(_HEADER, rows, width=width, keep=2, colour=colour)
-    plain_width = max(map(len, table(_HEADER, rows, width=width, keep=2, colour=False)))
+    if any(p.copies for p in document.plans):
+        header = (*header[:_COPY_AT], "COPY", *header[_COPY_AT:])
+        for row, plan in zip(rows, document.plans, strict=True):
+            row.insert(_COPY_AT, _copies(plan))
+    lines = table(header, rows, width=width, keep=2, colour=colour)
+    plain_width = max(map(len, table(header, rows, width=width, keep=2, colour=False)))
     at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     below = notes(_notes(document), width=width, colour=colour)
     head = spread(_counts(document.plans), at, min(width, plain_width))
@@ -96,6 +104,15 @@ def _row(plan: Assessment, at: datetime) -> list[Cell]:
     ]
 
 
+def _copies(plan: Assessment) -> Cell:
+    """What the worst of the copies would lose."""
+    if not plan.copies:
+        return Cell("-")
+    behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
+    style = "" if behind.verdict is Verdict.MET else _STYLE[behind.verdict]
+    return Cell("never" if behind.data_time is None else format_duration(behind.exposure_s), style)
+
+
 def _objective(seconds: float | None) -> str:
     return "-" if seconds is None else format_duration(seconds)
 
@@ -128,7 +145,18 @@ def _notes(document: StatusDocument) -> list[Note]:
         said = {reason.kind for reason in plan.reasons}
         others = [alert for alert in plan.alerts if alert.kind not in said]
         found += [_alert(plan.plan, alert, document.at) for alert in others]
+        if "copy-behind" not in alerts:
+            found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
     return found + [_alert("drd", alert, document.at) for alert in document.alerts]
+
+
+def _behind(plan: str, copy: CopyAssessment) -> Note:
+    text = f"copy {copy.repository} of {copy.copy_of}"
+    if copy.data_time is None:
+        text += ": nothing has arrived there yet"
+    else:
+        text += f" is {format_duration(copy.exposure_s)} behind"
+    return Note(plan, Cell(text, _STYLE[copy.verdict]), f"drd copy {plan}")
 
 
 def _alert(subject: str, alert: AlertFacts, at: datetime) -> Note:

@@ -7,7 +7,7 @@ from typing import Any
 from drd.flows.status import StatusDocument
 from drd.model.facts import AlertFacts
 from drd.model.units import to_rfc3339
-from drd.model.verdicts import Assessment, ComponentAssessment, Verdict
+from drd.model.verdicts import Assessment, ComponentAssessment, CopyAssessment, Verdict
 
 SCHEMA = 1
 
@@ -58,6 +58,7 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             "verdict": drill.verdict.value,
         },
         "components": [_component(c) for c in plan.components],
+        "copies": [_copy(c) for c in plan.copies],
         "alerts": [_alert(a, plan.plan) for a in plan.alerts],
         "reasons": [str(r) for r in plan.reasons],
     }
@@ -71,6 +72,16 @@ def _component(component: ComponentAssessment) -> dict[str, Any]:
         "exposure_s": _seconds(component.exposure_s),
         "size_bytes": component.size_bytes,
         "verdict": component.verdict.value,
+    }
+
+
+def _copy(copy: CopyAssessment) -> dict[str, Any]:
+    return {
+        "repository": copy.repository,
+        "copy_of": copy.copy_of,
+        "data_time": to_rfc3339(copy.data_time) if copy.data_time else None,
+        "exposure_s": _seconds(copy.exposure_s),
+        "verdict": copy.verdict.value,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from drd.model.exposure import age, judge_component, judge_rpo
+from drd.model.exposure import age, judge_component, judge_copy, judge_rpo
 from drd.model.facts import DrillFacts, NotLoaded, PlanFacts
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
@@ -33,7 +33,7 @@ MEASURABLE_BYTES = 64 << 20
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     """The verdicts of one plan at `now`, with the gravest reason first.
 
-    The plan's verdict is the worst of RPO, RTO and drill.
+    The plan's verdict is the worst of RPO, RTO and drill; a copy's stands beside it.
     """
     if isinstance(subject, NotLoaded):
         return _never_loaded(subject)
@@ -54,6 +54,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
             sorted(rpo_reasons + drill_reasons + rto_reasons, key=lambda r: -r.verdict.severity)
         ),
         load_error=subject.load_error,
+        copies=tuple(judge_copy(c, subject.rpo_s, now) for c in subject.copies),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
-from drd.model.exposure import age, first_line
+from drd.model.exposure import COPY_BOUND, age, first_line
 from drd.model.facts import NotLoaded, PlanFacts
 from drd.model.message import Severity
 from drd.model.units import format_duration
@@ -22,9 +22,6 @@ from drd.model.watched import (
     PlanMore,
     VerificationFacts,
 )
-
-COPY_BOUND = 2.0
-"""Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
 
 OVERDUE_AT_LEAST_S = 3600.0
 OVERDUE_SHARE = 0.1

@@ -6,15 +6,25 @@ import re
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
-from drd.model.facts import AUTO, ComponentFacts, PlanFacts
+from drd.model.facts import AUTO, ComponentFacts, CopyFacts, PlanFacts
 from drd.model.units import format_duration
-from drd.model.verdicts import ComponentAssessment, Reason, RpoAssessment, Verdict, worst
+from drd.model.verdicts import (
+    ComponentAssessment,
+    CopyAssessment,
+    Reason,
+    RpoAssessment,
+    Verdict,
+    worst,
+)
 
 AT_RISK_SHARE = 0.8
 """Of the RPO: above it, the objective may be crossed before anybody reacts."""
 
 CLOCK_TOLERANCE_S = 5.0
 """Clocks of two healthy hosts differ by less; a time further in the future is not trusted."""
+
+COPY_BOUND = 2.0
+"""Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
 
 RECENT = timedelta(days=1)
 """For how long a past crossing of the objective is still mentioned."""
@@ -70,6 +80,13 @@ def judge_component(facts: ComponentFacts, rpo_s: float, now: datetime) -> Compo
     return ComponentAssessment(
         facts.component, facts.kind, facts.data_time, exposure_s, facts.size_bytes, verdict
     )
+
+
+def judge_copy(facts: CopyFacts, rpo_s: float, now: datetime) -> CopyAssessment:
+    """By its own exposure; one that nothing ever reached is unknown."""
+    exposure_s = age(facts.data_time, now)
+    verdict = against(exposure_s, COPY_BOUND * rpo_s)
+    return CopyAssessment(facts.repository, facts.copy_of, facts.data_time, exposure_s, verdict)
 
 
 def _exposure(facts: PlanFacts, now: datetime) -> float | None:

@@ -40,6 +40,16 @@ class PointFacts(NamedTuple):
     bytes: int
 
 
+class CopyFacts(NamedTuple):
+    """A second repository of the plan as loaded, and the complete point with the latest data time
+    that it holds; None for none. `available_at` is since when it is there."""
+
+    repository: str
+    copy_of: str
+    data_time: datetime | None = None
+    available_at: datetime | None = None
+
+
 class IncompleteFacts(NamedTuple):
     """An incomplete point; `failed` are its failed components with their errors."""
 
@@ -144,6 +154,7 @@ class PlanFacts(NamedTuple):
     missed: tuple[tuple[datetime, datetime], ...] = ()
     alerts: tuple[AlertFacts, ...] = ()
     running: RunningFacts | None = None
+    copies: tuple[CopyFacts, ...] = ()
 
 
 class StatusFacts(NamedTuple):

@@ -178,7 +178,9 @@ class RestorePoint:
     `id` is the id of the backup run that made it. `data_time` is the earliest of its components':
     nothing in it is older. `available_at` is when its manifest was stored: before, it could not
     have been restored. `repositories` maps a repository's name to the manifest's snapshot id
-    there. `proven_by` is the newest drill that it passed.
+    there. `copied` has those repositories that it was copied to, with since when it is there: its
+    snapshots have other ids there, and name these in `original`. `proven_by` is the newest drill
+    that it passed.
     """
 
     id: str
@@ -189,6 +191,7 @@ class RestorePoint:
     plan_digest: str
     components: tuple[ComponentSnapshot, ...]
     repositories: Mapping[str, str] = field(default_factory=dict)
+    copied: Mapping[str, datetime] = field(default_factory=dict)
     proven_by: str | None = None
     forgotten_at: datetime | None = None
 
@@ -232,9 +235,15 @@ class Manifest:
 
 
 def manifest_from_bytes(
-    data: bytes, *, repository: str, snapshot: str, available_at: datetime
+    data: bytes,
+    *,
+    repository: str,
+    snapshot: str,
+    available_at: datetime,
+    copied_at: datetime | None = None,
 ) -> Manifest:
-    """Read a manifest back; `available_at` is the time of its snapshot.
+    """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
+    copy of it is known.
 
     Raises ValueError or KeyError when the bytes are no manifest of a schema that we know.
     """
@@ -250,6 +259,7 @@ def manifest_from_bytes(
         plan_digest=raw["plan_digest"],
         components=tuple(component_from_json(c) for c in raw["components"]),
         repositories={repository: snapshot},
+        copied={repository: copied_at} if copied_at is not None else {},
     )
     return Manifest(point, raw["resolved_plan"], raw["versions"], raw["private"])
 

@@ -100,6 +100,16 @@ class ComponentAssessment(NamedTuple):
     verdict: Verdict
 
 
+class CopyAssessment(NamedTuple):
+    """A second repository: `exposure_s` is what would be lost now if only it were left."""
+
+    repository: str
+    copy_of: str
+    data_time: datetime | None
+    exposure_s: float | None
+    verdict: Verdict
+
+
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
     a plan that was never loaded; `load_error` is why its file is not in force."""
@@ -115,6 +125,7 @@ class Assessment(NamedTuple):
     alerts: tuple[AlertFacts, ...]
     reasons: tuple[Reason, ...]
     load_error: str | None = None
+    copies: tuple[CopyAssessment, ...] = ()
 
 
 def exit_code(verdict: Verdict) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from drd.model.figures import CatalogueFigures
 from drd.model.plan import Plan
+from drd.model.reading import Reading
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook
@@ -151,6 +152,25 @@ class Catalogue(Protocol):
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         """Seconds of the newest successful backup runs, newest first; without those that were
         taken over, whose end says when that was noticed."""
+
+    # copies and readings of repositories
+    def record_copies(
+        self, owned: Owned, repository: str, manifests: Mapping[str, str], at: datetime
+    ) -> None:
+        """`repository` holds copies of these points: by their id, the manifest's snapshot there.
+        `at` is since when, for those that were not known to be there."""
+
+    def remove_from(self, plan: str, repository: str, ids: Sequence[str]) -> None:
+        """`repository` does not hold these points any more; they are forgotten by `forget_points`
+        alone."""
+
+    def forgotten_points(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
+        """Those of the points that were forgotten."""
+
+    def reading(self, plan: str, repository: str) -> Reading | None:
+        """How far the reading of a repository has come; None before the first."""
+
+    def record_reading(self, owned: Owned, repository: str, reading: Reading) -> None: ...
 
     # evidence
     def record_evidence(self, owned: Owned, evidence: Evidence) -> None:

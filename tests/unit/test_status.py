@@ -16,7 +16,7 @@ import pytest
 from drd.errors import UnknownPlan
 from drd.flows.status import StatusDocument, collect, plan_files, plan_name
 from drd.flows.status_output import nagios, status_json
-from drd.model.facts import ComponentFacts, PlanFacts, StatusFacts
+from drd.model.facts import ComponentFacts, CopyFacts, PlanFacts, StatusFacts
 from drd.model.verdicts import Readiness, Verdict
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
 
@@ -204,7 +204,8 @@ ALERT += ["acknowledged_by", "acknowledged_until"]
 
 
 def test_json_has_exactly_the_keys_of_the_contract() -> None:
-    facts = healthy(alerts=(alert(),), newest=point(DAY))
+    copies = (CopyFacts("offsite", "primary"),)
+    facts = healthy(alerts=(alert(),), newest=point(DAY), copies=copies)
     document = status_json(collect(lambda: StatusFacts([facts], (alert(),)), [], NOW))
     assert list(document) == ["schema", "at", "verdict", "plans", "alerts"]
     assert shape(document) == {
@@ -226,6 +227,9 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                     dict.fromkeys(
                         ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
                     )
+                ],
+                "copies": [
+                    dict.fromkeys(["repository", "copy_of", "data_time", "exposure_s", "verdict"])
                 ],
                 "alerts": [dict.fromkeys(ALERT)],
                 "reasons": [None],

@@ -14,7 +14,7 @@ from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
 from drd.cli.render import Note as Line
 from drd.cli.status import render
 from drd.flows.status import StatusDocument, collect
-from drd.model.facts import PlanFacts, StatusFacts
+from drd.model.facts import CopyFacts, PlanFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -220,3 +220,26 @@ def test_wrapped_lines_keep_every_word_and_fit(text: str, width: int) -> None:
 def test_a_subject_is_named_once() -> None:
     items = [Line("a", Cell("one"), ""), Line("a", Cell("two"), "x"), Line("b", Cell("three"), "")]
     assert notes(items, width=60, colour=False) == ["a  one", "   two    x", "b  three"]
+
+
+def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() -> None:
+    copies = (
+        CopyFacts("near", "primary", ago(10 * MINUTE), ago(5 * MINUTE)),
+        CopyFacts("offsite", "primary", ago(2 * HOUR), ago(HOUR)),
+        CopyFacts("third", "offsite"),
+    )
+    screen = shown(healthy(copies=copies), CATALOG)
+    header, first, second = (re.split(r"\s{2,}", line.strip()) for line in screen[2:5])
+    assert header[2:5] == ["WOULD LOSE NOW", "RPO", "COPY"]
+    assert second[header.index("COPY")] == "2h"
+    assert first[header.index("COPY")] == "-"
+    below = " ".join(" ".join(screen[5:]).split())
+    assert "copy offsite of primary is 2h behind drd copy orders-api" in below
+    assert "copy third of offsite: nothing has arrived there yet" in below
+    assert "near" not in below
+    assert not any("COPY" in line for line in shown(healthy(), CATALOG))
+
+
+def shown(*plans: PlanFacts) -> list[str]:
+    document = collect(lambda: StatusFacts(list(plans)), [], NOW)
+    return render(document, NO_LIMIT, colour=False).splitlines()

@@ -1,0 +1,123 @@
+"""Which repositories hold which points, and the newest one in each copy, kept for `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from drd.catalogue.daemon_tables import copies
+from drd.catalogue.engine import upsert
+from drd.catalogue.tables import point_repositories, points
+from drd.model.plan import Plan
+
+_AT_ONCE = 500
+
+
+def load(connection: Connection, plan: Plan) -> None:
+    """A row for each copy of the plan as loaded, also for one that nothing ever reached."""
+    named = {s.name: s.copy_of for s in plan.repositories.values() if s.copy_of is not None}
+    connection.execute(
+        delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
+    )
+    for position, (name, copy_of) in enumerate(named.items()):
+        row = {"plan": plan.name, "repository": name, "position": position, "copy_of": copy_of}
+        upsert(connection, copies, row)
+    refresh(connection, plan.name)
+
+
+def arrived(
+    connection: Connection, repository: str, manifests: Mapping[str, str], at: datetime
+) -> None:
+    """`repository` holds copies of these points (by id: the manifest there); `at` counts for those
+    of which that is news. Points that the catalogue does not know are passed over."""
+    plans: set[str] = set()
+    for some in _batches(list(manifests)):
+        found = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
+        for point, plan in connection.execute(found).all():
+            plans.add(plan)
+            _arrived(connection, repository, point, manifests[point], at)
+    for plan in sorted(plans):
+        refresh(connection, plan)
+
+
+def _arrived(
+    connection: Connection, repository: str, point: str, manifest: str, at: datetime
+) -> None:
+    rows = point_repositories
+    changed = connection.execute(
+        update(rows)
+        .where(rows.c.point == point, rows.c.repository == repository)
+        .values(manifest=manifest)
+    )
+    if changed.rowcount == 0:
+        last = connection.execute(
+            select(func.max(rows.c.position)).where(rows.c.point == point)
+        ).scalar()
+        connection.execute(
+            rows.insert().values(
+                point=point,
+                repository=repository,
+                position=0 if last is None else last + 1,
+                manifest=manifest,
+                available_at=at,
+            )
+        )
+
+
+def left(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
+    """`repository` does not hold these points."""
+    for some in _batches(ids):
+        connection.execute(
+            delete(point_repositories).where(
+                point_repositories.c.repository == repository,
+                point_repositories.c.point.in_(
+                    select(points.c.id).where(points.c.plan == plan, points.c.id.in_(some))
+                ),
+            )
+        )
+    refresh(connection, plan)
+
+
+def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozenset[str]:
+    """Those of the points that retention has forgotten."""
+    found: set[str] = set()
+    for some in _batches(list(ids)):
+        query = select(points.c.id).where(
+            points.c.plan == plan, points.c.id.in_(some), points.c.forgotten_at.is_not(None)
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+def refresh(connection: Connection, plan: str) -> None:
+    """For each copy of the plan, its newest complete point that is kept."""
+    names = select(copies.c.repository).where(copies.c.plan == plan)
+    for repository in connection.execute(names).scalars().all():
+        newest = connection.execute(
+            select(points.c.id, points.c.data_time, point_repositories.c.available_at)
+            .join(point_repositories, point_repositories.c.point == points.c.id)
+            .where(
+                points.c.plan == plan,
+                points.c.forgotten_at.is_(None),
+                points.c.complete,
+                point_repositories.c.repository == repository,
+            )
+            .order_by(points.c.data_time.desc())
+            .limit(1)
+        ).first()
+        connection.execute(
+            update(copies)
+            .where(copies.c.plan == plan, copies.c.repository == repository)
+            .values(
+                point=newest.id if newest else None,
+                data_time=newest.data_time if newest else None,
+                available_at=newest.available_at if newest else None,
+            )
+        )
+
+
+def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]
