@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import subprocess
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -176,8 +175,8 @@ def mail_server(
     tls: str = "none",
     password: str | None = None,
 ) -> Iterator[Post]:
-    """A real SMTP server on loopback; `tls` is none, starttls or tls. With a password, who does
-    not log in may not send."""
+    """A real SMTP server on loopback; `tls` is none, starttls or tls. With a password and
+    starttls, who does not log in may not send."""
     post = Post(port=free_ports(1)[0])
     context = None
     if certificate is not None:
@@ -198,17 +197,30 @@ def mail_server(
         tls_context=context if tls == "starttls" else None,
         require_starttls=tls == "starttls",
         authenticator=authenticator,
-        auth_required=password is not None,
+        auth_required=password is not None and tls == "starttls",
         auth_require_tls=tls == "starttls",
     )
-    with warnings.catch_warnings():
-        # It does not know that TLS from the first byte is TLS.
-        warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
-        controller.start()
+    controller.start()
     try:
         yield post
     finally:
         controller.stop()
+
+
+def make_plain_authority(directory: Path) -> tuple[Path, Path]:
+    """An authority as people make them, without a key usage, and a certificate of it."""
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    (directory / "names").write_text("subjectAltName=DNS:localhost\n")
+    for argv in (
+        [*new, "-x509", "-days", "2", "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem"],
+        [*new, "-subj", "/CN=localhost", "-keyout", "leaf.pem", "-out", "leaf.csr"],
+        ["openssl", "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key"]
+        + ["-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "leaf.crt"],
+    ):
+        subprocess.run(argv, check=True, capture_output=True, cwd=directory)
+    leaf = directory / "leaf.pem"
+    leaf.write_text(leaf.read_text() + (directory / "leaf.crt").read_text())
+    return directory / "ca.pem", leaf
 
 
 def make_certificate(directory: Path) -> Path:

@@ -30,6 +30,7 @@ from tests.notify_support import (
     Receiver,
     http_receiver,
     make_certificate,
+    make_plain_authority,
     message,
     secrets_of,
 )
@@ -181,6 +182,13 @@ def test_certificates_are_verified(certificate: Path) -> None:
         wrong_name = receiver.url().replace("localhost", "127.0.0.1")
         error = refusal(webhook(wrong_name, ca_cert=str(certificate)))
         assert "127.0.0.1 is not trusted" in error.message
+
+
+def test_an_own_authority_is_trusted_as_people_make_them(tmp_path: Path) -> None:
+    authority, leaf = make_plain_authority(tmp_path)
+    with http_receiver(leaf) as receiver:
+        webhook(receiver.url(), ca_cert=str(authority)).deliver(message())
+        assert len(receiver.got) == 1
 
 
 def test_a_file_that_is_no_certificate_is_named(certificate: Path) -> None:
