@@ -210,12 +210,12 @@ def mail_server(
 def make_plain_authority(directory: Path) -> tuple[Path, Path]:
     """An authority as people make them, without a key usage, and a certificate of it."""
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    sign = ["openssl", "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key"]
     (directory / "names").write_text("subjectAltName=DNS:localhost\n")
     for argv in (
         [*new, "-x509", "-days", "2", "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem"],
         [*new, "-subj", "/CN=localhost", "-keyout", "leaf.pem", "-out", "leaf.csr"],
-        ["openssl", "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key"]
-        + ["-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "leaf.crt"],
+        [*sign, "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "leaf.crt"],
     ):
         subprocess.run(argv, check=True, capture_output=True, cwd=directory)
     leaf = directory / "leaf.pem"
