@@ -12,14 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_facts
 from drd.catalogue.tables import component_summary, plan_summary, plans
 from drd.flows.alerts import AlertWatch, Outlook, World
 from drd.flows.status import plan_files
 from drd.model.message import ChannelSpec
-from drd.model.plan import Plan, RepositorySpec, RetentionPolicy, SecretRef
+from drd.model.plan import (
+    Plan,
+    PrunePolicy,
+    RepositorySpec,
+    RetentionPolicy,
+    SecretRef,
+    VerificationPolicy,
+    Window,
+)
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
@@ -192,6 +202,47 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
     readiness(11.5, RunState.SUCCEEDED)
     assert bench.told(12) == []
     assert "resolved repository-unreachable" in bench.told(18)
+
+
+def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
+    bench: Bench,
+) -> None:
+    night = Window(0, 24 * 60, days=(3, 4))  # the tests' noon is a Wednesday's
+    every_day = PrunePolicy(every_s=None, cron="0 13 * * *", blackout=(night,))
+    bench.load(replace(plan(), prune=every_day, retention=RetentionPolicy(daily=7)))
+
+    def prune_is_overdue(hours: float) -> bool:
+        minute = hours * 60
+        bench.healthy(minute - 2)
+        outlook = bench.look(minute)
+        return "prune-overdue" in {a.kind for a in outlook.open_alerts}
+
+    owned = bench.catalogue.begin(
+        plan(), RunKind.PRUNE, trigger="schedule", detail={}, at=at(61), subject="primary"
+    )
+    bench.catalogue.finish(owned, RunState.SUCCEEDED, at=at(62))
+    assert not prune_is_overdue(26), "Thursday, 14:00"
+    assert not prune_is_overdue(59.9), "until midnight before Saturday"
+    assert prune_is_overdue(72)
+
+
+def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: Bench) -> None:
+    policy = VerificationPolicy(every_s=86400.0)
+    bench.load(replace(plan(), verification=policy))
+    with bench.catalogue._store.write() as connection:
+        connection.execute(
+            insert(verifications).values(
+                plan="orders-api", repository="primary", parts=10, next_part=2,
+                cycle_started_at=at(0),
+            )
+        )  # fmt: skip
+
+    def is_overdue(days: float) -> bool:
+        outlook = bench.look(days * 24 * 60)
+        return "reading-overdue" in {a.kind for a in outlook.open_alerts}
+
+    assert not is_overdue(10.9)
+    assert is_overdue(11.1)
 
 
 def test_the_daemon_and_its_host(bench: Bench) -> None:

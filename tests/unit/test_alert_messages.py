@@ -1,0 +1,69 @@
+"""What people read about an alert."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drd.flows.alert_messages import message, routed
+from drd.model.alerts import Change, Transition
+from drd.model.message import ChannelSpec
+from tests.alert_support import NOON, World, after, bad
+
+MAIL = ChannelSpec("mail", "smtp", None, on=("firing",), severities=("critical",))
+
+
+def transition(change: Change, severity: str = "critical") -> Transition:
+    world = World()
+    world.look(NOON, bad(severity=severity))  # type: ignore[arg-type]
+    over = {"resolved_at": after(hours=2), "gone_at": after(hours=1, minutes=55)}
+    acknowledged = {"acknowledged_by": "anna", "acknowledged_until": after(hours=8)}
+    changes: dict[Change, dict[str, Any]] = {
+        Change.RESOLVED: over,
+        Change.ACKNOWLEDGED: acknowledged,
+    }
+    return Transition(change, None, replace(world.one, **changes.get(change, {})))
+
+
+@pytest.mark.parametrize(
+    ("change", "event", "title", "last"),
+    [
+        (Change.FIRED, "firing", "late", "To silence it: drd ack a1 --by NAME"),
+        (Change.ESCALATED, "firing", "now critical: late", "To silence it: drd ack a1 --by NAME"),
+        (Change.EXPIRED, "firing", "acknowledged no more: late", "To silence it: drd ack a1 --by NAME"),
+        (Change.REMINDED, "firing", "still: late", "To silence it: drd ack a1 --by NAME"),
+        (Change.ACKNOWLEDGED, "acknowledged", "acknowledged: late", "by anna until 2026-11-25T20:00:00Z"),
+        (Change.RESOLVED, "resolved", "resolved: late", "It lasted 1h 55m."),
+    ],
+)  # fmt: skip
+def test_every_change_has_its_words(change: Change, event: str, title: str, last: str) -> None:
+    found = message(transition(change))
+    assert found is not None
+    assert (found.event, found.title) == (event, f"orders-api: {title}")
+    assert found.text.splitlines()[0] == "critical, since 2026-11-25T12:00:00Z"
+    assert found.text.splitlines()[-1] == last
+    assert (found.alert, found.plan, found.severity) == ("a1", "orders-api", "critical")
+
+
+def test_what_only_the_record_says_is_told_to_nobody() -> None:
+    assert message(transition(Change.KEPT)) is None
+
+
+def test_a_reminder_is_another_message_about_the_same_alert() -> None:
+    fired, reminded = (transition(c) for c in (Change.FIRED, Change.REMINDED))
+    later = replace(reminded, after=replace(reminded.after, told_at=after(hours=1)))
+    first, second = message(fired), message(later)
+    assert first is not None
+    assert second is not None
+    assert first.alert == second.alert
+    assert first.id != second.id
+
+
+def test_channels_get_what_they_asked_for() -> None:
+    changes = [transition(Change.FIRED), transition(Change.RESOLVED)]
+    changes.append(transition(Change.FIRED, severity="warning"))
+    assert [(name, m.title) for name, m in routed(changes, [MAIL])] == [
+        ("mail", "orders-api: late")
+    ]
