@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from drd.model.message import ChannelSpec
     from drd.ports.notify import ChannelFacts
 
-EXAMPLES = """\
+TEST_EXAMPLES = """\
 examples:
   drd notify test                        a message through every channel, and what arrived
-  drd notify test --channel webhook-1    through this one only
+  drd notify test --channel webhook-1    through this one only"""
+LIST_EXAMPLES = """\
+examples:
   drd notify list                        the channels, what they carry, and how they fare"""
+EXAMPLES = TEST_EXAMPLES + LIST_EXAMPLES.removeprefix("examples:")
 
 
 def add_parser(sub: Any) -> None:
@@ -37,12 +40,19 @@ def add_parser(sub: Any) -> None:
         help="send a test message now, and say what arrived",
         description="Send a test message through every channel now, heartbeats included, past what "
         "waits. Exit 0: all were accepted; 1: at least one was not.",
+        epilog=TEST_EXAMPLES,
     )
     global_options(test)
     test.add_argument("--channel", metavar="NAME", action="append", help="only this one")
     test.add_argument("--json", action="store_true", help="one JSON document")
     test.set_defaults(handler="drd.cli.notify:test")
-    channels = below.add_parser("list", help="the channels, and how they fare")
+    channels = below.add_parser(
+        "list",
+        help="the channels, and how they fare",
+        description="The channels of drd.yaml, heartbeats of plans among them once they were "
+        "tried, with what they carry, and since when and why one fails.",
+        epilog=LIST_EXAMPLES,
+    )
     global_options(channels)
     channels.add_argument("--json", action="store_true", help="one JSON document")
     channels.set_defaults(handler="drd.cli.notify:list_channels")
