@@ -75,8 +75,9 @@ def _schedule(parsed: Parsed, report: Report) -> None:
 
 
 def _repository(parsed: Parsed, report: Report) -> None:
+    elsewhere = any(not r.url.startswith("/") for r in parsed.file.repositories.values())
     for name, repository in parsed.file.repositories.items():
-        if repository.url.startswith("/"):
+        if repository.url.startswith("/") and repository.copy_of is None and not elsewhere:
             message = "the only copy is on a path of this host, which is lost together with it"
             hint = "use s3:https://…, or be sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)

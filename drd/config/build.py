@@ -95,6 +95,7 @@ def _repository(name: str, repository: schema.Repository) -> RepositorySpec:
         repository.password,
         s3=access,
         protection=repository.protection,
+        copy_of=repository.copy_of,
     )
 
 

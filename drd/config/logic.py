@@ -6,6 +6,7 @@ import re
 
 from drd.checks.expectation import parse_expectation, parse_tolerance
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.config.copies import check_copies
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.runbook import check_runbook
@@ -86,12 +87,9 @@ def _repositories(parsed: Parsed, report: Report) -> None:
     if not names and not report.is_broken(("repositories",)):
         hint = "add one: url and password."
         report.error(("repositories",), "a plan without a repository keeps nothing", hint)
-    for name in names[1:]:
-        if not any(path[:1] == ("repositories",) for path in report.broken if len(path) > 1):
-            message = "several repositories are not supported yet"
-            report.error(("repositories", name), message, f"keep {names[0]} only.", of_key=True)
     for name, repository in parsed.file.repositories.items():
         _repository(repository, ("repositories", name), report)
+    check_copies(parsed, report)
 
 
 def _names_of(report: Report, section: str) -> list[str]:

@@ -126,6 +126,8 @@ class S3(Settings):
 class Repository(Settings):
     """Where copies are kept: one restic repository."""
 
+    unsaid: ClassVar = {"copy_of": (None,)}
+
     url: str = Field(
         min_length=1,
         description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), or an absolute "
@@ -137,6 +139,11 @@ class Repository(Settings):
     s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
         None, description="What protects the copies from deletion, as claimed; drd looks."
+    )
+    copy_of: Name | None = Field(
+        None,
+        description="Another repository, whose complete restore points are copied here after each "
+        "backup. Keys of its own; where both are buckets, that takes rclone.",
     )
 
 
@@ -253,8 +260,11 @@ class Drill(Settings):
     restore_point: RestorePoint = Field(
         "latest", description="`latest`, or now and then a random older one."
     )
-    scenarios: list[Literal["database-loss"]] = Field(
-        default=["database-loss"], min_length=1, description="What a drill simulates."
+    scenarios: list[Literal["database-loss", "region-loss"]] = Field(
+        default=["database-loss"],
+        min_length=1,
+        description="What drills simulate, one after the other. `region-loss`: the repository that "
+        "backups go to is gone, too, and a copy has to do.",
     )
 
 
@@ -276,7 +286,8 @@ class PlanFile(Settings):
         description="What is protected, by name. `drd` and `manifest` are taken."
     )
     repositories: dict[Name, Repository] = Field(
-        description="Where copies are kept, by name; exactly one for now."
+        description="Where copies are kept, by name: the one that backups go to, and any number "
+        "of others that are `copy_of` it."
     )
     backup: Backup = Backup()
     retention: Retention = Retention()

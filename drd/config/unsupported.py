@@ -6,12 +6,13 @@ from typing import Any
 
 from drd.config.problems import Report
 from drd.config.schema import CHECK_KINDS, KINDS, STEP_KINDS
+from drd.model.plan import SCENARIOS
 
 _LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
 _LATER_CHECKS = ("http",)
 _LATER_STEPS = ("start", "stop", "command", "http", "sql", "approve", "wait", "notify", "manual")
 _LATER_STEP_KEYS = ("rehearse", "reason", "as", "ready")
-_LATER_SCENARIOS = ("host-loss", "region-loss", "ransomware")
+_LATER_SCENARIOS = ("host-loss", "ransomware")
 
 
 def refuse_unsupported(data: Any, report: Report) -> None:
@@ -21,12 +22,6 @@ def refuse_unsupported(data: Any, report: Report) -> None:
         if component.get("kind") == "postgres" and component.get("method") == "physical":
             path = ("components", name, "method")
             _refuse(report, path, "method: physical", "use method: logical, which is the default.")
-    for name, repository in _entries(data, "repositories"):
-        if "copy_of" in repository:
-            # The whole repository is out: one that is no copy would be one too many.
-            report.broken.add(("repositories", name))
-            path = ("repositories", name, "copy_of")
-            _refuse(report, path, "copy_of", "keep one repository for now.", of_key=True)
     for index, check in _items(data, "checks"):
         _kind(report, ("checks", index), check, _LATER_CHECKS, CHECK_KINDS)
     for index, step in _items(data, "runbook"):
@@ -60,7 +55,8 @@ def _scenarios(data: Any, report: Report) -> None:
     for index, scenario in enumerate(scenarios if isinstance(scenarios, list) else ()):
         if scenario in _LATER_SCENARIOS:
             path = ("drill", "scenarios", index)
-            _refuse(report, path, f"scenario {scenario}", "this version knows database-loss.")
+            hint = f"this version knows {' and '.join(SCENARIOS)}."
+            _refuse(report, path, f"scenario {scenario}", hint)
 
 
 def _refuse(

@@ -10,6 +10,10 @@ from typing import Literal
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
 
+SCENARIOS = ("database-loss", "region-loss")
+"""What a drill can simulate: the data is gone; the primary repository is gone as well, and the
+copies are all that is left."""
+
 OWN_COMPONENT = "drd"
 """drd's own catalogue, plans and configuration; no plan may call a component so."""
 
@@ -72,7 +76,8 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
-    """`url` is `s3:https://host/bucket/prefix` or an absolute path."""
+    """`url` is `s3:https://host/bucket/prefix` or an absolute path. `copy_of` names the repository
+    that this one is a copy of; None for the one that backups go to."""
 
     name: str
     url: str
@@ -265,3 +270,8 @@ class Plan:
     def primary(self) -> RepositorySpec:
         """The repository that backups go to: the one that is no copy."""
         return next(r for r in self.repositories.values() if r.copy_of is None)
+
+    @property
+    def copies(self) -> tuple[RepositorySpec, ...]:
+        """The others, which receive every complete restore point."""
+        return tuple(r for r in self.repositories.values() if r.copy_of is not None)

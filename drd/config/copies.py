@@ -1,0 +1,88 @@
+"""Whether the repositories of a plan fit each other: one for the backups, the others its copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.config.parse import Parsed
+from drd.config.problems import Report, nearest
+from drd.model.location import normal_url
+
+
+def check_copies(parsed: Parsed, report: Report) -> None:
+    """Report what does not fit; says nothing about a repository that is broken by itself."""
+    raw = _raw(report)
+    originals = [n for n, r in raw.items() if not (isinstance(r, dict) and "copy_of" in r)]
+    for name in originals[1:]:
+        message = f"backups go to {originals[0]} already"
+        hint = f"add copy_of: {originals[0]}, or remove one of them."
+        report.error(("repositories", name), message, hint, of_key=True)
+    if raw and not originals:
+        hint = "remove copy_of from the one that backups go to."
+        report.error(("repositories",), "all are copies: none takes the backups", hint)
+        return
+    copies = {n: r.copy_of for n, r in parsed.file.repositories.items() if r.copy_of is not None}
+    for name, copy_of in copies.items():
+        _source(name, copy_of, raw, copies, report)
+    _places(parsed, report)
+    _scenarios(parsed, raw, originals, report)
+
+
+def _raw(report: Report) -> dict[str, Any]:
+    found = report.document.data.get("repositories")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _source(
+    name: str, copy_of: str, raw: dict[str, Any], copies: dict[str, str], report: Report
+) -> None:
+    path = ("repositories", name, "copy_of")
+    if copy_of == name:
+        others = [n for n in raw if n != name]
+        hint = f"name another one: {', '.join(others) or 'there is none yet'}."
+        report.error(path, "is a copy of itself", hint)
+    elif copy_of not in raw:
+        hint = nearest(copy_of, [n for n in raw if n != name])
+        report.error(path, f'there is no repository "{copy_of}"', hint)
+    elif (circle := _circle(name, copies)) is not None and name == min(circle):
+        words = " of ".join([*circle, circle[0]])
+        report.error(
+            path, f"copies go round in a circle: {words}", "copy from the one with backups."
+        )
+
+
+def _circle(name: str, copies: dict[str, str]) -> list[str] | None:
+    """The names on the way from a repository back to itself."""
+    way = [name]
+    while (following := copies.get(way[-1])) is not None:
+        if following == name:
+            return way if len(way) > 1 else None
+        if following in way:
+            return None
+        way.append(following)
+    return None
+
+
+def _places(parsed: Parsed, report: Report) -> None:
+    """Two at one place would be one repository that drops what it copies to itself."""
+    first: dict[str, str] = {}
+    for name, repository in parsed.file.repositories.items():
+        try:
+            url = normal_url(repository.url)
+        except ValueError:
+            continue
+        if url in first:
+            message = f"{first[url]} lies there already"
+            hint = "give it a place of its own, best at another provider."
+            report.error(("repositories", name, "url"), message, hint)
+        first.setdefault(url, name)
+
+
+def _scenarios(parsed: Parsed, raw: dict[str, Any], originals: list[str], report: Report) -> None:
+    if len(raw) > len(originals) or report.is_broken(("repositories",)):
+        return
+    for index, scenario in enumerate(parsed.file.drill.scenarios):
+        if scenario == "region-loss":
+            message = "region-loss needs a copy that is left when the repository is gone"
+            hint = "add a repository with copy_of, or remove this scenario."
+            report.error(("drill", "scenarios", index), message, hint)
