@@ -93,8 +93,9 @@ def _or_word(word: str) -> WithJsonSchema:
 
 DurationOrAuto = Annotated[float | Literal["auto"], _duration_or("auto"), _or_word("auto")]
 DurationOrNever = Annotated[float | Literal["never"], _duration_or("never"), _or_word("never")]
+DurationOrNone = Annotated[float | Literal["none"], _duration_or("none"), _or_word("none")]
 
-DURATIONS = (Duration, DurationOrAuto, DurationOrNever)
+DURATIONS = (Duration, DurationOrAuto, DurationOrNever, DurationOrNone)
 """Types of fields that hold seconds."""
 
 Size = Annotated[

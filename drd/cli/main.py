@@ -18,7 +18,6 @@ from drd.cli.options import global_options
 from drd.cli.parser import Parser
 from drd.errors import Cancelled, ConfigError, DrdError
 
-# A verb without a word about it is not for people.
 VERBS: dict[str, tuple[str, str]] = {
     "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),
     "plan": ("drd.cli.plan", "check, show, schema, new: write and understand plans"),
@@ -35,7 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ack": ("drd.cli.ack", "take care of an alert: silence it for a while"),
     "notify": ("drd.cli.notify", "send a test through every channel; how the channels fare"),
     "daemon": ("drd.cli.daemon", "run the service: start what is due, supervise, alert"),
-    "worker": ("drd.cli.worker", ""),
+    "worker": ("drd.cli.worker", "carry out one pending run"),
     "cancel": ("drd.cli.cancel", "end a run and everything that it started"),
     "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
     "install": ("drd.cli.install", "put the systemd service in place"),
@@ -43,11 +42,28 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("drd.cli.completion", "print the completion script for your shell"),
 }
 
+# Their lines are left out of the overview, which has to fit a screen.
+LESS_USED = (
+    "ack",
+    "cancel",
+    "catalogue",
+    "completion",
+    "copy",
+    "install",
+    "notify",
+    "prune",
+    "run",
+    "uninstall",
+    "verify",
+)
+NOT_FOR_PEOPLE = ("worker",)
+
 EPILOG = """\
 Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`.
 Exit codes: 0 done, 1 failed, 2 usage, 3 objective breached or unknown, 4 check failed,
 5 inconclusive, 10 no repository, 11 locked, 12 wrong key, 13 no restore point, 130 cancelled.
-`drd VERB --help` has examples."""
+`drd VERB --help` has examples; there are also:
+  {more}."""
 
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
@@ -55,7 +71,7 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     parser = Parser(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(more=", ".join(v for v in LESS_USED if v in VERBS)),
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     global_options(parser, top=True)
@@ -63,12 +79,12 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     sub = parser.add_subparsers(prog="drd", dest="verb", metavar="VERB", required=True)
     decided = bool(words) and words[0] in VERBS
     for name, (module, help_text) in VERBS.items():
-        if every or name in words:
+        if name in words or (every and name not in NOT_FOR_PEOPLE):
             import_module(module).add_parser(sub)
-        elif (
-            not decided and help_text
-        ):  # for the overview, and for complaints: a third of a millisecond each
-            sub.add_parser(name, help=help_text)
+        elif not decided and name not in NOT_FOR_PEOPLE:
+            # for the overview, and for complaints: a third of a millisecond each
+            shown: dict[str, Any] = {} if name in LESS_USED else {"help": help_text}
+            sub.add_parser(name, **shown)
     return parser
 
 

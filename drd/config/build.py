@@ -110,7 +110,7 @@ def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
         auto=auto,
         blackout=blackout(backup.blackout),
         retries=backup.retries,
-        jitter_s=backup.jitter,
+        jitter_s=0.0 if backup.jitter == "none" else backup.jitter,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from drd.fields import Duration, DurationOrAuto, DurationOrNever, Settings
+from drd.fields import Duration, DurationOrAuto, DurationOrNever, DurationOrNone, Settings
 from drd.model.cron import ALIASES, normalised
 from drd.model.windows import minutes_of
 
@@ -78,11 +78,11 @@ class Backup(Settings):
         description="How often a failed backup is tried again before its next regular time, after "
         "longer and longer pauses. What another try cannot help (a wrong key) waits for that time.",
     )
-    jitter: Duration | None = Field(
+    jitter: DurationOrNone | None = Field(
         None,
         description="By how much at most this plan's starts by `cron`, and the first one by "
         "`every`, come later than they would: so that not all plans start at once. By how much is "
-        "the same every time. Without it: not at all by `cron`, up to 15s by `every`.",
+        "the same every time; `none`: not at all. Without it: not at all by `cron`, up to 15s by `every`.",
     )
 
 

@@ -20,7 +20,7 @@ from drd.model.run import Run
 from drd.model.units import format_duration
 from drd.process import Child, Command
 
-GRACE_S = 60.0
+GRACE_S = float(os.environ.get("DRD_GRACE_S", "60"))
 """How long after its time a run may take to end by itself."""
 ASKED_GRACE_S = 8.0
 """How long a run that was asked to end may take: a cancel takes 10 s at most."""

@@ -17,7 +17,7 @@ from drd.errors import Cancelled, DrdError, Fenced, UsageError
 from drd.flows import aftermath, own_backup
 from drd.flows.capture import Captured, CaptureOrder, capture, failed, tags
 from drd.flows.identity import confirm_or_initialise
-from drd.flows.runner import Runner, describe, new_run
+from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import swept_afterwards
 from drd.model.plan import Component, Plan
@@ -221,7 +221,11 @@ class _BackupRun:
             state,
             at=self.services.clock.now(),
             error=error,
-            detail={"point": point.id if point else None},
+            detail={
+                "point": point.id if point else None,
+                "bytes": sum(row.bytes for row in rows),
+                "permanent": bool(self.errors) and all(map(is_permanent, self.errors.values())),
+            },
         )
         return BackupOutcome(
             self.runner.run.id, self.plan.name, state, point, tuple(rows), dict(self.errors)

@@ -196,7 +196,13 @@ class _DrillRun:
             RunState.FAILED if failed or error is not None else RunState.SUCCEEDED,
             at=self.services.clock.now(),
             error=_why(evidence),
-            detail={"result": str(evidence.result), "point": evidence.point},
+            detail={
+                "result": str(evidence.result),
+                "point": evidence.point,
+                "bytes": evidence.restored_bytes,
+                # What came back wrong comes back wrong again; what could not be tried may not.
+                "permanent": failed or (error is not None and error.permanent),
+            },
         )
         return DrillOutcome(evidence, self.work, self.choice, error)
 

@@ -162,7 +162,7 @@ class Site:
         if settled:
             working = [p.name for p in (self.base / "work").iterdir() if p.name != "templates"]
             assert not working, f"left in the work directory: {working}"
-            open_runs = [r for r in self.runs() if r["state"] in ("running", "pending")]
+            open_runs = [r for r in self.runs() if r["state"] == "running"]
             assert not open_runs, open_runs
 
     def _own_processes(self) -> dict[int, str]:
