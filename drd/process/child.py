@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
@@ -20,6 +21,9 @@ from drd.process.command import Command, full_argv, full_environment
 
 GRACE_S = 8.0
 """How long a child may take to clean up after being asked to stop."""
+
+HEED_S = 0.5
+"""After which a child that has noticed and still runs is taken to wait for its input."""
 
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]
@@ -45,13 +49,18 @@ class Completed:
 
 
 class Child:
-    """A started child in its own process group."""
+    """A started child in its own process group.
+
+    `end_input` ends what it reads; it is called, also more than once, when it was asked to stop,
+    has noticed, and does not end: restic stays in a read that has begun.
+    """
 
     def __init__(self, command: Command, popen: subprocess.Popen[bytes]) -> None:
         self.command = command
         self.popen = popen
         self.pid = popen.pid
         self.started = time.monotonic()
+        self.end_input: Callable[[], None] | None = None
 
     @property
     def exit_code(self) -> int | None:
@@ -67,12 +76,18 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def stop(self, number: signal.Signals | None = None, *, grace_s: float = GRACE_S) -> int:
-        """Ask, wait, then kill the whole group; returns the exit code. Idempotent."""
+    def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
+        """Ask, wait (GRACE_S), then kill the whole group; returns the exit code. Idempotent."""
         if self.popen.poll() is None:
-            self.signal_group(number or self.command.stop_signal)
-            with suppress(subprocess.TimeoutExpired):
-                self.popen.wait(grace_s)
+            number = number or self.command.stop_signal
+            self.signal_group(number)
+            if (
+                self.end_input is not None
+                and not self.ends_within(HEED_S)
+                and not _pending(self.pid, number)
+            ):
+                self.end_input()
+            self.ends_within(GRACE_S if grace_s is None else grace_s)
         self.signal_group(signal.SIGKILL)
         return self.popen.wait()
 
@@ -189,6 +204,19 @@ class _Pump:
         code = self.child.popen.returncode
         out, err = (masked(_text(self.kept[n][-self.limit :])) for n in ("stdout", "stderr"))
         return Completed(code, out, err, time.monotonic() - self.child.started)
+
+
+def _pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has not yet taken note of a signal (it was stopped, or got no CPU)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    waiting = 0
+    for line in status.splitlines():
+        if line.startswith(("SigPnd:", "ShdPnd:")):
+            waiting |= int(line.split()[1], 16)
+    return bool(waiting >> (number - 1) & 1)
 
 
 def _text(data: bytes | bytearray) -> str:

@@ -2,8 +2,8 @@
 
 A program that reads a pipe cannot tell a writer that died from one that ended: both are end of
 file. So drd holds a duplicate of the write end. It closes it only after the producer has exited
-with 0; when the producer failed, the consumer is stopped first and the pipe closed afterwards.
-The data itself goes from child to child and never through Python.
+with 0; otherwise the consumer is asked to stop first, and the pipe is closed when it has taken note
+of that. The data itself goes from child to child and never through Python.
 """
 
 from __future__ import annotations
@@ -30,10 +30,25 @@ class PipeResult:
     consumer: Completed | None
 
 
+class _Gate:
+    """Our duplicate of the write end. Closed once, by whichever thread has the reason."""
+
+    def __init__(self, write_end: int) -> None:
+        self.write_end = write_end
+        self._lock = threading.Lock()
+        self._open = True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._open:
+                self._open = False
+                os.close(self.write_end)
+
+
 class _Producer(threading.Thread):
     """Pumps the producer; opens the gate, or stops the consumer, when it ends."""
 
-    def __init__(self, child: Child, consumer: Child, gate: int) -> None:
+    def __init__(self, child: Child, consumer: Child, gate: _Gate) -> None:
         super().__init__(name="drd-producer")
         self.child = child
         self.consumer = consumer
@@ -53,7 +68,7 @@ class _Producer(threading.Thread):
                 # producer dies of that: then it is the consumer's end that tells why.
                 self.stopped_consumer = not self.consumer.ends_within(ENDING_S)
                 self.consumer.stop()
-            os.close(self.gate)
+            self.gate.close()
 
 
 def gated_pipe(
@@ -84,15 +99,23 @@ def gated_pipe(
         os.close(write_end)
         raise
     os.close(read_end)
+    gate = _Gate(write_end)
     try:
         if before is not None:
             before()
         left = start(producer, stdout=write_end)
     except BaseException:
+        right.end_input = gate.close
         right.stop()
-        os.close(write_end)
+        gate.close()
         raise
-    pump = _Producer(left, right, write_end)
+
+    def end_input() -> None:
+        left.stop(grace_s=2.0)  # it holds the pipe as well
+        gate.close()
+
+    right.end_input = end_input
+    pump = _Producer(left, right, gate)
     pump.start()
     return _finish(pump, left, right, on_line, on_tick)
 

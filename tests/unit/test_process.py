@@ -86,7 +86,7 @@ def test_deadline_ends_the_whole_group() -> None:
     with pytest.raises(DeadlineExceeded):
         process.run(sh("sleep 60 & echo $!; sleep 60", deadline_s=0.5))
     assert time.monotonic() - before < 20
-    assert not _running("sleep 60")
+    _until(lambda: not _running("sleep 60"))
 
 
 def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,24 @@ def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Cancelled):
         child.wait()
     assert child.exit_code is not None
-    assert not _running("sleep 61")
+    _until(lambda: not _running("sleep 61"))
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        ("trap : TERM; sleep 0.2; while :; do sleep 0.05; done", True),
+        ("trap : TERM; kill -STOP $$", False),
+    ],
+    ids=["notices and goes on", "is stopped and notices nothing"],
+)
+def test_input_ends_when_a_child_has_noticed_that_it_should_stop(script: str, asked: bool) -> None:
+    ended: list[float] = []
+    child = process.start(sh(script))
+    child.end_input = lambda: ended.append(time.monotonic())
+    time.sleep(0.2)
+    child.stop(grace_s=0.7)
+    assert bool(ended) is asked
 
 
 def test_nothing_starts_after_a_cancel_except_tear_down() -> None:
@@ -245,13 +262,36 @@ class TestGate:
         with pytest.raises(Cancelled):
             process.gated_pipe(Command(("yes", "64")), self.consume(tmp_path))
         assert not (tmp_path / "snapshot").exists()
-        assert not _running("yes 64")
+        _until(lambda: not _running("yes 64"))
 
     def test_deadline_of_the_consumer_ends_both(self, tmp_path: Path) -> None:
         slow = Command(("sh", "-c", "cat >/dev/null; sleep 65"), deadline_s=0.5)
         with pytest.raises(DeadlineExceeded):
             process.gated_pipe(Command(("yes", "65")), slow)
-        assert not _running("yes 65")
+        _until(lambda: not _running("yes 65"))
+
+    @pytest.mark.parametrize("end", ["exit 1", "sleep 66"])
+    def test_consumer_that_stays_in_a_read_knows_of_its_stop_when_it_ends(
+        self, tmp_path: Path, end: str
+    ) -> None:
+        """As restic does: it goes on reading, and looks at what it was asked at end of file."""
+        script = (
+            "import signal, sys; asked = []\n"
+            "signal.signal(signal.SIGTERM, lambda *_: asked.append('asked'))\n"
+            "sys.stdin.buffer.read()\n"
+            "open(sys.argv[1], 'w').write(' '.join(asked)); sys.exit(1)"
+        )
+        told = tmp_path / "told"
+        consumer = Command((sys.executable, "-c", script, str(told)), deadline_s=1.5)
+        before = time.monotonic()
+        if end == "exit 1":
+            assert process.gated_pipe(sh("sleep 0.5; echo half; exit 1"), consumer).consumer is None
+        else:
+            with pytest.raises(DeadlineExceeded):
+                process.gated_pipe(sh(f"echo half; {end}"), consumer)
+        assert told.read_text() == "asked"
+        assert time.monotonic() - before < process.child.GRACE_S
+        _until(lambda: not _running("sleep 66"))
 
 
 def _running(words: str) -> bool:
