@@ -17,6 +17,7 @@ from drd.process import Command, Completed
 from drd.repositories import open_repository
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.stall import Patience
+from tests import light_repository
 from tests.servers import S3Server
 
 HURRIED = Patience(still_s=1.0, gone_s=2.0, every_s=0.5, probe_s=3.0)
@@ -79,6 +80,16 @@ def limited_repository(
     spec = RepositorySpec(name, url, text(f"password of {name}"), s3=access, copy_of=copy_of)
     repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
     repository.door.patience = HURRIED
+    return repository
+
+
+def founded(repository: ResticRepository, server: S3Server | None = None) -> ResticRepository:
+    """The repository, with an empty one where nothing was yet; on S3, `server` is the one there."""
+    password = repository.door.session.password()
+    if server is None:
+        light_repository.begin(Path(repository.url), password)
+    else:
+        light_repository.begin_in_bucket(server, repository.url, password)
     return repository
 
 

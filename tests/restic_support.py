@@ -9,15 +9,14 @@ from typing import Any
 
 from drd.model.snapshot import ComponentSnapshot, Stored
 from drd.ports import Capture, Payload, Workplace
-from tests.repository_support import local_repository
+from tests.repository_support import founded, local_repository
 
 
 class Restic:
     """One repository below `directory`."""
 
     def __init__(self, directory: Path) -> None:
-        self.repository = local_repository(directory)
-        self.repository.initialise()
+        self.repository = founded(local_repository(directory))
         # What the manifest of a point keeps for a restore, by snapshot.
         self.private: dict[str, Mapping[str, Any]] = {}
 

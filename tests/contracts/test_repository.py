@@ -18,8 +18,10 @@ from drd.errors import (
     TargetNotEmpty,
 )
 from drd.ports import Progress, Repository, Tree
+from drd.repositories.restic import ResticRepository
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
+    founded,
     local_repository,
     restic_processes,
     s3_repository,
@@ -46,7 +48,10 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository
 
 
 @pytest.fixture
-def repository(fresh: Repository) -> Repository:
+def repository(fresh: Repository, request: pytest.FixtureRequest) -> Repository:
+    if isinstance(fresh, ResticRepository):
+        on_s3 = fresh.url.startswith("s3:")
+        return founded(fresh, request.getfixturevalue("s3") if on_s3 else None)
     fresh.initialise()
     return fresh
 

@@ -17,6 +17,7 @@ from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.pair import command
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
+    founded,
     held_lock,
     limited_repository,
     local_repository,
@@ -106,9 +107,7 @@ def test_a_snapshot_that_the_source_lacks_is_damage_and_the_others_are_copied(pa
 
 @pytest.fixture
 def local(tmp_path: Path) -> ResticRepository:
-    made = local_repository(tmp_path)
-    made.initialise()
-    return made
+    return founded(local_repository(tmp_path))
 
 
 def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepository) -> None:

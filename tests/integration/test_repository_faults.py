@@ -35,6 +35,7 @@ from drd.process import Command, process_alive
 from drd.repositories import open_repository
 from drd.repositories.restic import ResticRepository
 from tests.repository_support import (
+    founded,
     held_lock,
     local_repository,
     restic_processes,
@@ -47,9 +48,8 @@ from tests.repository_support import (
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[ResticRepository]:
-    """Initialised; afterwards no restic is left, and no lock."""
-    repository = local_repository(tmp_path)
-    repository.initialise()
+    """An empty one; afterwards no restic is left, and no lock."""
+    repository = founded(local_repository(tmp_path))
     yield repository
     assert restic_processes(tmp_path) == []
     assert repository.door.session.place.locks() == frozenset()
@@ -414,8 +414,7 @@ def test_the_password_is_in_no_command_line(repository: ResticRepository, tmp_pa
 
 def test_a_listing_is_exact_although_a_secret_is_a_part_of_it(tmp_path: Path) -> None:
     log.mask("orders")
-    repository = local_repository(tmp_path, password="orders")
-    repository.initialise()
+    repository = founded(local_repository(tmp_path, password="orders"))
     repository.store_bytes(b"orders", "m", host="orders-api", tags=["plan:orders-api"])
     (found,) = repository.snapshots(host="orders-api")
     assert (found.host, found.tags) == ("orders-api", ("plan:orders-api",))

@@ -11,7 +11,7 @@ import pytest
 
 from drd.ports import Tree
 from drd.repositories.restic import ResticRepository
-from tests.repository_support import local_repository, restic, restic_processes
+from tests.repository_support import founded, local_repository, restic, restic_processes
 
 ODD = [
     b"plain", b"-dash", b" lead", b"trail ", b"tab\tin", b"new\nline", b"cr\r", b"a*b", b"q?x",
@@ -26,8 +26,7 @@ DECOYS = [b"axb", b"qyx", b"ac", b"backslash", b"trail", b"new line", b"newXline
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[ResticRepository]:
-    repository = local_repository(tmp_path)
-    repository.initialise()
+    repository = founded(local_repository(tmp_path))
     yield repository
     assert restic_processes(tmp_path) == []
     assert repository.door.session.place.locks() == frozenset()

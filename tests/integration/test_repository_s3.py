@@ -21,6 +21,7 @@ from drd.ports import Progress
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.stall import Patience
 from tests.repository_support import (
+    founded,
     new_bucket,
     restic_processes,
     s3_repository,
@@ -105,8 +106,7 @@ def test_a_silent_server_is_no_endless_wait(s3: S3Server, proxy: Proxy, tmp_path
 def test_an_outage_within_the_patience_is_waited_out(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None
 ) -> None:
-    repository = s3_repository(s3, tmp_path, endpoint=proxy.endpoint)
-    repository.initialise()
+    repository = founded(s3_repository(s3, tmp_path, endpoint=proxy.endpoint), s3)
     repository.door.patience = Patience(still_s=1.0, gone_s=60.0, every_s=0.5)
     outage = Outage(proxy, 4.0)
     stored = repository.store(
@@ -121,8 +121,7 @@ def test_an_outage_within_the_patience_is_waited_out(
 def test_a_server_that_stays_away_ends_the_backup(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None
 ) -> None:
-    repository = s3_repository(s3, tmp_path, endpoint=proxy.endpoint)
-    repository.initialise()
+    repository = founded(s3_repository(s3, tmp_path, endpoint=proxy.endpoint), s3)
     outage = Outage(proxy, None)
     with pytest.raises(RepositoryUnreachable, match="cannot reach"):
         repository.store(shell(SLOW + "; sleep 60"), host="p", tags=["t"], on_progress=outage.watch)
@@ -138,8 +137,7 @@ def test_a_server_that_stays_away_ends_the_backup(
 def test_a_server_that_stays_away_ends_a_question(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None
 ) -> None:
-    repository = s3_repository(s3, tmp_path, endpoint=proxy.endpoint)
-    repository.initialise()
+    repository = founded(s3_repository(s3, tmp_path, endpoint=proxy.endpoint), s3)
     proxy.cut()
     begun = time.monotonic()
     with pytest.raises(RepositoryUnreachable):
@@ -186,9 +184,9 @@ def test_an_emptied_bucket_has_no_identity(s3: S3Server, tmp_path: Path) -> None
 def test_two_repositories_share_a_bucket_by_their_prefixes(s3: S3Server, tmp_path: Path) -> None:
     bucket = new_bucket(s3)
     one, two = (s3_repository(s3, tmp_path, url=s3.repository(bucket, p)) for p in ("one", "two"))
-    one.initialise()
+    founded(one, s3)
     assert two.identity() is None
-    two.initialise()
+    founded(two, s3)
     one.store_bytes(b"1", "m", host="p", tags=["t"])
     assert two.snapshots() == []
 
@@ -207,8 +205,7 @@ def test_chunker_parameters_come_from_a_repository_in_another_account(
 
 
 def test_nothing_of_the_keys_is_in_our_environment(s3: S3Server, tmp_path: Path) -> None:
-    repository = s3_repository(s3, tmp_path)
-    repository.initialise()
+    assert founded(s3_repository(s3, tmp_path), s3).identity()
     seen = process.run(process.Command(["env"])).stdout
     assert s3.secret_key not in seen
     assert "AWS_" not in seen
@@ -251,7 +248,7 @@ def test_doctor_stops_where_nothing_answers(s3: S3Server, tmp_path: Path) -> Non
 
 def test_doctor_names_a_wrong_password(s3: S3Server, tmp_path: Path) -> None:
     url = s3.repository(new_bucket(s3))
-    s3_repository(s3, tmp_path, url=url).initialise()
+    founded(s3_repository(s3, tmp_path, url=url), s3)
     found = findings(s3_repository(s3, tmp_path, url=url, password="another"))
     assert found["repository key"][0] is False
 
@@ -262,8 +259,8 @@ def test_doctor_names_a_wrong_password(s3: S3Server, tmp_path: Path) -> None:
 def test_a_key_that_may_only_read_reads(s3: S3Server, tmp_path: Path) -> None:
     bucket = new_bucket(s3)
     url = s3.repository(bucket, "r")
-    writer = s3_repository(s3, tmp_path, url=url)
-    known = writer.initialise()
+    writer = founded(s3_repository(s3, tmp_path, url=url), s3)
+    known = writer.identity()
     stored = writer.store(shell("echo data"), host="p", tags=["t"])
     arn = f"arn:aws:s3:::{bucket}/*"
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": arn}

@@ -1,0 +1,108 @@
+"""Repositories that restic made and whose key takes no time to derive.
+
+restic spends half a second of CPU on the password in every call, by parameters that stand in the key's
+file, and three seconds on finding those when it makes a repository. Of a test's time that is most. So
+one repository is made by the real `restic init`, its key is encrypted anew with the smallest of
+parameters (as `restic key add` would on a very slow computer), and tests begin with a copy of it.
+The format of the file is restic's: doc/design.rst, "Keys, Encryption and MAC".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.servers import S3Server
+
+_LIGHT = {"N": 2, "r": 1, "p": 1}
+
+
+def begin(directory: Path, password: str) -> None:
+    """An empty repository at `directory`, which must not be there yet."""
+    shutil.copytree(_made(password), directory)
+
+
+def begin_in_bucket(server: S3Server, url: str, password: str) -> None:
+    """The same at restic's `url` of a place in a bucket that is there."""
+    bucket, _, prefix = url.removeprefix("s3:").split("/", 3)[3].partition("/")
+    made, client = _made(password), server.client()
+    for file in (made / "config", *(made / "keys").iterdir()):
+        key = f"{prefix}/{file.relative_to(made)}".lstrip("/")
+        client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+
+
+def lighten(directory: Path, password: str) -> None:
+    """Give a repository that restic just made in a directory such a key."""
+    (file,) = (directory / "keys").iterdir()
+    text = json.dumps(_lightened(json.loads(file.read_text()), password)).encode()
+    (directory / "keys" / hashlib.sha256(text).hexdigest()).write_bytes(text)
+    file.unlink()
+
+
+@cache
+def _made(password: str) -> Path:
+    """In the directory of the test run, which is removed at its end."""
+    home = Path(tempfile.mkdtemp(prefix="light-", dir=os.environ["DRD_TEST_RUN"]))
+    environment = {**os.environ, "RESTIC_PASSWORD": password}
+    subprocess.run(
+        ["restic", "init", "--quiet", "--no-cache", "--repo", home], env=environment, check=True
+    )
+    lighten(home, password)
+    return home
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What the password becomes: a key to encrypt with, and two to sign with."""
+
+    encrypt: bytes
+    mac: bytes
+    mac_r: bytes
+
+    def sign(self, nonce: bytes, text: bytes) -> bytes:
+        """Poly1305-AES."""
+        r = int.from_bytes(self.mac_r, "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+        total = 0
+        for start in range(0, len(text), 16):
+            block = int.from_bytes(text[start : start + 16] + b"\1", "little")
+            total = (total + block) * r % ((1 << 130) - 5)
+        total += int.from_bytes(_aes("ecb", self.mac, nonce), "little")
+        return (total % (1 << 128)).to_bytes(16, "little")
+
+    def crypt(self, nonce: bytes, text: bytes) -> bytes:
+        """AES in counter mode: encrypts, and decrypts."""
+        return _aes("ctr", self.encrypt, text, "-iv", nonce.hex())
+
+
+def _lightened(key: dict[str, Any], password: str) -> dict[str, Any]:
+    """The same master key behind the same password."""
+    sealed = b64decode(key["data"])
+    nonce, text, signature = sealed[:16], sealed[16:-16], sealed[-16:]
+    heavy = _derived(password, key)
+    assert heavy.sign(nonce, text) == signature
+    master = heavy.crypt(nonce, text)
+    light = _derived(password, {**key, **_LIGHT})
+    text = light.crypt(nonce, master)
+    return {**key, **_LIGHT, "data": b64encode(nonce + text + light.sign(nonce, text)).decode()}
+
+
+def _derived(password: str, key: dict[str, Any]) -> _Keys:
+    found = hashlib.scrypt(
+        password.encode(), salt=b64decode(key["salt"]), n=key["N"], r=key["r"], p=key["p"],
+        maxmem=1 << 30, dklen=64,
+    )  # fmt: skip
+    return _Keys(found[:32], found[32:48], found[48:])
+
+
+def _aes(mode: str, key: bytes, text: bytes, *words: str) -> bytes:
+    argv = ["openssl", "enc", f"-aes-{8 * len(key)}-{mode}", "-nopad", "-K", key.hex(), *words]
+    return subprocess.run(argv, input=text, capture_output=True, check=True).stdout
