@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
     from drd.daemon.sd_notify import Notifier
     from drd.daemon.service import Daemon
+    from drd.daemon.standby import Standby
 
     notifier = Notifier.from_environment()
     with app(args.config) as opened:
@@ -39,4 +40,6 @@ def run(args: argparse.Namespace) -> int:
         log.configure(level=level, style=settings.log_format)
         for warning in settings.warnings:
             log.get().warning("configuration.warning", what=str(warning))
+        if notifier.connected:
+            Standby(opened, notifier).wait()
         return Daemon(opened, args.config, notifier).run()

@@ -79,7 +79,7 @@ class Duties:
         self._hearts = Hearts(app)
         self._figures = Figures(app)
         self._host = HostFacts()
-        self._refused: Mapping[str, str] = {}
+        self._refused: Mapping[str, str] | None = None
         self._over: deque[Run] = deque()
         self._begun: deque[Run] = deque()
         self._said = Said({}, 0, 0.0, "starting")
@@ -124,9 +124,10 @@ class Duties:
         self._host = replace(self._host, clock_jump_s=jump.set_s, clock_jumped_at=now)
         self.assess_soon()
 
-    def refused(self, errors: Mapping[str, str]) -> None:
-        """The plan files that could not be accepted at the last reload, with why."""
-        self._refused = dict(errors)
+    def loaded(self, refused: Mapping[str, str]) -> None:
+        """The plans were read; `refused` are those that could not be accepted, with why. Before
+        the first time plans are not judged."""
+        self._refused = dict(refused)
         self.assess_soon()
 
     def begun(self, run: Run) -> None:
@@ -204,7 +205,10 @@ class Duties:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
-        outlook = self._watch.look(self._host, now, self._refused)
+        if self._refused is None:
+            outlook = self._watch.look_at_host(self._host, now)
+        else:
+            outlook = self._watch.look(self._host, now, self._refused)
         self._outlook = outlook
         for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
             alert = transition.after

@@ -70,6 +70,7 @@ class Daemon:
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._duties = Duties(app, self._agenda.schedule)
         self._trouble = ""
+        self._recalled = self._loaded = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -85,18 +86,27 @@ class Daemon:
         return 0
 
     def _begin(self) -> None:
-        now = self._app.clock.now()
-        self._duties.begin(self._last_heartbeat(), now)
-        self._duties.start()
         self._clockwork.every("tick", TICK_S)
         self._clockwork.start()
+        self._guarded(self._load_first)
+        # After the plans, which would count as never loaded; and also when they could not be
+        # loaded, since somebody has to be told.
+        self._duties.start()
+        self._notifier.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
+        self._post("tick")
+
+    def _load_first(self) -> None:
+        """The plans to begin with. Raises CatalogueError, and is to be called again then."""
+        now = self._app.clock.now()
+        if not self._recalled:
+            self._duties.begin(self._last_heartbeat(), now)
+            self._recalled = True
         found = self._book.load(running=False)
-        self._duties.refused(found.refused)
         self._agenda.refresh(now)
         self._agenda.recompute(now)
+        self._duties.loaded(found.refused)
+        self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(found))
-        self._notifier.ready(str(found))
-        self._post("tick")
 
     def _end(self) -> None:
         """Let runs end, and hand on what does not."""
@@ -140,6 +150,8 @@ class Daemon:
 
     def _look(self, now: datetime) -> None:
         """Ended processes, requests, and a tick when one is due."""
+        if not self._loaded:
+            self._load_first()
         ended = self._supervisor.reap(now)
         self._supervisor.end_asked(now)
         changed = self._agenda.refresh(now)
@@ -199,7 +211,7 @@ class Daemon:
         try:
             found = self._book.load(running=True)
             _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
-            self._duties.refused(found.refused)
+            self._duties.loaded(found.refused)
             said = str(found)
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)

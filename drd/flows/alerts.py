@@ -93,9 +93,16 @@ class AlertWatch:
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
         is raised for it, and the next look tries again.
         """
+        return self._look(host, now, lambda: self._see(host, now, refused or {}))
+
+    def look_at_host(self, host: HostFacts, now: datetime) -> Outlook:
+        """As `look`, while nobody knows the plans yet: what concerns them stays as it is."""
+        return self._look(host, now, lambda: self._see_host(host, now))
+
+    def _look(self, host: HostFacts, now: datetime, see: Callable[[], _Seen]) -> Outlook:
         error = None
         try:
-            seen = self._see(host, now, refused or {})
+            seen = see()
             known = self._memory.merged(self._book.open())
         except CatalogueError as caught:
             error = caught.message

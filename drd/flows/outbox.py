@@ -132,17 +132,8 @@ class Postman:
         self._catalogue.outbox.prune(self._clock.now() - KEPT, channels=names)
 
     def _insist(self, channel: ChannelSpec, messages: Sequence[Message]) -> None:
-        journal = log.get(channel=channel.name)
-        with self._slots, suppress(Cancelled):
-            for message in messages:
-                for tries in range(1, DIRECT_TRIES + 1):
-                    attempt = hand_over(message, channel, self._open, self._clock)
-                    if attempt.error is None:
-                        journal.info("message.delivered", message=message.id, directly=True)
-                        break
-                    journal.warning("message.failed", tries=tries, error=describe(attempt.error))
-                    if tries < DIRECT_TRIES:
-                        threading.Event().wait(FIRST_PAUSE_S)
+        with self._slots:
+            insist(messages, channel, self._open, self._clock)
 
     def _threads(self) -> list[threading.Thread]:
         with self._mutex:
@@ -325,6 +316,26 @@ def hand_over(
         return attempt("", error)
     except Exception as error:  # noqa: BLE001 (a channel that breaks must not take others along)
         return attempt("", NotifyError(f"{type(error).__name__}: {error}", hint="this is a bug."))
+
+
+def insist(
+    messages: Sequence[Message],
+    channel: ChannelSpec,
+    open_notifier: NotifierFactory,
+    clock: Clock,
+) -> None:
+    """Past the outbox, in order, a few tries each; recorded in the journal alone."""
+    journal = log.get(channel=channel.name)
+    with suppress(Cancelled):
+        for message in messages:
+            for tries in range(1, DIRECT_TRIES + 1):
+                attempt = hand_over(message, channel, open_notifier, clock)
+                if attempt.error is None:
+                    journal.info("message.delivered", message=message.id, directly=True)
+                    break
+                journal.warning("message.failed", tries=tries, error=describe(attempt.error))
+                if tries < DIRECT_TRIES:
+                    threading.Event().wait(FIRST_PAUSE_S)
 
 
 def deliver_directly(

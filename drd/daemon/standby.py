@@ -1,0 +1,82 @@
+"""A service whose catalogue cannot even be opened: somebody is told, and it goes on trying.
+
+Without this it would end and be started again, each time as if nothing had been said yet.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+
+from drd import log
+from drd.bootstrap import App
+from drd.daemon.sd_notify import Notifier
+from drd.errors import CatalogueError
+from drd.flows.alert_messages import routed
+from drd.flows.outbox import insist
+from drd.model.alerts import Alert, Condition, Rules, reconcile
+from drd.model.host_conditions import host_conditions
+from drd.model.message import ChannelSpec, Message
+from drd.model.watched import HostFacts
+
+PAUSE_S = 5.0
+
+_log = log.get()
+
+
+class Standby:
+    """Tells of the trouble once, reminds as drd.yaml says, and tells when it is over: past the
+    outbox, which is in the catalogue."""
+
+    def __init__(self, app: App, notifier: Notifier, *, pause_s: float = PAUSE_S) -> None:
+        self._app = app
+        self._notifier = notifier
+        self._pause_s = pause_s
+        self._alerts: list[Alert] = []
+        self._trouble = ""
+
+    def wait(self) -> None:
+        """Until the catalogue is open. Signals end the process: it has begun nothing."""
+        while (error := self._error()) is not None:
+            self._say(error)
+            conditions = host_conditions(
+                HostFacts(catalogue_error=error.message), None, self._app.clock.now()
+            )
+            self._tell(conditions, self._app.settings.alert_rules)
+            time.sleep(self._pause_s)
+            self._notifier.watchdog()
+        if self._trouble:
+            _log.info("catalogue.works_again")
+            self._tell([], Rules(hold_s=0.0))
+
+    def _error(self) -> CatalogueError | None:
+        try:
+            _ = self._app.catalogue
+        except CatalogueError as error:
+            return error
+        return None
+
+    def _say(self, error: CatalogueError) -> None:
+        if error.message == self._trouble:
+            return
+        self._trouble = error.message
+        _log.error("catalogue.trouble", error=error.message, hint=error.hint)
+        # A start that takes its time would be ended as one that hangs.
+        self._notifier.ready(f"catalogue: {error.message}")
+
+    def _tell(self, conditions: Sequence[Condition], rules: Rules) -> None:
+        now = self._app.clock.now()
+        found = reconcile(conditions, self._alerts, now, rules, new_id=lambda: secrets.token_hex(4))
+        known = {a.id: a for a in self._alerts} | {t.after.id: t.after for t in found}
+        self._alerts = [a for a in known.values() if a.resolved_at is None]
+        channels = {c.name: c for c in self._app.settings.channels}
+        for name, message in routed(found, self._app.settings.channels):
+            work = threading.Thread(
+                target=self._deliver, args=(message, channels[name]), daemon=True
+            )
+            work.start()
+
+    def _deliver(self, message: Message, channel: ChannelSpec) -> None:
+        insist([message], channel, self._app.open_notifier, self._app.clock)

@@ -1,0 +1,91 @@
+"""What the daemon says, and does not say, when it starts."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.daemons import Daemon, daemon, quick_plan, until
+from tests.e2e.site import Site, make_tree
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    return site
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Iterator[Path]:
+    """The state's directory on a file system of 3 MB."""
+    place = site.base / "state"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def tell_a_script(site: Site) -> Path:
+    """A channel that writes every message to the file returned."""
+    told = site.base / "told"
+    config = site.base / "drd.yaml"
+    config.write_text(
+        f'{config.read_text()}notify:\n  - {{kind: exec, command: [sh, -c, "cat >> {told}"]}}\n'
+    )
+    return told
+
+
+def test_plans_are_judged_only_when_they_were_loaded(site: Site) -> None:
+    quick_plan(site, backup="every: 1h, jitter: none")
+    with daemon(site):
+        until(
+            lambda: site.catalogue("select 1 from alerts where kind = 'never-drilled'"),
+            "a look at the plan",
+        )
+    kinds = {k for (k,) in site.catalogue("select distinct kind from alerts")}
+    assert not kinds & {"no-plan", "plan-not-loaded"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
+    site: Site, small_disk: Path, readable: bool
+) -> None:
+    told = tell_a_script(site)
+    quick_plan(site, backup="every: 1h, jitter: none")
+    site.drd("backup", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "\n# changed\n")
+    site.environment["NOTIFY_SOCKET"] = str(site.base / "nobody")  # as systemd starts it
+    with ExitStack() as held:
+        if readable:  # what SQLite needs to read beside a writer is there
+            reader = held.enter_context(closing(sqlite3.connect(small_disk / "drd.db")))
+            reader.execute("begin")
+            reader.execute("select * from plans").fetchall()
+        fill(small_disk / "ballast")
+        running = Daemon(site)
+        try:
+            until(lambda: "the catalogue's disk is full" in text_of(told), "word", running)
+            assert "no plan is loaded" not in text_of(told)
+            (small_disk / "ballast").unlink()
+            until(lambda: running.events("daemon.started"), "the start", running)
+        finally:
+            running.stop()
+
+
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))

@@ -1,0 +1,58 @@
+"""A service whose catalogue cannot be opened at its start tells of it, once."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+from drd.bootstrap import App
+from drd.daemon.sd_notify import Notifier
+from drd.daemon.standby import Standby
+
+CONFIG = """
+state: sqlite:///{base}/state/drd.db
+work_dir: work
+cache_dir: cache
+notify:
+  - {{kind: exec, name: script, command: [sh, -c, "cat >> {base}/told"]}}
+"""
+
+
+def told(base: Path) -> list[str]:
+    there = base / "told"
+    if not there.exists():
+        return []
+    found, decoder, text = [], json.JSONDecoder(), there.read_text()
+    while text.strip():
+        message, end = decoder.raw_decode(text.lstrip())
+        text = text.lstrip()[end:]
+        found.append(message["title"])
+    return found
+
+
+def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "drd.yaml").write_text(CONFIG.format(base=tmp_path))
+    (tmp_path / "state").mkdir()
+    database = tmp_path / "state/drd.db"
+    database.write_bytes(b"not a database" * 1000)
+    app = App(str(tmp_path / "drd.yaml"))
+    waiting = threading.Thread(target=Standby(app, Notifier(), pause_s=0.05).wait, daemon=True)
+    waiting.start()
+    limit = time.monotonic() + 20
+    while not told(tmp_path) and time.monotonic() < limit:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    [first] = told(tmp_path)
+    assert first.startswith("drd: drd cannot use its catalogue: the catalogue is damaged")
+    assert waiting.is_alive()
+
+    database.unlink()
+    waiting.join(20)
+    assert not waiting.is_alive()
+    while len(told(tmp_path)) < 2 and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert told(tmp_path)[1].startswith("drd: resolved: ")
+    assert app.catalogue.plan_names() == []
+    app.close()
