@@ -12,7 +12,6 @@ import sys
 from typing import Any
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
-
 from drd.cli.main import main
 
 
