@@ -78,7 +78,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
         raise next(iter(failed.values()))
     _show(found, failed, verb, args)
     wrong = any(c.vanished or c.unreadable for c in found)
-    missing = verb == "verify" and any(c.unknown for c in found)
+    missing = verb == "verify" and any(c.unknown or c.unreached for c in found)
     return 1 if failed or wrong or missing else 0
 
 
@@ -110,14 +110,12 @@ def _show(
                 "known": list(c.known),
                 ("added" if verb == "rebuild" else "unknown"): list(c.unknown),
                 "vanished": list(c.vanished),
-                "unreadable": c.unreadable,
+                "unreadable": dict(c.unreadable),
+                "unreached": {n: _told(e) for n, e in c.unreached.items()},
             }
             for c in found
         ]
-        errors = [
-            {"plan": n, "message": output.unmarked(output.masked(e.message)), "hint": e.hint}
-            for n, e in failed.items()
-        ]
+        errors = [{"plan": n, "message": _told(e), "hint": e.hint} for n, e in failed.items()]
         output.print_json({"plans": plans, "errors": errors})
         return
     for c in found:
@@ -126,7 +124,15 @@ def _show(
             f"{c.plan}: {len(c.known)} restore points known, {len(c.unknown)} {word}, "
             f"{len(c.vanished)} no longer in the repository"
         )
+        for repository, reason in c.unreached.items():
+            output.complain(
+                f"{repository} of {c.plan} was not looked at: {reason.message}", reason.hint
+            )
         for snapshot, why in c.unreadable.items():
             output.complain(f"manifest {snapshot[:8]} of {c.plan} cannot be read: {why}")
     for name, error in failed.items():
         output.complain(f"{name}: {error.message}", error.hint)
+
+
+def _told(error: DrdError) -> str:
+    return output.unmarked(output.masked(error.message))

@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.retention import Forgetting
+    from drd.flows.forgetting import Forgetting
     from drd.model.snapshot import RestorePoint
 
 EXAMPLES = """\
@@ -37,23 +37,25 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
-    from drd.flows.identity import confirm
-    from drd.flows.retention import plan_forgetting, prune, retention
+    from drd.flows.forgetting import plan_forgetting
+    from drd.flows.pruning import prune
+    from drd.flows.retention import retention
 
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)
         points = {p.id: p for p in app.catalogue.points(plan.name)}
         if args.dry_run:
-            repository = services.open_repository(plan.primary)
-            confirm(services, repository, writing=False)
-            forgetting = plan_forgetting(services, plan, repository)
+            forgetting = plan_forgetting(services, plan, writing=False)
             _show(plan.name, forgetting, points, args, {"dry_run": True})
             return 0
         outcome = retention(services, plan)
         result: dict[str, Any] = {"run": outcome.run, "forgotten": list(outcome.forgotten)}
-        if outcome.forgetting.snapshots and not args.no_prune:
-            result["pruned"] = prune(services, plan)
+        changed = [s.name for s in outcome.forgetting.shares if s.snapshots]
+        if changed and not args.no_prune:
+            pruned = {name: prune(services, plan, name) for name in changed}
+            result["pruned"] = pruned.get(plan.primary.name)
+            result["pruned_copies"] = {n: t for n, t in pruned.items() if n != plan.primary.name}
         _show(plan.name, outcome.forgetting, points, args, result)
     return 0
 
@@ -68,9 +70,20 @@ def _show(
     if args.json:
         keep = [{"point": i, "reasons": list(why)} for i, why in forgetting.chosen.keep]
         forget = list(forgetting.chosen.forget)
-        leftovers = len(forgetting.leftovers)
+        shares: dict[str, dict[str, Any]] = {
+            s.name: {"snapshots": len(s.snapshots), "error": None} for s in forgetting.shares
+        }
+        for name, error in forgetting.unreached.items():
+            shares[name] = {"snapshots": 0, "error": output.unmarked(output.masked(error.message))}
         output.print_json(
-            {"plan": plan, **result, "keep": keep, "forget": forget, "leftovers": leftovers}
+            {
+                "plan": plan,
+                **result,
+                "keep": keep,
+                "forget": forget,
+                "leftovers": forgetting.leftovers,
+                "repositories": [{"repository": n, **share} for n, share in shares.items()],
+            }
         )
         return
     if args.quiet:
@@ -85,9 +98,15 @@ def _show(
     if rows:
         output.say(output.table(rows))
     if forgetting.leftovers:
-        output.say(f"  and {len(forgetting.leftovers)} snapshots of backups that never finished")
-    if "pruned" in result:
+        output.say(f"  and {forgetting.leftovers} snapshots of backups that never finished")
+    for share in forgetting.shares[1:]:
+        output.say(f"  {len(share.snapshots)} snapshots in the copy {share.name}")
+    for name, error in forgetting.unreached.items():
+        output.complain(f"the copy {name} has to wait: {error.message}", error.hint)
+    if result.get("pruned"):
         output.say(f"pruned: {result['pruned']}")
+    for name, summary in result.get("pruned_copies", {}).items():
+        output.say(f"pruned {name}: {summary}")
 
 
 def _time(points: dict[str, RestorePoint], point: str) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from drd import log
 from drd.errors import DrdError
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
 from drd.model.plan import OWN_COMPONENT, Plan
-from drd.model.run import RunKind, RunState
+from drd.model.run import Run, RunKind, RunState
 from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
 from drd.ports import Owned, Repository, SnapshotInfo
 
@@ -75,13 +76,17 @@ def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) ->
 def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
     """The point of a dead backup whose manifest made it into the repository; else None, and
     nothing of the run is left there, nor a lock."""
+    for name in _locked_by(plan, owned.run):
+        spec = plan.repositories[name]
+        if services.catalogue.repository_id(spec.url) is not None:
+            repository = services.open_repository(spec)
+            repository.preflight()
+            repository.remove_stale_locks()
+    if owned.run.kind is not RunKind.BACKUP:
+        return None
     if services.catalogue.repository_id(plan.primary.url) is None:
         return None
     repository = services.open_repository(plan.primary)
-    repository.preflight()
-    repository.remove_stale_locks()
-    if owned.run.kind is not RunKind.BACKUP:
-        return None
     left = repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"])
     manifest = next((s for s in left if "manifest" in s.tags), None)
     if manifest is None:
@@ -97,11 +102,24 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     return point
 
 
-def read_point(repository: Repository, manifest: SnapshotInfo) -> RestorePoint:
-    """The restore point that a manifest snapshot describes."""
+def _locked_by(plan: Plan, run: Run) -> list[str]:
+    """Where the processes of a run may have left a lock; one with a subject works only there, a copy
+    reads from another."""
+    if run.subject not in plan.repositories:
+        return list(plan.repositories) if run.kind is RunKind.RETENTION else [plan.primary.name]
+    copy_of = plan.repositories[run.subject].copy_of
+    reads = [copy_of] if run.kind is RunKind.COPY and copy_of is not None else []
+    return [*reads, run.subject]
+
+
+def read_point(
+    repository: Repository, manifest: SnapshotInfo, *, now: datetime | None = None
+) -> RestorePoint:
+    """The restore point that a manifest snapshot describes; `now` is since when a copy is known."""
     return manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
         snapshot=manifest.id,
         available_at=manifest.time,
+        copied_at=now if manifest.original is not None else None,
     ).point

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
+from drd.flows.holders import holders
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint, newest_complete
@@ -29,20 +31,28 @@ def choose(
     *,
     point: str | None = None,
     before: datetime | None = None,
+    held_by: Collection[str] | None = None,
 ) -> Choice:
-    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time.
+    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time; of
+    those that a repository in `held_by` holds.
 
     Raises NoRestorePoint, or UsageError for an ambiguous id.
     """
     points = services.catalogue.points(plan.name)
+    if held_by is not None:
+        points = [p for p in points if any(name in p.repositories for name in held_by)]
     newest = newest_complete(points)
     if point not in (None, "latest", "random"):
         chosen = services.catalogue.point(plan.name, str(point))
+        holders(plan, chosen, held_by)
         return Choice(chosen, newest is not None and chosen.id == newest.id)
     if newest is None:
+        where = f" in {' or '.join(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
-            f"{plan.name} has no complete restore point" + _but_incomplete(points),
-            hint=f"drd backup {plan.name}; if the repository has points that this host does not "
+            f"{plan.name} has no complete restore point{where}" + _but_incomplete(points),
+            hint=f"drd copy {plan.name}"
+            if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
+            else f"drd backup {plan.name}; if the repository has points that this host does not "
             f"know: drd catalogue rebuild {plan.name}",
         )
     chosen = newest
@@ -53,13 +63,28 @@ def choose(
     return Choice(services.catalogue.point(plan.name, chosen.id), chosen.id == newest.id)
 
 
-def drill_choice(services: Services, plan: Plan) -> Choice:
+def drill_choice(
+    services: Services, plan: Plan, *, held_by: Collection[str] | None = None
+) -> Choice:
     """What a drill takes by the plan: the newest point, every n-th time a random older one."""
     if plan.drill.random_within_s is None:
-        return choose(services, plan)
-    drills = [e for e in services.catalogue.evidence(plan.name, limit=1000) if e.target is None]
-    turn = len(drills) % plan.drill.random_each == plan.drill.random_each - 1
-    return choose(services, plan, point="random" if turn else "latest")
+        return choose(services, plan, held_by=held_by)
+    turn = _drills(services, plan) % plan.drill.random_each == plan.drill.random_each - 1
+    return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
+
+
+def drill_scenario(services: Services, plan: Plan) -> str:
+    """What a drill simulates by the plan: one scenario after the other. The turn moves on with each
+    random point, so that these do not always meet the same scenario."""
+    drills = _drills(services, plan)
+    return plan.drill.scenarios[
+        (drills + drills // plan.drill.random_each) % len(plan.drill.scenarios)
+    ]
+
+
+def _drills(services: Services, plan: Plan) -> int:
+    found = services.catalogue.evidence(plan.name, limit=1000)
+    return sum(e.target is None for e in found)
 
 
 def _but_incomplete(points: list[RestorePoint]) -> str:

@@ -7,9 +7,9 @@ never failed; what came back wrong, or not at all, is failed.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drd import process
@@ -23,15 +23,18 @@ from drd.errors import (
     SecretUnavailable,
     TargetUnwritable,
     ToolError,
+    UsageError,
 )
 from drd.flows import aftermath, restore
-from drd.flows.choose import Choice, choose, drill_choice
+from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
+from drd.flows.holders import Holders, named
 from drd.flows.identity import look
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import sandbox_place, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import DrillResult, Evidence, RunKind, RunState, drill_result
+from drd.model.snapshot import RestorePoint
 from drd.ports import Destination
 
 _INCONCLUSIVE = (
@@ -57,19 +60,29 @@ class DrillOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says.
+    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says, as does a
+    `scenario` of None. Nothing is taken from any but `repository`, where that is given.
     `keep` is called with the sandboxes still there, and they go when it returns."""
 
     point: str | None = None
-    scenario: str = "database-loss"
+    scenario: str | None = None
+    repository: str | None = None
     trigger: str = "manual"
     keep: Shown | None = None
+
+    def only(self, plan: Plan) -> tuple[str, ...] | None:
+        """The repositories that may give anything; None for all. Raises UsageError."""
+        only = named(plan, self.repository)
+        return _copies(plan, only) if self.scenario == "region-loss" else only
 
 
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
     """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is nothing to rehearse
     with, after recording the run; every other end of the drill is an outcome."""
     aftermath.settle(services, plan)
+    if request.scenario is None:
+        request = replace(request, scenario=drill_scenario(services, plan))
+    request.only(plan)
     detail = {"scenario": request.scenario, "point": request.point}
     with (
         new_run(services, plan, RunKind.DRILL, trigger=request.trigger, detail=detail) as runner,
@@ -77,6 +90,20 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
         ExitStack() as sandboxes,
     ):
         return _DrillRun(services, plan, request, runner, sandboxes).drive()
+
+
+def _copies(plan: Plan, only: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What is left when the repository that backups go to is gone. Raises UsageError."""
+    copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
+    if not copies:
+        what = f"{only[0]} is no copy" if only else f"{plan.name} has no copy"
+        raise UsageError(
+            f"region-loss cannot be rehearsed: {what}",
+            hint="add a repository with copy_of to the plan."
+            if not plan.copies
+            else f"its copies: {', '.join(c.name for c in plan.copies)}",
+        )
+    return copies
 
 
 class _DrillRun:
@@ -95,6 +122,7 @@ class _DrillRun:
         self.request = request
         self.runner = runner
         self.sandboxes = sandboxes
+        self.only = request.only(plan)
         self.t0: datetime = services.clock.now()
         self.choice: Choice | None = None
         self.work: restore.Restoration | None = None
@@ -106,12 +134,15 @@ class _DrillRun:
             chosen = {"point": self.choice.point.id}
             self.runner.step("choose point", "choose", lambda: chosen)
             destinations = self._sandboxes(self.choice)
-            self.work = restore.begin(
-                self.services, self.runner, self.plan, self.choice.point, destinations, cold=True
-            )
+            self.work = self._begin(self.choice.point, destinations)
             restore.carry_out(self.work)
         except RepositoryDamaged as error:
             return self._unreadable(error)
+        except NoRestorePoint as error:
+            if self.request.scenario != "region-loss":
+                raise
+            # There are points, but not where this scenario may look.
+            return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
         except _INCONCLUSIVE as error:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
         except OSError as error:
@@ -128,25 +159,34 @@ class _DrillRun:
                 self._evidence(DrillResult.INCONCLUSIVE, describe(errors[0])), errors[0]
             )
         self.work.checks[:0] = restore.restore_failures(self.work)
+        self.work.checks += restore.passed_over(self.work)
         outcome = self._record(self._evidence(drill_result(self.work.checks), None), None)
         if self.request.keep is not None:
             self.request.keep(outcome, dict(self.work.destinations))
         return outcome
+
+    def _begin(
+        self, point: RestorePoint, destinations: Mapping[str, Destination]
+    ) -> restore.Restoration:
+        cache = restore.cold(self.services, self.runner.run.id)
+        held = Holders(self.services, self.plan, point, only=self.only, cache=cache)
+        return restore.begin(self.runner, held, destinations)
 
     def _unreadable(self, error: RepositoryDamaged) -> DrillOutcome:
         """The point's manifest cannot be read, so it cannot come back: a failure, unless the
         repository is not the one in which it lies."""
         assert self.work is not None  # what reads the repository
         try:
-            look(self.services, self.work.repository)
+            for repository in self.work.holders.repositories:
+                look(self.services, repository)
         except RepositoryError as other:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(other)), other)
         return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
 
     def _choose(self) -> Choice:
         if self.request.point is None:
-            return drill_choice(self.services, self.plan)
-        return choose(self.services, self.plan, point=self.request.point)
+            return drill_choice(self.services, self.plan, held_by=self.only)
+        return choose(self.services, self.plan, point=self.request.point, held_by=self.only)
 
     def _sandboxes(self, choice: Choice) -> dict[str, Destination]:
         """One for each component of the point; they close last, also after a crash of the rest."""
@@ -173,7 +213,7 @@ class _DrillRun:
             run=self.runner.run.id,
             plan=self.plan.name,
             point=point.id if point else None,
-            scenario=self.request.scenario,
+            scenario=str(self.request.scenario),
             result=result,
             plan_digest=self.plan.digest,
             started_at=self.t0,

@@ -24,7 +24,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     elif actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url} yet",
-            hint="the first `drd backup` makes it.",
+            hint="the first `drd backup` makes it; the first `drd copy`, where it is a copy.",
         )
     else:
         services.catalogue.record_repository(repository.url, actual, services.clock.now())
@@ -41,25 +41,29 @@ def look(services: Services, repository: Repository) -> None:
 
 
 def tidy(repository: Repository) -> None:
-    """Remove what dead processes locked. Most work can be done beside a stale lock, so being unable to remove one ends nothing."""
+    """Remove what dead processes locked. Most work can be done beside a stale lock, so being unable
+    to remove one ends nothing."""
     try:
         repository.remove_stale_locks()
     except DrdError as error:
         log.get().warning("repository.lock_left", repository=repository.url, error=error.message)
 
 
-def confirm_or_initialise(services: Services, repository: Repository) -> str:
-    """Like `confirm`, but makes the repository when none was ever recorded for its URL.
+def confirm_or_initialise(
+    services: Services, repository: Repository, *, chunker_from: Repository | None = None
+) -> str:
+    """Like `confirm`, but makes the repository when none was ever recorded for its URL; a copy
+    cuts data as `chunker_from` does.
 
-    Only for backup runs. Under a lock between all drd processes of this state: two `restic init`
-    at once destroy a local repository.
+    Only for backup runs, and for the copy run of a copy. Under a lock between all drd processes of
+    this state: two `restic init` at once destroy a local repository.
     """
     if services.catalogue.repository_id(repository.url) is not None:
         return confirm(services, repository)
     repository.preflight()
     with services.catalogue.lock(f"init {repository.url}", wait_s=INIT_WAIT_S):
         if services.catalogue.repository_id(repository.url) is None:
-            actual = repository.identity() or repository.initialise()
+            actual = repository.identity() or repository.initialise(chunker_from=chunker_from)
             services.catalogue.record_repository(repository.url, actual, services.clock.now())
             return actual
     return confirm(services, repository)

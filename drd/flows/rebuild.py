@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from drd.errors import DrdError
+from drd.errors import DrdError, RepositoryMissing
+from drd.flows import holdings
 from drd.flows.aftermath import read_point
 from drd.flows.identity import confirm
 from drd.flows.services import Services
@@ -19,100 +20,155 @@ from drd.ports import Repository, SnapshotInfo
 class Comparison:
     """What the repositories hold against what the catalogue knows, by restore point id.
 
-    `unreadable` maps a manifest's snapshot to what is wrong with it.
+    `unreadable` maps a manifest's snapshot to what is wrong with it, `unreached` the name of a
+    repository to why it could not be looked at; of what lies there the catalogue's word is taken.
     """
 
     plan: str
     known: tuple[str, ...]
     unknown: tuple[str, ...]
     vanished: tuple[str, ...]
-    unreadable: dict[str, str]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreached: Mapping[str, DrdError] = field(default_factory=dict)
 
 
 def rebuild(services: Services, plan: Plan) -> Comparison:
     """Record every restore point that a manifest proves and the catalogue does not know, with its
-    fingerprints. Idempotent: what is known already is not read again, unless it now lies in a
-    repository of another name."""
-    known = {p.id: p for p in services.catalogue.points(plan.name)}
-    added: dict[str, RestorePoint] = {}
+    fingerprints, and where each one lies. Idempotent: what is known already is not read again.
+
+    One repository that can be looked at is enough; raises what is wrong with the first otherwise.
+    """
+    seen = _look_around(services, plan)
     unreadable: dict[str, str] = {}
-    listed: set[str] = set()
-    for spec in plan.repositories.values():
-        repository, manifests = _manifests(services, plan, spec)
-        for snapshot, point in _read_new(services, repository, manifests, known, unreadable):
-            listed.add(_run_of(snapshot))
-            if point is not None:
-                added[point.id] = _merged(added.get(point.id) or known.get(point.id), point)
-        listed |= {_run_of(s) for s in manifests}
-    for point in sorted(added.values(), key=lambda p: p.available_at):
+    with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
+        read = pool.map(lambda i: _read(services, seen.places[i], unreadable), seen.unknown)
+        added = [point for point in read if point is not None]
+    for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.record_point(point)
-    vanished = tuple(i for i in known if i not in listed)
-    return Comparison(
-        plan.name,
-        tuple(i for i in known if i in listed),
-        tuple(sorted(added)),
-        vanished,
-        unreadable,
-    )
+    _put_right(services, seen)
+    return seen.compared([p.id for p in added], unreadable)
 
 
 def verify(services: Services, plan: Plan) -> Comparison:
     """Like `rebuild`, but only looks: `unknown` are points that a rebuild would add."""
-    known = {p.id for p in services.catalogue.points(plan.name)}
-    listed: set[str] = set()
+    seen = _look_around(services, plan)
+    return seen.compared(seen.unknown)
+
+
+Place = tuple[Repository, SnapshotInfo]
+"""A repository, and a manifest in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at all repositories showed: for each point the manifests, in the order of the
+    plan's repositories; and the points that the catalogue knows."""
+
+    plan: str
+    known: Mapping[str, RestorePoint]
+    places: Mapping[str, Sequence[Place]]
+    unknown: Sequence[str]
+    reached: Collection[str]
+    unreached: Mapping[str, DrdError]
+
+    def is_somewhere(self, point: RestorePoint) -> bool:
+        return point.id in self.places or any(n in self.unreached for n in point.repositories)
+
+    def compared(
+        self, unknown: Sequence[str], unreadable: Mapping[str, str] | None = None
+    ) -> Comparison:
+        return Comparison(
+            self.plan,
+            tuple(p.id for p in self.known.values() if self.is_somewhere(p)),
+            tuple(sorted(unknown)),
+            tuple(p.id for p in self.known.values() if not self.is_somewhere(p)),
+            unreadable or {},
+            self.unreached,
+        )
+
+
+def _look_around(services: Services, plan: Plan) -> _Seen:
+    places: dict[str, list[Place]] = {}
+    proven: set[str] = set()
+    reached: list[str] = []
+    unreached: dict[str, DrdError] = {}
     for spec in plan.repositories.values():
-        listed |= {_run_of(s) for s in _manifests(services, plan, spec)[1]}
-    return Comparison(
-        plan.name,
-        tuple(sorted(known & listed)),
-        tuple(sorted(listed - known)),
-        tuple(sorted(known - listed)),
-        {},
-    )
+        repository = services.open_repository(spec)
+        try:
+            manifests = _manifests(services, plan, repository)
+        except DrdError as error:
+            if not _was_never_made(services, spec, error):
+                unreached[spec.name] = error
+            continue
+        reached.append(spec.name)
+        for run, manifest in manifests.items():
+            places.setdefault(run, []).append((repository, manifest))
+            if spec.copy_of is None:
+                proven.add(run)
+    if not reached:
+        raise next(iter(unreached.values()))
+    known = {p.id: p for p in services.catalogue.points(plan.name)}
+    strangers = [run for run in places if run not in known]
+    # What retention forgot may still lie in a copy that it could not reach then.
+    late = services.catalogue.forgotten_points(plan.name, strangers) - proven
+    unknown = [run for run in strangers if run not in late]
+    return _Seen(plan.name, known, places, unknown, reached, unreached)
 
 
-def _manifests(
-    services: Services, plan: Plan, spec: RepositorySpec
-) -> tuple[Repository, list[SnapshotInfo]]:
-    repository = services.open_repository(spec)
+def _manifests(services: Services, plan: Plan, repository: Repository) -> dict[str, SnapshotInfo]:
     confirm(services, repository, writing=False)
     found = repository.snapshots(host=plan.name, tags=["drd", "manifest"], fresh=True)
-    return repository, found
+    return {holdings.run_of(s) or s.id: s for s in found}
 
 
-def _read_new(
-    services: Services,
-    repository: Repository,
-    manifests: Sequence[SnapshotInfo],
-    known: dict[str, RestorePoint],
-    unreadable: dict[str, str],
-) -> list[tuple[SnapshotInfo, RestorePoint | None]]:
-    def read(snapshot: SnapshotInfo) -> tuple[SnapshotInfo, RestorePoint | None]:
-        try:
-            return snapshot, read_point(repository, snapshot)
-        except (DrdError, ValueError, KeyError) as error:
-            unreadable[snapshot.id] = str(error)
-            return snapshot, None
-
-    def is_new(snapshot: SnapshotInfo) -> bool:
-        point = known.get(_run_of(snapshot))
-        return point is None or point.repositories.get(repository.name) != snapshot.id
-
-    new = [s for s in manifests if is_new(s)]
-    with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
-        return list(pool.map(read, new))
-
-
-def _merged(first: RestorePoint | None, second: RestorePoint) -> RestorePoint:
-    """One point that lies in several repositories; available since the first of them had it."""
-    if first is None:
-        return second
-    return replace(
-        second,
-        repositories={**first.repositories, **second.repositories},
-        available_at=min(first.available_at, second.available_at),
+def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
+    """A copy whose first copy run is still to come."""
+    return (
+        spec.copy_of is not None
+        and isinstance(error, RepositoryMissing)
+        and services.catalogue.repository_id(spec.url) is None
     )
 
 
-def _run_of(snapshot: SnapshotInfo) -> str:
-    return next((t[4:] for t in snapshot.tags if t.startswith("run:")), snapshot.id)
+def _read(
+    services: Services, places: Sequence[Place], unreadable: dict[str, str]
+) -> RestorePoint | None:
+    """The point by the first manifest that can be read; the others are the same."""
+    now = services.clock.now()
+    for number, (repository, manifest) in enumerate(places):
+        try:
+            point = read_point(repository, manifest, now=now)
+        except (DrdError, ValueError, KeyError) as error:
+            unreadable[manifest.id] = str(error)
+            continue
+        return _placed(services, point, places[number + 1 :])
+    return None
+
+
+def _put_right(services: Services, seen: _Seen) -> None:
+    """Where the known points lie; one that is nowhere is left to retention, which says so."""
+    gone: dict[str, list[str]] = {}
+    for point in filter(seen.is_somewhere, seen.known.values()):
+        places = seen.places.get(point.id, ())
+        news = [(r, m) for r, m in places if point.repositories.get(r.name) != m.id]
+        if news:
+            whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
+            services.catalogue.record_point(_placed(services, whole, news))
+        here = {repository.name for repository, _ in places}
+        for name in point.repositories:
+            if name in seen.reached and name not in here:
+                gone.setdefault(name, []).append(point.id)
+    for name, ids in gone.items():
+        services.catalogue.remove_from(seen.plan, name, ids)
+
+
+def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:
+    """The point, known to be in these places, too."""
+    repositories, copied = dict(point.repositories), dict(point.copied)
+    for repository, manifest in places:
+        repositories[repository.name] = manifest.id
+        if manifest.original is None:
+            copied.pop(repository.name, None)
+        else:
+            copied.setdefault(repository.name, services.clock.now())
+    return replace(point, repositories=repositories, copied=copied)

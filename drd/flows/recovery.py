@@ -14,9 +14,17 @@ from datetime import datetime
 from typing import Any
 
 from drd import process
-from drd.errors import NoRestorePoint, TargetError, UsageError
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryError,
+    SecretUnavailable,
+    TargetError,
+    UsageError,
+)
 from drd.flows import restore
 from drd.flows.choose import choose
+from drd.flows.holders import Holders, holders, named
 from drd.flows.identity import confirm, tidy
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
@@ -39,6 +47,7 @@ class RecoveryRequest:
     components: tuple[str, ...] = ()
     overwrite: bool = False
     no_owner: bool = False
+    repository: str | None = None
 
     def detail(self) -> dict[str, Any]:
         """What identifies a recovery that is continued: the same words mean the same recovery."""
@@ -48,6 +57,7 @@ class RecoveryRequest:
             "before": to_rfc3339(self.before) if self.before else None,
             "lost_at": to_rfc3339(self.lost_at) if self.lost_at else None,
             "components": list(self.components),
+            **({"repository": self.repository} if self.repository else {}),
         }
 
 
@@ -84,12 +94,14 @@ def plan_recovery(services: Services, plan: Plan, request: RecoveryRequest) -> R
     incomplete or from after the stated loss.
     """
     names = _components(plan, request)
+    only = named(plan, request.repository)
     lost_at = request.lost_at or services.clock.now()
     continued = _abandoned(services, plan, request)
     if continued is not None:
         point = services.catalogue.point(plan.name, str(continued.detail["point"]))
     else:
         point = _choose(services, plan, request)
+    holders(plan, point, only)
     drills = [e for e in services.catalogue.evidence(plan.name) if e.rta_s is not None]
     return RecoveryPlan(
         plan=plan,
@@ -106,7 +118,8 @@ def plan_recovery(services: Services, plan: Plan, request: RecoveryRequest) -> R
 
 def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
     before = request.before or (request.lost_at if request.point is None else None)
-    point = choose(services, plan, point=request.point, before=before).point
+    only = named(plan, request.repository)
+    point = choose(services, plan, point=request.point, before=before, held_by=only).point
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(
             f"restore point {point.id} holds data of {to_rfc3339(point.data_time)}, after the "
@@ -167,12 +180,19 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
         destinations = _destinations(services, plan, runner, stack)
-        runner.step("preflight", "preflight", lambda: _preflight(services, plan, destinations))
-        work = restore.begin(services, runner, plan.plan, plan.point, destinations)
+        only = named(plan.plan, plan.request.repository)
+        held = Holders(services, plan.plan, plan.point, only=only)
+        runner.step(
+            "preflight", "preflight", lambda: _preflight(services, plan, destinations, held)
+        )
+        work = restore.begin(runner, held, destinations)
         if plan.continues is not None:
-            tidy(work.repository)  # its preflight, which does, may have been done before it died
+            # The preflight, which does this, may have been done before it died.
+            for repository in held.repositories:
+                tidy(repository)
         restore.carry_out(work)
         work.checks[:0] = restore.restore_failures(work)
+        work.checks += restore.passed_over(work)
         return _record(services, plan, work)
 
 
@@ -231,7 +251,10 @@ def _close(destination: Destination) -> None:
 
 
 def _preflight(
-    services: Services, plan: RecoveryPlan, destinations: Mapping[str, Destination]
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, Destination],
+    held: Holders,
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched."""
     findings: list[Finding] = []
@@ -250,8 +273,31 @@ def _preflight(
     for finding in findings:
         if finding.warning:
             services.warn(f"{finding.name}: {finding.detail}")
-    confirm(services, services.open_repository(plan.plan.primary), writing=False)
+    _confirm_one(services, plan, held)
     return {"findings": [f.name for f in findings]}
+
+
+def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+    """One of the repositories that hold the point is the one that it was; those before it that are
+    not, or cannot be asked, are ruled out. Raises what the first of them says."""
+    errors: list[DrdError] = []
+    for repository in held.repositories:
+        try:
+            confirm(services, repository, writing=False)
+        except (RepositoryError, SecretUnavailable) as error:
+            held.rule_out(repository.name, error)
+            errors.append(error)
+        else:
+            return
+    others = [
+        name
+        for name in plan.plan.repositories
+        if name not in plan.point.repositories
+        and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
+    ]
+    if others and plan.request.repository is None:
+        errors[0].hint += f" An older point may do: --repository {others[0]} takes its newest."
+    raise errors[0]
 
 
 def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> RecoveryOutcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from drd import process
@@ -16,26 +17,20 @@ from drd.errors import (
     DrdError,
     Fenced,
     NoRestorePoint,
-    RepositoryDamaged,
     RepositoryLocked,
     RepositoryMissing,
     RepositoryUnreachable,
     SandboxUnavailable,
     WrongKey,
 )
+from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
 from drd.flows.workplace import run_directory
-from drd.model.plan import Plan, RepositorySpec, Step
+from drd.model.plan import Plan, Step
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import (
-    MANIFEST_FILE,
-    ComponentSnapshot,
-    Manifest,
-    RestorePoint,
-    manifest_from_bytes,
-)
-from drd.ports import CheckContext, Destination, Progress, Repository, Restored
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.ports import CheckContext, Destination, Progress, Restored
 
 _ENDS_ALL = (
     Fenced,
@@ -46,9 +41,6 @@ _ENDS_ALL = (
     WrongKey,
 )
 """What no component can come back from, as opposed to what is wrong with one of them."""
-
-
-_CACHE = "cache.cold"
 
 
 @dataclass
@@ -82,7 +74,7 @@ class Restoration:
     runner: Runner
     plan: Plan
     point: RestorePoint
-    repository: Repository
+    holders: Holders
     destinations: Mapping[str, Destination]
     measured: Measured
     restored: dict[str, Restored] = field(default_factory=dict)
@@ -90,36 +82,16 @@ class Restoration:
     checks: list[CheckResult] = field(default_factory=list)
 
 
-def begin(
-    services: Services,
-    runner: Runner,
-    plan: Plan,
-    point: RestorePoint,
-    destinations: Mapping[str, Destination],
-    *,
-    cold: bool = False,
-) -> Restoration:
-    """A restoration of `point`, whose clock starts now. `cold` reads all of it from the
-    repository, as a host must that has nothing else."""
-    repository = services.open_repository(_holder(plan, point))
-    if cold:
-        repository = repository.cold(run_directory(services.work_dir, runner.run.id) / _CACHE)
-    now = services.clock.monotonic()
-    return Restoration(
-        services, runner, plan, point, repository, destinations, Measured(now, now, now, now)
-    )
+def begin(runner: Runner, held: Holders, destinations: Mapping[str, Destination]) -> Restoration:
+    """A restoration of the point that is `held`, whose clock starts now."""
+    now = held.services.clock.monotonic()
+    measured = Measured(now, now, now, now)
+    return Restoration(held.services, runner, held.plan, held.point, held, destinations, measured)
 
 
-def _holder(plan: Plan, point: RestorePoint) -> RepositorySpec:
-    """The repository that holds the point, in the plan's order."""
-    for name, spec in plan.repositories.items():
-        if name in point.repositories:
-            return spec
-    raise NoRestorePoint(
-        f"restore point {point.id} is in {', '.join(point.repositories) or 'no repository'}, "
-        "which the plan does not name",
-        hint=f"drd catalogue rebuild {plan.name}",
-    )
+def cold(services: Services, run: str) -> Path:
+    """Where a drill caches what it reads: it must not live on what only this host still has."""
+    return run_directory(services.work_dir, run) / "cache.cold"
 
 
 def carry_out(work: Restoration) -> None:
@@ -143,28 +115,11 @@ def _restore(work: Restoration, names: Sequence[str]) -> None:
     """Fetch and restore side by side; the manifest, whose private part a restore needs, is fetched
     at the same time."""
     with ThreadPoolExecutor(work.services.parallel + 1, thread_name_prefix="drd-restore") as pool:
-        manifest = pool.submit(_read_manifest, work)
+        manifest = pool.submit(work.holders.manifest)
         list(pool.map(lambda name: _restore_one(work, name, manifest.result), names))
         manifest.result()
     work.measured.restored = work.services.clock.monotonic()
     work.measured.validated = work.measured.restored
-
-
-def _read_manifest(work: Restoration) -> Manifest:
-    snapshot = work.point.repositories[work.repository.name]
-    data = work.repository.read_file(snapshot, MANIFEST_FILE)
-    try:
-        return manifest_from_bytes(
-            data,
-            repository=work.repository.name,
-            snapshot=snapshot,
-            available_at=work.point.available_at,
-        )
-    except (ValueError, KeyError) as error:
-        raise RepositoryDamaged(
-            f"the manifest of restore point {work.point.id} cannot be read: {error}",
-            hint=f"take another point: drd points {work.plan.name}",
-        ) from error
 
 
 def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest]) -> None:
@@ -196,10 +151,11 @@ def _effect(
     begun = clock.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
         preparing = pool.submit(destination.prepare)
-        work.repository.restore(
+        work.holders.fetch(
+            name,
             str(snapshot.snapshot),
             destination.landing(),
-            on_progress=lambda p: work.services.on_progress(
+            lambda p: work.services.on_progress(
                 Progress(name, "fetch", p.done_bytes, p.total_bytes or snapshot.bytes)
             ),
         )
@@ -283,6 +239,22 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             looked_at_data=False,
         )
         for name, error in work.errors.items()
+    ]
+
+
+def passed_over(work: Restoration) -> list[CheckResult]:
+    """A row for each thing that had to come from another repository than the first."""
+    return [
+        CheckResult(
+            f"{what} can be fetched from {repository}",
+            what if what in work.destinations else None,
+            CheckVerdict.NOT_RUN,
+            describe(error),
+            "another repository gave it",
+            part=True,
+            looked_at_data=False,
+        )
+        for what, repository, error in work.holders.passed_over
     ]
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from drd import secrets
 from drd.flows.backup import BackupRequest, backup
+from drd.flows.copying import copy
 from drd.flows.drill import DrillRequest, drill
+from drd.flows.pruning import prune
 from drd.flows.readiness import evaluate
-from drd.flows.retention import prune, retention
+from drd.flows.retention import retention
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind
@@ -24,12 +26,16 @@ def _drill(services: Services, plan: Plan, run: Run) -> object:
     return drill(services, plan, DrillRequest(trigger=run.trigger))
 
 
+def _copy(services: Services, plan: Plan, run: Run) -> object:
+    return copy(services, plan, run.subject, trigger=run.trigger)
+
+
 def _retention(services: Services, plan: Plan, run: Run) -> object:
     return retention(services, plan, trigger=run.trigger)
 
 
 def _prune(services: Services, plan: Plan, run: Run) -> object:
-    return prune(services, plan, trigger=run.trigger)
+    return prune(services, plan, run.subject, trigger=run.trigger)
 
 
 def _readiness(services: Services, plan: Plan, run: Run) -> object:
@@ -39,6 +45,7 @@ def _readiness(services: Services, plan: Plan, run: Run) -> object:
 FLOWS: Mapping[RunKind, Flow] = {
     RunKind.BACKUP: _backup,
     RunKind.DRILL: _drill,
+    RunKind.COPY: _copy,
     RunKind.RETENTION: _retention,
     RunKind.PRUNE: _prune,
     RunKind.READINESS: _readiness,

@@ -34,8 +34,9 @@ class Repository(Protocol):
     def preflight(self, *, writing: bool = True) -> None:
         """A few seconds: the endpoint answers, the bucket or directory exists, the key is accepted.
 
-        Without `writing` a repository that may only be read is fine. A missing prefix or an empty directory is fine here (`identity` tells). Raises
-        RepositoryUnreachable, RepositoryMissing (bucket) or RepositoryError with the remedy.
+        Without `writing` a repository that may only be read is fine. A missing prefix or an empty
+        directory is fine here (`identity` tells). Raises RepositoryUnreachable, RepositoryMissing
+        (bucket) or RepositoryError with the remedy.
         """
 
     def identity(self) -> str | None:

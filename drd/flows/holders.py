@@ -1,0 +1,182 @@
+"""The repositories that hold a restore point: any of them can serve a drill or a recovery.
+
+They are tried in the plan's order. What one cannot give is taken from the next, for each component
+by itself and before anything of it was restored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
+
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryDamaged,
+    RepositoryError,
+    SecretUnavailable,
+    UsageError,
+)
+from drd.flows import holdings
+from drd.flows.services import Services
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint, manifest_from_bytes
+from drd.ports import OnProgress, Repository
+
+T = TypeVar("T")
+
+_NEXT = (RepositoryError, SecretUnavailable)
+"""What another repository may not suffer from."""
+
+
+def holders(
+    plan: Plan, point: RestorePoint, only: Collection[str] | None = None
+) -> tuple[RepositorySpec, ...]:
+    """The plan's repositories that hold the point, of those in `only`. Raises NoRestorePoint."""
+    found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
+    if not found:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {', '.join(point.repositories) or 'no repository'}, "
+            "which the plan does not name",
+            hint=f"drd catalogue rebuild {plan.name}",
+        )
+    allowed = tuple(s for s in found if only is None or s.name in only)
+    if not allowed:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {', '.join(s.name for s in found)}, not in "
+            f"{' or '.join(only or ())}",
+            hint=f"take another point: drd points {plan.name}",
+        )
+    return allowed
+
+
+def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
+    """What `--repository` allows; None for all. Raises UsageError."""
+    if repository is None:
+        return None
+    if repository not in plan.repositories:
+        known = ", ".join(plan.repositories)
+        raise UsageError(f"{plan.name} has no repository {repository!r}", hint=f"it has {known}.")
+    return (repository,)
+
+
+class Holders:
+    """Reads a point from whichever repository can give it. Safe in several threads."""
+
+    def __init__(
+        self,
+        services: Services,
+        plan: Plan,
+        point: RestorePoint,
+        *,
+        only: Collection[str] | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        """Of the repositories in `only`. With `cache` everything is read as by a host that never
+        had to do with a repository. Raises NoRestorePoint when none holds the point."""
+        self.services = services
+        self.plan = plan
+        self.point = point
+        self._specs = holders(plan, point, only)
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._open: dict[str, Repository] = {}
+        self._ids: dict[str, dict[str, str]] = {}
+        self._out: dict[str, DrdError] = {}
+        self.used: dict[str, None] = {}
+        """The names of those that gave something, in that order."""
+        self.passed_over: list[tuple[str, str, DrdError]] = []
+        """What was asked for, of which repository, and why another one had to give it."""
+
+    @property
+    def repositories(self) -> list[Repository]:
+        """In the order in which they are tried."""
+        return [self._repository(spec) for spec in self._specs]
+
+    def rule_out(self, repository: str, error: DrdError) -> None:
+        """Ask it for nothing more."""
+        self._out[repository] = error
+
+    def manifest(self) -> Manifest:
+        return self._first("the manifest", self._read_manifest)
+
+    def fetch(self, component: str, snapshot: str, into: Path, on_progress: OnProgress) -> None:
+        """Write a snapshot, by its first id, below the empty directory `into`."""
+
+        def restore(repository: Repository) -> None:
+            repository.restore(self._id(repository, snapshot), into, on_progress=on_progress)
+
+        self._first(component, restore)
+
+    def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
+        """From the first that can. Raises the error of the first that could not."""
+        errors: list[tuple[str, DrdError]] = []
+        for spec in self._specs:
+            error = self._out.get(spec.name)
+            if error is None:
+                try:
+                    found = attempt(self._repository(spec))
+                except _NEXT as failure:
+                    error = failure
+                    if not isinstance(failure, RepositoryDamaged):
+                        self.rule_out(spec.name, failure)
+                else:
+                    self._note(what, spec.name, errors)
+                    return found
+            errors.append((spec.name, error))
+        first = errors[0][1]
+        if len(errors) > 1:
+            first.message += "".join(f"; {name}: {e.message}" for name, e in errors[1:])
+        raise first
+
+    def _note(self, what: str, name: str, errors: list[tuple[str, DrdError]]) -> None:
+        with self._lock:
+            self.used[name] = None
+            for other, error in errors:
+                self.passed_over.append((what, other, error))
+        for other, error in errors:
+            self.services.warn(f"{what} comes from {name}, not from {other}: {error.message}")
+
+    def _repository(self, spec: RepositorySpec) -> Repository:
+        with self._lock:
+            if spec.name not in self._open:
+                opened = self.services.open_repository(spec)
+                self._open[spec.name] = opened.cold(self._cache) if self._cache else opened
+            return self._open[spec.name]
+
+    def _read_manifest(self, repository: Repository) -> Manifest:
+        snapshot = self.point.repositories[repository.name]
+        data = repository.read_file(snapshot, MANIFEST_FILE)
+        try:
+            return manifest_from_bytes(
+                data,
+                repository=repository.name,
+                snapshot=snapshot,
+                available_at=self.point.available_at,
+            )
+        except (ValueError, KeyError) as error:
+            raise RepositoryDamaged(
+                f"the manifest of restore point {self.point.id} cannot be read: {error}",
+                hint=f"take another point: drd points {self.point.plan}",
+            ) from error
+
+    def _id(self, repository: Repository, snapshot: str) -> str:
+        """What the snapshot is called there."""
+        if repository.name not in self.point.copied:
+            return snapshot
+        with self._lock:
+            known = self._ids.get(repository.name)
+        if known is None:
+            tags = ["drd", f"run:{self.point.id}"]
+            found = repository.snapshots(host=self.point.plan, tags=tags)
+            known = holdings.ids_here(found)
+            with self._lock:
+                self._ids[repository.name] = known
+        if snapshot not in known:
+            raise RepositoryDamaged(
+                f"{repository.name} holds no copy of snapshot {snapshot[:8]}",
+                hint=f"drd copy {self.point.plan}",
+            )
+        return known[snapshot]

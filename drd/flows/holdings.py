@@ -1,0 +1,75 @@
+"""What a repository holds of a plan's restore points, as one listing tells.
+
+A copy has ids of its own; what it is a copy of stands in `original`, also for a copy of a copy. So
+everything is found by its first id, which is the one that a manifest names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from drd.model.plan import OWN_COMPONENT
+from drd.model.snapshot import RestorePoint
+from drd.ports import Repository, SnapshotInfo
+
+_OWN = f"component:{OWN_COMPONENT}"
+
+
+def listed(repository: Repository, plan: str) -> list[SnapshotInfo]:
+    """All that drd stored there for the plan, oldest first, from the repository itself."""
+    return repository.snapshots(host=plan, tags=["drd"], fresh=True)
+
+
+def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
+    """Snapshots of restore points by the run that made them; drd's own copies are not among them."""
+    found: dict[str, list[SnapshotInfo]] = {}
+    for snapshot in listing:
+        run = run_of(snapshot)
+        if run is not None and _OWN not in snapshot.tags:
+            found.setdefault(run, []).append(snapshot)
+    return found
+
+
+def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
+    """The copies of drd's own catalogue, oldest first."""
+    return sorted((s for s in listing if _OWN in s.tags), key=lambda s: s.time)
+
+
+def run_of(snapshot: SnapshotInfo) -> str | None:
+    return next((t[4:] for t in snapshot.tags if t.startswith("run:")), None)
+
+
+def manifest(snapshots: Iterable[SnapshotInfo]) -> SnapshotInfo | None:
+    return next((s for s in snapshots if "manifest" in s.tags), None)
+
+
+def first_id(snapshot: SnapshotInfo) -> str:
+    return snapshot.original or snapshot.id
+
+
+def ids_here(snapshots: Iterable[SnapshotInfo]) -> dict[str, str]:
+    """By its first id, what a snapshot is called here."""
+    return {first_id(s): s.id for s in snapshots}
+
+
+def is_whole(point: RestorePoint, snapshots: Sequence[SnapshotInfo]) -> bool:
+    """Whether the manifest is there and everything that it names."""
+    here = ids_here(snapshots)
+    return manifest(snapshots) is not None and all(i in here for i in component_ids(point))
+
+
+def component_ids(point: RestorePoint) -> list[str]:
+    return [c.snapshot for c in point.components if c.snapshot is not None]
+
+
+def whole_points(
+    points: Iterable[RestorePoint], held: Mapping[str, Sequence[SnapshotInfo]]
+) -> dict[str, str]:
+    """By id, the manifests of those points that are whole there."""
+    found = {}
+    for point in points:
+        snapshots = held.get(point.id, ())
+        sealed = manifest(snapshots)
+        if sealed is not None and is_whole(point, snapshots):
+            found[point.id] = sealed.id
+    return found
