@@ -84,15 +84,25 @@ class Console:
 
 
 class App:
-    """Configuration and catalogue of one process."""
+    """Configuration and catalogue of one process. `settings` instead of reading drd.yaml."""
 
-    def __init__(self, config: str | None, console: Console | None = None) -> None:
-        path, explicit = config_path(config)
-        self.settings: DaemonSettings = load_settings(Path(path), explicit=explicit)
+    def __init__(
+        self,
+        config: str | None,
+        console: Console | None = None,
+        settings: DaemonSettings | None = None,
+    ) -> None:
+        self._config = config
+        self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock = SystemClock()
         self._catalogue: Catalogue | None = None
         self._local_repositories: set[Path] = set()
+
+    def read_settings(self) -> DaemonSettings:
+        """drd.yaml as it is now. Raises ConfigError."""
+        path, explicit = config_path(self._config)
+        return load_settings(Path(path), explicit=explicit)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -269,9 +279,11 @@ def sandbox_user(configured: str) -> str:
 
 
 @contextmanager
-def app(config: str | None, console: Console | None = None) -> Iterator[App]:
+def app(
+    config: str | None, console: Console | None = None, settings: DaemonSettings | None = None
+) -> Iterator[App]:
     """An App that is closed at the end."""
-    opened = App(config, console)
+    opened = App(config, console, settings)
     try:
         yield opened
     finally:

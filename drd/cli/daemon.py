@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.config.daemon import DaemonSettings
 
 EXAMPLES = """\
 examples:
   drd daemon                     what the systemd unit starts: until SIGTERM
-  kill -HUP PID                  read the plans again (systemctl reload drd)
+  kill -HUP PID                  read drd.yaml and plans again (systemctl reload drd)
 
 exit codes: 0 told to stop, 1 the catalogue cannot be used, 2 configuration, 11 already running."""
 
@@ -35,11 +38,14 @@ def run(args: argparse.Namespace) -> int:
 
     notifier = Notifier.from_environment()
     with app(args.config) as opened:
-        settings = opened.settings
-        level = "error" if args.quiet else settings.log_level
-        log.configure(level=level, style=settings.log_format)
-        for warning in settings.warnings:
+
+        def choose_log(settings: DaemonSettings) -> None:
+            level = "error" if args.quiet else settings.log_level
+            log.configure(level=level, style=settings.log_format)
+
+        choose_log(opened.settings)
+        for warning in opened.settings.warnings:
             log.get().warning("configuration.warning", what=str(warning))
         if notifier.connected:
             Standby(opened, notifier).wait()
-        return Daemon(opened, args.config, notifier).run()
+        return Daemon(opened, args.config, notifier, choose_log).run()

@@ -35,10 +35,11 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd import log, process
     from drd.bootstrap import Console, app
+    from drd.config.in_force import from_environment
     from drd.errors import DrdError
 
     process.offer_to_oom_killer()
-    with app(args.config) as opened:
+    with app(args.config, settings=from_environment(os.environ)) as opened:
         settings = opened.settings
         log.configure(level=settings.log_level, style=settings.log_format)
         opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))

@@ -34,7 +34,7 @@ class Dispatcher:
         self._catalogue = catalogue
         self._agenda = agenda
         self._workers = workers
-        self._limits = limits
+        self.limits = limits
         self.waiting: Mapping[tuple[str, str, str], str] = {}
         """Why a due job does not run yet, by its key, since the last call of `start_due`."""
 
@@ -45,7 +45,7 @@ class Dispatcher:
             self.waiting = {}
             return []
         decision = choose(
-            [*due, *self._agenda.backups_ahead(now)], self._running(), self._limits, now
+            [*due, *self._agenda.backups_ahead(now)], self._running(), self.limits, now
         )
         self.waiting = {d.job.key: reason for d, reason in decision.waiting}
         return [words for each in decision.start if (words := self._begin(each, now))]
@@ -53,7 +53,7 @@ class Dispatcher:
     def is_asked(self) -> bool:
         """Whether a row waits that has no process."""
         busy = {w.run.id for w in self._workers.alive}
-        return len(busy) < self._limits.runs and any(
+        return len(busy) < self.limits.runs and any(
             run.id not in busy for run in self._catalogue.queue.pending()
         )
 
@@ -63,7 +63,7 @@ class Dispatcher:
         started = []
         for run in reversed(self._catalogue.queue.pending()):
             busy = {w.run.id for w in self._workers.alive}
-            if run.id in busy or len(busy) >= self._limits.runs:
+            if run.id in busy or len(busy) >= self.limits.runs:
                 continue
             if self._agenda.schedule(run.plan) is None:
                 reason = "its plan is not in force"

@@ -16,10 +16,11 @@ from datetime import datetime, timedelta
 import drd
 from drd import log
 from drd.bootstrap import App
+from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import Jump
 from drd.daemon.figures import Figures
 from drd.daemon.hearts import Hearts
-from drd.errors import CatalogueError
+from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts import AlertWatch, Outlook, World
 from drd.flows.status import plan_files
 from drd.model.alerts import Change
@@ -68,7 +69,7 @@ class Duties:
             World(
                 catalogue=app.catalogue,
                 read_facts=app.read_facts,
-                plan_files=lambda: plan_files(settings.plans_dir),
+                plan_files=lambda: plan_files(app.settings.plans_dir),
                 schedule=schedule,
                 places=places,
                 channels=settings.channels,
@@ -77,9 +78,10 @@ class Duties:
         )
         self._postman = app.postman()
         self._hearts = Hearts(app)
-        self._figures = Figures(app)
+        self._figures = Figures(app, self.tick_age_s)
         self._host = HostFacts()
         self._refused: Mapping[str, str] | None = None
+        self._reconfigured = False
         self._over: deque[Run] = deque()
         self._begun: deque[Run] = deque()
         self._said = Said({}, 0, 0.0, "starting")
@@ -99,7 +101,7 @@ class Duties:
             self._host = replace(self._host, down_from=last, down_to=now)
 
     def start(self) -> None:
-        self._figures.start(self.tick_age_s)
+        self._figures.listen(self._app.settings.metrics_http)
         self._thread.start()
 
     def stop(self) -> None:
@@ -128,6 +130,18 @@ class Duties:
         """The plans were read; `refused` are those that could not be accepted, with why. Before
         the first time plans are not judged."""
         self._refused = dict(refused)
+        self.assess_soon()
+
+    def reconfigure(self, settings: DaemonSettings) -> None:
+        """drd.yaml is this now. Raises DrdError when it cannot be, and nothing has changed then."""
+        self._figures.listen(settings.metrics_http)
+        self._app.settings = settings
+        self._host = replace(self._host, configuration_error=None)
+        self._reconfigured = True
+        self.assess_soon()
+
+    def not_reconfigured(self, error: DrdError) -> None:
+        self._host = replace(self._host, configuration_error=error.message)
         self.assess_soon()
 
     def begun(self, run: Run) -> None:
@@ -179,6 +193,9 @@ class Duties:
             self._wake.clear()
 
     def _work(self, *, last: bool) -> None:
+        if self._reconfigured:
+            self._reconfigured = False
+            self._use_settings()
         self._tell_runs()
         if self._assess_now or self._is_time("assess", ASSESS_S):
             self._assess_now = False
@@ -195,6 +212,13 @@ class Duties:
             with shielded():
                 self._postman.wait(FAREWELL_S)
                 self._hearts.close(1.0)
+
+    def _use_settings(self) -> None:
+        settings = self._app.settings
+        self._watch.use(settings.channels, settings.alert_rules)
+        self._postman.use(settings.channels)
+        self._hearts.use(settings.channels)
+        self._postman.upkeep()
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

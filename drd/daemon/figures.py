@@ -11,6 +11,7 @@ from drd import log
 from drd.bootstrap import App
 from drd.errors import DrdError
 from drd.flows.alerts import Outlook
+from drd.flows.outbox import still_there
 
 if TYPE_CHECKING:
     from drd.daemon.duties import Said
@@ -25,8 +26,10 @@ LIMIT_S = 120.0
 class Figures:
     """Nothing is rendered where nobody asked for figures."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, tick_age_s: Callable[[], float]) -> None:
         self._app = app
+        self._tick_age_s = tick_age_s
+        self._address: tuple[str, int] | None = None
         self._started_at = app.clock.now()
         self._text = b""
         self._server: MetricsServer | None = None
@@ -37,22 +40,29 @@ class Figures:
         settings = self._app.settings
         return settings.metrics_textfile is not None or settings.metrics_http is not None
 
-    def start(self, tick_age_s: Callable[[], float]) -> None:
-        """Listen, where that was asked for. Raises DrdError when the address is taken."""
-        address = self._app.settings.metrics_http
-        if address is None:
+    def listen(self, address: tuple[str, int] | None) -> None:
+        """Serve them there from now on, and nowhere else. Raises DrdError when the address cannot
+        be had, and serves then where it did."""
+        if address == self._address:
             return
-        from drd.web import Health, MetricsServer
-
-        self._server = MetricsServer.start(
-            address,
-            lambda: self._text,
-            lambda: Health(drd.__version__, tick_age_s(), LIMIT_S),
-        )
+        before, self._server = self._server, self._serve(address)
+        self._address = address
+        if before is not None:
+            before.close()
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self.listen(None)
+
+    def _serve(self, address: tuple[str, int] | None) -> MetricsServer | None:
+        if address is None:
+            return None
+        from drd.web import Health, MetricsServer
+
+        return MetricsServer.start(
+            address,
+            lambda: self._text,
+            lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
+        )
 
     def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
         """What cannot be written is logged once, and is no reason to stop anything."""
@@ -61,7 +71,8 @@ class Figures:
         from drd.metrics import DaemonFigures, render, write_textfile
 
         catalogue = self._app.catalogue
-        channels = {c.name: c.failing_since is None for c in catalogue.outbox.channels()}
+        fared = still_there(catalogue.outbox.channels(), self._app.settings.channels)
+        channels = {c.name: c.failing_since is None for c in fared}
         daemon = DaemonFigures(
             drd.__version__,
             self._started_at,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drd.bootstrap import App
 from drd.errors import DrdError
 from drd.flows.heartbeats import Beating
+from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import Run
 
@@ -16,6 +19,10 @@ class Hearts:
         self._app = app
         self._beats = app.heartbeats()
         self._known: dict[str, Beating] = {}
+
+    def use(self, channels: Sequence[ChannelSpec]) -> None:
+        """From now on these, as drd.yaml has them."""
+        self._beats.use(channels)
 
     def started(self, run: Run) -> None:
         self._beats.started(self._of(run), run.kind)

@@ -8,18 +8,18 @@ that ten thousand plans do not make a reload long.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import drd
-from drd import log, secrets
+from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
-from drd.errors import ConfigError, DrdError, Problem
+from drd.daemon.credentials import require_credentials
+from drd.errors import ConfigError
 from drd.flows.agenda import Agenda
-from drd.model.plan import Plan, SecretRef
 from drd.model.schedule import Schedule
 from drd.ports import PlanRow
 
@@ -79,7 +79,7 @@ class PlanBook:
             return
         loaded = load_plan(path)
         if running:
-            _require_credentials(loaded.plan)
+            require_credentials(loaded.plan, str(path))
         for warning in loaded.warnings:
             _log.info("plan.advice", plan=name, advice=str(warning))
         schedule = self._app.accept(loaded)
@@ -103,31 +103,3 @@ class PlanBook:
         _log.error("plan.refused", plan=name, error=error.message, before_stays=stays)
         if row is not None and row.schedule is not None and self._agenda.schedule(name) is None:
             self._agenda.set_plan(row, Schedule.from_json(row.schedule), now)
-
-
-def _require_credentials(plan: Plan) -> None:
-    for ref in secret_refs(plan):
-        if ref.source != "credential":
-            continue
-        try:
-            secrets.resolve(ref)
-        except DrdError as error:
-            raise ConfigError([Problem(plan.file, 1, "", error.message, error.hint)]) from None
-
-
-def secret_refs(value: object) -> Iterator[SecretRef]:
-    """Every secret reference in a plan, its settings included."""
-    if isinstance(value, SecretRef):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from secret_refs(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from secret_refs(each)
-    elif is_dataclass(value):
-        for each in fields(value):
-            yield from secret_refs(getattr(value, each.name))
-    else:  # the settings of kinds and checks are pydantic's
-        for name in getattr(type(value), "model_fields", ()):
-            yield from secret_refs(getattr(value, name))

@@ -20,10 +20,13 @@ from types import FrameType
 import drd
 from drd import log
 from drd.bootstrap import App
+from drd.config.daemon import DaemonSettings
+from drd.config.in_force import to_text
 from drd.daemon.clocks import Clocks
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.duties import Duties, Said
 from drd.daemon.plans import PlanBook
+from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
@@ -53,10 +56,20 @@ class _Asked:
 
 
 class Daemon:
-    """One daemon of one state directory. `run` returns when it was told to stop."""
+    """One daemon of one state directory. `run` returns when it was told to stop.
 
-    def __init__(self, app: App, config: str | None, notifier: Notifier) -> None:
+    `choose_log` sets up logging as settings say, again after a reload.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: str | None,
+        notifier: Notifier,
+        choose_log: Callable[[DaemonSettings], None],
+    ) -> None:
         self._app = app
+        self._choose_log = choose_log
         self._notifier = notifier
         self._asked = _Asked()
         self._posted: deque[str] = deque()
@@ -64,7 +77,7 @@ class Daemon:
         self._clocks = Clocks()
         self._clockwork = Clockwork(self._post)
         self._agenda = Agenda(app.catalogue.queue)
-        self._workers = Workers(config)
+        self._workers = Workers(config, to_text(app.settings))
         self._book = PlanBook(app, self._agenda)
         self._dispatcher = Dispatcher(app.catalogue, self._agenda, self._workers, limits_of(app))
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
@@ -207,17 +220,44 @@ class Daemon:
             self._post("tick")
 
     def _reload(self) -> None:
-        self._notifier.reloading("reading plans")
+        self._notifier.reloading("reading drd.yaml and plans")
+        said = self._reconfigure()
         try:
             found = self._book.load(running=True)
             _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
             self._duties.loaded(found.refused)
-            said = str(found)
+            said.insert(0, str(found))
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
-            said = f"not reloaded: {error.message}"
-        self._notifier.ready(said)
+            said.insert(0, f"not reloaded: {error.message}")
+        self._notifier.ready(", ".join(said))
         self._post("tick")
+
+    def _reconfigure(self) -> list[str]:
+        """Take drd.yaml as it is now; what there is to say about that. One that is broken changes
+        nothing."""
+        try:
+            found = reread(self._app)
+            self._duties.reconfigure(found.settings)
+        except DrdError as error:
+            _log.error("configuration.refused", error=error.message, hint=error.hint)
+            self._duties.not_reconfigured(error)
+            return ["drd.yaml refused"]
+        for warning in found.settings.warnings if found.changed else ():
+            _log.warning("configuration.warning", what=str(warning))
+        self._dispatcher.limits = limits_of(self._app)
+        self._workers.settings = to_text(found.settings)
+        self._choose_log(found.settings)
+        if found.changed:
+            _log.info("configuration.changed", keys=list(found.changed))
+        if not found.waiting:
+            return []
+        _log.warning(
+            "configuration.needs_restart",
+            keys=list(found.waiting),
+            remedy="what was in force stays until systemctl restart drd",
+        )
+        return [f"needs a restart for {' and '.join(found.waiting)}"]
 
     # --- what others tell us --------------------------------------------------------------------
 

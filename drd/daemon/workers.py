@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import process
+from drd.config.in_force import VARIABLE
 from drd.model.run import Run
 from drd.model.units import format_duration
 from drd.process import Child, Command
@@ -56,10 +57,12 @@ class Ended:
 
 
 class Workers:
-    """The living workers by the id of their run."""
+    """The living workers by the id of their run. `settings` is what new ones are to go by, whatever
+    has become of drd.yaml (`drd.config.in_force`)."""
 
-    def __init__(self, config: str | None) -> None:
+    def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
+        self.settings = settings
         self._alive: dict[str, Worker] = {}
 
     @property
@@ -76,7 +79,8 @@ class Workers:
             words += ["--config", self._config]
         if settle is not None:
             words += ["--settle", settle] + (["--cancelled"] if cancelled else [])
-        command = Command(words, env=_environment(None if settle is not None else run.id))
+        env = _environment(None if settle is not None else run.id) | {VARIABLE: self.settings}
+        command = Command(words, env=env)
         child = process.start(command, stdout=2, stderr=2)
         timeout_s = run.detail.get("timeout_s")
         worker = Worker(

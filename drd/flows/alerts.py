@@ -17,6 +17,7 @@ from drd.errors import CatalogueError
 from drd.flows.alert_facts import Histories, disks, drill_bytes
 from drd.flows.alert_memory import Memory
 from drd.flows.alert_messages import routed
+from drd.flows.outbox import still_there
 from drd.flows.status import PlanFile, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
@@ -28,10 +29,7 @@ from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
 from drd.model.watched import ChannelState, HostFacts, PlanMore
 from drd.ports import Catalogue
-from drd.ports.notify import ChannelFacts
-
-_OF_A_PLAN = "plan/"
-"""What the name of a plan's own heartbeat begins with."""
+from drd.ports.notify import OF_A_PLAN, ChannelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,10 @@ class AlertWatch:
         self._book = world.catalogue.alerts
         self._histories = Histories(world.catalogue)
         self._memory = Memory()
+
+    def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
+        """From now on these, as drd.yaml has them."""
+        self._world = replace(self._world, channels=channels, rules=rules)
 
     def look(
         self, host: HostFacts, now: datetime, refused: Mapping[str, str] | None = None
@@ -159,7 +161,8 @@ class AlertWatch:
         world = self._world
         facts = world.read_facts()
         self._histories.refresh()
-        channels = tuple(_channel(c, now) for c in world.catalogue.outbox.channels())
+        fared = still_there(world.catalogue.outbox.channels(), world.channels)
+        channels = tuple(_channel(c, now) for c in fared)
         found: list[Condition] = []
         unknown: set[tuple[str, str]] = set()
         plans = []
@@ -189,7 +192,7 @@ class AlertWatch:
 
 
 def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:
-    plan = facts.name.removeprefix(_OF_A_PLAN) if facts.name.startswith(_OF_A_PLAN) else ""
+    plan = facts.name.removeprefix(OF_A_PLAN) if facts.name.startswith(OF_A_PLAN) else ""
     return ChannelState(
         name=facts.name,
         dead=facts.is_dead(now),

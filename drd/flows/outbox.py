@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from drd.flows.runner import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
+from drd.ports.notify import OF_A_PLAN, ChannelFacts, NotifierFactory, Outbox, Waiting
 
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
@@ -269,6 +269,15 @@ class _Delivery:
         event = "message.failed" if later is not None else "message.given_up"
         self.log.warning(event, **keys, tries=row.tries + 1, error=words)
         return attempt.error
+
+
+def still_there(
+    facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
+) -> list[ChannelFacts]:
+    """Without those that drd.yaml no longer has, which `upkeep` forgets. Plans' own heartbeats
+    are there."""
+    names = {c.name for c in channels}
+    return [f for f in facts if f.name in names or f.name.startswith(OF_A_PLAN)]
 
 
 def is_due(facts: ChannelFacts, now: datetime) -> bool:

@@ -15,7 +15,7 @@ TOLD_FOR = timedelta(hours=1)
 """How long what is over at once (a jump, a time without a daemon) stays a condition, so that it
 is seen as an alert and not only as a message."""
 
-AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "disk"})
+AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
 DISK_SHARE = 0.05
@@ -27,7 +27,7 @@ def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
     """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
-    found = [*_catalogue(host), *_clock(host, now)]
+    found = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     if rpos is not None:
         found += [*_no_plan(rpos), *_down(host, rpos, now)]
     found += [c for disk in host.disks for c in _disk(disk)]
@@ -38,6 +38,13 @@ def _catalogue(host: HostFacts) -> Iterator[Condition]:
     if host.catalogue_error is not None:
         text = f"drd cannot use its catalogue: {first_line(host.catalogue_error)}"
         yield Condition("catalogue", "", "", "critical", text, "drd status")
+
+
+def _configuration(host: HostFacts) -> Iterator[Condition]:
+    if host.configuration_error is not None:
+        text = "drd.yaml was refused, and is in force as it was before: "
+        text += first_line(host.configuration_error)
+        yield Condition("configuration", "", "", "warning", text, "systemctl reload drd")
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

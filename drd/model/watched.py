@@ -105,6 +105,7 @@ class HostFacts:
     `clock_jump_s` is how far the wall clock jumped last, forwards positive, at `clock_jumped_at`
     of the clock after it. `down_from` and `down_to` are the last time without a daemon.
     `catalogue_error` is why the catalogue cannot be read or written, None when it can.
+    `configuration_error` is what is wrong with a drd.yaml that a reload refused.
     """
 
     clock_jump_s: float | None = None
@@ -112,5 +113,6 @@ class HostFacts:
     down_from: datetime | None = None
     down_to: datetime | None = None
     catalogue_error: str | None = None
+    configuration_error: str | None = None
     disks: tuple[DiskFacts, ...] = ()
     channels: tuple[ChannelState, ...] = ()

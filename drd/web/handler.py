@@ -30,11 +30,11 @@ class Answers:
         self.health = health
 
     def metrics(self) -> bytes | None:
-        """None when those before us did not come to an end."""
+        """None when those before us did not come to an end, or there are none yet."""
         if not self._rendering.acquire(timeout=self._patience_s):
             return None
         try:
-            return self._supplier()
+            return self._supplier() or None
         finally:
             self._rendering.release()
 

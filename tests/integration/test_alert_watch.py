@@ -37,6 +37,7 @@ from drd.model.watched import HostFacts
 from tests.catalogue_support import at, captured, evidence, plan, point
 
 HOOK = ChannelSpec("hook", "webhook", None)
+MAIL = ChannelSpec("mail", "smtp", None, plans=("nothing",))
 
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
@@ -61,7 +62,7 @@ class Bench:
                 plan_files=lambda: plan_files(self.directory / "plans"),
                 schedule=self.schedules.get,
                 places={"work_dir": self.directory / "work" / "later"},
-                channels=(HOOK,),
+                channels=(HOOK, MAIL),
             )
         )
 

@@ -316,4 +316,5 @@ def test_a_daemon_that_was_down_for_longer_than_an_rpo() -> None:
 def test_no_plan_and_no_catalogue_fire() -> None:
     assert of_host(()) == [("no-plan", "info")]
     assert of_host(None, catalogue_error="disk full") == [("catalogue", "critical")]
-    assert {"catalogue", "clock-jumped", "disk"} == AT_THE_HOST
+    assert of_host(None, configuration_error="drd.yaml:3: x") == [("configuration", "warning")]
+    assert {"catalogue", "clock-jumped", "configuration", "disk"} == AT_THE_HOST

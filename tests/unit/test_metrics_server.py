@@ -67,6 +67,11 @@ def test_metrics_are_answered_in_the_text_format() -> None:
     assert headers["Server"] == "drd"
 
 
+def test_figures_that_are_not_there_yet_are_no_empty_page() -> None:
+    with serving(lambda: b"") as server:
+        assert ask(server, "/metrics")[0] == 503
+
+
 def test_ipv6_is_served_too() -> None:
     with serving(host="::1") as server:
         assert ask(server, "/metrics")[2] == TEXT

@@ -1,0 +1,37 @@
+"""The part of drd.yaml that runs go by, as the daemon hands it to their processes.
+
+What somebody writes into the file has no effect, and breaks no run, before a reload has taken it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from drd.config.daemon import DaemonSettings
+
+VARIABLE = "DRD_SETTINGS"
+"""In the environment of a run's process. It holds places, numbers and names, and no secrets."""
+
+_PATHS = ("plans_dir", "work_dir", "cache_dir", "file")
+_VALUES = ("state_url", "run_as", "per_repository", "log_format", "log_level")
+
+
+def to_text(settings: DaemonSettings) -> str:
+    """For `from_environment`, which is the inverse as far as runs are concerned."""
+    paths = {k: getattr(settings, k) for k in _PATHS}
+    return json.dumps(
+        {k: getattr(settings, k) for k in _VALUES}
+        | {k: None if path is None else str(path) for k, path in paths.items()}
+    )
+
+
+def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
+    """None for a process that no daemon started: it reads drd.yaml itself."""
+    text = environment.get(VARIABLE)
+    if text is None:
+        return None
+    found = json.loads(text)
+    paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
+    return DaemonSettings(**{**found, **paths})

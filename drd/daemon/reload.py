@@ -1,0 +1,56 @@
+"""drd.yaml at a reload: what is taken at once, what waits for a restart, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from drd.bootstrap import App
+from drd.config.daemon import DaemonSettings
+from drd.daemon.credentials import require_credentials
+
+_AT_START_ONLY = {"state_url": "state", "work_dir": "work_dir", "cache_dir": "cache_dir"}
+"""Settings by their key: what stays where it is under work that goes on."""
+
+_KEYS = {
+    "plans_dir": "plans",
+    "run_as": "run_as",
+    "log_format": "log",
+    "log_level": "log",
+    "metrics_textfile": "metrics",
+    "metrics_http": "metrics",
+    "channels": "notify",
+    "people": "people",
+    "alert_rules": "alerts",
+}
+"""Settings by the key of drd.yaml that they come from; the others are limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What came of reading drd.yaml again: `changed` and `waiting` are its keys."""
+
+    settings: DaemonSettings
+    changed: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def reread(app: App) -> Reread:
+    """drd.yaml as it is now, with what only a restart can change as it was.
+
+    Raises ConfigError, also for a channel that names a credential which the service was not given.
+    """
+    before, now = app.settings, app.read_settings()
+    differ = [
+        f.name
+        for f in fields(DaemonSettings)
+        if f.name not in ("file", "warnings") and getattr(before, f.name) != getattr(now, f.name)
+    ]
+    new_channels = [c for c in now.channels if c not in before.channels]
+    require_credentials(new_channels, str(now.file))
+    kept = {name: getattr(before, name) for name in differ if name in _AT_START_ONLY}
+    taken = [name for name in differ if name not in kept]
+    return Reread(
+        replace(now, **kept),
+        tuple(dict.fromkeys(_KEYS.get(name, "limits") for name in taken)),
+        tuple(_AT_START_ONLY[name] for name in kept),
+    )
