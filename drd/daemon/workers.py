@@ -31,11 +31,11 @@ _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN
 
 @dataclass
 class Worker:
-    """One living process. `settles` says that it only clears up after a dead one."""
+    """One living process. `settles` says how the run ended that it only clears up after."""
 
     run: Run
     child: Child
-    settles: bool
+    settles: str | None
     pidfd: int
     kill_at: float | None = None
     why: str = ""
@@ -84,7 +84,12 @@ class Workers:
         child = process.start(command, stdout=2, stderr=2)
         timeout_s = run.detail.get("timeout_s")
         worker = Worker(
-            run, child, settle is not None, os.pidfd_open(child.pid), oom_kills=_oom_kills()
+            run,
+            child,
+            settle,
+            os.pidfd_open(child.pid),
+            cancelled=cancelled,
+            oom_kills=_oom_kills(),
         )
         if timeout_s is not None:
             worker.kill_at = time.monotonic() + float(timeout_s) + GRACE_S
@@ -93,24 +98,26 @@ class Workers:
         return worker
 
     def cancel(self, run: str) -> bool:
-        """Ask the run's process to end, once; False when it is none of ours."""
+        """Ask the run's process to end, once; False when it is none of ours. One that clears up
+        after it goes on: the run ends by that."""
         worker = self._alive.get(run)
         if worker is None:
             return False
-        if not worker.cancelled:
+        if not worker.cancelled and worker.settles is None:
             worker.cancelled = True
             self._ask(worker, signal.SIGINT, "it was cancelled and did not end", ASKED_GRACE_S)
         return True
 
     def stop_all(self, grace_s: float) -> None:
-        """Interrupt every run; those that have not ended after `grace_s` are killed by `overdue`."""
+        """Interrupt every run; what has not ended after `grace_s` is killed by `kill_overdue`."""
         for worker in self.alive:
             self._ask(worker, signal.SIGTERM, "the service was stopped", grace_s)
 
     def _ask(self, worker: Worker, number: signal.Signals, why: str, grace_s: float) -> None:
         with suppress(ProcessLookupError):
             os.kill(worker.child.pid, signal.SIGCONT)
-            os.kill(worker.child.pid, number)
+            if worker.settles is None:
+                os.kill(worker.child.pid, number)
         worker.kill_at, worker.why = time.monotonic() + grace_s, why
 
     def kill_overdue(self) -> list[Worker]:
@@ -147,10 +154,12 @@ def _environment(run: str | None) -> dict[str, str]:
 
 
 def _how(worker: Worker, code: int) -> str:
+    if worker.settles is not None:
+        return worker.settles
     if code >= 0:
         return f"its process ended with exit code {code} and without a result"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    if worker.kill_at is None and worker.why:
+    if worker.why and (worker.kill_at is None or worker.cancelled):
         return f"{worker.why}, and was killed"
     if code == -signal.SIGKILL and _oom_kills() > worker.oom_kills:
         return "its process was killed: the host or the service ran out of memory"

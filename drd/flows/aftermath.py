@@ -2,8 +2,9 @@
 
 Called before a run begins. A run whose process is dead is taken over with a new token, which
 also ends its children. A backup is finished when its manifest had already been stored, else its
-snapshots are forgotten: captured hours ago, they would make a point of mixed times. Drills and
-the rest are recorded as interrupted. A recovery is left to `drd recover`, which continues it.
+snapshots are forgotten: captured hours ago, they would make a point of mixed times. What a dead
+retention run removed is recorded. Drills and the rest are recorded as interrupted. A recovery is left
+to `drd recover`, which continues it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 
 from drd import log
 from drd.errors import DrdError
+from drd.flows import holdings
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
 from drd.model.plan import OWN_COMPONENT, Plan
@@ -82,6 +84,8 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
             repository = services.open_repository(spec)
             repository.preflight()
             repository.remove_stale_locks()
+    if owned.run.kind is RunKind.RETENTION:
+        _settle_retention(services, plan)
     if owned.run.kind is not RunKind.BACKUP:
         return None
     if services.catalogue.repository_id(plan.primary.url) is None:
@@ -110,6 +114,22 @@ def _locked_by(plan: Plan, run: Run) -> list[str]:
     copy_of = plan.repositories[run.subject].copy_of
     reads = [copy_of] if run.kind is RunKind.COPY and copy_of is not None else []
     return [*reads, run.subject]
+
+
+def _settle_retention(services: Services, plan: Plan) -> None:
+    """Points whose manifests a dead retention run removed, or others did, are none any more."""
+    for spec in plan.repositories.values():
+        if services.catalogue.repository_id(spec.url) is None:
+            continue
+        held = holdings.by_run(holdings.listed(services.open_repository(spec), plan.name))
+        known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
+        gone = [p for p in known if holdings.manifest(held.get(p.id, ())) is None]
+        nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]
+        moved = [p.id for p in gone if p.id not in nowhere]
+        services.catalogue.remove_from(plan.name, spec.name, moved)
+        services.catalogue.forget_points(nowhere, services.clock.now())
+        if gone:
+            services.note(f"{spec.name} no longer holds {len(gone)} restore points")
 
 
 def read_point(

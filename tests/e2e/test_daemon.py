@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, daemon, overlapping, quick_plan, rows, until
+from tests.e2e.daemons import Daemon, WallClock, daemon, overlapping, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 
 
@@ -209,7 +209,8 @@ def test_a_run_that_hangs_is_killed_and_nothing_is_done_twice(site: Site) -> Non
 def test_what_was_missed_is_made_up_for_once(site: Site) -> None:
     quick_plan(site, backup="cron: '*/10 * * * *'", rpo="15m")
     site.drd("backup", "shop")
-    with daemon(site, prefix=("faketime", "-f", "+3d")) as running:
+    WallClock(site).set(3 * 86400)
+    with daemon(site) as running:
         until(
             lambda: len(rows(site, where="kind = 'backup'")) >= 2,
             "the backup that was missed",

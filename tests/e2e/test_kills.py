@@ -193,6 +193,20 @@ def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> N
     site.assert_clean()
 
 
+def test_what_a_killed_retention_had_forgotten_is_settled_by_whatever_runs_next(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    [newest, _] = site.points()
+    site.killed_at("undone:forget", "retention", "shop")
+    assert len(site.points()) == 2, "it died before it could say what is gone"
+    site.drd("drill", "shop")
+    assert [p["point"] for p in site.points()] == [newest["point"]]
+    assert [r["state"] for r in site.runs() if r["kind"] == "retention"] == ["interrupted"]
+    site.assert_clean()
+
+
 def test_paused_backup_is_not_taken_over(site: Site) -> None:
     make_sqlite(site.base / "shop.db")
     _big(site)
