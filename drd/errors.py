@@ -34,6 +34,7 @@ DrdError                         1   a run failed
 ├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
 │   ├── MetricsUnwritable        1   the file cannot be written
 │   └── MetricsUnserved          1   the address cannot be listened on
+├── KitDamaged                   1   a recovery kit is not what it was
 ├── NotifyError                  1   a channel took no message; says itself whether a retry can help
 └── Fenced                       1   the run was taken over; what we did is not ours to record
 
@@ -242,6 +243,10 @@ class MetricsUnwritable(MetricsError):
 
 
 class MetricsUnserved(MetricsError):
+    pass
+
+
+class KitDamaged(DrdError):
     pass
 
 

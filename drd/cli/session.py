@@ -41,6 +41,14 @@ def session(args: argparse.Namespace) -> Iterator[App]:
 
 
 @contextmanager
+def without_host(args: argparse.Namespace) -> Iterator[None]:
+    """The same for verbs that have to work where there is no configuration, or a broken one."""
+    log.configure(level="error" if args.quiet else "warning")
+    with _cancelled_by_signals():
+        yield
+
+
+@contextmanager
 def _cancelled_by_signals() -> Iterator[None]:
     def handler(_: int, __: FrameType | None) -> None:
         process.cancel()

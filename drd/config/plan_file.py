@@ -43,7 +43,7 @@ def load_plan(path: Path) -> LoadedPlan:
     Raises ConfigError with every problem that was found, in the order of their lines.
     """
     raw, stat = read_bytes(path, what="plan")
-    parsed, report = _checked(raw, path)
+    parsed, report = checked(raw, path)
     advise(parsed, report, path)
     return LoadedPlan(
         plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
@@ -61,11 +61,12 @@ def plan_of_text(text: str, path: Path) -> Plan:
 
     Raises ConfigError: a newer drd may be stricter than the one that accepted it.
     """
-    parsed, _ = _checked(text.encode(), path)
+    parsed, _ = checked(text.encode(), path)
     return build_plan(parsed, path)
 
 
-def _checked(raw: bytes, path: Path) -> tuple[Parsed, Report]:
+def checked(raw: bytes, path: Path) -> tuple[Parsed, Report]:
+    """A plan file's text against schema and logic. Raises ConfigError with every problem."""
     report = Report(read(raw, str(path)))
     parsed = check(report)
     if parsed is None or report.errors:

@@ -25,6 +25,7 @@ HOMES = {
     "botocore": "repositories",
     "prometheus_client": "metrics",
     "psycopg": "kinds/postgres",
+    "pyrage": "kit",
     "restic": "repositories",
     "sqlalchemy": "catalogue",
     "subprocess": "process",

@@ -1,0 +1,203 @@
+"""`drd kit`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.kit.sealing import Key, Lock
+    from drd.kit.verify import Verification
+    from drd.model.kit import KitIndex
+
+EXAMPLES = """\
+examples:
+  drd kit export orders-api --to /mnt/usb/orders.kit --passphrase-file /root/kit-passphrase
+  drd kit export orders-api billing --to drd.kit --recipient age1… --recipient "ssh-ed25519 …"
+  drd kit verify drd.kit --passphrase-file /root/kit-passphrase
+  drd kit verify drd.kit --identity ~/.config/age/me.txt
+
+Keep the kit away from this host, and the passphrase away from the kit. Its first line says how to
+open it without drd.
+
+exit codes of verify: 0 the kit opens every repository and fits the plan, 4 the plan has changed
+since, 10 no repository, 12 wrong passphrase or key, 13 no restore point, 1 anything else."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "kit",
+        help="one encrypted file to recover from, on a machine that has nothing",
+        description="The recovery kit: plans, keys, places and a printable runbook in one file.",
+        epilog=EXAMPLES,
+    )
+    verbs = parser.add_subparsers(dest="kit_verb", metavar="export|verify", required=True)
+    export = verbs.add_parser(
+        "export",
+        help="write a kit",
+        description="Write a recovery kit of the plans, encrypted with age, readable without drd.",
+        epilog=EXAMPLES,
+    )
+    global_options(export)
+    export.add_argument("plan", nargs="+", help="names of plans, or their files")
+    export.add_argument("--to", required=True, metavar="FILE", help="the kit; an older is replaced")
+    lock = export.add_mutually_exclusive_group(required=True)
+    lock.add_argument("--passphrase-file", metavar="F", help="its one line encrypts the kit")
+    lock.add_argument(
+        "--recipient", action="append", metavar="R", help="public key, age1… or ssh-… (repeatable)"
+    )
+    export.add_argument("--json", action="store_true", help="one JSON document")
+    export.set_defaults(handler="drd.cli.kit:export")
+    verify = verbs.add_parser(
+        "verify",
+        help="open the repositories with a kit alone",
+        description="Open the repositories with nothing but the kit, and say what it found.",
+        epilog=EXAMPLES,
+    )
+    global_options(verify)
+    verify.add_argument("file", metavar="FILE", help="the kit")
+    key_options(verify)
+    verify.add_argument("--json", action="store_true", help="one JSON document")
+    verify.set_defaults(handler="drd.cli.kit:verify")
+
+
+def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """What opens a kit."""
+    key = parser.add_mutually_exclusive_group(required=required)
+    key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
+    key.add_argument("--identity", metavar="F", help="age identity or SSH key, for recipients")
+
+
+def key_of(args: argparse.Namespace) -> Key:
+    from pathlib import Path
+
+    from drd.kit.sealing import Key, read_passphrase, read_secret_file
+
+    if args.passphrase_file:
+        return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
+    return Key(identity=read_secret_file(Path(args.identity), "identity").encode())
+
+
+def export(args: argparse.Namespace) -> int:
+    from hashlib import sha256
+    from pathlib import Path
+
+    from drd.cli.session import session
+    from drd.config.daemon import find_plan
+    from drd.config.plan_file import load_plan
+    from drd.kit.archive import pack
+    from drd.kit.gather import gather
+    from drd.kit.sealing import refuse_strangers, seal, write_kit
+    from drd.secrets import resolve
+
+    with session(args) as app:
+        refuse_strangers(Path(args.to))
+        lock = _lock(args)
+        loaded = {}
+        for name in args.plan:
+            one = load_plan(find_plan(app.settings, name))
+            loaded[one.plan.name] = one
+            app.accept(one)
+        index, files = gather(
+            list(loaded.values()), app.settings, app.catalogue, resolve, now=app.clock.now()
+        )
+        sealed = seal(pack(index, files), lock, made_at=index.made_at, plans=list(loaded))
+        write_kit(Path(args.to), sealed)
+        _say_export(args, index, sha256(sealed).hexdigest(), len(sealed))
+    return 0
+
+
+def _lock(args: argparse.Namespace) -> Lock:
+    from pathlib import Path
+
+    from drd.kit.sealing import Lock, read_passphrase
+
+    if args.passphrase_file:
+        passphrase = read_passphrase(Path(args.passphrase_file))
+        if len(passphrase) < SHORT:
+            output.warn(
+                f"the passphrase has {len(passphrase)} characters: guessing it gives all away"
+            )
+        return Lock(passphrase=passphrase)
+    return Lock(recipients=tuple(args.recipient))
+
+
+SHORT = 16
+"""Characters below which a passphrase is worth a warning: age slows guessing down, no more."""
+
+
+def _say_export(args: argparse.Namespace, index: KitIndex, digest: str, size: int) -> None:
+    from drd.model.units import format_size, to_rfc3339
+
+    missing = [m for plan in index.plans for m in plan.missing]
+    for text in missing:
+        output.warn(f"not in the kit: {text}")
+    if args.json:
+        plans = [
+            {
+                "plan": p.name,
+                "digest": p.digest,
+                "newest_point": p.newest.id if p.newest else None,
+                "missing": list(p.missing),
+            }
+            for p in index.plans
+        ]
+        document = {
+            "file": args.to,
+            "made_at": to_rfc3339(index.made_at),
+            "sha256": digest,
+            "size_bytes": size,
+            "plans": plans,
+        }
+        output.print_json(document)
+    elif not args.quiet:
+        names = ", ".join(p.name for p in index.plans)
+        output.say(f"wrote {args.to}: {names}, {format_size(size)}, sha256 {digest}")
+        how = "--passphrase-file F" if args.passphrase_file else "--identity F"
+        output.say(f"Next: drd kit verify {args.to} {how}, then take it away from this host")
+
+
+def verify(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from drd.cli.session import without_host
+    from drd.kit.archive import unpack
+    from drd.kit.sealing import read_kit, unseal
+    from drd.kit.verify import verify as look
+
+    with without_host(args):
+        path = Path(args.file)
+        kit = unpack(unseal(read_kit(path), key_of(args), name=args.file), name=args.file)
+        found = look(kit, _loaded_digests(args))
+    _say_verification(args, found)
+    return found.exit_code
+
+
+def _loaded_digests(args: argparse.Namespace) -> dict[str, str]:
+    """The hashes of the plans that this host has loaded; none where it knows of none."""
+    from drd.catalogue.summary import read_facts
+    from drd.config.location import config_path, state_and_plans
+    from drd.errors import DrdError
+
+    path, explicit = config_path(args.config)
+    try:
+        state, _ = state_and_plans(path, explicit=explicit)
+        return {facts.plan: facts.digest for facts in read_facts(state, None)}
+    except DrdError:
+        return {}
+
+
+def _say_verification(args: argparse.Namespace, found: Verification) -> None:
+    from drd.kit.verify import document
+
+    if args.json:
+        output.print_json(document(found))
+        return
+    for problem in found.problems:
+        output.complain(problem.message, problem.hint)
+    if not args.quiet:
+        for line in found.lines():
+            output.say(line)

@@ -1,0 +1,18 @@
+"""The people of drd.yaml with what they are called by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drd.config.daemon_schema import DaemonFile, Person
+from drd.config.reading import read_bytes
+from drd.config.yaml import read
+
+
+def people(file: Path | None) -> tuple[Person, ...]:
+    """Those of a drd.yaml that `load_settings` accepted; nobody where there is no file."""
+    if file is None:
+        return ()
+    raw, _ = read_bytes(file, what="configuration")
+    data = read(raw, str(file), allow_empty=True).data
+    return tuple(DaemonFile.model_validate(data).people)

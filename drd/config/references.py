@@ -1,0 +1,123 @@
+"""Where a plan or drd.yaml refers to secrets and files, and the same text with other references.
+
+Comments and the order of keys stay: on the day on which a host is made anew they are worth most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from drd.config.daemon_schema import DaemonFile
+from drd.config.plan_file import checked
+from drd.config.writing import inline
+from drd.config.yaml import Path, read
+from drd.fields import Settings
+from drd.model.plan import SecretRef
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
+    """Every secret reference of a plan, by where it stands. Raises ConfigError."""
+    parsed, _ = checked(text.encode(), file)
+    found = dict(_references(parsed.file, ()))
+    for target, places in parsed.targets.items():
+        for component, settings in places.items():
+            found |= dict(_references(settings, ("targets", target, component)))
+    return found
+
+
+def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
+    """Every secret reference of a drd.yaml that was accepted before."""
+    data = read(text.encode(), str(file), allow_empty=True).data
+    return dict(_references(DaemonFile.model_validate(data), ()))
+
+
+def _references(value: Any, path: Path) -> Iterator[tuple[Path, SecretRef]]:
+    if isinstance(value, SecretRef):
+        if value.source != "text":
+            yield path, value
+    elif isinstance(value, Settings):
+        for name, info in type(value).model_fields.items():
+            yield from _references(getattr(value, name), (*path, info.alias or name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _references(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _references(item, (*path, index))
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    start: int
+    end: int
+    text: str
+
+
+def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[Path, str]) -> str:
+    """The YAML text with these references, and these plain values, in the places of what is there;
+    a value at a path of one key that is not there is added at the end.
+
+    An anchor is changed once, for all that lead to it.
+    """
+    root = yaml.compose(text, Loader=_LOADER)
+    edits: set[_Edit] = set()
+    added: list[str] = []
+    for path, reference in references.items():
+        node = _at(root, path)
+        assert isinstance(node, yaml.MappingNode), path
+        ((key, value),) = node.value
+        edits.add(_Edit(key.start_mark.index, _end(value), inline(_written(reference))[1:-1]))
+    for path, plain in values.items():
+        node = _at(root, path)
+        if node is None:
+            added.append(f"{path[0]}: {inline(plain)}\n")
+        else:
+            edits.add(_Edit(node.start_mark.index, _end(node), inline(plain)))
+    for edit in sorted(edits, key=lambda e: e.start, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    if added and isinstance(root, yaml.MappingNode) and root.flow_style:
+        return text[: text.rindex("}")] + ", " + ", ".join(a.strip() for a in added) + "}\n"
+    return text + ("\n" if text and not text.endswith("\n") else "") + "".join(added)
+
+
+def _written(reference: SecretRef) -> dict[str, Any]:
+    value = reference.value
+    return {reference.source: list(value) if isinstance(value, tuple) else value}
+
+
+def _end(node: Any) -> int:
+    """Where the text of a node ends; the mark of one in block style stands behind what follows."""
+    if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last)
+
+
+def _at(node: Any, path: Path) -> Any:
+    """The node at a path, also one that a merge key brings in; None where there is none."""
+    for element in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(element, int):
+            node = node.value[element] if element < len(node.value) else None
+        elif isinstance(node, yaml.MappingNode):
+            node = _entry(node, str(element))
+        else:
+            return None
+    return node
+
+
+def _entry(node: Any, name: str) -> Any:
+    merged = None
+    for key, value in node.value:
+        if key.value == name:
+            return value
+        if key.value == "<<":
+            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                merged = merged or _entry(source, name)
+    return merged

@@ -1,0 +1,46 @@
+"""Files by hand, with restic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+
+from drd.kinds.files.settings import FilesTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.by_hand import ByHand, Passage
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,  # noqa: ARG001 - needs no file
+    resolve: Callable[[SecretRef], str],  # noqa: ARG001 - nor a secret
+) -> ByHand:
+    name = component.name
+    here = isinstance(target, FilesTarget)
+    where = quote(target.path) if isinstance(target, FilesTarget) else f'"$PWD/{name}"'
+    restore = f"""\
+TARGET={where}
+[[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
+mkdir -p -m 755 -- "$TARGET"
+restic restore "$(snapshot {name})" --target "$TARGET"
+"""
+    compare = f"""\
+jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .fingerprint.entries
+    | to_entries[] | select(.value.kind == "file" and .value.digest and (.value.volatile | not))
+    | select(.key | contains("\\ufffd") | not)
+    | "\\(.value.digest)  \\($target)\\(.key)"' manifest.json > {name}.digests
+[[ ! -s {name}.digests ]] || sha256sum --check --quiet {name}.digests
+echo "{name}: $(wc -l < {name}.digests) files as at the backup"
+"""
+    move = "" if here else " Then move them from there to their places."
+    text = (
+        f"Files come back under their absolute paths below the target; owners only as root.{move}"
+    )
+    return ByHand(
+        (
+            Passage(text, restore),
+            Passage("Compare them with the digests that were taken from the source:", compare),
+        )
+    )

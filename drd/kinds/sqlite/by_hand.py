@@ -1,0 +1,52 @@
+"""A SQLite database by hand, with restic and sqlite3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+
+from drd.kinds.sqlite.settings import SqliteTarget
+from drd.model.plan import Component, SecretRef
+from drd.ports.by_hand import ByHand, Passage
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,  # noqa: ARG001 - needs no file
+    resolve: Callable[[SecretRef], str],  # noqa: ARG001 - nor a secret
+) -> ByHand:
+    name = component.name
+    file = f"{name}.sqlite"
+    where = quote(target.path) if isinstance(target, SqliteTarget) else f'"$(fact {name} path)"'
+    fetch = f"""\
+restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {file}
+[[ $(sqlite3 {file} 'pragma integrity_check') == ok ]]
+"""
+    publish = f"""\
+TARGET={where}
+[[ ! -s $TARGET ]] || {{ echo "$TARGET is there: move it away first"; false; }}
+chmod "$(printf '%o' "$(fact {name} mode)")" {file}
+if [[ $EUID == 0 ]]; then chown "$(fact {name} uid):$(fact {name} gid)" {file}; fi
+mkdir -p -m 755 -- "$(dirname "$TARGET")"
+rm -f -- "$TARGET-wal" "$TARGET-shm"
+mv -- {file} "$TARGET"
+"""
+    compare = f"""\
+jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
+    | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
+while IFS=$'\\t' read -r table expected; do
+    found=$(sqlite3 -readonly "$TARGET" "select count(*) from $table" </dev/null)
+    [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
+    echo "$table: $found rows"
+done
+"""
+    return ByHand(
+        (
+            Passage("Fetch the database and see that it is sound:", fetch),
+            Passage("Stop what has the old file open, then put this one into its place:", publish),
+            Passage("Compare the number of rows with what the source had:", compare),
+        ),
+        ask=f"sqlite3 -readonly {where}",
+    )

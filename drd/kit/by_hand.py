@@ -1,0 +1,174 @@
+"""The part of the printed runbook that needs no drd: every command with its real values, secrets
+read from files of the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from shlex import quote
+
+from drd.checks.settings import CommandCheck, SqlCheck
+from drd.kit.document import Block, Commands, Heading, Items, Text
+from drd.model.location import is_s3
+from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
+from drd.ports.by_hand import ByHand
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie in the kit: secrets by their reference, other files by their path on the host.
+    `untrimmed` are secrets that begin or end with white space, which restic takes from files."""
+
+    secrets: Mapping[SecretRef, str]
+    files: Mapping[str, str]
+    untrimmed: frozenset[SecretRef] = frozenset()
+
+
+def sections(
+    plan: Plan, places: Places, hands: Mapping[str | None, Mapping[str, ByHand]]
+) -> list[Block]:
+    """`hands` has for each target, or None where the plan names none, its components in the order of
+    the runbook."""
+    found: list[Block] = [
+        Heading(2, "By hand, without drd"),
+        Text(
+            "This needs restic, jq and, for databases, psql and pg_restore or sqlite3: on Debian "
+            "`apt-get install restic jq postgresql-client sqlite3`. Become root where files have to "
+            "get their owners back. Type `bash`, and go to the directory recovery-kit in it: a "
+            "command that fails ends that bash, and nothing after it happens."
+        ),
+        Heading(3, "Open the repository"),
+        Commands(_begin(plan)),
+        Commands(opening(plan.primary, places)),
+        Text(
+            "A bucket that does not answer is tried for a quarter of an hour: if the next command "
+            "says nothing, press Ctrl-C and check the address."
+            + (" If this repository is gone, see the end of this page." if plan.copies else "")
+        ),
+        Commands(_points(plan)),
+        Heading(3, "Choose the restore point"),
+        Text(
+            "The newest complete one; for another one put its id from the list above into MANIFEST "
+            "and run the second line of the loop alone."
+        ),
+        Commands(_manifest(plan)),
+    ]
+    for target, components in hands.items():
+        found += _target(plan, target, components)
+    found += list(_copies(plan, places))
+    found += [
+        Heading(3, "Afterwards"),
+        Text(
+            "manifest.json and the SQL hold password verifiers of database roles: remove the "
+            "directory of this recovery, and the unpacked kit."
+        ),
+    ]
+    return found
+
+
+def _begin(plan: Plan) -> str:
+    return f"""\
+set -euo pipefail
+umask 077
+KIT=$PWD
+[[ -f $KIT/kit.json ]]
+mkdir -p "$KIT/recovered/{plan.name}" && cd "$KIT/recovered/{plan.name}"
+"""
+
+
+def opening(spec: RepositorySpec, places: Places) -> str:
+    """The variables that let restic in."""
+
+    def file(ref: SecretRef) -> str:
+        return f'"$KIT/{places.secrets[ref]}"'
+
+    lines = [f"export RESTIC_REPOSITORY={quote(spec.url)}"]
+    if spec.password in places.untrimmed:
+        lines.append(f'export RESTIC_PASSWORD="$(cat {file(spec.password)})"')
+    else:
+        lines.append(f"export RESTIC_PASSWORD_FILE={file(spec.password)}")
+    if not is_s3(spec.url):
+        return "\n".join(lines) + "\n"
+    keys = {
+        "AWS_ACCESS_KEY_ID": spec.s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": spec.s3.secret_key,
+        "AWS_SESSION_TOKEN": spec.s3.session_token,
+    }
+    lines += [f'export {name}="$(cat {file(ref)})"' for name, ref in keys.items() if ref]
+    if spec.s3.access_key is None:
+        lines.append("# no keys in the plan: the role of this machine, or your own AWS_ variables")
+    if spec.s3.region:
+        lines.append(f"export AWS_DEFAULT_REGION={quote(spec.s3.region)}")
+    if spec.s3.ca_cert:
+        lines.append(f'export RESTIC_CACERT="$KIT/{places.files[spec.s3.ca_cert]}"')
+    if spec.s3.bucket_lookup != "auto":
+        words = f"-o s3.bucket-lookup={spec.s3.bucket_lookup}"
+        lines.append(f'restic() {{ command restic {words} "$@"; }}')
+    return "\n".join(lines) + "\n"
+
+
+def _points(plan: Plan) -> str:
+    return f"restic snapshots --host {plan.name} --tag drd,manifest\n"
+
+
+def _manifest(plan: Plan) -> str:
+    return f"""\
+for MANIFEST in $(restic snapshots --json --host {plan.name} --tag drd,manifest |
+        jq -r 'sort_by(.time) | reverse | .[].id'); do
+    restic dump "$MANIFEST" /manifest.json > manifest.json
+    [[ $(jq .complete manifest.json) == true ]] && break
+done
+[[ $(jq .complete manifest.json) == true ]]
+jq '{{point, data_time, complete}}' manifest.json
+fact() {{
+    jq -er --arg c "$1" --arg f "$2" \\
+        '.components[] | select(.component == $c) | .facts[$f]' manifest.json
+}}
+snapshot() {{
+    local id
+    id=$(jq -er --arg c "$1" '.components[] | select(.component == $c) | .snapshot' manifest.json)
+    restic snapshots --json --host {plan.name} --tag "drd,component:$1" | jq -er --arg id "$id" \\
+        '[.[] | select((.id, .original // "") | startswith($id))] | first | .id'
+}}
+"""
+
+
+def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) -> Iterator[Block]:
+    where = f"into the target {target}" if target else "to where it was"
+    for name, hand in components.items():
+        yield Heading(3, f"Bring back {name}, {where}")
+        for passage in hand.passages:
+            yield Text(passage.text)
+            if passage.commands:
+                yield Commands(passage.commands)
+    if plan.checks:
+        yield Heading(3, f"Check what came back {where}")
+        for spec in plan.checks:
+            yield from _check(spec, components)
+
+
+def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]:
+    settings, hand = spec.settings, components.get(spec.component or "")
+    if isinstance(settings, SqlCheck) and hand is not None and hand.ask:
+        yield Text(f"{spec.name}: must be {settings.expect}.")
+        yield Commands(f"{hand.ask} {quote(settings.query)}\n")
+    elif isinstance(settings, CommandCheck):
+        words = " ".join(quote(w) for w in settings.run)
+        yield Text(f"{spec.name}: must exit with 0, told where by DRD_PATH or PGHOST, PGDATABASE …")
+        yield Commands(words, shown=True)
+    elif hand is not None:
+        yield Text(f"{spec.name}: compared above, when {spec.component} was brought back.")
+    else:
+        yield Text(f"{spec.name}: {spec.kind}, see the plan.")
+
+
+def _copies(plan: Plan, places: Places) -> Iterator[Block]:
+    if not plan.copies:
+        return
+    yield Heading(3, f"If the repository {plan.primary.name} is gone")
+    yield Text(
+        "These repositories hold copies. Use one block of these in the place of the first one:"
+    )
+    for spec in plan.copies:
+        yield Items((f"{spec.name}, a copy of {spec.copy_of}",))
+        yield Commands(opening(spec, places), shown=True)

@@ -1,0 +1,105 @@
+"""A document to print: a list of blocks, as Markdown and as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+_STYLE = """
+body { font: 11pt/1.45 sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; color: #111 }
+h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #999 }
+h3 { font-size: 1.05em }
+table { border-collapse: collapse } th, td { border: 1px solid #999; padding: .25em .6em; text-align: left;
+  vertical-align: top }
+pre { background: #f3f3f3; border: 1px solid #bbb; padding: .6em; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: 9pt }
+@media print { body { margin: 0; max-width: none } h2, h3 { break-after: avoid } tr { break-inside: avoid } }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    items: tuple[str, ...]
+    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """For bash; `shown` ones are to be read or adapted, not to be run as they stand."""
+
+    text: str
+    shown: bool = False
+
+
+Block = Heading | Text | Items | Table | Commands
+Document = Sequence[Block]
+
+
+def markdown(document: Document) -> bytes:
+    return ("\n".join(_markdown(block) for block in document)).encode("utf-8", "backslashreplace")
+
+
+def _markdown(block: Block) -> str:
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {block.text}\n"
+    if isinstance(block, Text):
+        return f"{block.text}\n"
+    if isinstance(block, Items):
+        marks = [f"{n}." if block.numbered else "-" for n in range(1, len(block.items) + 1)]
+        return "".join(f"{m} {i}\n" for m, i in zip(marks, block.items, strict=True))
+    if isinstance(block, Table):
+        rows = [block.header, tuple("---" for _ in block.header), *block.rows]
+        return "".join(f"| {' | '.join(_cell(c) for c in row)} |\n" for row in rows)
+    fence = "text" if block.shown else "bash"
+    return f"```{fence}\n{block.text.rstrip()}\n```\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def html(document: Document) -> bytes:
+    title = next((b.text for b in document if isinstance(b, Heading)), "")
+    body = "\n".join(_html(block) for block in document)
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n"
+        "</body>\n</html>\n"
+    )
+    return page.encode("utf-8", "backslashreplace")
+
+
+def _html(block: Block) -> str:
+    if isinstance(block, Heading):
+        return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
+    if isinstance(block, Text):
+        return f"<p>{escape(block.text)}</p>"
+    if isinstance(block, Items):
+        tag = "ol" if block.numbered else "ul"
+        return f"<{tag}>{''.join(f'<li>{escape(i)}</li>' for i in block.items)}</{tag}>"
+    if isinstance(block, Table):
+        head = "".join(f"<th>{escape(c)}</th>" for c in block.header)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>\n" for row in block.rows
+        )
+        return f"<table>\n<tr>{head}</tr>\n{rows}</table>"
+    name = "shown" if block.shown else "bash"
+    return f'<pre class="{name}">{escape(block.text.rstrip())}\n</pre>'

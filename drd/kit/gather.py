@@ -1,0 +1,256 @@
+"""Collecting what goes into a kit: the configuration, what opens the repositories, and the printed
+runbooks. Nothing is contacted; secrets are resolved here, and only those that a recovery needs."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import drd
+from drd import process
+from drd.config.daemon import DaemonSettings
+from drd.config.people import people
+from drd.config.plan_file import LoadedPlan
+from drd.config.reading import read_bytes
+from drd.errors import DrdError, NotSupported, UsageError
+from drd.kinds.by_hand import by_hand_of
+from drd.kit import runbook
+from drd.kit.archive import Files
+from drd.kit.by_hand import Places, sections
+from drd.kit.document import html, markdown
+from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
+from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
+from drd.ports import Catalogue
+from drd.ports.by_hand import ByHand, Passage
+
+POINTS = 10
+"""The newest points that a kit lists by plan."""
+
+_TOOLS = ("restic", "pg_restore", "psql", "sqlite3", "jq")
+
+
+@dataclass(slots=True)
+class _Secrets:
+    """Resolved once each, by reference; the first use gives the file its name."""
+
+    resolve: Callable[[SecretRef], str]
+    values: dict[SecretRef, str] = field(default_factory=dict)
+    found: dict[SecretRef, KitSecret] = field(default_factory=dict)
+
+    def take(self, ref: SecretRef, name: str, use: str) -> str:
+        if ref not in self.values:
+            self.values[ref] = self.resolve(ref)
+            if ref.source != "text":
+                self.found[ref] = KitSecret(f"secrets/{name}", ref, use)
+        return self.values[ref]
+
+
+def gather(
+    loaded: Sequence[LoadedPlan],
+    settings: DaemonSettings,
+    catalogue: Catalogue,
+    resolve: Callable[[SecretRef], str],
+    *,
+    now: datetime,
+) -> tuple[KitIndex, Files]:
+    """The index (without digests) and the files of a kit of these plans.
+
+    A target's secret that is not to be had here is left out and named in `missing`; one that opens
+    a repository is not: SecretUnavailable.
+    """
+    files: dict[str, bytes] = {}
+    host_files: dict[str, str] = {}
+    secrets = _Secrets(resolve)
+    hands: dict[str, dict[str | None, dict[str, ByHand]]] = {}
+    plans: list[KitPlan] = []
+    for one in loaded:
+        plan = one.plan
+        _repository_secrets(plan, secrets)
+        for path in sorted({r.s3.ca_cert for r in plan.repositories.values() if r.s3.ca_cert}):
+            host_files.setdefault(path, f"files/{len(host_files)}-{Path(path).name}")
+            files[host_files[path]] = _host_file(path)
+        hands[plan.name], missing = _hands(plan, secrets)
+        name = f"etc/plans/{plan.name}.yaml"
+        files[name] = one.text.encode()
+        plans.append(_kit_plan(plan, catalogue, name, missing))
+    files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
+    config = None
+    if settings.file is not None:
+        config = "etc/drd.yaml"
+        files[config] = read_bytes(settings.file, what="configuration")[0]
+    index = KitIndex(
+        made_at=now,
+        host=platform.node(),
+        config=config,
+        config_dir=str(settings.file.parent if settings.file else settings.plans_dir.parent),
+        plans=tuple(plans),
+        secrets=tuple(secrets.found.values()),
+        files=host_files,
+        versions=_versions(),
+        digests={},
+    )
+    for one in loaded:
+        files |= dict(_pages(one.plan, index, settings, secrets, hands[one.plan.name]))
+        files |= {
+            n: d
+            for h in hands[one.plan.name].values()
+            for b in h.values()
+            for n, d in b.files.items()
+        }
+    files["README.txt"] = _readme(index).encode()
+    return index, files
+
+
+def repository_secrets(spec: RepositorySpec) -> dict[str, SecretRef]:
+    """What opens a repository, by what it is."""
+    wanted = {
+        "password": spec.password,
+        "access_key": spec.s3.access_key,
+        "secret_key": spec.s3.secret_key,
+        "session_token": spec.s3.session_token,
+    }
+    return {what: ref for what, ref in wanted.items() if ref is not None}
+
+
+def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
+    for spec in plan.repositories.values():
+        for what, ref in repository_secrets(spec).items():
+            use = f"repository {spec.name} of {plan.name}: {what}"
+            secrets.take(ref, f"{plan.name}.{spec.name}.{what}", use)
+
+
+def _host_file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}, which a repository's ca_cert names: "
+            f"{(error.strerror or str(error)).lower()}",
+            hint="without it nobody could open the repository: see to the path and its rights.",
+        ) from None
+
+
+def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
+    """The instructions for each target and component; and which secrets are not to be had."""
+    missing: list[str] = []
+    found: dict[str | None, dict[str, ByHand]] = {}
+    order = [n for s in plan.runbook if s.kind == "restore" for n in s.subjects]
+    names = list(dict.fromkeys([*order, *plan.components]))
+    chosen: list[str | None] = [*plan.targets] or [None]
+    for target in chosen:
+        found[target] = {}
+        for name in names:
+            places = plan.targets[target].components if target else {}
+            if target and name not in places:
+                continue
+            component = plan.components[name]
+            hand, lost = _hand(plan, component, target, places.get(name), secrets)
+            found[target][name] = hand
+            missing += lost
+    return found, missing
+
+
+def _hand(
+    plan: Plan, component: Component, target: str | None, settings: object, secrets: _Secrets
+) -> tuple[ByHand, list[str]]:
+    place = f"runbooks/{plan.name}/{target or 'here'}/{component.name}"
+    use = f"target {target} of {plan.name}: {component.name}"
+
+    def resolve(ref: SecretRef) -> str:
+        return secrets.take(ref, f"{plan.name}.{target}.{component.name}", use)
+
+    try:
+        write = by_hand_of(component.kind)
+        try:
+            return write(component, settings, place=place, resolve=resolve), []
+        except DrdError as error:
+            hand = write(component, None, place=place, resolve=resolve)
+            said = Passage(f"The login of this target is not in the kit ({error.message}).")
+            return ByHand((said, *hand.passages), hand.files, hand.ask), [
+                f"{use} ({error.message})"
+            ]
+    except NotSupported as error:
+        return ByHand((Passage(f"{error.message}: use drd."),)), []
+
+
+def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
+    kept = catalogue.points(plan.name)
+    newest = next((p for p in kept if p.complete), None)
+    chosen = kept[:POINTS]
+    if newest is not None and newest not in chosen:
+        chosen.append(newest)
+    return KitPlan(
+        plan.name,
+        plan.digest,
+        file,
+        tuple(
+            KitRepository(r.name, r.url, catalogue.repository_id(r.url), r.copy_of)
+            for r in plan.repositories.values()
+        ),
+        tuple(kit_point(catalogue.point(plan.name, p.id)) for p in chosen),
+        tuple(missing),
+    )
+
+
+def _pages(
+    plan: Plan,
+    index: KitIndex,
+    settings: DaemonSettings,
+    secrets: _Secrets,
+    hands: Mapping[str | None, Mapping[str, ByHand]],
+) -> Iterator[tuple[str, bytes]]:
+    named = people(settings.file)
+    places = Places(
+        {ref: s.file for ref, s in secrets.found.items()},
+        index.files,
+        frozenset(ref for ref, value in secrets.values.items() if value != value.strip()),
+    )
+    pages = {"runbook": runbook.runbook(plan, index, named, sections(plan, places, hands))}
+    for role in runbook.roles_of(named):
+        pages[f"runbook-{runbook.slug(role)}"] = runbook.for_role(plan, index, named, role)
+    for name, page in pages.items():
+        yield f"runbooks/{plan.name}/{name}.md", markdown(page)
+        yield f"runbooks/{plan.name}/{name}.html", html(page)
+
+
+def _versions() -> dict[str, str]:
+    """Of drd, and of the tools that this host has."""
+    found = {"drd": drd.__version__, "python": platform.python_version()}
+    for tool in _TOOLS:
+        if shutil.which(tool) is None:
+            continue
+        word = "version" if tool == "restic" else "--version"
+        told = process.run(process.Command((tool, word), deadline_s=30.0))
+        match = re.search(r"\d[\w.~+-]*", told.stdout)
+        if told.exit_code == 0 and match:
+            found[tool] = match[0]
+    return found
+
+
+def _readme(index: KitIndex) -> str:
+    lines = [
+        f"drd recovery kit, made {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}.",
+        "",
+        "Whoever has this directory can read all backups of the services below. Remove it afterwards.",
+        "",
+    ]
+    for plan in index.plans:
+        lines += [
+            f"{plan.name}",
+            f"  runbooks/{plan.name}/runbook.html  who, what, in which order; with drd and by hand (also .md)",
+            f"  {plan.file}  the plan",
+        ]
+        lines += [f"  not in here: {missing}" for missing in plan.missing]
+    lines += [
+        "",
+        "secrets/  one file each; kit.json says what for",
+        "kit.json  the same for programs",
+    ]
+    if index.config:
+        lines.append(f"{index.config}  drd's own configuration")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,104 @@
+"""What an opened kit gives without the host: its plans, and their repositories by its secrets alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from drd.config.plan_file import plan_of_text
+from drd.errors import RepositoryDamaged, RepositoryMissing, SecretUnavailable
+from drd.kit.archive import Kit
+from drd.log import mask
+from drd.model.kit import KitPlan
+from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
+from drd.ports import Repository
+from drd.repositories import open_repository
+
+_TRIES = 20
+"""How many manifests are read in search of a complete point."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedKit:
+    """`work` is an empty directory for restic's cache and files that are not secret."""
+
+    kit: Kit
+    work: Path
+
+    def plan(self, known: KitPlan) -> Plan:
+        """Raises ConfigError when this drd refuses a plan that the one before it took."""
+        return plan_of_text(self.kit.text(known.file), Path(known.file))
+
+    def resolve(self, ref: SecretRef) -> str:
+        """The secret from the kit. Raises SecretUnavailable."""
+        if ref.source == "text":
+            return str(ref.value)
+        for secret in self.kit.index.secrets:
+            if secret.reference == ref:
+                value = self.kit.text(secret.file)
+                mask(value)
+                return value
+        raise SecretUnavailable(
+            f"secret {ref.describe()} is not in the kit", hint="export a new kit on the host."
+        )
+
+    def repository(self, spec: RepositorySpec) -> Repository:
+        """Opened with nothing but the kit."""
+        authority = spec.s3.ca_cert
+        if authority is not None:
+            name = self.kit.index.files.get(authority)
+            if name is not None:
+                file = self.work / Path(name).name
+                file.write_bytes(self.kit.files[name])
+                spec = replace(spec, s3=replace(spec.s3, ca_cert=str(file)))
+        return open_repository(spec, cache_dir=self.work / "cache", resolve=self.resolve)
+
+
+@contextmanager
+def opened(kit: Kit) -> Iterator[OpenedKit]:
+    """The kit with a directory to work in, which is removed in the end."""
+    with TemporaryDirectory(prefix="drd-kit-") as work:
+        yield OpenedKit(kit, Path(work))
+
+
+def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
+    """The newest complete point whose manifest can be read; None when there is none."""
+    manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
+    for snapshot in sorted(manifests, key=lambda s: s.time, reverse=True)[:_TRIES]:
+        data = repository.read_file(snapshot.id, MANIFEST_FILE)
+        try:
+            manifest = manifest_from_bytes(
+                data,
+                repository=repository.name,
+                snapshot=snapshot.id,
+                available_at=snapshot.time,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise RepositoryDamaged(
+                f"manifest {snapshot.id[:8]} cannot be read: {error}",
+                hint="a newer drd may read it; else see docs/recovery-without-drd.md.",
+            ) from None
+        if manifest.point.complete:
+            return manifest.point
+    return None
+
+
+def confirm(repository: Repository, expected: str | None) -> None:
+    """It answers, the key opens it, and it is the one that the kit knows. Raises RepositoryError."""
+    repository.preflight(writing=False)
+    actual = repository.identity()
+    if actual is None:
+        raise RepositoryMissing(
+            f"there is no repository at {repository.url}",
+            hint="find out who emptied it." if expected else "the first `drd backup` makes it.",
+        )
+    if expected is not None and actual != expected:
+        raise RepositoryMissing(
+            f"the repository at {repository.url} is not the one that the kit knows: its id is "
+            f"{actual[:8]}, in the kit stands {expected[:8]}",
+            hint="export a new kit if it was made anew on purpose.",
+        )

@@ -1,0 +1,179 @@
+"""The printed runbook of a plan: for whoever is there, and for each role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from drd.config.daemon_schema import Person
+from drd.kit.document import Block, Commands, Heading, Items, Table, Text
+from drd.model.kit import KitIndex, KitPlan, KitPoint
+from drd.model.plan import Plan
+from drd.model.units import format_duration, format_size
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedStep:
+    """One line of the order of work. `role` is who has to act, empty for whoever operates."""
+
+    name: str
+    does: str
+    role: str = ""
+
+
+def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
+    """The steps of the plan's runbook in their order, in words."""
+    checks = {c.name: c for c in plan.checks}
+    found = []
+    for step in plan.runbook:
+        if step.kind == "restore":
+            does = "bring back " + ", ".join(
+                f"{name} ({plan.components[name].kind})" for name in step.subjects
+            )
+        else:
+            does = "run the checks " + "; ".join(
+                f"{name} ({checks[name].kind})" if name in checks else name
+                for name in step.subjects
+            )
+        found.append(PrintedStep(step.name, does))
+    return tuple(found)
+
+
+def roles_of(people: Sequence[Person]) -> tuple[str, ...]:
+    """In the order in which drd.yaml names them."""
+    return tuple(dict.fromkeys(role for person in people for role in person.roles))
+
+
+def slug(role: str) -> str:
+    """A role as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or "role"
+
+
+def runbook(
+    plan: Plan, index: KitIndex, people: Sequence[Person], by_hand: Sequence[Block]
+) -> list[Block]:
+    """Everything on one page: for the operator."""
+    known = index.plan(plan.name)
+    return [
+        *_head(plan, index, known, f"Recovery of {plan.name}"),
+        *_people(people),
+        *_state(known),
+        *_order(plan, ""),
+        *_with_drd(plan),
+        *by_hand,
+        *_versions(index.versions),
+    ]
+
+
+def for_role(plan: Plan, index: KitIndex, people: Sequence[Person], role: str) -> list[Block]:
+    """What one role has to know and to do."""
+    known = index.plan(plan.name)
+    return [
+        *_head(plan, index, known, f"Recovery of {plan.name}: {role}"),
+        Text(f"This role is held by {', '.join(p.name for p in people if role in p.roles)}."),
+        *_people(people),
+        *_state(known),
+        *_order(plan, role),
+        Text("The commands are in the page runbook beside this one."),
+    ]
+
+
+def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[Block]:
+    yield Heading(1, title)
+    yield Text(
+        f"Printed {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}, from the plan with the hash "
+        f"{known.digest[:12]}."
+    )
+    if plan.description:
+        yield Text(plan.description)
+    goals = plan.objectives
+    yield Table(
+        ("answers for it", "may be down (RTO)", "may lose (RPO)"),
+        (
+            (
+                plan.owner or "nobody is named",
+                format_duration(goals.rto_s),
+                format_duration(goals.rpo_s),
+            ),
+        ),
+    )
+
+
+def _people(people: Sequence[Person]) -> Iterator[Block]:
+    yield Heading(2, "Who")
+    if not people:
+        yield Text("Nobody is named under `people` in drd.yaml.")
+        return
+    yield Table(
+        ("name", "roles", "phone", "mail"),
+        tuple((p.name, ", ".join(p.roles), p.phone or "", p.email or "") for p in people),
+    )
+
+
+def _state(known: KitPlan) -> Iterator[Block]:
+    yield Heading(2, "What there was when this was printed")
+    rows = tuple(
+        (r.name, r.url, (r.id or "unknown")[:12], f"copy of {r.copy_of}" if r.copy_of else "")
+        for r in known.repositories
+    )
+    yield Table(("repository", "where", "id", ""), rows)
+    newest = known.newest
+    if newest is None:
+        yield Text("No complete restore point was known.")
+        return
+    yield Text(f"The newest complete restore point was {_point(newest)}. There will be newer ones.")
+    yield Table(
+        ("component", "kind", "size", "snapshot", "holds"),
+        tuple(
+            (
+                c.component,
+                c.kind,
+                format_size(c.bytes),
+                (c.snapshot or "")[:12],
+                ", ".join(f"{count:,} {what}" for what, count in c.summary.items()),
+            )
+            for c in newest.components
+        ),
+    )
+
+
+def _point(point: KitPoint) -> str:
+    proven = f"proven by drill {point.proven_by}" if point.proven_by else "not proven by a drill"
+    return f"{point.id}, data of {point.data_time:%Y-%m-%d %H:%M:%S} UTC, {proven}"
+
+
+def _order(plan: Plan, role: str) -> Iterator[Block]:
+    yield Heading(2, "Order of work")
+    steps = printed_steps(plan)
+    mine = tuple(f"{s.name}: {s.does}" for s in steps if role and s.role == role)
+    if mine:
+        yield Text("You are needed for:")
+        yield Items(mine)
+    elif role:
+        yield Text(f"No step waits for the {role}: decide, tell people, and see that it goes on.")
+    yield Items(
+        tuple(f"{s.name}: {s.does}{f' ({s.role})' if s.role else ''}" for s in steps), numbered=True
+    )
+
+
+def _with_drd(plan: Plan) -> Iterator[Block]:
+    yield Heading(2, "With drd")
+    yield Text(
+        "On a machine with drd and restic, as root; THE-KIT is the file that this came out of, and the "
+        "passphrase stands in a file of mode 0600:"
+    )
+    target = next(iter(plan.targets), "NAME")
+    yield Commands(
+        "drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n"
+        f"drd recover {plan.name} --target {target} --dry-run\n"
+        f"drd recover {plan.name} --target {target}\n",
+        shown=True,
+    )
+    if not plan.targets:
+        yield Text("The plan names no target yet: add one under `targets` before you recover.")
+
+
+def _versions(versions: Mapping[str, str]) -> Iterator[Block]:
+    yield Heading(2, "Versions")
+    yield Table(("what", "version"), tuple(versions.items()))

@@ -1,0 +1,228 @@
+"""A kit as one file: a line of text that says how to open it, then an age file in ASCII armour.
+
+The only importer of pyrage. Everything is in memory: a kit has no data in it, only text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyrage
+
+from drd import log
+from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.model.kit import digest_in, heading, is_heading
+
+LARGEST = 256 << 20
+"""Bytes of a kit that are read; one of a hundred plans has a few million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """For whom a kit is encrypted: a passphrase, or the public keys of people; never both, which
+    age does not allow."""
+
+    passphrase: str | None = None
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What opens a kit: the passphrase, or the text of an identity file (age's or an SSH key)."""
+
+    passphrase: str | None = None
+    identity: bytes = b""
+
+
+def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str]) -> bytes:
+    """The bytes of a kit. Raises UsageError for a recipient that is none."""
+    if lock.passphrase is not None:
+        body = pyrage.passphrase.encrypt(archive, lock.passphrase, armored=True)
+    else:
+        keys = [_recipient(text) for text in lock.recipients]
+        body = pyrage.encrypt(archive, keys, armored=True)
+    digest = hashlib.sha256(body).hexdigest()
+    first = heading(made_at, plans, digest, passphrase=lock.passphrase is not None)
+    return first.encode() + b"\n" + bytes(body)
+
+
+def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
+    """The archive inside. Raises UsageError for what is no kit, KitDamaged, and WrongKey."""
+    first, _, body = kit.partition(b"\n")
+    line = first.decode("utf-8", "replace")
+    if not is_heading(line):
+        raise UsageError(
+            f"{name} is not a recovery kit", hint="a kit begins with `drd recovery kit of …`."
+        )
+    whole = hashlib.sha256(body).hexdigest() == digest_in(line)
+    try:
+        return _decrypted(body, key)
+    except pyrage.DecryptError as error:
+        if not whole:
+            raise KitDamaged(
+                f"{name} is damaged: it is not what its first line says ({_said(error)})",
+                hint="take another copy of the kit.",
+            ) from None
+        if key.passphrase is None:
+            raise WrongKey(
+                f"{name} is not encrypted for this identity",
+                hint="its first line says what opens it: another identity, or --passphrase-file.",
+            ) from None
+        said = _said(error)
+        why = "" if said == "decryption failed" else f": {said}"
+        raise WrongKey(
+            f"the passphrase does not open {name}{why}",
+            hint="check the passphrase file; a kit for recipients takes --identity.",
+        ) from None
+
+
+def read_kit(path: Path) -> bytes:
+    """The file's bytes. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
+            hint="name the file that `drd kit export` wrote.",
+        ) from None
+    if len(data) > LARGEST:
+        raise UsageError(f"{path} is too large for a recovery kit", hint="is it the right file?")
+    return data
+
+
+def write_kit(path: Path, data: bytes) -> None:
+    """All of it or nothing, mode 0600. A kit that is there is replaced, anything else is not."""
+    try:
+        refuse_strangers(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        part = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise TargetUnwritable(
+            f"cannot write the kit {path}: {(error.strerror or str(error)).lower()}",
+            hint="name a file in a directory that exists and that you may write to.",
+        ) from None
+
+
+def refuse_strangers(path: Path) -> None:
+    """Raise UsageError for a file that is there and is no kit."""
+    if not os.path.lexists(path):
+        return
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(200)
+        if is_heading(start.decode("utf-8", "replace")):
+            return
+    raise UsageError(
+        f"{path} is there and is not a recovery kit", hint="name another file, or move it away."
+    )
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_passphrase(path: Path) -> str:
+    """The first and only line of the file; masked from now on. Raises UsageError."""
+    text = read_secret_file(path, "passphrase").removesuffix("\n").removesuffix("\r")
+    if not text.strip():
+        raise UsageError(f"the passphrase file {path} is empty", hint="write the passphrase to it.")
+    if "\n" in text:
+        raise UsageError(
+            f"the passphrase file {path} has several lines",
+            hint="a passphrase is one line: age asks for it on a terminal.",
+        )
+    log.mask(text)
+    return text
+
+
+def read_secret_file(path: Path, what: str) -> str:
+    """Raises UsageError naming the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the {what} file {path}: {(error.strerror or str(error)).lower()}",
+            hint=f"write the {what} to it, mode 0600.",
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the {what} file {path} is not UTF-8 text") from None
+
+
+def _recipient(text: str) -> Any:
+    """An age public key, one for hardware or post-quantum keys, or an SSH public key."""
+    kinds = [
+        ("age1tagpq1", pyrage.tagpq.Recipient),
+        ("age1tag1", pyrage.tag.Recipient),
+        ("age1", pyrage.x25519.Recipient),
+        ("ssh-", pyrage.ssh.Recipient),
+    ]
+    for prefix, kind in kinds:
+        if text.startswith(prefix):
+            try:
+                return kind.from_str(text)
+            except pyrage.RecipientError as error:
+                raise UsageError(
+                    f"{text!r} is not a recipient: {_said(error)}",
+                    hint="give the line that begins with age1 (age-keygen -y) or ssh-.",
+                ) from None
+    raise UsageError(
+        f"{text!r} is not a recipient",
+        hint="give an age public key (age1…) or an SSH public key (ssh-ed25519 …).",
+    )
+
+
+def _decrypted(body: bytes, key: Key) -> bytes:
+    if key.passphrase is not None:
+        return bytes(pyrage.passphrase.decrypt(body, key.passphrase))
+    return bytes(pyrage.decrypt(body, identities(key.identity)))
+
+
+def identities(text: bytes) -> list[Any]:
+    """Those in an identity file. Raises UsageError when there is none, or one has a passphrase."""
+    try:
+        if text.startswith(b"-----BEGIN"):
+            return [pyrage.ssh.Identity.from_buffer(text)]
+        lines = [line.strip() for line in text.decode("ascii").splitlines()]
+        found = [
+            pyrage.x25519.Identity.from_str(line)
+            for line in lines
+            if line and not line.startswith("#")
+        ]
+    except (pyrage.IdentityError, ValueError, DrdError) as error:
+        raise UsageError(
+            f"the identity file cannot be used: {_said(error)}",
+            hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
+        ) from None
+    if not found:
+        raise UsageError("the identity file holds no identity", hint="age-keygen makes one.")
+    return found
+
+
+def _said(error: Exception) -> str:
+    """The library's words on one line; they hold no secret."""
+    return " ".join(str(error).split()).rstrip(".").lower()

@@ -1,0 +1,189 @@
+"""Whether a kit would do: it opens the repositories alone, and fits the plans as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from drd.errors import DrdError, NoRestorePoint
+from drd.kit.archive import Kit
+from drd.kit.opened import OpenedKit, confirm, newest_point, opened
+from drd.model.kit import KitPlan, KitRepository
+from drd.model.plan import Plan
+from drd.model.snapshot import RestorePoint
+from drd.model.units import format_duration, to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFound:
+    """One repository as the kit alone sees it."""
+
+    name: str
+    url: str
+    newest: RestorePoint | None
+    error: DrdError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFound:
+    """`loaded` is the hash of the plan that this host has loaded, None where it knows of none."""
+
+    name: str
+    digest: str
+    loaded: str | None
+    repositories: tuple[RepositoryFound, ...]
+    missing: tuple[str, ...]
+    error: DrdError | None = None
+
+    @property
+    def newest(self) -> RestorePoint | None:
+        found = [r.newest for r in self.repositories if r.newest is not None]
+        return max(found, key=lambda p: p.data_time, default=None)
+
+    @property
+    def current(self) -> bool | None:
+        return None if self.loaded is None else self.loaded == self.digest
+
+
+class KitOutdated(DrdError):
+    """The plan changed since the kit was made."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a kit opened, at `at`."""
+
+    made_at: datetime
+    at: datetime
+    plans: tuple[PlanFound, ...]
+
+    @property
+    def age_s(self) -> float:
+        return max(0.0, (self.at - self.made_at).total_seconds())
+
+    @property
+    def problems(self) -> list[DrdError]:
+        """In the order of their weight: what does not open, what is not there, what has changed."""
+        opening = [p.error for p in self.plans if p.error is not None]
+        opening += [r.error for p in self.plans for r in p.repositories if r.error is not None]
+        empty: list[DrdError] = [
+            NoRestorePoint(
+                f"no repository of {p.name} holds a complete restore point",
+                hint=f"drd backup {p.name}",
+            )
+            for p in self.plans
+            if p.newest is None and not p.error and not any(r.error for r in p.repositories)
+        ]
+        changed: list[DrdError] = [
+            KitOutdated(
+                f"plan {p.name} has changed since the kit was made",
+                hint=f"drd kit export {p.name} …, and put it where this one is.",
+            )
+            for p in self.plans
+            if p.current is False
+        ]
+        return opening + empty + changed
+
+    @property
+    def exit_code(self) -> int:
+        return next((p.exit_code for p in self.problems), 0)
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal."""
+        yield f"kit of {self.made_at:%Y-%m-%d %H:%M} UTC, {format_duration(self.age_s)} old"
+        for plan in self.plans:
+            known = {None: "no such plan is loaded here", True: "as it is loaded here"}
+            yield f"{plan.name}: plan {plan.digest[:12]}, {known.get(plan.current, 'since changed')}"
+            for found in plan.repositories:
+                yield f"  {found.name}  {_words(found)}"
+            for missing in plan.missing:
+                yield f"  not in the kit: {missing}"
+
+
+def _words(found: RepositoryFound) -> str:
+    if found.error is not None:
+        return "does not open"
+    if found.newest is None:
+        return "opens, holds no complete restore point"
+    at = found.newest.data_time
+    return f"opens, newest point {found.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def verify(kit: Kit, loaded: Mapping[str, str]) -> Verification:
+    """Look at every repository with nothing but the kit; `loaded` are the hashes of the plans that
+    this host has loaded, by name."""
+    with opened(kit) as using:
+        plans = tuple(_plan(using, known, loaded.get(known.name)) for known in kit.index.plans)
+    return Verification(kit.index.made_at, datetime.now(UTC), plans)
+
+
+def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
+    try:
+        plan = using.plan(known)
+    except DrdError as error:
+        return PlanFound(known.name, known.digest, loaded, (), known.missing, error)
+    found = [_repository(using, plan, repository) for repository in known.repositories]
+    kept = tuple(f for f in found if f is not None)
+    return PlanFound(known.name, known.digest, loaded, kept, known.missing)
+
+
+def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:
+    """None for a copy that had never been made."""
+    repository = using.repository(plan.repositories[known.name])
+    try:
+        if known.copy_of is not None and known.id is None:
+            repository.preflight(writing=False)
+            if repository.identity() is None:
+                return None
+        confirm(repository, known.id)
+        newest = newest_point(repository, plan.name)
+    except DrdError as error:
+        return RepositoryFound(known.name, known.url, None, error)
+    return RepositoryFound(known.name, known.url, newest)
+
+
+def document(found: Verification) -> dict[str, Any]:
+    """For --json."""
+    return {
+        "ok": not found.problems,
+        "made_at": to_rfc3339(found.made_at),
+        "age_s": found.age_s,
+        "plans": [
+            {
+                "plan": p.name,
+                "digest": p.digest,
+                "loaded_digest": p.loaded,
+                "current": p.current,
+                "newest_point": _point(p.newest),
+                "missing": list(p.missing),
+                "repositories": [
+                    {
+                        "repository": r.name,
+                        "url": r.url,
+                        "opens": r.error is None,
+                        "newest_point": _point(r.newest),
+                        "error": _error(r.error),
+                    }
+                    for r in p.repositories
+                ],
+                "error": _error(p.error),
+            }
+            for p in found.plans
+        ],
+    }
+
+
+def _point(point: RestorePoint | None) -> dict[str, Any] | None:
+    if point is None:
+        return None
+    return {"point": point.id, "data_time": to_rfc3339(point.data_time)}
+
+
+def _error(error: DrdError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"message": error.message, "hint": error.hint, "exit": error.exit_code}

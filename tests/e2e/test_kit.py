@@ -1,0 +1,208 @@
+"""The recovery kit: made on a host, opened where there is nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from tests.e2e.kit_site import (
+    PASSPHRASE,
+    KitSite,
+    kit_site,
+    open_with_age,
+    printed_commands,
+    run_bash,
+)
+from tests.e2e.site import PASSWORD, Result, Site, small_site
+from tests.e2e.test_docs import bash, commands
+from tests.light_repository import begin
+from tests.servers import S3Server, postgres_server, short_directory
+
+pytestmark = pytest.mark.xdist_group("kit")  # the host is made once
+
+
+@pytest.fixture(scope="module")
+def host(s3: S3Server) -> Iterator[KitSite]:
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "a", password="source pw") as source,
+        postgres_server(base / "b", password="standby: p\\w'd", tcp=True) as standby,
+    ):
+        yield kit_site(base, s3, source, standby)
+
+
+def test_the_passphrase_is_what_opens_a_kit(host: KitSite, short_tmp: Path) -> None:
+    (short_tmp / "wrong").write_text("another passphrase")
+    words = ("kit", "verify", str(host.export()), "--passphrase-file")
+    told = host.site.drd(*words, f"{short_tmp}/wrong", code=12)
+    assert "the passphrase does not open" in told.err
+    assert "primary  opens, newest point" in host.site.drd(*words, str(host.passphrase)).out
+
+
+def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short_tmp: Path) -> None:
+    host.export()
+    assert stat.S_IMODE(host.file.stat().st_mode) == 0o600
+    kit = open_with_age(host.file, short_tmp)
+    folder = kit / "runbooks/shop"
+    page = (folder / "runbook.md").read_text()
+    script = printed_commands(page)
+    web = re.findall(
+        r'<pre class="bash">(.*?)</pre>', (folder / "runbook.html").read_text(), re.DOTALL
+    )
+    assert html.unescape("".join(web)) == script
+    for secret in (PASSWORD, host.s3.secret_key, "source pw", "standby: p"):
+        assert secret not in page
+    assert "Ann Example | incident commander, operator | +49 30 1234" in page
+    assert sorted(p.name for p in folder.glob("*.md")) == [
+        "runbook-incident-commander.md",
+        "runbook-operator.md",
+        "runbook.md",
+    ]
+    assert (
+        "This role is held by Ann Example, Bob Example."
+        in (folder / "runbook-operator.md").read_text()
+    )
+    # Nothing but the kit, the bucket and the empty server.
+    told = run_bash(script, kit, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
+    assert "public.orders: 1000 rows" in told
+    assert "gateway: 2 files as at the backup" in told
+    host.assert_back()
+    # The same again finds places that hold something, and touches nothing.
+    with pytest.raises(AssertionError, match="database back is there and not empty"):
+        run_bash(script, kit, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
+    host.assert_back()
+
+
+def test_a_kit_holds_what_a_recovery_needs_and_no_more(host: KitSite, short_tmp: Path) -> None:
+    identity = short_tmp / "identity"
+    subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
+    recipient = re.search(r"age1\w+", identity.read_text())
+    assert recipient
+    host.export("--recipient", recipient[0])
+    command = f"tail -n +2 {host.file} | age -d -i {identity} | tar -x"
+    assert (
+        command.replace(str(host.file), "THIS-FILE").replace(str(identity), "YOUR-IDENTITY-FILE")
+        in host.file.read_text().partition("\n")[0]
+    )
+    subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=short_tmp, check=True)
+    kit = short_tmp / "recovery-kit"
+    index = json.loads((kit / "kit.json").read_text())
+    assert {s["use"] for s in index["secrets"]} == {
+        "repository primary of shop: password",
+        "repository primary of shop: access_key",
+        "repository primary of shop: secret_key",
+        "target standby of shop: orders-db",
+    }
+    held = {s["use"].split()[-1]: (kit / s["file"]).read_text() for s in index["secrets"]}
+    assert held["password"] == PASSWORD
+    assert held["secret_key"] == host.s3.secret_key
+    everything = b"".join(p.read_bytes() for p in kit.rglob("*") if p.is_file())
+    assert b"source pw" not in everything, "a restore needs no login of the source"
+    (plan,) = index["plans"]
+    (point,) = plan["points"]
+    assert point["id"] == host.site.points()[0]["point"]
+    assert {c["component"]: c["summary"] for c in point["components"]}["orders-db"] == {
+        "tables": 2,
+        "rows": 1500,
+    }
+    assert plan["repositories"][0]["id"]
+    assert (kit / "etc/plans/shop.yaml").read_text() == (
+        host.site.base / "plans/shop.yaml"
+    ).read_text()
+    assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in (kit / "secrets").iterdir())
+    told = host.site.drd("kit", "verify", str(host.file), "--identity", str(identity), "--json")
+    assert told.json["plans"][0]["current"] is True
+
+
+@pytest.fixture
+def small(short_tmp: Path) -> Site:
+    """With a kit for an identity, which opens faster than one with a passphrase."""
+    begin(short_tmp / "repo", PASSWORD)
+    site = small_site(short_tmp)
+    identity = pyrage.x25519.Identity.generate()
+    site.secret("identity", str(identity))
+    site.drd("backup", "shop")
+    export = site.drd(
+        "kit", "export", "shop", "--to", f"{site.base}/k", "--recipient", str(identity.to_public())
+    )
+    assert hashlib.sha256((site.base / "k").read_bytes()).hexdigest() in export.out
+    return site
+
+
+def verify(site: Site, *words: str, code: int = 0) -> Result:
+    identity = f"{site.base}/secrets/identity"
+    return site.drd("kit", "verify", f"{site.base}/k", "--identity", identity, *words, code=code)
+
+
+def test_verify_tells_what_is_wrong(small: Site) -> None:
+    kit, whole = small.base / "k", (small.base / "k").read_bytes()
+    found = verify(small, "--json").json
+    assert found["ok"] is True
+    assert found["plans"][0]["newest_point"]["point"] == small.points()[0]["point"]
+    assert 0 <= found["age_s"] < 600
+    kit.write_bytes(whole[: len(whole) // 2])
+    told = verify(small, code=1)
+    assert "is damaged" in told.err
+    assert "HINT: take another copy of the kit." in told.err
+    kit.write_bytes(whole)
+    plan = small.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("rto: 30m", "rto: 20m"))
+    small.drd("catalogue", "verify")
+    told = verify(small, code=4)
+    assert "plan shop has changed since the kit was made" in told.err
+    Path(small.repository).rename(small.base / "aside")
+    found = verify(small, "--json", code=10).json
+    assert found["ok"] is False
+    assert found["plans"][0]["repositories"][0]["error"]["exit"] == 10
+
+
+def test_verify_uses_nothing_of_the_host(small: Site) -> None:
+    """Configuration, secrets, catalogue and cache are gone: only the repository is there."""
+    (small.base / "secrets/identity").rename(small.base / "identity")
+    for name in ("secrets", "plans", "state", "cache", "drd.yaml"):
+        (small.base / name).rename(small.base / f"lost-{name}")
+    (small.base / "secrets").mkdir()
+    (small.base / "identity").rename(small.base / "secrets/identity")
+    told = verify(small)
+    assert "primary  opens, newest point" in told.out
+    assert "no such plan is loaded here" in told.out
+    assert not (small.base / "cache").exists()
+
+
+def test_a_failed_export_leaves_what_was_there(small: Site) -> None:
+    before, data = (small.base / "k").read_bytes(), (small.base / "shop.db").read_bytes()
+    (small.base / "passphrase").write_text(PASSPHRASE)
+    key = ("--passphrase-file", f"{small.base}/passphrase")
+    told = small.drd("kit", "export", "shop", "--to", f"{small.base}/shop.db", *key, code=2)
+    assert "is there and is not a recovery kit" in told.err
+    (small.base / "secrets/restic").unlink()
+    told = small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *key, code=2)
+    assert "secrets/restic" in told.err
+    assert (small.base / "k").read_bytes() == before
+    assert (small.base / "shop.db").read_bytes() == data
+
+
+def test_commands_of_the_page_work(small: Site) -> None:
+    (small.base / "kit-passphrase").write_text("five words for a kit\n")
+    script = commands("docs/kit.md", "Make one")
+    for shown, here in {
+        "orders-api": "shop",
+        "/mnt/usb": str(small.base),
+        "/root": str(small.base),
+    }.items():
+        assert shown in script
+        script = script.replace(shown, here)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    told = bash(script, small.base, {**small.env(), "PATH": path})
+    assert "as it is loaded here" in told

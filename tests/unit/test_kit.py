@@ -1,0 +1,184 @@
+"""The recovery kit's file, its index, and the pages that it prints."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from drd.config.schema import KINDS
+from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.kinds.by_hand import KINDS as BY_HAND
+from drd.kit.archive import pack, unpack
+from drd.kit.document import Commands, Heading, Items, Table, Text, html, markdown
+from drd.kit.sealing import Key, Lock, read_passphrase, seal, unseal, write_kit
+from drd.model.kit import (
+    KitComponent,
+    KitIndex,
+    KitPlan,
+    KitPoint,
+    KitRepository,
+    KitSecret,
+    index_from_json,
+)
+from drd.model.plan import SecretRef
+
+NOW = datetime(2026, 11, 25, 0, 31, 0, 5, tzinfo=UTC)
+POINT = KitPoint(
+    "7c1e0000", NOW, NOW, True, "7c1e-d14", ("primary",),
+    (KitComponent("db", "sqlite", "abc", NOW, 10, {"tables": 2, "rows": 7}),),
+)  # fmt: skip
+INDEX = KitIndex(
+    made_at=NOW,
+    host="old",
+    config="etc/drd.yaml",
+    config_dir="/etc/drd",
+    plans=(
+        KitPlan(
+            "shop", "d1", "etc/plans/shop.yaml",
+            (KitRepository("primary", "/repo", "id1"), KitRepository("far", "/far", None, "primary")),
+            (POINT,), ("target standby of shop: db",),
+        ),
+    ),
+    secrets=(
+        KitSecret("secrets/a", SecretRef("credential", "restic"), "repository"),
+        KitSecret("secrets/b", SecretRef("command", ("pass", "show")), "target"),
+    ),
+    files={"/etc/ca.pem": "files/0-ca.pem"},
+    versions={"drd": "1"},
+    digests={},
+)  # fmt: skip
+FILES = {"etc/drd.yaml": b"plans: plans\n", "secrets/a": b"top secret"}
+
+
+def sealed(lock: Lock) -> bytes:
+    return seal(pack(INDEX, FILES), lock, made_at=NOW, plans=["shop"])
+
+
+@pytest.fixture
+def identity() -> tuple[Lock, Key]:
+    """Faster than a passphrase, which takes a second on purpose."""
+    made = pyrage.x25519.Identity.generate()
+    return Lock(recipients=(str(made.to_public()),)), Key(identity=f"# mine\n{made}\n".encode())
+
+
+def test_index_comes_back_as_it_was() -> None:
+    assert index_from_json(INDEX.to_json()) == INDEX
+
+
+def test_a_kit_of_a_newer_schema_is_refused_by_its_number() -> None:
+    with pytest.raises(ValueError, match="schema 2, this drd reads 1"):
+        index_from_json({**INDEX.to_json(), "schema": 2})
+
+
+def test_passphrase_opens_what_it_closed_and_another_does_not() -> None:
+    kit = sealed(Lock(passphrase="open sesame"))
+    first = kit.split(b"\n", 1)[0].decode()
+    assert "tail -n +2 THIS-FILE | age -d | tar -x" in first
+    assert "shop" in first
+    assert b"top secret" not in kit
+    opened = unpack(unseal(kit, Key(passphrase="open sesame"), name="k"), name="k")
+    assert dict(opened.files) == FILES
+    assert opened.index.plans == INDEX.plans
+    with pytest.raises(WrongKey, match="the passphrase does not open k"):
+        unseal(kit, Key(passphrase="open sesam"), name="k")
+
+
+def test_another_identity_does_not_open_it(identity: tuple[Lock, Key]) -> None:
+    other = Key(identity=str(pyrage.x25519.Identity.generate()).encode())
+    with pytest.raises(WrongKey, match="not encrypted for this identity"):
+        unseal(sealed(identity[0]), other, name="k")
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.99])
+def test_a_flipped_byte_is_damage_and_not_a_wrong_key(
+    identity: tuple[Lock, Key], at: float
+) -> None:
+    kit = bytearray(sealed(identity[0]))
+    place = int(len(kit) * at)
+    kit[place] = ord("A") if kit[place] != ord("A") else ord("B")
+    with pytest.raises(KitDamaged, match="k is damaged"):
+        unseal(bytes(kit), identity[1], name="k")
+
+
+@pytest.mark.parametrize("left", [0.2, 0.5, 0.98])
+def test_a_truncated_kit_is_damaged(identity: tuple[Lock, Key], left: float) -> None:
+    kit = sealed(identity[0])
+    with pytest.raises(KitDamaged, match="k is damaged") as caught:
+        unseal(kit[: int(len(kit) * left)], identity[1], name="k")
+    assert caught.value.hint == "take another copy of the kit."
+
+
+def test_a_changed_first_line_alone_keeps_nobody_out(identity: tuple[Lock, Key]) -> None:
+    kit = sealed(identity[0]).replace(b"2026", b"2025", 1).replace(b"\n", b"\r\n")
+    assert unpack(unseal(kit, identity[1], name="k"), name="k").files == FILES
+
+
+def test_what_is_no_kit_is_called_so(identity: tuple[Lock, Key]) -> None:
+    with pytest.raises(UsageError, match="k is not a recovery kit"):
+        unseal(b"plan: shop\n", identity[1], name="k")
+
+
+def test_a_file_that_was_changed_inside_is_named() -> None:
+    archive = pack(INDEX, FILES).replace(b"top secret", b"tip secret")
+    with pytest.raises(KitDamaged, match="damaged inside: secrets/a"):
+        unpack(archive, name="k")
+
+
+@pytest.mark.parametrize("text", ["age1zzz", "alice", "ssh-rsa AAAA"])
+def test_a_recipient_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a recipient"):
+        sealed(Lock(recipients=(text,)))
+
+
+def test_a_kit_is_written_for_its_owner_alone_and_replaces_only_kits(tmp_path: Path) -> None:
+    file = tmp_path / "k"
+    write_kit(file, b"drd recovery kit of 1\nfirst")
+    write_kit(file, b"drd recovery kit of 2\nsecond")
+    assert file.read_bytes().endswith(b"second")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    other = tmp_path / "thesis.txt"
+    other.write_text("years of work")
+    with pytest.raises(UsageError, match=r"thesis\.txt is there and is not a recovery kit"):
+        write_kit(other, b"drd recovery kit of 3\n")
+    assert other.read_text() == "years of work"
+    with pytest.raises(TargetUnwritable, match="no such file or directory"):
+        write_kit(tmp_path / "nowhere" / "k", b"")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["k", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("", "is empty"), (" \n", "is empty"), ("a\nb\n", "has several lines")]
+)
+def test_a_passphrase_is_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "pw").write_text(text)
+    with pytest.raises(UsageError, match=problem):
+        read_passphrase(tmp_path / "pw")
+
+
+def test_every_kind_of_component_has_instructions_by_hand() -> None:
+    assert set(BY_HAND) == set(KINDS)
+
+
+def test_pages_say_the_same_in_markdown_and_html() -> None:
+    page = [
+        Heading(1, "A & B"),
+        Text("x < y"),
+        Items(("one", "two"), numbered=True),
+        Table(("a", "b"), (("1|2", "3\n4"),)),
+        Commands("echo '<&>'\n"),
+        Commands("drd\n", shown=True),
+    ]
+    text, web = markdown(page).decode(), html(page).decode()
+    assert "# A & B\n" in text
+    assert "1. one\n2. two\n" in text
+    assert "| 1\\|2 | 3 4 |" in text
+    assert "```bash\necho '<&>'\n```" in text
+    assert "```text\ndrd\n```" in text
+    assert "<title>A &amp; B</title>" in web
+    assert "<p>x &lt; y</p>" in web
+    assert "<td>1|2</td>" in web
+    assert '<pre class="bash">echo &#x27;&lt;&amp;&gt;&#x27;\n</pre>' in web
