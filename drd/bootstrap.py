@@ -23,6 +23,7 @@ from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotSupported, UnknownPlan
+from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, say_nothing
 from drd.model.facts import PlanFacts
 from drd.model.message import ChannelSpec
@@ -127,11 +128,16 @@ class App:
             loaded = load_plan(path)
         except ConfigError as error:
             known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
-            with suppress(UnknownPlan):
-                self.catalogue.mark_plan_broken(known, error.message, self.clock.now())
+            self._mark_broken(known, path, error)
             raise
         self.accept(loaded)
         return loaded.plan
+
+    def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
+        if name in self.catalogue.plan_names():
+            self.catalogue.mark_plan_broken(name, error.message, self.clock.now())
+        elif path.parent == self.settings.plans_dir:
+            note_one(self.catalogue.queue, name, path, error.message, self.clock.now())
 
     def accept(self, loaded: LoadedPlan) -> Schedule:
         """From now on this is the plan that is in force: for `status` and for scheduled runs."""

@@ -104,6 +104,19 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         copies.refresh(connection, plan)
 
 
+def remove_all(connection: Connection, plan: str) -> None:
+    """Every trace of a plan's points, those of forgotten ones included."""
+    of_plan = select(points.c.id).where(points.c.plan == plan)
+    digests = select(component_snapshots.c.fingerprint).where(
+        component_snapshots.c.point.in_(of_plan), component_snapshots.c.fingerprint.is_not(None)
+    )
+    let_go = set(connection.execute(digests).scalars())
+    for column in (component_snapshots.c.point, point_repositories.c.point):
+        connection.execute(delete(column.table).where(column.in_(of_plan)))
+    connection.execute(delete(points).where(points.c.plan == plan))
+    _remove_unused(connection, let_go)
+
+
 def exists(connection: Connection, point: str) -> bool:
     return connection.execute(select(points.c.id).where(points.c.id == point)).first() is not None
 

@@ -17,6 +17,7 @@ from drd.catalogue import (
     evidence,
     export,
     figures,
+    forgetting,
     migrate,
     plans,
     points,
@@ -39,6 +40,7 @@ from drd.model.reading import Reading
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
+from drd.ports.catalogue import Records
 
 _MIGRATION_WAIT_S = 120.0
 _opening = threading.Lock()
@@ -69,6 +71,14 @@ class SqlCatalogue:
     def plan_names(self) -> list[str]:
         with self._store.read() as connection:
             return plans.names(connection)
+
+    def records(self, plan: str) -> Records:
+        with self._store.read() as connection:
+            return forgetting.records(connection, plan)
+
+    def forget_plan(self, plan: str) -> Records:
+        with self._store.write() as connection:
+            return forgetting.forget(connection, plan)
 
     def figures(self) -> CatalogueFigures:
         with self._store.read() as connection:

@@ -7,7 +7,7 @@ few queries cost the same however many runs there were. PostgreSQL is asked the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,11 +16,13 @@ from drd.model.facts import (
     AlertFacts,
     ComponentFacts,
     CopyFacts,
+    DaemonFacts,
     DrillFacts,
     FailureFacts,
     IncompleteFacts,
     PlanFacts,
     PointFacts,
+    RefusedFacts,
     RunningFacts,
     StatusFacts,
 )
@@ -84,6 +86,9 @@ _COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at FROM copies
 WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
 """
+_DAEMON = """
+SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
+"""
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
@@ -125,12 +130,22 @@ def assemble(query: Query, place: str) -> StatusFacts:
             one._replace(
                 components=tuple(components[name]),
                 missed=_until(missed[name], one.newest),
-                alerts=tuple(alerts[name]),
+                alerts=tuple(alerts.get(name, ())),
                 running=running[name][-1] if running[name] else None,
                 copies=tuple(copies[name]),
             )
         )
-    return StatusFacts(sorted(facts, key=lambda f: f.plan), tuple(alerts[""]))
+    own = tuple(alerts.pop("", ()))
+    loaded = {f.plan for f in facts}
+    others = {plan: tuple(found) for plan, found in alerts.items() if plan not in loaded}
+    noted = {key: (_time(at), _json(value)) for key, at, value in query(_DAEMON)}
+    return StatusFacts(
+        sorted(facts, key=lambda f: f.plan),
+        own,
+        others=others,
+        refused=_refused(noted["refused"][1]) if "refused" in noted else {},
+        daemon=_daemon(*noted["heartbeat"]) if "heartbeat" in noted else None,
+    )
 
 
 def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
@@ -225,6 +240,20 @@ def _alert(row: Sequence[Any]) -> AlertFacts:
     _, alert, kind, state, since, message, severity, command, by, until = row
     until = _time(until) if until else None
     return AlertFacts(alert, kind, state, _time(since), message, severity, command, by, until)
+
+
+def _refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:
+    return {k: RefusedFacts(v["mtime_ns"], v["size"], v["error"]) for k, v in noted.items()}
+
+
+def _daemon(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
+    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
+
+
+def _json(text: str) -> Any:
+    from json import loads
+
+    return loads(text)
 
 
 def _until(

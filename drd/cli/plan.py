@@ -1,4 +1,4 @@
-"""`drd plan`: check, show, schema, new."""
+"""`drd plan`: check, show, schema; new and forget are beside it."""
 
 from __future__ import annotations
 
@@ -51,10 +51,20 @@ examples:
   drd plan new --output -                             look first, write nothing"""
 
 
+FORGET_EXAMPLES = """\
+examples:
+  drd plan forget orders-api         asks, and says what will be gone
+  drd plan forget orders-api --yes
+
+Before it, remove the plan's file and let the service know: systemctl reload drd
+
+exit codes: 0 forgotten, 2 its file is still there or nothing is known, 11 a run of it is not over."""
+
+
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "plan",
-        help="check, show, schema, new: write and understand plans",
+        help="check, show, schema, new, forget: write and understand plans",
         description="Plans are YAML files that say what a service consists of, how much data it "
         "may lose, how long it may be down, and how it is brought back.",
         epilog=EXAMPLES,
@@ -65,6 +75,7 @@ def add_parser(sub: Any) -> None:
     _add_show(verbs)
     _add_schema(verbs)
     _add_new(verbs)
+    _add_forget(verbs)
 
 
 def _add_check(verbs: Any) -> None:
@@ -134,6 +145,21 @@ def _add_new(verbs: Any) -> None:
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     parser.set_defaults(handler="drd.cli.plan_new:new")
+
+
+def _add_forget(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "forget",
+        help="let go of the records of a plan whose file is gone",
+        description="Remove what drd remembers of a plan that is not loaded any more: its points, "
+        "runs and evidence. Its alerts end. What is in its repositories stays, and is not touched.",
+        epilog=FORGET_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", metavar="PLAN", help="name of a plan")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.plan_forget:forget")
 
 
 # --- check ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +60,7 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from drd.cli.confirm import confirm
     from drd.cli.session import session
     from drd.flows.recovery import plan_recovery, recover
 
@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if not args.yes:
             _print_plan(planned, args)
-            _confirm(plan.name)
+            confirm(
+                plan.name, "a recovery", "add --yes when you mean it, or --dry-run to look first."
+            )
         outcome = recover(services, planned)
         if args.json:
             output.print_json(_document(outcome))
@@ -146,27 +148,6 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
         say(f"  note       {note}")
     if request.overwrite:
         say("  overwrites what the target holds")
-
-
-def _confirm(plan: str) -> None:
-    from drd.errors import Cancelled, UsageError
-
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "a recovery asks before it begins, and there is no terminal to ask on",
-            hint="add --yes when you mean it, or --dry-run to look first.",
-        )
-    # While it only asks, Ctrl-C and end of input are answers.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        answer = input(f"type the plan's name to begin [{plan}]: ")
-    except (KeyboardInterrupt, EOFError):
-        answer = ""
-        print(file=sys.stderr)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if answer.strip() != plan:
-        raise Cancelled("not confirmed: nothing was touched")
 
 
 def _document(outcome: RecoveryOutcome) -> dict[str, Any]:

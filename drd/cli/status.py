@@ -147,7 +147,24 @@ def _notes(document: StatusDocument) -> list[Note]:
         found += [_alert(plan.plan, alert, document.at) for alert in others]
         if "copy-behind" not in alerts:
             found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
-    return found + [_alert("drd", alert, document.at) for alert in document.alerts]
+    found += [_alert("drd", alert, document.at) for alert in document.alerts]
+    return found + _daemon(document)
+
+
+def _daemon(document: StatusDocument) -> list[Note]:
+    """Only one that does not work is worth a line."""
+    daemon = document.daemon
+    if daemon is None or daemon.state == "running":
+        return []
+    if daemon.at is None:
+        text, command = "the service is installed but never ran", "systemctl enable --now drd"
+    else:
+        ago = f"{format_duration(age(daemon.at, document.at))} ago"
+        if daemon.state == "stopped":
+            text, command = f"the daemon was stopped {ago}", "systemctl start drd"
+        else:
+            text, command = f"the daemon was last heard of {ago}", "systemctl status drd"
+    return [Note("drd", Cell(f"{text}: nothing starts by itself", "bad"), command)]
 
 
 def _behind(plan: str, copy: CopyAssessment) -> Note:
@@ -181,6 +198,7 @@ def status_command(
     json: bool,
     nagios: bool,
     colour: bool,
+    installed: bool = False,
     now: datetime | None = None,
     out: TextIO | None = None,
 ) -> int:
@@ -189,8 +207,8 @@ def status_command(
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     if nagios:
-        return _nagios(lambda: _collect(state_url, plans_dir, plan, now), out)
-    document = _collect(state_url, plans_dir, plan, now)
+        return _nagios(lambda: _collect(state_url, plans_dir, plan, now, installed), out)
+    document = _collect(state_url, plans_dir, plan, now, installed)
     if json:
         from json import dumps
 
@@ -204,7 +222,11 @@ def status_command(
 
 
 def _collect(
-    state_url: str, plans_dir: str | PathLike[str], plan: str | None, now: datetime
+    state_url: str,
+    plans_dir: str | PathLike[str],
+    plan: str | None,
+    now: datetime,
+    installed: bool,
 ) -> StatusDocument:
     def facts() -> StatusFacts:
         from drd.catalogue.summary import read_status
@@ -214,7 +236,7 @@ def _collect(
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
-    return collect(facts, plan_files(plans_dir), now, plan=plan)
+    return collect(facts, plan_files(plans_dir), now, plan=plan, installed=installed)
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

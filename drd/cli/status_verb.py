@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from drd.cli.options import global_options
@@ -15,6 +16,10 @@ examples:
   drd status --nagios           one line for a monitoring plugin, exit 0/1/2/3
 
 exit codes: 0 every plan is met or at risk, 3 any is breached or unknown."""
+
+
+_UNIT = "/etc/systemd/system/drd.service"
+"""What `drd install` puts there: who has it expects a daemon."""
 
 
 def add_parser(sub: Any) -> None:
@@ -36,7 +41,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.output import colours
     from drd.cli.status import status_command
-    from drd.config.location import config_path, state_and_plans
+    from drd.config.location import DEFAULT_CONFIG, config_path, state_and_plans
 
     path, explicit = config_path(args.config)
     state_url, plans_dir = state_and_plans(path, explicit=explicit)
@@ -47,4 +52,5 @@ def run(args: argparse.Namespace) -> int:
         json=args.json,
         nagios=args.nagios,
         colour=colours(args.no_color),
+        installed=path == DEFAULT_CONFIG and os.path.exists(_UNIT),  # noqa: PTH110 (4 ms)
     )

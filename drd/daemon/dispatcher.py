@@ -74,6 +74,10 @@ class Dispatcher:
 
     def _begin(self, due: Due, now: datetime) -> str:
         job = due.job
+        if self._catalogue.queue.accepted(job.plan) is None:
+            # Somebody had it forgotten, and did not ask for a reload.
+            self._agenda.drop_plan(job.plan)
+            return ""
         detail = {"why": due.why, "timeout_s": job.timing.timeout_s}
         schedule = self._agenda.schedule(job.plan)
         run = self._catalogue.queue.enqueue(

@@ -20,6 +20,7 @@ from drd.config.plan_file import load_plan
 from drd.daemon.credentials import require_credentials
 from drd.errors import ConfigError
 from drd.flows.agenda import Agenda
+from drd.flows.refusals import note_all
 from drd.model.schedule import Schedule
 from drd.ports import PlanRow
 
@@ -56,6 +57,7 @@ class PlanBook:
         files = plans_by_name(self._app.settings.plans_dir)
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
         refused: dict[str, str] = {}
+        never: dict[str, tuple[Path, str]] = {}
         for name, paths in files.items():
             try:
                 if len(paths) > 1:
@@ -63,7 +65,10 @@ class PlanBook:
                 self._take(name, paths[0], rows.get(name), running=running)
             except ConfigError as error:
                 refused[name] = error.message
+                if name not in rows:
+                    never[name] = (paths[0], error.message)
                 self._refuse(name, error, rows.get(name))
+        note_all(self._app.catalogue.queue, never, self._app.clock.now())
         removed = tuple(n for n in self._agenda.names() if n not in files)
         for name in removed:
             self._agenda.drop_plan(name)

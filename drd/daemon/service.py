@@ -310,7 +310,7 @@ class Daemon:
         return noted[0] if noted is not None else None
 
     def _note_heartbeat(self, state: str) -> None:
-        value = {"state": state, "pid": os.getpid(), "version": drd.__version__}
+        value = {"state": state, "version": drd.__version__}
         self._app.catalogue.queue.note(HEARTBEAT, value, self._app.clock.now())
 
 

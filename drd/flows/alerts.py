@@ -18,11 +18,11 @@ from drd.flows.alert_facts import Histories, disks, drill_bytes
 from drd.flows.alert_memory import Memory
 from drd.flows.alert_messages import routed
 from drd.flows.outbox import still_there
-from drd.flows.status import PlanFile, subjects
+from drd.flows.status import PlanFile, refused, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions
-from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
 from drd.model.host_conditions import AT_THE_HOST, host_conditions
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
@@ -86,16 +86,16 @@ class AlertWatch:
         self._world = replace(self._world, channels=channels, rules=rules)
 
     def look(
-        self, host: HostFacts, now: datetime, refused: Mapping[str, str] | None = None
+        self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
     ) -> Outlook:
         """Judge everything, record what changed, and put what is to be told into the outbox.
 
         `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
-        disks and channels are asked here. `refused` are the errors of plan files that were never
+        disks and channels are asked here. `errors` are those of plan files that were never
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
         is raised for it, and the next look tries again.
         """
-        return self._look(host, now, lambda: self._see(host, now, refused or {}))
+        return self._look(host, now, lambda: self._see(host, now, errors or {}))
 
     def look_at_host(self, host: HostFacts, now: datetime) -> Outlook:
         """As `look`, while nobody knows the plans yet: what concerns them stays as it is."""
@@ -156,7 +156,7 @@ class AlertWatch:
 
     # --- looking ------------------------------------------------------------------------------
 
-    def _see(self, host: HostFacts, now: datetime, refused: Mapping[str, str]) -> _Seen:
+    def _see(self, host: HostFacts, now: datetime, errors: Mapping[str, str]) -> _Seen:
         """Raises CatalogueError when the catalogue cannot be read."""
         world = self._world
         facts = world.read_facts()
@@ -166,8 +166,9 @@ class AlertWatch:
         found: list[Condition] = []
         unknown: set[tuple[str, str]] = set()
         plans = []
-        for name, subject in sorted(subjects(facts, world.plan_files()).items()):
-            more, known = self._about(subject, refused.get(name))
+        found_plans = subjects(StatusFacts(facts), world.plan_files())
+        for name, subject in sorted(found_plans.items()):
+            more, known = self._about(subject, errors.get(name))
             assessment = assess(known, now)
             found += conditions(assessment, known, more, now)
             unknown.update((name, kind) for kind in blind(more))
@@ -178,11 +179,13 @@ class AlertWatch:
         return _Seen(found, lambda a: (a.plan, a.kind) not in unknown, tuple(plans))
 
     def _about(
-        self, subject: PlanFacts | NotLoaded, refused: str | None
+        self, subject: PlanFacts | NotLoaded, why: str | None
     ) -> tuple[PlanMore, PlanFacts | NotLoaded]:
         if isinstance(subject, PlanFacts):
             return self._histories.of(subject, self._world.schedule(subject.plan)), subject
-        return PlanMore(), subject._replace(why=f"not loaded: {refused}") if refused else subject
+        if why is not None:
+            subject = refused(subject.plan, subject.file, why)
+        return PlanMore(), subject
 
     def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
         """What can be seen without the catalogue."""

@@ -15,8 +15,12 @@ from typing import NamedTuple
 
 from drd.errors import UnknownPlan
 from drd.model.compliance import assess
-from drd.model.facts import AlertFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.exposure import in_short
+from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.verdicts import Assessment, Verdict, worst
+
+SILENT_S = 150.0
+"""A daemon says every half minute that it lives; one that missed five of these is silent."""
 
 _NAME_WITHIN = 65536
 """Bytes of a plan file in which its name is looked for."""
@@ -30,14 +34,24 @@ class PlanFile(NamedTuple):
     size: int
 
 
+class DaemonState(NamedTuple):
+    """`running`, `stopped` in order, `silent` (it died, or hangs) or `never started`, though it is
+    installed. `at` is when it last said that it lives."""
+
+    state: str
+    at: datetime | None = None
+    version: str | None = None
+
+
 class StatusDocument(NamedTuple):
     """All plans by name, and the worst of their verdicts; without any plan that is unknown.
-    `alerts` are those about drd itself."""
+    `alerts` are those about drd itself; `daemon` is None where nobody expects one."""
 
     at: datetime
     verdict: Verdict
     plans: tuple[Assessment, ...]
     alerts: tuple[AlertFacts, ...] = ()
+    daemon: DaemonState | None = None
 
 
 def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
@@ -56,27 +70,40 @@ def collect(
     now: datetime,
     *,
     plan: str | None = None,
+    installed: bool = False,
 ) -> StatusDocument:
-    """Judge every plan that was loaded or lies on disk, or only `plan`.
+    """Judge every plan that was loaded or lies on disk, or only `plan`. `installed` says that a
+    daemon is expected.
 
     A file whose size and time are those of the loaded plan is not opened; of one that was never
     loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
     """
     facts = read()
-    found = subjects(facts.plans, files)
+    found = subjects(facts, files)
     if plan is not None and plan not in found:
         raise _unknown(plan, found)
     chosen = sorted(found) if plan is None else [plan]
     plans = tuple(assess(found[name], now) for name in chosen)
-    return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts)
+    daemon = daemon_state(facts.daemon, now, installed=installed)
+    return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts, daemon)
 
 
-def subjects(
-    facts: Iterable[PlanFacts], files: Iterable[PlanFile]
-) -> dict[str, PlanFacts | NotLoaded]:
+def daemon_state(
+    facts: DaemonFacts | None, now: datetime, *, installed: bool
+) -> DaemonState | None:
+    """Whether a daemon is at work, by its last sign of life."""
+    if facts is None:
+        return DaemonState("never started") if installed else None
+    if facts.stopped:
+        return DaemonState("stopped", facts.at, facts.version)
+    silent = (now - facts.at).total_seconds() > SILENT_S
+    return DaemonState("silent" if silent else "running", facts.at, facts.version)
+
+
+def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFacts | NotLoaded]:
     """What there is to judge, by name: every plan that was loaded, with what its file says now, and
     every file that never was."""
-    loaded = {f.plan: f for f in facts}
+    loaded = {f.plan: f for f in facts.plans}
     on_disk = {f.path: f for f in files}
     found: dict[str, PlanFacts | NotLoaded] = {}
     for name, known in loaded.items():
@@ -84,13 +111,28 @@ def subjects(
         found[name] = _compare(known, file, on_disk.pop(file, None) or _look(file))
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
-        why = f"not loaded: drd never read {stranger.path}"
-        found[name] = (
-            _compare(loaded[name], stranger.path, stranger)
-            if name in loaded
-            else NotLoaded(name, stranger.path, why)
-        )
+        if name in loaded:
+            found[name] = _compare(loaded[name], stranger.path, stranger)
+        else:
+            found[name] = _never_loaded(name, stranger, facts)
     return found
+
+
+def refused(name: str, file: str, error: str) -> NotLoaded:
+    """A plan that could not be accepted, and why."""
+    return NotLoaded(name, file, f"not loaded: {in_short(error)}", f"drd plan check {file}")
+
+
+def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:
+    found = NotLoaded(
+        name, file.path, f"not loaded: drd never read {file.path}", f"drd backup {name}"
+    )
+    why = facts.refused.get(name)
+    if why is not None:
+        found = refused(name, file.path, why.error)
+        if (why.file_mtime_ns, why.file_size) != (file.mtime_ns, file.size):
+            found = found._replace(why=f"{found.why} (changed since)")
+    return found._replace(alerts=facts.others.get(name, ()))
 
 
 def plan_name(path: str) -> str:
@@ -124,7 +166,7 @@ def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:
     if not path:
         return facts
     if found is None:
-        return facts._replace(load_error=facts.load_error or f"its file {path} is gone")
+        return facts._replace(load_error=f"its file {path} is gone", file_gone=True)
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
         facts.file_digest and facts.file_digest == _digest(path)
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drd.flows.status import StatusDocument
+from drd.flows.status import DaemonState, StatusDocument
 from drd.model.facts import AlertFacts
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment, ComponentAssessment, CopyAssessment, Verdict
@@ -21,13 +21,15 @@ _NAGIOS = {
 
 def status_json(document: StatusDocument) -> dict[str, Any]:
     """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
-    what nobody knows; plans by name; `alerts` beside them are about drd itself. A reason ends with the command to run next, if any."""
+    what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
+    where none ever ran. A reason ends with the command to run next, if any."""
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
         "verdict": document.verdict.value,
         "plans": [_plan(p) for p in document.plans],
         "alerts": [_alert(a, "") for a in document.alerts],
+        "daemon": _daemon(document.daemon),
     }
 
 
@@ -100,6 +102,13 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
         if alert.acknowledged_until
         else None,
     }
+
+
+def _daemon(daemon: DaemonState | None) -> dict[str, Any] | None:
+    if daemon is None:
+        return None
+    last_at = to_rfc3339(daemon.at) if daemon.at else None
+    return {"state": daemon.state, "last_at": last_at, "version": daemon.version}
 
 
 def _seconds(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from drd.model.exposure import age, judge_component, judge_copy, judge_rpo
+from drd.model.exposure import age, in_short, judge_component, judge_copy, judge_rpo
 from drd.model.facts import DrillFacts, NotLoaded, PlanFacts
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
@@ -69,8 +69,8 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
         rto=RtoAssessment(None, None, None, unknown),
         drill=DrillAssessment(None, None, None, unknown),
         components=(),
-        alerts=(),
-        reasons=(Reason(unknown, plan.why, f"drd backup {plan.plan}", "plan-not-loaded"),),
+        alerts=plan.alerts,
+        reasons=(Reason(unknown, plan.why, plan.command, "plan-not-loaded"),),
         load_error=plan.why,
     )
 
@@ -93,8 +93,9 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     if facts.load_error is not None:
         # Doctor says what is wrong with the file, and loads one that is sound.
         doctor = f"drd doctor {facts.file or facts.plan}"
-        text = f"not loaded: {facts.load_error}"
-        reasons.append(Reason(Verdict.AT_RISK, text, doctor, "plan-not-loaded"))
+        text = f"not loaded: {in_short(facts.load_error)}"
+        command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
+        reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     at, result = (last.at, last.result) if last is not None else (None, None)
     return DrillAssessment(at, result, due_at, verdict), reasons

@@ -207,3 +207,9 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
 def first_line(error: str) -> str:
     """Of an error, without remedies: the rest is for `run show`."""
     return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()
+
+
+def in_short(error: str) -> str:
+    """The first of the problems of a file, and how many there are."""
+    more = len(error.strip().splitlines()) - 1
+    return first_line(error) + (f" (and {more} more)" if more > 0 else "")

@@ -8,7 +8,7 @@ plain strings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -119,7 +119,7 @@ class PlanFacts(NamedTuple):
     `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
     a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
     only touched. `load_error` says that the file changed or broke since and could not
-    be loaded; figures are then those of the plan as loaded.
+    be loaded; figures are then those of the plan as loaded. `file_gone`: there is none any more.
     `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
     95th percentile of the durations of successful backups. `missed` are the intervals without
@@ -143,6 +143,7 @@ class PlanFacts(NamedTuple):
     file_size: int = 0
     file_digest: str = ""
     load_error: str | None = None
+    file_gone: bool = False
     components: tuple[ComponentFacts, ...] = ()
     newest: PointFacts | None = None
     incomplete: IncompleteFacts | None = None
@@ -157,17 +158,40 @@ class PlanFacts(NamedTuple):
     copies: tuple[CopyFacts, ...] = ()
 
 
+class RefusedFacts(NamedTuple):
+    """A plan file that was looked at and never accepted: what it was then, and the error."""
+
+    file_mtime_ns: int
+    file_size: int
+    error: str
+
+
+class DaemonFacts(NamedTuple):
+    """When a daemon of this state last said that it lives, and whether it stopped in order."""
+
+    at: datetime
+    stopped: bool
+    version: str
+
+
 class StatusFacts(NamedTuple):
     """All that `status` reads. `alerts` are those about drd itself; a plan has its own. Both the
-    gravest first."""
+    gravest first. `others` are alerts of plans that are not loaded, `refused` what is known of
+    such, both by plan; `daemon` is None where none ever ran."""
 
     plans: Sequence[PlanFacts]
     alerts: tuple[AlertFacts, ...] = ()
+    others: Mapping[str, tuple[AlertFacts, ...]] = {}
+    refused: Mapping[str, RefusedFacts] = {}
+    daemon: DaemonFacts | None = None
 
 
 class NotLoaded(NamedTuple):
-    """A plan file on disk that drd never loaded; `why` is a fact in lower case."""
+    """A plan file on disk that drd never loaded; `why` is a fact in lower case, `command` what to
+    run next."""
 
     plan: str
     file: str
     why: str = "not loaded"
+    command: str = ""
+    alerts: tuple[AlertFacts, ...] = ()

@@ -31,6 +31,17 @@ class Owned:
     release: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is known of a plan: its file as it was loaded, and how many points (forgotten ones
+    included), runs and pieces of evidence."""
+
+    file: str
+    points: int
+    runs: int
+    evidence: int
+
+
 class Catalogue(Protocol):
     """What drd remembers. Thread-safe; every method is one transaction; times are aware UTC.
 
@@ -60,6 +71,13 @@ class Catalogue(Protocol):
 
     def plan_names(self) -> list[str]:
         """Every plan that was ever loaded."""
+
+    def records(self, plan: str) -> Records:
+        """How much is known of a plan. Raises UnknownPlan."""
+
+    def forget_plan(self, plan: str) -> Records:
+        """Let go of all that is known of a plan, but for its open alerts. Repositories are not
+        touched. Raises UnknownPlan, and AlreadyRunning while one of its runs is not over."""
 
     def figures(self) -> CatalogueFigures:
         """What monitoring is told about runs, copies, verifications and alerts, in one state; a

@@ -132,3 +132,62 @@ def test_a_broken_one_changes_nothing_breaks_no_run_and_is_told(site: Site) -> N
         assert len(running.events("configuration.refused")) == 3
         until(lambda: not own_alerts(site), "the end of the alert", running)
     site.assert_clean()
+
+
+def test_a_plan_that_was_never_in_force_is_told_with_its_error(site: Site) -> None:
+    configure(site, "")
+    broken = site.base / "plans/billing.yaml"
+
+    def billing() -> dict[str, Any]:
+        plans = site.drd("status", "--json", code=None).json["plans"]
+        return next((p for p in plans if p["plan"] == "billing"), {})
+
+    with daemon(site) as running:
+        text = (site.base / "plans/shop.yaml").read_text().replace("plan: shop", "plan: billing")
+        broken.write_text(text.replace("rto: 30m", "rto: soon"))
+        running.reload()
+        assert running.events("plan.refused")[-1]["plan"] == "billing"
+        assert billing()["verdict"] == "unknown"
+        [reason] = billing()["reasons"]
+        assert reason.startswith(f"not loaded: {broken}:3: objectives.rto: ")
+        message = reason.partition(": drd plan check")[0]
+        until(lambda: [a["message"] for a in billing()["alerts"]] == [message], "its alert")
+        broken.unlink()
+        running.reload()
+        assert not billing()
+        document = site.drd("status", "--json", code=None).json
+        assert document["daemon"]["state"] == "running"
+    document = site.drd("status", "--json", code=None).json
+    assert document["daemon"]["state"] == "stopped"
+    assert "the daemon was stopped" in site.drd("status", code=None).out
+
+
+def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site) -> None:
+    configure(site, "")
+    quick_plan(site, "every: 2s, jitter: none", name="other")  # each run makes it look at alerts
+    file = site.base / "plans/shop.yaml"
+
+    def alerts() -> list[dict[str, Any]]:
+        return list(site.drd("alerts", "--json", code=None).json["alerts"])
+
+    with daemon(site) as running:
+        until(lambda: succeeded(site), "a backup", running)
+        assert "its file is" in site.drd("plan", "forget", "shop", "--yes", code=2).err
+        file.unlink()
+        running.reload()
+        until(lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running)
+        [shop] = site.drd("status", "shop", "--json", code=None).json["plans"]
+        assert any(r.endswith("is gone: drd plan forget shop") for r in shop["reasons"])
+        assert "--yes" in site.drd("plan", "forget", "shop", code=2).err
+
+        of_it = "plan = 'shop'"
+        open_ones = f"{of_it} and finished_at is null"
+        until(lambda: not rows(site, where=open_ones), "the end of its runs", running)
+        known = len(rows(site, where=of_it))
+        forgotten = site.drd("plan", "forget", "shop", "--yes", "--json").json
+        assert (forgotten["plan"], forgotten["runs"]) == ("shop", known)
+        until(lambda: not [a for a in alerts() if a["plan"] == "shop"], "the end of its alerts")
+        assert "there is no plan" in site.drd("status", "shop", code=2).err
+        assert "no records" in site.drd("plan", "forget", "shop", "--yes", code=2).err
+        assert not rows(site, where=of_it)
+    assert json.loads(site.restic("snapshots", "--json")), "what was backed up is still there"

@@ -31,5 +31,7 @@ def test_page_is_true_from_install_to_uninstall(system: Machine) -> None:
     assert "orders-api  backup" in said
     assert "daemon.reloaded" in system.sh(commands(PAGE, "Change, reload, restart"))
     assert "NRestarts=0" in system.sh(commands(PAGE, "Look").replace("drd status", "true"))
+    system.sh(commands(PAGE, "Take a plan out"))
+    assert "is gone" in system.sh("drd status || true")
     system.sh(commands(PAGE, "Uninstall"))
     assert system.unit("ActiveState") == "inactive"

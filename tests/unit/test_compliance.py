@@ -368,7 +368,8 @@ def test_passed_drill_that_measured_no_time_leaves_the_rto_unknown() -> None:
 
 
 def test_plan_never_loaded_is_unknown_with_the_reason() -> None:
-    plan = assess(NotLoaded("billing", "/etc/drd/plans/billing.yaml"), NOW)
+    stranger = NotLoaded("billing", "/etc/drd/plans/billing.yaml", command="drd backup billing")
+    plan = assess(stranger, NOW)
     assert plan.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert {plan.rpo.verdict, plan.rto.verdict, plan.drill.verdict} == {UNKNOWN}

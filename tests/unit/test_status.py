@@ -16,7 +16,14 @@ import pytest
 from drd.errors import UnknownPlan
 from drd.flows.status import StatusDocument, collect, plan_files, plan_name
 from drd.flows.status_output import nagios, status_json
-from drd.model.facts import ComponentFacts, CopyFacts, PlanFacts, StatusFacts
+from drd.model.facts import (
+    ComponentFacts,
+    CopyFacts,
+    DaemonFacts,
+    PlanFacts,
+    RefusedFacts,
+    StatusFacts,
+)
 from drd.model.verdicts import Readiness, Verdict
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
 
@@ -133,6 +140,25 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
     assert document.plans[0].reasons[0].text == f"not loaded: drd never read {path}"
 
 
+def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    there = file.stat()
+    error = f"{file}:3: backup.evry: unknown key\n{file}:4: x: y"
+    known = RefusedFacts(there.st_mtime_ns, there.st_size, error)
+    facts = StatusFacts([], others={"orders-api": (alert(),)}, refused={"orders-api": known})
+
+    [plan] = collect(lambda: facts, plan_files(tmp_path), NOW).plans
+    assert plan.verdict is Verdict.UNKNOWN
+    [reason] = plan.reasons
+    assert reason.text == f"not loaded: {file}:3: backup.evry: unknown key (and 1 more)"
+    assert reason.command == f"drd plan check {file}"
+    assert plan.alerts == (alert(),)
+
+    file.write_text(PLAN + "rpo: 15m\n")
+    [plan] = collect(lambda: facts, plan_files(tmp_path), NOW).plans
+    assert plan.reasons[0].text.endswith("(and 1 more) (changed since)")
+
+
 def test_nothing_at_all_is_unknown(tmp_path: Path) -> None:
     assert look(tmp_path / "missing") == StatusDocument(NOW, Verdict.UNKNOWN, ())
 
@@ -206,8 +232,10 @@ ALERT += ["acknowledged_by", "acknowledged_until"]
 def test_json_has_exactly_the_keys_of_the_contract() -> None:
     copies = (CopyFacts("offsite", "primary"),)
     facts = healthy(alerts=(alert(),), newest=point(DAY), copies=copies)
-    document = status_json(collect(lambda: StatusFacts([facts], (alert(),)), [], NOW))
-    assert list(document) == ["schema", "at", "verdict", "plans", "alerts"]
+    daemon = DaemonFacts(NOW, False, "0.1.0")
+    found = StatusFacts([facts], (alert(),), daemon=daemon)
+    document = status_json(collect(lambda: found, [], NOW))
+    assert list(document) == ["schema", "at", "verdict", "plans", "alerts", "daemon"]
     assert shape(document) == {
         "schema": None,
         "at": None,
@@ -236,7 +264,30 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
             }
         ],
         "alerts": [dict.fromkeys(ALERT)],
+        "daemon": dict.fromkeys(["state", "last_at", "version"]),
     }
+
+
+@pytest.mark.parametrize(
+    ("facts", "installed", "state"),
+    [
+        (None, False, None),
+        (None, True, "never started"),
+        (DaemonFacts(ago(20), False, "1"), False, "running"),
+        (DaemonFacts(ago(149), False, "1"), True, "running"),
+        (DaemonFacts(ago(151), False, "1"), False, "silent"),
+        (DaemonFacts(ago(-HOUR), False, "1"), False, "running"),
+        (DaemonFacts(ago(1), True, "1"), False, "stopped"),
+    ],
+)
+def test_a_daemon_that_does_not_work_is_noticed(
+    facts: DaemonFacts | None, installed: bool, state: str | None
+) -> None:
+    found = StatusFacts([healthy()], daemon=facts)
+    document = status_json(collect(lambda: found, [], NOW, installed=installed))
+    said = document["daemon"]
+    assert (said and said["state"]) == state
+    assert document["verdict"] == "met"
 
 
 def test_json_values_of_a_healthy_plan() -> None:

@@ -14,7 +14,7 @@ from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
 from drd.cli.render import Note as Line
 from drd.cli.status import render
 from drd.flows.status import StatusDocument, collect
-from drd.model.facts import CopyFacts, PlanFacts, StatusFacts
+from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -169,6 +169,25 @@ def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
         "drd  channel mail delivers nothing (alert c1, acknowledged by anna until "
         "2026-11-25 08:31 UTC)  drd notify test"
     )
+
+
+@pytest.mark.parametrize(
+    ("daemon", "installed", "line"),
+    [
+        (DaemonFacts(ago(HOUR), True, "1"), True, "drd  the daemon was stopped 1h ago: nothing"),
+        (DaemonFacts(ago(DAY), False, "1"), True, "drd  the daemon was last heard of 1d ago: no"),
+        (None, True, "drd  the service is installed but never ran: nothing starts by itself"),
+        (DaemonFacts(ago(20), False, "1"), True, ""),
+        (None, False, ""),
+    ],
+)
+def test_a_daemon_that_does_not_run_is_the_last_line(
+    daemon: DaemonFacts | None, installed: bool, line: str
+) -> None:
+    found = StatusFacts([healthy()], daemon=daemon)
+    lines = render(collect(lambda: found, [], NOW, installed=installed), 300, False).splitlines()
+    assert lines[-1].startswith(line or "orders-api  met")
+    assert line == "" or "  systemctl " in lines[-1]
 
 
 def test_attainment_shows_a_hundred_only_when_nothing_was_missed() -> None:

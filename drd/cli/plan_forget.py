@@ -1,0 +1,64 @@
+"""`drd plan forget`: the end of a plan, as far as drd's memory goes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from drd.cli import output
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.ports.catalogue import Records
+
+
+def forget(args: argparse.Namespace) -> int:
+    from drd.bootstrap import app
+    from drd.cli.confirm import confirm
+
+    with app(args.config) as opened:
+        known = opened.catalogue.records(args.plan)
+        _require_gone(opened, args.plan, known)
+        if not args.yes:
+            output.say(f"{args.plan}: drd will forget {_counts(known)}")
+            confirm(args.plan, "forgetting a plan", "add --yes when you mean it.")
+        gone = opened.catalogue.forget_plan(args.plan)
+        if args.json:
+            output.print_json(
+                {
+                    "plan": args.plan,
+                    "points": gone.points,
+                    "runs": gone.runs,
+                    "evidence": gone.evidence,
+                }
+            )
+        elif not args.quiet:
+            output.say(f"{args.plan}: forgot {_counts(gone)}; its alerts end")
+            output.say("  its repositories were not touched: what is in them stays there")
+    return 0
+
+
+def _require_gone(app: App, name: str, known: Records) -> None:
+    from pathlib import Path
+
+    from drd.config.daemon import plans_by_name
+    from drd.errors import UsageError
+
+    files = plans_by_name(app.settings.plans_dir).get(name, [])
+    if not files and known.file and Path(known.file).exists():
+        files = [Path(known.file)]
+    if files:
+        raise UsageError(
+            f"plan {name} is not gone: its file is {files[0]}",
+            hint=f"rm {files[0]} && systemctl reload drd",
+        )
+
+
+def _counts(known: Records) -> str:
+    numbers = (
+        (known.points, "restore point", "restore points"),
+        (known.runs, "run", "runs"),
+        (known.evidence, "piece of evidence", "pieces of evidence"),
+    )
+    first, second, third = (f"{n} {one if n == 1 else many}" for n, one, many in numbers)
+    return f"{first}, {second} and {third}"

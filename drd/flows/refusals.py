@@ -1,0 +1,43 @@
+"""Plan files that were never accepted, with what is wrong with them, for who asks about the plan.
+
+Of a plan that was accepted before, the error stands in its own row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from drd.ports import Queue
+
+KEY = "refused"
+"""Where they are noted; `drd.catalogue.summary` reads them there."""
+
+Refused = Mapping[str, tuple[Path, str]]
+"""By plan: its file, and the error."""
+
+
+def note_all(queue: Queue, refused: Refused, now: datetime) -> None:
+    """These and no others are refused now."""
+    noted = queue.noted(KEY)
+    value = {name: _as_json(*refused[name]) for name in sorted(refused)}
+    if value != (noted[1] if noted is not None else {}):
+        queue.note(KEY, value, now)
+
+
+def note_one(queue: Queue, name: str, file: Path, error: str, now: datetime) -> None:
+    """This one, beside what is known of others."""
+    noted = queue.noted(KEY)
+    before = noted[1] if noted is not None else {}
+    queue.note(KEY, {**before, name: _as_json(file, error)}, now)
+
+
+def _as_json(file: Path, error: str) -> dict[str, Any]:
+    """With what tells whether the file is still the one that was refused."""
+    try:
+        there = file.stat()
+    except OSError:
+        return {"mtime_ns": 0, "size": 0, "error": error}
+    return {"mtime_ns": there.st_mtime_ns, "size": there.st_size, "error": error}

@@ -1,0 +1,77 @@
+"""A plan that nobody wants to hear of any more leaves nothing but its open alerts."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.tables import metadata
+from drd.errors import AlreadyRunning, UnknownPlan
+from drd.model.alerts import Alert, Change, Transition
+from drd.model.run import RunKind, RunState
+from tests.catalogue_support import at, evidence, plan, point
+
+
+def rows(catalogue: SqlCatalogue) -> dict[str, int]:
+    with catalogue._store.read() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+        }
+
+
+def lived(catalogue: SqlCatalogue, name: str) -> None:
+    """Backups, a drill with evidence, a forgotten point, and the text of the plan."""
+    loaded = plan(name)
+    catalogue.load_plan(loaded, file_digest="f", at=at(0))
+    catalogue.queue.accept(name, "plan: x", {"jobs": []})
+    for number in range(3):
+        owned = catalogue.begin(
+            loaded, RunKind.BACKUP, trigger="schedule", detail={}, at=at(number)
+        )
+        catalogue.begin_step(owned, "capture", "capture", at(number))
+        catalogue.record_point(point(f"{name}-{number}", at(number), plan=name), owned=owned)
+        catalogue.finish(owned, RunState.SUCCEEDED, at=at(number))
+    catalogue.forget_points([f"{name}-0"], at(4))
+    owned = catalogue.begin(loaded, RunKind.DRILL, trigger="manual", detail={}, at=at(5))
+    catalogue.record_evidence(owned, evidence(f"e-{name}", plan=name, point=f"{name}-2"))
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(6))
+
+
+def test_what_is_known_of_a_plan_goes_and_others_stay(catalogue: SqlCatalogue) -> None:
+    lived(catalogue, "billing")
+    before = rows(catalogue)
+    lived(catalogue, "orders-api")
+    assert {k for k, n in rows(catalogue).items() if n > before[k]} >= {"plan_sources", "checks"}
+
+    known = catalogue.records("orders-api")
+    assert (known.points, known.runs, known.evidence) == (3, 4, 1)
+    assert catalogue.forget_plan("orders-api") == known
+
+    assert rows(catalogue) == before
+    assert catalogue.plan_names() == ["billing"]
+    assert len(catalogue.points("billing")) == 2
+    with pytest.raises(UnknownPlan, match="orders-api"):
+        catalogue.forget_plan("orders-api")
+
+
+def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> None:
+    lived(catalogue, "billing")
+    alert = Alert(
+        id="a1", plan="billing", kind="rpo", subject="", severity="critical", state="firing",
+        since=at(0), message="late", seen_at=at(0), told_at=at(0),
+    )  # fmt: skip
+    catalogue.alerts.apply([Transition(Change.FIRED, None, alert)], at(0), lambda _: [])
+    catalogue.forget_plan("billing")
+    assert [a.id for a in catalogue.alerts.open()] == ["a1"]
+
+
+def test_a_plan_of_which_a_run_is_not_over_is_kept(catalogue: SqlCatalogue) -> None:
+    loaded = plan("billing")
+    catalogue.load_plan(loaded, file_digest="f", at=at(0))
+    owned = catalogue.begin(loaded, RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    with pytest.raises(AlreadyRunning, match=owned.run.id):
+        catalogue.forget_plan("billing")
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(2))
+    catalogue.forget_plan("billing")
