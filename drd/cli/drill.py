@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
+from drd.model.plan import SCENARIOS
 
 if TYPE_CHECKING:
     from drd.flows.drill import DrillOutcome
@@ -18,6 +19,7 @@ examples:
   drd drill orders-api                   the newest restore point, or what the plan's policy says
   drd drill orders-api --point random    any point of the last 30 days
   drd drill orders-api --point 7c1e      this one
+  drd drill orders-api --scenario region-loss    with copies alone: where backups go is lost, too
   drd drill orders-api --keep            leave the sandbox up to look around, until Ctrl-C
 
 exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
@@ -37,9 +39,12 @@ def add_parser(sub: Any) -> None:
     parser.add_argument("--point", metavar="ID|latest|random", help="which restore point")
     parser.add_argument(
         "--scenario",
-        default="database-loss",
-        choices=["database-loss"],
-        help="what is rehearsed (only database-loss is supported yet)",
+        choices=SCENARIOS,
+        help="what is lost: the data, or where backups go as well, so that only copies are left "
+        "(default: what the plan's drills are about)",
+    )
+    parser.add_argument(
+        "--repository", metavar="NAME", help="take nothing from any repository but this"
     )
     parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -56,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
     with session(args) as app:
         plan = app.load(args.plan)
-        request = DrillRequest(args.point, args.scenario, keep=keep if args.keep else None)
+        request = DrillRequest(
+            args.point, args.scenario, args.repository, keep=keep if args.keep else None
+        )
         outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
             _show(outcome, plan, args)

@@ -20,6 +20,7 @@ examples:
   drd recover orders-api --target standby --before 2h      the newest with data from before that
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
+  drd recover orders-api --target standby --repository offsite    from this copy alone
 
 A recovery that was killed goes on when the same command is given again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could look,
@@ -46,6 +47,9 @@ def add_parser(sub: Any) -> None:
     parser.add_argument("--lost-at", metavar="TIME", help="when the data was lost (default: now)")
     parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument(
+        "--repository", metavar="NAME", help="take nothing from any repository but this"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what a target that is not empty holds"
@@ -98,6 +102,7 @@ def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
         components=tuple(args.component),
         overwrite=args.overwrite,
         no_owner=args.no_owner,
+        repository=args.repository,
     )
 
 

@@ -64,6 +64,7 @@ def document(run: Run) -> dict[str, Any]:
         "run": run.id,
         "plan": run.plan,
         "kind": str(run.kind),
+        "repository": run.subject or None,
         "trigger": run.trigger,
         "state": str(run.state),
         "due_at": to_rfc3339(run.due_at) if run.due_at else None,
@@ -83,4 +84,5 @@ def _row(run: Run) -> list[str]:
     started = f"{run.started_at:%Y-%m-%d %H:%M:%S}" if run.started_at else ""
     took = format_duration(run.duration_s) if run.duration_s is not None else ""
     why = run.error.splitlines()[0].partition(" (hint: ")[0] if run.error else ""
-    return [run.id, run.plan, str(run.kind), str(run.state), started, took, why]
+    kind = f"{run.kind} {run.subject}".rstrip()
+    return [run.id, run.plan, kind, str(run.state), started, took, why]

@@ -51,7 +51,9 @@ class Limits(Settings):
     copies: Positive = Field(2, description="Copies to a second repository.")
     maintenance: Positive = Field(1, description="Retention, prune and verification, together.")
     per_repository: Positive = Field(
-        2, description="Runs that use one repository, and components that one of them writes to it."
+        2,
+        description="Runs that use one repository (backups do not count copies and verifications), "
+        "and components that one of them writes to it.",
     )
     per_host: Positive = Field(
         2, description="Backups that read from one database host, where plans name it openly."

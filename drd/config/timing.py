@@ -111,8 +111,8 @@ class Prune(Settings):
 
 class Verification(Settings):
     """When the repositories are checked: that everything is there, and, a part at a time, that
-    every byte reads back as it was written. No backup can be stored meanwhile; a check waits while
-    a backup is close to its RPO."""
+    every byte reads back as it was written. Backups go on meanwhile; a check does not begin while a
+    backup is close to its RPO."""
 
     every: DurationOrNever | None = Field(
         None, description=WEEKLY, json_schema_extra={"default": "7d"}

@@ -135,15 +135,20 @@ class Agenda:
     def history(self, job: Job) -> History:
         plan = self._plans[job.plan]
         row = self._rows.get(job.key)
-        copied = plan.copied.get(job.subject) if job.kind == RunKind.COPY else None
+        data_time, copied = plan.data_time, None
+        if job.kind == RunKind.COPY:
+            copied = plan.copied.get(job.subject)
+        elif job.subject in plan.copied:
+            # A copy that nothing has reached yet may not even have been made.
+            data_time = plan.copied[job.subject]
         if row is None:
-            return History(plan.first_loaded_at, data_time=plan.data_time, copied_time=copied)
+            return History(plan.first_loaded_at, data_time=data_time, copied_time=copied)
         return History(
             first_loaded_at=plan.first_loaded_at,
             last_started_at=row.last_started_at,
             last_finished_at=row.last_finished_at,
             last_success_at=row.last_success_at,
-            data_time=plan.data_time,
+            data_time=data_time,
             copied_time=copied,
             tries=row.tries,
             permanent=row.permanent,

@@ -12,6 +12,7 @@ from drd.flows.pruning import prune
 from drd.flows.readiness import evaluate
 from drd.flows.retention import retention
 from drd.flows.services import Services
+from drd.flows.verification import verification
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind
 
@@ -38,6 +39,10 @@ def _prune(services: Services, plan: Plan, run: Run) -> object:
     return prune(services, plan, run.subject, trigger=run.trigger)
 
 
+def _verification(services: Services, plan: Plan, run: Run) -> object:
+    return verification(services, plan, run.subject, trigger=run.trigger)
+
+
 def _readiness(services: Services, plan: Plan, run: Run) -> object:
     return evaluate(services, plan, secrets.resolve, trigger=run.trigger)
 
@@ -48,5 +53,6 @@ FLOWS: Mapping[RunKind, Flow] = {
     RunKind.COPY: _copy,
     RunKind.RETENTION: _retention,
     RunKind.PRUNE: _prune,
+    RunKind.VERIFICATION: _verification,
     RunKind.READINESS: _readiness,
 }

@@ -1,7 +1,8 @@
 """Which due jobs may start now: limits, the earliest deadline first, and backups before the rest.
 
-restic lets nobody else into a repository while it forgets, prunes or checks. So these, and all
-that takes long, give way to a backup that would have to begin before they are done.
+restic lets nobody else into a repository while it forgets or prunes. So these, and all that takes
+long, give way to a backup that would have to begin before they are done. Copies and verifications
+may take hours without anybody knowing beforehand; so no backup ever waits for one.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ UNKNOWN_DURATION_S = 60.0
 FRESH_SHARE = 0.9
 """Of the time that the RPO leaves right after a backup: while more is left, it is fresh."""
 
-_EXCLUSIVE = frozenset({RunKind.RETENTION, RunKind.PRUNE, RunKind.VERIFICATION})
-"""Kinds that nobody may share a repository with."""
-
 _FORGETTING = frozenset({RunKind.RETENTION, RunKind.PRUNE})
-"""Kinds that exclude each other within a plan, whatever their repository."""
+"""Kinds that nobody may share a repository with, and that exclude each other within a plan,
+whatever their repository."""
+
+_YIELDING = _FORGETTING | {RunKind.VERIFICATION}
+"""Kinds that do not begin in a repository shortly before a backup does."""
+
+_BACKGROUND = frozenset({RunKind.COPY, RunKind.VERIFICATION})
+"""Kinds that backups go on beside: they take none of the places that backups need."""
 
 _GROUPS = {
     RunKind.BACKUP: "backups",
@@ -276,6 +281,8 @@ class _Board:
         left = self._limits.runs - self._runs - 1
         if left > 0:
             return ahead.crowd(due, places=left)
+        if self._runs and due.job.kind in _BACKGROUND and due.deadline > ahead.now:
+            return "leaves the last place to backups"
         return ahead.refusal(due, "", places=self._limits.runs)
 
     def _repositories(self, due: Due, ahead: _Ahead) -> str | None:
@@ -289,19 +296,21 @@ class _Board:
         """A backup that comes soon, where this would take the repository's last place."""
         if due.job.kind == RunKind.BACKUP:
             return None
-        places = 1 if due.job.kind in _EXCLUSIVE else self._limits.per_repository
+        places = 1 if due.job.kind in _YIELDING else self._limits.per_repository
         if places > 1 and len(self._users[url]) + 1 < places:
             return None
         return ahead.refusal(due, url, places=places)
 
     def _taken(self, due: Due, url: str, ahead: _Ahead) -> str | None:
         users, limit = self._users[url], self._limits.per_repository
-        exclusive = due.job.kind in _EXCLUSIVE
-        sole = next((user for user in users if user.kind in _EXCLUSIVE), None)
+        exclusive = due.job.kind in _FORGETTING
+        sole = next((user for user in users if user.kind in _FORGETTING), None)
         if sole is not None or (exclusive and users):
             if exclusive and due.deadline <= ahead.now:
                 self._promised.setdefault(url, due)
             return f"{(sole or users[0]).words} uses the repository {url}"
+        if due.job.kind == RunKind.BACKUP:
+            users = [user for user in users if user.kind not in _BACKGROUND]
         if len(users) >= limit:
             return f"limit: {len(users)} of {limit} runs that use the repository {url}"
         promised = self._promised.get(url)

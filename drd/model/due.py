@@ -45,10 +45,10 @@ class History:
     """What is known of a job's runs.
 
     `last_*` are of the run that was begun last, whatever the clock said. `data_time` is that of
-    the plan's newest complete point, for every kind; `copied_time`, for a copy, that of the newest
-    point that the copy holds. `tries` counts the failures since the last success, and `permanent`
-    says that another try cannot help. `expected_s` is the 95th percentile of what successful runs
-    took.
+    the plan's newest complete point, for what looks after a copy the copy's; `copied_time`, for
+    copying, that of the newest point that the copy holds. `tries` counts the failures since the
+    last success, and `permanent` says that another try cannot help. `expected_s` is the 95th
+    percentile of what successful runs took.
     """
 
     first_loaded_at: datetime

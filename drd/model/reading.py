@@ -9,6 +9,9 @@ from datetime import datetime
 MOST_PARTS = 256
 """restic deals packs out by the first byte of their names."""
 
+LATE_SHARE = 0.1
+"""Of the time between two runs: by so much the last one of a cycle may end later than planned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -36,6 +39,10 @@ class Reading:
             last_complete_at=at,
             error=None,
         )
+
+    def read_all(self, at: datetime) -> Reading:
+        """After everything was read at once and found sound: a new cycle begins."""
+        return replace(self, next_part=self.parts).read(at)
 
 
 def parts_of(interval_s: float | None, read_all_within_s: float) -> int:
@@ -66,5 +73,5 @@ def due_parts(
     if interval_s is None:
         return left
     time_left_s = read_all_within_s - (now - reading.cycle_started_at).total_seconds()
-    runs_left = max(1, int(time_left_s / interval_s))
+    runs_left = 1 + max(0, int(time_left_s / interval_s - LATE_SHARE))  # this one and later ones
     return min(left, math.ceil(left / runs_left))

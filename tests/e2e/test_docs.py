@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.copies import copied_site
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.servers import PostgresServer, S3Server, postgres_server
 
@@ -209,6 +210,26 @@ def test_the_first_plan_of_the_readme_works(
     assert "1 plan: 1 met" in told
     assert " ready " in told
     assert ((short_tmp / "credentials/orders-api-restic").stat().st_mode & 0o777) == 0o600
+
+
+# --- copies -----------------------------------------------------------------------------------
+
+
+def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
+    site = copied_site(short_tmp, name="orders-api")
+    site.drd("backup", "orders-api")
+    told = bash(
+        commands("docs/copies.md"),
+        short_tmp,
+        {
+            "DRD_CONFIG": str(site.base / "drd.yaml"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+    )
+    assert "orders-api: offsite: 1 restore point copied, 1 there" in told
+    assert "1 restore points known, 0 added" in told
+    assert "primary is sound: everything was read" in told
+    assert (site.base / "back/shop.db").exists()
 
 
 # --- what the pages point at -----------------------------------------------------------------

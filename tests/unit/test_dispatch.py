@@ -19,7 +19,9 @@ from drd.model.plan import Window
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead
 
-EXCLUSIVE = ("retention", "prune", "verification")
+EXCLUSIVE = ("retention", "prune")
+YIELDING = (*EXCLUSIVE, "verification")
+BACKGROUND = ("copy", "verification")
 WIDE = Limits(runs=100, drills=100, copies=100, maintenance=100, per_repository=100, per_host=100)
 
 
@@ -88,7 +90,7 @@ def test_kinds_have_limits(kind: str, limits: Limits, words: str) -> None:
     found = choose([due(kind, "a"), due(kind, "b")], (), limits, NOW)
     assert ran(found) == [f"{kind} of a"]
     assert why(found) == {f"{kind} of b": words}
-    running = [Running(kind="verification" if kind in EXCLUSIVE else kind, plan="c")]
+    running = [Running(kind="verification" if kind in YIELDING else kind, plan="c")]
     assert alone(due(kind, "a"), running=running, limits=limits) == words
 
 
@@ -148,7 +150,7 @@ def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
 
 
 @pytest.mark.parametrize("kind", EXCLUSIVE)
-@pytest.mark.parametrize("user", ["backup", "drill", "copy", "recovery", *EXCLUSIVE])
+@pytest.mark.parametrize("user", ["backup", "drill", "copy", "recovery", *YIELDING])
 def test_who_needs_a_repository_alone_waits_for_its_users(kind: str, user: str) -> None:
     repositories = ("/srv/shared",)
     running = [Running("billing", user, repositories=repositories)]
@@ -157,7 +159,7 @@ def test_who_needs_a_repository_alone_waits_for_its_users(kind: str, user: str) 
 
 
 @pytest.mark.parametrize("kind", EXCLUSIVE)
-@pytest.mark.parametrize("user", ["backup", "drill", "copy"])
+@pytest.mark.parametrize("user", ["backup", "drill", "copy", "verification"])
 def test_nobody_enters_a_repository_that_is_used_alone(kind: str, user: str) -> None:
     repositories = ("/srv/shared", "/srv/other")
     running = [Running("billing", kind, repositories=("/srv/shared",))]
@@ -193,7 +195,7 @@ def test_backup_in_the_second_half_of_its_time_lets_nobody_go_first() -> None:
 
 # --- giving way ---------------------------------------------------------------------------------
 
-GIVES_WAY = ("drill", "copy", *EXCLUSIVE)
+GIVES_WAY = ("drill", *EXCLUSIVE)
 
 
 @pytest.mark.parametrize("kind", GIVES_WAY)
@@ -210,6 +212,34 @@ def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> 
     assert alone(long, backup, running=busy, limits=Limits(runs=3)) == ""
 
 
+@pytest.mark.parametrize("kind", BACKGROUND)
+def test_backups_go_on_beside_what_nobody_knows_the_end_of(kind: str) -> None:
+    """However many there are, and whatever else is in the repository."""
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running(f"p{n}", kind, **shared) for n in range(2)] + [
+        Running("x", "drill", **shared)
+    ]
+    limits = Limits(runs=4, drills=2, per_repository=2)
+    assert alone(due(**shared), running=running, limits=limits) == ""
+    assert "limit: 3 of 2" in alone(due("drill", **shared), running=running, limits=limits)
+
+
+@pytest.mark.parametrize("kind", BACKGROUND)
+def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
+    """Unless it is late itself, and no backup is known to come meanwhile."""
+    two = Limits(runs=2)
+    running = [Running("shop", "drill")]
+    reason = "leaves the last place to backups"
+    assert alone(due(kind, expected_s=None), running=running, limits=two) == reason
+    assert alone(due(kind), limits=two) == ""
+    assert alone(due(kind), limits=Limits(runs=1)) == ""
+    late = due(kind, deadline=ago(1), expected_s=9 * MINUTE)
+    assert alone(late, running=running, limits=two) == ""
+    backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    reason = "gives way to the backup of billing, to begin by 00:39 UTC"
+    assert alone(late, backup, running=running, limits=two) == reason
+
+
 def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
     """Its deadline has passed, but it failed and is tried again later."""
     backup = due(plan="billing", at=ahead(10 * MINUTE), deadline=ago(DAY))
@@ -217,7 +247,7 @@ def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
     assert alone(drill, backup, running=[Running("x", "copy")], limits=Limits(runs=2)) == ""
 
 
-@pytest.mark.parametrize("kind", EXCLUSIVE)
+@pytest.mark.parametrize("kind", YIELDING)
 def test_repository_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     reason = "gives way to the backup of orders-api, to begin by 00:39 UTC"
@@ -240,7 +270,7 @@ def test_last_place_in_a_repository_is_kept_for_a_backup(kind: str) -> None:
     assert alone(run, backup, limits=limits) == ""
 
 
-@pytest.mark.parametrize("kind", EXCLUSIVE)
+@pytest.mark.parametrize("kind", YIELDING)
 def test_what_takes_longer_than_the_rpo_goes_right_after_a_backup(kind: str) -> None:
     """No moment is long enough; then the one at which it costs least."""
     long = due(kind, expected_s=HOUR)
@@ -356,7 +386,8 @@ def test_every_limit_holds_and_everything_due_is_decided(
             assert sum(host in r.hosts for r in everyone) <= limits.per_host
         for url in run.repositories:
             users = [r for r in everyone if url in r.repositories]
-            assert len(users) <= limits.per_repository
+            counted = [r for r in users if run.kind != "backup" or r.kind not in BACKGROUND]
+            assert len(counted) <= limits.per_repository
             if any(r.kind in EXCLUSIVE for r in users):
                 assert users == [run]
         same = [
@@ -379,7 +410,7 @@ def test_nothing_that_takes_long_takes_what_a_backup_needs_meanwhile(
             room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0))
             time_left_s = (max(backup.at, backup.deadline) - NOW).total_seconds()
             fresh = time_left_s > 0.9 * room_s
-            if start.job.kind in EXCLUSIVE and set(start.job.repositories) & set(
+            if start.job.kind in YIELDING and set(start.job.repositories) & set(
                 backup.job.repositories
             ):
                 assert fresh

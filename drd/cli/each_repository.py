@@ -1,0 +1,55 @@
+"""Doing the same in several repositories: one that fails does not keep the others from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from drd.cli import output
+from drd.errors import DrdError
+
+T = TypeVar("T")
+
+
+@dataclass
+class Done(Generic[T]):
+    """What was done, in order, and by repository why something could not be."""
+
+    outcomes: list[T] = field(default_factory=list)
+    errors: dict[str, DrdError] = field(default_factory=dict)
+
+    def exit_code(self, *more: DrdError | None) -> int:
+        """The one of the first error, of these or of what an outcome has."""
+        bad = [error for error in (*self.errors.values(), *more) if error is not None]
+        return bad[0].exit_code if bad else 0
+
+    def errors_document(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "repository": name,
+                "message": output.unmarked(output.masked(error.message)),
+                "hint": output.unmarked(output.masked(error.hint)),
+                "exit": error.exit_code,
+            }
+            for name, error in self.errors.items()
+        ]
+
+    def complain(self) -> None:
+        for name, error in self.errors.items():
+            output.complain(f"{name}: {error.message}", error.hint)
+
+
+def each(names: Iterable[str], do: Callable[[str], T]) -> Done[T]:
+    """Call `do` with each name. Raises the error of the only one, since nothing else is to be
+    told then."""
+    names = list(names)
+    done: Done[T] = Done()
+    for name in names:
+        try:
+            done.outcomes.append(do(name))
+        except DrdError as error:
+            if len(names) == 1:
+                raise
+            done.errors[name] = error
+    return done

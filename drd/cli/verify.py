@@ -1,0 +1,98 @@
+"""`drd verify`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.verification import VerificationOutcome
+
+EXAMPLES = """\
+examples:
+  drd verify orders-api                          read everything in every repository
+  drd verify orders-api --repository offsite     only in this one
+  drd verify orders-api --share                  only what the next run by schedule would read
+
+Backups go on meanwhile. exit codes: 0 sound, 1 damaged or not done, 10 a repository is gone,
+11 another drd checks it, 12 wrong repository password, 130 cancelled."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "verify",
+        help="whether the repositories can still be read",
+        description="Check that a plan's repositories hold all that they need, and that their data "
+        "reads back as it was written.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--repository", metavar="NAME", help="only this one")
+    parser.add_argument(
+        "--share", action="store_true", help="read what a run by schedule would, not everything"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.verify:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.each_repository import each
+    from drd.cli.session import session
+    from drd.flows.holders import named
+    from drd.flows.verification import verification
+
+    with session(args) as app:
+        plan = app.load(args.plan)
+        services = app.services(plan)
+        chosen = named(plan, args.repository) or tuple(plan.repositories)
+        done = each(
+            chosen, lambda name: verification(services, plan, name, everything=not args.share)
+        )
+    if args.json:
+        found = [document(outcome) for outcome in done.outcomes]
+        output.print_json(
+            {"plan": plan.name, "repositories": found, "errors": done.errors_document()}
+        )
+    else:
+        for outcome in done.outcomes:
+            _print(outcome, quiet=args.quiet)
+        done.complain()
+    return done.exit_code(*(outcome.damage for outcome in done.outcomes))
+
+
+def document(outcome: VerificationOutcome) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    reading, damage = outcome.reading, outcome.damage
+    complete = reading.last_complete_at
+    return {
+        "run": outcome.run,
+        "repository": outcome.repository,
+        "state": str(outcome.state),
+        "read_parts": outcome.read,
+        "parts": reading.parts,
+        "all_read_at": to_rfc3339(complete) if complete else None,
+        "damage": output.unmarked(output.masked(damage.message)) if damage else None,
+        "affected_points": list(outcome.affected) if outcome.affected is not None else None,
+    }
+
+
+def _print(outcome: VerificationOutcome, *, quiet: bool) -> None:
+    if outcome.damage is not None:
+        output.complain(f"{outcome.repository}: {outcome.damage.message}", outcome.damage.hint)
+    elif not quiet:
+        output.say(f"{outcome.plan}: {outcome.repository} is sound: {_read(outcome)}")
+
+
+def _read(outcome: VerificationOutcome) -> str:
+    reading = outcome.reading
+    if outcome.read == reading.parts:
+        return "everything was read"
+    words = f"{outcome.read} of {reading.parts} parts were read"
+    if reading.last_complete_at is None:
+        return f"{words}, not everything was yet"
+    return f"{words}, everything by {reading.last_complete_at:%Y-%m-%d %H:%M} UTC"

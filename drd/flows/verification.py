@@ -1,0 +1,206 @@
+"""Whether a repository can still be read: all that it needs is there, and a share of its data reads
+back as it was written.
+
+Each run by schedule reads the next parts in turn, so that within the time that the plan states
+everything has been read once. Nobody waits for it (see `Repository.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError, UsageError
+from drd.flows import aftermath, holdings
+from drd.flows.identity import confirm
+from drd.flows.runner import Runner, describe, new_run
+from drd.flows.services import Services
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.reading import Reading, begun, due_parts, parts_of
+from drd.model.run import RunKind, RunState
+
+_NAMED = 5
+"""Restore points that a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationOutcome:
+    """What a run read: `read` counts the parts. `damage` is what it found, `affected` the restore
+    points that need what is damaged; None where nobody can tell."""
+
+    run: str
+    plan: str
+    repository: str
+    state: RunState
+    reading: Reading
+    read: int
+    damage: RepositoryDamaged | None = None
+    affected: tuple[str, ...] | None = ()
+
+
+def verification(
+    services: Services,
+    plan: Plan,
+    repository: str = "",
+    *,
+    everything: bool = False,
+    trigger: str = "manual",
+) -> VerificationOutcome:
+    """Check one repository of the plan, by default the one that backups go to; read the share that
+    is due, or `everything`.
+
+    Damage is in the outcome, and the run has failed. Raises AlreadyRunning, and what keeps the
+    repository from being looked at.
+    """
+    spec = plan.repositories.get(repository or plan.primary.name)
+    if spec is None:
+        known = ", ".join(plan.repositories)
+        raise UsageError(f"{plan.name} has no repository {repository!r}", hint=f"it has {known}.")
+    aftermath.settle(services, plan)
+    with new_run(
+        services, plan, RunKind.VERIFICATION, trigger=trigger, detail={}, subject=spec.name
+    ) as runner:
+        return _VerificationRun(services, plan, spec, runner).drive(everything=everything)
+
+
+class _VerificationRun:
+    """The phases of one verification, in order."""
+
+    def __init__(
+        self, services: Services, plan: Plan, spec: RepositorySpec, runner: Runner
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.spec = spec
+        self.runner = runner
+        self.repository = services.open_repository(spec)
+        self.policy = plan.verification
+        self.ends = services.clock.monotonic() + self.policy.timeout_s
+        parts = parts_of(self.policy.interval_s, self.policy.read_all_within_s)
+        known = services.catalogue.reading(plan.name, spec.name)
+        self.reading = begun(known, parts, services.clock.now())
+        self.read = 0
+
+    def drive(self, *, everything: bool) -> VerificationOutcome:
+        self.runner.step(
+            "repository",
+            "preflight",
+            lambda: {"repository": confirm(self.services, self.repository, writing=False)},
+        )
+        try:
+            # Damage may be anywhere, and one sound part takes none of it back.
+            if everything or self.reading.error is not None:
+                self._read_everything()
+            else:
+                self._read_share()
+        except RepositoryDamaged as error:
+            return self._damaged(error)
+        return self._finish(RunState.SUCCEEDED, None)
+
+    def _read_everything(self) -> None:
+        self._step("read everything", "100%")
+        self.read = self.reading.parts
+        self._record(self.reading.read_all(self.services.clock.now()))
+
+    def _read_share(self) -> None:
+        share = due_parts(
+            self.reading,
+            self.policy.interval_s,
+            self.policy.read_all_within_s,
+            self.services.clock.now(),
+        )
+        for _ in range(share):
+            part, parts = self.reading.next_part, self.reading.parts
+            self._step(f"read part {part} of {parts}", f"{part}/{parts}")
+            self.read += 1
+            self._record(self.reading.read(self.services.clock.now()))
+
+    def _step(self, name: str, subset: str) -> None:
+        def effect() -> Mapping[str, Any]:
+            self.repository.check(read_subset=subset, deadline_s=self._left())
+            return {}
+
+        self.runner.step(name, "check", effect)
+
+    def _left(self) -> float:
+        left_s = self.ends - self.services.clock.monotonic()
+        if left_s <= 0:
+            raise DeadlineExceeded(
+                f"reading {self.spec.name} did not finish in its time",
+                hint="what was read counts; the next run goes on. Raise verification.timeout if "
+                "this stays so.",
+            )
+        return left_s
+
+    def _record(self, reading: Reading) -> None:
+        self.reading = reading
+        self.services.catalogue.record_reading(self.runner.owned, self.spec.name, reading)
+
+    def _damaged(self, error: RepositoryDamaged) -> VerificationOutcome:
+        """Say what it costs: the points that need what is damaged, and which others hold them."""
+        affected = self._affected(error.parts)
+        if affected is not None:
+            error.message += f"; {_named(affected)}"
+        elsewhere = self._elsewhere(affected)
+        there = f"what is damaged comes back from {' or '.join(elsewhere)}. " if elsewhere else ""
+        # restic does not store again what it believes to have.
+        error.hint = f"{there}Mend it soon, since new backups build on it: see docs/copies.md."
+        self._record(replace(self.reading, error=describe(error)))
+        return self._finish(RunState.FAILED, error, affected)
+
+    def _affected(self, parts: Sequence[str]) -> tuple[str, ...] | None:
+        """Restore points with a snapshot that needs one of these files, newest first."""
+        try:
+            hit = self.repository.snapshots_with(parts)
+            by_run = holdings.by_run(holdings.listed(self.repository, self.plan.name))
+        except (RepositoryError, DeadlineExceeded) as error:
+            self.services.note(f"what the damage is about cannot be told: {error.message}")
+            return None
+        points = self.services.catalogue.points(self.plan.name)
+        return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
+
+    def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
+        """The other repositories of the plan that hold all of these points, or the newest one."""
+        points = self.services.catalogue.points(self.plan.name)
+        wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
+        others = [name for name in self.plan.repositories if name != self.spec.name]
+        return [n for n in others if wanted and all(n in p.repositories for p in wanted)]
+
+    def _finish(
+        self,
+        state: RunState,
+        error: RepositoryDamaged | None,
+        affected: tuple[str, ...] | None = (),
+    ) -> VerificationOutcome:
+        self.services.catalogue.finish(
+            self.runner.owned,
+            state,
+            at=self.services.clock.now(),
+            error=describe(error) if error is not None else None,
+            detail={
+                "read": self.read,
+                "parts": self.reading.parts,
+                "affected": list(affected) if affected is not None else None,
+                "permanent": error is not None and error.permanent,
+            },
+        )
+        return VerificationOutcome(
+            self.runner.run.id,
+            self.plan.name,
+            self.spec.name,
+            state,
+            self.reading,
+            self.read,
+            error,
+            affected,
+        )
+
+
+def _named(points: Sequence[str]) -> str:
+    if not points:
+        return "no restore point needs what is damaged"
+    names = ", ".join(points[:_NAMED])
+    more = f" and {len(points) - _NAMED} more" if len(points) > _NAMED else ""
+    these = "restore points" if len(points) > 1 else "restore point"
+    return f"{these} {names}{more} cannot come back whole from it"
