@@ -40,6 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "worker": ("drd.cli.worker", "carry out one pending run"),
     "cancel": ("drd.cli.cancel", "end a run and everything that it started"),
     "kit": ("drd.cli.kit", "one encrypted file to recover from, where there is nothing"),
+    "bootstrap": ("drd.cli.bootstrap", "make an empty machine ready to recover"),
     "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
     "install": ("drd.cli.install", "put the systemd service in place"),
     "uninstall": ("drd.cli.uninstall", "stop the service and remove what install put"),
@@ -49,6 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
 # Their lines are left out of the overview, which has to fit a screen.
 LESS_USED = (
     "ack",
+    "bootstrap",
     "cancel",
     "catalogue",
     "completion",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.site import PASSWORD, Site, make_sqlite, make_tree
+import drd
+from tests.e2e.site import PASSWORD, Result, Site, make_sqlite, make_tree
 from tests.light_repository import begin_in_bucket
 from tests.servers import PostgresServer, S3Server
 
@@ -71,6 +74,14 @@ class KitSite:
         return self.site.base / "shop.kit"
 
     @property
+    def identity(self) -> Path:
+        return self.site.base.parent / "identity"
+
+    @property
+    def password(self) -> Path:
+        return self.site.base.parent / "password"
+
+    @property
     def passphrase(self) -> Path:
         return self.site.base / "passphrase"
 
@@ -78,6 +89,14 @@ class KitSite:
         key = words or ("--passphrase-file", str(self.passphrase))
         self.site.drd("kit", "export", "shop", "--to", str(self.file), *key)
         return self.file
+
+    def empty_standby(self) -> None:
+        """As on the day on which it was set up."""
+        self.standby.execute("drop database if exists back")
+        self.standby.execute('drop role if exists "the owner"')
+        self.standby.execute("drop role if exists reader")
+        shutil.rmtree(self.back)
+        self.back.mkdir()
 
     def assert_back(self) -> None:
         """By the databases' own tools: everything is as at the source."""
@@ -178,3 +197,48 @@ def dumped(server: PostgresServer, database: str) -> str:
 
 def sqlite_dump(file: Path) -> bytes:
     return subprocess.run(["sqlite3", file, ".dump"], capture_output=True, check=True).stdout
+
+
+@dataclass
+class Machine:
+    """One that has nothing: a root of its own, no credentials, no configuration, an empty HOME."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/drd/drd.yaml"
+
+    def drd(self, *words: str, code: int = 0) -> Result:
+        home = self.root.parent / "home"
+        home.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "drd", *words],
+            capture_output=True,
+            text=True,
+            cwd=home,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "PYTHONPATH": str(Path(drd.__file__).parents[1]),
+                "DRD_TEST_RUN": os.environ["DRD_TEST_RUN"],
+                **self.environment,
+            },
+            timeout=240,
+            check=False,
+        )
+        result = Result(done.returncode, done.stdout, done.stderr)
+        assert PASSWORD not in result.out + result.err
+        assert "Traceback" not in result.err, result.err
+        assert result.code == code, f"{words}: {result}"
+        return result
+
+    def after(self, *words: str, code: int = 0) -> Result:
+        """A command on the machine as bootstrapped."""
+        return self.drd("--config", str(self.config), *words, code=code)
+
+    def everything(self) -> dict[str, bytes]:
+        """Every file below the root."""
+        files = (p for p in self.root.rglob("*") if p.is_file())
+        return {str(p.relative_to(self.root)): p.read_bytes() for p in files}

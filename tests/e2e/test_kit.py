@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.kit_site import (
     PASSPHRASE,
     KitSite,
+    Machine,
     kit_site,
     open_with_age,
     printed_commands,
@@ -42,16 +43,13 @@ def host(s3: S3Server) -> Iterator[KitSite]:
         yield kit_site(base, s3, source, standby)
 
 
-def test_the_passphrase_is_what_opens_a_kit(host: KitSite, short_tmp: Path) -> None:
-    (short_tmp / "wrong").write_text("another passphrase")
-    words = ("kit", "verify", str(host.export()), "--passphrase-file")
-    told = host.site.drd(*words, f"{short_tmp}/wrong", code=12)
-    assert "the passphrase does not open" in told.err
-    assert "primary  opens, newest point" in host.site.drd(*words, str(host.passphrase)).out
-
-
 def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short_tmp: Path) -> None:
+    host.empty_standby()
     host.export()
+    (short_tmp / "wrong").write_text("another passphrase")
+    wrong = ("--passphrase-file", f"{short_tmp}/wrong")
+    told = host.site.drd("kit", "verify", str(host.file), *wrong, code=12)
+    assert "the passphrase does not open" in told.err
     assert stat.S_IMODE(host.file.stat().st_mode) == 0o600
     kit = open_with_age(host.file, short_tmp)
     folder = kit / "runbooks/shop"
@@ -123,6 +121,104 @@ def test_a_kit_holds_what_a_recovery_needs_and_no_more(host: KitSite, short_tmp:
     assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in (kit / "secrets").iterdir())
     told = host.site.drd("kit", "verify", str(host.file), "--identity", str(identity), "--json")
     assert told.json["plans"][0]["current"] is True
+
+
+# --- an empty machine, with a kit or the repository's password in somebody's hand -------------
+
+
+@pytest.fixture
+def machine(short_tmp: Path) -> Machine:
+    return Machine(short_tmp / "root")
+
+
+@pytest.fixture
+def lost(host: KitSite) -> Iterator[KitSite]:
+    """The host is gone; somebody has a kit, and somebody else knows the repository's password."""
+    identity = pyrage.x25519.Identity.generate()
+    host.export("--recipient", str(identity.to_public()))
+    host.identity.write_text(str(identity))
+    host.password.write_text(PASSWORD)
+    host.empty_standby()
+    gone = host.site.base.with_name("gone")
+    gone.mkdir()
+    names = ("secrets", "plans", "state", "cache", "work", "drd.yaml")
+    for name in names:
+        (host.site.base / name).rename(gone / name)
+    yield host
+    for name in names:
+        (gone / name).rename(host.site.base / name)
+    gone.rmdir()
+
+
+def bootstrap(lost: KitSite, machine: Machine, *words: str, code: int = 0) -> str:
+    kit = ("--kit", str(lost.file), "--identity", str(lost.identity))
+    result = machine.drd("bootstrap", *kit, "--root", str(machine.root), *words, code=code)
+    return result.out + result.err
+
+
+def test_service_comes_back_from_a_kit_on_an_empty_machine(lost: KitSite, machine: Machine) -> None:
+    lost.empty_standby()
+    told = bootstrap(lost, machine)
+    assert f"drd --config {machine.config} recover shop --target standby --dry-run" in told
+    assert "needed later" in told, "the source's login is in no kit"
+    assert "needed to recover" not in told
+    credentials = machine.root / "etc/drd/credentials"
+    assert stat.S_IMODE(credentials.stat().st_mode) == 0o700
+    for secret in [*credentials.iterdir(), *machine.root.rglob("secrets/*")]:
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    plan = (machine.root / "etc/drd/plans/shop.yaml").read_text()
+    assert "# where we go when the host is gone" in plan, "comments are worth most on this day"
+    old = str(lost.site.base / "secrets")
+    assert plan.count(old) == plan.count(f"{machine.root}{old}") > 0
+    (run,) = machine.after("runs", "--json").json["runs"]
+    assert (run["kind"], run["state"]) == ("backup", "succeeded")
+    told = machine.after("recover", "shop", "--target", "standby", "--yes", "--json").json
+    assert told["result"] == "passed"
+    lost.assert_back()
+    # Again: everything is there and the same, so nothing is written.
+    before = machine.everything()
+    assert "wrote" not in bootstrap(lost, machine)
+    assert machine.everything().keys() == before.keys()
+    assert len(machine.after("runs", "--json").json["runs"]) == 2
+
+
+def test_service_comes_back_from_the_repository_alone(lost: KitSite, machine: Machine) -> None:
+    lost.empty_standby()
+    machine.environment = {
+        "AWS_ACCESS_KEY_ID": lost.s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": lost.s3.secret_key,
+    }
+    url = ("--repository", lost.site.repository)
+    key = ("--password-file", str(lost.password))
+    told = machine.drd("bootstrap", *url, *key, "--root", str(machine.root)).out
+    machine.environment = {"KIT_TEST_KEY": lost.s3.access_key}
+    standby = machine.root / str(lost.site.base).lstrip("/") / "secrets/standby"
+    assert f"needed to recover: {standby} (targets.standby.orders-db.dsn of shop)" in told
+    assert [r["kind"] for r in machine.after("runs", "--json").json["runs"]] == ["backup"]
+    assert len(machine.after("points", "shop", "--json").json["points"]) == 1
+    standby.parent.mkdir(parents=True, exist_ok=True)
+    standby.write_text(lost.standby.dsn("back"))
+    machine.after("recover", "shop", "--target", "standby", "--yes")
+    lost.assert_back()
+
+
+@pytest.mark.parametrize("key", ["wrong", ""])
+def test_what_does_not_open_leaves_nothing_behind(
+    lost: KitSite, machine: Machine, short_tmp: Path, key: str
+) -> None:
+    (short_tmp / "wrong").write_text("another password")
+    url = ("--repository", lost.site.repository + ("" if key else "-nowhere"))
+    machine.environment = {
+        "AWS_ACCESS_KEY_ID": lost.s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": lost.s3.secret_key,
+    }
+    file = str(short_tmp / "wrong")
+    code = 12 if key else 10
+    machine.drd("bootstrap", *url, "--password-file", file, "--root", str(machine.root), code=code)
+    assert not machine.root.exists()
+
+
+# --- a small host, whose repository is a directory --------------------------------------------
 
 
 @pytest.fixture

@@ -1,0 +1,209 @@
+"""`drd bootstrap`."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.kit import key_of, key_options
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from drd.bootstrap import App
+    from drd.errors import DrdError
+    from drd.kit.bootstrapping import Prepared
+    from drd.model.snapshot import RestorePoint
+
+EXAMPLES = """\
+examples:
+  drd bootstrap --kit orders-api.kit --passphrase-file passphrase
+  drd bootstrap --kit orders-api.kit --identity me.txt --root /tmp/look
+  AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… drd bootstrap \\
+      --repository s3:https://s3.example.com/acme-dr/orders-api --password-file password
+
+What is there stays: it has to be the same, or nothing is done. The same command may be given again.
+--config has no say in this: drd.yaml goes to etc/drd below --root.
+
+exit codes: 0 ready to recover, 1 something could not be read or written, 10 no repository,
+12 wrong passphrase, key or password, 13 no restore point."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "bootstrap",
+        help="make an empty machine ready to recover",
+        description="Install plans, configuration and secrets from a kit or a repository, and rebuild "
+        "the catalogue.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--kit", metavar="FILE", help="a kit of drd kit export")
+    source.add_argument(
+        "--repository", metavar="URL", help="a repository of a plan, as it names it"
+    )
+    key_options(parser, required=False)
+    parser.add_argument("--password-file", metavar="F", help="the repository's password")
+    parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
+    parser.add_argument(
+        "--root", metavar="DIR", default="/", help="everything below it as if it were / (/)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.bootstrap:run")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the repositories of a plan gave."""
+
+    name: str
+    targets: tuple[str, ...] = ()
+    points: int = 0
+    newest: RestorePoint | None = None
+    unreached: tuple[DrdError, ...] = field(default=())
+    error: DrdError | None = None
+
+
+def run(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from drd.cli.session import session, without_host
+    from drd.kit.install import installed
+
+    root = Path(args.root).absolute()
+    with without_host(args), _source(args, root, datetime.now(UTC)) as prepared:
+        with installed(prepared.layout, prepared.replica) as written:
+            args.config = str(prepared.layout.config)
+            with session(args) as app:
+                found = [_rebuilt(app, name) for name in prepared.plans]
+            if all(p.error for p in found):
+                raise next(p.error for p in found if p.error)
+        _say(args, prepared, written, found)
+    return _exit_code(found)
+
+
+def _source(
+    args: argparse.Namespace, root: Path, now: datetime
+) -> AbstractContextManager[Prepared]:
+    from pathlib import Path
+
+    from drd.errors import UsageError
+    from drd.kit.archive import unpack
+    from drd.kit.bootstrapping import from_kit, from_repository
+    from drd.kit.sealing import read_kit, read_passphrase, unseal
+
+    given = args.passphrase_file or args.identity
+    if args.kit:
+        if not given or args.password_file or args.ca_cert:
+            raise UsageError(
+                "a kit is opened by --passphrase-file or --identity, and by nothing else",
+                hint="its first line says which of them; the repository's password is inside.",
+            )
+        kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
+        return from_kit(kit, root, now)
+    if given or not args.password_file:
+        raise UsageError(
+            "a repository is opened by --password-file, and by nothing else",
+            hint="the keys of a bucket are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        )
+    password = read_passphrase(Path(args.password_file))
+    authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
+    return from_repository(args.repository, password, root, now, ca_cert=authority)
+
+
+def _rebuilt(app: App, name: str) -> _Plan:
+    from drd.errors import DrdError
+    from drd.flows.rebuild import rebuild
+    from drd.model.snapshot import newest_complete
+
+    try:
+        plan = app.load(name)
+        compared = rebuild(app.services(plan), plan)
+    except DrdError as error:
+        return _Plan(name, error=error)
+    points = app.catalogue.points(name)
+    unreached = tuple(compared.unreached.values())
+    return _Plan(name, tuple(plan.targets), len(points), newest_complete(points), unreached)
+
+
+def _exit_code(found: list[_Plan]) -> int:
+    from drd.errors import NoRestorePoint
+
+    errors = [p.error for p in found if p.error]
+    if errors:
+        return errors[0].exit_code
+    return 0 if all(p.newest for p in found) else NoRestorePoint.exit_code
+
+
+def _say(
+    args: argparse.Namespace, prepared: Prepared, written: list[Path], found: list[_Plan]
+) -> None:
+    if args.json:
+        output.print_json(_document(prepared, written, found))
+        return
+    for note in prepared.notes:
+        output.warn(note)
+    for plan in found:
+        for error in (*plan.unreached, *([plan.error] if plan.error else ())):
+            output.complain(f"{plan.name}: {error.message}", error.hint)
+    if args.quiet:
+        return
+    for path in written:
+        output.say(f"wrote {path}")
+    for plan in found:
+        output.say(f"{plan.name}: {_words(plan)}")
+    for needed in prepared.layout.needed:
+        when = "to recover" if needed.restoring else "later"
+        output.say(f"needed {when}: {needed.path} ({needed.use})")
+    ready = next((p for p in found if p.newest), None)
+    if ready is not None:
+        target = next(iter(ready.targets), "NAME")
+        output.say(
+            f"Next: drd --config {prepared.layout.config} recover {ready.name} --target {target} "
+            "--dry-run"
+        )
+
+
+def _words(plan: _Plan) -> str:
+    if plan.error is not None:
+        return "its restore points could not be looked up"
+    if plan.newest is None:
+        return "no complete restore point"
+    count = "1 restore point" if plan.points == 1 else f"{plan.points:,} restore points"
+    at = plan.newest.data_time
+    return f"{count}, newest {plan.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    return {
+        "root": str(prepared.layout.root),
+        "config": str(prepared.layout.config),
+        "written": [str(p) for p in written],
+        "replica_at": to_rfc3339(prepared.taken_at) if prepared.taken_at else None,
+        "plans": [
+            {
+                "plan": p.name,
+                "points": p.points,
+                "newest_point": p.newest.id if p.newest else None,
+                "targets": list(p.targets),
+                "errors": [
+                    {"message": e.message, "hint": e.hint, "exit": e.exit_code}
+                    for e in (*p.unreached, *([p.error] if p.error else ()))
+                ],
+            }
+            for p in found
+        ],
+        "needed": [
+            {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
+        ],
+        "notes": list(prepared.notes),
+    }

@@ -1,0 +1,204 @@
+"""What a machine that has nothing can be made from: a kit, or a repository and its password."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from drd.config.plan_file import plan_of_text
+from drd.errors import ConfigError, DrdError, NoRestorePoint, UsageError
+from drd.kit.archive import Kit
+from drd.kit.gather import repository_secrets
+from drd.kit.layout import ETC, Belongings, Layout, lay_out
+from drd.kit.opened import confirm, opened
+from drd.kit.own import Own, fetch, newest_own
+from drd.log import mask
+from drd.model.location import normal_url
+from drd.model.plan import OWN_COMPONENT, RepositorySpec, S3Access, SecretRef
+from drd.ports import Repository
+from drd.repositories import open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
+    can be used, from `taken_at`; `notes` are what a person should know."""
+
+    layout: Layout
+    replica: Path | None
+    taken_at: datetime | None
+    plans: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@contextmanager
+def from_kit(kit: Kit, root: Path, now: datetime) -> Iterator[Prepared]:
+    """One repository that opens is enough; raises what is wrong with the first otherwise."""
+    with opened(kit) as using, _room() as room:
+        secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
+        reached: list[Repository] = []
+        errors: list[DrdError] = []
+        for known in kit.index.plans:
+            plan = using.plan(known)
+            for place in known.repositories:
+                repository = using.repository(plan.repositories[place.name])
+                try:
+                    confirm(repository, place.id)
+                    reached.append(repository)
+                except DrdError as error:
+                    errors.append(error)
+        if not reached:
+            raise errors[0]
+        belongings = Belongings(
+            {p.name: kit.text(p.file) for p in kit.index.plans},
+            kit.text(kit.index.config) if kit.index.config else None,
+            kit.index.config_dir,
+            secrets,
+            {path: kit.files[name] for path, name in kit.index.files.items()},
+        )
+        layout = lay_out(belongings, root)
+        own, notes = _replica(reached, room, now)
+        notes += [e.message for e in errors]
+        if own is not None and own.taken_at > kit.index.made_at:
+            notes += [
+                f"plan {name} was changed after the kit was made: the repository has it as of "
+                f"{own.taken_at:%Y-%m-%d %H:%M} UTC, here is the kit's"
+                for name, text in belongings.plans.items()
+                if own.plans.get(name, text) != text
+            ]
+        yield _prepared(layout, own, tuple(belongings.plans), notes)
+
+
+@contextmanager
+def from_repository(
+    url: str, password: str, root: Path, now: datetime, *, ca_cert: str | None = None
+) -> Iterator[Prepared]:
+    """Plans and configuration as drd stored them last beside the restore points. The bucket's keys come
+    from the environment (AWS_ACCESS_KEY_ID …), as for every tool."""
+    mask(password)
+    try:
+        normal = normal_url(url)
+    except ValueError as error:
+        raise UsageError(str(error), hint="--repository takes the URL as a plan has it.") from None
+    ref = SecretRef("text", password)
+    spec = RepositorySpec("repository", normal, ref, s3=S3Access(ca_cert=ca_cert))
+    with _room() as room:
+        repository = open_repository(spec, cache_dir=room / "cache", resolve=lambda _: password)
+        confirm(repository, None)
+        own = _everything(repository, room, now)
+        secrets: dict[SecretRef, str] = {}
+        for name, text in own.plans.items():
+            secrets |= _known_secrets(name, text, normal, password)
+        if not secrets:
+            raise NoRestorePoint(
+                f"no plan that is stored in {normal} names it as its repository",
+                hint="give the URL as the plan had it, or bootstrap from a kit.",
+            )
+        files = _authorities(own.plans, normal, ca_cert)
+        layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
+        notes = [own.why] if own.why else []
+        yield _prepared(layout, own, tuple(own.plans), notes)
+
+
+def _prepared(
+    layout: Layout, own: Own | None, plans: Sequence[str], notes: Sequence[str]
+) -> Prepared:
+    replica = own.catalogue if own is not None else None
+    still = tuple(n for n in layout.needed if not Path(n.path).exists())
+    return Prepared(
+        replace(layout, needed=still),
+        replica,
+        own.taken_at if own is not None and replica is not None else None,
+        tuple(plans),
+        (*layout.notes, *notes),
+    )
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be large."""
+    place = "/var/tmp"  # noqa: S108 - a new directory of our own in it
+    with TemporaryDirectory(
+        prefix="drd-", dir=place if os.access(place, os.W_OK) else None
+    ) as room:
+        yield Path(room)
+
+
+def _replica(
+    repositories: Sequence[Repository], room: Path, now: datetime
+) -> tuple[Own | None, list[str]]:
+    """The newest one; without it the records are lost, and the restore points are not."""
+    try:
+        found = newest_own(repositories)
+        if found is None:
+            return None, ["no replica of the catalogue is there: the history of runs is lost"]
+        own = fetch(*found, room / "own", now)
+    except DrdError as error:
+        return None, [f"the history of runs is lost: {error.message}"]
+    return own, [f"the history of runs is lost: {own.why}"] if own.why else []
+
+
+def _everything(repository: Repository, room: Path, now: datetime) -> Own:
+    """The newest of drd's own snapshots, and the plans of others that it does not have: several hosts
+    may share a repository."""
+    found = newest_own([repository])
+    if found is None:
+        raise NoRestorePoint(
+            f"{repository.url} holds no plans of drd",
+            hint="bootstrap from a kit; or write the plan anew, then drd catalogue rebuild.",
+        )
+    own = fetch(*found, room / "own", now)
+    manifests = repository.snapshots(tags=["drd", "manifest"])
+    for host in sorted({s.host for s in manifests} - own.plans.keys()):
+        theirs = repository.snapshots(host=host, tags=["drd", f"component:{OWN_COMPONENT}"])
+        if theirs:
+            other = fetch(repository, theirs[-1], room / f"own-{host}", now)
+            if host in other.plans:
+                own = replace(own, plans={**own.plans, host: other.plans[host]})
+    return own
+
+
+def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[SecretRef, str]:
+    """What this plan says about the repository at `url`: its password, and keys that the environment
+    has."""
+    values = {
+        "password": password,
+        "access_key": os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        "secret_key": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        "session_token": os.environ.get("AWS_SESSION_TOKEN", ""),
+    }
+    return {
+        ref: values[what]
+        for spec in _at(name, text, url)
+        for what, ref in repository_secrets(spec).items()
+        if values[what]
+    }
+
+
+def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[str, bytes]:
+    """The certificate authority that opened the repository, where the plans expect it."""
+    if given is None:
+        return {}
+    try:
+        content = Path(given).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {given}: {(error.strerror or str(error)).lower()}",
+            hint="--ca-cert names a PEM file.",
+        ) from None
+    specs = [spec for name, text in plans.items() for spec in _at(name, text, url)]
+    return {spec.s3.ca_cert: content for spec in specs if spec.s3.ca_cert}
+
+
+def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
+    """The repositories of a plan that lie at this URL; none of a plan that cannot be read."""
+    try:
+        plan = plan_of_text(text, Path(f"{ETC}/plans/{name}.yaml"))
+    except ConfigError:
+        return []
+    return [spec for spec in plan.repositories.values() if spec.url == url]

@@ -1,0 +1,146 @@
+"""Putting files in place so that either all are there in the end or none: what exists is kept when it is
+equal and refused when it is not, and what a failure leaves is taken away again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from drd.errors import TargetNotEmpty, TargetUnwritable
+from drd.flows.installing import is_as_put
+from drd.kit.layout import CREDENTIALS, Layout, Placed, root_path
+
+
+def conflicts(layout: Layout) -> list[Path]:
+    """Files that are there with other contents. One that `drd install` put and nobody changed since
+    may be replaced."""
+    return [f.path for f in layout.files if _differs(f)]
+
+
+def _differs(file: Placed) -> bool:
+    there = _content(file.path)
+    return there is not None and there != file.content and not is_as_put(there)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        raise _unwritable(path, "a part of its path is a file") from None
+    except OSError as error:
+        raise _unwritable(path, (error.strerror or str(error)).lower()) from None
+
+
+@contextmanager
+def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
+    """Write what is missing, yield the paths that were written, and take them away again when the
+    body raises. `replica` becomes the catalogue where there is none yet.
+
+    Raises TargetNotEmpty before anything is written, TargetUnwritable.
+    """
+    wrong = conflicts(layout)
+    if wrong:
+        raise TargetNotEmpty(
+            f"{', '.join(map(str, wrong))} {'is' if len(wrong) == 1 else 'are'} there and not the same",
+            hint="move it away if it is not needed, or give another --root.",
+        )
+    undo = _Undo(layout)
+    private = root_path(layout.root, CREDENTIALS)
+    try:
+        written = [f.path for f in layout.files if _write(f, undo, private)]
+        if replica is not None and not layout.state.exists():
+            _catalogue(replica, layout.state, undo)
+            written.append(layout.state)
+        yield written
+    except OSError as error:
+        undo.all()
+        raise _unwritable(error.filename or layout.root, error.strerror or str(error)) from error
+    except BaseException:
+        undo.all()
+        raise
+
+
+class _Undo:
+    """What was not there before."""
+
+    def __init__(self, layout: Layout) -> None:
+        places = [f.path.parent for f in layout.files] + [layout.state.parent]
+        self._made: set[Path] = {top for p in places if (top := _missing_top(p)) is not None}
+        self._files: list[Path] = []
+        self._replaced: dict[Path, bytes] = {}
+        if not layout.state.exists():
+            self._files += [
+                layout.state.with_name(layout.state.name + end) for end in ("", "-wal", "-shm")
+            ]
+
+    def wrote(self, path: Path, before: bytes | None) -> None:
+        if before is None:
+            self._files.append(path)
+        else:
+            self._replaced[path] = before
+
+    def all(self) -> None:
+        for path in self._files:
+            with suppress(OSError):
+                path.unlink()
+        for path, before in self._replaced.items():
+            with suppress(OSError):
+                path.write_bytes(before)
+        for directory in self._made:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _missing_top(path: Path) -> Path | None:
+    """The highest directory on the way to `path` that is not there."""
+    missing = [p for p in (path, *path.parents) if not os.path.lexists(p)]
+    return missing[-1] if missing else None
+
+
+def _write(file: Placed, undo: _Undo, private: Path) -> bool:
+    before = _content(file.path)
+    if before == file.content:
+        return False
+    _directory(file.path.parent, 0o700 if file.path.parent == private else 0o755)
+    descriptor, name = tempfile.mkstemp(dir=file.path.parent, prefix=".drd-bootstrap-")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            os.fchmod(target.fileno(), file.mode)
+            target.write(file.content)
+            target.flush()
+            os.fsync(target.fileno())
+        undo.wrote(file.path, before)
+        part.rename(file.path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _catalogue(replica: Path, state: Path, undo: _Undo) -> None:
+    _directory(state.parent, 0o2770)
+    part = state.with_name(f".{state.name}.part")
+    undo.wrote(part, None)
+    shutil.copyfile(replica, part)
+    part.chmod(0o660)
+    part.rename(state)
+
+
+def _directory(path: Path, mode: int) -> None:
+    if not path.is_dir():
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
+        path.chmod(mode)
+
+
+def _unwritable(path: Path | str, why: str) -> TargetUnwritable:
+    return TargetUnwritable(
+        f"cannot write {path}: {why.lower()}",
+        hint="run this as root, or give a --root that you may write to.",
+    )

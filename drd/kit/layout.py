@@ -1,0 +1,201 @@
+"""What goes where on the new host: every file with its place, its contents and its mode, and the
+texts of plans and drd.yaml with references that lead there. Touches nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drd.config.daemon_schema import DaemonFile
+from drd.config.location import DEFAULT_STATE, place, state_url
+from drd.config.plan_file import plan_of_text
+from drd.config.references import daemon_references, plan_references, rewritten
+from drd.config.yaml import Path as YamlPath
+from drd.config.yaml import read
+from drd.errors import UsageError
+from drd.model.plan import SecretRef
+
+ETC = "/etc/drd"
+CREDENTIALS = f"{ETC}/credentials"
+
+_SQLITE = "sqlite:///"
+_NAME = re.compile(r"[\w.@+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What is known of the host that was: plans by name and drd.yaml as texts, `config_dir` from which
+    relative paths in it began, secrets by reference, and other files by their path."""
+
+    plans: Mapping[str, str]
+    config: str | None
+    config_dir: str
+    secrets: Mapping[SecretRef, str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One file to be."""
+
+    path: Path
+    content: bytes
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A secret that is not there: where it belongs, and for what (`components.db.dsn of shop`).
+    `restoring` tells those that a recovery needs from those that later backups do."""
+
+    path: str
+    use: str
+    restoring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`files` in the order in which they are written: secrets, then what refers to them. `state` is
+    the catalogue's file, `notes` what a person should know."""
+
+    root: Path
+    config: Path
+    state: Path
+    files: tuple[Placed, ...]
+    needed: tuple[Needed, ...]
+    notes: tuple[str, ...] = ()
+
+
+def lay_out(belongings: Belongings, root: Path) -> Layout:
+    """Everything below `root` as if it were /. Raises UsageError for a name that leads elsewhere."""
+    moving = _Moving(root, belongings)
+    plans = [
+        Placed(root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644)
+        for name, text in belongings.plans.items()
+    ]
+    config, state = moving.config()
+    secrets = [
+        Placed(path, value.encode(), 0o600) for path, value in sorted(moving.secrets.items())
+    ]
+    others = [
+        Placed(root_path(root, path), data, 0o644)
+        for path, data in sorted(belongings.files.items())
+    ]
+    drd_yaml = Placed(root_path(root, f"{ETC}/drd.yaml"), config.encode(), 0o644)
+    return Layout(
+        root,
+        drd_yaml.path,
+        state,
+        (*secrets, *others, *plans, drd_yaml),
+        tuple(dict.fromkeys(moving.needed)),
+        tuple(moving.notes),
+    )
+
+
+def root_path(root: Path, path: str) -> Path:
+    """The place of an absolute path below `root`."""
+    return root / os.path.normpath(path).lstrip("/")
+
+
+class _Moving:
+    """Rewrites texts, and remembers where secrets have to lie for that."""
+
+    def __init__(self, root: Path, belongings: Belongings) -> None:
+        self.root = root
+        self.here = root == Path("/")
+        self.belongings = belongings
+        self.secrets: dict[Path, str] = {}
+        self.needed: list[Needed] = []
+        self.notes: list[str] = []
+
+    def plan(self, name: str, text: str) -> str:
+        file = Path(f"{ETC}/plans/{name}.yaml")
+        plan = plan_of_text(text, file)
+        references = {}
+        for path, ref in plan_references(text, file).items():
+            restoring = path[0] in ("repositories", "targets")
+            moved = self.reference(ref, f"{_words(path)} of {name}", restoring=restoring)
+            if moved != ref:
+                references[path] = moved
+        values: dict[YamlPath, str] = {
+            ("repositories", repository.name, "s3", "ca_cert"): str(
+                root_path(self.root, repository.s3.ca_cert)
+            )
+            for repository in plan.repositories.values()
+            if repository.s3.ca_cert and not self.here
+        }
+        return rewritten(text, references, values)
+
+    def reference(self, ref: SecretRef, use: str, *, restoring: bool) -> SecretRef:
+        """Where a reference leads on the new host; its secret is put there, or missed."""
+        value = self.belongings.secrets.get(ref)
+        if ref.source in ("env", "command") and value is None:
+            self.needed.append(Needed(ref.describe(), use, restoring))
+            return ref
+        path = root_path(self.root, _file_of(ref))
+        if value is None:
+            self.needed.append(Needed(str(path), use, restoring))
+        else:
+            self.secrets[path] = value
+        if ref.source == "file" or not self.here:
+            return SecretRef("file", str(path))
+        return SecretRef("credential", path.name)
+
+    def config(self) -> tuple[str, Path]:
+        """The text of drd.yaml, and the file of the catalogue."""
+        text = (self.belongings.config or "").removeprefix("\ufeff")
+        file = Path(f"{ETC}/drd.yaml")
+        data = read(text.encode(), str(file), allow_empty=True).data
+        known = DaemonFile.model_validate(data)
+        references = {}
+        for path, ref in daemon_references(text, file).items():
+            moved = self.reference(ref, f"{_words(path)} of drd.yaml", restoring=False)
+            if moved != ref:
+                references[path] = moved
+        state = self._state(known.state)
+        wanted: dict[str, tuple[str, str]] = {
+            "state": (known.state, f"{_SQLITE}{state}"),
+            "plans": (known.plans, "plans"),
+            "work_dir": (known.work_dir, self._moved(known.work_dir)),
+            "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),
+        }
+        values: dict[YamlPath, str] = {
+            (key,): new for key, (old, new) in wanted.items() if old != new and (data or old != new)
+        }
+        if known.metrics.textfile and not self.here:
+            values["metrics", "textfile"] = self._moved(known.metrics.textfile)
+        return rewritten(text, references, values) or "# every key has its default\n", state
+
+    def _moved(self, path: str) -> str:
+        return str(root_path(self.root, place(path, self.belongings.config_dir)))
+
+    def _state(self, url: str) -> Path:
+        if not url.startswith(_SQLITE):
+            self.notes.append(
+                "the catalogue was in PostgreSQL: here it begins as an SQLite file, so that nothing "
+                "else has to be there first"
+            )
+            url = DEFAULT_STATE
+        path = state_url(url, self.belongings.config_dir).removeprefix(_SQLITE).partition("?")[0]
+        return root_path(self.root, path)
+
+
+def _file_of(ref: SecretRef) -> str:
+    """The file that holds a secret on the new host."""
+    if ref.source == "file":
+        return str(ref.value)
+    if ref.source == "command":
+        words = "\0".join(ref.value)
+        return f"{CREDENTIALS}/command-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+    name = str(ref.value)
+    if not _NAME.fullmatch(name) or name.strip(".") == "":
+        raise UsageError(f"{ref.describe()} is no name of a file", hint="rename it in the plan.")
+    return f"{CREDENTIALS}/{name if ref.source == 'credential' else f'env-{name.lower()}'}"
+
+
+def _words(path: YamlPath) -> str:
+    return ".".join(str(p) for p in path)

@@ -1,0 +1,67 @@
+"""`drd bootstrap` where something is there already, or goes wrong. The way from an empty machine to a
+service that is back is in test_kit.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from tests.e2e.kit_site import Machine
+from tests.e2e.site import PASSWORD, Site, small_site
+from tests.light_repository import begin
+
+
+@pytest.fixture
+def machine(short_tmp: Path) -> Machine:
+    return Machine(short_tmp / "root")
+
+
+@pytest.fixture
+def small(short_tmp: Path) -> Site:
+    begin(short_tmp / "repo", PASSWORD)
+    site = small_site(short_tmp)
+    identity = pyrage.x25519.Identity.generate()
+    site.secret("identity", str(identity))
+    site.drd("backup", "shop")
+    site.drd(
+        "kit", "export", "shop", "--to", f"{site.base}/k", "--recipient", str(identity.to_public())
+    )
+    return site
+
+
+def from_kit(small: Site, machine: Machine, *words: str, code: int = 0) -> str:
+    identity = ("--identity", f"{small.base}/secrets/identity")
+    root = ("--root", str(machine.root))
+    told = machine.drd("bootstrap", "--kit", f"{small.base}/k", *identity, *root, *words, code=code)
+    return told.out + told.err
+
+
+def test_nothing_is_overwritten_that_is_not_the_same(small: Site, machine: Machine) -> None:
+    mine = machine.root / "etc/drd/plans/shop.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("plan: shop\n")
+    told = from_kit(small, machine, code=1)
+    assert f"{mine} is there and not the same" in told
+    assert machine.everything() == {"etc/drd/plans/shop.yaml": b"plan: shop\n"}
+
+
+def test_a_drd_yaml_that_install_put_gives_way(small: Site, machine: Machine) -> None:
+    machine.drd("install", "--prefix", str(machine.root))
+    from_kit(small, machine)
+    assert str(machine.root) in machine.config.read_text()
+
+
+def test_a_failure_in_the_middle_takes_everything_away_again(small: Site, machine: Machine) -> None:
+    """The secrets and the plan are written when the catalogue cannot be."""
+    state = machine.root / str(small.base).lstrip("/") / "state"
+    state.parent.mkdir(parents=True)
+    state.write_text("a file where a directory has to be")
+    told = from_kit(small, machine, code=1)
+    assert "HINT: run this as root, or give a --root that you may write to." in told
+    assert machine.everything() == {str(state.relative_to(machine.root)): state.read_bytes()}
+    assert not (machine.root / "etc").exists()
+    state.unlink()
+    from_kit(small, machine)
+    assert machine.after("points", "shop", "--json").json["points"]
