@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
-from drd.cli.runs import document
+from drd.cli.runs import deadline, document
 
 if TYPE_CHECKING:
     from drd.model.run import Run, StepRecord
@@ -16,6 +16,9 @@ EXAMPLES = """\
 examples:
   drd run show 4f2a              one run with its steps (the beginning of an id is enough)
   drd run show 4f2a --json"""
+
+
+_AT = "%Y-%m-%d %H:%M:%S"
 
 
 def add_parser(sub: Any) -> None:
@@ -70,10 +73,18 @@ def _step(step: StepRecord) -> dict[str, Any]:
 def _print(run: Run, steps: list[StepRecord]) -> None:
     from drd.model.units import format_duration
 
-    output.say(f"{run.kind} {run.id} of {run.plan}: {run.state}")
+    subject = f", {run.subject}" if run.subject else ""
+    output.say(f"{run.kind} {run.id} of {run.plan}{subject}: {run.state}")
+    why = f": {run.detail['why']}" if run.detail.get("why") else ""
+    output.say(f"  trigger    {run.trigger}{why}")
+    if run.due_at:
+        output.say(f"  due        {run.due_at:{_AT}} UTC")
     if run.started_at:
         took = f", took {format_duration(run.duration_s)}" if run.duration_s is not None else ""
-        output.say(f"  started    {run.started_at:%Y-%m-%d %H:%M:%S} UTC ({run.trigger}){took}")
+        output.say(f"  started    {run.started_at:{_AT}} UTC{took}")
+    if (by := deadline(run)) is not None:
+        within = format_duration(float(run.detail["timeout_s"]))
+        output.say(f"  deadline   {by:{_AT}} UTC, {within} after its start")
     if run.error:
         first, *rest = run.error.splitlines()
         output.say(f"  error      {first}")

@@ -9,6 +9,8 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drd.model.run import Run
 
 EXAMPLES = """\
@@ -66,16 +68,28 @@ def document(run: Run) -> dict[str, Any]:
         "kind": str(run.kind),
         "repository": run.subject or None,
         "trigger": run.trigger,
+        "why": run.detail.get("why"),
         "state": str(run.state),
         "due_at": to_rfc3339(run.due_at) if run.due_at else None,
         "started_at": to_rfc3339(run.started_at) if run.started_at else None,
         "finished_at": to_rfc3339(run.finished_at) if run.finished_at else None,
+        "deadline_at": to_rfc3339(at) if (at := deadline(run)) else None,
         "duration_s": run.duration_s,
         "error": output.unmarked(run.error) if run.error else None,
     }
 
 
-_HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "WHY"]
+def deadline(run: Run) -> datetime | None:
+    """By when it has to be over, or is ended; None without a bound, or as long as it waits."""
+    from datetime import timedelta
+
+    timeout_s = run.detail.get("timeout_s")
+    if timeout_s is None or run.started_at is None:
+        return None
+    return run.started_at + timedelta(seconds=float(timeout_s))
+
+
+_HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "WHAT WENT WRONG"]
 
 
 def _row(run: Run) -> list[str]:
@@ -85,4 +99,4 @@ def _row(run: Run) -> list[str]:
     took = format_duration(run.duration_s) if run.duration_s is not None else ""
     why = run.error.splitlines()[0].partition(" (hint: ")[0] if run.error else ""
     kind = f"{run.kind} {run.subject}".rstrip()
-    return [run.id, run.plan, kind, str(run.state), started, took, why]
+    return [run.id, run.plan, kind, str(run.state), started, took, run.trigger, why]

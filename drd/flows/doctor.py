@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from uuid import uuid4
 
 from drd.errors import DrdError
@@ -50,10 +51,18 @@ def examine(services: Services, plan: Plan, resolve: Callable[[SecretRef], str])
 
 
 def _repository(services: Services, repository: Repository) -> list[Finding]:
-    found = repository.doctor()
+    found = [_named(repository.name, f) for f in repository.doctor()]
     if all(f.ok for f in found):
         found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
     return found
+
+
+def _named(repository: str, finding: Finding) -> Finding:
+    """`repository primary: protection`, since a plan may have several repositories."""
+    aspect = finding.name.removeprefix("repository ")
+    if aspect == finding.name or aspect.split()[0] == repository:
+        return finding
+    return replace(finding, name=f"repository {repository}: {aspect}")
 
 
 def _same(services: Services, repository: Repository) -> list[Finding]:

@@ -31,8 +31,8 @@ FIRST_DRILL = timedelta(days=1)
 """In which the first drill of a new plan is expected, after its first backup."""
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
-_IN_REACH = ("repository clock", "repository locks")
-"""Findings about a repository that was reached."""
+_IN_REACH = (" clock", " locks")
+"""Findings about a repository that was reached, as their names end."""
 _READINESS_KINDS = ("repository-unreachable", "repository-unprotected", "not-ready")
 
 
@@ -216,9 +216,10 @@ def _readiness(plan: str, findings: Iterable[FindingFacts]) -> Iterator[Conditio
     """A warning is alerted on only about protection: nobody knows is no protection."""
     for finding in findings:
         kind = "not-ready"
-        if finding.name == "repository protection":
+        about_repository = finding.name.startswith("repository ")
+        if about_repository and finding.name.endswith(" protection"):
             kind = "repository-unprotected"
-        elif finding.name.startswith("repository") and finding.name not in _IN_REACH:
+        elif about_repository and not finding.name.endswith(_IN_REACH):
             kind = "repository-unreachable"
         if finding.ok and kind != "repository-unprotected":
             continue

@@ -43,7 +43,11 @@ class LocalPlace:
                 hint=f"mount the disk that it lies on, or mkdir -p {self.path.parent}",
             )
         place = self.path if exists else self.path.parent
-        if writing or not (self.path / "config").exists():
+        try:
+            empty = not (self.path / "config").exists()
+        except OSError as error:
+            raise self._unreachable(error) from error
+        if writing or empty:
             _require_writable(place)
         self._look()
 

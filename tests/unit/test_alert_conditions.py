@@ -245,8 +245,8 @@ def test_a_repository_that_is_not_read_in_full_in_time_fires() -> None:
 def test_findings_of_the_last_readiness_run() -> None:
     findings = (
         FindingFacts("repository primary", False, "connection refused"),
-        FindingFacts("repository protection", False, "bucket has no lock"),
-        FindingFacts("repository clock", True, "2 s ahead"),
+        FindingFacts("repository primary: protection", False, "bucket has no lock"),
+        FindingFacts("repository primary: clock", True, "2 s ahead"),
         FindingFacts("orders-db: source", False, "no such database"),
         FindingFacts("room for a drill", True, "little"),
     )
@@ -255,10 +255,24 @@ def test_findings_of_the_last_readiness_run() -> None:
         ("repository-unprotected", "warning"),
         ("repository-unreachable", "warning"),
     ]
-    claimed = FindingFacts("repository protection", True, "cannot tell")
+    claimed = FindingFacts("repository primary: protection", True, "cannot tell")
     assert of_plan(healthy(), PlanMore(readiness=(claimed,))) == [
         ("repository-unprotected", "info")
     ]
+
+
+def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
+    findings = tuple(
+        FindingFacts(f"repository {name}: protection", False, "bucket has no lock")
+        for name in ("primary", "offsite")
+    )
+    facts = healthy()
+    found = conditions(assess(facts, NOW), facts, PlanMore(readiness=findings), NOW)
+    assert len({c.key for c in found}) == 2
+    assert {c.message for c in found} == {
+        "repository primary: protection: bucket has no lock",
+        "repository offsite: protection: bucket has no lock",
+    }
 
 
 def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
