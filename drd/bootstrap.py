@@ -98,7 +98,7 @@ class App:
         self.console = console or Console()
         self.clock = SystemClock()
         self._catalogue: Catalogue | None = None
-        self._local_repositories: set[Path] = set()
+        self._local_repositories: dict[Path, bool] = {}  # and whether they were there before
 
     def read_settings(self) -> DaemonSettings:
         """drd.yaml as it is now. Raises ConfigError."""
@@ -169,6 +169,25 @@ class App:
             return name
         return load_plan(find_plan(self.settings, name)).plan.name
 
+    @property
+    def owns_state(self) -> bool:
+        """Whether this user is the one whose runs are in the state, or root, who acts as that one.
+        Others may read it, and leave word for the daemon."""
+        directory = self.settings.state_dir
+        if os.geteuid() == 0 or directory is None or not directory.is_dir():
+            return True
+        return directory.stat().st_uid == os.geteuid()
+
+    @property
+    def state_owner(self) -> str:
+        """The name of the user to whom the state belongs, or the number."""
+        directory = self.settings.state_dir
+        uid = directory.stat().st_uid if directory is not None else os.geteuid()
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
     def set_catalogue_aside(self) -> Path:
         """Rename a damaged SQLite catalogue, so that the next use makes a new one."""
         from drd.catalogue.sql_catalogue import set_aside
@@ -209,7 +228,8 @@ class App:
         from drd.repositories import open_repository
 
         if spec.url.startswith("/"):
-            self._local_repositories.add(Path(spec.url))
+            place = Path(spec.url)
+            self._local_repositories.setdefault(place, place.exists())
         return open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
 
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
@@ -254,11 +274,14 @@ class App:
         for place in own:
             if place is not None and place.is_dir():
                 _give_to_owner(place, place.stat())
-        for place in self._local_repositories - own:
+        state = self.settings.state_dir
+        for place in self._local_repositories.keys() - own:
             if place.is_dir():
-                # Root's, when a command of root's made it: then it is its surroundings' owner.
+                # Root's, when a command of root's made it: then it is for whoever has the state.
+                made_here = not self._local_repositories[place]
+                of = state if made_here and state is not None and state.is_dir() else place.parent
                 owner = place.stat()
-                _give_to_owner(place, owner if owner.st_uid else place.parent.stat())
+                _give_to_owner(place, owner if owner.st_uid else of.stat())
 
 
 def _give_to_owner(place: Path, owner: os.stat_result) -> None:

@@ -213,6 +213,10 @@ class SandboxUnavailable(DrdError):
     exit_code = 5
 
 
+class NotOwner(DrdError):
+    """This user may not do it, and nobody is there who does it instead."""
+
+
 class NoRestorePoint(DrdError):
     exit_code = 13
 

@@ -146,7 +146,7 @@ class Ownership:
                 f"a {row.kind} of {run.plan} is already running: run {row.id}, process {row.owner_pid}"
                 + (f" on {row.owner_host}" if self._elsewhere else ""),
                 run=row.id,
-                hint=f"see how far it is: drd run show {row.id}",
+                hint=f"watch it to its end: drd run show {row.id} --follow",
             )
 
     @contextmanager

@@ -29,6 +29,9 @@ from drd.model.facts import (
 
 _T = TypeVar("_T")
 
+HEARTBEAT = "heartbeat"
+"""Where a daemon notes that it lives."""
+
 Query = Callable[[str], Iterable[Sequence[Any]]]
 """Runs one of the queries below, with `:plan` bound to a plan's name or NULL for all."""
 
@@ -144,7 +147,7 @@ def assemble(query: Query, place: str) -> StatusFacts:
         own,
         others=others,
         refused=_refused(noted["refused"][1]) if "refused" in noted else {},
-        daemon=_daemon(*noted["heartbeat"]) if "heartbeat" in noted else None,
+        daemon=daemon_facts(*noted[HEARTBEAT]) if HEARTBEAT in noted else None,
     )
 
 
@@ -246,7 +249,8 @@ def _refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:
     return {k: RefusedFacts(v["mtime_ns"], v["size"], v["error"]) for k, v in noted.items()}
 
 
-def _daemon(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
+def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
+    """From what a daemon noted under HEARTBEAT."""
     return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
 
 

@@ -9,6 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from drd.bootstrap import App
     from drd.flows.backup import BackupOutcome
     from drd.model.plan import Plan
     from drd.model.snapshot import ComponentSnapshot, RestorePoint
@@ -52,15 +53,35 @@ def run(args: argparse.Namespace) -> int:
 
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
-        plan = app.load(args.plan)
-        if args.dry_run:
-            return _dry_run(plan, request.chosen(plan), args.json)
-        outcome = backup(app.services(plan), plan, request)
+        if not app.owns_state and not args.dry_run:
+            outcome = _by_the_daemon(app, args)
+        else:
+            plan = app.load(args.plan)
+            if args.dry_run:
+                return _dry_run(plan, request.chosen(plan), args.json)
+            outcome = backup(app.services(plan), plan, request)
         if args.json:
             output.print_json(document(outcome))
         else:
             _print(outcome, quiet=args.quiet)
         return exit_code(outcome)
+
+
+def _by_the_daemon(app: App, args: argparse.Namespace) -> BackupOutcome:
+    """What came of it, by the catalogue."""
+    from drd.cli.follow import asked, failure
+    from drd.errors import DrdError
+    from drd.flows.backup import BackupOutcome
+    from drd.model.run import RunKind
+
+    option = "--component" if args.component else "--accept-size" if args.accept_size else ""
+    run = asked(app, args.plan, RunKind.BACKUP, option, quiet=args.quiet or args.json)
+    known = app.catalogue.points(run.plan, kept_only=False)
+    point = next((p for p in known if p.id == run.id), None)
+    if point is None:
+        return BackupOutcome(run.id, run.plan, run.state, None, (), {run.plan: failure(run)})
+    errors = {c.component: DrdError(c.error) for c in point.components if c.error}
+    return BackupOutcome(run.id, run.plan, run.state, point, point.components, errors)
 
 
 def exit_code(outcome: BackupOutcome) -> int:

@@ -10,6 +10,7 @@ from drd.cli.options import global_options
 from drd.model.plan import SCENARIOS
 
 if TYPE_CHECKING:
+    from drd.bootstrap import App
     from drd.flows.drill import DrillOutcome
     from drd.model.plan import Plan
     from drd.ports import Destination
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         _wait(destinations)
 
     with session(args) as app:
+        if not app.owns_state:
+            return _by_the_daemon(app, args)
         plan = app.load(args.plan)
         request = DrillRequest(
             args.point, args.scenario, args.repository, keep=keep if args.keep else None
@@ -68,6 +71,21 @@ def run(args: argparse.Namespace) -> int:
         if not args.keep or outcome.error is not None:
             _show(outcome, plan, args)
         return exit_code(outcome)
+
+
+def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
+    from drd.cli.follow import asked, failure
+    from drd.flows.drill import DrillOutcome
+    from drd.model.run import RunKind
+
+    option = "--point" if args.point else "--keep" if args.keep else ""
+    run = asked(app, args.plan, RunKind.DRILL, option, quiet=args.quiet or args.json)
+    evidence = next((e for e in app.catalogue.evidence(run.plan) if e.run == run.id), None)
+    if evidence is None:
+        raise failure(run)
+    outcome = DrillOutcome(evidence, None, None)
+    _show(outcome, app.plan_in_force(run.plan), args)
+    return exit_code(outcome)
 
 
 def exit_code(outcome: DrillOutcome) -> int:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   drd run show 4f2a              one run with its steps (the beginning of an id is enough)
-  drd run show 4f2a --json"""
+  drd run show 4f2a --follow     until it is over; Ctrl-C leaves the run alone
+  drd run show 4f2a --json
+
+exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
 
 
 _AT = "%Y-%m-%d %H:%M:%S"
@@ -37,22 +40,27 @@ def add_parser(sub: Any) -> None:
     )
     global_options(one)
     one.add_argument("run", help="id of the run, or its beginning")
+    one.add_argument("--follow", action="store_true", help="wait until it is over")
     one.add_argument("--json", action="store_true", help="one JSON document")
     one.set_defaults(handler="drd.cli.run:show")
 
 
 def show(args: argparse.Namespace) -> int:
-    from drd.bootstrap import app
+    from drd.cli.follow import follow
+    from drd.cli.session import session
+    from drd.model.run import RunState
 
-    with app(args.config) as opened:
+    with session(args) as opened:
         run = opened.catalogue.run(args.run)
+        if args.follow:
+            run = follow(opened, run.id, quiet=args.quiet or args.json)
         steps = opened.catalogue.steps(run.id)
         if args.json:
             detail = {"token": run.token, "detail": dict(run.detail)}
             output.print_json({**document(run), **detail, "steps": [_step(s) for s in steps]})
         else:
             _print(run, steps)
-    return 0
+    return 1 if args.follow and run.state is not RunState.SUCCEEDED else 0
 
 
 def _step(step: StepRecord) -> dict[str, Any]:

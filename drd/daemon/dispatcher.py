@@ -61,9 +61,10 @@ class Dispatcher:
         """Start the rows that wait and have no process: asked for by other commands, or left by a
         daemon that died."""
         started = []
+        at_work = {_key(r) for r in self._catalogue.queue.open_runs() if r.started_at is not None}
         for run in reversed(self._catalogue.queue.pending()):
             busy = {w.run.id for w in self._workers.alive}
-            if run.id in busy or len(busy) >= self.limits.runs:
+            if run.id in busy or len(busy) >= self.limits.runs or _key(run) in at_work:
                 continue
             if self._agenda.schedule(run.plan) is None:
                 reason = "its plan is not in force"
@@ -134,3 +135,8 @@ class Dispatcher:
         exact = next((j for j in jobs if j.key == wanted), None)
         # One that a person started may have no schedule; it uses the plan's repositories as well.
         return exact or next((j for j in jobs if j.kind == RunKind.BACKUP), None)
+
+
+def _key(run: Run) -> tuple[str, str, str]:
+    """Of two runs with the same, one waits for the other."""
+    return run.plan, str(run.kind), run.subject

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import drd
 from drd import log
 from drd.bootstrap import App
+from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import Jump
 from drd.daemon.figures import Figures
@@ -272,7 +273,7 @@ class Duties:
 
     def _note_heartbeat(self) -> None:
         self._app.catalogue.queue.note(
-            "heartbeat", {"version": drd.__version__, "said": self._said.sentence}, self._now()
+            HEARTBEAT, {"version": drd.__version__, "said": self._said.sentence}, self._now()
         )
 
     def _upkeep(self) -> None:

@@ -20,6 +20,7 @@ from types import FrameType
 import drd
 from drd import log
 from drd.bootstrap import App
+from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.config.in_force import to_text
 from drd.daemon.clocks import Clocks
@@ -44,7 +45,6 @@ GLANCE_S = 1.0
 """The longest time between two looks at children, clocks and requests."""
 STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
-HEARTBEAT = "heartbeat"
 
 
 @dataclass

@@ -136,7 +136,7 @@ def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind:
         begin(catalogue, kind)
 
     assert raised.value.run == owned.run.id
-    assert raised.value.hint == f"see how far it is: drd run show {owned.run.id}"
+    assert raised.value.hint == f"watch it to its end: drd run show {owned.run.id} --follow"
     assert len(catalogue.runs()) == 1
 
 
