@@ -1,6 +1,6 @@
 """Figures for Prometheus: as a text, and as a file that node exporter picks up.
 
-The only home of prometheus-client. Serving them over HTTP is the business of `drd.web`.
+Serving them over HTTP is the business of `drd.web`.
 """
 
 from drd.metrics.figures import DaemonFigures

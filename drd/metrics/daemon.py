@@ -5,10 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 
-from prometheus_client import Metric
-
 from drd.metrics.figures import DaemonFigures
-from drd.metrics.gauge import gauge, moment, printable
+from drd.metrics.gauge import Metric, gauge, moment, printable
 from drd.model.run import RunKind
 
 

@@ -1,4 +1,8 @@
-"""One metric with its samples, as prometheus-client wants it."""
+"""One metric with its samples, in Prometheus's text format.
+
+Written here and not by prometheus-client, which takes five times as long: a thousand plans have
+80,000 samples, and they are rendered twice a minute.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
-
 Sample = tuple[Sequence[str], float | None]
 """Values of the labels, and the value; None is what nobody knows, and becomes no sample."""
+
+Metric = str
+"""The lines of one metric."""
 
 
 def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
     """A gauge of those samples that are known. It is there without any, too: then only its
     description shows."""
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in samples:
-        if value is not None:
-            family.add_metric(values, value)
-    return family
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+    line = name + (
+        "{" + ",".join(f'{label}="%s"' for label in labels) + "} %s" if labels else " %s"
+    )
+    lines += [
+        line % (*map(_quoted, values), repr(float(value)))
+        for values, value in samples
+        if value is not None
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _quoted(value: str) -> str:
+    if '"' in value or "\\" in value or "\n" in value:
+        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return value
 
 
 def one_of(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from prometheus_client import Metric
-
-from drd.metrics.gauge import Sample, gauge, moment, one_of, printable
+from drd.metrics.gauge import Metric, Sample, gauge, moment, one_of, printable
 from drd.model.run import DrillResult
 from drd.model.verdicts import Assessment, ComponentAssessment, Readiness, Verdict
 

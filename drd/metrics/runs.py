@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from prometheus_client import Metric
-
-from drd.metrics.gauge import gauge, moment
+from drd.metrics.gauge import Metric, gauge, moment
 from drd.model.exposure import age
 from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
 from drd.model.run import RunState

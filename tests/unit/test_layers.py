@@ -23,7 +23,6 @@ HOMES = {
     "apscheduler": "scheduler",
     "boto3": "repositories",
     "botocore": "repositories",
-    "prometheus_client": "metrics",
     "psycopg": "kinds/postgres",
     "pyrage": "kit",
     "restic": "repositories",
