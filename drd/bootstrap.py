@@ -255,11 +255,11 @@ class App:
             self.clock,
         )
 
-    def read_facts(self) -> Sequence[PlanFacts]:
-        """What `drd status` reads of every loaded plan."""
+    def read_facts(self, plan: str | None = None) -> Sequence[PlanFacts]:
+        """What `drd status` reads of every loaded plan, or of one."""
         from drd.catalogue.summary import read_facts
 
-        return read_facts(self.settings.state_url, None)
+        return read_facts(self.settings.state_url, plan)
 
     def close(self) -> None:
         if self._catalogue is not None:

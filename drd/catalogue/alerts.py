@@ -29,9 +29,9 @@ class SqlAlertBook:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self) -> list[Alert]:
+    def open(self, plan: str | None = None) -> list[Alert]:
         with self._store.read() as connection:
-            return _open(connection)
+            return _open(connection, plan)
 
     def apply(
         self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
@@ -73,20 +73,23 @@ class SqlAlertBook:
             query = query.where(alerts.c.plan == plan)
         query = query.order_by(alerts.c.resolved_at.desc(), alerts.c.id).limit(limit)
         with self._store.read() as connection:
-            still = [a for a in _open(connection) if plan is None or a.plan == plan]
+            still = _open(connection, plan)
             return still + [_alert(row) for row in connection.execute(query)]
 
     def remove_old(self, before: datetime) -> None:
         with self._store.write() as connection:
             connection.execute(delete(alerts).where(alerts.c.resolved_at < before))
 
-    def watched(self) -> Watched:
+    def watched(self, plan: str | None = None) -> Watched:
         with self._store.read() as connection:
-            return watched.read(connection)
+            return watched.read(connection, plan)
 
 
-def _open(connection: Connection) -> list[Alert]:
-    rows = connection.execute(select(alerts).where(_is_open))
+def _open(connection: Connection, plan: str | None = None) -> list[Alert]:
+    query = select(alerts).where(_is_open)
+    if plan is not None:
+        query = query.where(alerts.c.plan == plan)
+    rows = connection.execute(query)
     return sorted((_alert(row) for row in rows), key=lambda a: (*a.key, a.id))
 
 

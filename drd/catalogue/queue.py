@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from drd.catalogue import jobs as histories
 from drd.catalogue import runs
@@ -45,6 +45,7 @@ class SqlQueue:
         if names is not None:
             query = query.where(plans.c.name.in_(names))
         with self._store.read() as connection:
+            copied = _copied(connection, names)
             return [
                 PlanRow(
                     name=row.name,
@@ -57,14 +58,10 @@ class SqlQueue:
                     data_time=row.data_time,
                     schedule=row.schedule,
                     broken=row.load_error is not None,
+                    copied=copied.get(row.name, {}),
                 )
                 for row in connection.execute(query)
             ]
-
-    def copied(self, plan: str) -> Mapping[str, datetime | None]:
-        query = select(copies.c.repository, copies.c.data_time).where(copies.c.plan == plan)
-        with self._store.read() as connection:
-            return {row.repository: row.data_time for row in connection.execute(query)}
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
         with self._store.write() as connection:
@@ -153,6 +150,18 @@ class SqlQueue:
                 connection.execute(delete(steps).where(steps.c.run.in_(some)))
                 connection.execute(delete(run_table).where(run_table.c.id.in_(some)))
         return len(ids)
+
+
+def _copied(
+    connection: Connection, names: Sequence[str] | None
+) -> dict[str, dict[str, datetime | None]]:
+    query = select(copies.c.plan, copies.c.repository, copies.c.data_time)
+    if names is not None:
+        query = query.where(copies.c.plan.in_(names))
+    found: dict[str, dict[str, datetime | None]] = {}
+    for plan, repository, data_time in connection.execute(query):
+        found.setdefault(plan, {})[repository] = data_time
+    return found
 
 
 def _ended(state: RunState) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from drd.catalogue.daemon_tables import copies, jobs, verifications
 from drd.catalogue.tables import runs
@@ -17,20 +17,25 @@ from drd.ports.alerts import Watched
 _T = TypeVar("_T")
 
 
-def read(connection: Connection) -> Watched:
-    """Of all plans, within the transaction of the caller."""
-    return Watched(_copies(connection), _verifications(connection), _readiness(connection))
+def read(connection: Connection, plan: str | None) -> Watched:
+    """Of one plan or all, within the transaction of the caller."""
+    return Watched(
+        _copies(connection, plan), _verifications(connection, plan), _readiness(connection, plan)
+    )
 
 
-def _copies(connection: Connection) -> dict[str, tuple[CopyFacts, ...]]:
-    query = select(copies).order_by(copies.c.plan, copies.c.position)
+def _copies(connection: Connection, plan: str | None) -> dict[str, tuple[CopyFacts, ...]]:
+    query = select(copies).where(*_of(plan, copies)).order_by(copies.c.plan, copies.c.position)
     return _by_plan(
         (r.plan, CopyFacts(r.repository, r.data_time)) for r in connection.execute(query)
     )
 
 
-def _verifications(connection: Connection) -> dict[str, tuple[VerificationFacts, ...]]:
-    query = select(verifications).order_by(verifications.c.plan, verifications.c.repository)
+def _verifications(
+    connection: Connection, plan: str | None
+) -> dict[str, tuple[VerificationFacts, ...]]:
+    query = select(verifications).where(*_of(plan, verifications))
+    query = query.order_by(verifications.c.plan, verifications.c.repository)
     return _by_plan(
         (
             r.plan,
@@ -42,22 +47,27 @@ def _verifications(connection: Connection) -> dict[str, tuple[VerificationFacts,
     )
 
 
-def _readiness(connection: Connection) -> dict[str, tuple[FindingFacts, ...]]:
+def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[FindingFacts, ...]]:
     """Of the last run that is over. While another one runs nothing is known of the plan, and an
     alert stays as it is."""
     query = (
-        select(runs.c.plan, runs.c.detail)
+        select(jobs.c.plan, runs.c.detail)
         .join(jobs, jobs.c.last_run == runs.c.id)
         .where(jobs.c.kind == str(RunKind.READINESS), runs.c.finished_at.is_not(None))
+        .where(*_of(plan, jobs))
     )
     found = {}
-    for plan, detail in connection.execute(query):
+    for name, detail in connection.execute(query):
         if "findings" in detail:
-            found[plan] = tuple(
+            found[name] = tuple(
                 FindingFacts(f["name"], f["ok"], f["detail"], f.get("hint", ""))
                 for f in detail["findings"]
             )
     return found
+
+
+def _of(plan: str | None, table: Table) -> list[ColumnElement[bool]]:
+    return [] if plan is None else [table.c.plan == plan]
 
 
 def _by_plan(rows: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from zoneinfo import available_timezones
 
 from drd.config.parse import Parsed
@@ -21,7 +22,6 @@ _WEEK_S = 7 * 86400.0
 
 def check_timing(parsed: Parsed, report: Report) -> None:
     """Report every time that contradicts another, or that there is not."""
-    zones = available_timezones()
     for name in _SECTIONS:
         if report.has_broken((name,)):
             continue
@@ -29,11 +29,18 @@ def check_timing(parsed: Parsed, report: Report) -> None:
         if section.every is not None and section.cron is not None:
             hint = "keep one of them."
             report.error((name, "cron"), "stands beside every", hint, of_key=True)
-        if section.timezone not in zones:
+        if not _is_zone(section.timezone):
             message = f'there is no time zone "{section.timezone}"'
-            report.error((name, "timezone"), message, _nearest_zone(section.timezone, zones))
+            hint = _nearest_zone(section.timezone, available_timezones())
+            report.error((name, "timezone"), message, hint)
         _windows(section.blackout, (name, "blackout"), report)
     _read_all(parsed, report)
+
+
+@cache
+def _is_zone(name: str) -> bool:
+    """The list of all is made by looking into 600 files."""
+    return name == "UTC" or name in available_timezones()
 
 
 def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:

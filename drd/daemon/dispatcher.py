@@ -45,7 +45,7 @@ class Dispatcher:
             self.waiting = {}
             return []
         decision = choose(
-            [*due, *self._agenda.backups_ahead(now)], self._running(), self.limits, now
+            due, self._running(), self.limits, now, lambda: self._agenda.backups_ahead(now)
         )
         self.waiting = {d.job.key: reason for d, reason in decision.waiting}
         return [words for each in decision.start if (words := self._begin(each, now))]

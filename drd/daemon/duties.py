@@ -29,12 +29,16 @@ from drd.model.message import Message, route
 from drd.model.run import Evidence, Run, RunKind
 from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
+from drd.model.verdicts import Verdict
 from drd.model.watched import HostFacts
 from drd.process import shielded
 
 _log = log.get()
 
 ASSESS_S = 30.0
+"""From one look at all plans to the next, unless looking takes longer than a twentieth of it. A
+plan of which a run is over is looked at at once."""
+SHARE = 20.0
 DELIVER_S = 2.0
 UPKEEP_S = 86400.0
 HEARTBEAT_S = 30.0
@@ -90,6 +94,7 @@ class Duties:
         self._wake = threading.Event()
         self._stopping = False
         self._assess_now = True
+        self._changed: set[str] = set()
         self._next: dict[str, float] = {}
         self._moved = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="drd-duties", daemon=True)
@@ -151,7 +156,7 @@ class Duties:
 
     def over(self, run: Run) -> None:
         self._over.append(run)
-        self.assess_soon()
+        self._wake.set()
 
     def catalogue_failed(self, error: CatalogueError) -> None:
         self._host = replace(self._host, catalogue_error=error.message)
@@ -171,10 +176,11 @@ class Duties:
         counted = f"{plans} plan{'s' if plans != 1 else ''}"
         if outlook is None or not outlook.plans:
             return counted
-        verdicts = Counter(str(p.verdict).replace("_", " ") for p in outlook.plans)
-        if set(verdicts) == {"met"}:
+        verdicts = Counter(p.verdict for p in outlook.plans)
+        if set(verdicts) == {Verdict.MET}:
             return f"{counted}, all objectives met"
-        return ", ".join([counted, *(f"{n} {v}" for v, n in verdicts.most_common())])
+        words = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
+        return ", ".join([counted, *words])
 
     # --- the thread -----------------------------------------------------------------------------
 
@@ -200,8 +206,12 @@ class Duties:
         self._tell_runs()
         if self._assess_now or self._is_time("assess", ASSESS_S):
             self._assess_now = False
-            self._next["assess"] = time.monotonic() + ASSESS_S
+            began = time.thread_time()
             self._assess()
+            took_s = time.thread_time() - began
+            self._next["assess"] = time.monotonic() + max(ASSESS_S, SHARE * took_s)
+        elif self._changed and self._refused is not None:
+            self._assess_changed()
         if not last:
             self._hearts.alive(self._said.sentence, well=self._host.catalogue_error is None)
         if self._is_time("heartbeat", HEARTBEAT_S):
@@ -230,10 +240,23 @@ class Duties:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
+        self._changed.clear()
         if self._refused is None:
             outlook = self._watch.look_at_host(self._host, now)
         else:
             outlook = self._watch.look(self._host, now, self._refused)
+        self._tell_alerts(outlook)
+        self._figures.publish(outlook, self._said, now)
+
+    def _assess_changed(self) -> None:
+        """Only the plans of which runs are over."""
+        now = self._app.clock.now()
+        names, self._changed = self._changed, set()
+        outlook = self._watch.look_at_plans(names, self._host, now)
+        self._tell_alerts(outlook)
+        self._figures.publish_if_cheap(outlook, self._said, now)
+
+    def _tell_alerts(self, outlook: Outlook) -> None:
         self._outlook = outlook
         for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
             alert = transition.after
@@ -248,7 +271,6 @@ class Duties:
             )
         if outlook.untold:
             self._postman.past_outbox(outlook.untold)
-        self._figures.publish(outlook, self._said, now)
 
     def _tell_runs(self) -> None:
         while self._begun:
@@ -259,6 +281,7 @@ class Duties:
             if run.kind is not RunKind.READINESS and run.finished_at is not None:
                 self._queue(message_of_run(run, self._evidence(run)))
             self._over.popleft()
+            self._changed.add(run.plan)
 
     def _queue(self, message: Message) -> None:
         routed = route(message, self._app.settings.channels)

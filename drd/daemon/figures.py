@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = log.get()
 
+SHARE = 200.0
+"""Figures are rendered after a run when that takes less than a two-hundredth of the time."""
+
 LIMIT_S = 120.0
 """Four ticks: a daemon whose last one is older hangs."""
 
@@ -34,6 +38,7 @@ class Figures:
         self._text = b""
         self._server: MetricsServer | None = None
         self._trouble = ""
+        self._rests_until = 0.0
 
     @property
     def _wanted(self) -> bool:
@@ -64,10 +69,20 @@ class Figures:
             lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
+    def publish_if_cheap(self, outlook: Outlook, said: Said, now: datetime) -> None:
+        """With thousands of plans, not after each run."""
+        if time.monotonic() >= self._rests_until:
+            self.publish(outlook, said, now)
+
     def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
         """What cannot be written is logged once, and is no reason to stop anything."""
         if not self._wanted:
             return
+        began = time.thread_time()
+        self._publish(outlook, said, now)
+        self._rests_until = time.monotonic() + SHARE * (time.thread_time() - began)
+
+    def _publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
         from drd.metrics import DaemonFigures, render, write_textfile
 
         catalogue = self._app.catalogue

@@ -114,9 +114,8 @@ class Daemon:
         if not self._recalled:
             self._duties.begin(self._last_heartbeat(), now)
             self._recalled = True
-        found = self._book.load(running=False)
         self._agenda.refresh(now)
-        self._agenda.recompute(now)
+        found = self._book.load(running=False)
         self._duties.loaded(found.refused)
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(found))

@@ -26,6 +26,9 @@ GRACE_S = float(os.environ.get("DRD_GRACE_S", "60"))
 ASKED_GRACE_S = 8.0
 """How long a run that was asked to end may take: a cancel takes 10 s at most."""
 
+PROGRAM: Sequence[str] = (sys.executable, "-m", "drd", "worker")
+"""What is started for a run: the run's id, and options, follow."""
+
 _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS")
 
 
@@ -74,7 +77,7 @@ class Workers:
 
         Raises ToolMissing or OSError when no process can be started.
         """
-        words = [sys.executable, "-m", "drd", "worker", run.id]
+        words = [*PROGRAM, run.id]
         if self._config is not None:
             words += ["--config", self._config]
         if settle is not None:

@@ -40,6 +40,7 @@ class Agenda:
         self._queue = queue
         self._plans: dict[str, _Plan] = {}
         self._rows: dict[Key, JobRow] = {}
+        self._keys: dict[str, set[Key]] = {}
         self._next: dict[Key, Due] = {}
         self._heap: list[tuple[datetime, int, Key]] = []
         self._late: dict[Key, Due] = {}
@@ -59,15 +60,13 @@ class Agenda:
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
         """This plan is in force from now on."""
-        self._plans[row.name] = _Plan(
-            schedule, row.first_loaded_at, row.data_time, self._copied(row.name, schedule)
-        )
+        self._plans[row.name] = _Plan(schedule, row.first_loaded_at, row.data_time, row.copied)
         self._plan(row.name, now)
 
     def drop_plan(self, name: str) -> None:
         """Nothing of this plan is due any more."""
         self._plans.pop(name, None)
-        for key in [k for k in self._next if k[0] == name]:
+        for key in self._keys.pop(name, ()):
             self._forget(key)
 
     def refresh(self, now: datetime) -> set[str]:
@@ -82,7 +81,7 @@ class Agenda:
         for row in self._plan_rows(touched):
             known = self._plans[row.name]
             known.data_time = row.data_time
-            known.copied = self._copied(row.name, known.schedule)
+            known.copied = row.copied
             self._plan(row.name, now)
         return changed
 
@@ -160,8 +159,9 @@ class Agenda:
     def _plan(self, name: str, now: datetime) -> None:
         jobs = self._plans[name].schedule.jobs
         wanted = {job.key for job in jobs}
-        for key in [k for k in self._next if k[0] == name and k not in wanted]:
+        for key in self._keys.get(name, wanted) - wanted:
             self._forget(key)
+        self._keys[name] = wanted
         for job in jobs:
             due = next_due(job, self.history(job), now)
             if due is None:
@@ -180,11 +180,6 @@ class Agenda:
 
     def _push(self, due: Due) -> None:
         heapq.heappush(self._heap, (due.at, next(self._order), due.job.key))
-
-    def _copied(self, plan: str, schedule: Schedule) -> Mapping[str, datetime | None]:
-        if not any(job.kind == RunKind.COPY for job in schedule.jobs):
-            return {}
-        return self._queue.copied(plan)
 
     def _plan_rows(self, names: Iterable[str]) -> list[PlanRow]:
         wanted = sorted(names)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
 from drd.model.run import RunKind
 from drd.model.schedule import Job, Schedule, Timing
-from drd.model.watched import CopyFacts, DiskFacts, JobFacts, PlanMore, VerificationFacts
+from drd.model.watched import (
+    CopyFacts,
+    DiskFacts,
+    FindingFacts,
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
 from drd.model.windows import released
 from drd.ports import Catalogue, JobRow
-from drd.ports.alerts import Watched
 
+_T = TypeVar("_T")
 _longest_gap = cache(longest_gap)
 
 
@@ -29,17 +37,23 @@ class Histories:
         self._catalogue = catalogue
         self._rows: dict[str, dict[tuple[str, str], JobRow]] = defaultdict(dict)
         self._seen = -1
-        self._watched = Watched()
+        self._arrived: dict[str, tuple[CopyFacts, ...]] = {}
+        self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
+        self._readiness: dict[str, tuple[FindingFacts, ...]] = {}
 
-    def refresh(self) -> None:
-        """Raises CatalogueError, and is then as it was."""
+    def refresh(self, only: Collection[str] | None = None) -> None:
+        """Copies and readings of all plans, or of these. Raises CatalogueError, and is then as it
+        was."""
         rows = self._catalogue.queue.jobs(self._seen)
-        if not rows and self._seen >= 0:
-            return
-        self._watched = self._catalogue.alerts.watched()
+        watched = self._catalogue.alerts.watched
+        fresh = {plan: watched(plan) for plan in (only if only is not None else [None])}
+        for plan, now in fresh.items():
+            _renew(self._arrived, now.copies, plan)
+            _renew(self._verified, now.verifications, plan)
+            _renew(self._readiness, now.readiness, plan)
         for row in rows:
             self._rows[row.plan][row.kind, row.subject] = row
-        self._seen = max((r.changed for r in rows), default=0)
+        self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
         """What is known of one plan; without a schedule nothing is expected of it."""
@@ -49,12 +63,12 @@ class Histories:
             jobs=tuple(_job(facts, key, jobs.get(key), rows.get(key)) for key in {**jobs, **rows}),
             copies=tuple(self._copies(facts.plan, jobs)),
             verifications=tuple(self._verifications(facts.plan, jobs)),
-            readiness=self._watched.readiness.get(facts.plan),
+            readiness=self._readiness.get(facts.plan),
         )
 
     def _copies(self, plan: str, jobs: Mapping[tuple[str, str], Job]) -> Iterator[CopyFacts]:
         """Also of one that nothing ever reached; not of one that the plan no longer names."""
-        known = {c.repository: c for c in self._watched.copies.get(plan, ())}
+        known = {c.repository: c for c in self._arrived.get(plan, ())}
         for kind, repository in jobs:
             if kind == RunKind.COPY:
                 yield known.get(repository) or CopyFacts(repository, None)
@@ -62,7 +76,7 @@ class Histories:
     def _verifications(
         self, plan: str, jobs: Mapping[tuple[str, str], Job]
     ) -> Iterator[VerificationFacts]:
-        for known in self._watched.verifications.get(plan, ()):
+        for known in self._verified.get(plan, ()):
             job = jobs.get((RunKind.VERIFICATION, known.repository))
             period_s = _period_s(job.timing) if job else None
             if period_s is None:
@@ -71,6 +85,15 @@ class Histories:
             since = known.last_complete_at or known.cycle_started_at
             by = since + timedelta(seconds=known.parts * period_s)
             yield replace(known, all_read_by=by)
+
+
+def _renew(known: dict[str, _T], now: Mapping[str, _T], plan: str | None) -> None:
+    """Of one plan, or None: of all."""
+    if plan is None:
+        known.clear()
+    else:
+        known.pop(plan, None)
+    known.update(now)
 
 
 def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | None) -> JobFacts:

@@ -22,6 +22,11 @@ class Memory:
         """The open alerts as they were after the last look."""
         return list(self._known.values())
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something waits to be recorded."""
+        return bool(self._unsaved)
+
     def merged(self, rows: Iterable[Alert]) -> list[Alert]:
         """The open alerts of the catalogue with what was not recorded yet.
 

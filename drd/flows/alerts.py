@@ -7,7 +7,7 @@ disk) is remembered here until it can be, and handed back to be told directly.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions
 from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
-from drd.model.host_conditions import AT_THE_HOST, host_conditions
+from drd.model.host_conditions import AT_THE_HOST, CHANNEL, host_conditions
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
@@ -34,12 +34,12 @@ from drd.ports.notify import OF_A_PLAN, ChannelFacts
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the watch looks at. `places` are directories that must not fill, by their key in
+    """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places` are directories that must not fill, by their key in
     drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
     force."""
 
     catalogue: Catalogue
-    read_facts: Callable[[], Sequence[PlanFacts]]
+    read_facts: Callable[[str | None], Sequence[PlanFacts]]
     plan_files: Callable[[], Iterable[PlanFile]]
     schedule: Callable[[str], Schedule | None]
     places: Mapping[str, Path]
@@ -52,8 +52,8 @@ class Outlook(NamedTuple):
 
     `transitions` are by plan and kind, also those that nobody is told about. `untold` is what has
     to go out directly, since the outbox could not take it; `error` says why, None when all is
-    recorded. `plans` are the verdicts of all plans by name, none when the catalogue could not be
-    read.
+    recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
+    not be read.
     """
 
     transitions: tuple[Transition, ...]
@@ -80,6 +80,8 @@ class AlertWatch:
         self._book = world.catalogue.alerts
         self._histories = Histories(world.catalogue)
         self._memory = Memory()
+        self._plans: dict[str, Assessment] = {}
+        self._errors: Mapping[str, str] = {}
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
         """From now on these, as drd.yaml has them."""
@@ -95,17 +97,33 @@ class AlertWatch:
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
         is raised for it, and the next look tries again.
         """
-        return self._look(host, now, lambda: self._see(host, now, errors or {}))
+        self._errors = errors or {}
+        return self._look(host, now, lambda: self._see(host, now))
+
+    def look_at_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
+        """As `look`, at plans of which something is known to have changed; all else stays as it is.
+
+        While something could not be recorded, everything is looked at.
+        """
+        if self._memory.unsaved:
+            return self.look(host, now, self._errors)
+        return self._look(host, now, lambda: self._see_plans(names, now), names)
 
     def look_at_host(self, host: HostFacts, now: datetime) -> Outlook:
         """As `look`, while nobody knows the plans yet: what concerns them stays as it is."""
         return self._look(host, now, lambda: self._see_host(host, now))
 
-    def _look(self, host: HostFacts, now: datetime, see: Callable[[], _Seen]) -> Outlook:
+    def _look(
+        self,
+        host: HostFacts,
+        now: datetime,
+        see: Callable[[], _Seen],
+        only: Collection[str] | None = None,
+    ) -> Outlook:
         error = None
         try:
             seen = see()
-            known = self._memory.merged(self._book.open())
+            known = self._memory.merged(self._open(only))
         except CatalogueError as caught:
             error = caught.message
             seen = self._see_host(host, now)
@@ -118,6 +136,8 @@ class AlertWatch:
             blamed = replace(host, catalogue_error=error)
             seen.conditions.extend(host_conditions(blamed, None, now))
             transitions = self._decide(seen, known, now)
+        if only is not None and error is None:
+            known = [*(a for a in self._memory.known if a.plan not in only), *known]
         self._memory.took(known, transitions, saved=error is None)
         return Outlook(
             tuple(transitions),
@@ -126,6 +146,11 @@ class AlertWatch:
             error,
             seen.plans,
         )
+
+    def _open(self, only: Collection[str] | None) -> list[Alert]:
+        if only is None:
+            return self._book.open()
+        return [alert for plan in only for alert in self._book.open(plan)]
 
     def _decide(self, seen: _Seen, known: Sequence[Alert], now: datetime) -> list[Transition]:
         return reconcile(
@@ -156,27 +181,47 @@ class AlertWatch:
 
     # --- looking ------------------------------------------------------------------------------
 
-    def _see(self, host: HostFacts, now: datetime, errors: Mapping[str, str]) -> _Seen:
+    def _see(self, host: HostFacts, now: datetime) -> _Seen:
         """Raises CatalogueError when the catalogue cannot be read."""
         world = self._world
-        facts = world.read_facts()
+        facts = world.read_facts(None)
         self._histories.refresh()
         fared = still_there(world.catalogue.outbox.channels(), world.channels)
         channels = tuple(_channel(c, now) for c in fared)
-        found: list[Condition] = []
-        unknown: set[tuple[str, str]] = set()
-        plans = []
-        found_plans = subjects(StatusFacts(facts), world.plan_files())
-        for name, subject in sorted(found_plans.items()):
-            more, known = self._about(subject, errors.get(name))
-            assessment = assess(known, now)
-            found += conditions(assessment, known, more, now)
-            unknown.update((name, kind) for kind in blind(more))
-            plans.append(assessment)
+        self._plans = {}
+        there = subjects(StatusFacts(facts), world.plan_files())
+        found, unknown = self._judge(dict(sorted(there.items())), now)
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
         found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
-        return _Seen(found, lambda a: (a.plan, a.kind) not in unknown, tuple(plans))
+        return _Seen(found, lambda a: (a.plan, a.kind) not in unknown, tuple(self._plans.values()))
+
+    def _see_plans(self, names: Collection[str], now: datetime) -> _Seen:
+        facts = [fact for name in names for fact in self._world.read_facts(name)]
+        looked = {fact.plan for fact in facts}
+        self._histories.refresh(looked)
+        found, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
+        return _Seen(
+            found,
+            lambda a: a.plan in looked and a.kind != CHANNEL and (a.plan, a.kind) not in unknown,
+            tuple(self._plans.values()),
+        )
+
+    def _judge(
+        self,
+        found: Mapping[str, PlanFacts | NotLoaded],
+        now: datetime,
+    ) -> tuple[list[Condition], set[tuple[str, str]]]:
+        """What is bad about these plans, and what could not be looked at, by plan and kind."""
+        bad: list[Condition] = []
+        unknown: set[tuple[str, str]] = set()
+        for name, subject in found.items():
+            more, known = self._about(subject, self._errors.get(name))
+            assessment = assess(known, now)
+            bad += conditions(assessment, known, more, now)
+            unknown.update((name, kind) for kind in blind(more))
+            self._plans[name] = assessment
+        return bad, unknown
 
     def _about(
         self, subject: PlanFacts | NotLoaded, why: str | None

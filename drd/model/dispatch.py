@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import accumulate
+from typing import NamedTuple
 
 from drd.model.due import Due
 from drd.model.run import RunKind
@@ -89,14 +91,19 @@ class Decision:
 
 
 def choose(
-    dues: Sequence[Due], running: Collection[Running], limits: Limits, now: datetime
+    dues: Sequence[Due],
+    running: Collection[Running],
+    limits: Limits,
+    now: datetime,
+    more: Callable[[], Iterable[Due]] = tuple,
 ) -> Decision:
-    """What starts now of `dues`, which has the next start of every job, also those that lie ahead:
-    nothing else gives way to a backup that is not there. O(n log n).
+    """What starts now of `dues`. Those that lie ahead are in `dues` or in `more`, which is only
+    asked when something else is due than backups: nothing gives way to a backup that is in neither.
+    O(n log n).
     """
     busy = {(r.plan, r.kind, r.subject) for r in running}
     board = _Board(running, limits)
-    ahead = _Ahead((d for d in dues if d.job.key not in busy), now)
+    ahead = _Ahead(lambda: (d for d in (*dues, *more()) if d.job.key not in busy), now)
     start: list[Due] = []
     waiting: list[tuple[Due, str]] = []
     for due in sorted((d for d in dues if d.at <= now), key=lambda d: (d.deadline, d.job.key)):
@@ -148,6 +155,15 @@ class _Queue:
         return queue[-1] if queue else None
 
 
+class _LinedUp(NamedTuple):
+    """`work_s` are the seconds that so many of the first take together."""
+
+    every: _Queue
+    stale: _Queue
+    begins: list[datetime]
+    work_s: list[float]
+
+
 class _Ahead:
     """Backups that are neither running nor started.
 
@@ -155,24 +171,28 @@ class _Ahead:
     moment. There, fresh backups do not count: it goes right after one, when it costs least.
     """
 
-    def __init__(self, dues: Iterable[Due], now: datetime) -> None:
+    def __init__(self, dues: Callable[[], Iterable[Due]], now: datetime) -> None:
         self.now = now
+        self._dues = dues
         self._started: set[tuple[str, str, str]] = set()
-        self._all = _Queue(self._started)
-        self._stale = _Queue(self._started)
+
+    @cached_property
+    def _lined_up(self) -> _LinedUp:
+        """Worked out at the first question: there are as many as there are plans."""
+        every, stale = _Queue(self._started), _Queue(self._started)
         begins: list[tuple[datetime, float]] = []
-        for due in dues:
+        for due in self._dues():
             if due.job.kind == RunKind.BACKUP:
                 begin = max(due.deadline, due.at)
-                self._all.add(begin, due)
+                every.add(begin, due)
                 if not self._is_fresh(begin, due):
-                    self._stale.add(begin, due)
+                    stale.add(begin, due)
                 begins.append((begin, due.expected_s or UNKNOWN_DURATION_S))
-        self._all.sort()
-        self._stale.sort()
+        every.sort()
+        stale.sort()
         begins.sort()
-        self._begins = [begin for begin, _ in begins]
-        self._work_s = [0.0, *accumulate(work_s for _, work_s in begins)]
+        work_s = (work_s for _, work_s in begins)
+        return _LinedUp(every, stale, [begin for begin, _ in begins], [0.0, *accumulate(work_s)])
 
     def _is_fresh(self, begin: datetime, backup: Due) -> bool:
         """Whether next to all of the time that the RPO leaves right after a backup is still left."""
@@ -192,14 +212,15 @@ class _Ahead:
         it is done; those that were started just now are counted as well."""
         lasts_s = due.expected_s or UNKNOWN_DURATION_S
         ends = self.now + timedelta(seconds=lasts_s)
-        count = bisect_right(self._begins, ends)
-        if count <= places or self._work_s[count] <= places * lasts_s:
+        count = bisect_right(self._lined_up.begins, ends)
+        if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
             return None
         return f"gives way to {count} backups, to begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Why the last one of so many `places` is not for `due`, which is no backup."""
-        found = (self._stale if places == 1 else self._all).first(url)
+        queue = self._lined_up.stale if places == 1 else self._lined_up.every
+        found = queue.first(url)
         ends = self.now + timedelta(seconds=due.expected_s or UNKNOWN_DURATION_S)
         if found is None or found[0] > ends:
             return None

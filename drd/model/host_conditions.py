@@ -18,6 +18,9 @@ is seen as an alert and not only as a message."""
 AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
+CHANNEL = "channel"
+"""The kind of a channel's alert, which is a plan's when the channel is."""
+
 DISK_SHARE = 0.05
 DISK_CRITICAL_SHARE = 0.01
 """Of a file system's size: less than this free, it is about to fill."""
@@ -107,4 +110,4 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
             text += f" since {format_duration(since_s)} ({channel.tries} tries)"
         severity: Severity = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
-        yield Condition("channel", channel.plan, channel.name, severity, f"{text}{why}", command)
+        yield Condition(CHANNEL, channel.plan, channel.name, severity, f"{text}{why}", command)

@@ -33,8 +33,8 @@ class Watched:
 class AlertBook(Protocol):
     """Every method is one transaction. Raises CatalogueError."""
 
-    def open(self) -> list[Alert]:
-        """Those that are not resolved, by plan, kind and subject."""
+    def open(self, plan: str | None = None) -> list[Alert]:
+        """Those that are not resolved, of all plans or one, by plan, kind and subject."""
 
     def apply(
         self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
@@ -64,5 +64,5 @@ class AlertBook(Protocol):
     def remove_old(self, before: datetime) -> None:
         """Delete what was resolved before that."""
 
-    def watched(self) -> Watched:
-        """What is known of copies, verifications and readiness runs."""
+    def watched(self, plan: str | None = None) -> Watched:
+        """What is known of copies, verifications and readiness runs: of all plans, or of one."""

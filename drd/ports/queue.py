@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -38,7 +38,8 @@ class JobRow:
 @dataclass(frozen=True, slots=True)
 class PlanRow:
     """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd.
-    `broken` says that its file could not be accepted since."""
+    `broken` says that its file could not be accepted since. `copied` has by second repository the
+    data time of the newest complete point that it holds."""
 
     name: str
     digest: str
@@ -50,6 +51,7 @@ class PlanRow:
     data_time: datetime | None
     schedule: Mapping[str, Any] | None
     broken: bool = False
+    copied: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 class Queue(Protocol):
@@ -63,9 +65,6 @@ class Queue(Protocol):
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         """Plans that were ever loaded, by name."""
-
-    def copied(self, plan: str) -> Mapping[str, datetime | None]:
-        """By second repository: the data time of the newest complete point that it holds."""
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
         """Remember the text that runs of the loaded plan go by, and its compiled schedule."""

@@ -58,7 +58,7 @@ class Bench:
         return AlertWatch(
             World(
                 catalogue=self.catalogue,
-                read_facts=lambda: read_facts(self.url),
+                read_facts=lambda plan: read_facts(self.url, plan),
                 plan_files=lambda: plan_files(self.directory / "plans"),
                 schedule=self.schedules.get,
                 places={"work_dir": self.directory / "work" / "later"},
@@ -134,6 +134,35 @@ def test_the_verdicts_are_those_of_status(bench: Bench) -> None:
     bench.healthy(0)
     [assessment] = bench.look(2).plans
     assert (assessment.plan, str(assessment.verdict)) == ("orders-api", "met")
+
+
+def test_a_look_at_one_plan_tells_of_it_and_leaves_the_rest_as_it_was(bench: Bench) -> None:
+    bench.load()
+    bench.load(replace(plan(), name="other"))
+    bench.look(1, clock_jump_s=50.0, clock_jumped_at=at(1))
+    bench.healthy(2)
+    open_before = {(a.plan, a.kind) for a in bench.catalogue.alerts.open()}
+    outlook = bench.watch.look_at_plans(["orders-api"], HostFacts(), at(4))
+    assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
+    assert {(a.plan, a.kind) for a in outlook.open_alerts} == open_before - {
+        ("orders-api", "never-drilled"),
+        ("orders-api", "no-point"),
+    }
+    assert ("", "clock-jumped") in open_before
+    assert [(p.plan, str(p.verdict)) for p in outlook.plans] == [
+        ("orders-api", "met"),
+        ("other", "unknown"),
+    ]
+    assert said(bench.watch.look_at_plans(["orders-api"], HostFacts(), at(5))) == []
+
+
+def test_a_look_at_one_plan_fires_as_one_at_all_does(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    bench.look(2)
+    late = bench.watch.look_at_plans(["orders-api"], HostFacts(), at(30))
+    assert said(late) == ["fired rpo"]
+    assert said(bench.look(31)) == []
 
 
 def test_a_new_daemon_takes_over_the_alerts_of_the_old_one(bench: Bench) -> None:

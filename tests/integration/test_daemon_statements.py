@@ -1,0 +1,138 @@
+"""What the daemon asks its catalogue at each turn does not grow with the number of plans."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from drd.bootstrap import App
+from drd.config.plan_file import load_plan
+from drd.daemon.sd_notify import Notifier
+from drd.daemon.service import Daemon
+from drd.flows.alerts import AlertWatch, World
+from drd.flows.status import plan_files
+from drd.model.run import RunKind, RunState
+from drd.model.watched import HostFacts
+
+PLAN = """\
+plan: {name}
+objectives: {{rpo: 1h, rto: 1h}}
+components:
+  files: {{kind: files, paths: [/etc]}}
+repositories:
+  primary: {{url: /srv/{name}, password: {{env: X}}}}
+  second: {{url: /srv/{name}-2, password: {{env: X}}, copy_of: primary}}
+drill: {{every: 30d}}
+retention: {{last: 10}}
+"""
+
+
+class Statements:
+    """Counts what is asked, through SQLAlchemy or without it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        connect = sqlite3.connect
+
+        def counted(*args: Any, **keys: Any) -> sqlite3.Connection:
+            connection = connect(*args, **keys)
+            connection.set_trace_callback(self._asked)
+            return connection
+
+        monkeypatch.setattr(sqlite3, "connect", counted)  # the reader of `drd status`
+        event.listen(Engine, "before_cursor_execute", self._asked)
+
+    def close(self) -> None:
+        event.remove(Engine, "before_cursor_execute", self._asked)
+
+    def _asked(self, *_: Any, **__: Any) -> None:
+        self.count += 1
+
+    def of(self, work: Callable[[], object]) -> int:
+        before = self.count
+        work()
+        return self.count - before
+
+
+class House:
+    """So many plans in force, none of which has anything due."""
+
+    def __init__(self, directory: Path, count: int) -> None:
+        (directory / "plans").mkdir(parents=True)
+        config = directory / "drd.yaml"
+        config.write_text(
+            "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
+        )
+        self.app = App(str(config))
+        self.names = [f"service{number}" for number in range(count)]
+        for name in self.names:
+            file = directory / f"plans/{name}.yaml"
+            file.write_text(PLAN.format(name=name))
+            self.app.accept(load_plan(file))
+        for name in self.names:
+            self.run(name, RunKind.READINESS)
+        self.daemon = Daemon(self.app, str(config), Notifier(), lambda _: None)
+        self.daemon._load_first()
+        self.watch = AlertWatch(
+            World(
+                catalogue=self.app.catalogue,
+                read_facts=self.app.read_facts,
+                plan_files=lambda: plan_files(directory / "plans"),
+                schedule=self.daemon._agenda.schedule,
+                places={},
+            )
+        )
+
+    @property
+    def now(self) -> datetime:
+        return self.app.clock.now()
+
+    def run(self, name: str, kind: RunKind) -> None:
+        plan = self.app.plan_in_force(name)
+        began = self.now - timedelta(minutes=1)
+        owned = self.app.catalogue.begin(plan, kind, trigger="schedule", detail={}, at=began)
+        self.app.catalogue.finish(owned, RunState.SUCCEEDED, at=self.now, detail={"findings": []})
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """How many statements each part takes, with 10 plans and with 100."""
+    found = []
+    for count in (10, 100):
+        house = House(tmp_path / str(count), count)
+        # Alerts that every plan has at first are written one by one.
+        house.watch.look(HostFacts(), house.now)
+        statements = Statements(monkeypatch)
+        try:
+            parts = {
+                "turn": statements.of(lambda house=house: house.daemon._look(house.now)),
+                "tick": statements.of(lambda house=house: house.daemon.tick(house.now)),
+                "look": statements.of(lambda house=house: house.watch.look(HostFacts(), house.now)),
+            }
+            house.run("service3", RunKind.READINESS)
+            parts["turn after a run"] = statements.of(
+                lambda house=house: house.daemon._look(house.now)
+            )
+            parts["look at its plan"] = statements.of(
+                lambda house=house: house.watch.look_at_plans(["service3"], HostFacts(), house.now)
+            )
+        finally:
+            statements.close()
+            monkeypatch.undo()
+            house.app.close()
+        found.append(parts)
+    return found
+
+
+def test_a_hundred_plans_are_asked_about_in_as_few_statements_as_ten(
+    asked: list[dict[str, int]],
+) -> None:
+    few, many = asked
+    assert few == many
+    assert all(0 < count <= 25 for count in few.values()), few
