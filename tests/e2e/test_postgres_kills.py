@@ -117,8 +117,14 @@ def _kill(site: Site, moment: str, *words: str) -> None:
 def _until_pg_restore(site: Site, *words: str) -> subprocess.Popen[bytes]:
     child = site.start(*words)
     limit = time.monotonic() + 60
-    while not any("pg_restore" in w.split()[0] for w in site.processes().values()):
+    while not any(_restores(words) for words in site.processes().values()):
         assert child.poll() is None, child.communicate()
         assert time.monotonic() < limit, "no pg_restore was seen"
         time.sleep(0.005)
     return child
+
+
+def _restores(words: str) -> bool:
+    """Whether this is a pg_restore that fills a database, not one that lists the archive."""
+    program, *options = words.split()
+    return program.endswith("pg_restore") and any(o.startswith("--dbname") for o in options)

@@ -144,6 +144,19 @@ def test_bug_is_a_document_for_machines_and_a_traceback_for_us(
     assert "Traceback" in err
 
 
+@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", 'exec("raise KeyboardInterrupt")'])
+def test_ctrl_c_before_anything_was_begun_is_130(raised: str, tmp_path: Path) -> None:
+    """After one that came in code made of a text, as dataclasses are, `python -m` ends by SIGINT."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys, drd.cli.runs; from drd.cli.main import main\n"
+        f"def run(_):\n    {raised}\n"
+        "drd.cli.runs.run = run; sys.argv = ['drd', 'runs']; sys.exit(main())"
+    )
+    argv = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "drd: cancelled\n")
+
+
 def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for action in nested:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from drd import process
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.process import Command
 from tests.user_support import NOBODY, as_root
+
+OWN = f".{random.randrange(1 << 32)}"
+"""Makes a nap of these tests another than anybody else's on this machine."""
 
 
 def sh(script: str, **options: object) -> Command:
@@ -84,35 +88,37 @@ def test_missing_program_is_named_with_its_package() -> None:
 def test_deadline_ends_the_whole_group() -> None:
     before = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        process.run(sh("sleep 60 & echo $!; sleep 60", deadline_s=0.5))
-    assert time.monotonic() - before < 20
-    _until(lambda: not _running("sleep 60"))
+        process.run(sh(f"sleep 60{OWN} & sleep 60{OWN}", deadline_s=0.5))
+    assert time.monotonic() - before < 60
+    _until(lambda: not _running(f"sleep 60{OWN}"))
 
 
 def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drd.process.child.GRACE_S", 0.3)
     threading.Timer(0.2, process.cancel).start()
-    command = Command(("sh", "-c", "trap '' TERM INT; sleep 61; sleep 61"))
+    command = sh(f"trap '' TERM INT; sleep 61{OWN}; sleep 61{OWN}")
     child = process.start(command)
     with pytest.raises(Cancelled):
         child.wait()
     assert child.exit_code is not None
-    _until(lambda: not _running("sleep 61"))
+    _until(lambda: not _running(f"sleep 61{OWN}"))
 
 
 @pytest.mark.parametrize(
-    ("script", "asked"),
+    ("script", "state", "asked"),
     [
-        ("trap : TERM; sleep 0.2; while :; do sleep 0.05; done", True),
-        ("trap : TERM; kill -STOP $$", False),
+        ("trap : TERM; while :; do sleep 0.05; done", "", True),
+        ("trap : TERM; kill -STOP $$", "T", False),
     ],
     ids=["notices and goes on", "is stopped and notices nothing"],
 )
-def test_input_ends_when_a_child_has_noticed_that_it_should_stop(script: str, asked: bool) -> None:
+def test_input_ends_when_a_child_has_noticed_that_it_should_stop(
+    script: str, state: str, asked: bool
+) -> None:
     ended: list[float] = []
     child = process.start(sh(script))
     child.end_input = lambda: ended.append(time.monotonic())
-    time.sleep(0.2)
+    _until(lambda: _catches(child.pid, signal.SIGTERM) and state in _state(child.pid))
     child.stop(grace_s=0.7)
     assert bool(ended) is asked
 
@@ -138,24 +144,25 @@ def test_tick_that_raises_ends_the_child() -> None:
 def test_children_die_with_a_killed_drd(tmp_path: Path) -> None:
     script = (
         "from drd import process; from drd.process import Command\n"
-        "process.run(Command(('sleep', '62')))"
+        f"process.run(Command(('sleep', '62{OWN}')))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script])
-    _until(lambda: _running("sleep 62"))
+    _until(lambda: _running(f"sleep 62{OWN}"))
     parent.kill()
     parent.wait()
-    _until(lambda: not _running("sleep 62"))
+    _until(lambda: not _running(f"sleep 62{OWN}"))
 
 
 def test_marked_processes_are_found_and_ended() -> None:
-    child = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbeef"})
-    stopped = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbeef"})
-    other = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": "feedbee"})
+    run = f"feedbeef{OWN}"
+    child = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": run})
+    stopped = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": run})
+    other = subprocess.Popen(["sleep", "63"], env={**os.environ, "DRD_RUN": run[:-1]})
     stopped.send_signal(signal.SIGSTOP)
     reaper = threading.Thread(target=lambda: (child.wait(), stopped.wait()), daemon=True)
     reaper.start()
     try:
-        assert set(process.kill_marked("DRD_RUN", "feedbeef")) == {child.pid, stopped.pid}
+        assert set(process.kill_marked("DRD_RUN", run)) == {child.pid, stopped.pid}
         assert other.poll() is None
     finally:
         other.kill()
@@ -203,12 +210,13 @@ def test_rights_of_the_service_reach_its_tools_and_not_the_commands_of_a_plan(
 def test_command_without_rights_still_dies_with_a_killed_drd() -> None:
     script = (
         "import os, time; from drd.process import Command, start\n"
-        "start(Command(('sleep', '64'), drop_capabilities=True)); time.sleep(0.3)\n"
+        f"child = start(Command(('sleep', '64{OWN}'), drop_capabilities=True))\n"
+        "while not open(f'/proc/{child.pid}/cmdline').read().startswith('sleep'): time.sleep(0.01)\n"
         "os.kill(os.getpid(), 9)"
     )
     with pytest.raises(AssertionError):
         _as_service(script)
-    _until(lambda: not _running("sleep 64"))
+    _until(lambda: not _running(f"sleep 64{OWN}"))
 
 
 def test_run_and_its_children_go_first_when_memory_ends() -> None:
@@ -260,52 +268,72 @@ class TestGate:
     def test_cancel_ends_both(self, tmp_path: Path) -> None:
         threading.Timer(0.2, process.cancel).start()
         with pytest.raises(Cancelled):
-            process.gated_pipe(Command(("yes", "64")), self.consume(tmp_path))
+            process.gated_pipe(Command(("yes", OWN)), self.consume(tmp_path))
         assert not (tmp_path / "snapshot").exists()
-        _until(lambda: not _running("yes 64"))
+        _until(lambda: not _running(f"yes {OWN}"))
 
     def test_deadline_of_the_consumer_ends_both(self, tmp_path: Path) -> None:
         slow = Command(("sh", "-c", "cat >/dev/null; sleep 65"), deadline_s=0.5)
         with pytest.raises(DeadlineExceeded):
-            process.gated_pipe(Command(("yes", "65")), slow)
-        _until(lambda: not _running("yes 65"))
+            process.gated_pipe(Command(("yes", OWN)), slow)
+        _until(lambda: not _running(f"yes {OWN}"))
 
-    @pytest.mark.parametrize("end", ["exit 1", "sleep 66"])
+    @pytest.mark.parametrize("failed", [True, False], ids=["producer failed", "deadline"])
     def test_consumer_that_stays_in_a_read_knows_of_its_stop_when_it_ends(
-        self, tmp_path: Path, end: str
+        self, tmp_path: Path, failed: bool
     ) -> None:
-        """As restic does: it goes on reading, and looks at what it was asked at end of file."""
+        """As restic does: it goes on reading, and looks at what it was asked at end of file. One
+        that was killed would tell nothing."""
         script = (
-            "import signal, sys; asked = []\n"
+            "import pathlib, signal, sys; asked = []\n"
             "signal.signal(signal.SIGTERM, lambda *_: asked.append('asked'))\n"
-            "sys.stdin.buffer.read()\n"
-            "open(sys.argv[1], 'w').write(' '.join(asked)); sys.exit(1)"
+            "pathlib.Path(sys.argv[1]).touch(); sys.stdin.buffer.read()\n"
+            "pathlib.Path(sys.argv[2]).write_text(' '.join(asked)); sys.exit(1)"
         )
-        told = tmp_path / "told"
-        consumer = Command((sys.executable, "-c", script, str(told)), deadline_s=1.5)
-        before = time.monotonic()
-        if end == "exit 1":
-            assert process.gated_pipe(sh("sleep 0.5; echo half; exit 1"), consumer).consumer is None
+        listens, told = tmp_path / "listens", tmp_path / "told"
+        consumer = Command((sys.executable, "-c", script, str(listens), str(told)))
+        wait = f"until test -e {listens}; do sleep 0.05; done; echo half"
+
+        def late() -> None:
+            if listens.exists():
+                raise DeadlineExceeded("stalled")
+
+        if failed:
+            producer = sh(f"{wait}; exit 1")
+            assert process.gated_pipe(producer, consumer).consumer is None
         else:
             with pytest.raises(DeadlineExceeded):
-                process.gated_pipe(sh(f"echo half; {end}"), consumer)
+                process.gated_pipe(sh(f"{wait}; sleep 66{OWN}"), consumer, on_tick=late)
         assert told.read_text() == "asked"
-        assert time.monotonic() - before < process.child.GRACE_S
-        _until(lambda: not _running("sleep 66"))
+        _until(lambda: not _running(f"sleep 66{OWN}"))
 
 
 def _running(words: str) -> bool:
+    """Whether there is such a process; what is about to become one has other words."""
     wanted = words.replace(" ", "\0").encode() + b"\0"
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if (entry / "cmdline").read_bytes().endswith(wanted):
+            if (entry / "cmdline").read_bytes() == wanted:
                 return True
         except OSError:
             continue
     return False
 
 
-def _until(condition: object, seconds: float = 5.0) -> None:
+def _catches(pid: int, number: signal.Signals) -> bool:
+    caught = next(x for x in _status(pid) if x.startswith("SigCgt:")).split()[1]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def _state(pid: int) -> str:
+    return next(x for x in _status(pid) if x.startswith("State:")).split()[1]
+
+
+def _status(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/status").read_text().splitlines()
+
+
+def _until(condition: object, seconds: float = 60.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < limit, "waited in vain"
