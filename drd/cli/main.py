@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn
 
 from drd.cli.options import global_options
@@ -106,10 +108,20 @@ class _Version(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the contract of docs/architecture.md."""
-    code = _run(list(sys.argv[1:] if argv is None else argv))
     if argv is None:
-        _leave(code)
-    return code
+        signal.signal(signal.SIGINT, _interrupt)
+        _leave(_run(sys.argv[1:]))
+    return _run(list(argv))
+
+
+_interrupts: list[int] = []
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """As Python itself does, but what makes another error of it, as pydantic does in the midst of
+    building a model, does not hide it."""
+    _interrupts.append(number)
+    raise KeyboardInterrupt
 
 
 def _run(words: list[str]) -> int:
@@ -138,6 +150,8 @@ def _run(words: list[str]) -> int:
     except (DrdError, Cancelled) as error:
         return _report(error, args)
     except Exception as error:  # noqa: BLE001 (the last one to tell)
+        if _interrupts:
+            return _report(Cancelled("cancelled"), args)
         return _unforeseen(error, args)
     return code
 

@@ -144,12 +144,18 @@ def test_bug_is_a_document_for_machines_and_a_traceback_for_us(
     assert "Traceback" in err
 
 
-@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", 'exec("raise KeyboardInterrupt")'])
-def test_ctrl_c_before_anything_was_begun_is_130(raised: str, tmp_path: Path) -> None:
-    """After one that came in code made of a text, as dataclasses are, `python -m` ends by SIGINT."""
+_SIGINT = "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    "interrupted",
+    [_SIGINT, f"exec({_SIGINT!r})", f"try: {_SIGINT}\n    except BaseException: raise ValueError"],
+    ids=["plainly", "in code made of a text, as dataclasses are", "and pydantic is confused"],
+)
+def test_ctrl_c_before_anything_was_begun_is_130(interrupted: str, tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text(
-        "import sys, drd.cli.runs; from drd.cli.main import main\n"
-        f"def run(_):\n    {raised}\n"
+        "import os, signal, sys, time, drd.cli.runs; from drd.cli.main import main\n"
+        f"def run(_):\n    {interrupted}\n"
         "drd.cli.runs.run = run; sys.argv = ['drd', 'runs']; sys.exit(main())"
     )
     argv = [sys.executable, "-m", "interrupted"]
