@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ from drd.model.snapshot import (
     RestorePoint,
     TableState,
 )
+from tests.servers import PostgresServer
 
 T0 = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -202,7 +204,54 @@ def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server = request.getfixturevalue("postgres")
     name = f"catalogue_{secrets.token_hex(4)}"
     server.execute(f"create database {name}")
-    return str(server.dsn(name)).replace("postgresql://", "postgresql+psycopg://", 1)
+    return _url(server, name)
+
+
+class Catalogues:
+    """Catalogues without a row, for tests that do not ask how a catalogue is made: on SQLite a copy
+    of one that was made once, on PostgreSQL the same one each time, emptied."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._versions: dict[str, str] = {}
+
+    def in_file(self, file: Path) -> str:
+        ready = self._directory / "drd.db"
+        if not ready.exists():
+            opened(f"sqlite:///{ready}", self._directory).close()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ready, file)
+        return f"sqlite:///{file}"
+
+    def in_server(self, server: PostgresServer) -> str:
+        name = f"catalogue_of_{os.getpid()}"
+        url = _url(server, name)
+        if name in self._versions:
+            server.execute(_END_SESSIONS.format(name))
+            server.execute(_EMPTY.format(self._versions[name]), name)
+        else:
+            server.execute(f"create database {name}")
+            opened(url, self._directory).close()
+            ((self._versions[name],),) = server.execute("select * from alembic_version", name)
+        return url
+
+
+_END_SESSIONS = """
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
+ where datname = '{}' and backend_type = 'client backend'"""
+
+_EMPTY = """
+do $$ declare one record; begin
+  set local session_replication_role = replica;
+  for one in select oid::regclass as name from pg_class
+              where relnamespace = 'public'::regnamespace and relkind = 'r'
+  loop execute 'delete from ' || one.name; end loop;
+  insert into alembic_version values ('{}');
+end $$"""
+
+
+def _url(server: PostgresServer, name: str) -> str:
+    return server.dsn(name).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def opened(url: str, tmp_path: Path) -> SqlCatalogue:

@@ -11,12 +11,19 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.summary_sql import read_through_sqlalchemy
 from drd.model.facts import PlanFacts
-from tests.catalogue_support import fresh_url, opened
+from tests.catalogue_support import Catalogues, opened
+
+
+@pytest.fixture(scope="session")
+def catalogues(tmp_path_factory: pytest.TempPathFactory) -> Catalogues:
+    return Catalogues(tmp_path_factory.mktemp("catalogues"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def catalogue_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return fresh_url(request, tmp_path)
+def catalogue_url(request: pytest.FixtureRequest, catalogues: Catalogues, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return catalogues.in_file(tmp_path / "state" / "drd.db")
+    return catalogues.in_server(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
