@@ -156,7 +156,10 @@ class Retention(Settings):
     keep_within: Duration | None = Field(None, description="Keep all points younger than this.")
     last: Count = Field(0, description="Keep so many of the newest points.")
     hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
-    daily: Count = Field(0, description="Keep the newest point of each of so many days.")
+    daily: Count = Field(
+        0,
+        description="Keep the newest point of each of so many days, in `backup.timezone` as all periods are.",
+    )
     weekly: Count = Field(0, description="Keep the newest point of each of so many weeks.")
     monthly: Count = Field(0, description="Keep the newest point of each of so many months.")
     yearly: Count = Field(0, description="Keep the newest point of each of so many years.")

@@ -102,7 +102,8 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
     points = services.catalogue.points(plan.name)
     known = [p for p in points if _is_somewhere(p, looks, unreached)]
     proven = [p.id for p in known if p.proven_by is not None]
-    chosen = plan_retention(known, plan.retention, now, proven)
+    zone = plan.backup.timezone
+    chosen = plan_retention(known, plan.retention, now, proven, timezone=zone)
     if chosen.refused is not None:
         raise RepositoryError(f"nothing was forgotten: {chosen.refused}", hint="check the clock.")
     chosen = _spare(chosen, {**_last_of_copies(known, looks[1:]), **_in_use(services, plan)})

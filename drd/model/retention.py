@@ -1,4 +1,4 @@
-"""Which restore points to keep: chosen whole, by data time in UTC, never snapshot by snapshot.
+"""Which restore points to keep: chosen whole, by data time, never snapshot by snapshot.
 
 restic's own keep rules judge every snapshot alone and would keep the database of a run and drop
 its files across midnight. Here a point is kept or forgotten as one.
@@ -7,8 +7,9 @@ its files across midnight. Here a point is kept or forgotten as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from drd.model.plan import RetentionPolicy
 from drd.model.snapshot import RestorePoint
@@ -19,7 +20,7 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 
 _Period = Callable[[datetime], object]
 _PERIODS: tuple[tuple[str, _Period], ...] = (
-    ("hourly", lambda t: (t.year, t.month, t.day, t.hour)),
+    ("hourly", lambda t: (t.date(), t.hour, t.utcoffset())),  # an hour may come twice in a day
     ("daily", lambda t: t.date()),
     ("weekly", lambda t: t.isocalendar()[:2]),
     ("monthly", lambda t: (t.year, t.month)),
@@ -50,11 +51,14 @@ def plan_retention(
     proven: Collection[str] = (),
     *,
     snapshot_times: Iterable[tuple[str, datetime]] = (),
+    timezone: str = "UTC",
 ) -> RetentionPlan:
     """Choose among the kept points of one plan.
 
     - `last`, `hourly` … `yearly` keep the newest complete point of each of the newest N periods
-      that have one; `keep_within` keeps the complete points with a data time within it of `now`.
+      that have one, in the days of `timezone`: nightly backups that a change of the clocks brings
+      into one day of UTC are of two days where they were asked for. `keep_within` keeps the
+      complete points with a data time within it of `now`.
     - An incomplete point fills no slot; it goes once a complete one with a later data time exists.
     - The newest complete point is never forgotten, nor the newest that passed a drill: one with
       `proven_by`, or that the caller names in `proven`.
@@ -76,7 +80,7 @@ def plan_retention(
     if policy.keeps_everything:
         for point in ordered:
             reasons[point.id].append("no retention policy")
-    _keep_by_rules(complete, policy, now, reasons)
+    _keep_by_rules(complete, policy, now, ZoneInfo(timezone), reasons)
     _keep_always(ordered, complete, proven, reasons)
     return RetentionPlan(
         keep=tuple(Kept(p.id, tuple(reasons[p.id])) for p in ordered if reasons[p.id]),
@@ -100,6 +104,7 @@ def _keep_by_rules(
     complete: Sequence[RestorePoint],
     policy: RetentionPolicy,
     now: datetime,
+    zone: ZoneInfo,
     reasons: dict[str, list[str]],
 ) -> None:
     """`complete` has the newest first, so the first of a period is its newest."""
@@ -113,7 +118,7 @@ def _keep_by_rules(
     for rule, period_of in _PERIODS:
         newest: dict[object, str] = {}
         for point in complete:
-            newest.setdefault(period_of(point.data_time.astimezone(UTC)), point.id)
+            newest.setdefault(period_of(point.data_time.astimezone(zone)), point.id)
         for kept in list(newest.values())[: getattr(policy, rule)]:
             reasons[kept].append(rule)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests import light_repository
 
 PASSWORD = "correct horse battery staple"
 
@@ -40,7 +43,10 @@ class Result:
 
 @dataclass
 class Site:
-    """`base` is short and open to other users; see the `short_tmp` fixture."""
+    """`base` is short and open to other users; see the `short_tmp` fixture.
+
+    Where no `repository` is given there is an empty one on a local disk, which drd has not seen.
+    """
 
     base: Path
     repository: str = ""
@@ -50,7 +56,9 @@ class Site:
         self.base.mkdir(exist_ok=True)
         for name in ("plans", "state", "work", "cache", "secrets"):
             (self.base / name).mkdir(exist_ok=True)
-        self.repository = self.repository or str(self.base / "repo")
+        if not self.repository:
+            self.repository = str(self.base / "repo")
+            light_repository.begin(Path(self.repository), PASSWORD)
         self.secret("restic", PASSWORD)
         (self.base / "drd.yaml").write_text(
             f"state: sqlite:///{self.base}/state/drd.db\n"
@@ -116,6 +124,10 @@ class Site:
             check=True,
         )
         return done.stdout.decode()
+
+    def without_repository(self) -> None:
+        """For what the first backup makes of a place where nothing is."""
+        shutil.rmtree(self.repository)
 
     def locks(self) -> list[str]:
         if self.repository.startswith("s3:") or not (Path(self.repository) / "locks").is_dir():

@@ -26,6 +26,8 @@ def site(short_tmp: Path) -> Site:
 @pytest.mark.parametrize("when", MOMENTS)
 @pytest.mark.parametrize("step", BACKUP_STEPS)
 def test_backup_killed_at_a_step_and_run_again(site: Site, step: str, when: str) -> None:
+    if step == "repository":
+        site.without_repository()
     site.killed_at(f"{when}:{step}", "backup", "shop")
     state = site.drd("status", "--json", code=3).json["plans"][0]
     assert state["rpo"]["verdict"] == "unknown", "a killed backup is no restore point"
@@ -223,6 +225,7 @@ def test_paused_backup_is_not_taken_over(site: Site) -> None:
 
 
 def test_first_backups_started_at_once_make_one_healthy_repository(site: Site) -> None:
+    site.without_repository()
     children = [site.start("backup", "shop") for _ in range(4)]
     codes = sorted(child.wait(timeout=90) for child in children)
     assert codes[0] == 0
@@ -234,6 +237,7 @@ def test_first_backups_started_at_once_make_one_healthy_repository(site: Site) -
 
 
 def test_two_plans_on_one_new_repository_started_at_once(site: Site) -> None:
+    site.without_repository()
     text = (site.base / "plans/shop.yaml").read_text()
     for name in ("one", "two"):
         (site.base / f"plans/{name}.yaml").write_text(text.replace("plan: shop", f"plan: {name}"))
@@ -245,6 +249,7 @@ def test_two_plans_on_one_new_repository_started_at_once(site: Site) -> None:
 
 
 def test_init_that_was_killed_half_way_is_finished(site: Site) -> None:
+    site.without_repository()
     site.restic("init")
     (Path(site.repository) / "config").unlink()
     assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"

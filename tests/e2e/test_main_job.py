@@ -230,6 +230,7 @@ def test_secrets_are_nowhere_but_in_their_file(site: Site) -> None:
 
 
 def test_dry_run_of_a_backup_touches_nothing(site: Site) -> None:
+    site.without_repository()
     told = site.drd("backup", "shop", "--dry-run", "--json").json
     assert told["dry_run"]
     assert not Path(site.repository).exists()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import Site
+from tests import light_repository
+from tests.e2e.site import PASSWORD, Site
 from tests.servers import PostgresServer, S3Server, postgres_server, s3_server, tcp_proxy
 
 ORDERS = """
@@ -260,6 +261,7 @@ def test_s3_away_in_the_middle_and_back(short_tmp: Path) -> None:
     with s3_server(short_tmp / "s3") as server:
         server.create_bucket("away")
         site = Site(short_tmp / "site", repository=server.repository("away", "p"))
+        light_repository.begin_in_bucket(server, site.repository, PASSWORD)
         site.plan(conf_body(short_tmp), s3=s3_access(site, server))
         child = site.start("backup", "shop", "--json")
         _until(lambda: _storing(site))
@@ -283,6 +285,7 @@ def test_s3_away_and_not_back_ends_at_the_plans_timeout(short_tmp: Path) -> None
         with tcp_proxy("127.0.0.1", server.port) as proxy:
             endpoint = server.repository("away", "p", endpoint=proxy.endpoint)
             site = Site(short_tmp / "site", repository=endpoint)
+            light_repository.begin_in_bucket(server, endpoint, PASSWORD)
             site.plan(conf_body(short_tmp) + "backup: {timeout: 12s}\n", s3=s3_access(site, server))
             child = site.start("backup", "shop", "--json")
             _until(lambda: proxy.forwarded > 5_000_000)

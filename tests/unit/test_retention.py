@@ -1,10 +1,11 @@
-"""Which restore points stay: whole points, by data time in UTC."""
+"""Which restore points stay: whole points, by data time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,27 @@ def test_days_are_those_of_utc_whatever_the_zone_of_the_time() -> None:
         point(datetime(2026, 11, 24, 9, 30, tzinfo=tokyo), "24th in utc"),
     ]
     assert plan_retention(points, RetentionPolicy(daily=2), NOW).forget == ()
+
+
+def test_days_are_those_of_the_zone_in_which_backups_are_scheduled() -> None:
+    """Nightly at 01:30 in Berlin: the first two of these are of one day in UTC, by the change of
+    the clocks, but of two nights."""
+    berlin = ZoneInfo("Europe/Berlin")
+    nights = [datetime(2026, 3, day, 1, 30, tzinfo=berlin) for day in (29, 30, 31)]
+    points = [point(night, f"night {night.day}") for night in nights]
+    policy = RetentionPolicy(daily=3)
+    assert plan_retention(points, policy, NOW).forget == ("night 29",)
+    assert plan_retention(points, policy, NOW, timezone="Europe/Berlin").forget == ()
+
+
+def test_hour_that_comes_twice_is_two_hours() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    points = [
+        point(datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold), f"fold {fold}")
+        for fold in (0, 1)
+    ]
+    policy = RetentionPolicy(hourly=2)
+    assert plan_retention(points, policy, NOW, timezone="Europe/Berlin").forget == ()
 
 
 def test_run_that_crosses_midnight_stays_whole() -> None:
