@@ -30,7 +30,7 @@ from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
 from drd.model.plan import Plan, Target
-from drd.model.run import DrillResult, Evidence, RunKind, RunState, drill_result
+from drd.model.run import DrillResult, Evidence, Run, RunKind, RunState, drill_result
 from drd.model.snapshot import RestorePoint
 from drd.model.units import to_rfc3339
 from drd.ports import Destination, Finding
@@ -211,7 +211,7 @@ def _begin(
             runner = stack.enter_context(closing_run(services, owned))
             stack.callback(_remove, services, run.id)
             return runner
-        remove_run(services, run.id)
+        _undo(services, plan.plan, run)
         services.catalogue.finish(
             owned,
             RunState.INTERRUPTED,
@@ -223,6 +223,19 @@ def _begin(
     )
     stack.callback(_remove, services, runner.run.id)
     return runner
+
+
+def _undo(services: Services, plan: Plan, dead: Run) -> None:
+    """Remove what a dead recovery had not given its final name, here and where it was to be."""
+    target = plan.targets.get(str(dead.detail.get("target")))
+    for name, settings in target.components.items() if target is not None else ():
+        if name in plan.components:
+            component = plan.components[name]
+            place = component_place(services, dead.id, component)
+            _close(
+                services.kinds(component.kind).target(component, settings, place, no_owner=False)
+            )
+    remove_run(services, dead.id)
 
 
 def _remove(services: Services, run: str) -> None:

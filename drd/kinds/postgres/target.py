@@ -31,6 +31,9 @@ from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
 
+_BEGUN = "begun"
+# Says there that the server may hold a working database of this run, for whoever clears up after it.
+
 _STATISTICS = (
     "planner statistics are not part of a dump: autovacuum collects them, or run "
     "vacuumdb --analyze-in-stages"
@@ -143,6 +146,7 @@ class PostgresTargetDatabase:
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
     ) -> Restored:
         landing = self._place.directory / "landing"
+        (self._place.directory / _BEGUN).touch(mode=0o600)
         try:
             order = Order(
                 self._component,
@@ -168,12 +172,13 @@ class PostgresTargetDatabase:
     def close(self) -> None:
         if self._inspector is not None:
             self._inspector.close()
-        if self._cluster is not None:
+        if self._cluster is not None or (self._place.directory / _BEGUN).exists():
             try:
-                Publication(self._cluster, self._component, self._place.run).clean_up()
+                Publication(self._reach(), self._component, self._place.run).clean_up()
             except (psycopg.Error, DrdError) as error:
                 said = words(error) if isinstance(error, psycopg.Error) else error.message
                 log.get().warning("target.not_cleaned", component=self._component, error=said)
+        if self._cluster is not None:
             self._cluster.close()
         (self._place.directory / PASSFILE).unlink(missing_ok=True)
 
