@@ -73,8 +73,9 @@ def test_status_of_many_plans_asks_as_often_as_of_one(tmp_path: Path) -> None:
                     connection.exec_driver_sql(sql, {"plan": None} if ":plan" in sql else ())
                 )
 
-        assert len(summary.assemble(query, url)) == number + 1
+        assert len(summary.assemble(query, url).plans) == number + 1
         counts.append(len(asked))
     catalogue.close()
 
-    assert counts == [7] * 4
+    assert counts[0] > 0
+    assert counts == counts[:1] * 4

@@ -224,8 +224,7 @@ def test_a_live_lock_is_respected(repository: ResticRepository) -> None:
             repository.prune()
         assert caught.value.exit_code == 11
         assert repository.remove_stale_locks() == 0
-        with pytest.raises(RepositoryLocked):
-            repository.check()
+        repository.check()  # which finds nothing, so it needs no lock to believe it
     assert repository.remove_stale_locks() == 1
 
 
@@ -235,7 +234,7 @@ def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
     with held_lock(repository):
         pass
     assert len(repository.door.session.place.locks()) == 1
-    repository.check()
+    repository.prune()
 
 
 def test_a_backup_goes_beside_another(repository: ResticRepository) -> None:
