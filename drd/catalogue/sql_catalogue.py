@@ -18,6 +18,7 @@ from drd.catalogue import (
     export,
     figures,
     forgetting,
+    kits,
     migrate,
     plans,
     points,
@@ -35,6 +36,7 @@ from drd.catalogue.queue import SqlQueue
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
+from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
 from drd.model.reading import Reading
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
@@ -227,6 +229,10 @@ class SqlCatalogue:
         with self._store.write() as connection:
             runs.fence(connection, owned)
             evidence.record(connection, found)
+
+    def kit_record(self, plan: str) -> KitRecord | None:
+        with self._store.read() as connection:
+            return kits.record(connection, plan)
 
     def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
         with self._store.read() as connection:

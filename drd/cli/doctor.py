@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
     from drd.errors import DrdError, UsageError
     from drd.flows.doctor import examine
+    from drd.kit.standing import findings as kit_findings
 
     if args.as_service:
         from drd.cli.as_service import as_service
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
                 continue
             items.append(_item(plan.name, "plan file", True, plan.file, ""))
             findings = examine(app.services(plan), plan, secrets.resolve)
+            findings += kit_findings(app.settings, app.catalogue, plan)
             items += [
                 _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
                 for f in findings

@@ -9,9 +9,13 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drd.bootstrap import App
     from drd.kit.sealing import Key, Lock
     from drd.kit.verify import Verification
     from drd.model.kit import KitIndex
+    from drd.model.plan import Plan
 
 EXAMPLES = """\
 examples:
@@ -44,10 +48,13 @@ def add_parser(sub: Any) -> None:
     global_options(export)
     export.add_argument("plan", nargs="+", help="names of plans, or their files")
     export.add_argument("--to", required=True, metavar="FILE", help="the kit; an older is replaced")
-    lock = export.add_mutually_exclusive_group(required=True)
+    lock = export.add_mutually_exclusive_group()
     lock.add_argument("--passphrase-file", metavar="F", help="its one line encrypts the kit")
     lock.add_argument(
-        "--recipient", action="append", metavar="R", help="public key, age1… or ssh-… (repeatable)"
+        "--recipient",
+        action="append",
+        metavar="R",
+        help="public key, age1… or ssh-… (repeatable; else those of `kit` in plan or drd.yaml)",
     )
     export.add_argument("--json", action="store_true", help="one JSON document")
     export.set_defaults(handler="drd.cli.kit:export")
@@ -82,6 +89,7 @@ def key_of(args: argparse.Namespace) -> Key:
 
 
 def export(args: argparse.Namespace) -> int:
+    from contextlib import ExitStack
     from hashlib import sha256
     from pathlib import Path
 
@@ -91,29 +99,36 @@ def export(args: argparse.Namespace) -> int:
     from drd.kit.archive import pack
     from drd.kit.gather import gather
     from drd.kit.sealing import refuse_strangers, seal, write_kit
+    from drd.kit.standing import made, making
     from drd.secrets import resolve
 
-    with session(args) as app:
+    with session(args) as app, ExitStack() as runs:
         refuse_strangers(Path(args.to))
-        lock = _lock(args)
         loaded = {}
         for name in args.plan:
             one = load_plan(find_plan(app.settings, name))
             loaded[one.plan.name] = one
             app.accept(one)
+        plans = [one.plan for one in loaded.values()]
+        lock = _lock(args, app, plans)
+        runners = [runs.enter_context(making(app.services(p), p)) for p in plans]
         index, files = gather(
             list(loaded.values()), app.settings, app.catalogue, resolve, now=app.clock.now()
         )
         sealed = seal(pack(index, files), lock, made_at=index.made_at, plans=list(loaded))
         write_kit(Path(args.to), sealed)
-        _say_export(args, index, sha256(sealed).hexdigest(), len(sealed))
+        digest = sha256(sealed).hexdigest()
+        for runner in runners:
+            made(runner, digest, len(sealed))
+    _say_export(args, index, digest, len(sealed))
     return 0
 
 
-def _lock(args: argparse.Namespace) -> Lock:
+def _lock(args: argparse.Namespace, app: App, plans: Sequence[Plan]) -> Lock:
     from pathlib import Path
 
     from drd.kit.sealing import Lock, read_passphrase
+    from drd.kit.standing import recipients
 
     if args.passphrase_file:
         passphrase = read_passphrase(Path(args.passphrase_file))
@@ -122,7 +137,7 @@ def _lock(args: argparse.Namespace) -> Lock:
                 f"the passphrase has {len(passphrase)} characters: guessing it gives all away"
             )
         return Lock(passphrase=passphrase)
-    return Lock(recipients=tuple(args.recipient))
+    return Lock(recipients=tuple(args.recipient or recipients(app.settings, plans)))
 
 
 SHORT = 16
@@ -161,6 +176,7 @@ def _say_export(args: argparse.Namespace, index: KitIndex, digest: str, size: in
 
 
 def verify(args: argparse.Namespace) -> int:
+    from hashlib import sha256
     from pathlib import Path
 
     from drd.cli.session import without_host
@@ -169,9 +185,10 @@ def verify(args: argparse.Namespace) -> int:
     from drd.kit.verify import verify as look
 
     with without_host(args):
-        path = Path(args.file)
-        kit = unpack(unseal(read_kit(path), key_of(args), name=args.file), name=args.file)
+        sealed = read_kit(Path(args.file))
+        kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
         found = look(kit, _loaded_digests(args))
+        _remember(args, found, sha256(sealed).hexdigest())
     _say_verification(args, found)
     return found.exit_code
 
@@ -188,6 +205,24 @@ def _loaded_digests(args: argparse.Namespace) -> dict[str, str]:
         return {facts.plan: facts.digest for facts in read_facts(state, None)}
     except DrdError:
         return {}
+
+
+def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:
+    """Where the plans are known: on the host, before the kit goes away from it."""
+    from drd.bootstrap import app
+    from drd.errors import DrdError
+    from drd.kit.standing import record_verification
+
+    known = [p for p in found.plans if p.loaded is not None]
+    if not known:
+        return
+    try:
+        with app(args.config) as opened:
+            for one in known:
+                plan = opened.plan_in_force(one.name)
+                record_verification(opened.services(plan), plan, one, {"sha256": digest})
+    except DrdError as error:
+        output.warn(f"this was not recorded: {error.message}")
 
 
 def _say_verification(args: argparse.Namespace, found: Verification) -> None:

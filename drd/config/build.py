@@ -18,6 +18,7 @@ from drd.model.plan import (
     DrillPolicy,
     Heartbeat,
     Hook,
+    KitPolicy,
     Objectives,
     Plan,
     PrunePolicy,
@@ -51,13 +52,14 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         runbook=runbook.steps(plan),
         targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
         drill=_drill(plan.drill),
-        # Who listens has no part in how the service comes back.
-        digest=json_digest({k: v for k, v in resolved.items() if k != "heartbeat"}),
+        # Who listens and who keeps a kit has no part in how the service comes back.
+        digest=json_digest({k: v for k, v in resolved.items() if k not in ("heartbeat", "kit")}),
         file=str(file),
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),
         prune=_prune(plan.prune),
         verification=_verification(plan.verification),
+        kit=KitPolicy(plan.kit.required, tuple(plan.kit.recipients)),
     )
 
 

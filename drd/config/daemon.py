@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class DaemonSettings:
     """drd.yaml with defaults applied and every path absolute.
 
-    `file` is None when there is none and defaults are used. `warnings` name keys that are
-    accepted and have no effect yet. `metrics_http` is an address on loopback and a port.
+    `file` is None when there is none and defaults are used. `warnings` are about what is accepted
+    and deserves a look. `metrics_http` is an address on loopback and a port.
     `channels` are in the order of the file, heartbeats among them. `people` are their names.
     """
 
@@ -48,6 +48,8 @@ class DaemonSettings:
     metrics_http: tuple[str, int] | None = None
     channels: tuple[ChannelSpec, ...] = ()
     people: tuple[str, ...] = ()
+    kit_required: bool = False
+    kit_recipients: tuple[str, ...] = ()
     alert_rules: Rules = field(default_factory=Rules)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
@@ -121,11 +123,7 @@ def _validated(report: Report) -> DaemonFile | None:
 def _settings(
     file: DaemonFile, path: Path, report: Report, found: tuple[ChannelSpec, ...]
 ) -> DaemonSettings:
-    from drd.config.daemon_schema import LATER
-
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
-    for key in (k for k, unset in LATER.items() if getattr(file, k) != unset):
-        report.warn((key,), f"{key} has no effect yet", "keep it, or remove it.")
     textfile, http = file.metrics.textfile, file.metrics.http
     return DaemonSettings(
         state_url=state_url(file.state, base),
@@ -146,6 +144,8 @@ def _settings(
         metrics_http=loopback(http) if http else None,
         channels=found,
         people=tuple(person.name for person in file.people),
+        kit_required=file.kit.required,
+        kit_recipients=tuple(file.kit.recipients),
         alert_rules=Rules(
             hold_s=file.alerts.hold,
             remind_s=file.alerts.remind,

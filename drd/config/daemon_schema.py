@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from drd.config.address import loopback
+from drd.config.kit import DaemonKit
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
 from drd.fields import Duration, Settings
 from drd.notifiers.settings import Channel
@@ -78,12 +79,6 @@ class Person(Settings):
     roles: list[str] = Field(default_factory=list)
 
 
-class Kit(Settings):
-    """The recovery kit."""
-
-    required: bool = False
-
-
 class Metrics(Settings):
     """Where figures for monitoring go."""
 
@@ -126,9 +121,5 @@ class DaemonFile(Settings):
         default_factory=list, description="Who is told, by which channels, and of what."
     )
     alerts: Alerts = Alerts()
-    kit: Kit = Kit()
+    kit: DaemonKit = DaemonKit()
     metrics: Metrics = Metrics()
-
-
-LATER: dict[str, Any] = {"kit": Kit()}
-"""Keys that are checked and have no effect yet, with what they are when nobody sets them."""

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.config.kit import PlanKit
 from drd.config.timing import BLACKOUT, CRON, ZONE, Backup, Cron, Prune, Verification, Window
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
@@ -279,6 +280,7 @@ class PlanFile(Settings):
         "prune": (Prune(),),
         "verification": (Verification(),),
         "heartbeat": (None,),
+        "kit": (PlanKit(),),
     }
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
@@ -316,3 +318,4 @@ class PlanFile(Settings):
         description="A sign of life for each run, for a watcher elsewhere. No part of the plan's "
         "hash: nothing needs rehearsing when it changes.",
     )
+    kit: PlanKit = PlanKit()

@@ -46,6 +46,15 @@ class PlanFound:
     def current(self) -> bool | None:
         return None if self.loaded is None else self.loaded == self.digest
 
+    @property
+    def problems(self) -> list[DrdError]:
+        """What does not open, and what is not there."""
+        found = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
+        if found or self.newest is not None:
+            return found
+        message = f"no repository of {self.name} holds a complete restore point"
+        return [NoRestorePoint(message, hint=f"drd backup {self.name}")]
+
 
 class KitOutdated(DrdError):
     """The plan changed since the kit was made."""
@@ -68,16 +77,8 @@ class Verification:
     @property
     def problems(self) -> list[DrdError]:
         """In the order of their weight: what does not open, what is not there, what has changed."""
-        opening = [p.error for p in self.plans if p.error is not None]
-        opening += [r.error for p in self.plans for r in p.repositories if r.error is not None]
-        empty: list[DrdError] = [
-            NoRestorePoint(
-                f"no repository of {p.name} holds a complete restore point",
-                hint=f"drd backup {p.name}",
-            )
-            for p in self.plans
-            if p.newest is None and not p.error and not any(r.error for r in p.repositories)
-        ]
+        found = [problem for p in self.plans for problem in p.problems]
+        found.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
             KitOutdated(
                 f"plan {p.name} has changed since the kit was made",
@@ -86,7 +87,7 @@ class Verification:
             for p in self.plans
             if p.current is False
         ]
-        return opening + empty + changed
+        return found + changed
 
     @property
     def exit_code(self) -> int:

@@ -243,6 +243,14 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class KitPolicy:
+    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is encrypted."""
+
+    required: bool | None = None
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One service. `digest` is the plan hash: of the resolved plan without comments and secret
     values, plus the contents of the commands that it names."""
@@ -265,6 +273,7 @@ class Plan:
     heartbeat: Heartbeat | None = None
     prune: PrunePolicy = PrunePolicy()
     verification: VerificationPolicy = VerificationPolicy()
+    kit: KitPolicy = KitPolicy()
 
     @property
     def primary(self) -> RepositorySpec:

@@ -18,6 +18,7 @@ class RunKind(StrEnum):
     PRUNE = "prune"
     VERIFICATION = "verification"
     READINESS = "readiness"
+    KIT = "kit"
 
 
 class RunState(StrEnum):
@@ -74,7 +75,7 @@ class Run:
     owner_host: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
-    subject: str = ""  # the repository of a copy, verification or prune
+    subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit
 
     @property
     def duration_s(self) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drd.model.figures import CatalogueFigures
+from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
 from drd.model.reading import Reading
 from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
@@ -196,6 +197,11 @@ class Catalogue(Protocol):
 
     def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
         """Newest first, drills and recoveries."""
+
+    # recovery kits
+    def kit_record(self, plan: str) -> KitRecord | None:
+        """The last kit that was made of the plan, and how the last look with it ended; None when
+        none ever was."""
 
     # repositories
     def repository_id(self, url: str) -> str | None:

@@ -263,6 +263,35 @@ def test_verify_tells_what_is_wrong(small: Site) -> None:
     assert found["plans"][0]["repositories"][0]["error"]["exit"] == 10
 
 
+def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:
+    """By `drd doctor`: never tried, outdated, in order, and missing for a plan that has none."""
+
+    def kit(code: int) -> str:
+        items = small.drd("doctor", "shop", "--json", code=code).json["items"]
+        (item,) = (i for i in items if i["name"] == "recovery kit")
+        assert item["ok"] == (code == 0)
+        return str(item["detail"])
+
+    config = small.base / "drd.yaml"
+    assert "was never tried" in kit(0), "not required: a warning"
+    config.write_text(config.read_text() + "kit: {required: true}\n")
+    assert "was never tried" in kit(1)
+    verify(small)
+    assert kit(0) == "current, and it opened every repository"
+    plan, text = small.base / "plans/shop.yaml", (small.base / "plans/shop.yaml").read_text()
+    plan.write_text(text.replace("rto: 30m", "rto: 20m"))
+    assert "is older than the plan" in kit(1)
+    recipient = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
+    plan.write_text(f"{plan.read_text()}kit: {{recipients: [{recipient.to_public()}]}}\n")
+    small.drd("kit", "export", "shop", "--to", f"{small.base}/k")
+    Path(small.repository).rename(small.base / "aside")
+    verify(small, code=10)
+    assert "did not open every repository" in kit(1)
+    kinds = {(r["kind"], r["state"]) for r in small.runs()}
+    assert ("kit", "succeeded") in kinds
+    assert ("kit", "failed") in kinds
+
+
 def test_verify_uses_nothing_of_the_host(small: Site) -> None:
     """Configuration, secrets, catalogue and cache are gone: only the repository is there."""
     (small.base / "secrets/identity").rename(small.base / "identity")

@@ -1,0 +1,92 @@
+"""How a plan stands with its recovery kit, and remembering what was done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from drd.config.daemon import DaemonSettings
+from drd.errors import UsageError
+from drd.flows.runner import Runner, new_run
+from drd.flows.services import Services
+from drd.kit.verify import PlanFound
+from drd.model.kit_findings import EXPORT, VERIFY, KitFinding, kit_findings
+from drd.model.plan import Plan
+from drd.model.run import RunKind, RunState
+from drd.ports import Catalogue, Finding
+
+
+def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[KitFinding, ...]:
+    """What is not in order with the kit of a plan, by what the catalogue remembers."""
+    required = plan.kit.required if plan.kit.required is not None else settings.kit_required
+    record = catalogue.kit_record(plan.name)
+    return kit_findings(plan.name, plan.digest, record, required=required)
+
+
+def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
+    """The same as `drd doctor` shows it."""
+    return [
+        Finding(
+            "recovery kit",
+            ok=found.severity == "warning",
+            detail=found.evidence,
+            hint=found.remedy,
+            warning=True,
+        )
+        for found in standing(settings, catalogue, plan)
+    ] or [Finding("recovery kit", ok=True, detail="current, and it opened every repository")]
+
+
+def recipients(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...]:
+    """For whom a kit of these plans is encrypted, by plans and drd.yaml. Raises UsageError when
+    they name nobody, or differ: nobody's keys are to be opened to the people of another plan."""
+    named = {plan.name: plan.kit.recipients or settings.kit_recipients for plan in plans}
+    if len(set(named.values())) > 1:
+        raise UsageError(
+            f"the plans {', '.join(named)} name different recipients",
+            hint="make a kit for each of them, or say --recipient or --passphrase-file.",
+        )
+    found = next(iter(named.values()))
+    if not found:
+        raise UsageError(
+            "nobody is named for whom the kit is encrypted",
+            hint="say --passphrase-file or --recipient, or set `kit: {recipients: […]}`.",
+        )
+    return found
+
+
+@contextmanager
+def making(services: Services, plan: Plan) -> Iterator[Runner]:
+    """The record of a kit that is being made; the body finishes it with `made`."""
+    with new_run(
+        services, plan, RunKind.KIT, trigger="manual", detail={}, subject=EXPORT
+    ) as runner:
+        yield runner
+
+
+def made(runner: Runner, sha256: str, size: int) -> None:
+    """The kit is written."""
+    services = runner.services
+    services.catalogue.finish(
+        runner.owned,
+        RunState.SUCCEEDED,
+        at=services.clock.now(),
+        detail={"sha256": sha256, "bytes": size},
+    )
+
+
+def record_verification(
+    services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
+) -> None:
+    """Remember whether a kit opened this plan's repositories. That the plan changed since is no
+    failure here: the hashes say so at any time."""
+    with new_run(
+        services, plan, RunKind.KIT, trigger="manual", detail=detail, subject=VERIFY
+    ) as runner:
+        problems = found.problems
+        services.catalogue.finish(
+            runner.owned,
+            RunState.FAILED if problems else RunState.SUCCEEDED,
+            at=services.clock.now(),
+            error="; ".join(p.message for p in problems) or None,
+        )

@@ -1,0 +1,64 @@
+"""Whether a recovery kit stands ready for a plan: a pure function of what the catalogue remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+EXPORT, VERIFY = "export", "verify"
+"""What runs of the kind `kit` do, which is their subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class KitRecord:
+    """The last kit of a plan that was made, by the hash of the plan in it, and how the last look with
+    this very kit ended; never what is in it. `sha256` is the file's.
+
+    `verified_at` is None when it was never opened; `problem` is why that failed, None when every
+    repository opened.
+    """
+
+    made_at: datetime
+    plan_digest: str
+    sha256: str
+    verified_at: datetime | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KitFinding:
+    """Something that is not in order. `error` withholds `ready`; a warning does not."""
+
+    name: Literal["kit missing", "kit outdated", "kit does not open", "kit not verified"]
+    severity: Literal["error", "warning"]
+    evidence: str
+    remedy: str
+
+
+def kit_findings(
+    plan: str, digest: str, record: KitRecord | None, *, required: bool
+) -> tuple[KitFinding, ...]:
+    """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of this
+    plan as it is and opened every repository alone.
+
+    A missing kit warns, a `required` one that is not in order is an error.
+    """
+    severity: Literal["error", "warning"] = "error" if required else "warning"
+    export = f"drd kit export {plan} --to FILE --passphrase-file F"
+    verify = "drd kit verify FILE --passphrase-file F"
+    if record is None:
+        missing = "no recovery kit was ever made: with this host the repository's password is gone"
+        return (KitFinding("kit missing", severity, missing, export),)
+    found = []
+    made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"
+    if record.plan_digest != digest:
+        text = f"{made} is older than the plan, which has changed since"
+        found.append(KitFinding("kit outdated", severity, text, export))
+    if record.verified_at is None:
+        text = f"{made} was never tried: nobody knows whether it would do"
+        found.append(KitFinding("kit not verified", severity, text, verify))
+    elif record.problem is not None:
+        text = f"{made} did not open every repository: {record.problem}"
+        found.append(KitFinding("kit does not open", severity, text, export))
+    return tuple(found)

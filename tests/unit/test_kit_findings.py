@@ -1,0 +1,42 @@
+"""When a recovery kit is in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from drd.model.kit_findings import KitRecord, kit_findings
+
+NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
+GOOD = KitRecord(NOW, "d1", "aa", NOW)
+
+
+def names(record: KitRecord | None, digest: str = "d1", *, required: bool = False) -> list[str]:
+    return [f.name for f in kit_findings("shop", digest, record, required=required)]
+
+
+def test_a_kit_of_the_plan_as_it_is_that_opened_everything_is_in_order() -> None:
+    assert names(GOOD, required=True) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "digest", "found"),
+    [
+        (None, "d1", ["kit missing"]),
+        (GOOD, "d2", ["kit outdated"]),
+        (replace(GOOD, verified_at=None), "d1", ["kit not verified"]),
+        (replace(GOOD, problem="there is no repository"), "d1", ["kit does not open"]),
+        (replace(GOOD, problem="gone"), "d2", ["kit outdated", "kit does not open"]),
+    ],
+)
+def test_everything_else_has_a_name_and_a_remedy(
+    record: KitRecord | None, digest: str, found: list[str]
+) -> None:
+    assert names(record, digest) == found
+    for finding in kit_findings("shop", digest, record, required=False):
+        assert finding.severity == "warning"
+        assert finding.remedy.startswith("drd kit ")
+        assert finding.evidence
+    assert {f.severity for f in kit_findings("shop", digest, record, required=True)} == {"error"}
