@@ -175,6 +175,7 @@ class Daemon:
     def tick(self, now: datetime) -> str:
         """Start everything that is due and may start; what was done, as a sentence."""
         began = time.monotonic()
+        self._supervisor.end_strangers()
         settled = self._supervisor.settle_abandoned()
         started = self._dispatcher.start_due(now) + self._dispatcher.start_pending(now)
         upcoming = self._agenda.next_at()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from drd import log
-from drd.daemon.workers import Ended, Workers
+from drd import log, process
+from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
 from drd.model.run import Run, RunKind, RunState
 from drd.ports import Catalogue
@@ -34,6 +35,7 @@ class Supervisor:
         self._on_over = on_over
         self._tries: dict[str, int] = {}
         self._told: set[str] = set()
+        self._strangers: dict[str, float] = {}
         self.stopping = False
 
     def reap(self, now: datetime) -> int:
@@ -58,6 +60,22 @@ class Supervisor:
                     with suppress(ProcessLookupError, PermissionError):
                         os.kill(run.owner_pid, signal.SIGINT)
                 self._told.add(run.id)
+
+    def end_strangers(self) -> None:
+        """Kill the workers of a daemon before us that do not end.
+
+        The kernel asked them to when that one died, and one that was stopped does not hear it.
+        """
+        now, before = time.monotonic(), self._strangers
+        mine = {w.run.id for w in self._workers.alive}
+        runs = [r for r in self._catalogue.queue.open_runs() if r.id not in mine and r.owner_pid]
+        self._strangers = {r.id: before.get(r.id, now) for r in runs}
+        for run in runs:
+            late = now - self._strangers[run.id] >= GRACE_S
+            # What a person started in a terminal does not have this in its environment.
+            if late and run.owner_pid and process.is_marked(run.owner_pid, "DRD_RUN", run.id):
+                _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
+                process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
     def settle_abandoned(self) -> list[str]:
         """Have dead runs settled that nobody watched: `backup of orders-api` for each.

@@ -17,7 +17,13 @@ from drd.process.child import Child, Completed, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.gate import PipeResult, gated_pipe
 from drd.process.memory import offer_to_oom_killer
-from drd.process.sweep import end_process, kill_marked, process_alive, process_start_time
+from drd.process.sweep import (
+    end_process,
+    is_marked,
+    kill_marked,
+    process_alive,
+    process_start_time,
+)
 
 __all__ = [
     "Child",
@@ -32,6 +38,7 @@ __all__ = [
     "find_tool",
     "gated_pipe",
     "interruption",
+    "is_marked",
     "kill_marked",
     "offer_to_oom_killer",
     "process_alive",

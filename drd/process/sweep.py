@@ -41,17 +41,19 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
             time.sleep(0.02)
 
 
+def is_marked(pid: int, variable: str, value: str) -> bool:
+    """Whether it was started with `variable=value`; of other users' processes nobody can tell."""
+    with suppress(OSError):
+        return f"{variable}={value}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(
+            b"\0"
+        )
+    return False
+
+
 def marked(variable: str, value: str) -> list[int]:
-    """Pids whose environment has `variable=value`, except our own; others' are not readable."""
-    wanted = f"{variable}={value}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+    """Pids of the processes that `is_marked` knows, except our own."""
+    pids = (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit())
+    return [pid for pid in pids if pid != os.getpid() and is_marked(pid, variable, value)]
 
 
 def kill_marked(variable: str, value: str) -> list[int]:
