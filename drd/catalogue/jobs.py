@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue.daemon_tables import jobs
-from drd.catalogue.summaries import USUAL_RUNS, percentile_95
-from drd.catalogue.tables import runs
+from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
 from drd.model.run import Run, RunState
 
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
@@ -39,7 +38,8 @@ def ended(connection: Connection, run: Run) -> None:
     }
     if run.state is RunState.SUCCEEDED:
         values |= {"last_success_at": run.finished_at, "tries": 0, "permanent": False}
-        values["p95_s"] = _usual_s(connection, run)
+        usual = durations(connection, run.plan, USUAL_RUNS, run.kind, run.subject)
+        values["p95_s"] = percentile_95(usual)
         values["last_bytes"] = run.detail.get("bytes")
     elif run.state in _FAILURES:
         values["tries"] = (before.tries if before else 0) + 1
@@ -57,20 +57,3 @@ def _set(connection: Connection, run: Run, **values: Any) -> None:
     values["changed"] = changed + 1
     if connection.execute(update(jobs).where(*_same(run)).values(**values)).rowcount == 0:
         connection.execute(jobs.insert().values(**key, **{"tries": 0, "permanent": False} | values))
-
-
-def _usual_s(connection: Connection, run: Run) -> float | None:
-    """The 95th percentile of the newest successful runs that were not taken over."""
-    query = (
-        select(runs.c.started_at, runs.c.finished_at)
-        .where(
-            runs.c.plan == run.plan,
-            runs.c.kind == str(run.kind),
-            runs.c.state == str(RunState.SUCCEEDED),
-            runs.c.subject == run.subject,
-            runs.c.token == 1,
-        )
-        .order_by(runs.c.started_at.desc())
-        .limit(USUAL_RUNS)
-    )
-    return percentile_95([(e - s).total_seconds() for s, e in connection.execute(query)])

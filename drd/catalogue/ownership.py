@@ -22,9 +22,9 @@ from drd import process
 from drd.catalogue import jobs, points, runs
 from drd.catalogue.engine import Store
 from drd.catalogue.locks import HeldLock, LockFiles
-from drd.catalogue.runs import Owner
+from drd.catalogue.runs import FIRST_TOKEN, Owner
 from drd.errors import AlreadyRunning, Fenced
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import TOOK, Run, RunKind, RunState
 from drd.ports import Owned
 
 MARK = "DRD_RUN"
@@ -34,6 +34,8 @@ _EXCLUDES = {
     RunKind.RETENTION: (RunKind.RETENTION, RunKind.PRUNE),
     RunKind.PRUNE: (RunKind.RETENTION, RunKind.PRUNE),
 }
+_SET_S = 2.0
+"""By which the clocks differ at the end of a run when one of them was set or did not count."""
 _GLANCE_S = 0.5
 """How long a look at a lock by others may keep us from taking it: they look for milliseconds."""
 
@@ -51,6 +53,7 @@ class Ownership:
         self._locks = locks
         self._elsewhere = elsewhere
         self._held: dict[tuple[str, int], HeldLock] = {}
+        self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
     def begin(self, run: Run) -> Owned:
         """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
@@ -118,8 +121,17 @@ class Ownership:
         )
         return self._owned(mine, held)
 
+    def measured(self, owned: Owned) -> dict[str, float]:
+        """What belongs into the run's detail, if the wall clock does not tell how long it took."""
+        begun = self._begun.get((owned.run.id, owned.token))
+        if begun is None or owned.token != FIRST_TOKEN:
+            return {}
+        wall_s, awake_s = time.time() - begun[0], time.monotonic() - begun[1]
+        return {TOOK: round(awake_s, 3)} if abs(wall_s - awake_s) > _SET_S else {}
+
     def over(self, owned: Owned) -> None:
         """The run is final: nobody will look for its lock again."""
+        self._begun.pop((owned.run.id, owned.token), None)
         held = self._held.pop((owned.run.id, owned.token), None)
         if held is not None:
             held.discard()
@@ -127,9 +139,11 @@ class Ownership:
     def _owned(self, run: Run, held: HeldLock) -> Owned:
         key = (run.id, run.token)
         self._held[key] = held
+        self._begun[key] = (time.time(), time.monotonic())
 
         def release() -> None:
             self._held.pop(key, None)
+            self._begun.pop(key, None)
             held.release()
 
         return Owned(run=run, token=run.token, release=release)

@@ -128,8 +128,9 @@ class SqlCatalogue:
         error: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
+        detail = {**(detail or {}), **self._ownership.measured(owned)}
         with self._store.write() as connection:
-            runs.finish(connection, owned, state, at=at, error=error, detail=detail or {})
+            runs.finish(connection, owned, state, at=at, error=error, detail=detail)
         self._ownership.over(owned)
 
     def run(self, prefix: str) -> Run:

@@ -20,7 +20,7 @@ from drd.catalogue.tables import (
     points,
     runs,
 )
-from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.run import DrillResult, RunKind, RunState, took_s
 
 USUAL_RUNS = 50
 """How many of the newest successful backups tell what is usual."""
@@ -114,21 +114,25 @@ def refresh_drills(connection: Connection, plan: str) -> None:
     )
 
 
-def durations(connection: Connection, plan: str, limit: int) -> list[float]:
-    """Seconds of the newest successful backups, newest first; not of those that another process
-    ended later than they took."""
+def durations(
+    connection: Connection, plan: str, limit: int, kind: str = RunKind.BACKUP, subject: str = ""
+) -> list[float]:
+    """Seconds of the newest successful runs, newest first; not of those that another process ended
+    later than they took."""
     query = (
-        select(runs.c.started_at, runs.c.finished_at)
+        select(runs.c.started_at, runs.c.finished_at, runs.c.detail)
         .where(
             runs.c.plan == plan,
-            runs.c.kind == str(RunKind.BACKUP),
+            runs.c.kind == str(kind),
             runs.c.state == str(RunState.SUCCEEDED),
+            runs.c.subject == subject,
             runs.c.token == 1,
         )
         .order_by(runs.c.started_at.desc())
         .limit(limit)
     )
-    return [(end - start).total_seconds() for start, end in connection.execute(query)]
+    known = [took_s(start, end, detail) for start, end, detail in connection.execute(query)]
+    return [seconds for seconds in known if seconds is not None]
 
 
 def percentile_95(values: Sequence[float]) -> float | None:

@@ -18,13 +18,14 @@ from drd import log
 from drd.bootstrap import App
 from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
-from drd.daemon.clocks import Jump
+from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.figures import Figures
 from drd.daemon.hearts import Hearts
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts import AlertWatch, Outlook, World
 from drd.flows.status import plan_files
 from drd.model.alerts import Change
+from drd.model.due import CLOCK_TOLERANCE_S
 from drd.model.message import Message, route
 from drd.model.run import Evidence, Run, RunKind
 from drd.model.run_message import message_of_run
@@ -103,7 +104,12 @@ class Duties:
 
     def begin(self, last: datetime | None, now: datetime) -> None:
         """`last` is when a daemon was last known to live, None for the first one here."""
-        if last is not None and last < now:
+        if last is None:
+            return
+        ahead_s = (last - now).total_seconds()
+        if ahead_s > CLOCK_TOLERANCE_S:  # set back while no daemon could see it
+            self._host = replace(self._host, clock_jump_s=-ahead_s, clock_jumped_at=now)
+        elif ahead_s < 0:
             self._host = replace(self._host, down_from=last, down_to=now)
 
     def start(self) -> None:
@@ -129,7 +135,11 @@ class Duties:
         self._next["ticked"] = time.monotonic()
 
     def jumped(self, jump: Jump, now: datetime) -> None:
-        self._host = replace(self._host, clock_jump_s=jump.set_s, clock_jumped_at=now)
+        if abs(jump.set_s) >= JUMP_S:
+            self._host = replace(self._host, clock_jump_s=jump.set_s, clock_jumped_at=now)
+        if jump.slept_s >= JUMP_S:
+            asleep = timedelta(seconds=jump.slept_s)
+            self._host = replace(self._host, down_from=now - asleep, down_to=now)
         self.assess_soon()
 
     def loaded(self, refused: Mapping[str, str]) -> None:

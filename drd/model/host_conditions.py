@@ -74,7 +74,10 @@ def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> 
     if not missed:
         return
     named = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
-    text = f"drd was down for {format_duration(down_s)}, longer than the RPO of {named}"
+    text = (
+        f"drd was down, or its host slept, for {format_duration(down_s)}: longer than the RPO of "
+    )
+    text += named
     yield Condition("daemon-down", "", "", "warning", text, "drd status")
 
 

@@ -8,6 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+TOOK = "took_s"
+"""In a run's detail, when the clock was set, or the host slept, while it ran."""
+
 
 class RunKind(StrEnum):
     BACKUP = "backup"
@@ -81,7 +84,16 @@ class Run:
     def duration_s(self) -> float | None:
         if self.started_at is None or self.finished_at is None:
             return None
-        return (self.finished_at - self.started_at).total_seconds()
+        return took_s(self.started_at, self.finished_at, self.detail)
+
+
+def took_s(started_at: datetime, finished_at: datetime, detail: Mapping[str, Any]) -> float | None:
+    """What a run took, by a clock that nobody sets where the other one was set meanwhile; None when
+    only that one is known."""
+    if (measured := detail.get(TOOK)) is not None:
+        return float(measured)
+    passed_s = (finished_at - started_at).total_seconds()
+    return passed_s if passed_s >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ class HostFacts:
     """The daemon and its host.
 
     `clock_jump_s` is how far the wall clock jumped last, forwards positive, at `clock_jumped_at`
-    of the clock after it. `down_from` and `down_to` are the last time without a daemon.
+    of the clock after it. `down_from` and `down_to` are the last time without a daemon
+    that was awake.
     `catalogue_error` is why the catalogue cannot be read or written, None when it can.
     `configuration_error` is what is wrong with a drd.yaml that a reload refused.
     """

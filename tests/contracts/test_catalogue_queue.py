@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -216,3 +218,23 @@ def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) ->
     assert gone not in left
     assert last not in left
     assert {drilled.run.id, again, stays} <= left
+
+
+def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
+    catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = time.time
+    for minute, set_s in ((10.0, 3600.0), (20.0, -10 * 365 * 86400.0), (30.0, 0.5)):
+        owned = catalogue.begin(
+            plan(), RunKind.BACKUP, trigger="schedule", detail={}, at=at(minute)
+        )
+        monkeypatch.setattr(time, "time", lambda set_s=set_s: true() + set_s)
+        catalogue.finish(owned, RunState.SUCCEEDED, at=at(minute) + timedelta(seconds=set_s))
+        monkeypatch.undo()
+        took = catalogue.run(owned.run.id).duration_s
+        assert took is not None
+        assert 0 <= took < 60
+    usual = history(catalogue).p95_s
+    assert usual is not None
+    assert 0 <= usual < 60
+    assert all(0 <= seconds < 60 for seconds in catalogue.backup_durations("orders-api"))

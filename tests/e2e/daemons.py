@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -132,9 +133,13 @@ class WallClock:
 
     def set(self, ahead_s: int) -> None:
         """To so many seconds ahead of the true time."""
+        self._ahead = timedelta(seconds=ahead_s)
         there = self._file.with_suffix(".new")
         there.write_text(f"{ahead_s:+d}\n")
         there.replace(self._file)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
 
 
 def early(site: Site, every_s: Mapping[tuple[str, str], float]) -> list[tuple[Any, ...]]:

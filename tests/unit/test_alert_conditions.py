@@ -322,7 +322,7 @@ def test_a_daemon_that_was_down_for_longer_than_an_rpo() -> None:
     down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
     [found] = host_conditions(HostFacts(**down), rpos, NOW)
     assert (found.kind, found.severity) == ("daemon-down", "warning")
-    assert found.message == "drd was down for 1h, longer than the RPO of a"
+    assert found.message == "drd was down, or its host slept, for 1h: longer than the RPO of a"
     assert of_host((("b", 7200.0),), **down) == []
     assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []
 

@@ -1,0 +1,44 @@
+"""What the daemon makes of three clocks: the wall's, and two that nobody sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.daemon.clocks import Clocks
+
+HOUR = 3600.0
+
+
+class SetClocks(Clocks):
+    """The wall clock, the one that counts sleep, and the one that does not, as a test says."""
+
+    def __init__(self) -> None:
+        self.now = (1e9, 500.0, 100.0)
+        super().__init__()
+
+    def _read(self) -> tuple[float, float, float]:  # type: ignore[override]
+        return self.now
+
+    def pass_by(self, wall: float, boot: float, awake: float) -> str:
+        was = self.now
+        self.now = (was[0] + wall, was[1] + boot, was[2] + awake)
+        return str(self.look() or "")
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        ((1.0, 1.0, 1.0), ""),
+        ((HOUR, HOUR, HOUR), ""),  # the process was stopped, or starved: time passed for all
+        ((1.5, 1.0, 1.0), ""),  # slewed
+        ((HOUR, 0.0, 0.0), "the clock was set forward by 3600 s"),
+        ((-HOUR, 1.0, 1.0), "the clock was set back by 3601 s"),
+        ((-30.0 * 365 * 86400, 0.0, 0.0), "the clock was set back by 946080000 s"),
+        ((8 * HOUR, 8 * HOUR, 1.0), "the host slept for 28799 s"),
+        ((9 * HOUR, 8 * HOUR, 0.0), "the clock was set forward by 3600 s and the host slept for 28800 s"),
+    ],
+)  # fmt: skip
+def test_jumps_and_sleep_are_told_apart(passed: tuple[float, float, float], said: str) -> None:
+    clocks = SetClocks()
+    assert clocks.pass_by(*passed) == said
+    assert clocks.pass_by(1.0, 1.0, 1.0) == "", "told once"
