@@ -147,8 +147,10 @@ class Daemon:
         self._wait(GLANCE_S)
         if self._duties.alive():
             self._notifier.watchdog()
-        now = self._app.clock.now()
+        # In this order: a clock that is set in between is seen by the next look, while a time from
+        # before a jump would be worked with until the next one.
         jump = self._clocks.look()
+        now = self._app.clock.now()
         if jump is not None:
             _log.warning("clock.jumped", what=str(jump))
             self._duties.jumped(jump, now)

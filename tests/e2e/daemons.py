@@ -127,7 +127,7 @@ class WallClock:
         site.environment |= {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds until it is seen
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
