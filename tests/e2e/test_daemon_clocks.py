@@ -21,6 +21,8 @@ YEAR = 365 * 86400
 SLOW = {"hourly": "every: 50m, jitter: none", "nightly": "cron: '*/30 * * * *', jitter: none"}
 """Due once an hour has passed, but not within the time that a test takes."""
 
+FAULTS = [pytest.mark.faults, pytest.mark.timeout(1800)]
+
 
 @pytest.fixture
 def site(short_tmp: Path) -> Site:
@@ -68,9 +70,6 @@ def is_once(begun: Counter[Any]) -> bool:
     return backups == {(name, "backup") for name in SLOW} and set(begun.values()) == {1}
 
 
-FAULTS = [pytest.mark.faults, pytest.mark.timeout(1800)]
-
-
 @pytest.mark.parametrize(
     "jumps",
     [(10 * YEAR, 0), pytest.param((HOUR, 0, -HOUR, 0, 10 * YEAR, 0, HOUR, 0), marks=FAULTS)],
@@ -98,6 +97,7 @@ def test_a_clock_that_jumps_starts_what_is_overdue_once_and_stops_nothing(
     site.assert_clean()
 
 
+@pytest.mark.faults
 def test_what_a_sleeping_host_missed_is_done_once(site: Site) -> None:
     """The process was stopped, and finds its clock hours ahead when it goes on."""
     clock = WallClock(site)

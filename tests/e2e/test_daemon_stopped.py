@@ -57,7 +57,15 @@ def of_run(site: Site, run: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("whom", ["run", "run of a daemon that dies", "daemon", "everything"])
+@pytest.mark.parametrize(
+    "whom",
+    [
+        pytest.param("run", marks=pytest.mark.faults),
+        "run of a daemon that dies",
+        pytest.param("daemon", marks=pytest.mark.faults),
+        "everything",
+    ],
+)
 def test_what_was_stopped_for_long_does_nothing_twice(site: Site, whom: str) -> None:
     running = Daemon(site)
     try:
