@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import light_repository
 from tests.e2e.daemons import Daemon, WallClock, daemon, overlapping, quick_plan, rows, until
-from tests.e2e.site import PASSWORD, Site, make_tree
+from tests.e2e.site import Site, make_tree
 
 HOUR = 3600
 YEAR = 365 * 86400
@@ -28,7 +27,6 @@ FAULTS = [pytest.mark.faults, pytest.mark.timeout(1800)]
 def site(short_tmp: Path) -> Site:
     site = Site(short_tmp)
     make_tree(site.base / "etc")
-    light_repository.begin(Path(site.repository), PASSWORD)
     for name, backup in SLOW.items():
         quick_plan(site, backup=backup, name=name, rpo="2h")
     return site

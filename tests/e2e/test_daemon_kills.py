@@ -109,9 +109,8 @@ class Rounds:
 def site(short_tmp: Path) -> Site:
     site = Site(short_tmp)
     make_tree(site.base / "etc")
-    (site.base / "etc/big").write_bytes(os.urandom(20 << 20))
-    for repository in ("repo", "own"):
-        light_repository.begin(site.base / repository, PASSWORD)
+    (site.base / "etc/big").write_bytes(os.urandom(8 << 20))
+    light_repository.begin(site.base / "own", PASSWORD)
     for name, every in PLANS.items():
         make_sqlite(site.base / f"{name}.db", rows=20_000)
         site.repository = str(site.base / ("own" if name == "mail" else "repo"))

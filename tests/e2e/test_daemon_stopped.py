@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import light_repository
 from tests.e2e.daemons import Daemon, early, overlapping, rows, unkept, unsealed, until
-from tests.e2e.site import PASSWORD, Site, make_tree
+from tests.e2e.site import Site, make_tree
 
 # The first backup hangs in its hook, as in a source that does not answer; the others do not.
 HANGS_ONCE = """
@@ -34,7 +33,6 @@ backup: {{every: 3s, jitter: none}}
 def site(short_tmp: Path) -> Site:
     site = Site(short_tmp)
     make_tree(site.base / "etc")
-    light_repository.begin(Path(site.repository), PASSWORD)
     site.plan(HANGS_ONCE.format(base=site.base), name="shop", rpo="60s")
     site.plan(BESIDE.format(base=site.base), name="beside", rpo="60s")
     site.environment["DRD_GRACE_S"] = "1"
