@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.servers import (
@@ -20,6 +21,10 @@ from tests.servers import (
 # The directory of this run, handed down to xdist's workers and to every process that a test
 # starts: by it, in a process's environment, command line or working directory, we know our own.
 _RUN_DIRECTORY = "DRD_TEST_RUN"
+
+# A machine that is busy with something else makes no example wrong.
+hypothesis.settings.register_profile("drd", deadline=None)
+hypothesis.settings.load_profile("drd")
 
 
 @pytest.fixture
