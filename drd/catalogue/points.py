@@ -104,6 +104,14 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         copies.refresh(connection, plan)
 
 
+def remove(connection: Connection, ids: Sequence[str]) -> None:
+    """Every trace of points that were forgotten; unknown ids are passed over."""
+    for some in _batches(ids):
+        for column in (component_snapshots.c.point, point_repositories.c.point):
+            connection.execute(delete(column.table).where(column.in_(some)))
+        connection.execute(delete(points).where(points.c.id.in_(some)))
+
+
 def remove_all(connection: Connection, plan: str) -> None:
     """Every trace of a plan's points, those of forgotten ones included."""
     of_plan = select(points.c.id).where(points.c.plan == plan)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from drd.catalogue import jobs as histories
+from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Store, upsert
@@ -22,6 +23,9 @@ from drd.model.run import Run, RunState
 from drd.ports.queue import JobRow, PlanRow
 
 _NOBODY = Owner(0, None, "")
+
+PIECE = 1000
+"""Runs that go in one transaction: nobody shall wait long for its end."""
 
 
 class SqlQueue:
@@ -131,22 +135,28 @@ class SqlQueue:
             row = connection.execute(query).one_or_none()
         return None if row is None else (row.at, row.value)
 
-    def remove_old(self, before: datetime) -> int:
+    def remove_old(self, before: datetime, limit: int = PIECE) -> int:
+        kept = select(points.c.id).where(
+            points.c.id == run_table.c.id,
+            or_(points.c.forgotten_at.is_(None), points.c.forgotten_at >= before),
+        )
         old = (
             select(run_table.c.id)
             .where(
+                run_table.c.started_at < before,  # there is an index for it
                 run_table.c.finished_at < before,
                 run_table.c.id.not_in(select(evidence.c.run)),
-                run_table.c.id.not_in(select(points.c.id)),
+                ~kept.exists(),
                 run_table.c.id.not_in(select(jobs.c.last_run).where(jobs.c.last_run.is_not(None))),
             )
             .order_by(run_table.c.started_at)
-            .limit(5000)
+            .limit(limit)
         )
         with self._store.write() as connection:
             ids = list(connection.execute(old).scalars())
             for start in range(0, len(ids), 500):
                 some = ids[start : start + 500]
+                point_rows.remove(connection, some)
                 connection.execute(delete(steps).where(steps.c.run.in_(some)))
                 connection.execute(delete(run_table).where(run_table.c.id.in_(some)))
         return len(ids)

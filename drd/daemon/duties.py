@@ -42,6 +42,8 @@ plan of which a run is over is looked at at once."""
 SHARE = 20.0
 DELIVER_S = 2.0
 UPKEEP_S = 86400.0
+PIECE_S = 5.0
+"""Between two pieces of the day's upkeep."""
 HEARTBEAT_S = 30.0
 PATIENCE_S = 300.0
 """How long one duty may take before the thread counts as hanging."""
@@ -310,11 +312,14 @@ class Duties:
         )
 
     def _upkeep(self) -> None:
+        """One piece; the next one soon, until nothing old is left for the day."""
         removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
+        if removed:
+            _log.debug("catalogue.tidied", runs=removed)
+            self._next["upkeep"] = time.monotonic() + PIECE_S
+            return
         self._app.catalogue.alerts.remove_old(self._now() - KEPT)
         self._postman.upkeep()
-        if removed:
-            _log.info("catalogue.tidied", runs=removed)
 
     def _now(self) -> datetime:
         return self._app.clock.now()

@@ -96,5 +96,6 @@ class Queue(Protocol):
     def noted(self, key: str) -> tuple[datetime, Any] | None: ...
 
     def remove_old(self, before: datetime) -> int:
-        """Delete finished runs of that time with their steps, except those that evidence or kept
-        points name and the newest of each kind; how many."""
+        """Delete finished runs from before that time with their steps and with the points that were
+        forgotten before it, too; not those that evidence or other points name, nor the newest of
+        each kind. One piece of what there is; how many runs, 0 when none is left."""

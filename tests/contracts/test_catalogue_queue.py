@@ -220,6 +220,31 @@ def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) ->
     assert {drilled.run.id, again, stays} <= left
 
 
+def test_backups_go_with_their_points_once_these_were_forgotten_for_long(
+    catalogue: SqlCatalogue,
+) -> None:
+    long_ago, kept, lately, newest = (done(catalogue, minute) for minute in (0, 2, 4, 50))
+    for number, run in enumerate((long_ago, kept, lately, newest)):
+        catalogue.record_point(point(run, at(number)))
+    catalogue.forget_points([long_ago], at(30))
+    catalogue.forget_points([lately], at(45))
+
+    assert catalogue.queue.remove_old(at(40)) == 1
+    assert catalogue.queue.remove_old(at(40)) == 0
+
+    assert {r.id for r in catalogue.runs()} == {kept, lately, newest}
+    points = catalogue.points("orders-api", kept_only=False)
+    assert {p.id for p in points} == {kept, lately, newest}
+    assert catalogue.point("orders-api", kept).components
+
+
+def test_old_runs_go_piece_by_piece(catalogue: SqlCatalogue) -> None:
+    for minute in range(0, 12, 2):
+        done(catalogue, minute)
+    pieces = [catalogue.queue.remove_old(at(40), limit=2) for _ in range(4)]
+    assert pieces == [2, 2, 1, 0]  # the newest stays
+
+
 def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
     catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
