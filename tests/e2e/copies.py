@@ -27,7 +27,6 @@ def copied_site(
     offsite_of(site).parent.mkdir()
     if not new:
         light_repository.begin(offsite_of(site), OFFSITE_PASSWORD)
-    light_repository.begin(Path(site.repository), PASSWORD)
     write_plan(site, body, rpo=rpo, name=name)
     return site
 

@@ -9,8 +9,7 @@ import pyrage
 import pytest
 
 from tests.e2e.kit_site import Machine
-from tests.e2e.site import PASSWORD, Site, small_site
-from tests.light_repository import begin
+from tests.e2e.site import Site, small_site
 
 
 @pytest.fixture
@@ -20,7 +19,6 @@ def machine(short_tmp: Path) -> Machine:
 
 @pytest.fixture
 def small(short_tmp: Path) -> Site:
-    begin(short_tmp / "repo", PASSWORD)
     site = small_site(short_tmp)
     identity = pyrage.x25519.Identity.generate()
     site.secret("identity", str(identity))

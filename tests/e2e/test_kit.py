@@ -27,7 +27,6 @@ from tests.e2e.kit_site import (
 )
 from tests.e2e.site import PASSWORD, Result, Site, small_site
 from tests.e2e.test_docs import bash, commands
-from tests.light_repository import begin
 from tests.servers import S3Server, postgres_server, short_directory
 
 pytestmark = pytest.mark.xdist_group("kit")  # the host is made once
@@ -224,7 +223,6 @@ def test_what_does_not_open_leaves_nothing_behind(
 @pytest.fixture
 def small(short_tmp: Path) -> Site:
     """With a kit for an identity, which opens faster than one with a passphrase."""
-    begin(short_tmp / "repo", PASSWORD)
     site = small_site(short_tmp)
     identity = pyrage.x25519.Identity.generate()
     site.secret("identity", str(identity))
