@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,7 @@ class KitSite:
 
 def kit_site(base: Path, s3: S3Server, source: PostgresServer, standby: PostgresServer) -> KitSite:
     """A site with a restore point in a bucket of its own; `standby` is an empty server."""
-    bucket = re.sub(r"[^a-z0-9]", "-", f"kit-{base.name}".lower())
+    bucket = f"kit-{secrets.token_hex(4)}"
     s3.create_bucket(bucket)
     site = Site(base / "host", repository=s3.repository(bucket, "shop"))
     begin_in_bucket(s3, site.repository, PASSWORD)
