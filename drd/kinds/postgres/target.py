@@ -175,6 +175,7 @@ class PostgresTargetDatabase:
         if self._cluster is not None or (self._place.directory / _BEGUN).exists():
             try:
                 Publication(self._reach(), self._component, self._place.run).clean_up()
+                (self._place.directory / _BEGUN).unlink(missing_ok=True)
             except (psycopg.Error, DrdError) as error:
                 said = words(error) if isinstance(error, psycopg.Error) else error.message
                 log.get().warning("target.not_cleaned", component=self._component, error=said)

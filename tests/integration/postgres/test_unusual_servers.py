@@ -34,7 +34,7 @@ def test_a_superuser_that_may_not_log_in_does_not_lock_the_sandbox(
         server.execute("CREATE DATABASE shop")
         server.execute("CREATE TABLE orders AS SELECT generate_series(1, 9) AS id", "shop")
         server.execute("ALTER DATABASE shop SET default_transaction_read_only = on")
-        server.execute("ALTER DATABASE shop SET statement_timeout = 1")
+        server.execute("ALTER DATABASE shop SET statement_timeout = 25")
         with connect(address_of(SecretRef("text", server.dsn("postgres", "dba")))) as dba:
             for setting in ("session_preload_libraries = 'not here'", "role = pg_monitor"):
                 dba.execute(f"ALTER ROLE postgres SET {setting}".encode())
