@@ -54,12 +54,15 @@ def holders(
 
 def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
     """What `--repository` allows; None for all. Raises UsageError."""
-    if repository is None:
-        return None
-    if repository not in plan.repositories:
+    return None if repository is None else (repository_spec(plan, repository).name,)
+
+
+def repository_spec(plan: Plan, name: str) -> RepositorySpec:
+    """The plan's repository of that name. Raises UsageError."""
+    if name not in plan.repositories:
         known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {repository!r}", hint=f"it has {known}.")
-    return (repository,)
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"it has {known}.")
+    return plan.repositories[name]
 
 
 class Holders:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from drd.errors import UsageError
 from drd.flows import aftermath
+from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
 from drd.flows.runner import new_run
 from drd.flows.services import Services
@@ -16,10 +16,7 @@ def prune(services: Services, plan: Plan, repository: str = "", *, trigger: str 
 
     Raises AlreadyRunning beside a retention or another prune of the plan.
     """
-    spec = plan.repositories.get(repository or plan.primary.name)
-    if spec is None:
-        known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {repository!r}", hint=f"it has {known}.")
+    spec = repository_spec(plan, repository or plan.primary.name)
     aftermath.settle(services, plan)
     with new_run(
         services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name

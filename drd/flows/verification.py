@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError, UsageError
+from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError
 from drd.flows import aftermath, holdings
+from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
@@ -53,10 +54,7 @@ def verification(
     Damage is in the outcome, and the run has failed. Raises AlreadyRunning, and what keeps the
     repository from being looked at.
     """
-    spec = plan.repositories.get(repository or plan.primary.name)
-    if spec is None:
-        known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {repository!r}", hint=f"it has {known}.")
+    spec = repository_spec(plan, repository or plan.primary.name)
     aftermath.settle(services, plan)
     with new_run(
         services, plan, RunKind.VERIFICATION, trigger=trigger, detail={}, subject=spec.name

@@ -19,6 +19,7 @@ import pyrage
 
 from drd import log
 from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.kinds.places import fsync_path
 from drd.model.kit import digest_in, heading, is_heading
 
 LARGEST = 256 << 20
@@ -116,7 +117,7 @@ def write_kit(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 part.unlink()
             raise
-        _sync_directory(path.parent)
+        fsync_path(path.parent)
     except OSError as error:
         raise TargetUnwritable(
             f"cannot write the kit {path}: {(error.strerror or str(error)).lower()}",
@@ -136,14 +137,6 @@ def refuse_strangers(path: Path) -> None:
     raise UsageError(
         f"{path} is there and is not a recovery kit", hint="name another file, or move it away."
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_passphrase(path: Path) -> str:
