@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from drd.catalogue import copies, missed, summaries
 from drd.catalogue.engine import insert_all, upsert
@@ -107,9 +107,7 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
 def remove(connection: Connection, ids: Sequence[str]) -> None:
     """Every trace of points that were forgotten; unknown ids are passed over."""
     for some in _batches(ids):
-        for column in (component_snapshots.c.point, point_repositories.c.point):
-            connection.execute(delete(column.table).where(column.in_(some)))
-        connection.execute(delete(points).where(points.c.id.in_(some)))
+        _remove(connection, some)
 
 
 def remove_all(connection: Connection, plan: str) -> None:
@@ -119,10 +117,13 @@ def remove_all(connection: Connection, plan: str) -> None:
         component_snapshots.c.point.in_(of_plan), component_snapshots.c.fingerprint.is_not(None)
     )
     let_go = set(connection.execute(digests).scalars())
-    for column in (component_snapshots.c.point, point_repositories.c.point):
-        connection.execute(delete(column.table).where(column.in_(of_plan)))
-    connection.execute(delete(points).where(points.c.plan == plan))
+    _remove(connection, of_plan)
     _remove_unused(connection, let_go)
+
+
+def _remove(connection: Connection, ids: Sequence[str] | Select[tuple[str]]) -> None:
+    for column in (component_snapshots.c.point, point_repositories.c.point, points.c.id):
+        connection.execute(delete(column.table).where(column.in_(ids)))
 
 
 def exists(connection: Connection, point: str) -> bool:
