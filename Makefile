@@ -15,9 +15,9 @@ help: ## Show this list
 setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup
 
-# Tests that kill at random moments meet the scheduler: one that fails is told, and run once more.
+# Tests that kill at random moments meet the scheduler: one that fails is told, and run again.
 test: setup ## Run the tests (WORKERS=2 at a time; ARGS="-k name" to choose)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup --reruns 1 $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup --reruns 2 $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests
 	$(BIN)/ruff format --check .

@@ -84,9 +84,11 @@ class S3Server:
         )
 
     def create_bucket(self, name: str, object_lock: bool = False) -> None:
-        """Make a bucket; with `object_lock` every version in it is GOVERNANCE-locked for a day."""
+        """Make a bucket, unless it is there; with `object_lock` every version in it is
+        GOVERNANCE-locked for a day."""
         client = self.client()
-        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=object_lock)
+        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=object_lock)
         if object_lock:
             retention = {"Mode": "GOVERNANCE", "Days": 1}
             client.put_object_lock_configuration(
