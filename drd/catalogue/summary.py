@@ -107,9 +107,16 @@ def read_status(url: str, plan: str | None = None) -> StatusFacts:
     """
     if url.startswith("sqlite:"):
         return _from_sqlite(url, plan)
-    from drd.catalogue.summary_sql import read_through_sqlalchemy
-
     return read_through_sqlalchemy(url, plan)
+
+
+def read_through_sqlalchemy(url: str, plan: str | None = None) -> StatusFacts:
+    """`read_status` for a catalogue in PostgreSQL. Works on SQLite as well, so that one test holds
+    both readers to the same answers."""
+    from drd.catalogue.summary_sql import asking
+
+    with asking(url, plan) as (query, place):
+        return assemble(query, place)
 
 
 def assemble(query: Query, place: str) -> StatusFacts:

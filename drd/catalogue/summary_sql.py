@@ -1,19 +1,22 @@
-"""`summary.read_status` for a catalogue in PostgreSQL: the same queries through SQLAlchemy."""
+"""The queries of `summary` through SQLAlchemy, for a catalogue in PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import text
 
 from drd.catalogue.engine import Store
-from drd.catalogue.summary import assemble
-from drd.model.facts import StatusFacts
 
 
-def read_through_sqlalchemy(url: str, plan: str | None) -> StatusFacts:
-    """Works on SQLite as well, so that one test holds both readers to the same answers."""
+@contextmanager
+def asking(
+    url: str, plan: str | None
+) -> Iterator[tuple[Callable[[str], Iterable[Sequence[Any]]], str]]:
+    """What runs a query (SQL to rows) in one read transaction, `:plan` filled in; and the
+    catalogue's place in words."""
     store = Store(url)
     try:
         with store.read() as connection:
@@ -22,6 +25,6 @@ def read_through_sqlalchemy(url: str, plan: str | None) -> StatusFacts:
                 wanted = {"plan": plan} if ":plan" in sql else {}
                 return connection.execute(text(sql), wanted).all()
 
-            return assemble(query, store.place)
+            yield query, store.place
     finally:
         store.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from drd.config.address import loopback
-from drd.config.location import DEFAULT_CONFIG, missing, place, state_url
+from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.status import plan_files, plan_name
 from drd.model.alerts import Rules
@@ -111,7 +111,7 @@ def _validated(report: Report) -> DaemonFile | None:
 
     data = report.document.data
     if not isinstance(data, dict):
-        report.error((), "is not a mapping", "drd.yaml is `key: value` lines.")
+        report.error((), "is not a mapping", NOT_A_MAPPING)
         return None
     try:
         return DaemonFile.model_validate(data)

@@ -12,9 +12,16 @@ import re
 
 from drd.errors import ConfigError, Problem
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from drd.config.yaml import Document
+
 DEFAULT_CONFIG = "/etc/drd/drd.yaml"
 DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
 DEFAULT_PLANS = "plans"
+NOT_A_MAPPING = "drd.yaml is `key: value` lines."
 
 _SQLITE = "sqlite:///"
 _LINE = re.compile(r"([a-z_]+):(?: +(.*?))? *")
@@ -116,13 +123,22 @@ def _simple(raw: bytes) -> dict[str, str] | None:
 def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     from drd.config.yaml import read
 
-    data = read(raw, path, allow_empty=True).data
-    found = data if isinstance(data, dict) else {}
-    if found.keys() - _KEYS or not isinstance(data, dict | None):
+    document = read(raw, path, allow_empty=True)
+    found = {} if document.data is None else document.data
+    if not isinstance(found, dict) or found.keys() - _KEYS:
         # A misspelt `plans` must not pass for a host that has no plan: say what is wrong.
-        from pathlib import Path
-
-        from drd.config.daemon import load_settings
-
-        load_settings(Path(path), explicit=True)
+        _refuse(document)
     return {k: found[k] for k in ("state", "plans") if isinstance(found.get(k), str)}
+
+
+def _refuse(document: Document) -> NoReturn:
+    from drd.config.problems import Report, nearest
+
+    report = Report(document)
+    if not isinstance(document.data, dict):
+        report.error((), "is not a mapping", NOT_A_MAPPING)
+    else:
+        known = sorted(_KEYS - document.data.keys())
+        for key in document.data.keys() - _KEYS:
+            report.error((key,), f'unknown key "{key}"', nearest(str(key), known), of_key=True)
+    raise ConfigError(report.errors)

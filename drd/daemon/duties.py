@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import drd
@@ -19,7 +19,7 @@ from drd.bootstrap import App
 from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
-from drd.daemon.figures import Figures
+from drd.daemon.figures import Figures, Said
 from drd.daemon.hearts import Hearts
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts import AlertWatch, Outlook, World
@@ -51,16 +51,6 @@ KEPT = timedelta(days=400)
 """How long finished runs and resolved alerts stay in the catalogue: a year and a bit, for comparisons."""
 FAREWELL_S = 5.0
 """What a stop waits for messages that are under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the loop tells of itself at each tick."""
-
-    running: Mapping[str, int]
-    queued: int
-    duration_s: float
-    sentence: str
 
 
 class Duties:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from drd.flows.alerts import Outlook
 from drd.flows.outbox import still_there
 
 if TYPE_CHECKING:
-    from drd.daemon.duties import Said
     from drd.web import MetricsServer
 
 _log = log.get()
@@ -25,6 +25,16 @@ SHARE = 200.0
 
 LIMIT_S = 120.0
 """Four ticks: a daemon whose last one is older hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the loop tells of itself at each tick."""
+
+    running: Mapping[str, int]
+    queued: int
+    duration_s: float
+    sentence: str
 
 
 class Figures:

@@ -25,7 +25,8 @@ from drd.config.daemon import DaemonSettings
 from drd.config.in_force import to_text
 from drd.daemon.clocks import Clocks
 from drd.daemon.dispatcher import Dispatcher
-from drd.daemon.duties import Duties, Said
+from drd.daemon.duties import Duties
+from drd.daemon.figures import Said
 from drd.daemon.plans import PlanBook
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.summary import read_facts, read_status
-from drd.catalogue.summary_sql import read_through_sqlalchemy
+from drd.catalogue.summary import read_facts, read_status, read_through_sqlalchemy
 from drd.model.facts import PlanFacts
 from tests.catalogue_support import Catalogues, opened
 

@@ -10,8 +10,7 @@ from sqlalchemy import insert
 
 from drd.catalogue.daemon_tables import copies, verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.summary import read_status
-from drd.catalogue.summary_sql import read_through_sqlalchemy
+from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.alert_messages import routed
 from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile

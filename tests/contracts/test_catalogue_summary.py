@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.summary import read_facts
-from drd.catalogue.summary_sql import read_through_sqlalchemy
+from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError
 from drd.model.facts import (
     AUTO,
