@@ -23,6 +23,7 @@ from drd.process.sweep import (
     kill_marked,
     process_alive,
     process_start_time,
+    unreaped,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "run",
     "shielded",
     "start",
+    "unreaped",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from drd.errors import (
     RepositoryError,
@@ -71,9 +72,12 @@ class LocalPlace:
                 raise damaged(self.url)
         return sorted(p.name for p in (self.path / "keys").iterdir())
 
-    def remove_keys(self, names: Sequence[str]) -> None:
-        for name in names:
-            (self.path / "keys" / name).unlink(missing_ok=True)
+    def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
+        try:
+            for name in names:
+                (self.path / below / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unreachable(error) from error
 
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):

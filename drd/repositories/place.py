@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from drd.errors import RepositoryDamaged
 from drd.ports import Finding
@@ -35,8 +35,8 @@ class Place(Protocol):
         Raises RepositoryDamaged when there is data as well: that was a repository once.
         """
 
-    def remove_keys(self, names: Sequence[str]) -> None:
-        """Remove key files by name."""
+    def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
+        """Remove files by name; one that is gone already is none of our business."""
 
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -86,9 +86,9 @@ class S3Place:
             raise damaged(self.url)
         return names
 
-    def remove_keys(self, names: Sequence[str]) -> None:
+    def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         for name in names:
-            self._ask("delete_object", Key=self._below(f"keys/{name}"))
+            self._ask("delete_object", Key=self._below(f"{below}/{name}"))
 
     def _names(self, below: str) -> list[str]:
         """Last parts of the names of the objects there, of the first thousand."""

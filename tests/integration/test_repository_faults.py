@@ -237,6 +237,17 @@ def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
     repository.prune()
 
 
+def test_a_dead_restic_that_nobody_has_reaped_locks_nothing(repository: ResticRepository) -> None:
+    """Its parent is the drd that was killed with it, and whoever inherits orphans takes his time."""
+    with held_lock(repository) as pid:
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: pid in process.unreaped("restic"))
+        assert repository.remove_stale_locks() == 1
+        with held_lock(repository):
+            assert repository.remove_stale_locks() == 0, "that one lives"
+    assert repository.remove_stale_locks() == 1
+
+
 def test_a_backup_goes_beside_another(repository: ResticRepository) -> None:
     with held_lock(repository):
         assert random_stream(repository)

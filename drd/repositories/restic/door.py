@@ -3,10 +3,13 @@ way."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from drd import log, process
@@ -243,16 +246,32 @@ class Door:
         return ["--no-lock", *words] if self._lockless and verb in _READING else list(words)
 
     def remove_stale_locks(self) -> int:
-        """By restic's own judgement: this host's dead processes, and others after 30 minutes.
+        """By restic's own judgement: this host's dead processes, and others after 30 minutes. To
+        restic a dead process is alive until its parent has taken note of its end, which for an
+        orphan in a container without an init is never: those we judge.
 
         The lock files are counted beside restic: most often there is none, and a restic call
         costs more than half a second.
         """
-        before = self.session.place.locks()
+        place = self.session.place
+        before = place.locks()
         if not before:
             return 0
         self.ask(lambda library: library.unlock())
-        return len(before - self.session.place.locks())
+        dead = process.unreaped(Path(self.session.program).name)
+        if dead:
+            place.remove("locks", [n for n in before & place.locks() if self._holder(n) in dead])
+        return len(before - place.locks())
+
+    def _holder(self, lock: str) -> int | None:
+        """The pid of the process of this host that made a lock; None for others, and when the lock
+        is gone."""
+        try:
+            told, _ = self.capture(["--no-lock", "cat", "lock", lock])
+            made = json.loads(told)
+            return int(made["pid"]) if made["hostname"] == socket.gethostname() else None
+        except (RepositoryError, ValueError, KeyError, TypeError):
+            return None
 
     def _buried(self, done: Completed) -> Completed:
         """`done`, after removing the lock that a restic which was killed could not."""

@@ -41,7 +41,7 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     """With the chunker parameters of another repository the same data makes the same chunks, so
     that copies deduplicate. Keys that a killed `init` left are removed first."""
     place = door.session.place
-    place.remove_keys(place.unfinished_keys())
+    place.remove("keys", place.unfinished_keys())
     if chunker_from is None:
         return str(door.ask(lambda library: library.init(repository_version=2)))
     if not is_s3(chunker_from.url):

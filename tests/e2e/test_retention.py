@@ -1,0 +1,98 @@
+"""Whole points by the days of the plan's zone, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.e2e.daemons import WallClock
+from tests.e2e.site import Site, small_site
+
+ZONE = ZoneInfo("Asia/Tokyo")
+"""Nine hours ahead of UTC, all year: what is of one day there is of two in UTC, and vice versa."""
+
+DAY = timedelta(days=1)
+
+
+class Nights:
+    """A site whose clock stands at times of the past; `crosses` is when the capture of `conf` waits
+    until that of `db` is over, and midnight with it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.clock = WallClock(site)
+        site.environment["FAKETIME_NO_CACHE"] = "1"
+        self.later = site.base / "clock.later"
+        plan = site.base / "plans/shop.yaml"
+        move = f"[ ! -e {self.later} ] || mv {self.later} {site.base}/clock"
+        wait = f"while [ -e {self.later} ]; do sleep 0.05; done"
+        text = plan.read_text()
+        text = text.replace(
+            "{kind: sqlite,", f"{{kind: sqlite, after: {{command: [sh, -c, '{move}']}},"
+        )
+        text = text.replace(
+            "{kind: files,", f"{{kind: files, before: {{command: [sh, -c, '{wait}']}},"
+        )
+        plan.write_text(text + "backup: {timezone: Asia/Tokyo}\nretention: {daily: 3}\n")
+
+    def backup(self, at: datetime, until: datetime | None = None) -> str:
+        """The point of a run that begins at a time, and ends about `until`."""
+        now = datetime.now(ZONE)
+        if until is not None:
+            self.later.write_text(f"{(until - now).total_seconds():+.0f}\n")
+        self.clock.set(round((at - now).total_seconds()))
+        told = self.site.drd("backup", "shop", "--json").json
+        assert told["state"] == "succeeded"
+        return str(told["point"])
+
+
+@pytest.fixture
+def nights(short_tmp: Path) -> Nights:
+    return Nights(small_site(short_tmp))
+
+
+def test_run_that_crosses_midnight_is_of_the_day_on_which_it_began(nights: Nights) -> None:
+    """restic's `--keep-daily` would keep its files for the one day and drop its database of the
+    other; by UTC, or by the end of the run, other points would be chosen."""
+    site = nights.site
+    midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) - 2 * DAY
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    before = nights.backup(midnight - DAY - 12 * hour)
+    noon = nights.backup(midnight - 12 * hour)
+    crossing = nights.backup(midnight - minute, midnight + 5 * minute)
+    after = nights.backup(midnight + 8 * hour)
+
+    [shown] = [p for p in site.points() if p["point"] == crossing]
+    db, conf = (datetime.fromisoformat(c["data_time"]) for c in shown["components"])
+    assert db.astimezone(ZONE).date() == (midnight - minute).date()
+    assert conf.astimezone(ZONE).date() == midnight.date()
+    assert datetime.fromisoformat(shown["data_time"]) == db
+
+    del site.environment["LD_PRELOAD"]
+    planned = site.drd("retention", "shop", "--dry-run", "--json").json
+    assert planned["forget"] == [noon]
+    assert {k["point"]: k["reasons"] for k in planned["keep"]} == {
+        after: ["daily", "newest"],
+        crossing: ["daily"],
+        before: ["daily"],
+    }
+    assert len(site.points()) == 4
+    told = site.drd("retention", "shop", "--json").json
+    assert told["forgotten"] == [noon]
+    assert told["keep"] == planned["keep"]
+    assert told["repositories"] == [{"repository": "primary", "snapshots": 3, "error": None}]
+
+    assert {p["point"] for p in site.points()} == {after, crossing, before}
+    assert site.catalogue("select id from points where forgotten_at is not null") == [(noon,)]
+    assert site.catalogue("select state from runs where kind = 'retention'") == [("succeeded",)]
+    tags = [s["tags"] for s in json.loads(site.restic("snapshots", "--json"))]
+    left = Counter(t[2] for t in tags if "component:drd" not in t)
+    whole = {f"run:{p}": 3 for p in (after, crossing, before)}
+    assert left == whole, "of each the database, the files and the manifest"
+    site.restic("check", "--read-data")
+    site.assert_clean()
