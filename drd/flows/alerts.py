@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,11 @@ from drd.model.verdicts import Assessment
 from drd.model.watched import ChannelState, HostFacts, PlanMore
 from drd.ports import Catalogue
 from drd.ports.notify import OF_A_PLAN, ChannelFacts
+
+NOT_LOADED = "plan-not-loaded"
+TO_RELOAD = timedelta(minutes=5)
+"""From writing a plan file to the reload, which people do after `drd plan check`, and programs once
+they have written all files. Until then nobody forgot it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class AlertWatch:
         self._memory = Memory()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, str] = {}
+        self._written: dict[str, datetime] = {}
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
         """From now on these, as drd.yaml has them."""
@@ -190,6 +196,7 @@ class AlertWatch:
         channels = tuple(_channel(c, now) for c in fared)
         self._plans = {}
         there = subjects(StatusFacts(facts), world.plan_files())
+        self._written = {n: at for n, at in self._written.items() if n in there}
         found, unknown = self._judge(dict(sorted(there.items())), now)
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
@@ -218,10 +225,26 @@ class AlertWatch:
         for name, subject in found.items():
             more, known = self._about(subject, self._errors.get(name))
             assessment = assess(known, now)
-            bad += conditions(assessment, known, more, now)
+            of_plan = conditions(assessment, known, more, now)
+            if self._may_still_be_loaded(name, known, now):
+                of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
+                unknown.add((name, NOT_LOADED))
+            bad += of_plan
             unknown.update((name, kind) for kind in blind(more))
             self._plans[name] = assessment
         return bad, unknown
+
+    def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
+        """Whether its file was written or removed a moment ago, and no reload has looked at it since."""
+        differs, in_force = True, True
+        if isinstance(known, PlanFacts):
+            differs = known.load_error is not None
+            in_force = self._world.schedule(name) is not None
+        if name in self._errors or not differs or not in_force:
+            self._written.pop(name, None)
+            return False
+        since = min(self._written.setdefault(name, now), now)
+        return now - since < TO_RELOAD
 
     def _about(
         self, subject: PlanFacts | NotLoaded, why: str | None

@@ -182,6 +182,27 @@ def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
     assert (alert.kind, alert.message) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
 
 
+def test_a_plan_file_may_wait_some_minutes_for_its_reload(bench: Bench) -> None:
+    (bench.directory / "plans").mkdir()
+    file = bench.directory / "plans" / "new.yaml"
+    file.write_text("plan: new\n")
+    outlook = bench.look(0)
+    assert said(outlook) == ["fired no-plan"]
+    assert [str(p.verdict) for p in outlook.plans] == ["unknown"]
+    assert bench.told(4) == []
+    assert bench.told(5) == ["fired plan-not-loaded"]
+    # A daemon that was started since, and has not loaded it either, does not take it back.
+    bench.watch = bench.new_watch()
+    assert bench.told(6) == []
+    assert bench.told(12) == []
+    file.unlink()
+    assert bench.told(13) == []
+    assert bench.told(18) == ["resolved plan-not-loaded"]
+    # Written once more, it may wait again.
+    file.write_text("plan: new\n")
+    assert bench.told(60) == []
+
+
 def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
     copied = replace(
         plan(),
