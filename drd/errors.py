@@ -50,18 +50,23 @@ from typing import NamedTuple
 class DrdError(Exception):
     """A fact in lower case, with a remedy.
 
-    `exit_code` is the process's; `permanent` says that a retry cannot help.
+    `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may know
+    better than its class.
     """
 
     exit_code = 1
     permanent = True
     hint: str = ""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, permanent: bool | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         if hint is not None:
             self.hint = hint
+        if permanent is not None:
+            self.permanent = permanent
 
     def __str__(self) -> str:
         return self.message

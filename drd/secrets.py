@@ -106,7 +106,8 @@ def _from_command(ref: SecretRef) -> str:
     if done.exit_code != 0:
         # What it printed may be the secret, so it is not repeated.
         raise SecretUnavailable(
-            f"secret command {ref.value[0]} exited with {done.exit_code}",
+            f"secret command {ref.value[0]} {process.ended(done.exit_code)}",
             hint="run it by hand as the same user.",
+            permanent=not done.killed,
         )
     return done.stdout

@@ -245,7 +245,7 @@ def _printed(stream: Stream) -> bytes:
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
-        raise DumpFailed(f"{command.title} failed with exit code {done.returncode}: {words}")
+        raise DumpFailed(f"{command.title} exited with {done.returncode}: {words}")
     if not done.stdout:
         raise ImplausibleDump(f"{command.title} printed nothing, although it exited with 0")
     return done.stdout

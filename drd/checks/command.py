@@ -46,6 +46,8 @@ class OwnCommand:
             return [result(spec, CheckVerdict.FAILED, text, _EXPECTED, looked_at_data=looked)]
         except (DrdError, OSError) as error:
             return [not_run(spec, f"cannot start: {error}", _EXPECTED, looked_at_data=looked)]
+        if done.killed:
+            return [not_run(spec, f"it {done.failure}", _EXPECTED, looked_at_data=looked)]
         verdict = CheckVerdict.FAILED if done.exit_code else CheckVerdict.PASSED
         return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=looked)]
 
@@ -81,6 +83,6 @@ def _startable(command: process.Command) -> bool:
 def _text(done: process.Completed) -> str:
     if done.exit_code == 0:
         return "exit 0"
-    ended = f"signal {-done.exit_code}" if done.exit_code < 0 else f"exit {done.exit_code}"
+    how = f"exit {done.exit_code}" if done.exit_code >= 0 else process.ended(done.exit_code)
     said = done.stderr.strip() or done.stdout.strip()
-    return shorten(f"{ended}: {said.splitlines()[-1]}") if said else ended
+    return shorten(f"{how}: {said.splitlines()[-1]}") if said else how

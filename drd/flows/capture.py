@@ -154,7 +154,7 @@ def _hook(hook: Hook | None, component: Component, which: str) -> None:
     done = process.run(command)
     if done.exit_code != 0:
         raise DumpFailed(
-            f"{command.title} exited with {done.exit_code}: {done.complaint}",
+            f"{command.title} {done.failure}",
             hint=f"run it by hand: {' '.join(hook.command)}",
         )
 

@@ -378,7 +378,7 @@ def _run(step: Step) -> None:
     done = process.run(process.Command(step.words, deadline_s=120.0))
     if done.exit_code != 0:
         raise DrdError(
-            f"{step.subject} exited with {done.exit_code}: {done.complaint}",
+            f"{step.subject} {done.failure}",
             hint="the files are in place: run it by hand, then this command again.",
         )
 

@@ -79,10 +79,5 @@ def _startable(program: str) -> bool:
 
 
 def _fault(title: str, done: process.Completed) -> str:
-    ended = (
-        f"died of signal {-done.exit_code}"
-        if done.exit_code < 0
-        else f"exited with {done.exit_code}"
-    )
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return f"{title} {ended}" + (f": {said[-1][:200]}" if said else "")
+    return f"{title} {process.ended(done.exit_code)}" + (f": {said[-1][:200]}" if said else "")

@@ -13,7 +13,7 @@ from drd.process.cancel import (
     reset_cancel,
     shielded,
 )
-from drd.process.child import Child, Completed, run, start
+from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.gate import PipeResult, gated_pipe
 from drd.process.memory import offer_to_oom_killer
@@ -27,6 +27,7 @@ from drd.process.sweep import (
 )
 
 __all__ = [
+    "MEMORY_HINT",
     "Child",
     "Command",
     "Completed",
@@ -36,6 +37,7 @@ __all__ = [
     "cancelled",
     "check_cancelled",
     "end_process",
+    "ended",
     "find_tool",
     "gated_pipe",
     "interruption",

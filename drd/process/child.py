@@ -25,6 +25,13 @@ GRACE_S = 8.0
 HEED_S = 0.5
 """After which a child that has noticed and still runs is taken to wait for its input."""
 
+_SHELL_TELLS = 128
+"""What a shell adds to the number of the signal that killed what it ran."""
+
+_MEMORY = "perhaps for lack of memory"
+
+MEMORY_HINT = "look for the kernel's out-of-memory killer in the journal; then run it again."
+
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]
 
@@ -43,9 +50,39 @@ class Completed:
 
     @property
     def complaint(self) -> str:
-        """The last lines of what it said, for a message."""
+        """The last lines of what it said, for a message; of one that was killed also by what."""
+        if self.exit_code < 0:
+            return f"it {self.failure}"
+        return self._last_lines or f"no output, exit {self.exit_code}"
+
+    @property
+    def failure(self) -> str:
+        """How it ended and what it said last, in words that follow its name."""
+        return f"{ended(self.exit_code)}: {self._last_lines or 'no output'}"
+
+    @property
+    def _last_lines(self) -> str:
         text = self.stderr.strip() or self.stdout.strip()
-        return "\n".join(text.splitlines()[-5:]) or f"no output, exit {self.exit_code}"
+        return "\n".join(text.splitlines()[-5:])
+
+    @property
+    def killed(self) -> bool:
+        """Whether SIGKILL ended it, or what it ran: that says nothing about its work."""
+        return self.exit_code in (-signal.SIGKILL, _SHELL_TELLS + signal.SIGKILL)
+
+
+def ended(exit_code: int) -> str:
+    """`exited with 3`, `was killed by SIGTERM`: in words that follow a name.
+
+    The kernel kills with SIGKILL when memory runs out, and what it killed cannot say so.
+    """
+    if exit_code == _SHELL_TELLS + signal.SIGKILL:
+        return f"exited with {exit_code}: what it ran was killed by SIGKILL, {_MEMORY}"
+    if exit_code >= 0:
+        return f"exited with {exit_code}"
+    known = -exit_code in set(signal.Signals)
+    name = signal.Signals(-exit_code).name if known else f"signal {-exit_code}"
+    return f"was killed by {name}" + (f", {_MEMORY}" if -exit_code == signal.SIGKILL else "")
 
 
 class Child:

@@ -294,9 +294,16 @@ def test_a_commands_last_words_are_told_bounded(tmp_path: Path) -> None:
     assert len(own.observed) <= 80
 
 
-def test_a_command_killed_by_a_signal_is_failed(tmp_path: Path) -> None:
-    own = run_command(tmp_path, "sh", "-c", "kill -9 $$")
-    assert (own.verdict, own.observed) == (FAILED, "signal 9")
+def test_a_command_that_dies_of_a_signal_is_failed(tmp_path: Path) -> None:
+    own = run_command(tmp_path, "sh", "-c", "kill -TERM $$")
+    assert (own.verdict, own.observed) == (FAILED, "was killed by SIGTERM")
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"])
+def test_a_command_that_was_killed_for_memory_has_told_nothing(tmp_path: Path, script: str) -> None:
+    own = run_command(tmp_path, "sh", "-c", script)
+    assert own.verdict is NOT_RUN
+    assert "killed by SIGKILL, perhaps for lack of memory" in own.observed
 
 
 def test_a_command_that_takes_too_long_is_failed_and_ended(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_stream_comes_back_as_one_file(repository: Repository, tmp_path: Path)
 
 
 def test_a_failed_producer_leaves_no_snapshot(repository: Repository) -> None:
-    with pytest.raises(DumpFailed, match=r"exit code 3.*out of luck"):
+    with pytest.raises(DumpFailed, match=r"exited with 3.*out of luck"):
         repository.store(shell("printf data; echo out of luck >&2; exit 3"), host="p", tags=["t"])
     assert repository.snapshots() == []
 

@@ -130,9 +130,11 @@ class Site:
         shutil.rmtree(self.repository)
 
     def locks(self) -> list[str]:
+        """Without what a killed restic was just writing: that locks nothing."""
         if self.repository.startswith("s3:") or not (Path(self.repository) / "locks").is_dir():
             return []
-        return sorted(p.name for p in (Path(self.repository) / "locks").iterdir())
+        names = (p.name for p in (Path(self.repository) / "locks").iterdir())
+        return sorted(name for name in names if "-tmp-" not in name)
 
     def catalogue(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with sqlite3.connect(f"file:{self.base}/state/drd.db?mode=ro", uri=True) as connection:

@@ -6,11 +6,21 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, WallClock, daemon, overlapping, quick_plan, rows, until
+from tests.e2e.daemons import (
+    Daemon,
+    WallClock,
+    children,
+    daemon,
+    overlapping,
+    quick_plan,
+    rows,
+    until,
+)
 from tests.e2e.site import Site, make_tree
 
 
@@ -62,10 +72,16 @@ def test_it_backs_up_drills_and_says_what_is_next(site: Site) -> None:
 
 
 def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
+    """First what it started, then itself: as the kernel does when memory runs out."""
     quick_plan(site, backup="every: 4s")
     big(site)
     with daemon(site) as running:
         until(lambda: storing(site), "restic", running)
+        for pid in children(site):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: rows(site, where="error like '%lack of memory%'"), "its record", running)
+        until(lambda: storing(site), "another try", running)
         [worker] = [
             p for p, w in site.processes().items() if " worker " in w and "setpriv" not in w
         ]
@@ -74,6 +90,8 @@ def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
         until(lambda: succeeded(site), "another backup", running)
     [(error,)] = rows(site, "error", "state = 'interrupted'")
     assert error == "its process was killed by SIGKILL"
+    [(error,)] = rows(site, "error", "state in ('failed', 'incomplete')")
+    assert "restic was killed by SIGKILL, perhaps for lack of memory" in error
     assert running.process.returncode == 0
     site.assert_clean()
 

@@ -85,6 +85,31 @@ def test_missing_program_is_named_with_its_package() -> None:
     assert caught.value.hint == "apt-get install some-package"
 
 
+@pytest.mark.parametrize(
+    ("script", "words", "killed"),
+    [
+        ("echo why >&2; exit 3", "exited with 3: why", False),
+        ("exit 3", "exited with 3: no output", False),
+        ("kill -TERM $$", "was killed by SIGTERM: no output", False),
+        (
+            "echo half >&2; kill -KILL $$",
+            "was killed by SIGKILL, perhaps for lack of memory: half",
+            True,
+        ),
+        (
+            "sh -c 'kill -KILL $$'; exit $?",
+            "exited with 137: what it ran was killed by SIGKILL, perhaps for lack of memory",
+            True,
+        ),
+    ],
+)
+def test_end_of_a_child_is_told_with_what_killed_it(script: str, words: str, killed: bool) -> None:
+    done = process.run(sh(script))
+    assert done.failure.startswith(words)
+    assert done.killed == killed
+    assert done.exit_code >= 0 or done.complaint == f"it {words}"
+
+
 def test_deadline_ends_the_whole_group() -> None:
     before = time.monotonic()
     with pytest.raises(DeadlineExceeded):

@@ -25,7 +25,10 @@ from drd.kinds.postgres.tools import Programs
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
-from drd.process import Completed
+from drd.process import MEMORY_HINT, Completed
+
+_JOB_DIED = "a worker process died unexpectedly"
+"""What pg_restore says of a job of its own that was killed."""
 
 _SAID = 400
 
@@ -156,6 +159,11 @@ class Restorer:
             return
         if self._order.own and says_no_space(done.stderr):
             raise no_space(self._order.place.directory)
+        if done.killed or _JOB_DIED in done.stderr:
+            words = f"pg_restore of {self._order.component} {done.failure}"
+            raise (SandboxUnavailable if self._order.own else TargetError)(
+                words, hint=MEMORY_HINT, permanent=False
+            )
         raise TargetError(
             f"pg_restore of {self._order.component} failed: {first_error(done)}",
             hint="nothing was published; what was restored so far is dropped.",

@@ -116,8 +116,10 @@ class PostgresSandbox:
                 raise no_space(self._place.directory) from error
             if self._server.was_killed:
                 raise SandboxUnavailable(
-                    f"the sandbox's PostgreSQL server of {self._component} was killed",
-                    hint="was the host out of memory? See dmesg, and try again.",
+                    f"the sandbox's PostgreSQL server of {self._component} was killed, "
+                    "perhaps for lack of memory",
+                    hint=process.MEMORY_HINT,
+                    permanent=False,
                 ) from error
             raise
         finally:

@@ -17,7 +17,7 @@ from drd.errors import (
 )
 from drd.model.snapshot import Stored
 from drd.ports import OnProgress, Stream, Tree, no_progress
-from drd.process import Completed
+from drd.process import MEMORY_HINT, Completed
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import backup_words, stdin_words, tree_words
@@ -57,10 +57,8 @@ def store_stream(
             return _stored(door, result.consumer, listener)
         if result.consumer is None or result.producer.exit_code != 0:
             _take_back(door, listener)
-            raise DumpFailed(
-                f"{stream.command.title} failed with exit code {result.producer.exit_code}: "
-                f"{result.producer.complaint}"
-            )
+            hint = MEMORY_HINT if result.producer.killed else ""
+            raise DumpFailed(f"{stream.command.title} {result.producer.failure}", hint=hint)
         if not listener.summary.get("total_bytes_processed"):
             # restic 0.18 says 3 and has made a snapshot of an empty file.
             _take_back(door, listener)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 
 from drd.errors import (
     Cancelled,
@@ -16,7 +15,7 @@ from drd.errors import (
     RepositoryUnreachable,
     WrongKey,
 )
-from drd.process import Completed
+from drd.process import MEMORY_HINT, Completed, ended
 from drd.repositories.restic.messages import Complaints, complaints
 
 _DAMAGE = re.compile(
@@ -68,11 +67,7 @@ def judge(done: Completed, url: str) -> Complaints:
 def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
     """The error for a restic call that ended with `code`."""
     if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return RepositoryError(
-            f"restic was killed by {name}",
-            hint="look for the kernel's out-of-memory killer in the journal; then run it again.",
-        )
+        return RepositoryError(f"restic {ended(code)}", hint=MEMORY_HINT, permanent=False)
     if code == 10:
         return RepositoryMissing(f"there is no repository at {url}")
     if code == 11:

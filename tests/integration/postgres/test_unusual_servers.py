@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from drd.kinds.postgres.settings import PostgresTarget
 from drd.model.plan import SecretRef
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Capture, Stream, Workplace, no_progress
+from drd.process import Command
 from tests.postgres_support import KIND, NAME, back_up, bring_back, component, fetch, target_of
 from tests.servers import PostgresServer, postgres_server
 
@@ -181,19 +183,24 @@ def test_a_table_that_goes_as_the_dump_begins_ends_it_with_a_hint(
     back_up(what, place, short_tmp / "dump")
 
 
-def test_a_sandbox_whose_server_was_killed_says_nothing_about_the_backup(
+@pytest.mark.parametrize("what", ["server", "pg_restore"])
+def test_a_sandbox_in_which_something_was_killed_says_nothing_about_the_backup(
+    what: str,
     source_server: PostgresServer,
     place: Workplace,
     short_tmp: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the kernel does when memory runs out."""
-    source_server.execute("CREATE DATABASE heavy")
-    source_server.execute("CREATE TABLE t AS SELECT 1 AS x", "heavy")
-    backup = back_up(component(source_server.dsn("heavy")), place, short_tmp / "dump")
+    name = f"heavy_{what}_{secrets.token_hex(3)}"
+    source_server.execute(f"CREATE DATABASE {name}")
+    source_server.execute("CREATE TABLE t AS SELECT 1 AS x", name)
+    backup = back_up(component(source_server.dsn(name)), place, short_tmp / "dump")
     whole = Load.run
 
     def killed(self: Load, jobs: int, *, on_tick: Callable[[], None]) -> process.Completed:
+        if what == "pg_restore":
+            return process.run(Command(("sh", "-c", "kill -KILL $$")))
         pidfile = place.directory / "server/data/postmaster.pid"
         os.kill(int(pidfile.read_text().splitlines()[0]), signal.SIGKILL)
         return whole(self, jobs, on_tick=on_tick)
@@ -201,8 +208,9 @@ def test_a_sandbox_whose_server_was_killed_says_nothing_about_the_backup(
     monkeypatch.setattr(Load, "run", killed)
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
     try:
-        with pytest.raises(SandboxUnavailable, match="was killed"):
+        with pytest.raises(SandboxUnavailable, match=r"was killed.*for lack of memory") as caught:
             bring_back(sandbox, backup)
+        assert not caught.value.permanent
     finally:
         sandbox.close()
     assert list(place.directory.iterdir()) == []
