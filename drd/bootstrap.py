@@ -204,7 +204,6 @@ class App:
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """What the flows need to work on this plan."""
         is_root = os.geteuid() == 0
-        own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), Path(plan.file)]
         return Services(
             catalogue=self.catalogue,
             clock=self.clock,
@@ -217,12 +216,17 @@ class App:
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
             versions={"drd": drd.__version__, "python": platform.python_version()},
-            own_files=tuple(dict.fromkeys(p for p in own if p is not None and p.is_file())),
+            own_files=lambda: self._own_files(Path(plan.file)),
             on_progress=self.console.on_progress,
             warn=self.console.warn,
             note=self.console.note,
             claim=claim,
         )
+
+    def _own_files(self, plan: Path) -> Sequence[Path]:
+        """drd.yaml and all plans, this one wherever it lies."""
+        own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), plan]
+        return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
 
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository

@@ -21,6 +21,8 @@ def load(connection: Connection, plan: Plan) -> None:
     connection.execute(
         delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
     )
+    if not named:
+        return
     for position, (name, copy_of) in enumerate(named.items()):
         row = {"plan": plan.name, "repository": name, "position": position, "copy_of": copy_of}
         upsert(connection, copies, row)

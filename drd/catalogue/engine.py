@@ -7,6 +7,7 @@ whatever is written may rest on what the same transaction has read. A reader see
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,7 @@ class Store:
         self._reader = self.engine
         if self.path is None:
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._mine = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -54,11 +56,26 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, the only one that writes; committed unless the body raises."""
+        shared: Connection | None = getattr(self._mine, "connection", None)
+        if shared is not None:
+            with self.explained():
+                yield shared
+            return
         with self.explained(), self._writer.begin() as connection:
             if self.path is None:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_S}s'"))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread writes in the body is one transaction. Its reads see the state before."""
+        with self.write() as connection:
+            self._mine.connection = connection
+            try:
+                yield
+            finally:
+                del self._mine.connection
 
     @contextmanager
     def explained(self) -> Iterator[None]:

@@ -7,11 +7,11 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from drd.catalogue import copies, missed, summaries
 from drd.catalogue.engine import upsert
-from drd.catalogue.tables import component_summary, plans
+from drd.catalogue.tables import component_summary, evidence, plans, points, runs
 from drd.model.facts import AUTO
 from drd.model.plan import Plan
 
@@ -45,14 +45,17 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
             "load_error_at": None,
         },
     )
-    _set_components(connection, plan)
+    added = _set_components(connection, plan)
     copies.load(connection, plan)
+    if before is None and not _has_history(connection, plan.name):
+        summaries.begin(connection, plan.name)
+        return
     if before is None:
         summaries.refresh_points(connection, plan.name)
         summaries.refresh_backups(connection, plan.name)
         summaries.refresh_drills(connection, plan.name)
     else:
-        summaries.refresh_components(connection, plan.name)
+        summaries.refresh_components(connection, plan.name, added)
     now = (objectives.rpo_s, objectives.window_s)
     if before is None or (before.rpo_s, before.window_s) != now:
         missed.recompute(connection, plan.name)
@@ -69,24 +72,27 @@ def names(connection: Connection) -> list[str]:
     return sorted(connection.execute(select(plans.c.name)).scalars())
 
 
-def _set_components(connection: Connection, plan: Plan) -> None:
-    connection.execute(
-        delete(component_summary).where(
-            component_summary.c.plan == plan.name,
-            component_summary.c.component.not_in(list(plan.components)),
+def _has_history(connection: Connection, name: str) -> bool:
+    """Whether a plan that was never loaded has any: from repositories, or an older drd."""
+    known = (select(t.c.plan).where(t.c.plan == name).exists() for t in (points, runs, evidence))
+    return bool(connection.execute(select(or_(*known))).scalar())
+
+
+def _set_components(connection: Connection, plan: Plan) -> list[str]:
+    """The components that were not there before."""
+    rows = component_summary
+    query = select(rows.c.component, rows.c.position, rows.c.kind).where(rows.c.plan == plan.name)
+    before = {name: (position, kind) for name, position, kind in connection.execute(query)}
+    if gone := before.keys() - plan.components.keys():
+        connection.execute(
+            delete(rows).where(rows.c.plan == plan.name, rows.c.component.in_(sorted(gone)))
         )
-    )
-    for position, component in enumerate(plan.components.values()):
-        upsert(
-            connection,
-            component_summary,
-            {
-                "plan": plan.name,
-                "component": component.name,
-                "position": position,
-                "kind": component.kind,
-            },
-        )
+    wanted = {c.name: (place, c.kind) for place, c in enumerate(plan.components.values())}
+    for name, (position, kind) in wanted.items():
+        if before.get(name) != (position, kind):
+            key = {"plan": plan.name, "component": name}
+            upsert(connection, rows, {**key, "position": position, "kind": kind})
+    return [name for name in wanted if name not in before]
 
 
 def _stamp(file: str, digest: str) -> tuple[int, int]:

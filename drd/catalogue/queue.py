@@ -88,10 +88,6 @@ class SqlQueue:
             runs.insert(connection, run, _NOBODY)
         return run
 
-    def pending(self) -> list[Run]:
-        with self._store.read() as connection:
-            return runs.pending(connection)
-
     def open_runs(self) -> list[Run]:
         with self._store.read() as connection:
             return runs.open_ones(connection)
@@ -120,10 +116,6 @@ class SqlQueue:
                 update(run_table).where(run_table.c.id == found.id).values(cancel_asked_at=at)
             )
         return found
-
-    def cancel_asked(self) -> list[Run]:
-        with self._store.read() as connection:
-            return [run for run, asked in runs.open_with_requests(connection) if asked is not None]
 
     def note(self, key: str, value: Any, at: datetime) -> None:
         with self._store.write() as connection:

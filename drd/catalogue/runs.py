@@ -178,13 +178,8 @@ def pending(connection: Connection, plan: str | None = None) -> list[Run]:
 
 def open_ones(connection: Connection) -> list[Run]:
     """Pending and running ones."""
-    return [run for run, _ in open_with_requests(connection)]
-
-
-def open_with_requests(connection: Connection) -> list[tuple[Run, datetime | None]]:
-    """Those that are not over, each with when somebody asked for its end."""
     query = select(runs).where(runs.c.finished_at.is_(None))
-    return [(to_run(row), row.cancel_asked_at) for row in connection.execute(query)]
+    return [to_run(row) for row in connection.execute(query)]
 
 
 def unfinished(
@@ -221,6 +216,7 @@ def to_run(row: Row[Any]) -> Run:
         detail=row.detail,
         error=row.error,
         subject=row.subject,
+        cancel_asked=row.cancel_asked_at is not None,
     )
 
 

@@ -60,6 +60,9 @@ class SqlCatalogue:
         self.alerts = SqlAlertBook(store)
         self._ownership = Ownership(store, locks, elsewhere=store.path is None)
 
+    def together(self) -> AbstractContextManager[None]:
+        return self._store.together()
+
     # plans
 
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:

@@ -28,6 +28,11 @@ USUAL_RUNS = 50
 _FAILURES = [str(s) for s in (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)]
 
 
+def begin(connection: Connection, plan: str) -> None:
+    """What is known of a plan without any history."""
+    _set(connection, plan, complete_points=0, failure_tries=0)
+
+
 def refresh_points(connection: Connection, plan: str) -> None:
     """Newest complete and incomplete point, their number, and the components' newest captures."""
     kept = (points.c.plan == plan, points.c.forgotten_at.is_(None))
@@ -44,13 +49,13 @@ def refresh_points(connection: Connection, plan: str) -> None:
         incomplete_point=behind.id if behind else None,
         complete_points=connection.execute(count).scalar_one(),
     )
-    refresh_components(connection, plan)
-
-
-def refresh_components(connection: Connection, plan: str) -> None:
-    """For each component of the plan as loaded: its newest capture among kept points."""
     names = select(component_summary.c.component).where(component_summary.c.plan == plan)
-    for component in connection.execute(names).scalars().all():
+    refresh_components(connection, plan, connection.execute(names).scalars().all())
+
+
+def refresh_components(connection: Connection, plan: str, names: Sequence[str]) -> None:
+    """For each of these components of the plan as loaded: its newest capture among kept points."""
+    for component in names:
         attempts = (
             select(component_snapshots)
             .join(points, points.c.id == component_snapshots.c.point)

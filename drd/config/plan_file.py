@@ -24,8 +24,7 @@ class LoadedPlan:
     """A plan and the file that it was in.
 
     `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
-    can tell a changed one without reading it. `as_written` is the plan with its defaults in the
-    form of a plan file.
+    can tell a changed one without reading it.
     """
 
     plan: Plan
@@ -33,8 +32,13 @@ class LoadedPlan:
     file_digest: str
     size: int
     mtime_ns: int
-    as_written: dict[str, object]
+    parsed: Parsed
     text: str
+
+    @property
+    def as_written(self) -> dict[str, object]:
+        """The plan with its defaults, in the form of a plan file."""
+        return plan_mapping(self.parsed)
 
 
 def load_plan(path: Path) -> LoadedPlan:
@@ -51,7 +55,7 @@ def load_plan(path: Path) -> LoadedPlan:
         file_digest=hashlib.sha256(raw).hexdigest(),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
-        as_written=plan_mapping(parsed),
+        parsed=parsed,
         text=raw.decode(),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -60,6 +61,7 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
 
 def _settings(model: Settings, style: Style) -> dict[str, Any]:
     result: dict[str, Any] = {}
+    durations = _durations(type(model))
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         written = info.alias or name
@@ -67,7 +69,7 @@ def _settings(model: Settings, style: Style) -> dict[str, Any]:
             continue
         if style == "seconds" and value in model.unsaid.get(name, ()):
             continue
-        if _is_duration(info) and not isinstance(value, str):
+        if name in durations and not isinstance(value, str):
             key = f"{written}_s" if style == "seconds" else written
             result[key] = _duration(value, style)
         else:
@@ -99,6 +101,12 @@ def _duration(value: float | None, style: Style) -> Any:
     if style == "plan":
         return duration_text(value)
     return int(value) if value.is_integer() else value
+
+
+@cache
+def _durations(settings: type[Settings]) -> frozenset[str]:
+    """The fields that are durations."""
+    return frozenset(n for n, info in settings.model_fields.items() if _is_duration(info))
 
 
 def _is_duration(info: FieldInfo) -> bool:

@@ -6,8 +6,8 @@ what waited when the daemon died goes on waiting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from drd import log
 from drd.daemon.workers import Workers
@@ -20,6 +20,8 @@ from drd.model.schedule import Job
 from drd.ports import Catalogue
 
 _log = log.get()
+
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 _AGAIN = timedelta(seconds=30)
 """After a process could not be started, or another one works on the same."""
@@ -38,31 +40,36 @@ class Dispatcher:
         self.waiting: Mapping[tuple[str, str, str], str] = {}
         """Why a due job does not run yet, by its key, since the last call of `start_due`."""
 
-    def start_due(self, now: datetime) -> list[str]:
+    def start_due(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Start what may start; `backup of orders-api` for each."""
         due = self._agenda.due(now)
         if not due:
             self.waiting = {}
             return []
         decision = choose(
-            due, self._running(), self.limits, now, lambda: self._agenda.backups_ahead(now)
+            due,
+            [self._of_run(r) for r in open_runs],
+            self.limits,
+            now,
+            lambda: self._agenda.backups_ahead(now),
         )
         self.waiting = {d.job.key: reason for d, reason in decision.waiting}
         return [words for each in decision.start if (words := self._begin(each, now))]
 
-    def is_asked(self) -> bool:
+    def is_asked(self, open_runs: Sequence[Run]) -> bool:
         """Whether a row waits that has no process."""
         busy = {w.run.id for w in self._workers.alive}
         return len(busy) < self.limits.runs and any(
-            run.id not in busy for run in self._catalogue.queue.pending()
+            run.id not in busy for run in open_runs if _waits(run)
         )
 
-    def start_pending(self, now: datetime) -> list[str]:
+    def start_pending(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Start the rows that wait and have no process: asked for by other commands, or left by a
-        daemon that died."""
+        daemon that died. Those that are due first begin first."""
         started = []
-        at_work = {_key(r) for r in self._catalogue.queue.open_runs() if r.started_at is not None}
-        for run in reversed(self._catalogue.queue.pending()):
+        at_work = {_key(r) for r in open_runs if r.started_at is not None}
+        waiting = sorted(filter(_waits, open_runs), key=lambda r: (r.due_at or _ANY_TIME, r.id))
+        for run in waiting:
             busy = {w.run.id for w in self._workers.alive}
             if run.id in busy or len(busy) >= self.limits.runs or _key(run) in at_work:
                 continue
@@ -118,11 +125,8 @@ class Dispatcher:
         )
         return True
 
-    def _running(self) -> list[Running]:
-        """Every run that is not over, those of other commands as well, with what it uses."""
-        return [self._of_run(run) for run in self._catalogue.queue.open_runs()]
-
     def _of_run(self, run: Run) -> Running:
+        """What a run uses that is not over, also one of another command."""
         job = self._job(run)
         if job is None:
             return Running(run.plan, str(run.kind), run.subject)
@@ -135,6 +139,10 @@ class Dispatcher:
         exact = next((j for j in jobs if j.key == wanted), None)
         # One that a person started may have no schedule; it uses the plan's repositories as well.
         return exact or next((j for j in jobs if j.kind == RunKind.BACKUP), None)
+
+
+def _waits(run: Run) -> bool:
+    return run.state is RunState.PENDING and not run.cancel_asked
 
 
 def _key(run: Run) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ import select
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +44,8 @@ TICK_S = 30.0
 """The longest time between two ticks."""
 GLANCE_S = 1.0
 """The longest time between two looks at children, clocks and requests."""
+LOADING_S = 90.0
+"""How long the next piece of the plans may take to be read."""
 STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
 
@@ -116,7 +118,7 @@ class Daemon:
             self._duties.begin(self._last_heartbeat(), now)
             self._recalled = True
         self._agenda.refresh(now)
-        found = self._book.load(running=False)
+        found = self._book.load(running=False, so_far=self._loading)
         self._duties.loaded(found.refused)
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(found))
@@ -168,19 +170,24 @@ class Daemon:
         if not self._loaded:
             self._load_first()
         ended = self._supervisor.reap(now)
-        self._supervisor.end_asked(now)
+        open_runs = self._app.catalogue.queue.open_runs()
+        self._supervisor.end_asked(open_runs, now)
         changed = self._agenda.refresh(now)
-        if self._take_posted("tick") or ended or changed or self._dispatcher.is_asked():
-            sentence = self.tick(now)
+        if self._take_posted("tick") or ended or changed or self._dispatcher.is_asked(open_runs):
+            began = time.monotonic()
+            sentence = self.tick(open_runs, now)
             level = "info" if not sentence.startswith("no action") else "debug"
-            getattr(_log, level)("tick", what=sentence)
+            took_s = round(time.monotonic() - began, 4)
+            getattr(_log, level)("tick", what=sentence, took_s=took_s)
 
-    def tick(self, now: datetime) -> str:
-        """Start everything that is due and may start; what was done, as a sentence."""
+    def tick(self, open_runs: Sequence[Run], now: datetime) -> str:
+        """Start everything that is due and may start; what was done, as a sentence. `open_runs`
+        are those that are not over."""
         began = time.monotonic()
-        self._supervisor.end_strangers()
-        settled = self._supervisor.settle_abandoned()
-        started = self._dispatcher.start_due(now) + self._dispatcher.start_pending(now)
+        self._supervisor.end_strangers(open_runs)
+        settled = self._supervisor.settle_abandoned(open_runs)
+        started = self._dispatcher.start_due(open_runs, now)
+        started += self._dispatcher.start_pending(open_runs, now)
         upcoming = self._agenda.next_at()
         if upcoming is not None:
             self._clockwork.at("tick", upcoming)
@@ -226,7 +233,7 @@ class Daemon:
         self._notifier.reloading("reading drd.yaml and plans")
         said = self._reconfigure()
         try:
-            found = self._book.load(running=True)
+            found = self._book.load(running=True, so_far=self._loading)
             _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
             self._duties.loaded(found.refused)
             said.insert(0, str(found))
@@ -261,6 +268,12 @@ class Daemon:
             remedy="what was in force stays until systemctl restart drd",
         )
         return [f"needs a restart for {' and '.join(found.waiting)}"]
+
+    def _loading(self, done: int, of: int) -> None:
+        """Thousands of plans take longer than a service may be silent."""
+        self._notifier.extend_timeout(LOADING_S)
+        self._notifier.watchdog()
+        self._notifier.status(f"reading plans: {done} of {of}")
 
     # --- what others tell us --------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -47,9 +47,9 @@ class Supervisor:
             self._ended(each, now)
         return len(ended)
 
-    def end_asked(self, now: datetime) -> None:
+    def end_asked(self, open_runs: Sequence[Run], now: datetime) -> None:
         """Carry out what `drd cancel` asked for."""
-        for run in self._catalogue.queue.cancel_asked():
+        for run in (r for r in open_runs if r.cancel_asked):
             if self._workers.cancel(run.id):
                 continue
             if run.state is RunState.PENDING:
@@ -61,14 +61,14 @@ class Supervisor:
                         os.kill(run.owner_pid, signal.SIGINT)
                 self._told.add(run.id)
 
-    def end_strangers(self) -> None:
+    def end_strangers(self, open_runs: Sequence[Run]) -> None:
         """Kill the workers of a daemon before us that do not end.
 
         The kernel asked them to when that one died, and one that was stopped does not hear it.
         """
         now, before = time.monotonic(), self._strangers
         mine = {w.run.id for w in self._workers.alive}
-        runs = [r for r in self._catalogue.queue.open_runs() if r.id not in mine and r.owner_pid]
+        runs = [r for r in open_runs if r.id not in mine and r.owner_pid]
         self._strangers = {r.id: before.get(r.id, now) for r in runs}
         for run in runs:
             late = now - self._strangers[run.id] >= GRACE_S
@@ -77,14 +77,20 @@ class Supervisor:
                 _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
-    def settle_abandoned(self) -> list[str]:
+    def settle_abandoned(self, open_runs: Sequence[Run]) -> list[str]:
         """Have dead runs settled that nobody watched: `backup of orders-api` for each.
 
         A recovery waits for the person who began it."""
         found = []
         busy = {w.run.id for w in self._workers.alive}
+
+        def is_ours(run: Run) -> bool:
+            return run.kind is RunKind.RECOVERY or run.id in busy
+
+        if all(is_ours(r) for r in open_runs if r.state is not RunState.PENDING):
+            return []
         for run in self._catalogue.abandoned():
-            if run.kind is RunKind.RECOVERY or run.id in busy:
+            if is_ours(run):
                 continue
             self._settle(run, "the process that did this run died", cancelled=False)
             found.append(f"{run.kind} of {run.plan}")

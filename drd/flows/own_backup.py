@@ -66,7 +66,7 @@ def _store(
     def collect() -> None:
         sealed()
         services.catalogue.export_to(stage / "drd.db")
-        for file in services.own_files:
+        for file in services.own_files():
             below = stage / "etc" / file.name
             below.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, below)

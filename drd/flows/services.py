@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,9 +31,9 @@ class Services:
 
     `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
     `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
-    one. `own_files` are drd's configuration and plans, for the built-in component. `claim` is the
-    pending run that this process was started to carry out. `warn` gets
-    sentences that a person should read, `note` those that are merely good to know.
+    one. `own_files` finds drd's configuration and plans, for the built-in component: as many files
+    as there are plans. `claim` is the pending run that this process was started to carry out.
+    `warn` gets sentences that a person should read, `note` those that are merely good to know.
     """
 
     catalogue: Catalogue
@@ -47,7 +47,7 @@ class Services:
     parallel: int = 2
     jobs: int = 2
     versions: Mapping[str, str] = field(default_factory=dict)
-    own_files: tuple[Path, ...] = ()
+    own_files: Callable[[], Sequence[Path]] = tuple
     on_progress: OnProgress = no_progress
     warn: Say = say_nothing
     note: Say = say_nothing

@@ -79,6 +79,7 @@ class Run:
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit
+    cancel_asked: bool = False
 
     @property
     def duration_s(self) -> float | None:

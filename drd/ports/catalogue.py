@@ -62,6 +62,11 @@ class Catalogue(Protocol):
     def alerts(self) -> AlertBook:
         """Lasting bad conditions, and who takes care of them."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread writes in the body is one transaction: all of it, or nothing when the
+        body raises. Reads in the body see the state before. Nobody else writes meanwhile: keep it
+        short, and never within another one."""
+
     # plans
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
         """Remember the compiled plan (objectives, schedule, hash) for `status`; recomputes the

@@ -76,8 +76,6 @@ class Queue(Protocol):
         """Record a pending run; the result has its id. When one of the same plan, kind and subject
         is pending already, that one is returned."""
 
-    def pending(self) -> list[Run]: ...
-
     def open_runs(self) -> list[Run]:
         """Pending and running ones."""
 
@@ -85,10 +83,7 @@ class Queue(Protocol):
         """End a run that nobody began; False when somebody did."""
 
     def ask_cancel(self, run: str, at: datetime) -> Run:
-        """Note that the run is to end. Raises UsageError when it is over already."""
-
-    def cancel_asked(self) -> list[Run]:
-        """Open runs that are to end."""
+        """Note that the run is to end: `cancel_asked`. Raises UsageError when it is over already."""
 
     def note(self, key: str, value: Any, at: datetime) -> None:
         """Keep a small fact of the daemon's."""

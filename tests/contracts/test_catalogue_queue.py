@@ -42,9 +42,13 @@ def history(catalogue: SqlCatalogue, kind: str = "backup", subject: str = "") ->
     return row
 
 
+def pending(catalogue: SqlCatalogue) -> list[str]:
+    return [r.id for r in catalogue.queue.open_runs() if r.state is RunState.PENDING]
+
+
 def test_a_queue_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
     port: Queue = catalogue.queue
-    assert (port.jobs(), port.pending(), port.open_runs(), port.plan_rows()) == ([], [], [], [])
+    assert (port.jobs(), port.open_runs(), port.plan_rows()) == ([], [], [])
 
 
 def test_history_counts_failures_since_the_last_success(catalogue: SqlCatalogue) -> None:
@@ -111,7 +115,7 @@ def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
 
 def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
     waiting = catalogue.queue.enqueue(replace(DUE, detail={"asked": "by the schedule"}))
-    assert [r.id for r in catalogue.queue.pending()] == [waiting.id]
+    assert pending(catalogue) == [waiting.id]
     assert catalogue.runs()[0].state is RunState.PENDING
     assert catalogue.abandoned() == []
 
@@ -122,7 +126,7 @@ def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
     run = catalogue.run(waiting.id)
     assert (run.state, run.trigger, run.due_at) == (RunState.RUNNING, "schedule", at(5))
     assert run.detail == {"asked": "by the schedule", "more": 1}
-    assert catalogue.queue.pending() == []
+    assert pending(catalogue) == []
     owned.release()
     with pytest.raises(Fenced, match="not waiting"):
         catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(7), claim=waiting.id)
@@ -142,7 +146,7 @@ def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> No
             claim=waiting.id,
             subject="s" if wrong == "subject" else "",
         )
-    assert [r.id for r in catalogue.queue.pending()] == [waiting.id]
+    assert pending(catalogue) == [waiting.id]
 
 
 def test_a_live_run_keeps_a_pending_one_waiting(catalogue: SqlCatalogue) -> None:
@@ -173,11 +177,11 @@ def test_a_pending_run_can_be_dropped_and_a_begun_one_not(catalogue: SqlCatalogu
 
 def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -> None:
     begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
-    assert catalogue.queue.cancel_asked() == []
+    assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [False]
     catalogue.queue.ask_cancel(begun.run.id[:6], at(1))
-    assert [r.id for r in catalogue.queue.cancel_asked()] == [begun.run.id]
+    assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [True]
     catalogue.finish(begun, RunState.CANCELLED, at=at(2))
-    assert catalogue.queue.cancel_asked() == []
+    assert catalogue.queue.open_runs() == []
     with pytest.raises(UsageError, match="was cancelled"):
         catalogue.queue.ask_cancel(begun.run.id, at(3))
 
@@ -263,3 +267,24 @@ def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
     assert usual is not None
     assert 0 <= usual < 60
     assert all(0 <= seconds < 60 for seconds in catalogue.backup_durations("orders-api"))
+
+
+def test_what_is_written_together_is_there_as_a_whole_or_not_at_all(
+    catalogue: SqlCatalogue,
+) -> None:
+    def half() -> None:
+        with catalogue.together():
+            catalogue.load_plan(plan(), file_digest="f", at=at(0))
+            assert catalogue.plan_names() == []
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    assert catalogue.plan_names() == []
+    with catalogue.together():
+        for name in ("orders-api", "billing"):
+            catalogue.load_plan(plan(name), file_digest="f", at=at(0))
+            catalogue.queue.accept(name, f"plan: {name}\n", {"jobs": []})
+    assert catalogue.plan_names() == ["billing", "orders-api"]
+    catalogue.queue.note("after", 1, at(1))  # a transaction of its own again
+    assert catalogue.queue.noted("after") == (at(1), 1)

@@ -112,7 +112,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
         try:
             parts = {
                 "turn": statements.of(lambda house=house: house.daemon._look(house.now)),
-                "tick": statements.of(lambda house=house: house.daemon.tick(house.now)),
+                "tick": statements.of(
+                    lambda house=house: house.daemon.tick(
+                        house.app.catalogue.queue.open_runs(), house.now
+                    )
+                ),
                 "look": statements.of(lambda house=house: house.watch.look(HostFacts(), house.now)),
             }
             house.run("service3", RunKind.READINESS)
@@ -136,3 +140,28 @@ def test_a_hundred_plans_are_asked_about_in_as_few_statements_as_ten(
     few, many = asked
     assert few == many
     assert all(0 < count <= 25 for count in few.values()), few
+
+
+def test_hundreds_of_new_plans_neither_take_long_nor_keep_the_manager_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a few statements in a transaction that it shares; the manager hears how far it is."""
+    house = House(tmp_path, 0)
+    for number in range(120):
+        name = f"service{number}"
+        (tmp_path / f"plans/{name}.yaml").write_text(PLAN.format(name=name))
+    heard: list[str] = []
+    notifier = house.daemon._notifier
+    monkeypatch.setattr(notifier, "_send", lambda *lines: heard.extend(lines))
+    monkeypatch.setattr(notifier, "watchdog_s", 60.0)
+    statements = Statements(monkeypatch)
+    try:
+        asked = statements.of(house.daemon._reload)
+    finally:
+        statements.close()
+        monkeypatch.undo()
+        house.app.close()
+    assert house.daemon._agenda.plans == 120
+    assert asked < 120 * 16, asked / 120
+    assert heard.count("WATCHDOG=1") == heard.count("EXTEND_TIMEOUT_USEC=90000000") == 2
+    assert "STATUS=reading plans: 100 of 120" in heard
