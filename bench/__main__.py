@@ -9,14 +9,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import backup, drill, second, status
+from bench import backup, daemon, drill, second, small, status, upkeep
 from bench.measure import BenchFailed
 from bench.table import Row, text
 from bench.workshop import Workshop
 from drd.model.units import parse_size
 from tests.servers import postgres_server, short_directory
 
-_PARTS = ("backup", "second", "drill", "status")
+_PARTS = ("backup", "second", "drill", "status", "daemon")
+_WITH_POSTGRES = {"backup", "second", "drill"}
 _LARGE = 300 * 1000 * 1000
 
 
@@ -26,11 +27,13 @@ def main() -> int:
     found: list[Row] = []
     try:
         with short_directory(args.directory) as home:
-            if set(parts) - {"status"}:
+            if _WITH_POSTGRES & set(parts):
                 found += _with_postgres(home, parts, args)
             if "status" in parts:
                 _say(f"status, {args.runs:,} and {10 * args.runs:,} runs: filling the catalogues")
                 found += status.rows(home, args.runs, 10 * args.runs)
+            if "daemon" in parts:
+                found += _of_daemon(home, args)
     except BenchFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -59,6 +62,16 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
     return found
 
 
+def _of_daemon(home: Path, args: argparse.Namespace) -> list[Row]:
+    counts = sorted(args.plans or [10, 1_000, 10_000])
+    _say(f"daemon: {args.seconds:.0f} s each with {', '.join(f'{n:,}' for n in counts)} plans")
+    found = daemon.rows(home, counts, args.seconds)
+    _say("daemon: a real small run")
+    found += small.rows(home)
+    _say("daemon: a year of its catalogue")
+    return found + upkeep.rows(home)
+
+
 def _say(what: str) -> None:
     print(f"bench: {what}", file=sys.stderr, flush=True)
 
@@ -72,6 +85,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, metavar="N", help="pairs of runs: 7, from 300 MB on 3")
     parser.add_argument(
         "--runs", type=int, default=100_000, metavar="N", help="in the catalogue (100000), and 10 N"
+    )
+    parser.add_argument(
+        "--plans", type=int, action="append", metavar="N", help="of the daemon: 10, 1000 and 10000"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, metavar="S", help="to watch each daemon (120)"
     )
     parser.add_argument(
         "--directory", type=Path, default=Path("/tmp"), help="a place with room (short path)"

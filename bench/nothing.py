@@ -1,0 +1,109 @@
+"""Runs that do nothing, for a daemon that is measured: carried out here, in the bench's process.
+
+The daemon starts a process for each, which only tells us the run and waits. The run is claimed and
+its outcome recorded by the catalogue's own code, as `drd worker` does.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drd.catalogue.sql_catalogue import SqlCatalogue
+    from drd.model.plan import Plan
+    from drd.model.run import Run
+    from drd.model.snapshot import RestorePoint
+
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode() + b"\\n")
+s.recv(1)
+"""
+"""What a worker is instead: the least that Python can start."""
+
+_DAEMON = """
+import sys
+from drd.daemon import workers
+workers.PROGRAM = (sys.executable, "-IS", "-c", {ask!r}, {socket!r})
+from drd.cli.main import main
+sys.exit(main(["daemon"]))
+"""
+
+
+def daemon_argv(socket: Path) -> list[str]:
+    """`drd daemon` as it is, but for what it starts for a run."""
+    return [sys.executable, "-c", _DAEMON.format(ask=ASK, socket=str(socket))]
+
+
+@contextmanager
+def served(socket: Path, url: str, plan: Plan) -> Iterator[None]:
+    """Carry out whatever is asked for; all plans are like `plan`."""
+    from drd.catalogue.sql_catalogue import open_catalogue
+
+    catalogue = open_catalogue(url, create=False)
+
+    class Asked(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            carry_out(catalogue, plan, self.rfile.readline().decode().strip())
+
+    with socketserver.UnixStreamServer(str(socket), Asked) as server:
+        server.request_queue_size = 64
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            catalogue.close()
+
+
+def carry_out(catalogue: SqlCatalogue, plan: Plan, run: str) -> None:
+    from drd.model.run import RunKind, RunState
+
+    found = catalogue.run(run)
+    mine = _named(plan, found)
+    began = datetime.now(UTC)
+    owned = catalogue.begin(
+        mine, found.kind, trigger=found.trigger, detail={}, at=began, subject=found.subject,
+        claim=run,
+    )  # fmt: skip
+    if found.kind is RunKind.BACKUP:
+        catalogue.record_point(_point(mine, run, began), owned=owned)
+    detail = {"findings": []} if found.kind is RunKind.READINESS else {}
+    catalogue.finish(owned, RunState.SUCCEEDED, at=datetime.now(UTC), detail=detail)
+
+
+def _named(plan: Plan, run: Run) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, name=run.plan, digest=run.plan_digest)
+
+
+def _point(plan: Plan, run: str, at: datetime) -> RestorePoint:
+    from drd.model.snapshot import ComponentSnapshot, RestorePoint
+
+    return RestorePoint(
+        id=run,
+        plan=plan.name,
+        data_time=at,
+        available_at=datetime.now(UTC),
+        complete=True,
+        plan_digest=plan.digest,
+        components=tuple(
+            ComponentSnapshot(
+                c.name, c.kind, "captured", data_time=at, snapshot="0" * 64, bytes=5_000,
+                added_bytes=100, duration_s=0.0,
+            )
+            for c in plan.components.values()
+        ),
+        repositories={"primary": "0" * 64},
+    )  # fmt: skip
