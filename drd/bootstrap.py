@@ -26,6 +26,7 @@ from drd.errors import ConfigError, NotSupported, UnknownPlan
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, say_nothing
 from drd.model.facts import PlanFacts
+from drd.model.kit_findings import KitFinding
 from drd.model.message import ChannelSpec
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import Run
@@ -221,12 +222,19 @@ class App:
             warn=self.console.warn,
             note=self.console.note,
             claim=claim,
+            read_facts=self.read_facts,
+            kit_findings=self._kit_findings,
         )
 
     def _own_files(self, plan: Path) -> Sequence[Path]:
         """drd.yaml and all plans, this one wherever it lies."""
         own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), plan]
         return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
+
+    def _kit_findings(self, plan: Plan) -> Sequence[KitFinding]:
+        from drd.kit.standing import standing
+
+        return standing(self.settings, self.catalogue, plan)
 
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository

@@ -25,6 +25,7 @@ from drd.model.facts import (
     RefusedFacts,
     RunningFacts,
     StatusFacts,
+    UnreadyFacts,
 )
 
 _T = TypeVar("_T")
@@ -89,6 +90,11 @@ _COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at FROM copies
 WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
 """
+_UNREADY = """
+SELECT plan, last_finished_at, last_error FROM jobs
+WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
+  AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan)
+"""
 _DAEMON = """
 SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
 """
@@ -132,6 +138,7 @@ def assemble(query: Query, place: str) -> StatusFacts:
     alerts = _by_plan(query(_ALERTS), _alert)
     running = _by_plan(query(_RUNNING), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
     copies = _by_plan(query(_COPIES), _copy)
+    unready = {r[0]: UnreadyFacts(_time(r[1]), r[2] or "") for r in query(_UNREADY)}
     facts = []
     for row in query(_PLANS):
         name = row[0]
@@ -143,6 +150,7 @@ def assemble(query: Query, place: str) -> StatusFacts:
                 alerts=tuple(alerts.get(name, ())),
                 running=running[name][-1] if running[name] else None,
                 copies=tuple(copies[name]),
+                unready=unready.get(name),
             )
         )
     own = tuple(alerts.pop("", ()))

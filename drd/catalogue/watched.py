@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
@@ -59,11 +59,25 @@ def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Find
     found = {}
     for name, detail in connection.execute(query):
         if "findings" in detail:
-            found[name] = tuple(
-                FindingFacts(f["name"], f["ok"], f["detail"], f.get("hint", ""))
-                for f in detail["findings"]
-            )
+            found[name] = tuple(_finding(f) for f in detail["findings"] if _is_alarming(f))
     return found
+
+
+def _is_alarming(finding: Mapping[str, Any]) -> bool:
+    """What drills tell has alerts of its own, and what the plan accepts needs none. A version
+    before kept other keys, and only what was wrong."""
+    if "severity" not in finding:
+        return True
+    return not (finding["severity"] == "ok" or finding["proof"] or finding["exception"])
+
+
+def _finding(finding: Mapping[str, Any]) -> FindingFacts:
+    if "severity" not in finding:
+        return FindingFacts(
+            finding["name"], finding["ok"], finding["detail"], finding.get("hint", "")
+        )
+    ok = finding["severity"] != "error"
+    return FindingFacts(finding["name"], ok, finding["evidence"], finding["remedy"])
 
 
 def _of(plan: str | None, table: Table) -> list[ColumnElement[bool]]:

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("drd.cli.plan", "check, show, schema, new: write and understand plans"),
     "doctor": ("drd.cli.doctor", "try everything that a run will need"),
     "backup": ("drd.cli.backup", "make a restore point of a plan"),
+    "readiness": ("drd.cli.readiness", "is each plan, as it stands now, proven; if not, why"),
     "points": ("drd.cli.points", "the restore points of a plan"),
     "drill": ("drd.cli.drill", "rehearse the recovery in a sandbox, check and measure it"),
     "recover": ("drd.cli.recover", "bring a service back, for real"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drd.config import runbook, schema, timing
 from drd.config.parse import Parsed
+from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
 from drd.config.timing_logic import blackout
 from drd.model.cron import longest_gap
@@ -32,6 +33,9 @@ from drd.model.schedule import auto_exposure_s
 from drd.model.snapshot import json_digest
 from drd.notifiers.settings import PlanHeartbeat
 
+_NO_PART = ("heartbeat", "kit", "readiness")
+"""Who listens, who keeps a kit and what is accepted has no part in how the service comes back."""
+
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
     """The plan, with its hash. Components keep the order of the file."""
@@ -52,14 +56,14 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         runbook=runbook.steps(plan),
         targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
         drill=_drill(plan.drill),
-        # Who listens and who keeps a kit has no part in how the service comes back.
-        digest=json_digest({k: v for k, v in resolved.items() if k not in ("heartbeat", "kit")}),
+        digest=json_digest({k: v for k, v in resolved.items() if k not in _NO_PART}),
         file=str(file),
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),
         prune=_prune(plan.prune),
         verification=_verification(plan.verification),
         kit=KitPolicy(plan.kit.required, tuple(plan.kit.recipients)),
+        readiness=readiness_policy(plan.readiness),
     )
 
 

@@ -36,7 +36,14 @@ _SECTIONS = {
 }
 """Sections whose elements have a form of their own, with the names of the forms."""
 
-_NESTED = ("Hook", "DatabaseFingerprintSettings", "S3", "RandomPoint", "Window")
+_NESTED = (
+    "Hook",
+    "DatabaseFingerprintSettings",
+    "S3",
+    "RandomPoint",
+    "Window",
+    "AcceptedFinding",
+)
 
 
 def reference(schema: dict[str, Any]) -> str:
@@ -123,6 +130,7 @@ _TITLES = {
     "S3": "s3",
     "RandomPoint": "restore_point",
     "Window": "blackout",
+    "AcceptedFinding": "exceptions",
     "RestoreStep": "restore",
     "CheckStep": "check",
     "PostgresTarget": "for a postgres component",

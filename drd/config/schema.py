@@ -16,6 +16,7 @@ from pydantic import (
 
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.kit import PlanKit
+from drd.config.readiness import PlanReadiness
 from drd.config.timing import BLACKOUT, CRON, ZONE, Backup, Cron, Prune, Verification, Window
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
@@ -281,6 +282,7 @@ class PlanFile(Settings):
         "verification": (Verification(),),
         "heartbeat": (None,),
         "kit": (PlanKit(),),
+        "readiness": (PlanReadiness(),),
     }
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
@@ -319,3 +321,4 @@ class PlanFile(Settings):
         "hash: nothing needs rehearsing when it changes.",
     )
     kit: PlanKit = PlanKit()
+    readiness: PlanReadiness = PlanReadiness()

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from drd.model.due import Due, History, next_due
+from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.run import RunKind
 from drd.model.schedule import Job, Schedule
 from drd.ports import JobRow, PlanRow, Queue
@@ -21,6 +22,15 @@ Key = tuple[str, str, str]
 
 _AHEAD = timedelta(hours=24)
 """No run takes longer."""
+
+
+_TELLING = (
+    (RunKind.DRILL, ""),
+    (RunKind.RECOVERY, ""),
+    (RunKind.KIT, EXPORT),
+    (RunKind.KIT, VERIFY),
+)
+"""Kinds and subjects of the runs that change how ready a plan is."""
 
 
 @dataclass
@@ -154,7 +164,17 @@ class Agenda:
             expected_s=row.p95_s,
             last_state=row.last_state,
             last_error=row.last_error,
+            news=self._news(job.plan) if job.kind == RunKind.READINESS else None,
         )
+
+    def _news(self, plan: str) -> tuple[datetime, str] | None:
+        """The last run that may have changed how ready the plan is, and when it ended."""
+        ended = [
+            (row.last_finished_at, row.kind)
+            for key in _TELLING
+            if (row := self._rows.get((plan, *key))) is not None and row.last_finished_at
+        ]
+        return max(ended, default=None)
 
     def _plan(self, name: str, now: datetime) -> None:
         jobs = self._plans[name].schedule.jobs

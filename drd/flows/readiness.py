@@ -1,43 +1,125 @@
-"""Looking ahead: would everything that a run of the plan needs be there now?
+"""Looking ahead: is the plan, as it stands now, proven, and would all that a recovery needs be there?
 
-The same attempts as `drd doctor`, as a run with a record, so that what breaks between two drills is
-an alert and not a surprise.
+The same attempts as `drd doctor`, the named targets, and what drills, kits and the schedule say; as
+a run with a record, so that what breaks between two drills is an alert and not a surprise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from uuid import uuid4
 
+from drd.errors import DrdError
 from drd.flows.doctor import examine
 from drd.flows.runner import new_run
 from drd.flows.services import Services
-from drd.model.plan import Plan, SecretRef
-from drd.model.run import RunKind, RunState
+from drd.flows.workplace import component_place, remove_run
+from drd.model import readiness
+from drd.model.compliance import assess
+from drd.model.plan import Plan, SecretRef, Target
+from drd.model.readiness import ReadinessFinding, ReadinessReport
+from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.verdicts import Readiness
 from drd.ports import Finding
 
 
 def evaluate(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, trigger: str
-) -> list[Finding]:
-    """Try everything and record what was found: the run fails when something is not in order."""
+) -> ReadinessReport:
+    """Look at everything and record what was found: the run fails when the plan is not ready."""
     with new_run(services, plan, RunKind.READINESS, trigger=trigger, detail={}) as runner:
-        findings = examine(services, plan, resolve)
-        bad = [f for f in findings if not f.ok]
+        report = readiness.judge(
+            _findings(services, plan, resolve), plan.readiness.exceptions, services.clock.now()
+        )
         services.catalogue.finish(
             runner.owned,
-            RunState.FAILED if bad else RunState.SUCCEEDED,
+            RunState.SUCCEEDED if report.readiness is Readiness.READY else RunState.FAILED,
             at=services.clock.now(),
-            error="; ".join(f"{f.name}: {f.detail}" for f in bad) or None,
-            detail={"findings": [_row(f) for f in findings if not f.ok or f.warning]},
+            error=report.error,
+            detail={
+                "readiness": report.readiness.value,
+                "findings": [f.to_json() for f in report.findings],
+            },
         )
-        return findings
+        return report
 
 
-def _row(finding: Finding) -> Mapping[str, Any]:
-    return {
-        "name": finding.name,
-        "ok": finding.ok,
-        "detail": finding.detail,
-        "hint": finding.hint,
-    }
+def _findings(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
+) -> Iterable[ReadinessFinding]:
+    now = services.clock.now()
+    newest = newest_complete(services.catalogue.points(plan.name))
+    evidence = services.catalogue.evidence(plan.name, limit=200)
+    for facts in services.read_facts(plan.name) if services.read_facts else ():
+        yield from readiness.of_assessment(plan, assess(facts, now))
+    yield from readiness.of_drills(plan, evidence, now)
+    yield readiness.of_point(plan, newest)
+    passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
+    yield from readiness.of_versions(plan, _point(services, plan, passed), newest)
+    yield from (_tried(f) for f in examine(services, plan, resolve))
+    if newest is not None:
+        for target in plan.targets.values():
+            yield from _target(services, plan, target, newest)
+    if services.kit_findings is not None:
+        yield from readiness.of_kit(services.kit_findings(plan))
+
+
+def _point(services: Services, plan: Plan, point: str | None) -> RestorePoint | None:
+    """None also for one that is forgotten."""
+    kept = services.catalogue.points(plan.name, kept_only=False)
+    return next((p for p in kept if p.id == point), None)
+
+
+def _tried(finding: Finding, where: str = "") -> ReadinessFinding:
+    """An attempt that failed would fail in a recovery, too."""
+    return ReadinessFinding(
+        f"{where}{finding.name}",
+        "error" if not finding.ok else "warning" if finding.warning else "ok",
+        finding.detail,
+        finding.hint,
+        Readiness.READY if finding.ok else Readiness.NOT_READY,
+    )
+
+
+def _target(
+    services: Services, plan: Plan, target: Target, point: RestorePoint
+) -> Iterable[ReadinessFinding]:
+    """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
+    probe = f"readiness-{uuid4().hex[:8]}"
+    where = f"target {target.name}: "
+    try:
+        for name, settings in target.components.items():
+            snapshot = point.component(name)
+            if name not in plan.components or snapshot is None or snapshot.snapshot is None:
+                continue
+            component = plan.components[name]
+            place = component_place(services, probe, component)
+            kind = services.kinds(component.kind)
+            try:
+                for finding in kind.target(component, settings, place, no_owner=False).look(
+                    snapshot
+                ):
+                    yield _at_target(services, finding, where, name)
+            except DrdError as error:
+                failed = Finding(name, ok=False, detail=error.message, hint=error.hint)
+                yield _at_target(services, failed, where, name)
+    finally:
+        remove_run(services, probe)
+
+
+def _at_target(
+    services: Services, finding: Finding, where: str, component: str
+) -> ReadinessFinding:
+    """The service's user may lack rights there that the operator of a recovery has: what it cannot
+    do is a warning."""
+    named = finding.name if finding.name.startswith(component) else f"{component}: {finding.name}"
+    found = _tried(Finding(named, finding.ok, finding.detail, finding.hint, finding.warning), where)
+    if found.severity == "error" and not services.is_root and _is_about_rights(finding):
+        text = f"{found.evidence} (as this user; a recovery runs with its operator's rights)"
+        return ReadinessFinding(found.name, "warning", text, found.remedy)
+    return found
+
+
+def _is_about_rights(finding: Finding) -> bool:
+    return finding.name in ("target", "ownership", "disk space")

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drd.model.plan import RepositorySpec
+from drd.model.facts import PlanFacts
+from drd.model.kit_findings import KitFinding
+from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import Run
 from drd.ports import (
     Catalogue,
@@ -34,6 +36,8 @@ class Services:
     one. `own_files` finds drd's configuration and plans, for the built-in component: as many files
     as there are plans. `claim` is the pending run that this process was started to carry out.
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
+    `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
+    kit.
     """
 
     catalogue: Catalogue
@@ -52,3 +56,5 @@ class Services:
     warn: Say = say_nothing
     note: Say = say_nothing
     claim: Run | None = None
+    read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
+    kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None

@@ -30,6 +30,10 @@ MEASURABLE_BYTES = 64 << 20
 """What a restore brings back in about the time that starting and checking take anyway."""
 
 
+_LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
+"""Alerts on what a look ahead found."""
+
+
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     """The verdicts of one plan at `now`, with the gravest reason first.
 
@@ -40,18 +44,22 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     rpo, rpo_reasons = judge_rpo(subject, now)
     drill, drill_reasons = judge_drill(subject, now)
     rto, rto_reasons = judge_rto(subject)
+    readiness, readiness_reasons = judge_readiness(subject, drill)
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
         verdict=worst((rpo.verdict, rto.verdict, drill.verdict)),
-        readiness=_readiness(subject, drill),
+        readiness=readiness,
         rpo=rpo,
         rto=rto,
         drill=drill,
         components=tuple(judge_component(c, subject.rpo_s, now) for c in subject.components),
         alerts=subject.alerts,
         reasons=tuple(
-            sorted(rpo_reasons + drill_reasons + rto_reasons, key=lambda r: -r.verdict.severity)
+            sorted(
+                rpo_reasons + drill_reasons + rto_reasons + readiness_reasons,
+                key=lambda r: -r.verdict.severity,
+            )
         ),
         load_error=subject.load_error,
         copies=tuple(judge_copy(c, subject.rpo_s, now) for c in subject.copies),
@@ -141,9 +149,33 @@ def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[
     return reasons
 
 
-def _readiness(facts: PlanFacts, drill: DrillAssessment) -> Readiness:
+def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness, list[Reason]]:
     """Only a plan whose drill verdict is met is ready, and only while there is something to go
-    back to."""
+    back to and the last look ahead found nothing amiss.
+
+    What that found is told where the drill's own reasons do not say it. That a drill is needed is
+    outdone by a drill since.
+    """
+    proven = _proven(facts, drill)
+    unready = facts.unready
+    if unready is None:
+        return proven, []
+    needs = f"{Readiness.NEEDS_DRILL}: "
+    if unready.error.startswith(needs):
+        newer = drill.last_at is not None and drill.last_at > unready.at
+        if newer or proven is not Readiness.READY:
+            return proven, []
+        found, text = Readiness.NEEDS_DRILL, unready.error
+    else:
+        found = Readiness.NOT_READY
+        text = f"{found}: {unready.error.removeprefix(f'{found}: ')}"
+    if any(alert.kind in _LOOKING_AHEAD for alert in facts.alerts):
+        return found, []  # they say it
+    command = f"drd readiness {facts.plan}"
+    return found, [Reason(Verdict.MET, in_short(text), command)]
+
+
+def _proven(facts: PlanFacts, drill: DrillAssessment) -> Readiness:
     if drill.verdict is Verdict.BREACHED:
         return Readiness.NOT_READY
     if facts.newest is None and drill.last_at is not None:

@@ -48,7 +48,8 @@ class History:
     the plan's newest complete point, for what looks after a copy the copy's; `copied_time`, for
     copying, that of the newest point that the copy holds. `tries` counts the failures since the
     last success, and `permanent` says that another try cannot help. `expected_s` is the 95th
-    percentile of what successful runs took.
+    percentile of what successful runs took. `news` is, for a look ahead, when something last ended
+    that changes its answer, and what that was.
     """
 
     first_loaded_at: datetime
@@ -62,6 +63,7 @@ class History:
     expected_s: float | None = None
     last_state: str | None = None
     last_error: str | None = None
+    news: tuple[datetime, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,9 @@ def _regular(job: Job, history: History, now: datetime) -> Start | None:
         return _first(job, history, now), f"{words}, first", timing.every_s
     if not _is_past(last, now):
         return now, f"{words}, {_set_back(last, now)}", timing.every_s
+    if history.news is not None and last < history.news[0] and _is_past(history.news[0], now):
+        ended, what = history.news
+        return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s
     at = last + timedelta(seconds=timing.every_s)
     return at, f"{words}, last {_clock(last, now)}", timing.every_s
 

@@ -70,6 +70,14 @@ class FailureFacts(NamedTuple):
     error: str
 
 
+class UnreadyFacts(NamedTuple):
+    """The last look ahead, which found that the plan is not ready. `error` begins with the verdict,
+    unless the look itself failed."""
+
+    at: datetime
+    error: str
+
+
 class DrillFacts(NamedTuple):
     """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
     point that was chosen on purpose; `restored_bytes` is the size of what came back."""
@@ -156,6 +164,7 @@ class PlanFacts(NamedTuple):
     alerts: tuple[AlertFacts, ...] = ()
     running: RunningFacts | None = None
     copies: tuple[CopyFacts, ...] = ()
+    unready: UnreadyFacts | None = None
 
 
 class RefusedFacts(NamedTuple):

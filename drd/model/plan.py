@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
@@ -251,6 +252,20 @@ class KitPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadinessException:
+    """A finding of this name does not withhold `ready` before `until`."""
+
+    finding: str
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessPolicy:
+    exceptions: tuple[ReadinessException, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One service. `digest` is the plan hash: of the resolved plan without comments and secret
     values, plus the contents of the commands that it names."""
@@ -274,6 +289,7 @@ class Plan:
     prune: PrunePolicy = PrunePolicy()
     verification: VerificationPolicy = VerificationPolicy()
     kit: KitPolicy = KitPolicy()
+    readiness: ReadinessPolicy = ReadinessPolicy()
 
     @property
     def primary(self) -> RepositorySpec:

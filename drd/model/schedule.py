@@ -193,7 +193,7 @@ def _jobs(plan: Plan) -> Iterator[Job]:
         every_s=READINESS_EVERY_S,
         jitter_s=READINESS_SOON_S,
         timeout_s=READINESS_TIMEOUT_S,
-        retries=0,
+        retries=5,
     )
     # It locks no repository, so it neither waits for those that do nor keeps them waiting.
     yield Job(plan.name, RunKind.READINESS, spread, rpo_s)

@@ -88,6 +88,13 @@ class Destination(Protocol):
         did not get its final name, let go of connections. Idempotent."""
 
 
+class NamedDestination(Destination, Protocol):
+    """The named place of a recovery."""
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        """The part of `preflight` that changes nothing and does not mind what the place holds."""
+
+
 class Kind(Protocol):
     """One kind of component: `postgres`, `sqlite`, `files`."""
 
@@ -102,7 +109,7 @@ class Kind(Protocol):
 
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
-    ) -> Destination:
+    ) -> NamedDestination:
         """The named place of a recovery; `settings` are the target's for this component."""
 
     def sweep(self, directory: Path) -> list[str]:

@@ -248,7 +248,12 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
 
     readiness(2, RunState.FAILED, finding)
     assert bench.told(3) == ["fired repository-unreachable"]
-    readiness(4, RunState.FAILED, finding)
+    kept = {"evidence": "refused", "remedy": "", "proof": False, "exception": None}
+    known = {"reason": "moving", "until": "2026-12-31T00:00:00Z"}
+    again = {"name": "repository primary", "severity": "error", **kept}
+    proof = {"name": "drill database-loss", "severity": "error", **kept, "proof": True}
+    accepted = {"name": "kit missing", "severity": "error", **kept, "exception": known}
+    readiness(4, RunState.FAILED, again, proof, accepted)
     assert bench.told(11) == []
     readiness(11.5, RunState.SUCCEEDED)
     assert bench.told(12) == []

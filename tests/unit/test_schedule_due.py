@@ -53,6 +53,16 @@ def test_first_start_is_soon_after_the_first_load_and_not_for_all_at_once() -> N
     assert due(job(), new).why == "every 5m, first"
 
 
+def test_a_look_ahead_comes_at_once_after_what_changes_its_answer() -> None:
+    looked = history(last_started_at=ago(6 * MINUTE), news=(ago(MINUTE), "drill"))
+    found = due(job("readiness", every_s=DAY), looked)
+    assert (found.at, found.why) == (ago(MINUTE), "drill of 00:30 is news")
+    older = replace(looked, news=(ago(7 * MINUTE), "drill"))
+    assert due(job("readiness", every_s=DAY), older).at == ahead(DAY - 6 * MINUTE)
+    not_believed = replace(looked, news=(ahead(DAY), "drill"))
+    assert due(job("readiness", every_s=DAY), not_believed).at == ahead(DAY - 6 * MINUTE)
+
+
 def test_every_fifteen_minutes_for_a_day() -> None:
     daemon = Daemon(job(every_s=15 * MINUTE), NOW)
     starts = daemon.run(24 * 60)

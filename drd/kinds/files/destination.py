@@ -126,6 +126,13 @@ class FilesTarget:
         if not overwrite:
             self._refuse_content()
         publication.announce(overwrite=overwrite)
+        return self.look(snapshot)
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        target, publication = self._target, self._publication
+        wrong = self._wrong_place()
+        if wrong is not None:
+            return [wrong]
         findings = [
             Finding("target", True, f"{target} can be written"),
             space_finding(

@@ -35,7 +35,7 @@ class PostgresKind:
 
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
-    ) -> Destination:
+    ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget)
         return PostgresTargetDatabase(component.name, settings, place, no_owner=no_owner)
 

@@ -67,6 +67,12 @@ class PostgresTargetDatabase:
         return self._cluster
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        findings = self.look(snapshot)
+        if self._cluster is not None:
+            self._require_empty(self._cluster, overwrite)
+        return findings
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         name = self._component
         try:
             cluster = self._reach()
@@ -92,7 +98,6 @@ class PostgresTargetDatabase:
                     hint="CREATE TABLESPACE … before, if that matters.",
                 )
             )
-        self._require_empty(cluster, overwrite)
         return findings
 
     def _found(self, subject: str, look: Callable[[], str]) -> Finding:

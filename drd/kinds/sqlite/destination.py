@@ -161,16 +161,30 @@ class SqliteTarget:
         target = self._publication.target
         if self._publication.published():
             return [Finding("target", True, f"{target} has been restored by this run")]
-        parent = target.parent
-        if not parent.is_dir():
-            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
-            return [Finding("target", False, f"there is no directory {parent}", hint)]
-        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
-            hint = "run the recovery as a user who may, for instance root."
-            return [Finding("target", False, f"cannot write to {parent}", hint)]
+        wrong = self._wrong_place(target.parent)
+        if wrong is not None:
+            return [wrong]
         if not overwrite:
             refuse_content(target)
         self._publication.announce(overwrite=overwrite)
+        return self.look(snapshot)
+
+    @staticmethod
+    def _wrong_place(parent: Path) -> Finding | None:
+        if not parent.is_dir():
+            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
+            return Finding("target", False, f"there is no directory {parent}", hint)
+        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+            hint = "run the recovery as a user who may, for instance root."
+            return Finding("target", False, f"cannot write to {parent}", hint)
+        return None
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        target = self._publication.target
+        parent = target.parent
+        wrong = self._wrong_place(parent)
+        if wrong is not None:
+            return [wrong]
         findings = [
             Finding("target", True, f"{target} can be written"),
             space_finding(

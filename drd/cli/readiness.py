@@ -1,0 +1,132 @@
+"""`drd readiness`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.model.plan import Plan
+    from drd.model.readiness import ReadinessReport
+
+EXAMPLES = """\
+examples:
+  drd readiness                   every plan of the plans directory
+  drd readiness orders-api        one plan: drills, repository, targets, kit, objectives
+  drd readiness --json | jq '.plans[] | {plan, readiness}'
+
+Accept a finding for a while in the plan: `readiness: {exceptions: [{finding, reason, until}]}`.
+exit codes: 0 all ready, 3 at least one is not."""
+
+_MARKS = {"ok": ("ok", "good"), "warning": ("look", "warn"), "error": ("FAILED", "bad")}
+_STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "readiness",
+        help="is each plan, as it stands now, proven; if not, why",
+        description="Try what a recovery will need, look at what drills proved, and say of each "
+        "plan whether it is ready, needs a drill, or is not ready. Recorded, so that `drd status` "
+        "shows the verdict; changes nothing else.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.readiness:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.errors import DrdError, UsageError
+
+    plans: list[dict[str, Any]] = []
+    with session(args) as app:
+        names = [args.plan] if args.plan else app.plan_names()
+        if not names:
+            where = app.settings.plans_dir
+            raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
+        for name in names:
+            try:
+                plan = app.load(name)
+            except DrdError as error:
+                if args.plan:
+                    raise
+                plans.append(_broken(name, error))
+                continue
+            plans.append(document(plan, _evaluate(app, plan)))
+    if args.json:
+        output.print_json({"plans": plans})
+    else:
+        _print(plans, args)
+    return 0 if all(p["readiness"] == "ready" for p in plans) else 3
+
+
+def _evaluate(app: App, plan: Plan) -> ReadinessReport:
+    from drd import secrets
+    from drd.flows.readiness import evaluate
+
+    return evaluate(app.services(plan), plan, secrets.resolve, trigger="manual")
+
+
+def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
+    """One plan: its verdict, and the findings with what withholds `ready` first."""
+    findings = [f.to_json() for f in report.findings]
+    for finding in findings:
+        for key in ("evidence", "remedy"):
+            finding[key] = output.unmarked(output.masked(finding[key]))
+        del finding["proof"]
+    return {"plan": plan.name, "readiness": report.readiness.value, "findings": findings}
+
+
+def _broken(name: str, error: Any) -> dict[str, Any]:
+    finding = {
+        "name": "plan file",
+        "severity": "error",
+        "evidence": output.unmarked(output.masked(error.message)),
+        "remedy": output.unmarked(output.masked(error.hint)),
+        "allows": "not ready",
+        "exception": None,
+    }
+    return {"plan": name, "readiness": "not ready", "findings": [finding]}
+
+
+def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    colour = output.colours(args.no_color)
+    for plan in plans:
+        verdict = output.paint(plan["readiness"], _STYLE[plan["readiness"]], colour)
+        output.say(f"{plan['plan']}: {verdict}")
+        shown = [f for f in plan["findings"] if not (args.quiet and f["severity"] == "ok")]
+        width = max((len(f["name"]) for f in shown), default=0)
+        for finding in shown:
+            _print_finding(finding, width, colour)
+    if len(plans) > 1:
+        ready = sum(p["readiness"] == "ready" for p in plans)
+        output.say(f"{ready} of {len(plans)} plans are ready")
+
+
+def _print_finding(finding: dict[str, Any], width: int, colour: bool) -> None:
+    from drd.model.units import from_rfc3339
+
+    word, style = _MARKS[finding["severity"]]
+    accepted = finding["exception"]
+    if accepted:
+        word, style = "known", "warn"
+    mark = output.paint(f"{word:<6}", style, colour)
+    first, *rest = finding["evidence"].splitlines() or [""]
+    output.say(f"  {mark}  {finding['name']:<{width}}  {first}")
+    indent = " " * (width + 12)
+    for line in rest:
+        output.say(indent + line)
+    if accepted:
+        last = from_rfc3339(accepted["until"]) - timedelta(seconds=1)
+        output.say(f"{indent}accepted until {last:%Y-%m-%d}: {accepted['reason']}")
+    elif finding["remedy"] and finding["severity"] != "ok":
+        for number, line in enumerate(finding["remedy"].splitlines()):
+            output.say(indent + ("HINT: " if not number else "      ") + line)

@@ -1,0 +1,47 @@
+"""What plans say about their readiness."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from drd.fields import Settings
+from drd.model.plan import ReadinessException, ReadinessPolicy
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f'"{text}" is no date; write one like 2026-12-31') from None
+
+
+class AcceptedFinding(Settings):
+    """A finding that is known and accepted for a while."""
+
+    finding: str = Field(min_length=1, description="Its name, as `drd readiness` prints it.")
+    reason: str = Field(min_length=1, description="Why it is accepted, for whoever asks.")
+    until: Annotated[str, AfterValidator(_day)] = Field(
+        description="The last day (UTC) on which it is accepted: 2026-12-31."
+    )
+
+
+class PlanReadiness(Settings):
+    """What withholds `ready` from this plan. No part of the plan's hash."""
+
+    exceptions: list[AcceptedFinding] = Field(
+        default_factory=list, description="Findings that are accepted for a while."
+    )
+
+
+def policy(readiness: PlanReadiness) -> ReadinessPolicy:
+    """Each exception ends with its day."""
+    return ReadinessPolicy(
+        tuple(ReadinessException(e.finding, e.reason, _end(e.until)) for e in readiness.exceptions)
+    )
+
+
+def _end(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time(), UTC) + timedelta(days=1)

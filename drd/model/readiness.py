@@ -1,0 +1,239 @@
+"""Whether a plan, as it stands now, is proven: every reason by its name. Pure.
+
+`drd status` judges by the drills alone, from a few rows; this looks at everything that was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from drd.model.compliance import OVERDUE_AT_LEAST_S, OVERDUE_SHARE
+from drd.model.exposure import first_line
+from drd.model.kit_findings import KitFinding
+from drd.model.plan import Plan, ReadinessException
+from drd.model.run import DrillResult, Evidence
+from drd.model.snapshot import RestorePoint
+from drd.model.units import format_duration, to_rfc3339
+from drd.model.verdicts import Assessment, Readiness
+
+Severity = Literal["ok", "warning", "error"]
+
+_WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessFinding:
+    """One thing that was looked at. `allows` is the best that the plan can be with it: less than
+    ready only for an error. `proof` marks what drills tell, which has alerts of its own."""
+
+    name: str
+    severity: Severity
+    evidence: str
+    remedy: str = ""
+    allows: Readiness = Readiness.READY
+    proof: bool = False
+    excepted: ReadinessException | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it withholds `ready`."""
+        return self.allows is not Readiness.READY and self.excepted is None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a run keeps it; `ok` and `hint` are what alerts look at."""
+        until = self.excepted.until if self.excepted else None
+        return {
+            "name": self.name,
+            "severity": self.severity,
+            "evidence": self.evidence,
+            "remedy": self.remedy,
+            "allows": self.allows.value,
+            "proof": self.proof,
+            "exception": {"reason": self.excepted.reason, "until": to_rfc3339(until)}
+            if self.excepted and until
+            else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessReport:
+    """The verdict, and all findings: what withholds `ready` first, then warnings, then the rest."""
+
+    readiness: Readiness
+    findings: tuple[ReadinessFinding, ...]
+
+    @property
+    def error(self) -> str | None:
+        """What withholds `ready`, a line each, None when the plan is ready. The first line, which
+        `status` shows, begins with the verdict: `needs drill: NAME: EVIDENCE`."""
+        bad = [f"{f.name}: {first_line(f.evidence)}" for f in self.findings if f.counts]
+        return "\n".join((f"{self.readiness}: {bad[0]}", *bad[1:])) if bad else None
+
+
+def judge(
+    findings: Iterable[ReadinessFinding],
+    exceptions: Sequence[ReadinessException],
+    now: datetime,
+) -> ReadinessReport:
+    """Apply the plan's exceptions and combine. One that is over, or that nothing needs, is itself a
+    warning, so that it is not forgotten in the plan."""
+    found = list(findings)
+    for exception in exceptions:
+        over = exception.until <= now
+        needed = [f for f in found if f.name == exception.finding and f.severity != "ok"]
+        if needed and not over:
+            found = [replace(f, excepted=exception) if f in needed else f for f in found]
+        else:
+            what = "is over" if over else "is not needed: nothing is wrong there"
+            found.append(
+                ReadinessFinding(
+                    f"exception for {exception.finding}",
+                    "warning",
+                    f"the one until {exception.until:%Y-%m-%d} ({exception.reason}) {what}",
+                    "remove it from `readiness` of the plan, or give it a new end.",
+                )
+            )
+    readiness = max((f.allows for f in found if f.counts), key=_WORST.index, default=_WORST[0])
+    rank = {"error": 1, "warning": 2, "ok": 3}
+    found.sort(key=lambda f: (not f.counts, rank[f.severity]))
+    return ReadinessReport(readiness, tuple(found))
+
+
+def of_kit(found: Sequence[KitFinding]) -> list[ReadinessFinding]:
+    """A kit that is not in order withholds `ready` only where one is required."""
+    if not found:
+        text = "current, and it opened every repository"
+        return [ReadinessFinding("recovery kit", "ok", text)]
+    return [
+        ReadinessFinding(
+            f.name,
+            f.severity,
+            f.evidence,
+            f.remedy,
+            Readiness.NOT_READY if f.severity == "error" else Readiness.READY,
+        )
+        for f in found
+    ]
+
+
+def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
+    """The schedule against the RPO, the projection against the RTO, and the file in force."""
+    name = plan.name
+    found = [_rpo(plan, assessed), _rto(plan, assessed)]
+    if assessed.load_error is not None:
+        text = f"the file on disk is not in force: {assessed.load_error}"
+        found.append(
+            ReadinessFinding(
+                "plan file", "error", text, f"drd doctor {name}", Readiness.NEEDS_DRILL, proof=True
+            )
+        )
+    else:
+        found.append(ReadinessFinding("plan file", "ok", f"in force, hash {plan.digest[:12]}"))
+    return found
+
+
+def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
+    rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
+    name = "schedule against RPO"
+    if rpo is None:
+        text = (
+            f"nobody knows what the schedule holds: no backup yet, or by hand only (RPO {promised})"
+        )
+        return ReadinessFinding(name, "warning", text, "set `backup: {every: …}` in the plan.")
+    text = f"exposure reaches {format_duration(rpo)} of {promised}"
+    if rpo > plan.objectives.rpo_s:
+        return ReadinessFinding(name, "warning", text, "back up more often: `backup: {every: …}`.")
+    return ReadinessFinding(name, "ok", text)
+
+
+def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
+    projected, promised = assessed.rto.projected_s, format_duration(plan.objectives.rto_s)
+    name = "projection against RTO"
+    if projected is None:
+        text = f"no passed drill says how long coming back takes (RTO {promised})"
+        return ReadinessFinding(name, "warning", text, f"drd drill {plan.name}")
+    text = f"coming back would take {format_duration(projected)} of {promised}"
+    if projected > plan.objectives.rto_s:
+        return ReadinessFinding(name, "warning", text, "make it faster, or promise less.")
+    return ReadinessFinding(name, "ok", text)
+
+
+# --- what drills proved ---------------------------------------------------------------------
+
+
+def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[ReadinessFinding]:
+    """The last drill of each scenario that the plan rehearses. `evidence` newest first."""
+    drills: dict[str, Evidence] = {}
+    for one in evidence:
+        if one.target is None:
+            drills.setdefault(one.scenario, one)
+    return [_drill(plan, scenario, drills.get(scenario), now) for scenario in plan.drill.scenarios]
+
+
+def _drill(plan: Plan, scenario: str, last: Evidence | None, now: datetime) -> ReadinessFinding:
+    name = f"drill {scenario}"
+    again = f"drd drill {plan.name} --scenario {scenario}"
+
+    def unproven(text: str) -> ReadinessFinding:
+        return ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
+
+    if last is None:
+        return unproven("never rehearsed")
+    since_s = (now - last.finished_at).total_seconds()
+    ago = f"{format_duration(max(since_s, 0.0))} ago"
+    why = f": {last.reason}" if last.reason else ""
+    if last.result is DrillResult.FAILED:
+        text = f"failed {ago}{why}"
+        show = f"drd run show {last.run}"
+        return ReadinessFinding(name, "error", text, show, Readiness.NOT_READY, proof=True)
+    if last.result is not DrillResult.PASSED:
+        return unproven(f"inconclusive {ago}{why}")
+    if last.plan_digest != plan.digest:
+        return unproven(f"passed {ago}, and the plan changed since")
+    every_s = plan.drill.interval_s
+    # Each scenario has its turn, so one that is among several comes that much more rarely.
+    period_s = every_s * len(plan.drill.scenarios) if every_s is not None else None
+    if period_s is not None:
+        late_s = since_s - period_s
+        if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * period_s):
+            return unproven(f"passed {ago}, overdue by {format_duration(late_s)}")
+    took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
+    return ReadinessFinding(name, "ok", f"passed {ago}{took}", proof=True)
+
+
+def of_versions(
+    plan: Plan, drilled: RestorePoint | None, newest: RestorePoint | None
+) -> list[ReadinessFinding]:
+    """A server that was upgraded since the last drill has not been brought back yet."""
+    if drilled is None or newest is None:
+        return []
+    found = []
+    for component in newest.components:
+        now = component.facts.get("server_major")
+        before = drilled.component(component.component)
+        then = before.facts.get("server_major") if before is not None else None
+        if now is None or then is None:
+            continue
+        name = f"{component.component}: server version"
+        if now == then:
+            text = f"{now}, as at the last passed drill"
+            found.append(ReadinessFinding(name, "ok", text))
+            continue
+        text = f"{now} now, {then} at the last passed drill"
+        again = f"drd drill {plan.name}"
+        found.append(
+            ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
+        )
+    return found
+
+
+def of_point(plan: Plan, newest: RestorePoint | None) -> ReadinessFinding:
+    if newest is None:
+        text = "there is no complete one: nothing can come back"
+        backup = f"drd backup {plan.name}"
+        return ReadinessFinding("restore point", "error", text, backup, Readiness.NOT_READY)
+    text = f"{newest.id} has the data of {newest.data_time:%Y-%m-%d %H:%M} UTC"
+    return ReadinessFinding("restore point", "ok", text)

@@ -1,0 +1,98 @@
+"""`drd readiness`: a plan is proven, or it is said by name what is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.site import SMALL, Site, make_sqlite, make_tree
+from tests.e2e.test_docs import bash, commands
+
+TARGETS = "targets:\n  standby:\n    db: {{path: {base}/back/shop.db}}\n"
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = Site(short_tmp)
+    make_sqlite(site.base / "shop.db")
+    make_tree(site.base / "etc")
+    (site.base / "back").mkdir()
+    return site
+
+
+def write(site: Site, *more: str) -> None:
+    body = SMALL.split("targets:")[0] + TARGETS
+    site.plan(body.format(base=site.base) + "".join(f"{line}\n" for line in more))
+
+
+def look(site: Site, code: int) -> tuple[str, dict[str, dict[str, Any]]]:
+    [plan] = site.drd("readiness", "--json", code=code).json["plans"]
+    return str(plan["readiness"]), {f["name"]: f for f in plan["findings"]}
+
+
+def shown(site: Site) -> tuple[str, str]:
+    """By `drd status`: readiness, and all reasons."""
+    [plan] = site.drd("status", "--json", code=None).json["plans"]
+    return str(plan["readiness"]), "\n".join(plan["reasons"])
+
+
+def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
+    write(site)
+    verdict, found = look(site, 3)
+    assert verdict == "not ready"
+    assert found["restore point"]["severity"] == "error"
+    assert found["drill database-loss"]["allows"] == "needs drill"
+
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    verdict, found = look(site, 0)
+    assert verdict == "ready", found
+    assert found["kit missing"]["severity"] == "warning"
+    assert found["target standby: db: target"]["severity"] == "ok"
+    assert shown(site)[0] == "ready"
+    assert not list((site.base / "back").iterdir()), "looking changes nothing"
+
+    (site.base / "back").rmdir()
+    write(site, "kit: {required: true}")
+    verdict, found = look(site, 3)
+    assert (verdict, found["kit missing"]["severity"]) == ("not ready", "error")
+    gone = found["target standby: db: target"]
+    assert (gone["severity"], gone["allows"]) == ("error", "not ready")
+    assert "mkdir -p" in gone["remedy"]
+    verdict, reasons = shown(site)
+    assert verdict == "not ready"
+    assert "drd readiness shop" in reasons
+    assert site.drd("runs", "shop", "--json").json["runs"][0]["state"] == "failed"
+
+    (site.base / "back").mkdir()
+    accepted = "{finding: kit missing, reason: keys come on Friday, until: 2999-12-31}"
+    write(site, "kit: {required: true}", f"readiness: {{exceptions: [{accepted}]}}")
+    text = site.drd("readiness", "shop").out
+    assert "shop: ready" in text
+    assert "accepted until 2999-12-31: keys come on Friday" in text
+    assert shown(site)[0] == "ready"
+    site.assert_clean()
+
+
+def test_the_page_on_readiness_holds(site: Site) -> None:
+    write(site)
+    (site.base / "plans/shop.yaml").rename(site.base / "plans/orders-api.yaml")
+    text = (site.base / "plans/orders-api.yaml").read_text()
+    (site.base / "plans/orders-api.yaml").write_text(text.replace("plan: shop", "plan: orders-api"))
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    told = bash(commands("docs/readiness.md"), site.base, site.env() | path)
+    assert told.splitlines()[-2:] == ["orders-api", "not ready"]
+
+
+def test_a_broken_plan_and_a_wrong_date_are_said(site: Site) -> None:
+    write(site, "readiness: {exceptions: [{finding: x, reason: y, until: soon}]}")
+    told = site.drd("readiness", "shop", code=2)
+    assert "shop.yaml:" in told.err
+    assert '"soon" is no date\nHINT: write one like 2026-12-31.' in told.err
+    verdict, found = look(site, 3)
+    assert verdict == "not ready"
+    assert "soon" in found["plan file"]["evidence"]

@@ -1,0 +1,166 @@
+"""What withholds `ready`, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.model.compliance import assess
+from drd.model.facts import AlertFacts, UnreadyFacts
+from drd.model.kit_findings import KitFinding
+from drd.model.plan import DrillPolicy, ReadinessException
+from drd.model.readiness import (
+    ReadinessFinding,
+    judge,
+    of_assessment,
+    of_drills,
+    of_kit,
+    of_point,
+    of_versions,
+)
+from drd.model.run import DrillResult
+from drd.model.verdicts import Readiness
+from tests.catalogue_support import T0, at, captured, evidence, plan, point
+from tests.status_support import NOW, ago, drill, healthy
+
+READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
+
+FINE = ReadinessFinding("restic", "ok", "restic 0.18.0")
+GONE = ReadinessFinding("repository primary", "error", "refused", "start it", NOT_READY)
+UNPROVEN = ReadinessFinding("drill database-loss", "error", "never", "drd drill", NEEDS_DRILL)
+WARNING = ReadinessFinding("kit missing", "warning", "none was made")
+
+
+def exception(finding: str, days: float = 1.0) -> ReadinessException:
+    return ReadinessException(finding, "known", T0 + timedelta(days=days))
+
+
+def test_the_gravest_finding_decides_and_stands_first() -> None:
+    assert judge([WARNING, FINE], (), T0).readiness is READY
+    assert judge([FINE, UNPROVEN], (), T0).readiness is NEEDS_DRILL
+    report = judge([FINE, WARNING, UNPROVEN, GONE], (), T0)
+    assert report.readiness is NOT_READY
+    assert [f.name for f in report.findings[2:]] == ["kit missing", "restic"]
+    assert report.error is not None
+    assert report.error.splitlines()[0] == "not ready: drill database-loss: never"
+    assert judge([FINE, WARNING], (), T0).error is None
+
+
+def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
+    report = judge([GONE, FINE], [exception("repository primary")], T0)
+    assert report.readiness is READY
+    [accepted] = [f for f in report.findings if f.excepted]
+    told = accepted.to_json()
+    assert told["severity"] == "error"
+    assert told["exception"] == {"reason": "known", "until": "2026-11-26T12:00:00Z"}
+
+    over = judge([GONE], [exception("repository primary", days=-1)], T0)
+    assert over.readiness is NOT_READY
+    assert "is over" in over.findings[1].evidence
+    idle = judge([FINE], [exception("restic")], T0)
+    assert idle.readiness is READY
+    assert idle.findings[0].severity == "warning"
+    assert "not needed" in idle.findings[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("change", "allows", "words"),
+    [
+        ({}, READY, "passed 1d ago, back in 9.6s"),
+        ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, "failed 1d ago: rows"),
+        ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, "inconclusive 1d ago"),
+        ({"plan_digest": "old"}, NEEDS_DRILL, "the plan changed since"),
+        ({"finished_at": T0 - timedelta(days=9)}, NEEDS_DRILL, "overdue by 1d"),
+        ({"scenario": "region-loss"}, NEEDS_DRILL, "never rehearsed"),
+        ({"target": "standby"}, NEEDS_DRILL, "never rehearsed"),
+    ],
+)
+def test_a_drill_proves_its_scenario(
+    change: dict[str, object], allows: Readiness, words: str
+) -> None:
+    now = T0 + timedelta(days=1)
+    if "finished_at" in change:
+        now = T0 - timedelta(days=1)
+    [finding] = of_drills(plan(), [evidence(**change)], now)  # type: ignore[arg-type]
+    assert (finding.name, finding.allows) == ("drill database-loss", allows)
+    assert words in finding.evidence
+
+
+def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
+    both = replace(
+        plan(), drill=DrillPolicy(every_s=7 * 86400.0, scenarios=("database-loss", "region-loss"))
+    )
+    last = evidence()
+    found = of_drills(both, [last, evidence(id="e0", scenario="region-loss")], at(60 * 24 * 13))
+    assert [f.allows for f in found] == [READY, READY]
+    first, second = of_drills(both, [last], at(1))
+    assert (first.allows, second.allows) == (READY, NEEDS_DRILL)
+    assert second.remedy == "drd drill orders-api --scenario region-loss"
+
+
+def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
+    def holding(major: int) -> object:
+        return point("p", T0, components=[replace(captured(), facts={"server_major": major})])
+
+    old, new = holding(16), holding(17)
+    [same] = of_versions(plan(), new, new)  # type: ignore[arg-type]
+    assert same.allows is READY
+    [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
+    assert (other.allows, other.evidence) == (NEEDS_DRILL, "17 now, 16 at the last passed drill")
+    assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
+
+
+def test_without_a_point_nothing_is_ready() -> None:
+    assert of_point(plan(), None).allows is NOT_READY
+    assert of_point(plan(), point("p", T0)).allows is READY
+
+
+def test_only_a_required_kit_withholds() -> None:
+    assert of_kit([])[0].severity == "ok"
+    missing = KitFinding("kit missing", "warning", "none", "make one")
+    assert of_kit([missing])[0].allows is READY
+    assert of_kit([replace(missing, severity="error")])[0].allows is NOT_READY
+
+
+def test_objectives_warn() -> None:
+    plain = {f.name: f for f in of_assessment(plan(), assess(healthy(), NOW))}
+    assert plain["schedule against RPO"].severity == "ok"
+    assert plain["projection against RTO"].severity == "ok"
+    slow = healthy(backup_p95_s=1200.0, last_passed_drill=drill(rta_s=4000.0))
+    worse = {f.name: f for f in of_assessment(plan(), assess(slow, NOW))}
+    assert worse["schedule against RPO"].severity == "warning"
+    assert worse["projection against RTO"].severity == "warning"
+    broken = assess(healthy(load_error="line 3"), NOW)
+    assert {f.name: f.allows for f in of_assessment(plan(), broken)}["plan file"] is NEEDS_DRILL
+
+
+# --- what status makes of it ----------------------------------------------------------------
+
+
+def test_status_shows_what_a_look_ahead_found() -> None:
+    trouble = UnreadyFacts(ago(60), "not ready: kit missing: none\nand another")
+    plan_ = assess(healthy(unready=trouble), NOW)
+    assert plan_.readiness is NOT_READY
+    assert plan_.verdict == "met", "the promises are kept, the way back is not sure"
+    assert str(plan_.reasons[-1]) == (
+        "not ready: kit missing: none (and 1 more): drd readiness orders-api"
+    )
+    alert = AlertFacts("a1", "not-ready", "firing", ago(60), "kit missing: none")
+    told = assess(healthy(unready=trouble, alerts=(alert,)), NOW)
+    assert told.readiness is NOT_READY
+    assert not [r for r in told.reasons if "drd readiness" in str(r)], "the alert says it"
+
+
+def test_status_believes_a_drill_that_came_after() -> None:
+    needs = UnreadyFacts(ago(60), "needs drill: drill region-loss: never rehearsed")
+    assert assess(healthy(unready=needs), NOW).readiness is NEEDS_DRILL
+    since = healthy(unready=needs, last_drill=drill(since_s=30), last_passed_drill=drill())
+    assert assess(since, NOW).readiness is READY
+
+
+def test_a_look_that_failed_by_itself_is_not_ready() -> None:
+    plan_ = assess(healthy(unready=UnreadyFacts(ago(60), "took longer than 5m")), NOW)
+    assert plan_.readiness is NOT_READY
+    assert "not ready: took longer than 5m" in str(plan_.reasons[-1])
