@@ -25,6 +25,7 @@ from drd.model.facts import (
     PlanFacts,
     PointFacts,
     RunningFacts,
+    UnreadyFacts,
 )
 from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.run import DrillResult, RunKind, RunState
@@ -340,3 +341,21 @@ def test_status_reads_with_the_standard_library_alone(tmp_path: Path) -> None:
     )
 
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_last_look_ahead_is_told_while_it_found_something(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(), file_digest="", at=at(0))
+
+    def looked(minute: float, state: RunState, error: str | None) -> None:
+        owned = catalogue.begin(
+            plan(), RunKind.READINESS, trigger="manual", detail={}, at=at(minute)
+        )
+        catalogue.finish(owned, state, at=at(minute + 1), error=error)
+
+    assert facts().unready is None
+    looked(1, RunState.FAILED, "not ready: kit missing: none")
+    assert facts().unready == UnreadyFacts(at(2), "not ready: kit missing: none")
+    looked(5, RunState.SUCCEEDED, None)
+    assert facts().unready is None
