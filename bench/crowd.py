@@ -36,6 +36,7 @@ state: sqlite:///state/drd.db
 plans: plans
 work_dir: work
 cache_dir: cache
+limits: {{runs: 8}}
 log: {{format: json}}
 metrics: {{textfile: {home}/metrics/drd.prom}}
 """

@@ -34,10 +34,12 @@ class SqlQueue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def jobs(self, since: int = -1) -> list[JobRow]:
+    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobRow]:
+        query = select(jobs).where(jobs.c.changed > since)
+        if plan is not None:
+            query = query.where(jobs.c.plan == plan)
         with self._store.read() as connection:
-            rows = connection.execute(select(jobs).where(jobs.c.changed > since)).mappings()
-            return [JobRow(**row) for row in rows]
+            return [JobRow(**row) for row in connection.execute(query).mappings()]
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         query = (

@@ -6,6 +6,14 @@ import argparse
 from typing import Any
 
 
+def count(text: str) -> int:
+    """How many, at least one. Raises ValueError, of which argparse makes "invalid count value"."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def global_options(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     """Options that stand before or after the verb."""
     default: Any = None if top else argparse.SUPPRESS

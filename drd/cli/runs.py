@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
+from drd.cli.options import count, global_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,19 +29,9 @@ def add_parser(sub: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
+    parser.add_argument("--limit", type=count, default=20, metavar="N", help="how many (20)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.runs:run")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-_count.__name__ = "count"  # argparse says "invalid count value"
 
 
 def run(args: argparse.Namespace) -> int:

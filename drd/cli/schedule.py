@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
+from drd.cli.options import count, global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.model.due import Due
 
+SCREEN = 40
+"""Starts that a terminal shows unless more are asked for."""
+
 EXAMPLES = """\
 examples:
   drd schedule                   what runs next, for how long, and why
   drd schedule orders-api        of one plan
+  drd schedule --limit 5         the next five
   drd schedule --json | jq '.items[0]'"""
 
 
@@ -30,6 +35,11 @@ def add_parser(sub: Any) -> None:
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--limit", type=count, metavar="N", help="the next N starts")
+    length.add_argument(
+        "--all", action="store_true", help="all, also where a terminal shows the next ones only"
+    )
     parser.set_defaults(handler="drd.cli.schedule:run")
 
 
@@ -41,13 +51,17 @@ def run(args: argparse.Namespace) -> int:
         plan = opened.known_plan(args.plan) if args.plan else None
         dues, unscheduled = _agenda(opened, plan, now)
         if args.json:
-            output.print_json({"items": [_item(d) for d in dues]})
+            output.print_json({"items": [_item(d) for d in dues[: args.limit]]})
             return 0
+        limit = args.limit or (SCREEN if sys.stdout.isatty() and not args.all else None)
         if dues:
             rows = [["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]]
-            output.say(output.table(rows + [_row(d, now) for d in dues]))
+            output.say(output.table(rows + [_row(d, now) for d in dues[:limit]], shorten=True))
         else:
             output.say("nothing is scheduled: no plan says when, or no daemon has loaded one yet.")
+        if limit is not None and len(dues) > limit:
+            last = f"{dues[-1].at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            output.say(f"and {len(dues) - limit:,} more until {last}: drd schedule --all")
         for name in unscheduled:
             output.warn(f"{name} was loaded by an older drd: the daemon will work out its schedule")
     return 0
@@ -66,7 +80,7 @@ def _agenda(app: App, plan: str | None, now: datetime) -> tuple[list[Due], list[
             unknown.append(row.name)
         else:
             agenda.set_plan(row, Schedule.from_json(row.schedule), now)
-    agenda.refresh(now)
+    agenda.refresh(now, plan)
     return agenda.items(), unknown
 
 

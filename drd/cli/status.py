@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import TextIO
 
-from drd.cli.render import Cell, Note, notes, spread, table, terminal_width
+from drd.cli.render import Cell, Note, measure, notes, spread, table, terminal_width
 from drd.errors import DrdError, NoCatalogue
 from drd.flows.status import StatusDocument, collect, plan_files
 from drd.model.exposure import age
@@ -53,34 +53,48 @@ _READINESS_STYLE = {
 }
 
 
-def render(document: StatusDocument, width: int, colour: bool) -> str:
-    """The screen: counts and time, a table by plan, then why, the gravest plan first.
+MANY = 40
+"""So many plans are one screen. Of more, those with the gravest verdicts come first."""
+
+
+def render(
+    document: StatusDocument, width: int, colour: bool, *, at_most: int | None = None
+) -> str:
+    """The screen: counts and time, a table by plan, then why, the gravest plan first; `at_most` so
+    many plans, and how many are left out.
 
     A narrow terminal loses columns from the right, never the verdict or a reason.
     """
     if not document.plans:
         return BEGIN
+    plans = document.plans
+    if len(plans) > MANY:
+        plans = tuple(sorted(plans, key=lambda p: -p.verdict.severity))
+    plans, left_out = plans[:at_most], plans[len(plans[:at_most]) :]
     header: Sequence[str] = _HEADER
-    rows = [_row(p, document.at) for p in document.plans]
-    if any(p.copies for p in document.plans):
+    rows = [_row(p, document.at) for p in plans]
+    if any(p.copies for p in plans):
         header = (*header[:_COPY_AT], "COPY", *header[_COPY_AT:])
-        for row, plan in zip(rows, document.plans, strict=True):
+        for row, plan in zip(rows, plans, strict=True):
             row.insert(_COPY_AT, _copies(plan))
     lines = table(header, rows, width=width, keep=2, colour=colour)
-    plain_width = max(map(len, table(header, rows, width=width, keep=2, colour=False)))
+    plain_width = max(map(measure, table(header, rows, width=width, keep=2, colour=False)))
     at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    below = notes(_notes(document), width=width, colour=colour)
+    below = notes(_notes(document._replace(plans=plans)), width=width, colour=colour)
+    if left_out:
+        below.insert(0, f"and {_counts(left_out, more=' more')}: drd status --all, drd status PLAN")
     head = spread(_counts(document.plans), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])
 
 
-def _counts(plans: Sequence[Assessment]) -> str:
+def _counts(plans: Sequence[Assessment], more: str = "") -> str:
     counted = (
         f"{sum(p.verdict is verdict for p in plans)} {verdict.words}"
         for verdict in (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
         if any(p.verdict is verdict for p in plans)
     )
-    return f"{len(plans)} plan{'s' if len(plans) != 1 else ''}: {', '.join(counted)}"
+    words = f"{len(plans)}{more} plan{'s' if len(plans) != 1 else ''}"
+    return f"{words}: {', '.join(counted)}"
 
 
 def _row(plan: Assessment, at: datetime) -> list[Cell]:
@@ -199,10 +213,11 @@ def status_command(
     nagios: bool,
     colour: bool,
     installed: bool = False,
+    everything: bool = False,
     now: datetime | None = None,
     out: TextIO | None = None,
 ) -> int:
-    """Print the status and return the exit code: 0 met or at risk, 3 breached or unknown; with
+    """Print the status, on a terminal no more than a screen of plans without `everything`, and return the exit code: 0 met or at risk, 3 breached or unknown; with
     `nagios` 0 to 3 as that convention has it, also for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
@@ -216,7 +231,8 @@ def status_command(
 
         text = dumps(status_json(document), indent=2)
     else:
-        text = render(document, terminal_width(out), colour)
+        at_most = MANY if out.isatty() and not everything else None
+        text = render(document, terminal_width(out), colour, at_most=at_most)
     print(text, file=out)
     return exit_code(document.verdict)
 

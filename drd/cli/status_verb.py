@@ -32,6 +32,9 @@ def add_parser(sub: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan")
+    parser.add_argument(
+        "--all", action="store_true", help="every plan, also where a terminal shows the worst only"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document")
     form.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
@@ -52,5 +55,6 @@ def run(args: argparse.Namespace) -> int:
         json=args.json,
         nagios=args.nagios,
         colour=colours(args.no_color),
+        everything=args.all,
         installed=path == DEFAULT_CONFIG and os.path.exists(_UNIT),  # noqa: PTH110 (4 ms)
     )

@@ -79,9 +79,10 @@ class Agenda:
         for key in self._keys.pop(name, ()):
             self._forget(key)
 
-    def refresh(self, now: datetime) -> set[str]:
-        """Take in what the catalogue says changed; the names of the plans that it was about."""
-        rows = self._queue.jobs(self._seen)
+    def refresh(self, now: datetime, plan: str | None = None) -> set[str]:
+        """Take in what the catalogue says changed, of all plans or of one; the names of the plans
+        that it was about."""
+        rows = self._queue.jobs(self._seen, plan)
         if not rows:
             return set()
         self._seen = max(r.changed for r in rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from drd.flows.status import DaemonState, StatusDocument
@@ -10,6 +12,9 @@ from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment, ComponentAssessment, CopyAssessment, Verdict
 
 SCHEMA = 1
+
+_MOST_MEASURED = 50
+"""Plans whose figures fit into the 4 KiB of a line that every monitoring system takes."""
 
 _NAGIOS = {
     Verdict.MET: (0, "OK"),
@@ -122,7 +127,8 @@ def _share(value: float | None) -> float | None:
 
 def nagios(document: StatusDocument) -> tuple[int, str]:
     """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
-    exposure and projected recovery time, with the objectives as critical thresholds."""
+    exposure and projected recovery time, with the objectives as critical thresholds. Of more plans
+    than a monitoring system takes data of, only how many have which verdict."""
     code, word = _NAGIOS[document.verdict]
     plans = document.plans
     if not plans:
@@ -134,7 +140,12 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
         text = f"{len(bad)} of {len(plans)} {document.verdict.words}: "
         text += "; ".join(f"{p.plan}: {p.reasons[0].text}" for p in bad[:3])
         text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-    data = [
+    data = _counted(plans) if len(plans) > _MOST_MEASURED else _measured(plans)
+    return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def _measured(plans: Sequence[Assessment]) -> list[str]:
+    return [
         f"{name}_{p.plan}={_value(value)};;{objective:g}"
         for p in plans
         for name, value, objective in (
@@ -143,7 +154,11 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
         )
         if objective is not None
     ]
-    return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def _counted(plans: Sequence[Assessment]) -> list[str]:
+    counts = Counter(p.verdict for p in plans)
+    return [f"{verdict.value}={counts[verdict]};;;0;{len(plans)}" for verdict in _NAGIOS]
 
 
 def unbarred(text: str) -> str:

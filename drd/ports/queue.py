@@ -60,8 +60,8 @@ class Queue(Protocol):
     Every method is one transaction. Raises CatalogueError.
     """
 
-    def jobs(self, since: int = -1) -> list[JobRow]:
-        """The rows that changed after `since`."""
+    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobRow]:
+        """The rows that changed after `since`, of all plans or of one."""
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         """Plans that were ever loaded, by name."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
 from drd.cli.render import Note as Line
-from drd.cli.status import render
+from drd.cli.status import MANY, render
 from drd.flows.status import StatusDocument, collect
 from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, StatusFacts
 from tests.status_support import (
@@ -262,3 +262,19 @@ def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() ->
 def shown(*plans: PlanFacts) -> list[str]:
     document = collect(lambda: StatusFacts(list(plans)), [], NOW)
     return render(document, NO_LIMIT, colour=False).splitlines()
+
+
+def test_of_many_plans_the_worst_come_first_and_a_terminal_shows_one_screen_of_them() -> None:
+    many = [healthy(plan=f"service{number}") for number in range(100)]
+    facts = document(*many, CATALOG, BILLING)
+    whole = render(facts, 120, colour=False).split("\n")
+    assert len(whole) == 2 + 1 + 102 + 1 + 4  # head, columns, plans, why
+    assert [line.split()[0] for line in whole[3:6]] == ["billing", "catalog", "service0"]
+    short = render(facts, 120, colour=False, at_most=MANY).split("\n")
+    assert short[0].startswith("102 plans: 100 met, 1 at risk, 1 breached")
+    assert short[: 3 + MANY] == whole[: 3 + MANY]
+    assert short[3 + MANY :] == [
+        "",
+        "and 62 more plans: 62 met: drd status --all, drd status PLAN",
+        *whole[-4:],
+    ]
