@@ -9,15 +9,15 @@ from pathlib import PurePosixPath
 from drd.checks.settings import FilesCheck
 from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.model.entries import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import FileEntry, TreeFingerprint
+from drd.model.snapshot import TreeFingerprint
 from drd.model.units import format_size
 from drd.ports import CheckContext
 
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
-_SET_ID = 0o6000
 
 
 class TreeComparison:
@@ -77,7 +77,7 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> C
         else:
             found.compared += 1
             found.bytes += now_is.size
-            wrong = _differences(was, now_is, owners=found.owners)
+            wrong = entry_differences(was, now_is, owners=found.owners)
             if wrong:
                 found.differing.append(f"{printable(path)}: {', '.join(wrong)}")
     return found
@@ -102,38 +102,6 @@ def _judge_missing(
             found.unread.append(path)
         return
     found.differing.append(f"{printable(path)}: missing")
-
-
-def _differences(was: FileEntry, now: FileEntry, *, owners: bool) -> list[str]:
-    if was.kind != now.kind:
-        return [f"is a {now.kind}, was a {was.kind}"]
-    wrong = _contents(was, now)
-    mask = 0o7777 if owners else 0o7777 & ~_SET_ID
-    if was.kind != "symlink" and (was.mode ^ now.mode) & mask:
-        wrong.append(f"mode {now.mode:04o} (was {was.mode:04o})")
-    if owners and (was.uid, was.gid) != (now.uid, now.gid):
-        wrong.append(f"owner {now.uid}:{now.gid} (was {was.uid}:{was.gid})")
-    if _attributes(was, owners) != _attributes(now, owners):
-        wrong.append("extended attributes")
-    return wrong
-
-
-def _contents(was: FileEntry, now: FileEntry) -> list[str]:
-    wrong = []
-    if was.kind == "file" and was.size != now.size:
-        wrong.append(f"{now.size:,} bytes (was {was.size:,})")
-    elif was.digest and now.digest and was.digest != now.digest:
-        wrong.append("contents")
-    if was.link != now.link:
-        named = {"symlink": "link target", "device": "device number"}
-        wrong.append(named.get(was.kind, "hard link"))
-    return wrong
-
-
-def _attributes(entry: FileEntry, privileged: bool) -> str:
-    """The digest's part before the colon covers what everybody can set, the rest what root can."""
-    both = entry.xattrs or ""
-    return both if privileged else both.partition(":")[0]
 
 
 def _rows(spec: CheckSpec, found: Comparison) -> list[CheckResult]:

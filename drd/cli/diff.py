@@ -1,0 +1,167 @@
+"""`drd diff`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.difference import Compared
+    from drd.model.difference import TableChange
+
+EXAMPLES = """\
+examples:
+  drd diff orders-api --component orders-db --point 7c1e                  against the live database
+  drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
+  drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
+
+It compares fingerprints: restores nothing, and does not need the repository.
+exit codes: 0 compared, whatever came of it (`equal` in the JSON), 1 the source could not be read,
+2 usage, 13 no such point."""
+
+SHOWN = 40
+"""Lines of differences, unless all are asked for."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "diff",
+        help="what changed since a restore point",
+        description="Tables with their rows, or files, that differ between a restore point and the "
+        "live component or another point: what a recovery would take back.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--component", "-c", required=True, metavar="C", help="which one")
+    parser.add_argument("--point", required=True, metavar="A", help="the restore point, by its id")
+    parser.add_argument(
+        "--with",
+        dest="other",
+        default="live",
+        metavar="B",
+        help="another point's id, or `live` (default)",
+    )
+    parser.add_argument("--all", action="store_true", help="every line, however many")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.diff:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.flows.difference import compare
+
+    with session(args) as app:
+        plan = app.load(args.plan)
+        found = compare(app.services(plan), plan, args.component, args.point, args.other)
+    if args.json:
+        output.print_json(document(found))
+    else:
+        _print(found, None if args.all else SHOWN)
+    return 0
+
+
+def document(compared: Compared) -> dict[str, Any]:
+    from drd.model.units import to_rfc3339
+
+    found = compared.found
+    sides = {
+        side: {"name": of.name, "data_time": to_rfc3339(of.data_time)}
+        for side, of in (("a", compared.a), ("b", compared.b))
+    }
+    return {
+        "plan": compared.plan,
+        "component": compared.component.name,
+        "kind": compared.component.kind,
+        **sides,
+        "equal": found.equal,
+        "compared": found.compared,
+        "only_counted": found.only_counted,
+        "tables": [
+            {"table": t.table, "change": t.change, "a_rows": t.a_rows, "b_rows": t.b_rows}
+            for t in found.tables
+        ],
+        "files": [
+            {"path": output.unmarked(f.path), "change": f.change, "what": list(f.what)}
+            for f in found.files
+        ],
+        "properties": [{"name": p.name, "a": p.a, "b": p.b} for p in found.properties],
+        "unknown": [{"name": output.unmarked(n), "reason": why} for n, why in found.unknown],
+    }
+
+
+def _print(compared: Compared, limit: int | None) -> None:
+    a, b = compared.a, compared.b
+    output.say(
+        f"{compared.plan}: {compared.component.name} at {a.name} "
+        f"({a.data_time:%Y-%m-%d %H:%M:%S} UTC) and {b.name} ({b.data_time:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+    rows = list(_rows(compared))
+    if rows:
+        output.say(output.table(rows[:limit], keep=3))
+    if limit is not None and len(rows) > limit:
+        output.say(f"  … and {len(rows) - limit:,} more: --all")
+    for line in _summary(compared, len(rows)):
+        output.say(line)
+
+
+def _rows(compared: Compared) -> Iterator[list[str]]:
+    from drd.checks.words import printable
+
+    found = compared.found
+    for prop in found.properties:
+        yield ["  changed", prop.name, _before_and_now(prop.a, prop.b)]
+    for table in found.tables:
+        yield [f"  {_WORDS[table.change]}", printable(table.table), _counts(table)]
+    for file in found.files:
+        yield [f"  {file.change}", printable(file.path), ", ".join(file.what)]
+
+
+_WORDS = {"added": "added", "removed": "removed", "rows": "changed", "contents": "changed"}
+
+
+def _counts(table: TableChange) -> str:
+    a, b = table.a_rows, table.b_rows
+    if a is None or b is None:
+        known = b if a is None else a
+        return "" if known is None else f"{known:,} rows"
+    if a == b:
+        return f"{b:,} rows as before, other contents"
+    return f"{a:,} -> {b:,} rows ({b - a:+,})"
+
+
+def _summary(compared: Compared, differing: int) -> Iterator[str]:
+    from drd.checks.words import counted, printable
+
+    found = compared.found
+    words = ("entry", "entries") if compared.component.kind == "files" else ("table", "tables")
+    both = counted(found.compared, *words)
+    if found.equal:
+        yield f"no difference in {both}"
+    elif not differing:
+        yield f"no difference found in {both}"
+    else:
+        yield f"{counted(differing, 'difference')}, {both} compared"
+    if found.only_counted:
+        yield (
+            f"of {counted(found.only_counted, *words)} only rows were counted: rows changed in place "
+            "do not show (`fingerprint: digest` sees them)"
+        )
+    for name, why in found.unknown[:5]:
+        yield f"unknown: {printable(name)}: {why}"
+    if len(found.unknown) > 5:
+        yield f"unknown: … and {len(found.unknown) - 5:,} more"
+
+
+def _before_and_now(a: Any, b: Any) -> str:
+    shown = f"{_shown(a)} -> {_shown(b)}"
+    return shown if len(shown) <= 100 else ""
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,140 @@
+"""What differs between two states of a component: tables and rows, or files. Pure.
+
+`a` is the state that is looked at, usually an older one, `b` the one that it is compared with. What
+one of the two did not look at is unknown, never the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from drd.model.entries import entry_differences
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """`rows`: another number of rows; `contents`: as many, but others. Only b has an `added` table."""
+
+    table: str
+    change: Literal["added", "removed", "rows", "contents"]
+    a_rows: int | None
+    b_rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """`what` says in words how a `changed` entry differs in b."""
+
+    path: str
+    change: Literal["added", "removed", "changed"]
+    what: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyChange:
+    """Of the database as a whole: its owner, a setting."""
+
+    name: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`unknown` are names with the reason why nobody can say. `compared` counts tables or entries
+    that both states know; `only_counted` those of them of which only the number of rows is known,
+    so that rows that were changed in place do not show."""
+
+    compared: int
+    tables: tuple[TableChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    properties: tuple[PropertyChange, ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    only_counted: int = 0
+
+    @property
+    def equal(self) -> bool | None:
+        """None when nothing differs as far as was looked, and that was not everywhere."""
+        if self.tables or self.files or self.properties:
+            return False
+        return None if self.unknown or self.only_counted else True
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two states: the point's id, or `live`."""
+
+    name: str
+    data_time: datetime
+
+
+def difference(a: Fingerprint, b: Fingerprint, *, owners: bool) -> Difference:
+    """`owners`: whether who entries belong to was seen by somebody who can tell."""
+    if isinstance(a, DatabaseFingerprint) and isinstance(b, DatabaseFingerprint):
+        return _databases(a, b)
+    assert isinstance(a, TreeFingerprint)
+    assert isinstance(b, TreeFingerprint)
+    return _trees(a, b, owners=owners)
+
+
+def _databases(a: DatabaseFingerprint, b: DatabaseFingerprint) -> Difference:
+    changes: list[TableChange] = []
+    unknown: list[tuple[str, str]] = []
+    compared = only_counted = 0
+    in_a, in_b = {*a.tables, *a.not_reached}, {*b.tables, *b.not_reached}
+    for table in sorted(in_a | in_b):
+        was, now = a.tables.get(table), b.tables.get(table)
+        if table not in in_b:
+            changes.append(TableChange(table, "removed", was.rows if was else None, None))
+        elif table not in in_a:
+            changes.append(TableChange(table, "added", None, now.rows if now else None))
+        elif was is None or now is None:
+            unknown.append((table, a.not_reached.get(table) or b.not_reached[table]))
+        else:
+            compared += 1
+            if was.rows != now.rows:
+                changes.append(TableChange(table, "rows", was.rows, now.rows))
+            elif was.digest is None or now.digest is None:
+                only_counted += 1
+            elif was.digest != now.digest:
+                changes.append(TableChange(table, "contents", was.rows, now.rows))
+    return Difference(
+        compared,
+        tables=tuple(changes),
+        properties=_properties(a.properties, b.properties),
+        unknown=tuple(unknown),
+        only_counted=only_counted,
+    )
+
+
+def _properties(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[PropertyChange, ...]:
+    return tuple(
+        PropertyChange(name, a.get(name), b.get(name))
+        for name in sorted(a.keys() | b.keys())
+        if a.get(name) != b.get(name)
+    )
+
+
+def _trees(a: TreeFingerprint, b: TreeFingerprint, *, owners: bool) -> Difference:
+    changes: list[FileChange] = []
+    unknown = {**a.not_reached, **b.not_reached}
+    compared = 0
+    for path in sorted(a.entries.keys() | b.entries.keys()):
+        was, now = a.entries.get(path), b.entries.get(path)
+        if path in unknown:
+            continue
+        if (was and was.volatile) or (now and now.volatile):
+            unknown[path] = "it changed while it was captured"
+        elif now is None:
+            changes.append(FileChange(path, "removed"))
+        elif was is None:
+            changes.append(FileChange(path, "added"))
+        else:
+            compared += 1
+            if what := entry_differences(was, now, owners=owners):
+                changes.append(FileChange(path, "changed", tuple(what)))
+    return Difference(compared, files=tuple(changes), unknown=tuple(sorted(unknown.items())))

@@ -1,0 +1,85 @@
+"""What differs between two states of a component."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drd.model.difference import FileChange, PropertyChange, TableChange, difference
+from drd.model.snapshot import DatabaseFingerprint, FileEntry, TableState, TreeFingerprint
+
+
+def database(**rows: int | tuple[int, str]) -> DatabaseFingerprint:
+    tables = {n: TableState(*(r if isinstance(r, tuple) else (r,))) for n, r in rows.items()}
+    return DatabaseFingerprint("digest", tables)
+
+
+def test_tables_come_go_grow_and_change_in_place() -> None:
+    a = database(gone=3, grown=(10, "x"), same=(5, "s"), edited=(7, "a"))
+    b = database(new=1, grown=(12, "y"), same=(5, "s"), edited=(7, "b"))
+    found = difference(a, b, owners=True)
+    assert found.tables == (
+        TableChange("edited", "contents", 7, 7),
+        TableChange("gone", "removed", 3, None),
+        TableChange("grown", "rows", 10, 12),
+        TableChange("new", "added", None, 1),
+    )
+    assert (found.compared, found.equal, found.unknown) == (3, False, ())
+
+
+def test_as_many_rows_is_not_the_same_rows() -> None:
+    found = difference(database(t=5), database(t=(5, "d")), owners=True)
+    assert (found.only_counted, found.equal) == (1, None)
+    assert difference(database(t=(5, "d")), database(t=(5, "d")), owners=True).equal is True
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_what_was_not_looked_at_is_unknown(side: str) -> None:
+    whole = database(t=5)
+    partial = DatabaseFingerprint("counts", {}, {"t": "no time was left"})
+    a, b = (partial, whole) if side == "a" else (whole, partial)
+    found = difference(a, b, owners=True)
+    assert (found.unknown, found.equal) == ((("t", "no time was left"),), None)
+    assert found.tables == ()
+
+
+def test_the_owner_of_a_database_is_a_property() -> None:
+    a, b = (replace(database(), properties={"owner": owner, "x": 1}) for owner in ("shop", "root"))
+    found = difference(a, b, owners=True)
+    assert found.properties == (PropertyChange("owner", "shop", "root"),)
+    assert found.equal is False
+
+
+FILE = FileEntry("file", 0o644, 0, 0, size=4, digest="d")
+
+
+def test_entries_come_go_and_change() -> None:
+    a = TreeFingerprint({"/a": FILE, "/b": FILE, "/c": FILE})
+    b = TreeFingerprint({"/b": replace(FILE, mode=0o600, digest="e"), "/c": FILE, "/d": FILE})
+    found = difference(a, b, owners=True)
+    assert found.files == (
+        FileChange("/a", "removed"),
+        FileChange("/b", "changed", ("contents", "mode 0600 (was 0644)")),
+        FileChange("/d", "added"),
+    )
+    assert (found.compared, found.equal) == (2, False)
+
+
+def test_only_who_can_tell_compares_owners() -> None:
+    a, b = TreeFingerprint({"/a": FILE}), TreeFingerprint({"/a": replace(FILE, uid=7)})
+    assert difference(a, b, owners=False).equal is True
+    assert difference(a, b, owners=True).files == (
+        FileChange("/a", "changed", ("owner 7:0 (was 0:0)",)),
+    )
+
+
+def test_entries_that_moved_or_could_not_be_read_are_unknown() -> None:
+    a = TreeFingerprint({"/log": replace(FILE, volatile=True)}, {"/shut": "permission denied"})
+    b = TreeFingerprint({"/log": replace(FILE, size=9), "/shut": FILE})
+    found = difference(a, b, owners=True)
+    assert dict(found.unknown) == {
+        "/log": "it changed while it was captured",
+        "/shut": "permission denied",
+    }
+    assert (found.files, found.equal) == ((), None)
