@@ -30,12 +30,15 @@ class DatabaseFingerprint:
     `tables` is keyed by the qualified name as the database prints it (`public.orders`,
     `public."odd name"`). `not_reached` names tables that the time budget or a missing right left
     out, with the reason. `properties` are the database's own: owner, encoding, locale, settings.
+    `derived` names those of the tables that a restore computes anew (materialised views): a dump
+    does not hold what they held.
     """
 
     mode: Literal["counts", "digest", "off"]
     tables: Mapping[str, TableState] = field(default_factory=dict)
     not_reached: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +47,7 @@ class DatabaseFingerprint:
             "tables": {n: [t.rows, t.digest] for n, t in sorted(self.tables.items())},
             "not_reached": dict(sorted(self.not_reached.items())),
             "properties": dict(self.properties),
+            "derived": sorted(self.derived),
         }
 
 
@@ -96,7 +100,10 @@ def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
         entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])
     tables = {n: TableState(rows, digest) for n, (rows, digest) in data["tables"].items()}
-    return DatabaseFingerprint(data["mode"], tables, data["not_reached"], data["properties"])
+    derived = frozenset(data.get("derived", ()))
+    return DatabaseFingerprint(
+        data["mode"], tables, data["not_reached"], data["properties"], derived
+    )
 
 
 def canonical_json(data: Any) -> bytes:

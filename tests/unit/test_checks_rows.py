@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ from drd.checks.settings import RowsCheck
 from drd.errors import SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    TableState,
+    fingerprint_from_json,
+)
 from tests.check_support import context
 
 
@@ -131,6 +138,20 @@ def test_nothing_compared_is_not_run_as_a_whole() -> None:
     assert own.verdict is CheckVerdict.NOT_RUN
     assert not own.part
     assert part.part
+
+
+def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() -> None:
+    before = tables("digest", a=(5, "aa"), stale=(3, "bb"), fresh=(2, "cc"))
+    before = replace(before, derived=frozenset({"stale", "fresh", "gone"}))
+    again = fingerprint_from_json(before.to_json())
+    own, part = run(again, tables("digest", a=(5, "aa"), stale=(4, "dd"), fresh=(2, "cc")))
+    assert own.verdict is CheckVerdict.PASSED
+    assert own.observed == "2 tables, 7 rows, 0 differ"
+    assert (part.name, part.verdict, part.part) == ("rows: stale", CheckVerdict.NOT_RUN, True)
+    assert part.observed == "a materialised view, computed anew: has 4 rows, had 3"
+    missing, *_ = run(again, tables("digest", a=(5, "aa"), fresh=(2, "cc")))
+    assert missing.verdict is CheckVerdict.FAILED
+    assert missing.observed == "stale is missing (had 3 rows)"
 
 
 def test_a_database_of_no_tables_passes() -> None:

@@ -93,15 +93,18 @@ def describe(
     end = time.monotonic() + budget_s
     states: dict[str, TableState] = {}
     not_reached: dict[str, str] = {}
+    derived = set()
     for table in tables_of(connection):
         process.check_cancelled()
         name = names.get(table.key, table.name)
+        if table.materialised:
+            derived.add(name)
         found = table.unreadable or _look(connection, table, mode, end)
         if isinstance(found, TableState):
             states[name] = found
         else:
             not_reached[name] = found or f"the time budget of {budget_s:g} s was over"
-    return DatabaseFingerprint(mode, states, not_reached, dict(properties))
+    return DatabaseFingerprint(mode, states, not_reached, dict(properties), frozenset(derived))
 
 
 def _look(

@@ -25,7 +25,7 @@ from drd.kinds.postgres.connection import (
     words,
 )
 from drd.kinds.postgres.dump import DumpOrder, dump_command, explained
-from drd.kinds.postgres.fingerprint import describe, tables_of
+from drd.kinds.postgres.fingerprint import describe
 from drd.kinds.postgres.inspect import ask, jsonable
 from drd.kinds.postgres.moment import Moment, export_snapshot
 from drd.kinds.postgres.pooler import require_own_session
@@ -165,7 +165,6 @@ class PostgresCapture:
         self._facts: Mapping[str, Any] = {}
         self._private: Mapping[str, Any] = {}
         self._properties: Mapping[str, Any] = {}
-        self._dumped: frozenset[str] = frozenset()
 
     def prepare(self, programs: Programs, environment: Mapping[str, str]) -> None:
         """Read what describes the database, and write the command of the dump."""
@@ -235,7 +234,6 @@ class PostgresCapture:
         if wanted.mode == "off":
             return None
         with self._reader(pinned=True) as reader, interruptible(reader):
-            self._dumped = frozenset(t.name for t in tables_of(reader) if not t.materialised)
             return describe(
                 reader, mode=wanted.mode, budget_s=wanted.budget, properties=self._properties
             )
@@ -257,7 +255,8 @@ class PostgresCapture:
                 f"the dump of {self._name} is empty", hint="see the server's log, and try again."
             )
         if isinstance(fingerprint, DatabaseFingerprint) and self._settings.compression == "none":
-            rows = sum(t.rows for name, t in fingerprint.tables.items() if name in self._dumped)
+            derived = fingerprint.derived
+            rows = sum(t.rows for name, t in fingerprint.tables.items() if name not in derived)
             if stored.bytes < rows:
                 raise ImplausibleDump(
                     f"the dump of {self._name} has {stored.bytes} bytes for {rows} rows",

@@ -93,6 +93,8 @@ CREATE RECURSIVE VIEW shop.counting (n) AS VALUES (1) UNION ALL SELECT n + 1 FRO
 CREATE MATERIALIZED VIEW shop.totals AS
  SELECT customer, sum(amount) AS total FROM shop.orders GROUP BY customer;
 CREATE UNIQUE INDEX totals_customer ON shop.totals (customer);
+CREATE MATERIALIZED VIEW shop.stale AS SELECT k FROM shop.cache;
+INSERT INTO shop.cache VALUES ('newer than the view', 'v');
 CREATE MATERIALIZED VIEW shop.empty_yet AS SELECT 1 AS one WITH NO DATA;
 CREATE RULE names_gone AS ON DELETE TO shop.names DO INSTEAD NOTHING;
 
