@@ -166,7 +166,7 @@ def cluster(
 ) -> dict[str, object]:
     return {
         "version": 170000, "passwords": True, "bootstrap": "postgres", "roles": list(made),
-        "memberships": memberships, "parameters": [], "tablespaces": [], **more,
+        "memberships": memberships, "parameters": [], "everyone": [], "tablespaces": [], **more,
     }  # fmt: skip
 
 
@@ -179,13 +179,31 @@ def test_only_missing_roles_are_made() -> None:
             membership("old", "elder", "postgres"),
         ],
     )
-    made = [s.sql for s in roles.statements(saved, existing=["old", "elder"], version=170000)]
+    there = ["old", "elder"]
+    made = [s.sql for s in roles.statements(saved, existing=there, version=170000, whole=False)]
     create, grant = made
     assert create.startswith('CREATE ROLE "new" WITH NOSUPERUSER NOINHERIT NOCREATEROLE NOCREATEDB')
     assert create.endswith(" LOGIN NOREPLICATION NOBYPASSRLS PASSWORD 'SCRAM-SHA-256$x'")
     assert grant == 'GRANT "old" TO "new" WITH ADMIN FALSE, INHERIT TRUE, SET FALSE'
-    older = [s.sql for s in roles.statements(saved, existing=["old", "elder"], version=150000)]
+    older = [s.sql for s in roles.statements(saved, existing=there, version=150000, whole=False)]
     assert older[1] == 'GRANT "old" TO "new"'
+
+
+def test_what_holds_for_everybody_is_made_in_a_cluster_of_nobody_else_and_told_elsewhere() -> None:
+    parameter = {"parameter": "work_mem", "privilege": "SET", "grantable": False}
+    parameters = [{**parameter, "grantee": ""}, {**parameter, "grantee": "app"}]
+    saved = cluster(role("app"), parameters=parameters, everyone=["search_path=a, b"])
+    whole = [s.sql for s in roles.statements(saved, existing=["app"], version=170000, whole=True)]
+    to_all = "ALTER ROLE ALL SET \"search_path\" TO 'a', 'b'"
+    assert whole == [
+        'GRANT SET ON PARAMETER "work_mem" TO PUBLIC',
+        'GRANT SET ON PARAMETER "work_mem" TO "app"',
+        to_all,
+    ]
+    assert not list(roles.statements(saved, existing=["app"], version=170000, whole=False))
+    told = roles.differences(saved, cluster(role("app")), existed=["app"])
+    assert [t.rpartition(": ")[2] for t in told] == [f"{s};" for s in (to_all, *whole[:2])]
+    assert roles.differences(saved, saved, existed=["app"]) == []
 
 
 def test_a_password_that_could_not_be_read_makes_no_difference() -> None:

@@ -15,7 +15,13 @@ import psycopg
 from drd import process
 from drd.errors import SourceError, SourceMissing, TargetError
 from drd.kinds.postgres import database, roles
-from drd.kinds.postgres.connection import Address, Connection, connect, words
+from drd.kinds.postgres.connection import (
+    Address,
+    Connection,
+    connect,
+    no_event_triggers,
+    words,
+)
 from drd.kinds.postgres.quoting import ident
 
 _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
@@ -99,13 +105,16 @@ class Cluster:
             hint="CREATE DATABASE postgres;",
         )
 
-    def in_english(self) -> Address:
-        """The address, with the server's messages in English where we may ask for that."""
+    def undisturbed(self, name: str) -> Address:
+        """The address of a database that came back, as a superuser may go there: without event
+        triggers that fire on login, and with the server's messages in English."""
+        address = self.address.to_database(name)
         row = self.one("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
         if not row or not row[0]:
-            return self.address
-        options = f"{self.address.params.get('options', '')} -c lc_messages=C".strip()
-        return replace(self.address, params={**self.address.params, "options": options})
+            return address
+        given = (address.params.get("options", ""), "-c lc_messages=C")
+        options = " ".join((*given, no_event_triggers(self.version // 10000))).strip()
+        return replace(address, params={**address.params, "options": options})
 
     @property
     def version(self) -> int:
@@ -188,7 +197,7 @@ class Cluster:
             for role in saved["roles"]:
                 for statement in roles.alter_sql(role) if role["name"] in existed else ():
                     self._try(statement, f"role {role['name']}", notes)
-        for made in roles.statements(saved, existing=existed, version=self.version):
+        for made in roles.statements(saved, existing=existed, version=self.version, whole=own):
             if made.required:
                 with as_target_error(f"cannot make {made.subject}"):
                     self.execute(made.sql)

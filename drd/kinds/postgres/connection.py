@@ -39,6 +39,8 @@ _LIMITS = (
     "SET idle_in_transaction_session_timeout = 0",
     "SET row_security = off",
 )
+_NEWER_LIMITS = {140000: "idle_session_timeout", 170000: "transaction_timeout"}
+"""By the server's version that brought them."""
 PINNED = (
     # So that values and names print the same in every server.
     "SET search_path = pg_catalog",
@@ -197,6 +199,12 @@ def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
     return {k: v for k, v in found.items() if k in _FROM_SERVICE}
 
 
+def no_event_triggers(major: int) -> str:
+    """The option with which a superuser's login fires none: what one on login writes would differ
+    from the backup."""
+    return "-c event_triggers=off" if major >= 17 else ""
+
+
 def words(error: psycopg.Error) -> str:
     """The server's own message in one line, without the statement that it was about."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
@@ -224,8 +232,9 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
         raise _refused(address, error) from error
     try:
         statements = [*_LIMITS, *(PINNED if pinned else ())]
-        if connection.info.server_version >= 170000:
-            statements.append("SET transaction_timeout = 0")
+        for since, setting in _NEWER_LIMITS.items():
+            if connection.info.server_version >= since:
+                statements.append(f"SET {setting} = 0")
         connection.execute("; ".join(statements).encode())
     except psycopg.Error as error:
         connection.close()
@@ -239,11 +248,14 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
 def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     said = words(error)
     nobody_there = isinstance(error, psycopg.errors.ConnectionTimeout)
-    if not nobody_there and _database_is_missing(address):
+    known = None if nobody_there else _known_elsewhere(address)
+    if known == []:
         return SourceMissing(
             f'database "{address.dbname}" does not exist at {address.uri}',
             hint="correct the database's name in dsn, or create it.",
         )
+    if known and not known[0][0]:
+        return SourceError(f"{address.uri} refuses the login: {said}", hint=known[0][1])
     if stranger := _STRANGER.search(said):
         name = stranger[1].replace('"', '""')
         return SourceError(
@@ -268,8 +280,15 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     )
 
 
-def _database_is_missing(address: Address) -> bool:
-    """Asked of another database, since the server's words come in its language."""
+_KNOWN = """
+SELECT pg_catalog.has_database_privilege(oid, 'CONNECT'),
+       format('GRANT CONNECT ON DATABASE %%I TO %%I;', datname, current_user)
+  FROM pg_catalog.pg_database WHERE datname = %s"""
+
+
+def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
+    """What another database says, since the server's words come in its language: no row when there
+    is no such database, else whether the user may connect to it and what would let him."""
     for other in ("postgres", "template1"):
         if other == address.dbname:
             continue
@@ -277,11 +296,10 @@ def _database_is_missing(address: Address) -> bool:
             with psycopg.connect(
                 address.to_database(other).conninfo, password=address.password
             ) as there:
-                query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s"
-                return there.execute(query, [address.dbname]).fetchone() is None
+                return there.execute(_KNOWN.encode(), [address.dbname]).fetchall()
         except psycopg.Error:
             continue
-    return False
+    return None
 
 
 @contextmanager

@@ -96,9 +96,12 @@ class Restorer:
             if not order.no_owner:
                 notes += self._cluster.make_roles(private["globals"], own=order.own)
             missing = self._cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+            whole = self._cluster.missing_tablespaces([snapshot.facts["tablespace"]])
         if missing:
             spaces = ", ".join(missing)
             notes.append(f"tablespace {spaces} is not here: its tables lie in the default one")
+        for space in whole:
+            notes.append(f"tablespace {space} is not here: the database lies in the default one")
         tick = self._ticker(snapshot, on_progress)
         done = self._begin(snapshot, saved, dump, bool(missing), tick)
         if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
@@ -147,7 +150,7 @@ class Restorer:
         flags = ["--no-owner", "--no-acl"] if order.no_owner else []
         if no_tablespaces:
             flags.append("--no-tablespaces")
-        address = self._cluster.in_english().to_database(self._names.working)
+        address = self._cluster.undisturbed(self._names.working)
         with password_file(address, order.place.directory) as environment:
             load = Load(
                 order.programs, dump, address, order.place.directory, environment, tuple(flags)
@@ -184,7 +187,7 @@ class Restorer:
         return tick
 
     def _compare(self, name: str, saved: database.Properties, notes: list[str]) -> list[str]:
-        with connect(self._cluster.address.to_database(name)) as connection:
+        with connect(self._cluster.undisturbed(name)) as connection:
             now = database.read(connection)
         if name == self._names.working:  # its comment comes with the final name
             now["comment"] = saved["comment"]

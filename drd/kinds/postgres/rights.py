@@ -16,16 +16,17 @@ from drd.ports import Finding
 
 _SHOWN = 5
 
-# What pg_dump reads: no system or temporary schemas, nothing that belongs to an extension. It
-# locks partitioned tables as well and asks sequences for their value.
+# What pg_dump reads: no system or temporary schemas, of what belongs to an extension only what that
+# declared as configuration. It locks partitioned tables as well and asks sequences for their value.
 _UNREADABLE = """
 SELECT format('%I.%I', n.nspname, c.relname), c.relkind, format('%I', n.nspname)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
-                    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                      AND d.objid = c.oid AND d.deptype = 'e')
+   AND (NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+        OR EXISTS (SELECT 1 FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)))
    AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
         OR NOT CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
                     ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd.kinds.postgres.connection import Connection
-from drd.kinds.postgres.quoting import ident, literal, set_clause
+from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
 from drd.kinds.postgres.rights import can_read_passwords
 
 Globals = Mapping[str, Any]
@@ -48,10 +48,14 @@ SELECT g.rolname AS role, m.rolname AS member, a.admin_option AS admin,
  WHERE m.rolname !~ '^pg_' ORDER BY 1, 2, 6"""
 
 _PARAMETERS = """
-SELECT p.parname AS parameter, pg_catalog.pg_get_userbyid(a.grantee) AS grantee,
+SELECT p.parname AS parameter,
+       CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END AS grantee,
        a.privilege_type AS privilege, a.is_grantable AS grantable
-  FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a
- WHERE a.grantee <> 0 ORDER BY 1, 2, 3"""
+  FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a ORDER BY 1, 2, 3"""
+
+_EVERYONE = """
+SELECT c AS setting FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
+ WHERE s.setrole = 0 AND s.setdatabase = 0 ORDER BY 1"""
 
 _TABLESPACES = """
 SELECT spcname AS name, pg_catalog.pg_get_userbyid(spcowner) AS owner,
@@ -63,7 +67,8 @@ def read(connection: Connection) -> dict[str, Any]:
     """Everything that belongs to the cluster, as JSON.
 
     A role's `password` is its verifier, None when it has none or `passwords` is false: then the
-    backup user may not read them.
+    backup user may not read them. `everyone` are the settings of ALTER ROLE ALL; a parameter's
+    grantee is the empty name for PUBLIC.
     """
     version = connection.info.server_version
     passwords = can_read_passwords(connection)
@@ -83,6 +88,7 @@ def read(connection: Connection) -> dict[str, Any]:
         "roles": _dicts(connection, roles),
         "memberships": _dicts(connection, memberships),
         "parameters": _dicts(connection, _PARAMETERS) if version >= 150000 else [],
+        "everyone": [row["setting"] for row in _dicts(connection, _EVERYONE)],
         "tablespaces": _dicts(connection, _TABLESPACES),
     }
 
@@ -110,34 +116,47 @@ class Statement:
     required: bool = False
 
 
-def statements(saved: Globals, *, existing: Sequence[str], version: int) -> Iterator[Statement]:
+def statements(
+    saved: Globals, *, existing: Sequence[str], version: int, whole: bool
+) -> Iterator[Statement]:
     """What makes the missing roles as they were, in an order that works.
 
-    A membership comes back when it has a role that was missing on either side.
+    A membership comes back when it has a role that was missing on either side. What holds for
+    everybody is for a cluster that nobody else uses (`whole`).
     """
     missing = [r for r in saved["roles"] if r["name"] not in existing]
     names = {r["name"] for r in missing}
     for role in missing:
         yield Statement(_create(role), f"role {role['name']}", required=True)
     for role in missing:
-        for setting in role["settings"]:
-            yield Statement(
-                f"ALTER ROLE {ident(role['name'])} {set_clause(setting)}",
-                f"setting {setting.partition('=')[0]} of role {role['name']}",
-            )
-        if role["comment"]:
-            yield Statement(
-                f"COMMENT ON ROLE {ident(role['name'])} IS {literal(role['comment'])}",
-                f"the comment of role {role['name']}",
-            )
+        yield from _details(role)
     for entry in in_order(saved["memberships"], saved["bootstrap"]):
         if names & {entry["role"], entry["member"]}:
             subject = f"membership of {entry['member']} in {entry['role']}"
             yield Statement(_grant(entry, saved["bootstrap"], version), subject)
     if version >= 150000:
         for entry in saved["parameters"]:
-            if entry["grantee"] in names:
+            if whole or entry["grantee"] in names:
                 yield Statement(*_parameter(entry))
+    for setting in saved.get("everyone", ()) if whole else ():
+        yield Statement(*_for_everyone(setting))
+
+
+def _details(role: Mapping[str, Any]) -> Iterator[Statement]:
+    for setting in role["settings"]:
+        yield Statement(
+            f"ALTER ROLE {ident(role['name'])} {set_clause(setting)}",
+            f"setting {setting.partition('=')[0]} of role {role['name']}",
+        )
+    if role["comment"]:
+        yield Statement(
+            f"COMMENT ON ROLE {ident(role['name'])} IS {literal(role['comment'])}",
+            f"the comment of role {role['name']}",
+        )
+
+
+def _for_everyone(setting: str) -> tuple[str, str]:
+    return f"ALTER ROLE ALL {set_clause(setting)}", f"setting {setting} of every role"
 
 
 def _create(role: Mapping[str, Any], verb: str = "CREATE") -> str:
@@ -194,8 +213,8 @@ def _parameter(entry: Mapping[str, Any]) -> tuple[str, str]:
     option = " WITH GRANT OPTION" if entry["grantable"] else ""
     grant = f"GRANT {entry['privilege']} ON PARAMETER {ident(entry['parameter'])}"
     return (
-        f"{grant} TO {ident(entry['grantee'])}{option}",
-        f"the right of {entry['grantee']} to set {entry['parameter']}",
+        f"{grant} TO {grantee(entry['grantee'])}{option}",
+        f"the right of {entry['grantee'] or 'PUBLIC'} to set {entry['parameter']}",
     )
 
 
@@ -204,7 +223,8 @@ def script(saved: Globals) -> str:
 
     The bootstrap superuser is left out, since every cluster has one.
     """
-    made = statements(saved, existing=[saved["bootstrap"]], version=saved["version"])
+    bootstrap, version = saved["bootstrap"], saved["version"]
+    made = statements(saved, existing=[bootstrap], version=version, whole=True)
     lines = [f"{s.sql};\n" for s in made]
     for space in saved["tablespaces"]:
         location = literal(space["location"])
@@ -215,7 +235,8 @@ def script(saved: Globals) -> str:
 
 
 def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list[str]:
-    """Sentences about roles that were there already and are not as saved."""
+    """Sentences about roles that were there already and are not as saved, and about what would
+    hold for others as well."""
     here = {r["name"]: r for r in now["roles"]}
     found = []
     for role in saved["roles"]:
@@ -229,7 +250,10 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
         for entry in saved["memberships"]
         if (entry["role"], entry["member"]) not in member
     ]
-    return found
+    missing = [_for_everyone(s) for s in saved.get("everyone", ()) if s not in now["everyone"]]
+    if now["version"] >= 150000:
+        missing += [_parameter(p) for p in saved["parameters"] if p not in now["parameters"]]
+    return found + [f"{subject} was saved and is not here: {sql};" for sql, subject in missing]
 
 
 def _attribute_differences(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
-from drd.kinds.postgres.connection import PASSFILE, Address, connect
+from drd.kinds.postgres.connection import PASSFILE, Address, connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import Programs, programs_for
 from drd.ports import Workplace
@@ -33,9 +33,12 @@ _SOCKET_LIMIT = 107
 
 START_S = 60.0
 
-OWN_SESSIONS = "-c session_preload_libraries= -c local_preload_libraries= -c role=none"
-"""Against settings that come back with a database: the libraries need not be here, and whoever
-looks is the superuser."""
+OWN_SESSIONS = (
+    "-c session_preload_libraries= -c local_preload_libraries= -c role=none"
+    " -c default_transaction_read_only=off"
+)
+"""Against settings that come back with a database or its cluster: the libraries need not be here,
+and whoever looks is the superuser."""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -118,7 +121,7 @@ class ThrowAwayServer:
                 "user": self.superuser,
                 "dbname": database,
                 "application_name": "drd",
-                "options": OWN_SESSIONS,
+                "options": f"{OWN_SESSIONS} {no_event_triggers(self.programs.major)}".strip(),
             }
         )
 

@@ -87,7 +87,8 @@ class PostgresTargetDatabase:
             room(name, self._place, snapshot.bytes),
             *rights_findings(cluster, name, snapshot.facts, no_owner=self._no_owner),
         ]
-        missing = cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+        facts = snapshot.facts
+        missing = cluster.missing_tablespaces([*facts["tablespaces"], facts["tablespace"]])
         if missing:
             findings.append(
                 Finding(
@@ -171,7 +172,9 @@ class PostgresTargetDatabase:
         if self._inspector is None:
             address = self._reach().address
             login = write_password_file(address, self._place.directory)
-            self._inspector = PostgresInspector(address, login)
+            # A command may log in as somebody who may not set these.
+            login |= {"PGOPTIONS": address.params.get("options", "")}
+            self._inspector = PostgresInspector(self._reach().undisturbed(address.dbname), login)
         return self._inspector
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from drd.errors import SourceError
 from drd.kinds.postgres import connection
+from drd.model.plan import SecretRef
 from drd.ports import Workplace
 from tests.postgres_support import KIND, component
 from tests.servers import PostgresServer
@@ -20,6 +21,18 @@ def test_a_role_that_does_not_exist_is_named_with_the_statement_that_makes_it(
         KIND.source(component(dsn), place).probe()
     assert 'CREATE ROLE "no ""body" LOGIN' in caught.value.hint
     assert caught.value.permanent
+
+
+def test_no_time_limit_of_the_server_ends_our_sessions(postgres: PostgresServer) -> None:
+    postgres.execute("CREATE ROLE hurried LOGIN")
+    postgres.execute("ALTER ROLE hurried SET idle_session_timeout = '1s'")
+    postgres.execute("ALTER ROLE hurried SET transaction_timeout = '1s'")
+    with connection.connect(
+        connection.address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
+    ) as session:
+        names = ("idle_session", "transaction", "idle_in_transaction_session", "statement", "lock")
+        limits = [session.execute(f"SHOW {n}_timeout".encode()).fetchone() for n in names]
+    assert limits == [("0",)] * 5
 
 
 def test_peer_authentication_is_about_the_system_user(

@@ -188,8 +188,12 @@ def test_the_grants_that_doctor_prints_are_enough(
         "ALTER TABLE notes FORCE ROW LEVEL SECURITY;"
         "CREATE SEQUENCE s; SELECT lo_from_bytea(77, 'x'); SELECT lo_from_bytea(78, 'y')",
     )
+    shop.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
     shop.execute("DROP ROLE IF EXISTS saver; CREATE ROLE saver LOGIN; CREATE ROLE app PASSWORD 'x'")
     dsn = shop.dsn(name, "saver")
+    (shut,) = source(dsn, place).doctor()
+    assert shut.hint == f"GRANT CONNECT ON DATABASE {name} TO saver;"
+    shop.execute(shut.hint)
     first = {f.name: f for f in source(dsn, place).doctor()}
     assert not first["orders-db: rights"].ok
     assert not first["orders-db: row security"].ok
@@ -206,6 +210,23 @@ def test_the_grants_that_doctor_prints_are_enough(
     assert fingerprint.tables["public.notes"].rows == 1000
     (role,) = [r for r in backup.private["globals"]["roles"] if r["name"] == "app"]
     assert role["password"].startswith("SCRAM-SHA-256$")
+
+
+def test_configuration_that_an_extension_declared_has_to_be_readable(
+    shop: PostgresServer, place: Workplace
+) -> None:
+    """pg_dump takes its rows, though the table belongs to the extension."""
+    name = fresh(
+        shop,
+        "configured",
+        "CREATE TABLE settings (a int); CREATE TABLE internal (a int);"
+        "ALTER EXTENSION plpgsql ADD TABLE settings; ALTER EXTENSION plpgsql ADD TABLE internal;"
+        "UPDATE pg_extension SET extconfig = ARRAY['settings'::regclass::oid], extcondition = '{\"\"}'",
+    )
+    shop.execute("DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN")
+    with pytest.raises(SourceError) as caught:
+        source(shop.dsn(name, "keeper"), place).probe()
+    assert caught.value.message == "keeper cannot read public.settings"
 
 
 def test_forced_row_security_stops_even_the_owner(shop: PostgresServer, place: Workplace) -> None:

@@ -26,21 +26,33 @@ from tests.postgres_support import KIND, NAME, back_up, bring_back, component, f
 from tests.servers import PostgresServer, postgres_server
 
 
-def test_a_superuser_that_may_not_log_in_does_not_lock_the_sandbox(
+def test_a_hardened_server_neither_locks_the_sandbox_nor_changes_what_came_back(
     short_tmp: Path, place: Workplace
 ) -> None:
-    """A usual hardening: the first superuser is locked, another one does the work."""
+    """The first superuser is locked and another one does the work, logins leave rows, and every role
+    has settings."""
     (short_tmp / "source").mkdir()
     with postgres_server(short_tmp / "source") as server:
         server.execute("CREATE ROLE dba SUPERUSER LOGIN")
         server.execute("CREATE DATABASE shop")
         server.execute("CREATE TABLE orders AS SELECT generate_series(1, 9) AS id", "shop")
+        server.execute(
+            "CREATE SCHEMA app; CREATE TABLE app.logins (at timestamptz);"
+            "CREATE FUNCTION app.note() RETURNS event_trigger LANGUAGE plpgsql AS $$"
+            " BEGIN INSERT INTO app.logins VALUES (clock_timestamp());"
+            " EXCEPTION WHEN read_only_sql_transaction THEN NULL; END $$;"
+            "CREATE EVENT TRIGGER noted ON login EXECUTE FUNCTION app.note();",
+            "shop",
+        )
+        server.execute("GRANT SET ON PARAMETER log_statement TO PUBLIC")
         server.execute("ALTER DATABASE shop SET default_transaction_read_only = on")
         server.execute("ALTER DATABASE shop SET statement_timeout = 25")
         with connect(address_of(SecretRef("text", server.dsn("postgres", "dba")))) as dba:
             for setting in ("session_preload_libraries = 'not here'", "role = pg_monitor"):
                 dba.execute(f"ALTER ROLE postgres SET {setting}".encode())
                 dba.execute(f"ALTER ROLE postgres IN DATABASE shop SET {setting}".encode())
+            dba.execute("ALTER ROLE ALL SET search_path = app")
+            dba.execute("ALTER ROLE ALL SET default_transaction_read_only = on")
             dba.execute("ALTER ROLE postgres NOLOGIN")
         backup = back_up(component(server.dsn("shop", "dba")), place, short_tmp / "dump")
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
@@ -51,7 +63,10 @@ def test_a_superuser_that_may_not_log_in_does_not_lock_the_sandbox(
         found = sandbox.inspector().fingerprint(saved, 60)
         assert isinstance(found, DatabaseFingerprint)
         assert found.tables == saved.tables
-        assert restored.differences == ()
+        assert sandbox.inspector().scalar("SELECT count(*) FROM logins") == 0
+        allowed = "SELECT paracl::text FROM pg_parameter_acl WHERE parname = 'log_statement'"
+        assert "=s/postgres" in sandbox.inspector().scalar(allowed)
+        assert (restored.notes, restored.differences) == ((), ())
     finally:
         sandbox.close()
 
