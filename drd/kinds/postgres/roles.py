@@ -47,11 +47,13 @@ SELECT g.rolname AS role, m.rolname AS member, a.admin_option AS admin,
   LEFT JOIN pg_catalog.pg_roles o ON o.oid = a.grantor
  WHERE m.rolname !~ '^pg_' ORDER BY 1, 2, 6"""
 
+# The first superuser (10) stands in every list, and may do it anyway.
 _PARAMETERS = """
 SELECT p.parname AS parameter,
        CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END AS grantee,
        a.privilege_type AS privilege, a.is_grantable AS grantable
-  FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a ORDER BY 1, 2, 3"""
+  FROM pg_catalog.pg_parameter_acl p, pg_catalog.aclexplode(p.paracl) a
+ WHERE a.grantee <> 10 ORDER BY 1, 2, 3"""
 
 _EVERYONE = """
 SELECT c AS setting FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
