@@ -28,7 +28,8 @@ from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
 _JOB_DIED = "a worker process died unexpectedly"
-"""What pg_restore says of a job of its own that was killed."""
+"""What pg_restore says of a job of its own that ended, as the first word only of one that was killed:
+one that failed has said why before."""
 
 _SAID = 400
 
@@ -162,7 +163,7 @@ class Restorer:
             return
         if self._order.own and says_no_space(done.stderr):
             raise no_space(self._order.place.directory)
-        if done.killed or _JOB_DIED in done.stderr:
+        if done.killed or _JOB_DIED in first_error(done):
             words = f"pg_restore of {self._order.component} {done.failure}"
             raise (SandboxUnavailable if self._order.own else TargetError)(
                 words, hint=MEMORY_HINT, permanent=False
