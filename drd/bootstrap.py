@@ -31,7 +31,7 @@ from drd.model.message import ChannelSpec
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
-from drd.ports import Catalogue, Check, Kind, OnProgress, Repository, no_progress
+from drd.ports import Catalogue, Check, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class App:
         self._config = config
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
         self._local_repositories: dict[Path, bool] = {}  # and whether they were there before
 

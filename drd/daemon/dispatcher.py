@@ -6,7 +6,7 @@ what waited when the daemon died goes on waiting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from drd import log
@@ -28,11 +28,17 @@ _AGAIN = timedelta(seconds=30)
 
 
 class Dispatcher:
-    """Starts runs. Belongs to the daemon's loop."""
+    """Starts runs. Belongs to the daemon's loop. `on_begun` gets each run that has a process."""
 
     def __init__(
-        self, catalogue: Catalogue, agenda: Agenda, workers: Workers, limits: Limits
+        self,
+        catalogue: Catalogue,
+        agenda: Agenda,
+        workers: Workers,
+        limits: Limits,
+        on_begun: Callable[[Run], None],
     ) -> None:
+        self._on_begun = on_begun
         self._catalogue = catalogue
         self._agenda = agenda
         self._workers = workers
@@ -123,6 +129,7 @@ class Dispatcher:
             trigger=run.trigger,
             why=run.detail.get("why"),
         )
+        self._on_begun(run)
         return True
 
     def _of_run(self, run: Run) -> Running:

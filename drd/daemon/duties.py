@@ -211,7 +211,7 @@ class Duties:
             began = time.thread_time()
             self._assess()
             took_s = time.thread_time() - began
-            self._next["assess"] = time.monotonic() + max(ASSESS_S, SHARE * took_s)
+            self._next["assess"] = self._awake_s() + max(ASSESS_S, SHARE * took_s)
         elif self._changed and self._refused is not None:
             self._assess_changed()
         if not last:
@@ -234,7 +234,7 @@ class Duties:
         self._postman.upkeep()
 
     def _is_time(self, what: str, every_s: float) -> bool:
-        now = time.monotonic()
+        now = self._awake_s()
         if now < self._next.get(what, 0.0):
             return False
         self._next[what] = now + every_s
@@ -306,10 +306,13 @@ class Duties:
         removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
         if removed:
             _log.debug("catalogue.tidied", runs=removed)
-            self._next["upkeep"] = time.monotonic() + PIECE_S
+            self._next["upkeep"] = self._awake_s() + PIECE_S
             return
         self._app.catalogue.alerts.remove_old(self._now() - KEPT)
         self._postman.upkeep()
+
+    def _awake_s(self) -> float:
+        return self._app.clock.monotonic()
 
     def _now(self) -> datetime:
         return self._app.clock.now()

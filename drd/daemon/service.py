@@ -23,7 +23,7 @@ from drd.bootstrap import App
 from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.config.in_force import to_text
-from drd.daemon.clocks import Clocks
+from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.duties import Duties
 from drd.daemon.figures import Said
@@ -61,7 +61,8 @@ class _Asked:
 class Daemon:
     """One daemon of one state directory. `run` returns when it was told to stop.
 
-    `choose_log` sets up logging as settings say, again after a reload.
+    `choose_log` sets up logging as settings say, again after a reload. `workers` are those who
+    carry out runs: processes, where nothing is said.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Daemon:
         config: str | None,
         notifier: Notifier,
         choose_log: Callable[[DaemonSettings], None],
+        *,
+        workers: Workers | None = None,
     ) -> None:
         self._app = app
         self._choose_log = choose_log
@@ -80,11 +83,13 @@ class Daemon:
         self._clocks = Clocks()
         self._clockwork = Clockwork(self._post)
         self._agenda = Agenda(app.catalogue.queue)
-        self._workers = Workers(config, to_text(app.settings))
+        self._workers = workers or Workers(config, to_text(app.settings))
         self._book = PlanBook(app, self._agenda)
-        self._dispatcher = Dispatcher(app.catalogue, self._agenda, self._workers, limits_of(app))
-        self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._duties = Duties(app, self._agenda.schedule)
+        self._dispatcher = Dispatcher(
+            app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.begun
+        )
+        self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._trouble = ""
         self._recalled = self._loaded = False
 
@@ -150,9 +155,12 @@ class Daemon:
         self._wait(GLANCE_S)
         if self._duties.alive():
             self._notifier.watchdog()
-        # In this order: a clock that is set in between is seen by the next look, while a time from
-        # before a jump would be worked with until the next one.
-        jump = self._clocks.look()
+        self._react(self._clocks.look())
+
+    def _react(self, jump: Jump | None) -> None:
+        """Do what is to be done now; `jump` is what happened to the clocks since the last time."""
+        # Read after the look for jumps: a clock that is set in between is seen by the next look,
+        # while a time from before a jump would be worked with until the next one.
         now = self._app.clock.now()
         if jump is not None:
             _log.warning("clock.jumped", what=str(jump))
@@ -185,7 +193,7 @@ class Daemon:
         are those that are not over."""
         began = time.monotonic()
         self._supervisor.end_strangers(open_runs)
-        settled = self._supervisor.settle_abandoned(open_runs)
+        settled = self._supervisor.settle_abandoned(open_runs, now)
         started = self._dispatcher.start_due(open_runs, now)
         started += self._dispatcher.start_pending(open_runs, now)
         upcoming = self._agenda.next_at()

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
@@ -77,7 +77,7 @@ class Supervisor:
                 _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
-    def settle_abandoned(self, open_runs: Sequence[Run]) -> list[str]:
+    def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Have dead runs settled that nobody watched: `backup of orders-api` for each.
 
         A recovery waits for the person who began it."""
@@ -92,7 +92,7 @@ class Supervisor:
         for run in self._catalogue.abandoned():
             if is_ours(run):
                 continue
-            self._settle(run, "the process that did this run died", cancelled=False)
+            self._settle(run, "the process that did this run died", now, cancelled=False)
             found.append(f"{run.kind} of {run.plan}")
         return found
 
@@ -112,9 +112,9 @@ class Supervisor:
             self._on_over(self._catalogue.run(run.id))
         else:
             _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how)
-            self._settle(now_run, ended.how, cancelled=ended.worker.cancelled)
+            self._settle(now_run, ended.how, now, cancelled=ended.worker.cancelled)
 
-    def _settle(self, run: Run, how: str, *, cancelled: bool) -> None:
+    def _settle(self, run: Run, how: str, now: datetime, *, cancelled: bool) -> None:
         tries = self._tries.get(run.id, 0) + 1
         self._tries[run.id] = tries
         if tries <= TRIES and not self.stopping:
@@ -124,11 +124,10 @@ class Supervisor:
                 _log.error("run.not_settled", run=run.id, plan=run.plan, error=str(error))
             else:
                 return
-        self._settle_row(run, how, cancelled=cancelled)
+        self._settle_row(run, how, now, cancelled=cancelled)
 
-    def _settle_row(self, run: Run, how: str, *, cancelled: bool) -> None:
+    def _settle_row(self, run: Run, how: str, now: datetime, *, cancelled: bool) -> None:
         """Only what the catalogue says: what it left in the repository is swept by a later run."""
-        now = datetime.now(UTC)
         owned = self._catalogue.adopt(run, now)
         if owned is None:
             return
