@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import repositories
@@ -20,6 +20,10 @@ def record(connection: Connection, url: str, repository_id: str, at: datetime) -
     if recorded_id(connection, url) != repository_id:
         values = {"url": url, "repository_id": repository_id, "recorded_at": at}
         upsert(connection, repositories, values)
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(repositories)).scalar_one()
 
 
 def last_self_backup(connection: Connection, url: str) -> datetime | None:

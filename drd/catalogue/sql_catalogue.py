@@ -252,6 +252,10 @@ class SqlCatalogue:
         with self._store.write() as connection:
             repositories.record(connection, url, repository_id, at)
 
+    def known_repositories(self) -> int:
+        with self._store.read() as connection:
+            return repositories.count(connection)
+
     def last_self_backup(self, url: str) -> datetime | None:
         with self._store.read() as connection:
             return repositories.last_self_backup(connection, url)

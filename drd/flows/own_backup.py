@@ -1,6 +1,7 @@
 """The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
 
-Stored after the manifest and at most hourly. It is no part of the point: a backup does not fail
+Stored after the manifest, at most hourly, and to one repository a minute: what a host with a thousand
+plans remembers is large, and goes to as many places. It is no part of the point: a backup does not fail
 because of it, but says so.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from drd import process
 from drd.errors import DrdError
@@ -19,6 +20,8 @@ from drd.model.plan import OWN_COMPONENT, Plan
 from drd.ports import Repository, Stream
 
 EVERY = timedelta(hours=1)
+EACH = timedelta(minutes=1)
+"""For each repository that gets it."""
 FILENAME = "drd.tar"
 
 
@@ -33,14 +36,14 @@ def store_if_due(
     run: str,
     sealed: Callable[[], object],
 ) -> bool:
-    """Store it unless this repository got one within the hour; whether it was stored.
+    """Store it unless this repository got one lately; whether it was stored.
 
     Called early, so that restic gets ready meanwhile; `sealed` waits until the point is recorded,
     and what is stored is from after that. What it raises calls this off.
     """
     now = services.clock.now()
     last = services.catalogue.last_self_backup(repository.url)
-    if last is not None and timedelta(0) <= now - last < EVERY:
+    if not is_due(last, now, services.catalogue.known_repositories):
         return False
     try:
         _store(services, plan, repository, run, sealed)
@@ -51,6 +54,13 @@ def store_if_due(
         services.warn(f"drd's own catalogue and plans were not stored: {error}")
         return False
     return True
+
+
+def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]) -> bool:
+    """Whether so many repositories leave this one a turn again. One of the future is not believed."""
+    if last is None or not timedelta(0) <= now - last:
+        return True
+    return now - last >= EVERY and now - last >= EACH * repositories()
 
 
 def _store(

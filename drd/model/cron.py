@@ -26,6 +26,9 @@ ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_LAST_BY_NAME = re.compile(rf"\b({'|'.join(_WEEKDAYS)})(?=L\b)", re.IGNORECASE)
+
 _MOST_STARTS = 12_000
 _TWO_MONTHS_S = 62 * 86400
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +48,8 @@ def normalised(value: Any) -> str:
         raise ValueError(
             f"{text!r} has {len(text.split())} fields; write 5: minute, hour, day, month, weekday"
         )
+    # The last weekday of its kind in a month, by name: cronsim knows it by number only.
+    text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[1].lower())), text)
     try:
         next(CronSim(text, _ANY_DAY))
     except (CronSimError, StopIteration) as error:

@@ -214,6 +214,9 @@ class Catalogue(Protocol):
 
     def record_repository(self, url: str, repository_id: str, at: datetime) -> None: ...
 
+    def known_repositories(self) -> int:
+        """How many have ever been used."""
+
     # the built-in component
     def last_self_backup(self, url: str) -> datetime | None: ...
 

@@ -239,6 +239,9 @@ def test_repository_id_is_remembered_for_its_url(catalogue: SqlCatalogue) -> Non
     assert catalogue.repository_id("/srv/other") is None
     assert catalogue.last_self_backup("/srv/r") == at(1)
     assert catalogue.last_self_backup("/srv/other") is None
+    before = catalogue.known_repositories()
+    catalogue.record_repository("/srv/other", "0" * 64, at(2))
+    assert catalogue.known_repositories() == before + 1
 
 
 def test_export_is_one_private_sqlite_file_that_opens_as_a_catalogue(
