@@ -143,6 +143,11 @@ class Watch:
         self._well_s: Counter[str] = Counter()
         self._last = (host.time.wall, host.time.awake_s)
         self._seen = 0
+        self._running: list[Entry] = []
+        self._began: dict[str, datetime] = {}
+        """The last backup of each plan."""
+        self._newest: dict[str, tuple[datetime, datetime]] = {}
+        """By plan, the data time of the newest point, and the latest time that any bears."""
         self.most = 0
 
     def __call__(self, step_s: float) -> None:
@@ -153,13 +158,10 @@ class Watch:
             self._breached_s.clear()
             self._well_s.clear()
         self._last = (now, host.time.awake_s)
-        running = [e for e in host.log[-200:] if e.ended is None]
-        self._limits(running)
-        for entry in host.log[self._seen :]:
-            self._started(entry)
-        self._seen = len(host.log)
+        self._take_note()
+        self._limits(self._running)
         for plan in (*EVERY_S, TIMED):
-            if self._is_due(plan, now) and not self._excused(plan, running, now):
+            if self._is_due(plan, now) and not self._excused(plan, now):
                 self._late_s[plan] += step_s
                 if self._late_s[plan] > PROMPT_S:
                     self._say(f"backup of {plan} is due and does not start")
@@ -171,6 +173,21 @@ class Watch:
             self._well_s.clear()
             return
         self._told(now, step_s)
+
+    def _take_note(self) -> None:
+        """Of what began and ended since the last step."""
+        for entry in self.host.log[self._seen :]:
+            self._started(entry)
+            self._running.append(entry)
+        self._seen = len(self.host.log)
+        for entry in [e for e in self._running if e.ended is not None]:
+            self._running.remove(entry)
+            if entry.point is not None:
+                data, latest = self._newest.get(entry.plan, (START, START))
+                self._newest[entry.plan] = (
+                    max(data, min(entry.point)),
+                    max(latest, *entry.point),
+                )
 
     def _say(self, what: str) -> None:
         self.wrong.append(f"{self.host.time.now():%a %H:%M:%S}: {what}")
@@ -197,6 +214,8 @@ class Watch:
                     self._say(f"{e.kind} {e.subject} beside {alone.kind} {alone.subject}")
 
     def _started(self, entry: Entry) -> None:
+        if entry.kind == "backup":
+            self._began[entry.plan] = entry.began
         minute = entry.began.hour * 60 + entry.began.minute
         if entry.plan == NIGHTLESS and entry.kind == "backup" and _in_night(minute):
             self._say(f"a backup of {NIGHTLESS} begins in its blackout")
@@ -205,10 +224,10 @@ class Watch:
 
     def _is_due(self, plan: str, now: datetime) -> bool:
         """By the last one that began, whatever became of it."""
-        mine = [e for e in self.host.log if e.plan == plan and e.kind == "backup"]
-        last = mine[-1].began if mine else START
-        if not mine and plan != TIMED:
+        last = self._began.get(plan)
+        if last is None and plan != TIMED:
             return True
+        last = last or START
         if last > now + timedelta(seconds=61):  # the clock was set back
             return True
         if plan == TIMED:
@@ -216,7 +235,7 @@ class Watch:
             return now >= day + timedelta(hours=2 - last.hour % 2)
         return now >= last + timedelta(seconds=EVERY_S[plan])
 
-    def _excused(self, plan: str, running: list[Entry], now: datetime) -> bool:
+    def _excused(self, plan: str, now: datetime) -> bool:
         host = self.host
         if host.daemon is None or host.works is None:
             return True
@@ -234,15 +253,14 @@ class Watch:
     def _told(self, now: datetime, step_s: float) -> None:
         fires = None
         for plan, rpo_s in RPO_S.items():
-            points = [e.point for e in self.host.log if e.plan == plan and e.point]
-            newest = max((min(p) for p in points), default=None)
+            newest, latest = self._newest.get(plan, (None, START))
             breached = newest is None or (now - newest).total_seconds() > rpo_s
             spent, other = self._breached_s, self._well_s
             if not breached:
                 spent, other = other, spent
             other[plan] = 0
             spent[plan] += step_s
-            if spent[plan] - step_s < SEEN_S or newest is None or any(max(p) > now for p in points):
+            if spent[plan] - step_s < SEEN_S or newest is None or latest > now:
                 continue
             if fires is None:
                 fires = {a.plan for a in self.host.app.catalogue.alerts.open()
