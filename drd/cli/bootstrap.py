@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   drd bootstrap --kit orders-api.kit --passphrase-file passphrase
+  drd bootstrap --kit orders-api.kit --share share-1 --share share-4 --share share-5
   drd bootstrap --kit orders-api.kit --identity me.txt --root /tmp/look
   AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… drd bootstrap \\
       --repository s3:https://s3.example.com/acme-dr/orders-api --password-file password
@@ -99,11 +100,11 @@ def _source(
     from drd.kit.bootstrapping import from_kit, from_repository
     from drd.kit.sealing import read_kit, read_passphrase, unseal
 
-    given = args.passphrase_file or args.identity
+    given = args.passphrase_file or args.identity or args.share
     if args.kit:
         if not given or args.password_file or args.ca_cert:
             raise UsageError(
-                "a kit is opened by --passphrase-file or --identity, and by nothing else",
+                "a kit is opened by --passphrase-file, --identity or --share, and by nothing else",
                 hint="its first line says which of them; the repository's password is inside.",
             )
         kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -10,17 +11,21 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from drd.bootstrap import App
     from drd.kit.sealing import Key, Lock
+    from drd.kit.shares import Share
     from drd.kit.verify import Verification
     from drd.model.kit import KitIndex
-    from drd.model.plan import Plan
+    from drd.model.plan import Plan, Sharing
 
 EXAMPLES = """\
 examples:
   drd kit export orders-api --to /mnt/usb/orders.kit --passphrase-file /root/kit-passphrase
   drd kit export orders-api billing --to drd.kit --recipient age1… --recipient "ssh-ed25519 …"
+  drd kit export orders-api --to drd.kit --shares 3/5
+  drd kit verify drd.kit --share drd.kit.share-1-of-5-… --share … --share …
   drd kit verify drd.kit --passphrase-file /root/kit-passphrase
   drd kit verify drd.kit --identity ~/.config/age/me.txt
 
@@ -56,6 +61,9 @@ def add_parser(sub: Any) -> None:
         metavar="R",
         help="public key, age1… or ssh-… (repeatable; else those of `kit` in plan or drd.yaml)",
     )
+    lock.add_argument(
+        "--shares", metavar="K/N", help="a new passphrase in N shares, any K of which open the kit"
+    )
     export.add_argument("--json", action="store_true", help="one JSON document")
     export.set_defaults(handler="drd.cli.kit:export")
     verify = verbs.add_parser(
@@ -76,6 +84,9 @@ def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     key = parser.add_mutually_exclusive_group(required=required)
     key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
     key.add_argument("--identity", metavar="F", help="age identity or SSH key, for recipients")
+    key.add_argument(
+        "--share", action="append", metavar="F", help="a share's file, once for each of them"
+    )
 
 
 def key_of(args: argparse.Namespace) -> Key:
@@ -85,6 +96,10 @@ def key_of(args: argparse.Namespace) -> Key:
 
     if args.passphrase_file:
         return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
+    if args.share:
+        from drd.kit.shares import combine
+
+        return Key(passphrase=combine([Path(path) for path in args.share]))
     return Key(identity=read_secret_file(Path(args.identity), "identity").encode())
 
 
@@ -99,6 +114,7 @@ def export(args: argparse.Namespace) -> int:
     from drd.kit.archive import pack
     from drd.kit.gather import gather
     from drd.kit.sealing import refuse_strangers, seal, write_kit
+    from drd.kit.shares import written
     from drd.kit.standing import made, making
     from drd.secrets import resolve
 
@@ -110,25 +126,40 @@ def export(args: argparse.Namespace) -> int:
             loaded[one.plan.name] = one
             app.accept(one)
         plans = [one.plan for one in loaded.values()]
-        lock = _lock(args, app, plans)
+        lock, shares = _lock(args, app, plans)
         runners = [runs.enter_context(making(app.services(p), p)) for p in plans]
         index, files = gather(
             list(loaded.values()), app.settings, app.catalogue, resolve, now=app.clock.now()
         )
         sealed = seal(pack(index, files), lock, made_at=index.made_at, plans=list(loaded))
-        write_kit(Path(args.to), sealed)
+        with written(shares, Path(args.to), list(loaded), index.made_at) as files_of_shares:
+            write_kit(Path(args.to), sealed)
         digest = sha256(sealed).hexdigest()
         for runner in runners:
             made(runner, digest, len(sealed))
-    _say_export(args, index, digest, len(sealed))
+    _say_export(args, index, Written(digest, len(sealed), files_of_shares))
     return 0
 
 
-def _lock(args: argparse.Namespace, app: App, plans: Sequence[Plan]) -> Lock:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A kit on disk: the file's sha256, its bytes, and the files of its shares."""
+
+    digest: str
+    size: int
+    shares: Sequence[Path]
+
+
+def _lock(
+    args: argparse.Namespace, app: App, plans: Sequence[Plan]
+) -> tuple[Lock, Sequence[Share]]:
+    """What encrypts the kit, and the shares of its passphrase, if it is to be shared."""
     from pathlib import Path
 
     from drd.kit.sealing import Lock, read_passphrase
-    from drd.kit.standing import recipients
+    from drd.kit.shares import split
+    from drd.kit.standing import keepers
+    from drd.model.plan import Sharing
 
     if args.passphrase_file:
         passphrase = read_passphrase(Path(args.passphrase_file))
@@ -136,15 +167,32 @@ def _lock(args: argparse.Namespace, app: App, plans: Sequence[Plan]) -> Lock:
             output.warn(
                 f"the passphrase has {len(passphrase)} characters: guessing it gives all away"
             )
-        return Lock(passphrase=passphrase)
-    return Lock(recipients=tuple(args.recipient or recipients(app.settings, plans)))
+        return Lock(passphrase=passphrase), ()
+    if args.recipient:
+        return Lock(recipients=tuple(args.recipient)), ()
+    keeping = _sharing(args.shares) if args.shares else keepers(app.settings, plans)
+    if isinstance(keeping, Sharing):
+        passphrase, shares = split(keeping)
+        return Lock(passphrase=passphrase), shares
+    return Lock(recipients=keeping), ()
+
+
+def _sharing(text: str) -> Sharing:
+    from drd.errors import UsageError
+    from drd.model.plan import Sharing
+
+    try:
+        return Sharing.parse(text)
+    except ValueError as error:
+        fact, _, remedy = str(error).partition("; ")
+        raise UsageError(f"--shares: {fact}", hint=f"{remedy}.") from None
 
 
 SHORT = 16
 """Characters below which a passphrase is worth a warning: age slows guessing down, no more."""
 
 
-def _say_export(args: argparse.Namespace, index: KitIndex, digest: str, size: int) -> None:
+def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
     from drd.model.units import format_size, to_rfc3339
 
     missing = [m for plan in index.plans for m in plan.missing]
@@ -163,16 +211,24 @@ def _say_export(args: argparse.Namespace, index: KitIndex, digest: str, size: in
         document = {
             "file": args.to,
             "made_at": to_rfc3339(index.made_at),
-            "sha256": digest,
-            "size_bytes": size,
+            "sha256": written.digest,
+            "size_bytes": written.size,
+            "shares": [str(path) for path in written.shares],
             "plans": plans,
         }
         output.print_json(document)
     elif not args.quiet:
         names = ", ".join(p.name for p in index.plans)
-        output.say(f"wrote {args.to}: {names}, {format_size(size)}, sha256 {digest}")
+        size = format_size(written.size)
+        output.say(f"wrote {args.to}: {names}, {size}, sha256 {written.digest}")
+        for path in written.shares:
+            output.say(f"wrote {path}")
         how = "--passphrase-file F" if args.passphrase_file else "--identity F"
+        if written.shares:
+            how = "--share F --share F …"
         output.say(f"Next: drd kit verify {args.to} {how}, then take it away from this host")
+        if written.shares:
+            output.say("Give each share to a person of its own, and remove all of them here.")
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
     from drd.model.message import ChannelSpec
+    from drd.model.plan import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class DaemonSettings:
     people: tuple[str, ...] = ()
     kit_required: bool = False
     kit_recipients: tuple[str, ...] = ()
+    kit_shares: Sharing | None = None
     alert_rules: Rules = field(default_factory=Rules)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
@@ -123,6 +125,8 @@ def _validated(report: Report) -> DaemonFile | None:
 def _settings(
     file: DaemonFile, path: Path, report: Report, found: tuple[ChannelSpec, ...]
 ) -> DaemonSettings:
+    from drd.config.kit import sharing
+
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
     textfile, http = file.metrics.textfile, file.metrics.http
     return DaemonSettings(
@@ -146,6 +150,7 @@ def _settings(
         people=tuple(person.name for person in file.people),
         kit_required=file.kit.required,
         kit_recipients=tuple(file.kit.recipients),
+        kit_shares=sharing(file.kit),
         alert_rules=Rules(
             hold_s=file.alerts.hold,
             remind_s=file.alerts.remind,

@@ -11,7 +11,7 @@ from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound
 from drd.model.kit_findings import EXPORT, VERIFY, KitFinding, kit_findings
-from drd.model.plan import Plan
+from drd.model.plan import Plan, Sharing
 from drd.model.run import RunKind, RunState
 from drd.ports import Catalogue, Finding
 
@@ -37,20 +37,22 @@ def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list
     ] or [Finding("recovery kit", ok=True, detail="current, and it opened every repository")]
 
 
-def recipients(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...]:
-    """For whom a kit of these plans is encrypted, by plans and drd.yaml. Raises UsageError when
-    they name nobody, or differ: nobody's keys are to be opened to the people of another plan."""
-    named = {plan.name: plan.kit.recipients or settings.kit_recipients for plan in plans}
+def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:
+    """For whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or people with
+    shares. Raises UsageError when they name nobody, or differ: nobody's keys are to be opened to
+    the people of another plan."""
+    default = settings.kit_recipients or settings.kit_shares or ()
+    named = {plan.name: plan.kit.recipients or plan.kit.shares or default for plan in plans}
     if len(set(named.values())) > 1:
         raise UsageError(
-            f"the plans {', '.join(named)} name different recipients",
-            hint="make a kit for each of them, or say --recipient or --passphrase-file.",
+            f"the plans {', '.join(named)} name different recipients or shares",
+            hint="make a kit for each of them, or say --recipient, --shares or --passphrase-file.",
         )
     found = next(iter(named.values()))
     if not found:
         raise UsageError(
             "nobody is named for whom the kit is encrypted",
-            hint="say --passphrase-file or --recipient, or set `kit: {recipients: […]}`.",
+            hint="say --passphrase-file, --recipient or --shares, or set `kit: {recipients: […]}`.",
         )
     return found
 

@@ -244,11 +244,29 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Sharing:
+    """So many people are `needed` to open a kit together, of so many who hold a share."""
+
+    needed: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Sharing:
+        """`3/5`. Raises ValueError."""
+        match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
+        if match is None or not 2 <= int(match[1]) <= int(match[2]):
+            raise ValueError(f'"{text}" is not a sharing; write 3/5 for any three of five people')
+        return cls(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
 class KitPolicy:
-    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is encrypted."""
+    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is encrypted:
+    recipients, or people who hold shares."""
 
     required: bool | None = None
     recipients: tuple[str, ...] = ()
+    shares: Sharing | None = None
 
 
 @dataclass(frozen=True, slots=True)

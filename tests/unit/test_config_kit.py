@@ -10,8 +10,8 @@ import pytest
 from drd.config.daemon import load_settings
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, UsageError
-from drd.kit.standing import recipients
-from drd.model.plan import KitPolicy
+from drd.kit.standing import keepers
+from drd.model.plan import KitPolicy, Sharing
 from tests.config_support import GOOD
 
 
@@ -39,9 +39,32 @@ def test_plans_of_other_people_do_not_share_a_kit(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(GOOD)
     one = load_plan(tmp_path / "plan.yaml").plan
     other = replace(one, name="other", kit=KitPolicy(recipients=("age1few",)))
-    assert recipients(settings, [one]) == ("age1all",)
-    assert recipients(settings, [other]) == ("age1few",)
-    with pytest.raises(UsageError, match="name different recipients"):
-        recipients(settings, [one, other])
+    assert keepers(settings, [one]) == ("age1all",)
+    assert keepers(settings, [other]) == ("age1few",)
+    with pytest.raises(UsageError, match="name different recipients or shares"):
+        keepers(settings, [one, other])
     with pytest.raises(UsageError, match="nobody is named"):
-        recipients(replace(settings, kit_recipients=()), [one])
+        keepers(replace(settings, kit_recipients=()), [one])
+
+
+def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
+    (tmp_path / "drd.yaml").write_text("kit: {shares: 2/3}\n")
+    settings = load_settings(tmp_path / "drd.yaml", explicit=True)
+    file = tmp_path / "plan.yaml"
+    file.write_text(GOOD)
+    assert keepers(settings, [load_plan(file).plan]) == Sharing(2, 3)
+    file.write_text(GOOD + "kit: {shares: 3/5}\n")
+    assert keepers(settings, [load_plan(file).plan]) == Sharing(3, 5)
+    file.write_text(GOOD + "kit: {recipients: [age1few]}\n")
+    assert keepers(settings, [load_plan(file).plan]) == ("age1few",)
+
+
+def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "drd.yaml"
+    file.write_text("kit: {shares: 5/3}\n")
+    with pytest.raises(ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a sharing') as caught:
+        load_settings(file, explicit=True)
+    assert "write 3/5" in caught.value.problems[0].hint
+    file.write_text("log: {level: info}\nkit:\n  shares: 2/3\n  recipients: [age1abc]\n")
+    with pytest.raises(ConfigError, match=r"drd\.yaml:\d: kit: has both recipients and shares"):
+        load_settings(file, explicit=True)

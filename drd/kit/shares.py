@@ -1,0 +1,167 @@
+"""A kit's passphrase in shares: any k of n people open it together, fewer learn nothing.
+
+Shamir's scheme as the program `ssss` has it (Debian's package of that name combines them without
+drd); the arithmetic is pycryptodome's, of which this is the only importer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from Crypto.Protocol.SecretSharing import Shamir
+
+from drd import log
+from drd.errors import TargetUnwritable, UsageError
+from drd.kinds.places import fsync_path
+from drd.kit.sealing import read_secret_file
+from drd.model.plan import Sharing
+
+BYTES = 16
+"""Of the secret, which is the passphrase in hexadecimal digits: nobody guesses 128 bits."""
+
+_LINE = re.compile(r"^(set|needed|share|check): +(\S+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of them. `set` tells the shares of one kit from those of another, `text` is what `ssss`
+    takes: `2-3f9a…`."""
+
+    set: str
+    needed: int
+    text: str
+
+    @property
+    def number(self) -> int:
+        return int(self.text.partition("-")[0])
+
+    @property
+    def check(self) -> str:
+        """Tells a misread letter; it says nothing of the secret, being of this share alone."""
+        return hashlib.sha256(f"{self.set} {self.needed} {self.text}".encode()).hexdigest()[:8]
+
+
+def split(sharing: Sharing) -> tuple[str, list[Share]]:
+    """A new passphrase, which is masked from now on, and its shares."""
+    secret = secrets.token_bytes(BYTES)
+    log.mask(secret.hex())
+    name = secrets.token_hex(4)
+    parts = Shamir.split(sharing.needed, sharing.of, secret, ssss=True)
+    found = [Share(name, sharing.needed, f"{index}-{part.hex()}") for index, part in parts]
+    for share in found:
+        log.mask(share.text)
+    return secret.hex(), found
+
+
+def combine(paths: Sequence[Path]) -> str:
+    """The passphrase, from the files of enough shares. Raises UsageError naming the file that is
+    no share, or what is missing."""
+    found: dict[int, Share] = {}
+    for path in paths:
+        share = _read(path)
+        first = next(iter(found.values()), share)
+        if (share.set, share.needed) != (first.set, first.needed):
+            raise UsageError(
+                f"{path} is a share of another kit (set {share.set}, others {first.set})",
+                hint="take shares that were made together.",
+            )
+        found[share.number] = share
+    needed = next(iter(found.values())).needed
+    if len(found) < needed:
+        count = f"{len(found)} share" if len(found) == 1 else f"{len(found)} different shares"
+        raise UsageError(
+            f"{count} given, {needed} are needed", hint="give --share once for each person's file."
+        )
+    parts = [(s.number, bytes.fromhex(s.text.partition("-")[2])) for s in found.values()]
+    passphrase = Shamir.combine(parts[:needed], ssss=True).hex()
+    log.mask(passphrase)
+    return passphrase
+
+
+def _read(path: Path) -> Share:
+    lines = dict(_LINE.findall(read_secret_file(path, "share")))
+    missing = [key for key in ("set", "needed", "share", "check") if key not in lines]
+    if missing:
+        raise UsageError(
+            f"{path} is no share of a kit: it has no line `{missing[0]}: …`",
+            hint="give the file that drd kit export wrote, or its last four lines typed again.",
+        )
+    text = lines["share"].lower()
+    if (
+        not re.fullmatch(rf"[1-9]\d*-[0-9a-f]{{{2 * BYTES}}}", text)
+        or not lines["needed"].isdigit()
+    ):
+        raise UsageError(
+            f"{path}: the share is not whole",
+            hint=f"a share is a number, a dash and {2 * BYTES} digits from 0 to f.",
+        )
+    log.mask(text)
+    share = Share(lines["set"].lower(), int(lines["needed"]), text)
+    if share.check != lines["check"].lower():
+        raise UsageError(
+            f"{path}: the share does not fit its check {lines['check']}: something was misread",
+            hint="compare it with the original, letter by letter.",
+        )
+    return share
+
+
+@contextmanager
+def written(
+    shares: Sequence[Share], kit: Path, plans: Sequence[str], made_at: datetime
+) -> Iterator[list[Path]]:
+    """A file for each share beside the kit, mode 0600. Those of an older kit stay with it; when the
+    body fails, these go again. Raises TargetUnwritable."""
+    paths: list[Path] = []
+    try:
+        for share in shares:
+            path = kit.with_name(
+                f"{kit.name}.share-{share.number}-of-{len(shares)}-{share.set}.txt"
+            )
+            paths.append(path)
+            _write(path, _text(share, len(shares), kit.name, plans, made_at))
+        fsync_path(kit.parent)
+        yield paths
+    except BaseException as error:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
+        if isinstance(error, OSError):
+            raise TargetUnwritable(
+                f"cannot write the shares: {(error.strerror or str(error)).lower()}",
+                hint="name a file in a directory that exists and that you may write to.",
+            ) from None
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:
+    return f"""\
+share {share.number} of {count} of the drd recovery kit of {made_at:%Y-%m-%d %H:%M} UTC for {", ".join(plans)}
+
+Any {share.needed} of the {count} shares open the kit ({kit}); fewer tell nothing. Keep it apart from the kit and
+from the other shares. It may be printed.
+
+With drd:     drd bootstrap --kit FILE --share THIS-FILE --share ANOTHER …
+Without drd:  ssss-combine -t {share.needed} -D -x    (Debian's package ssss) asks for the line behind `share:` of
+              {share.needed} files, and prints the passphrase of the kit, which age asks for.
+
+set: {share.set}
+needed: {share.needed}
+share: {share.text}
+check: {share.check}
+"""
