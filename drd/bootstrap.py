@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING
 
 import drd
 from drd import secrets
+from drd.actions import action_for
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
-from drd.errors import ConfigError, NotSupported, UnknownPlan
+from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
 from drd.flows.refusals import note_one
-from drd.flows.services import Say, Services, say_nothing
+from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
-from drd.model.message import ChannelSpec
+from drd.model.message import ChannelSpec, Message, route
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Check, Clock, Kind, OnProgress, Repository, no_progress
@@ -83,6 +85,7 @@ class Console:
     on_progress: OnProgress = no_progress
     warn: Say = say_nothing
     note: Say = say_nothing
+    on_steps: Callable[[Progression], None] = nobody_watches
 
 
 class App:
@@ -126,7 +129,7 @@ class App:
         """
         path = find_plan(self.settings, name)
         try:
-            loaded = load_plan(path)
+            loaded = load_plan(path, self.settings.known_roles)
         except ConfigError as error:
             known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
             self._mark_broken(known, path, error)
@@ -224,6 +227,9 @@ class App:
             claim=claim,
             read_facts=self.read_facts,
             kit_findings=self._kit_findings,
+            actions=action_for,
+            tell=self.tell,
+            on_steps=self.console.on_steps,
         )
 
     def _own_files(self, plan: Path) -> Sequence[Path]:
@@ -235,6 +241,28 @@ class App:
         from drd.kit.standing import standing
 
         return standing(self.settings, self.catalogue, plan)
+
+    def tell(self, message: Message) -> list[str]:
+        """Carry a message to people at once; the channels that took it. Raises NotifyError when
+        none wants it, or none of those that do took it."""
+        from drd.flows.outbox import deliver_directly
+
+        wanting = {name for name, _ in route(message, self.settings.channels)}
+        channels = [c for c in self.settings.channels if c.name in wanting]
+        if not channels:
+            raise NotifyError(
+                f"no channel of drd.yaml carries a {message.event}",
+                hint="see `on` of the channels under `notify`.",
+            )
+        attempts = deliver_directly(message, channels, self.open_notifier, self.clock)
+        lost = [a for a in attempts if a.error is not None]
+        for attempt in lost:
+            self.console.warn(f"{attempt.channel.name} did not take it: {attempt.error}")
+        if lost and len(lost) == len(attempts):
+            raise NotifyError(
+                "no channel took the message", hint="drd notify test says what is wrong with each."
+            )
+        return [a.channel.name for a in attempts if a.error is None]
 
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository

@@ -27,6 +27,7 @@ DrdError                         1   a run failed
 │   ├── TargetNotEmpty           1
 │   └── TargetUnwritable         1   no room, or no right to write, where data was to land
 ├── SandboxUnavailable           5   a drill cannot be carried out here: inconclusive
+├── StepFailed                   1   a step of a runbook did not do what it should
 ├── NoRestorePoint              13
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
@@ -43,8 +44,8 @@ Cancelled                      130   no DrdError: what handles errors must not t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 
 class DrdError(Exception):
@@ -216,6 +217,16 @@ class SandboxUnavailable(DrdError):
     """Something that a drill needs is not on this host: the drill is inconclusive, not failed."""
 
     exit_code = 5
+
+
+class StepFailed(DrdError):
+    """`result` is what it found out all the same, as JSON."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", result: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.result = dict(result or {})
 
 
 class NotOwner(DrdError):

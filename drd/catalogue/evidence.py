@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from drd.catalogue import summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import checks, evidence, points
+from drd.model.coverage import Coverage
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 
 _PLAIN = (
@@ -26,6 +27,7 @@ def record(connection: Connection, found: Evidence) -> None:
         "result": str(found.result),
         "phases": dict(found.phases),
         "not_rehearsed": [list(pair) for pair in found.not_rehearsed],
+        "coverage": found.coverage.to_json() if found.coverage is not None else None,
     }
     upsert(connection, evidence, row)
     insert_all(
@@ -84,4 +86,5 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
         phases=row.phases,
         not_rehearsed=tuple((step, reason) for step, reason in row.not_rehearsed),
         checks=found,
+        coverage=Coverage.from_json(row.coverage) if row.coverage is not None else None,
     )

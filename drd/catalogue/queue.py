@@ -16,7 +16,7 @@ from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Store, upsert
 from drd.catalogue.runs import Owner
-from drd.catalogue.tables import evidence, plan_summary, plans, points, steps
+from drd.catalogue.tables import decisions, evidence, plan_summary, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
 from drd.model.run import Run, RunState
@@ -152,6 +152,7 @@ class SqlQueue:
                 some = ids[start : start + 500]
                 point_rows.remove(connection, some)
                 connection.execute(delete(steps).where(steps.c.run.in_(some)))
+                connection.execute(delete(decisions).where(decisions.c.run.in_(some)))
                 connection.execute(delete(run_table).where(run_table.c.id.in_(some)))
         return len(ids)
 

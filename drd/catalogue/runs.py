@@ -257,6 +257,7 @@ def begin_step(
                 finished_at=None,
                 result={},
                 error=None,
+                waiting_for=None,
             )
         )
     return _to_step(connection.execute(select(steps).where(*this)).one())
@@ -276,7 +277,9 @@ def finish_step(
     changed = connection.execute(
         update(steps)
         .where(steps.c.run == owned.run.id, steps.c.name == name)
-        .values(state=str(state), finished_at=at, result=dict(result), error=error)
+        .values(
+            state=str(state), finished_at=at, result=dict(result), error=error, waiting_for=None
+        )
     )
     if changed.rowcount != 1:
         raise ValueError(f"step {name!r} of run {owned.run.id} never began")

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from drd.catalogue import (
     copies,
+    decisions,
     evidence,
     export,
     figures,
@@ -39,7 +40,7 @@ from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
 from drd.model.reading import Reading
-from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
 from drd.ports.catalogue import Records
@@ -168,6 +169,31 @@ class SqlCatalogue:
     def steps(self, run: str) -> list[StepRecord]:
         with self._store.read() as connection:
             return runs.steps_of(connection, run)
+
+    # what people decide
+
+    def decide(self, run: str, decision: Decision) -> None:
+        with self._store.write() as connection:
+            decisions.add(connection, run, decision)
+
+    def decisions(self, run: str) -> list[Decision]:
+        with self._store.read() as connection:
+            return decisions.of_run(connection, run)
+
+    def await_step(
+        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+    ) -> None:
+        with self._store.write() as connection:
+            decisions.wait(connection, owned, name, waiting_for, dict(result))
+
+    def mark_run(self, owned: Owned, state: RunState) -> None:
+        with self._store.write() as connection:
+            decisions.mark_run(connection, owned, state)
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        with self._store.write() as connection:
+            decisions.reopen(connection, run, at, succeeded=succeeded)
+            return runs.by_prefix(connection, run.id)
 
     # restore points
 

@@ -37,7 +37,7 @@ Query = Callable[[str], Iterable[Sequence[Any]]]
 """Runs one of the queries below, with `:plan` bound to a plan's name or NULL for all."""
 
 _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
-{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason"
+{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage"
 
 _PLANS = f"""
 SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
@@ -220,8 +220,8 @@ def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         complete_points=row[23] or 0,
         backup_p95_s=row[24],
         failures=_failures(row[25:30]),
-        last_drill=_drill(row[30:41]),
-        last_passed_drill=_drill(row[41:52]),
+        last_drill=_drill(row[30:42]),
+        last_passed_drill=_drill(row[42:54]),
     )
 
 
@@ -237,10 +237,20 @@ def _failures(row: Sequence[Any]) -> FailureFacts | None:
 def _drill(row: Sequence[Any]) -> DrillFacts | None:
     if row[0] is None:
         return None
-    (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row
+    (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row[:11]
     return DrillFacts(
-        evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason
+        evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason,
+        _rehearsed(row[11]),
     )  # fmt: skip
+
+
+def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
+    import json
+
+    if coverage is None:
+        return None
+    known = json.loads(coverage)
+    return known["rehearsed"], known["of"]
 
 
 def _component(row: Sequence[Any]) -> ComponentFacts:

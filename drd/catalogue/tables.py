@@ -150,6 +150,21 @@ steps = Table(
     Column("waiting_for", Words),
 )
 
+decisions = Table(
+    "decisions",
+    metadata,
+    # No foreign key: what people decided outlives the steps.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run", String(8), nullable=False),
+    Column("step", String(255), nullable=False),  # "" is about the whole run
+    Column("action", String(16), nullable=False),
+    Column("by", Words, nullable=False),
+    Column("comment", Words, nullable=False),
+    Column("attempt", Integer, nullable=False),  # of the step, that it is about
+    Column("at", UtcTime, nullable=False),
+)
+Index("decisions_by_run", decisions.c.run)
+
 points = Table(
     "points",
     metadata,
@@ -241,6 +256,7 @@ evidence = Table(
     Column("lost_at", UtcTime),
     Column("restored_bytes", BigInteger, nullable=False),
     Column("reason", Words),
+    Column("coverage", Json),  # how much of the runbook was rehearsed; NULL: not counted
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)

@@ -87,7 +87,7 @@ def _until_over(app: App, run: Run) -> Run:
 
 
 def _signal(run: Run, number: signal.Signals) -> None:
-    if run.owner_pid is not None and str(run.state) == "running":
+    if run.owner_pid is not None and str(run.state) in ("running", "waiting"):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(run.owner_pid, signal.SIGCONT)
             os.kill(run.owner_pid, number)

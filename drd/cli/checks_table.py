@@ -29,6 +29,7 @@ def evidence_document(evidence: Evidence) -> dict[str, Any]:
         "finished_at": to_rfc3339(evidence.finished_at),
         "phases": dict(evidence.phases),
         "checks": [check_document(c) for c in evidence.checks],
+        "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
         "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
         "reason": output.unmarked(evidence.reason) if evidence.reason else None,
     }
@@ -48,6 +49,21 @@ def check_document(check: CheckResult) -> dict[str, Any]:
 def print_phases(evidence: Evidence) -> None:
     for name, seconds in evidence.phases.items():
         output.say(f"  {name.removesuffix('_s'):<10} {format_duration(seconds)}")
+
+
+def print_coverage(evidence: Evidence) -> None:
+    """What a drill did not carry out as a recovery would; nothing when it did all of it."""
+    coverage = evidence.coverage
+    if coverage is None:
+        return
+    for step, stand_in in coverage.simulated:
+        output.say(f"  simulated  {step}: {stand_in}")
+    for step in coverage.granted:
+        output.say(f"  granted    {step}: by the drill itself")
+    for step, reason in evidence.not_rehearsed:
+        output.say(f"  not rehearsed  {step}: {reason}")
+    if evidence.not_rehearsed or coverage.simulated or coverage.granted:
+        output.say(f"  {coverage.words()}")
 
 
 def print_checks(evidence: Evidence, *, colour: bool) -> None:

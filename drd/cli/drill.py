@@ -112,7 +112,7 @@ def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
 
 
 def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
-    from drd.cli.checks_table import STYLE, print_checks, print_phases
+    from drd.cli.checks_table import STYLE, print_checks, print_coverage, print_phases
     from drd.model.units import format_duration
 
     evidence, choice = outcome.evidence, outcome.choice
@@ -132,6 +132,7 @@ def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
         for name, restored in outcome.restoration.restored.items():
             for note in restored.notes:
                 output.say(f"  note       {name}: {note}")
+    print_coverage(evidence)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
     output.say(f"{result}: {_sentence(outcome, plan)}")
 
@@ -143,7 +144,9 @@ def _sentence(outcome: DrillOutcome, plan: Plan) -> str:
     if evidence.reason is not None:
         return evidence.reason
     if evidence.rta_s is None:
-        return "not everything came back"
+        failed = [c.name for c in evidence.checks if c.verdict == "failed"]
+        steps = [n for n in failed if n.startswith("step ")]
+        return f"{steps[0]} failed" if steps and steps == failed else "not everything came back"
     back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
     losing = f"losing {format_duration(evidence.rpa_s)}"
     if evidence.judged:

@@ -10,6 +10,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from drd.config.daemon import DaemonSettings
     from drd.config.plan_file import LoadedPlan
     from drd.errors import Problem
 
@@ -170,11 +171,12 @@ def check(args: argparse.Namespace) -> int:
     from drd.config.plan_file import load_plan
     from drd.errors import ConfigError
 
-    files, problems = _files_to_check(args)
+    settings = _settings(args)
+    files, problems = _files_to_check(args, settings)
     loaded: list[LoadedPlan] = []
     for file in files:
         try:
-            loaded.append(load_plan(file))
+            loaded.append(load_plan(file, settings.known_roles))
         except ConfigError as error:
             problems += error.problems
     warnings = [w for plan in loaded for w in plan.warnings]
@@ -191,14 +193,21 @@ def check(args: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
-def _files_to_check(args: argparse.Namespace) -> tuple[list[Path], list[Problem]]:
-    """The files, and the problems that they have as a whole (two plans of one name)."""
-    from drd.config.daemon import clash, find_plan, load_settings, plans_by_name
+def _settings(args: argparse.Namespace) -> DaemonSettings:
+    from drd.config.daemon import load_settings
     from drd.config.location import config_path
-    from drd.errors import UsageError
 
     path, explicit = config_path(args.config)
-    settings = load_settings(Path(path), explicit=explicit)
+    return load_settings(Path(path), explicit=explicit)
+
+
+def _files_to_check(
+    args: argparse.Namespace, settings: DaemonSettings
+) -> tuple[list[Path], list[Problem]]:
+    """The files, and the problems that they have as a whole (two plans of one name)."""
+    from drd.config.daemon import clash, find_plan, plans_by_name
+    from drd.errors import UsageError
+
     if args.plans:
         return [find_plan(settings, name) for name in args.plans], []
     by_name = plans_by_name(settings.plans_dir)
@@ -256,12 +265,10 @@ def _ok_line(loaded: LoadedPlan) -> str:
 
 def show(args: argparse.Namespace) -> int:
     """Print what drd understood; as YAML it can be loaded again and has the same hash."""
-    from drd.config.daemon import find_plan, load_settings
-    from drd.config.location import config_path
+    from drd.config.daemon import find_plan
     from drd.config.plan_file import load_plan
 
-    path, explicit = config_path(args.config)
-    loaded = load_plan(find_plan(load_settings(Path(path), explicit=explicit), args.plan))
+    loaded = load_plan(find_plan(_settings(args), args.plan))
     plan = loaded.plan
     if args.json:
         document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
+from drd.model.plan import SCENARIOS
+from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
-    from drd.flows.recovery import RecoveryOutcome, RecoveryPlan, RecoveryRequest
+    from drd.flows.recovery import RecoveryOutcome
+    from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
+    from drd.flows.services import Services
 
 EXAMPLES = """\
 examples:
@@ -21,6 +26,7 @@ examples:
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
   drd recover orders-api --target standby --repository offsite    from this copy alone
+  drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
 A recovery that was killed goes on when the same command is given again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could look,
@@ -46,6 +52,13 @@ def add_parser(sub: Any) -> None:
     )
     parser.add_argument("--lost-at", metavar="TIME", help="when the data was lost (default: now)")
     parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default=SCENARIOS[0],
+        help="what happened: decides conditions of steps, and what may be read (default: "
+        f"{SCENARIOS[0]})",
+    )
+    parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
     parser.add_argument(
@@ -65,10 +78,11 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
+    from drd.cli.live import watched
     from drd.cli.session import session
-    from drd.flows.recovery import plan_recovery, recover
+    from drd.flows.recovery_plan import plan_recovery
 
-    with session(args) as app:
+    with session(args) as app, watched(app, args):
         plan = app.load(args.plan)
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app))
@@ -80,17 +94,24 @@ def run(args: argparse.Namespace) -> int:
             confirm(
                 plan.name, "a recovery", "add --yes when you mean it, or --dry-run to look first."
             )
-        outcome = recover(services, planned)
-        if args.json:
-            output.print_json(_document(outcome))
-        else:
-            _print(outcome, planned, args)
-        return exit_code(outcome)
+        return carry_out(services, planned, args)
+
+
+def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
+    """Recover, and say how it went."""
+    from drd.flows.recovery import recover
+
+    outcome = recover(services, planned)
+    if args.json:
+        output.print_json(_document(outcome))
+    else:
+        _print(outcome, planned, args)
+    return exit_code(outcome)
 
 
 def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
     from drd.flows.choose import parse_time
-    from drd.flows.recovery import RecoveryRequest
+    from drd.flows.recovery_plan import RecoveryRequest
 
     now = app.clock.now()
     before = args.before or args.clean_before
@@ -103,12 +124,14 @@ def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
         overwrite=args.overwrite,
         no_owner=args.no_owner,
         repository=args.repository,
+        scenario=args.scenario,
     )
 
 
 def exit_code(outcome: RecoveryOutcome) -> int:
-    """1 when something did not come back, 4 when it did and a check failed, 5 when none looked."""
-    if outcome.restoration.errors:
+    """1 when something did not come back or a step failed, 4 when it did and a check failed, 5 when
+    none looked."""
+    if outcome.restoration.errors or outcome.outcome.fatal:
         return 1
     return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
 
@@ -129,6 +152,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
                 "loss_s": planned.loss_s,
                 "expected_s": planned.expected_s,
                 "components": list(planned.components),
+                "steps": [_step(planned, s) for s in planned.plan.runbook],
                 "continues": planned.continues,
                 "notes": list(planned.notes),
             }
@@ -142,6 +166,8 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     for name in planned.components:
         row = point.component(name)
         say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
+    for line in _steps(planned):
+        say(f"  {line}")
     say(f"  would lose {format_duration(planned.loss_s)}")
     if planned.expected_s is not None:
         say(f"  expected   {format_duration(planned.expected_s)}, as it last took")
@@ -153,6 +179,33 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
         say(f"  note       {note}")
     if request.overwrite:
         say("  overwrites what the target holds")
+
+
+def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "needs": list(waits_for(planned.plan.runbook)[step.name]),
+        "role": getattr(step.settings, "role", None),
+        "expected_s": planned.expected_steps.get(step.name),
+    }
+
+
+def _steps(planned: RecoveryPlan) -> Iterator[str]:
+    """What will be done beside restoring and checking, in order, with who is asked."""
+    from drd.model.units import format_duration
+
+    steps = planned.plan.runbook
+    if all(s.kind in LOOKING for s in steps):
+        return
+    column = max(len(s.name) for s in steps)
+    for number, step in enumerate(steps, 1):
+        usual = planned.expected_steps.get(step.name)
+        took = format_duration(usual) if usual is not None else ""
+        role = getattr(step.settings, "role", None)
+        asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
+        words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took:>8}  {asks}"
+        yield words.rstrip()
 
 
 def _document(outcome: RecoveryOutcome) -> dict[str, Any]:
@@ -175,6 +228,17 @@ def _document(outcome: RecoveryOutcome) -> dict[str, Any]:
             }
             for name in work.destinations
         ],
+        "steps": [_ended(outcome, step.name) for step in work.plan.runbook],
+    }
+
+
+def _ended(outcome: RecoveryOutcome, step: str) -> dict[str, Any]:
+    ended = outcome.outcome
+    says = ended.says.get(step) or None
+    return {
+        "name": step,
+        "state": str(ended.states[step]) if step in ended.states else "not begun",
+        "says": output.unmarked(output.masked(says)) if says else None,
     }
 
 
@@ -199,11 +263,13 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     for name in work.destinations:
         for note in _notes(work, name):
             output.say(f"  note       {name}: {note}")
+    for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
+        _print_step(outcome, step.name)
     goals = planned.plan.objectives
-    word = "not recovered" if work.errors else "recovered"
+    lost = work.errors or evidence.rta_s is None
     sentence = (
-        word
-        if work.errors
+        f"not recovered; go on with it: drd resume {evidence.run}"
+        if lost
         else (
             f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)}), "
             f"lost {format_duration(evidence.rpa_s)} (RPO {format_duration(goals.rpo_s)})"
@@ -213,3 +279,10 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     output.say(
         f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"
     )
+
+
+def _print_step(outcome: RecoveryOutcome, name: str) -> None:
+    ended = outcome.outcome
+    state = str(ended.states[name]) if name in ended.states else "not begun"
+    says = ended.says.get(name)
+    output.say(f"  step       {name}: {state}" + (f": {says}" if says else ""))

@@ -78,6 +78,15 @@ def _step(step: StepRecord) -> dict[str, Any]:
     }
 
 
+def _said(step: StepRecord) -> str:
+    """Why it failed or was left out, or who answered."""
+    result = step.result
+    why = (step.error or "").partition("\n")[0] or str(result.get("reason", ""))
+    if not why and result.get("by"):
+        why = f"by {result['by']}" + (f": {result['comment']}" if result.get("comment") else "")
+    return output.unmarked(output.masked(why))
+
+
 def _print(run: Run, steps: list[StepRecord]) -> None:
     from drd.model.units import format_duration
 
@@ -103,6 +112,9 @@ def _print(run: Run, steps: list[StepRecord]) -> None:
         seconds = (step.finished_at - step.started_at).total_seconds() if step.finished_at else None
         took = format_duration(seconds) if seconds is not None else ""
         again = f"attempt {step.attempt}" if step.attempt > 1 else ""
-        rows.append([f"  {step.name}", str(step.state), took, again])
+        said = f"for {step.waiting_for}" if step.waiting_for else _said(step)
+        rows.append(
+            [f"  {step.name}", str(step.state), took, "  ".join(filter(None, [again, said]))]
+        )
     if rows:
         output.say(output.table(rows))

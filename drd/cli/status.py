@@ -136,7 +136,9 @@ def _last_drill(plan: Assessment, at: datetime) -> str:
         return "never"
     since = age(plan.drill.last_at, at)
     ago = "in the future" if since is None else f"{format_duration(since).split()[0]} ago"
-    return f"{plan.drill.result} {ago}"
+    done, steps = plan.drill.rehearsed or (0, 0)
+    part = f", {done} of {steps} steps" if done < steps else ""
+    return f"{plan.drill.result} {ago}{part}"
 
 
 def _percent(share: float | None) -> str:

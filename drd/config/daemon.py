@@ -28,7 +28,8 @@ class DaemonSettings:
 
     `file` is None when there is none and defaults are used. `warnings` are about what is accepted
     and deserves a look. `metrics_http` is an address on loopback and a port.
-    `channels` are in the order of the file, heartbeats among them. `people` are their names.
+    `channels` are in the order of the file, heartbeats among them. `people` are their names,
+    and `roles` has by name what each of them may decide.
     """
 
     state_url: str
@@ -52,9 +53,15 @@ class DaemonSettings:
     kit_required: bool = False
     kit_recipients: tuple[str, ...] = ()
     kit_shares: Sharing | None = None
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alert_rules: Rules = field(default_factory=Rules)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def known_roles(self) -> frozenset[str]:
+        """All that somebody of the people holds."""
+        return frozenset(role for roles in self.roles.values() for role in roles)
 
     @property
     def state_dir(self) -> Path | None:
@@ -151,6 +158,7 @@ def _settings(
         kit_required=file.kit.required,
         kit_recipients=tuple(file.kit.recipients),
         kit_shares=sharing(file.kit),
+        roles={person.name: tuple(person.roles) for person in file.people},
         alert_rules=Rules(
             hold_s=file.alerts.hold,
             remind_s=file.alerts.remind,

@@ -72,7 +72,7 @@ class SchemaView:
     """One model's schema, walked along paths of data."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self.root: Schema = model.model_json_schema()
+        self.root: Schema = _schema_of(model)
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
         """The keys that may stand at `path`, by name, given what stands there now."""
@@ -105,6 +105,12 @@ class SchemaView:
             yield node
         for branch in branches:
             yield from self._open(branch, data)
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    """Made once, since it takes longer than all else that reading a plan does."""
+    return model.model_json_schema()
 
 
 def _children(node: Schema, element: str | int) -> Iterator[Schema]:

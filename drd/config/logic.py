@@ -9,7 +9,7 @@ from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.copies import check_copies
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.config.runbook import check_runbook
+from drd.config.runbook_logic import check_runbook
 from drd.config.schema import S3, Hook, Repository
 from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from drd.config.parse import Parsed, parse
 from drd.config.problems import Report
 from drd.config.reading import read_bytes
 from drd.config.resolved import plan_mapping
+from drd.config.runbook_logic import check_roles
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem
 from drd.model.plan import Plan
@@ -41,13 +43,15 @@ class LoadedPlan:
         return plan_mapping(self.parsed)
 
 
-def load_plan(path: Path) -> LoadedPlan:
+def load_plan(path: Path, roles: Collection[str] | None = None) -> LoadedPlan:
     """Read and check one plan. Resolves no secret and reaches no service.
+
+    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are.
 
     Raises ConfigError with every problem that was found, in the order of their lines.
     """
     raw, stat = read_bytes(path, what="plan")
-    parsed, report = checked(raw, path)
+    parsed, report = checked(raw, path, roles)
     advise(parsed, report, path)
     return LoadedPlan(
         plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
@@ -69,10 +73,12 @@ def plan_of_text(text: str, path: Path) -> Plan:
     return build_plan(parsed, path)
 
 
-def checked(raw: bytes, path: Path) -> tuple[Parsed, Report]:
+def checked(raw: bytes, path: Path, roles: Collection[str] | None = None) -> tuple[Parsed, Report]:
     """A plan file's text against schema and logic. Raises ConfigError with every problem."""
     report = Report(read(raw, str(path)))
     parsed = check(report)
+    if parsed is not None and roles is not None:
+        check_roles(parsed, report, roles)
     if parsed is None or report.errors:
         raise ConfigError(report.errors)
     return parsed, report

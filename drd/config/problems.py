@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from drd.config.json_schema import SchemaView, has_member
-from drd.config.schema import STEP_KINDS
+from drd.config.steps import KEYS_OF_EVERY_STEP, STEP_KINDS
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 
@@ -123,6 +123,8 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
         return ()
     words = STEP_KINDS if path[:1] == ("runbook",) else ("kind",)
     keys = list(item["input"]) if isinstance(item["input"], dict) else []
+    if words is STEP_KINDS:
+        keys = [key for key in keys if key not in KEYS_OF_EVERY_STEP]
     if words[0] in keys:
         return (words[0],)
     close = [key for word in words for key in get_close_matches(word, keys, n=1, cutoff=0.7)]
@@ -212,7 +214,10 @@ class _Words:
             return f'unknown key "{key}"', nearest(key, words)
         if key == "kind":
             return "kind is missing", "say what it is, like kind: " + self._some_kind()
-        return "is not a step of a runbook", "write `restore: all` or `check: all`."
+        return (
+            "is not a step of a runbook",
+            f"write one of {', '.join(STEP_KINDS)}, like `restore: all`.",
+        )
 
     def _some_kind(self) -> str:
         return {"components": "postgres.", "notify": "webhook."}.get(str(self.path[0]), "sql.")

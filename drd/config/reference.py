@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from drd.config.steps import KEYS_OF_EVERY_STEP, STEPS
+
 HEAD = """\
 # Plan reference
 
@@ -31,10 +33,12 @@ _SECTIONS = {
     "components": ("PostgresComponent", "SqliteComponent", "FilesComponent"),
     "repositories": ("Repository",),
     "checks": ("SqlCheck", "RowsCheck", "FilesCheck", "CommandCheck"),
-    "runbook": ("RestoreStep", "CheckStep"),
     "targets": ("PostgresTarget", "SqliteTarget", "FilesTarget"),
 }
 """Sections whose elements have a form of their own, with the names of the forms."""
+
+_STEPS = tuple(form.__name__ for form in STEPS.values())
+"""The forms of a step, each with keys of its own beside those of every step."""
 
 _NESTED = (
     "Hook",
@@ -43,6 +47,9 @@ _NESTED = (
     "RandomPoint",
     "Window",
     "AcceptedFinding",
+    "WhenKeys",
+    "Rollback",
+    "Ready",
 )
 
 
@@ -68,9 +75,39 @@ class _Reference:
                     yield f"{about['description']}\n"
                 for form in forms:
                     yield from self._form(form, titled=len(forms) > 1)
+            if key == "runbook":
+                yield from self._steps(about)
         yield "\n## Used in several places"
         for form in _NESTED:
             yield from self._form(form, titled=True)
+
+    def _steps(self, about: dict[str, Any]) -> Iterator[str]:
+        yield f"\n## runbook\n\n{about['description']}\n\nKeys of every step:\n"
+        every = KEYS_OF_EVERY_STEP
+        first = self.forms[_STEPS[0]]["properties"]
+        yield from self._table({"properties": {k: v for k, v in first.items() if k in every}})
+        for kind, name in zip(STEPS, _STEPS, strict=True):
+            form = self.forms[name]
+            own = {k: v for k, v in form["properties"].items() if k not in every}
+            yield f"\n### {kind}\n"
+            inner = self._inner(own[kind])
+            if inner is None:
+                yield f"{form['description']}\n"
+                yield from self._table({"properties": own, "required": form["required"]})
+                continue
+            short = f" A text alone is `{inner['required'][0]}`." if "anyOf" in own[kind] else ""
+            yield f"{' '.join(inner['description'].split())}{short}\n"
+            below = {k: v for k, v in inner["properties"].items() if k not in every}
+            yield from self._table({**inner, "properties": below})
+
+    def _inner(self, about: dict[str, Any]) -> dict[str, Any] | None:
+        """What stands below a step's own key, when that is keys again."""
+        for one in (about, *about.get("anyOf", ())):
+            if "$ref" in one:
+                return dict(self.forms[_name(one["$ref"])])
+            if "properties" in one:
+                return dict(one)
+        return None
 
     def _form_of(self, about: dict[str, Any]) -> tuple[str, ...]:
         return (_name(about["$ref"]),) if "$ref" in about else ()
@@ -131,8 +168,9 @@ _TITLES = {
     "RandomPoint": "restore_point",
     "Window": "blackout",
     "AcceptedFinding": "exceptions",
-    "RestoreStep": "restore",
-    "CheckStep": "check",
+    "WhenKeys": "when",
+    "Rollback": "rollback",
+    "Ready": "ready",
     "PostgresTarget": "for a postgres component",
     "SqliteTarget": "for a sqlite component",
     "FilesTarget": "for a files component",

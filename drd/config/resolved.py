@@ -18,8 +18,10 @@ from drd.checks.settings import CommandCheck
 from drd.config import runbook
 from drd.config.durations import duration_text
 from drd.config.parse import Parsed
+from drd.config.steps import StepKeys
 from drd.fields import DURATIONS, Settings
 from drd.model.plan import SecretRef
+from drd.model.runbook import LOOKING
 
 Style = Literal["seconds", "plan"]
 
@@ -34,8 +36,8 @@ def resolved_plan(parsed: Parsed) -> dict[str, Any]:
     """Plain JSON in the shape of the plan file; durations in seconds, their keys end in `_s`.
     Keys that came with a later version are left out where they say nothing new.
 
-    `commands` has the sha256 of every file that a hook or a command check names, null for one
-    that is not here or cannot be read.
+    `commands` has the sha256 of every file that a hook, a command check or a step of the runbook
+    names, null for one that is not here or cannot be read.
     """
     return {**_whole(parsed, "seconds"), "commands": _commands(parsed)}
 
@@ -51,12 +53,50 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
         target: {name: _settings(place, style) for name, place in places.items()}
         for target, places in parsed.targets.items()
     }
-    steps = [
-        {"name": step.name, step.kind: list(step.subjects)} for step in runbook.steps(parsed.file)
-    ]
-    written_out = {"targets": targets, "runbook": steps}
+    written_out = {"targets": targets, "runbook": _runbook(parsed, style)}
     keys = type(parsed.file).model_fields
     return {k: written_out.get(k, data.get(k)) for k in keys if k in written_out or k in data}
+
+
+def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
+    """Every step with its name and kind, and of its other keys those that say something."""
+    written = dict(runbook.named(parsed.file.runbook or ()))
+    found = []
+    for step in runbook.steps(parsed.file):
+        one: dict[str, Any] = {"name": step.name}
+        if step.kind in LOOKING:
+            one[step.kind] = list(step.subjects)
+        if step.name in written:
+            one |= _said(written[step.name], style)
+        found.append(one)
+    return found
+
+
+def _said(step: StepKeys, style: Style) -> dict[str, Any]:
+    whole = _settings(step, style)
+    result: dict[str, Any] = {}
+    for name, info in type(step).model_fields.items():
+        key = info.alias or name
+        if name in ("name", "restore", "check") or getattr(step, name) == info.default:
+            continue
+        key = key if key in whole else f"{key}_s"
+        inner = getattr(step, name)
+        result[key] = _spoken(inner, style) if isinstance(inner, Settings) else whole[key]
+    return result
+
+
+def _spoken(model: Settings, style: Style) -> dict[str, Any]:
+    """The keys of what stands below a step that do not have their default."""
+    whole = _settings(model, style)
+    result: dict[str, Any] = {}
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value == info.get_default(call_default_factory=True):
+            continue
+        key = info.alias or name
+        key = key if key in whole else f"{key}_s"
+        result[key] = _spoken(value, style) if isinstance(value, Settings) else whole[key]
+    return result
 
 
 def _settings(model: Settings, style: Style) -> dict[str, Any]:
@@ -127,11 +167,13 @@ def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
         yield from (h.command for h in (component.before, component.after) if h is not None)
     yield from (c.run for c in parsed.file.checks if isinstance(c, CommandCheck))
+    for step in parsed.file.runbook or ():
+        yield from (words for _, words in runbook.commands(step))
 
 
 def _files(argv: list[str]) -> Iterable[str]:
     """The program, and the scripts that an interpreter gets: words that are files here."""
-    yield argv[0]
+    yield from (w for w in argv[:1] if "${" not in w)
     yield from (w for w in argv[1:] if w.startswith("/") and Path(w).is_file())
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from drd.config.parse import Parsed
-from drd.config.problems import Report, nearest
-from drd.config.schema import PlanFile, RestoreStep
-from drd.config.yaml import Path
-from drd.model.plan import Step
+from drd.actions.settings import (
+    ApproveSettings,
+    CommandSettings,
+    HttpSettings,
+    ManualSettings,
+    NotifySettings,
+    Rehearsed,
+    StartSettings,
+    StopSettings,
+    WaitSettings,
+)
+from drd.config.schema import PlanFile
+from drd.config.steps import CheckStep, RestoreStep, StepKeys, WhenKeys, step_kind
+from drd.model.run import StepState
+from drd.model.runbook import Ask, Notice, Pause, Rehearse, Step, StepKind, Undo, When
+
+BY_HAND = "a person does this"
+"""Why a drill leaves out what is done by hand, unless the plan says something else."""
 
 
 def steps(file: PlanFile) -> tuple[Step, ...]:
@@ -21,19 +35,100 @@ def steps(file: PlanFile) -> tuple[Step, ...]:
         if file.checks:
             found.append(Step("check", "check", tuple(c.name for c in file.checks)))
         return tuple(found)
-    taken = {step.name for step in file.runbook if step.name is not None}
-    result: list[Step] = []
-    for step in file.runbook:
-        if isinstance(step, RestoreStep):
-            subjects = _written_out(step.restore, list(file.components))
-            name = step.name or _free("restore", taken)
-            result.append(Step(name, "restore", subjects))
-        else:
-            subjects = _written_out(step.check, [c.name for c in file.checks])
-            name = step.name or _free("check", taken)
-            result.append(Step(name, "check", subjects))
+    return tuple(_step(file, n, k) for n, k in named(file.runbook))
+
+
+def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
+    """Each step with its name, given or by its kind."""
+    taken = {step.name for step in runbook if step.name is not None}
+    for step in runbook:
+        name = step.name or _free(kind_of(step), taken)
         taken.add(name)
-    return tuple(result)
+        yield name, step
+
+
+def kind_of(step: StepKeys) -> StepKind:
+    return step_kind(type(step).model_fields)  # type: ignore[return-value]  # its own key
+
+
+def body(step: StepKeys) -> object:
+    """What stands behind the step's kind."""
+    return getattr(step, kind_of(step))
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a step says about drills; None: nothing."""
+
+    rehearse: Rehearse | None
+    reason: str | None
+    stand_in: list[str] | None
+
+
+def rehearsal(step: StepKeys) -> Rehearsal:
+    """What is said about rehearsing, beside the kind or below it."""
+    inner = body(step)
+    if not isinstance(inner, Rehearsed):
+        return Rehearsal(step.rehearse, step.reason, step.stand_in)
+    return Rehearsal(
+        step.rehearse or inner.rehearse,
+        step.reason or inner.reason,
+        step.stand_in or inner.stand_in,
+    )
+
+
+def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
+    kind, settings = kind_of(step), body(step)
+    subjects: tuple[str, ...] = ()
+    if isinstance(step, RestoreStep):
+        subjects, settings = _written_out(step.restore, list(file.components)), None
+    elif isinstance(step, CheckStep):
+        subjects, settings = _written_out(step.check, [c.name for c in file.checks]), None
+    settings = _value(settings)
+    how = rehearsal(step)
+    rehearse: Rehearse = how.rehearse or ("skip" if kind == "manual" else "run")
+    reason = how.reason or (BY_HAND if kind == "manual" and rehearse == "skip" else "")
+    return Step(
+        name,
+        kind,
+        subjects,
+        settings=settings,
+        needs=tuple(step.needs) if step.needs is not None else None,
+        group=step.group,
+        when=_when(step.when) if step.when is not None else None,
+        retries=step.retries,
+        pause_s=step.pause,
+        timeout_s=step.timeout,
+        # Bringing the service back does not stand still because a message did not get through.
+        on_failure=step.on_failure or ("continue" if kind == "notify" else None),
+        rollback=Undo(tuple(step.rollback.run), step.rollback.timeout) if step.rollback else None,
+        rehearse=rehearse,
+        reason=reason,
+        stand_in=tuple(how.stand_in or ()),
+        repeat=step.repeat,
+    )
+
+
+def _value(inner: object) -> object:
+    """What the flows carry out themselves, in the model's words; what actions do stays as it is."""
+    if isinstance(inner, ApproveSettings):
+        return Ask(inner.why, inner.by, inner.expires)
+    if isinstance(inner, ManualSettings):
+        return Ask(inner.do, inner.by, inner.expires)
+    if isinstance(inner, NotifySettings):
+        return Notice(inner.message, inner.severity)
+    if isinstance(inner, WaitSettings):
+        return Pause(inner.time)
+    return inner
+
+
+def _when(when: WhenKeys) -> When:
+    return When(
+        scenarios=tuple(when.scenario or ()),
+        targets=tuple(when.target or ()),
+        step=when.step,
+        ended=tuple(StepState(e) for e in when.ended or ("succeeded",)) if when.step else (),
+    )
 
 
 def _written_out(names: list[str] | str, everything: Sequence[str]) -> tuple[str, ...]:
@@ -49,59 +144,47 @@ def _free(kind: str, taken: set[str]) -> str:
     return name
 
 
-def check_runbook(parsed: Parsed, report: Report) -> None:
-    """Names exist, no component comes back twice, nothing is checked before it is there."""
-    review = _Review(parsed, report)
-    for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
-        path: Path = ("runbook", at)
-        review.name(step.name, path)
-        if isinstance(step, RestoreStep):
-            review.restore(step.restore, (*path, "restore"))
-        else:
-            review.check(step.check, (*path, "check"))
+def commands(step: StepKeys) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Every command that a step names, with where it stands below the step."""
+    kind, inner = kind_of(step), body(step)
+    if isinstance(inner, CommandSettings):
+        yield (kind, "run"), inner.run
+    if isinstance(inner, (StartSettings, StopSettings)) and inner.command:
+        yield (kind, "command"), inner.command
+    if isinstance(inner, StartSettings) and inner.ready and inner.ready.command:
+        yield (kind, "ready", "command"), inner.ready.command
+    if isinstance(inner, Rehearsed) and inner.stand_in:
+        yield (kind, "with"), inner.stand_in
+    if step.stand_in:
+        yield ("with",), step.stand_in
+    if step.rollback:
+        yield ("rollback", "run"), step.rollback.run
 
 
-class _Review:
-    """Walks the steps in order and remembers what has come back."""
+def texts(step: StepKeys) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text of a step in which values may stand, with where it stands below the step."""
+    for path, words in commands(step):
+        for at, word in enumerate(words):
+            yield (*path, at), word
+    inner = body(step)
+    for below, value in _values(inner):
+        if isinstance(value, str):
+            yield (kind_of(step), *below), value
+        for name, text in value.items() if isinstance(value, dict) else ():
+            yield (kind_of(step), *below, name), text
 
-    def __init__(self, parsed: Parsed, report: Report) -> None:
-        self.report = report
-        self.parsed = parsed
-        self.checks = {c.name: c.component for c in parsed.file.checks}
-        self.whole = not any(p[0] in ("checks", "runbook") for p in report.broken)
-        self.restored: set[str] = set()
-        self.names: set[str] = set()
 
-    def name(self, name: str | None, path: Path) -> None:
-        if name in self.names:
-            hint = "give each step its own name."
-            self.report.error((*path, "name"), f'another step is called "{name}"', hint)
-        if name is not None:
-            self.names.add(name)
-
-    def restore(self, names: list[str] | str, path: Path) -> None:
-        everything = list(self.parsed.kinds)
-        if not everything:
-            return
-        for index, name in enumerate(everything if isinstance(names, str) else names):
-            where = path if isinstance(names, str) else (*path, index)
-            if name not in everything:
-                hint = nearest(name, everything)
-                self.report.error(where, f'there is no component "{name}"', hint)
-            elif name in self.restored:
-                hint = "restore each component once."
-                self.report.error(where, f"{name} is restored a second time", hint)
-            self.restored.add(name)
-
-    def check(self, names: list[str] | str, path: Path) -> None:
-        for index, name in enumerate(self.checks if isinstance(names, str) else names):
-            where = path if isinstance(names, str) else (*path, index)
-            if name not in self.checks:
-                if self.whole:
-                    hint = nearest(name, list(self.checks))
-                    self.report.error(where, f'there is no check "{name}"', hint)
-                continue
-            component = self.checks[name]
-            if component in self.parsed.kinds and component not in self.restored and self.whole:
-                hint = f"restore {component} in a step before."
-                self.report.error(where, f'"{name}" looks at {component} before it is back', hint)
+def _values(inner: object) -> Iterator[tuple[tuple[str, ...], object]]:
+    """What of a step's body is text, or a mapping of texts."""
+    keys = {
+        HttpSettings: ("url", "headers", "body"),
+        StartSettings: ("url", "env"),
+        CommandSettings: ("env",),
+        NotifySettings: ("message",),
+        ManualSettings: ("do",),
+        ApproveSettings: ("why",),
+    }
+    for key in keys.get(type(inner), ()):  # type: ignore[call-overload]  # others have none
+        yield (key,), getattr(inner, key)
+    if isinstance(inner, StartSettings) and inner.ready is not None:
+        yield ("ready", "http"), inner.ready.http

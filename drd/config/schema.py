@@ -9,7 +9,6 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -17,41 +16,15 @@ from pydantic import (
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
+from drd.config.steps import NAME_RULE, Name, Step
 from drd.config.timing import BLACKOUT, CRON, ZONE, Backup, Cron, Prune, Verification, Window
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
-from drd.model.plan import NAME
 from drd.notifiers.settings import PlanHeartbeat
 
-NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
-
-Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
-
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
-
-
-def _names(value: Any) -> Any:
-    if value == "all":
-        return value
-    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
-        return value
-    raise ValueError("takes `all` or a list of names; write `all`, or like [orders-db, gateway]")
-
-
-Names = Annotated[
-    list[str] | Literal["all"],
-    BeforeValidator(_names),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "all"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ]
-        }
-    ),
-]
 
 
 class Hook(Settings):
@@ -183,34 +156,6 @@ class Retention(Settings):
         if isinstance(data, dict) and set(data) - {"every", "max_repack"}:
             return {"every": "1d", **data}
         return data
-
-
-class RestoreStep(Settings):
-    """Bring components back, in parallel where that is possible."""
-
-    restore: Names = Field(description="Components, or `all`.")
-    name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
-
-
-class CheckStep(Settings):
-    """Run checks on what came back."""
-
-    check: Names = Field(description="Checks by name, or `all`.")
-    name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
-
-
-STEP_KINDS = ("restore", "check")
-
-
-def _step_kind(value: Any) -> str | None:
-    found = [kind for kind in STEP_KINDS if isinstance(value, dict) and kind in value]
-    return found[0] if found else None
-
-
-Step = Annotated[
-    Annotated[RestoreStep, Tag("restore")] | Annotated[CheckStep, Tag("check")],
-    Discriminator(_step_kind),
-]
 
 
 def _as_is(value: Any, _: Any) -> Any:

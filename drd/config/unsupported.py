@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drd.config.problems import Report
-from drd.config.schema import CHECK_KINDS, KINDS, STEP_KINDS
+from drd.config.schema import CHECK_KINDS, KINDS
 from drd.model.plan import SCENARIOS
 
 _LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
 _LATER_CHECKS = ("http",)
-_LATER_STEPS = ("start", "stop", "command", "http", "sql", "approve", "wait", "notify", "manual")
-_LATER_STEP_KEYS = ("rehearse", "reason", "as", "ready")
 _LATER_SCENARIOS = ("host-loss", "ransomware")
 
 
@@ -24,8 +22,6 @@ def refuse_unsupported(data: Any, report: Report) -> None:
             _refuse(report, path, "method: physical", "use method: logical, which is the default.")
     for index, check in _items(data, "checks"):
         _kind(report, ("checks", index), check, _LATER_CHECKS, CHECK_KINDS)
-    for index, step in _items(data, "runbook"):
-        _step(report, index, step)
     _scenarios(data, report)
 
 
@@ -36,18 +32,6 @@ def _kind(
     if isinstance(kind, str) and kind in later:
         _refuse(report, (*path, "kind"), f"kind {kind}", f"this version knows {', '.join(now)}.")
         report.broken.add(path)
-
-
-def _step(report: Report, index: int, step: dict[str, Any]) -> None:
-    path = ("runbook", index)
-    if not any(kind in step for kind in STEP_KINDS):
-        for kind in (k for k in _LATER_STEPS if k in step):
-            hint = f"this version knows {', '.join(STEP_KINDS)}."
-            _refuse(report, (*path, kind), f"the step {kind}", hint, of_key=True)
-            report.broken.add(path)
-            return
-    for key in (k for k in _LATER_STEP_KEYS if k in step):
-        _refuse(report, (*path, key), key, "remove it.", of_key=True)
 
 
 def _scenarios(data: Any, report: Report) -> None:

@@ -109,7 +109,7 @@ class PlanBook:
                 schedule = Schedule.from_json(row.schedule)
                 self._agenda.set_plan(row, schedule, self._app.clock.now())
             return None
-        loaded = load_plan(path)
+        loaded = load_plan(path, self._app.settings.known_roles)
         if running:
             require_credentials(loaded.plan, str(path))
         for warning in loaded.warnings:

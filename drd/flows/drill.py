@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from drd import process
 from drd.errors import (
@@ -23,19 +24,23 @@ from drd.errors import (
     SecretUnavailable,
     TargetUnwritable,
     ToolError,
-    UsageError,
 )
 from drd.flows import aftermath, restore
 from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
-from drd.flows.holders import Holders, named
+from drd.flows.deeds import Deeds
+from drd.flows.engine import Engine, failures, rehearsed
+from drd.flows.holders import Holders, left_in
 from drd.flows.identity import look
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
-from drd.flows.workplace import sandbox_place, swept_afterwards
+from drd.flows.workplace import run_directory, sandbox_place, swept_afterwards
 from drd.model.plan import Plan
-from drd.model.run import DrillResult, Evidence, RunKind, RunState, drill_result
+from drd.model.run import CheckResult, DrillResult, Evidence, RunKind, RunState, drill_result
+from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import RestorePoint
+from drd.model.spans import split
 from drd.ports import Destination
+from drd.process import started
 
 _INCONCLUSIVE = (
     SandboxUnavailable,
@@ -72,8 +77,7 @@ class DrillRequest:
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
         """The repositories that may give anything; None for all. Raises UsageError."""
-        only = named(plan, self.repository)
-        return _copies(plan, only) if self.scenario == "region-loss" else only
+        return left_in(plan, self.repository, self.scenario)
 
 
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
@@ -90,20 +94,6 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
         ExitStack() as sandboxes,
     ):
         return _DrillRun(services, plan, request, runner, sandboxes).drive()
-
-
-def _copies(plan: Plan, only: tuple[str, ...] | None) -> tuple[str, ...]:
-    """What is left when the repository that backups go to is gone. Raises UsageError."""
-    copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
-    if not copies:
-        what = f"{only[0]} is no copy" if only else f"{plan.name} has no copy"
-        raise UsageError(
-            f"region-loss cannot be rehearsed: {what}",
-            hint="add a repository with copy_of to the plan."
-            if not plan.copies
-            else f"its copies: {', '.join(c.name for c in plan.copies)}",
-        )
-    return copies
 
 
 class _DrillRun:
@@ -126,6 +116,8 @@ class _DrillRun:
         self.t0: datetime = services.clock.now()
         self.choice: Choice | None = None
         self.work: restore.Restoration | None = None
+        self.engine: Engine | None = None
+        self.ended = 0.0
 
     def drive(self) -> DrillOutcome:
         try:
@@ -135,7 +127,7 @@ class _DrillRun:
             self.runner.step("choose point", "choose", lambda: chosen)
             destinations = self._sandboxes(self.choice)
             self.work = self._begin(self.choice.point, destinations)
-            restore.carry_out(self.work)
+            self._carry_out(self.work)
         except RepositoryDamaged as error:
             return self._unreadable(error)
         except NoRestorePoint as error:
@@ -159,7 +151,7 @@ class _DrillRun:
                 self._evidence(DrillResult.INCONCLUSIVE, describe(errors[0])), errors[0]
             )
         self.work.checks[:0] = restore.restore_failures(self.work)
-        self.work.checks += restore.passed_over(self.work)
+        self.work.checks += [*restore.passed_over(self.work), *self.engine_rows()]
         outcome = self._record(self._evidence(drill_result(self.work.checks), None), None)
         if self.request.keep is not None:
             self.request.keep(outcome, dict(self.work.destinations))
@@ -171,6 +163,20 @@ class _DrillRun:
         cache = restore.cold(self.services, self.runner.run.id)
         held = Holders(self.services, self.plan, point, only=self.only, cache=cache)
         return restore.begin(self.runner, held, destinations)
+
+    def _carry_out(self, work: restore.Restoration) -> None:
+        """The runbook; the clock stops at its end, and what it has started is ended."""
+        directory = run_directory(self.services.work_dir, self.runner.run.id) / "started"
+        self.sandboxes.callback(_end_started, directory)
+        around = Circumstances(str(self.request.scenario), SANDBOX)
+        self.engine = Engine(work, Deeds(work, around, directory, drill=True))
+        try:
+            self.engine.drive()
+        finally:
+            self.ended = self.services.clock.monotonic()
+
+    def engine_rows(self) -> list[CheckResult]:
+        return failures(self.engine) if self.engine is not None else []
 
     def _unreadable(self, error: RepositoryDamaged) -> DrillOutcome:
         """The point's manifest cannot be read, so it cannot come back: a failure, unless the
@@ -206,8 +212,10 @@ class _DrillRun:
     def _evidence(self, result: DrillResult, reason: str | None) -> Evidence:
         point = self.choice.point if self.choice else None
         work = self.work
-        back = work is not None and not work.errors and reason is None
-        measured = work.measured if work is not None else None
+        through = self.engine is None or self.engine.outcome.through
+        back = work is not None and not work.errors and reason is None and through
+        begun = work.begun if work is not None else 0.0
+        coverage, left_out = rehearsed(self.engine) if self.engine is not None else (None, ())
         return Evidence(
             id=f"{(point.id if point else self.runner.run.id)[:4]}-{self.runner.run.id}",
             run=self.runner.run.id,
@@ -219,12 +227,14 @@ class _DrillRun:
             started_at=self.t0,
             finished_at=self.services.clock.now(),
             rpa_s=(self.t0 - point.data_time).total_seconds() if point and back else None,
-            rta_s=round(measured.validated - measured.begun, 3) if measured and back else None,
+            rta_s=round(self.ended - begun, 3) if back else None,
             judged=bool(self.choice and self.choice.newest),
-            phases=measured.phases() if measured and back else {},
+            phases=split(work.spans, begun, self.ended, idle="serve") if work and back else {},
             checks=tuple(work.checks) if work is not None else (),
+            not_rehearsed=left_out,
             restored_bytes=point.size_bytes if point and back else 0,
             reason=reason,
+            coverage=coverage,
         )
 
     def _record(self, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
@@ -259,6 +269,11 @@ def _why(evidence: Evidence) -> str | None:
         return evidence.reason
     failed = [c.name for c in evidence.checks if c.verdict == "failed"]
     return f"failed: {', '.join(failed)}" if failed else None
+
+
+def _end_started(directory: Path) -> None:
+    with process.shielded():
+        started.end_all(directory)
 
 
 def _close(destination: Destination) -> None:

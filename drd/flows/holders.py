@@ -57,6 +57,26 @@ def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
     return None if repository is None else (repository_spec(plan, repository).name,)
 
 
+def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[str, ...] | None:
+    """The repositories that may give anything in this scenario, in the plan's order; None for all.
+
+    After a loss of the region that is a copy. Raises UsageError when none is left.
+    """
+    only = named(plan, repository)
+    if scenario != "region-loss":
+        return only
+    copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
+    if not copies:
+        what = f"{only[0]} is no copy" if only else f"{plan.name} has no copy"
+        raise UsageError(
+            f"nothing is left after a region-loss: {what}",
+            hint="add a repository with copy_of to the plan."
+            if not plan.copies
+            else f"its copies: {', '.join(c.name for c in plan.copies)}",
+        )
+    return copies
+
+
 def repository_spec(plan: Plan, name: str) -> RepositorySpec:
     """The plan's repository of that name. Raises UsageError."""
     if name not in plan.repositories:

@@ -7,193 +7,101 @@ begins again in its own marked place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from drd import process
 from drd.errors import (
+    AlreadyRunning,
     DrdError,
     NoRestorePoint,
     RepositoryError,
     SecretUnavailable,
     TargetError,
-    UsageError,
 )
 from drd.flows import restore
-from drd.flows.choose import choose
-from drd.flows.holders import Holders, holders, named
+from drd.flows.deeds import Deeds
+from drd.flows.engine import Engine, Outcome, failures
+from drd.flows.holders import Holders
 from drd.flows.identity import confirm, tidy
+from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
-from drd.model.plan import Plan, Target
-from drd.model.run import DrillResult, Evidence, Run, RunKind, RunState, drill_result
-from drd.model.snapshot import RestorePoint
-from drd.model.units import to_rfc3339
-from drd.ports import Destination, Finding
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryRequest:
-    """What the operator stated; no `components` means all that the target names."""
-
-    target: str
-    point: str | None = None
-    before: datetime | None = None
-    lost_at: datetime | None = None
-    components: tuple[str, ...] = ()
-    overwrite: bool = False
-    no_owner: bool = False
-    repository: str | None = None
-
-    def detail(self) -> dict[str, Any]:
-        """What identifies a recovery that is continued: the same words mean the same recovery."""
-        return {
-            "target": self.target,
-            "asked_point": self.point,
-            "before": to_rfc3339(self.before) if self.before else None,
-            "lost_at": to_rfc3339(self.lost_at) if self.lost_at else None,
-            "components": list(self.components),
-            **({"repository": self.repository} if self.repository else {}),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryPlan:
-    """What a recovery would do: shown, confirmed, then executed.
-
-    `loss_s` is the expected data loss; `expected_s` the duration that drills measured, None when
-    none did. `continues` is the id of a run that died and would go on. `notes` are sentences about
-    what will be left out.
-    """
-
-    plan: Plan
-    request: RecoveryRequest
-    point: RestorePoint
-    components: tuple[str, ...]
-    lost_at: datetime
-    loss_s: float
-    expected_s: float | None
-    continues: str | None
-    notes: tuple[str, ...]
+from drd.model.plan import Plan
+from drd.model.run import (
+    DrillResult,
+    Evidence,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    drill_result,
+)
+from drd.model.runbook import PEOPLE, Circumstances
+from drd.model.spans import Span, split
+from drd.model.units import from_rfc3339, to_rfc3339
+from drd.ports import Destination, Finding, Owned
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOutcome:
+    """`outcome` says how the steps of the runbook ended."""
+
     evidence: Evidence
     restoration: restore.Restoration
-
-
-def plan_recovery(services: Services, plan: Plan, request: RecoveryRequest) -> RecoveryPlan:
-    """Choose and compute; touches neither target nor repository.
-
-    Raises UsageError for what does not exist, NoRestorePoint, or TargetError for a point that is
-    incomplete or from after the stated loss.
-    """
-    names = _components(plan, request)
-    only = named(plan, request.repository)
-    lost_at = request.lost_at or services.clock.now()
-    continued = _abandoned(services, plan, request)
-    if continued is not None:
-        point = services.catalogue.point(plan.name, str(continued.detail["point"]))
-    else:
-        point = _choose(services, plan, request)
-    holders(plan, point, only)
-    drills = [e for e in services.catalogue.evidence(plan.name) if e.rta_s is not None]
-    return RecoveryPlan(
-        plan=plan,
-        request=request,
-        point=point,
-        components=names,
-        lost_at=lost_at,
-        loss_s=(lost_at - point.data_time).total_seconds(),
-        expected_s=drills[0].rta_s if drills else None,
-        continues=continued.id if continued else None,
-        notes=_notes(plan, request, names),
-    )
-
-
-def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
-    before = request.before or (request.lost_at if request.point is None else None)
-    only = named(plan, request.repository)
-    point = choose(services, plan, point=request.point, before=before, held_by=only).point
-    if request.lost_at is not None and point.data_time > request.lost_at:
-        raise TargetError(
-            f"restore point {point.id} holds data of {to_rfc3339(point.data_time)}, after the "
-            f"stated loss at {to_rfc3339(request.lost_at)}",
-            hint=f"leave out --point to take the newest one before the loss, or see "
-            f"drd points {plan.name}",
-        )
-    return point
-
-
-def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
-    target = _target(plan, request.target)
-    for name in request.components:
-        if name not in plan.components:
-            raise UsageError(
-                f"{plan.name} has no component {name!r}",
-                hint=f"its components: {', '.join(plan.components)}",
-            )
-        if name not in target.components:
-            raise UsageError(
-                f"target {target.name} does not say where {name} goes",
-                hint=f"it names {', '.join(target.components)}.",
-            )
-    chosen = request.components or tuple(target.components)
-    return tuple(n for n in plan.components if n in chosen)
-
-
-def _target(plan: Plan, name: str) -> Target:
-    if name not in plan.targets:
-        known = ", ".join(plan.targets) or "none"
-        raise UsageError(
-            f"{plan.name} has no target {name!r}",
-            hint=f"its targets: {known}. Add one under `targets` in {plan.file}.",
-        )
-    return plan.targets[name]
-
-
-def _notes(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
-    left_out = [n for n in plan.components if n not in names]
-    if not left_out:
-        return ()
-    why = "not asked for" if request.components else f"target {request.target} does not name them"
-    return (f"not restored: {', '.join(left_out)} ({why})",)
-
-
-def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Any:
-    """The dead recovery that these words continue: one that has already chosen its point."""
-    for run in services.catalogue.abandoned(plan.name):
-        same = all(run.detail.get(k) == v for k, v in request.detail().items())
-        if run.kind is RunKind.RECOVERY and same and run.detail.get("point"):
-            return run
-    return None
+    outcome: Outcome
 
 
 def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
     """Execute. Raises TargetError (TargetNotEmpty among them) before anything was changed."""
-    detail = {**plan.request.detail(), "point": plan.point.id}
+    request = plan.request
+    detail = {
+        **request.detail(),
+        "point": plan.point.id,
+        "overwrite": request.overwrite,
+        "no_owner": request.no_owner,
+        "asked_at": to_rfc3339(plan.asked_at),
+    }
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
         destinations = _destinations(services, plan, runner, stack)
-        only = named(plan.plan, plan.request.repository)
+        only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
         runner.step(
             "preflight", "preflight", lambda: _preflight(services, plan, destinations, held)
         )
         work = restore.begin(runner, held, destinations)
         if plan.continues is not None:
-            # The preflight, which does this, may have been done before it died.
-            for repository in held.repositories:
-                tidy(repository)
-        restore.carry_out(work)
+            _look_again(services, plan, destinations, held, runner)
+        engine = Engine(work, _deeds(services, plan, work))
+        engine.drive()
         work.checks[:0] = restore.restore_failures(work)
-        work.checks += restore.passed_over(work)
-        return _record(services, plan, work)
+        work.checks += [*restore.passed_over(work), *failures(engine)]
+        return _record(services, plan, work, engine)
+
+
+def _look_again(
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, Destination],
+    held: Holders,
+    runner: Runner,
+) -> None:
+    """What the preflight has seen to may have changed since: locks that the dead left, and places
+    that were put in order at the end of a failed run."""
+    for repository in held.repositories:
+        tidy(repository)
+    records = {r.name: r.state for r in services.catalogue.steps(runner.run.id)}
+    missing = {
+        name: destination
+        for name, destination in destinations.items()
+        if records.get(f"restore {name}") is not StepState.SUCCEEDED
+    }
+    _look_at(services, plan, missing)
 
 
 def _begin(
@@ -201,16 +109,22 @@ def _begin(
 ) -> Runner:
     """The run: the dead one with a new token, or a new one. Its directories go at the end, but a
     killed one's stay for whoever continues it."""
+    if plan.continues is not None:
+        run = services.catalogue.run(plan.continues)
+        runner = adopted(services, run, stack)
+        if runner is None:
+            raise AlreadyRunning(
+                f"run {run.id} of {run.plan} is being carried out by another process",
+                run=run.id,
+                hint=f"see how far it is: drd run show {run.id}",
+            )
+        return runner
     for run in services.catalogue.abandoned(plan.plan.name):
         if run.kind is not RunKind.RECOVERY:
             continue
         owned = services.catalogue.adopt(run, services.clock.now())
         if owned is None:
             continue
-        if run.id == plan.continues:
-            runner = stack.enter_context(closing_run(services, owned))
-            stack.callback(_remove, services, run.id)
-            return runner
         _undo(services, plan.plan, run)
         services.catalogue.finish(
             owned,
@@ -238,6 +152,42 @@ def _undo(services: Services, plan: Plan, dead: Run) -> None:
     remove_run(services, dead.id)
 
 
+def adopted(services: Services, run: Run, stack: ExitStack) -> Runner | None:
+    """The run, whose process is dead, as ours; None when somebody else was faster."""
+    owned = services.catalogue.adopt(run, services.clock.now())
+    return _closing(services, owned, stack) if owned is not None else None
+
+
+def _closing(services: Services, owned: Owned, stack: ExitStack) -> Runner:
+    runner = stack.enter_context(closing_run(services, owned))
+    stack.callback(_remove, services, owned.run.id)
+    return runner
+
+
+def opened(
+    services: Services,
+    plan: RecoveryPlan,
+    runner: Runner,
+    stack: ExitStack,
+    records: Mapping[str, StepRecord],
+) -> Deeds:
+    """The run's steps as they can be carried out by themselves, with what it has brought back."""
+    destinations = _destinations(services, plan, runner, stack)
+    held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+    work = restore.begin(runner, held, destinations)
+    restore.recall(work, tuple(destinations), records)
+    deeds = _deeds(services, plan, work)
+    for record in records.values():
+        deeds.learn(record.name, record.state, record.result)
+    return deeds
+
+
+def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> Deeds:
+    around = Circumstances(plan.request.scenario, plan.request.target)
+    directory = services.work_dir / f"started-{work.runner.run.id}"
+    return Deeds(work, around, directory, drill=False)
+
+
 def _remove(services: Services, run: str) -> None:
     with process.shielded():
         remove_run(services, run)
@@ -246,7 +196,7 @@ def _remove(services: Services, run: str) -> None:
 def _destinations(
     services: Services, plan: RecoveryPlan, runner: Runner, stack: ExitStack
 ) -> dict[str, Destination]:
-    target = _target(plan.plan, plan.request.target)
+    target = target_of(plan.plan, plan.request.target)
     made: dict[str, Destination] = {}
     for name in plan.components:
         component = plan.plan.components[name]
@@ -270,6 +220,15 @@ def _preflight(
     held: Holders,
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched."""
+    findings = _look_at(services, plan, destinations)
+    _confirm_one(services, plan, held)
+    return {"findings": [f.name for f in findings]}
+
+
+def _look_at(
+    services: Services, plan: RecoveryPlan, destinations: Mapping[str, Destination]
+) -> list[Finding]:
+    """What the places say. Raises TargetError when one does not fit."""
     findings: list[Finding] = []
     for name, destination in destinations.items():
         snapshot = plan.point.component(name)
@@ -286,8 +245,7 @@ def _preflight(
     for finding in findings:
         if finding.warning:
             services.warn(f"{finding.name}: {finding.detail}")
-    _confirm_one(services, plan, held)
-    return {"findings": [f.name for f in findings]}
+    return findings
 
 
 def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
@@ -313,12 +271,18 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
     raise errors[0]
 
 
-def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> RecoveryOutcome:
+def _record(
+    services: Services, plan: RecoveryPlan, work: restore.Restoration, engine: Engine
+) -> RecoveryOutcome:
     runner, now = work.runner, services.clock.now()
-    back = not work.errors
+    back = not work.errors and engine.outcome.through
     result = drill_result(work.checks)
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
+    spans = _spans(services, runner, plan.plan)
+    asked_at = runner.run.detail.get("asked_at")
+    asked = from_rfc3339(asked_at) if asked_at else started
+    spans.append(Span("detect", lost_at.timestamp(), asked.timestamp()))
     evidence = Evidence(
         id=f"{plan.point.id[:4]}-{runner.run.id}",
         run=runner.run.id,
@@ -332,7 +296,7 @@ def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -
         rpa_s=(lost_at - plan.point.data_time).total_seconds() if back else None,
         rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
         judged=True,
-        phases=work.measured.phases() if back else {},
+        phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
         checks=tuple(work.checks),
         target=plan.request.target,
         lost_at=lost_at,
@@ -340,12 +304,40 @@ def _record(services: Services, plan: RecoveryPlan, work: restore.Restoration) -
     )
     services.catalogue.record_evidence(runner.owned, evidence)
     errors = "; ".join(f"{n}: {describe(e)}" for n, e in work.errors.items())
-    failed = result is DrillResult.FAILED
+    failed = result is DrillResult.FAILED or not back
     services.catalogue.finish(
         runner.owned,
         RunState.FAILED if failed else RunState.SUCCEEDED,
         at=now,
-        error=errors or None,
+        error=errors or _stopped_by(engine),
         detail={"result": str(result)},
     )
-    return RecoveryOutcome(evidence, work)
+    return RecoveryOutcome(evidence, work, engine.outcome)
+
+
+def _stopped_by(engine: Engine) -> str | None:
+    """What kept the runbook from its end."""
+    if engine.outcome.succeeded:
+        return None
+    states = engine.outcome.states
+    failed = [n for n, s in states.items() if s is StepState.FAILED]
+    return "; ".join(f"step {n}: {engine.outcome.says[n]}" for n in failed) or None
+
+
+def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
+    """What the steps' records say, on the wall clock: a recovery may have had several processes."""
+    kinds = {step.name: step.kind for step in plan.runbook}
+    found = []
+    for record in services.catalogue.steps(runner.run.id):
+        begin = record.started_at.timestamp()
+        end = (record.finished_at or services.clock.now()).timestamp()
+        if "fetch_s" in record.result:
+            fetched = begin + record.result["fetch_s"]
+            found += [Span("fetch", begin, fetched), Span("restore", fetched, end)]
+        elif kinds.get(record.name) == "check":
+            found.append(Span("validate", begin, end))
+        elif kinds.get(record.name) in PEOPLE:
+            found.append(Span("decide", begin, end))
+        elif kinds.get(record.name) not in (None, "restore"):
+            found.append(Span("serve", begin, end))
+    return found

@@ -21,18 +21,20 @@ from drd.errors import (
     RepositoryMissing,
     RepositoryUnreachable,
     SandboxUnavailable,
+    StepFailed,
     WrongKey,
 )
 from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
 from drd.flows.workplace import run_directory
-from drd.model.plan import Plan, Step
-from drd.model.run import CheckResult, CheckVerdict
+from drd.model.plan import Plan
+from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.model.spans import Span
 from drd.ports import CheckContext, Destination, Progress, Restored
 
-_ENDS_ALL = (
+ENDS_ALL = (
     Fenced,
     SandboxUnavailable,
     RepositoryUnreachable,
@@ -41,25 +43,6 @@ _ENDS_ALL = (
     WrongKey,
 )
 """What no component can come back from, as opposed to what is wrong with one of them."""
-
-
-@dataclass
-class Measured:
-    """When the phases ended, on the monotonic clock; the last of several components counts."""
-
-    begun: float
-    fetched: float
-    restored: float
-    validated: float
-
-    def phases(self) -> dict[str, float]:
-        """Seconds, adding up to the whole: what overlaps is counted where it was waited for."""
-        fetched = min(self.fetched, self.restored)
-        return {
-            "fetch_s": round(fetched - self.begun, 3),
-            "restore_s": round(max(0.0, self.restored - fetched), 3),
-            "validate_s": round(max(0.0, self.validated - self.restored), 3),
-        }
 
 
 @dataclass
@@ -76,7 +59,8 @@ class Restoration:
     point: RestorePoint
     holders: Holders
     destinations: Mapping[str, Destination]
-    measured: Measured
+    begun: float
+    spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
     checks: list[CheckResult] = field(default_factory=list)
@@ -85,8 +69,7 @@ class Restoration:
 def begin(runner: Runner, held: Holders, destinations: Mapping[str, Destination]) -> Restoration:
     """A restoration of the point that is `held`, whose clock starts now."""
     now = held.services.clock.monotonic()
-    measured = Measured(now, now, now, now)
-    return Restoration(held.services, runner, held.plan, held.point, held, destinations, measured)
+    return Restoration(held.services, runner, held.plan, held.point, held, destinations, now)
 
 
 def cold(services: Services, run: str) -> Path:
@@ -94,32 +77,36 @@ def cold(services: Services, run: str) -> Path:
     return run_directory(services.work_dir, run) / "cache.cold"
 
 
-def carry_out(work: Restoration) -> None:
-    """The plan's runbook: its restore and check steps in order, or everything when it has none.
-
-    An error of one component is kept in `errors` while the others go on, and the checks then tell
-    what is not there. Cancelled and the like are raised.
-    """
-    steps = work.plan.runbook or (
-        Step("restore", "restore", tuple(work.destinations)),
-        Step("check", "check", tuple(c.name for c in work.plan.checks)),
-    )
-    for step in steps:
-        if step.kind == "restore":
-            _restore(work, [n for n in step.subjects if n in work.destinations])
-        else:
-            _check(work, step.subjects)
-
-
-def _restore(work: Restoration, names: Sequence[str]) -> None:
+def bring_back(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     """Fetch and restore side by side; the manifest, whose private part a restore needs, is fetched
-    at the same time."""
+    at the same time. What is not a part of this restoration is passed over.
+
+    An error of one component is kept in `errors` while the others go on, and then StepFailed is
+    raised; what ends all of them is raised as it is.
+    """
+    names = [n for n in names if n in work.destinations]
+    if not names:
+        return {"restored": []}
+    for name in names:
+        work.errors.pop(name, None)
     with ThreadPoolExecutor(work.services.parallel + 1, thread_name_prefix="drd-restore") as pool:
         manifest = pool.submit(work.holders.manifest)
         list(pool.map(lambda name: _restore_one(work, name, manifest.result), names))
         manifest.result()
-    work.measured.restored = work.services.clock.monotonic()
-    work.measured.validated = work.measured.restored
+    lost = [f"{n}: {work.errors[n].message}" for n in names if n in work.errors]
+    if lost:
+        raise StepFailed(f"did not come back: {'; '.join(lost)}")
+    return {"restored": names}
+
+
+def recall(work: Restoration, names: Sequence[str], records: Mapping[str, StepRecord]) -> None:
+    """What an earlier process of this run has brought back, or could not."""
+    for name in (n for n in names if n in work.destinations):
+        record = records.get(f"restore {name}")
+        if record is not None and record.state is StepState.SUCCEEDED:
+            work.restored[name] = _restored(record.result)
+        elif record is not None and record.error is not None:
+            work.errors[name] = DrdError(record.error)
 
 
 def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest]) -> None:
@@ -132,11 +119,15 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
             f"restore {name}", "restore", lambda: _effect(work, snapshot, destination, manifest)
         )
     except DrdError as error:
-        if isinstance(error, _ENDS_ALL):
+        if isinstance(error, ENDS_ALL):
             raise
         work.errors[name] = error
         return
-    work.restored[name] = Restored(
+    work.restored[name] = _restored(result)
+
+
+def _restored(result: Mapping[str, Any]) -> Restored:
+    return Restored(
         tuple(result["notes"]), tuple(result["differences"]), tuple(result["not_restored"])
     )
 
@@ -160,14 +151,16 @@ def _effect(
             ),
         )
         fetched = clock.monotonic()
-        work.measured.fetched = max(work.measured.fetched, fetched)
+        work.spans.append(Span("fetch", begun, fetched))
         preparing.result()
     private = manifest().private.get(name, {})
     process.check_cancelled()
     restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
+    ended = clock.monotonic()
+    work.spans.append(Span("restore", fetched, ended))
     return {
         "fetch_s": round(fetched - begun, 3),
-        "restore_s": round(clock.monotonic() - fetched, 3),
+        "restore_s": round(ended - fetched, 3),
         "bytes": snapshot.bytes,
         "notes": list(restored.notes),
         "differences": list(restored.differences),
@@ -175,8 +168,11 @@ def _effect(
     }
 
 
-def _check(work: Restoration, names: Sequence[str]) -> None:
-    """Run the checks named; a component that is not back makes its checks fail by themselves."""
+def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+    """Run the checks named; a component that is not back makes its checks fail by themselves.
+
+    Raises StepFailed when one of them did not pass. Their rows are the result either way.
+    """
     services = work.services
     wanted = [c for c in work.plan.checks if c.name in names]
     context = CheckContext(
@@ -189,16 +185,21 @@ def _check(work: Restoration, names: Sequence[str]) -> None:
         directory=run_directory(services.work_dir, work.runner.run.id),
         run_as=services.run_as,
     )
-    work.checks += _property_rows(work)
+    rows = _property_rows(work)
     for spec in wanted:
         process.check_cancelled()
         if spec.component is not None and spec.component not in work.destinations:
             continue
         if spec.component in work.errors:
-            work.checks.append(_missing(spec.name, spec.component, work.errors[spec.component]))
+            rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
             continue
-        work.checks += services.checks(spec.kind).run(spec, context)
-    work.measured.validated = services.clock.monotonic()
+        rows += services.checks(spec.kind).run(spec, context)
+    result = {"checks": [row.to_json() for row in rows]}
+    bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
+    if bad:
+        said = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
+        raise StepFailed(said, result=result)
+    return result
 
 
 def _property_rows(work: Restoration) -> list[CheckResult]:

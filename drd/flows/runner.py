@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from drd import log, process
-from drd.errors import Cancelled, DrdError, Fenced
+from drd.errors import Cancelled, DrdError, Fenced, StepFailed
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
@@ -47,17 +47,25 @@ class Runner:
         except Fenced:
             raise
         except Exception as error:
-            self._end(name, StepState.FAILED, describe(error))
+            found = error.result if isinstance(error, StepFailed) else {}
+            self._end(name, StepState.FAILED, describe(error), found)
             raise
         catalogue.finish_step(
             self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=dict(result)
         )
         return result
 
-    def _end(self, name: str, state: StepState, error: str) -> None:
+    def _end(
+        self, name: str, state: StepState, error: str, result: Mapping[str, Any] | None = None
+    ) -> None:
         with process.shielded():
             self.services.catalogue.finish_step(
-                self.owned, name, state, at=self.services.clock.now(), error=error
+                self.owned,
+                name,
+                state,
+                at=self.services.clock.now(),
+                result=result or {},
+                error=error,
             )
 
 

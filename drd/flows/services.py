@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drd.errors import NotSupported
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
+from drd.model.message import Message
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.ports import (
     Catalogue,
@@ -19,12 +22,27 @@ from drd.ports import (
     Repository,
     no_progress,
 )
+from drd.ports.action import Action, ActionFactory
 
 Say = Callable[[str], None]
 
 
 def say_nothing(_: str) -> None:
     """For callers that nobody reads."""
+
+
+def no_action(kind: str) -> Action:
+    """For callers whose runbooks only restore and check."""
+    raise NotSupported(f"steps of kind {kind} cannot be carried out here")
+
+
+def tell_nobody(_: Message) -> list[str]:
+    """For callers without channels."""
+    return []
+
+
+def nobody_watches(_: Progression) -> None:
+    """For callers that nobody looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,9 @@ class Services:
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
     `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
     kit.
+    `tell` carries a message to people at once, through the channels that want it; what it returns
+    names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
+    runbook is.
     """
 
     catalogue: Catalogue
@@ -58,3 +79,6 @@ class Services:
     claim: Run | None = None
     read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
     kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None
+    actions: ActionFactory = no_action
+    tell: Callable[[Message], list[str]] = tell_nobody
+    on_steps: Callable[[Progression], None] = nobody_watches

@@ -63,6 +63,9 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             "result": drill.result,
             "due_at": to_rfc3339(drill.due_at) if drill.due_at else None,
             "verdict": drill.verdict.value,
+            "steps": {"rehearsed": drill.rehearsed[0], "of": drill.rehearsed[1]}
+            if drill.rehearsed
+            else None,
         },
         "components": [_component(c) for c in plan.components],
         "copies": [_copy(c) for c in plan.copies],

@@ -106,7 +106,8 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     at, result = (last.at, last.result) if last is not None else (None, None)
-    return DrillAssessment(at, result, due_at, verdict), reasons
+    rehearsed = last.rehearsed if last is not None else None
+    return DrillAssessment(at, result, due_at, verdict, rehearsed), reasons
 
 
 def _judge_result(facts: PlanFacts, now: datetime) -> list[Reason]:

@@ -80,7 +80,8 @@ class UnreadyFacts(NamedTuple):
 
 class DrillFacts(NamedTuple):
     """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
-    point that was chosen on purpose; `restored_bytes` is the size of what came back."""
+    point that was chosen on purpose; `restored_bytes` is the size of what came back; `rehearsed` is
+    how many of how many steps of the runbook it carried out, None where nobody counted."""
 
     evidence: str
     run: str
@@ -93,6 +94,7 @@ class DrillFacts(NamedTuple):
     judged: bool
     restored_bytes: int
     reason: str | None = None
+    rehearsed: tuple[int, int] | None = None
 
 
 class AlertFacts(NamedTuple):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from drd.model.runbook import Step
+
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
 
@@ -186,15 +188,6 @@ class CheckSpec:
     kind: str
     component: str | None
     settings: object
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a runbook. `kind` is `restore` or `check`; `subjects` are components or checks."""
-
-    name: str
-    kind: Literal["restore", "check"]
-    subjects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

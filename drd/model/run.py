@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+from drd.model.coverage import Coverage
 
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
@@ -114,6 +116,19 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said about a step of a run; of the whole run when `step` is empty. `attempt` is
+    the one of the step that they saw."""
+
+    step: str
+    action: Literal["approve", "done", "retry", "skip", "rollback"]
+    by: str
+    comment: str
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One assertion. `part` marks a row about a part that could not be compared (ownership as
     non-root, a table past the budget): it is reported by name and does not change the result.
@@ -126,6 +141,14 @@ class CheckResult:
     expected: str
     part: bool = False
     looked_at_data: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` is its inverse."""
+        return {**asdict(self), "verdict": str(self.verdict)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CheckResult:
+        return cls(**{**data, "verdict": CheckVerdict(data["verdict"])})
 
 
 def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
@@ -169,3 +192,4 @@ class Evidence:
     lost_at: datetime | None = None
     restored_bytes: int = 0
     reason: str | None = None
+    coverage: Coverage | None = None

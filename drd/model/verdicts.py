@@ -83,12 +83,14 @@ class RtoAssessment(NamedTuple):
 
 
 class DrillAssessment(NamedTuple):
-    """`result` is `passed`, `failed`, `inconclusive`, or None for never."""
+    """`result` is `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of
+    how many steps were carried out."""
 
     last_at: datetime | None
     result: str | None
     due_at: datetime | None
     verdict: Verdict
+    rehearsed: tuple[int, int] | None = None
 
 
 class ComponentAssessment(NamedTuple):

@@ -13,7 +13,7 @@ from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
 from drd.model.reading import Reading
-from drd.model.run import Evidence, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook
 from drd.ports.notify import Outbox
@@ -153,6 +153,26 @@ class Catalogue(Protocol):
 
     def steps(self, run: str) -> list[StepRecord]:
         """In the order in which they first began."""
+
+    # what people decide
+    def decide(self, run: str, decision: Decision) -> None:
+        """Record it; whoever carries the run out looks at it, now or when it goes on."""
+
+    def decisions(self, run: str) -> list[Decision]:
+        """In their order."""
+
+    def await_step(
+        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+    ) -> None:
+        """The step that has begun waits for somebody."""
+
+    def mark_run(self, owned: Owned, state: RunState) -> None:
+        """Running or waiting; no effect on a run that is over."""
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        """A run that failed, was cancelled or interrupted is not over any more, and waits for a
+        process that adopts it; one that succeeded only with `succeeded`. Raises UsageError for
+        any other."""
 
     # restore points
     def record_point(self, point: RestorePoint, *, owned: Owned | None = None) -> None:

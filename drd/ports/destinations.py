@@ -32,6 +32,10 @@ class Inspector(Protocol):
         own words when the query fails or gives more than one value.
         """
 
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        """Carry out statements in one transaction; how many rows they changed. Raises as `scalar`
+        does, and then nothing has changed."""
+
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         """The same kind of fingerprint as `like`, of what is there now, for comparison.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.copies import copied_site
+from tests.e2e.runbook_site import run_id, runbook_site, traced, until, waits_for
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.servers import PostgresServer, S3Server, postgres_server
 
@@ -230,6 +231,50 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
     assert "1 restore points known, 0 added" in told
     assert "primary is sound: everything was read" in told
     assert (site.base / "back/shop.db").exists()
+
+
+# --- recovery ---------------------------------------------------------------------------------
+
+_RUNBOOK = """
+runbook:
+  - {{name: data, restore: all, rollback: [{trace}, data]}}
+  - {{name: go-ahead, approve: {{by: commander}}}}
+  - {{name: warm-up, command: {{run: [{trace}, warm-up]}}}}
+  - {{name: switch-the-line, manual: {{do: "switch the line at {base} to {port}", by: hands}}}}
+"""
+
+
+def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
+    site = runbook_site(short_tmp, 1, _RUNBOOK)
+    dry, show, skip, approve, done, undo, rollback = (
+        line.replace("orders-api", "shop") for line in commands("docs/recovery.md").splitlines()
+    )
+    told = bash(dry, short_tmp, _drd(site))
+    assert "waits for commander" in told
+    child = site.start("recover", "shop", "--target", "standby", "--yes")
+    try:
+        until(lambda: waits_for(site, "go-ahead"), "it waits")
+        run, environment = run_id(site), _drd(site)
+        said = f"{show}\n{skip}\n{approve}".replace("4f2a", run)
+        assert "for commander" in bash(said, short_tmp, environment)
+        until(lambda: waits_for(site, "switch-the-line"), "it waits")
+        bash(done.replace("4f2a", run), short_tmp, environment)
+        out, err = child.communicate(timeout=120)
+    finally:
+        child.kill()
+    assert child.returncode == 5, err  # the plan has no check that looks at data
+    assert b"warm-up: skipped" in out
+    told = bash(f"{undo}\n{rollback}".replace("4f2a", run), short_tmp, environment)
+    assert "would take back  data" in told
+    assert traced(site) == ["data"]
+
+
+def _drd(site: Site) -> dict[str, str]:
+    return {
+        **site.env(),
+        "DRD_CONFIG": str(site.base / "drd.yaml"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
 
 
 # --- what the pages point at -----------------------------------------------------------------

@@ -226,3 +226,29 @@ def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_pa
         ("drill", "cccccccc", 0, None, "00:06"),
     ]
     catalogue.close()
+
+
+def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path: Path) -> None:
+    opened(url, tmp_path, Schema(OURS.scripts, "0002")).close()
+    store = Store(url)
+    when = "2026-11-25T00:00:00.000000+00:00"
+    with store.write() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, started_at,"
+                " finished_at, judged, phases, not_rehearsed, restored_bytes) VALUES ('7c1e-d14', 'd14',"
+                " 'orders-api', 'p1', 'database-loss', 'passed', 'd1', :at, :at, :yes, '{}',"
+                ' \'[["dns", "real"]]\', 5)'
+            ),
+            {"at": when, "yes": True},
+        )
+    store.close()
+
+    catalogue = opened(url, tmp_path)
+
+    [found] = catalogue.evidence("orders-api")
+    assert (found.id, found.not_rehearsed, found.coverage) == ("7c1e-d14", (("dns", "real"),), None)
+    assert catalogue.decisions("d14") == []
+    catalogue.close()
+    if url.startswith("sqlite"):
+        assert [c.name for c in copies(tmp_path)] == ["drd.db.before-0003"]

@@ -34,6 +34,9 @@ class Database:
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         raise NotImplementedError
 
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        raise NotImplementedError
+
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if isinstance(self.now, Exception):
             raise self.now

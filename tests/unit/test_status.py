@@ -250,7 +250,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                     ["objective_s", "exposure_s", "achievable_s", "attainment", "verdict"]
                 ),
                 "rto": dict.fromkeys(["objective_s", "actual_s", "projected_s", "verdict"]),
-                "drill": dict.fromkeys(["last_at", "result", "due_at", "verdict"]),
+                "drill": dict.fromkeys(["last_at", "result", "due_at", "verdict", "steps"]),
                 "components": [
                     dict.fromkeys(
                         ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
@@ -314,6 +314,7 @@ def test_json_values_of_a_healthy_plan() -> None:
         "result": "passed",
         "due_at": "2026-11-30T00:31:00Z",
         "verdict": "met",
+        "steps": None,
     }
     assert plan["components"][0]["data_time"] == "2026-11-25T00:26:48Z"
     assert plan["reasons"] == []
@@ -325,7 +326,8 @@ def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
     assert plan["owner"] is None
     assert plan["verdict"] == "unknown"
     assert set(plan["rpo"].values()) == {None, "unknown"}
-    assert plan["drill"] == {"last_at": None, "result": None, "due_at": None, "verdict": "unknown"}
+    unknown = {"last_at": None, "result": None, "due_at": None, "steps": None}
+    assert plan["drill"] == {**unknown, "verdict": "unknown"}
     assert plan["reasons"][0].startswith("not loaded: ")
 
 

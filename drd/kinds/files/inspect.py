@@ -35,6 +35,9 @@ class FilesInspector:
             "files answer no queries", hint="use a check of kind `files` or `command`."
         )
 
+    def execute(self, statements: str, *, timeout_s: float) -> int:  # noqa: ARG002 - the port's
+        raise NotSupported("files know no SQL", hint="use a step of kind `command`.")
+
     def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:
         """Keyed by the paths of the source. Directories above everything that `like` names are
         left out: the restore had to make them, and nobody saved them."""

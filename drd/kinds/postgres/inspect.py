@@ -47,6 +47,29 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
     return rows[0][0]
 
 
+def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> int:
+    """All of the statements, or none of them. Raises as `Inspector.execute` does."""
+    try:
+        with connection.transaction():
+            connection.execute(
+                f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}".encode()
+            )
+            cursor = connection.execute(statements.encode())
+            rows = max(0, cursor.rowcount)
+            while cursor.nextset():
+                rows += max(0, cursor.rowcount)
+            return rows
+    except psycopg.errors.QueryCanceled as error:
+        raise DeadlineExceeded(
+            f"the statements did not finish within {timeout_s:g} s: {words(error)}",
+            hint="raise the step's timeout.",
+        ) from error
+    except psycopg.Error as error:
+        if connection.closed or connection.broken:
+            raise SourceUnreachable(f"lost the connection: {words(error)}") from error
+        raise SourceError(words(error), hint="try the statements in psql.") from error
+
+
 def jsonable(value: Any) -> Any:
     """An answer as the manifest can hold it: numbers stay numbers, times become RFC 3339."""
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -83,6 +106,14 @@ class PostgresInspector:
             connection = self._connection(pinned=False)
             with interruptible(connection):
                 return ask(connection, query, timeout_s=timeout_s)
+
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        connection = connect(self._address, pinned=False)
+        try:
+            with interruptible(connection):
+                return carry_out(connection, statements, timeout_s=timeout_s)
+        finally:
+            connection.close()
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         if not isinstance(like, DatabaseFingerprint):

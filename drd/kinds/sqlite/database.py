@@ -210,6 +210,35 @@ def _order(connection: sqlite3.Connection, name: str) -> str:
     return f" ORDER BY {alias}"
 
 
+def execute(path: Path, statements: str, *, timeout_s: float) -> int:
+    """Carry out statements in one transaction. Raises as `Inspector.execute` does."""
+    check_cancelled()
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(path))}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=timeout_s,
+            check_same_thread=False,
+        )
+        with bounded(connection, time.monotonic() + timeout_s):
+            connection.executescript(f"BEGIN IMMEDIATE;\n{statements}\n;COMMIT;")
+            return connection.total_changes
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        check_cancelled()
+        if isinstance(error, sqlite3.Error) and is_about(error, "INTERRUPT"):
+            raise DeadlineExceeded(
+                f"the statements did not finish within {format_duration(timeout_s)}"
+            ) from error
+        if isinstance(error, sqlite3.Error) and is_about(error, "BUSY", "LOCKED", "CANTOPEN"):
+            raise SourceUnreachable(str(error)) from error
+        raise SourceError(str(error)) from error
+    finally:
+        if connection is not None:
+            connection.close()  # which takes back what was not committed
+
+
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
     """The one value of a query, None for no row. Raises as `Inspector.scalar` does."""
     check_cancelled()

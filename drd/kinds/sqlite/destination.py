@@ -42,6 +42,9 @@ class SqliteInspector:
         with self._open() as connection:
             return database.single_value(connection, query, timeout_s=timeout_s)
 
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        return database.execute(self._path, statements, timeout_s=timeout_s)
+
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
         with self._open() as connection:

@@ -1,0 +1,114 @@
+"""The step `command`, and the commands that stand in for steps or take them back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.actions.settings import CommandSettings
+from drd.errors import DeadlineExceeded, StepFailed
+from drd.model.units import format_duration
+from drd.model.values import filled
+from drd.ports.action import ActionContext
+
+TIMEOUT_S = 3600.0
+_KEPT = 1 << 16
+_OUTPUT = 4000
+"""How much of what it prints later steps can use."""
+
+
+class OwnCommand:
+    """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
+    to drd beyond that, and gets no secret."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        settings = context.step.settings
+        assert isinstance(settings, CommandSettings)
+        address = context.inspectors(settings.component).environment if settings.component else {}
+        own = {k: filled(v, context.value) for k, v in settings.env.items()}
+        words = [filled(w, context.value) for w in settings.run]
+        timeout_s = context.step.timeout_s or TIMEOUT_S
+        done = carry_out(words, context, timeout_s=timeout_s, env={**address, **own})
+        return {"exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+
+
+class StandIn:
+    """What a drill runs in place of a step."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        words = [filled(w, context.value) for w in context.step.stand_in]
+        done = carry_out(words, context, timeout_s=context.step.timeout_s or TIMEOUT_S)
+        return {"simulated": True, "exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+
+
+class TakeBack:
+    """The command by which a step is taken back."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        undo = context.step.rollback
+        assert undo is not None
+        words = [filled(w, context.value) for w in undo.command]
+        done = carry_out(words, context, timeout_s=undo.timeout_s)
+        return {"exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+
+
+def carry_out(
+    words: Sequence[str],
+    context: ActionContext,
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+) -> process.Completed:
+    """A command that ended with 0. Raises StepFailed for any other end."""
+    title = Path(words[0]).name
+    if not is_there(words[0]):
+        raise StepFailed(
+            f"there is no program {words[0]}",
+            hint="install it on this host, or correct the step's command.",
+            result={"exit": None, "output": ""},
+        )
+    command = process.Command(
+        tuple(words),
+        env={**environment(context), **(env or {})},
+        cwd=Path("/"),
+        deadline_s=timeout_s,
+        drop_capabilities=True,
+    )
+    try:
+        done = process.run(command, limit=_KEPT)
+    except DeadlineExceeded as error:
+        raise StepFailed(
+            f"{title} did not finish within {format_duration(timeout_s)}",
+            hint="give the step a longer timeout if that is how long it takes.",
+        ) from error
+    except OSError as error:
+        raise StepFailed(f"cannot start {title}: {error.strerror}") from error
+    if done.exit_code != 0:
+        ended = (
+            f"was ended by signal {-done.exit_code}"
+            if done.exit_code < 0
+            else f"ended with exit {done.exit_code}"
+        )
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise StepFailed(
+            f"{title} {ended}" + (f": {said[-1][:300]}" if said else ""),
+            result={"exit": done.exit_code, "output": done.stdout.strip()[-_OUTPUT:]},
+        )
+    return done
+
+
+def environment(context: ActionContext) -> dict[str, str]:
+    """What every command of a step is told. In a recovery it does not carry the run's mark: what it
+    leaves running belongs to the service, and must not be ended when the run goes on later."""
+    return {**context.environment, **({"DRD_RUN": ""} if context.stays else {})}
+
+
+def is_there(program: str) -> bool:
+    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    if "/" in program:
+        return os.access(program, os.X_OK) and not Path(program).is_dir()
+    return shutil.which(program) is not None

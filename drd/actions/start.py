@@ -1,0 +1,189 @@
+"""The step `start`: a service comes up and stays up, also when drd ends."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.actions.command import TIMEOUT_S, carry_out, environment, is_there
+from drd.actions.http import ask
+from drd.actions.settings import Ready, StartSettings
+from drd.errors import StepFailed
+from drd.model.units import format_duration
+from drd.model.values import filled
+from drd.ports.action import ActionContext
+from drd.process.started import Started, end, known, note, unnoted
+
+_LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
+"""The shell becomes the program, so that its pid is the program's."""
+
+_MARK = "DRD_STARTED"
+"""What it carries in its environment, with the step's key."""
+
+_NOTED_S = 10.0
+_LOOK_S = 0.2
+_SETTLE_S = 0.3
+"""A program without `ready` that ends within this has not come up."""
+
+
+class Start:
+    """A command gets a session of its own and is not ended with drd. Where this step has started it
+    already and it is still there, it is not started again."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        settings = context.step.settings
+        assert isinstance(settings, StartSettings)
+        if settings.unit is not None:
+            return _unit(settings, context)
+        name = context.step.name
+        started = known(context.directory, name)
+        if started is None or not started.is_alive():
+            started = _launch(settings, context)
+        try:
+            _until_ready(settings, context, started)
+        except BaseException:
+            end(context.directory, name)
+            raise
+        return {"pid": started.pid, "port": started.port, "url": started.url}
+
+
+def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
+    unit = str(settings.unit)
+    timeout_s = context.step.timeout_s or TIMEOUT_S
+    carry_out(["systemctl", "start", unit], context, timeout_s=timeout_s)
+    url = _url(settings, context, settings.port)
+    _until_ready(settings, context, Started(0, None, settings.port, url), unit=unit)
+    return {"pid": None, "port": settings.port, "url": url}
+
+
+def _launch(settings: StartSettings, context: ActionContext) -> Started:
+    name, directory = context.step.name, context.directory
+    port = free_port() if settings.port is not None and context.rehearsing else settings.port
+    value = _with_port(context, port)
+    words = [filled(w, value) for w in settings.command or ()]
+    if not is_there(words[0]):
+        raise StepFailed(
+            f"there is no program {words[0]}",
+            hint="install it on this host, or correct the step's command.",
+        )
+    pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
+    pid = unnoted(pid_file, f"{_MARK}={context.key}")
+    if pid is None:
+        pid_file.unlink(missing_ok=True)
+        own = {k: filled(v, value) for k, v in settings.env.items()}
+        _leave(words, pid_file, log, {**environment(context), **own, _MARK: context.key})
+        pid = _pid(pid_file)
+    started = Started(pid, process.process_start_time(pid), port, _url(settings, context, port))
+    note(directory, name, started)
+    return started
+
+
+def _leave(words: list[str], pid_file: Path, log: Path, env: dict[str, str]) -> None:
+    """Start a program that is not ours any more."""
+    setsid = process.find_tool("setsid", package="util-linux")
+    command = process.Command(
+        [setsid, "--fork", "sh", "-c", _LEAVE, "sh", str(pid_file), str(log), *words],
+        env=env,
+        cwd=Path("/"),
+        deadline_s=_NOTED_S,
+        drop_capabilities=True,
+        name=Path(words[0]).name,
+    )
+    done = process.run(command)
+    if done.exit_code != 0:
+        raise StepFailed(f"cannot start {command.title}: {done.complaint}")
+
+
+def _pid(file: Path) -> int:
+    limit = time.monotonic() + _NOTED_S
+    while time.monotonic() < limit:
+        process.check_cancelled()
+        if file.is_file() and (text := file.read_text().strip()):
+            return int(text)
+        time.sleep(0.02)
+    raise StepFailed("the program was not started: it left no pid")
+
+
+def _with_port(context: ActionContext, port: int | None) -> Any:
+    def value(name: str) -> str:
+        return str(port) if name == "port" and port is not None else context.value(name)
+
+    return value
+
+
+def _url(settings: StartSettings, context: ActionContext, port: int | None) -> str | None:
+    written = settings.url or ("http://127.0.0.1:${port}" if port is not None else None)
+    return filled(written, _with_port(context, port)).rstrip("/") if written else None
+
+
+def free_port() -> int:
+    """One of loopback's that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _until_ready(
+    settings: StartSettings, context: ActionContext, started: Started, *, unit: str = ""
+) -> None:
+    ready = settings.ready
+    if ready is None:
+        if not unit:
+            time.sleep(_SETTLE_S)
+            _refuse_dead(context, started)
+        return
+    limit = time.monotonic() + ready.within
+    while True:
+        process.check_cancelled()
+        if not unit:
+            _refuse_dead(context, started)
+        why = _not_ready(ready, context, started, max(0.5, limit - time.monotonic()))
+        if why is None:
+            return
+        if time.monotonic() > limit:
+            raise StepFailed(
+                f"{unit or context.step.name} was not ready within "
+                f"{format_duration(ready.within)}: {why}",
+                hint=_said(context) or "raise ready.within if it takes longer to come up.",
+            )
+        time.sleep(_LOOK_S)
+
+
+def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: float) -> str | None:
+    """Why it is not up yet; None when it is."""
+    value = _with_port(context, started.port)
+    try:
+        if ready.http is not None:
+            url = filled(ready.http, value)
+            whole = f"{started.url}{url}" if url.startswith("/") else url
+            status, _ = ask(whole, timeout_s=min(5.0, left_s))
+            if not 200 <= status <= 299:
+                return f"{whole} answers {status}"
+        if ready.command is not None:
+            words = [filled(w, value) for w in ready.command]
+            carry_out(words, context, timeout_s=left_s)
+    except StepFailed as error:
+        return error.message
+    return None
+
+
+def _refuse_dead(context: ActionContext, started: Started) -> None:
+    if not started.is_alive():
+        said = _said(context)
+        raise StepFailed(
+            f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
+            hint="the command of a start step stays in the foreground; see what it says by itself.",
+        )
+
+
+def _said(context: ActionContext) -> str:
+    """The last line of its log."""
+    try:
+        lines = (context.directory / f"{context.step.name}.log").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return lines.strip().splitlines()[-1][:300] if lines.strip() else ""

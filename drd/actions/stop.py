@@ -1,0 +1,29 @@
+"""The step `stop`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.actions.command import TIMEOUT_S, carry_out
+from drd.actions.settings import StopSettings
+from drd.model.values import filled
+from drd.ports.action import ActionContext
+from drd.process.started import GRACE_S, end
+
+
+class Stop:
+    """What does not run any more has been stopped already."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        settings = context.step.settings
+        assert isinstance(settings, StopSettings)
+        timeout_s = context.step.timeout_s or TIMEOUT_S
+        if settings.step is not None:
+            return {"stopped": end(context.directory, settings.step, grace_s=GRACE_S)}
+        if settings.unit is not None:
+            carry_out(["systemctl", "stop", settings.unit], context, timeout_s=timeout_s)
+        else:
+            words = [filled(w, context.value) for w in settings.command or ()]
+            carry_out(words, context, timeout_s=timeout_s)
+        return {"stopped": True}

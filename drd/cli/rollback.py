@@ -1,0 +1,82 @@
+"""`drd rollback`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from drd.cli import output
+from drd.cli.decide import somebody
+from drd.cli.options import global_options
+
+EXAMPLES = """\
+examples:
+  drd rollback 4f2a                      the last step first
+  drd rollback 4f2a --dry-run            what that would be
+
+exit codes: 0 taken back, 1 a step could not be, 2 there is nothing to take back, 11 a process
+carries the recovery out (drd cancel ends it)."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "rollback",
+        help="take back the steps of a recovery that can be",
+        description="Run the rollback of each step of a recovery that was begun, the last step "
+        "first. What comes back is not taken away: only steps that name a rollback are taken back.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.rollback:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.session import session
+    from drd.flows.resuming import rollback, to_undo
+
+    with session(args) as app:
+        found = app.catalogue.run(args.run)
+        plan = app.load(found.plan)
+        if args.dry_run:
+            records = {r.name: r for r in app.catalogue.steps(found.id)}
+            can, cannot = to_undo(plan, records)
+            return _say(args, found.id, can, cannot, dry=True)
+        undone = rollback(app.services(plan), plan, found, by=args.by or somebody())
+    _say(args, found.id, undone.steps, undone.left, failed=undone.failed)
+    if undone.error is not None:
+        output.complain(
+            f"cannot take back {undone.failed}: {undone.error.message}", undone.error.hint
+        )
+        return 1
+    return 0
+
+
+def _say(
+    args: argparse.Namespace,
+    run: str,
+    steps: Any,
+    left: Any,
+    *,
+    failed: str | None = None,
+    dry: bool = False,
+) -> int:
+    if args.json:
+        output.print_json(
+            {
+                "run": run,
+                "dry_run": dry,
+                "rolled_back": list(steps),
+                "left": list(left),
+                "failed": failed,
+            }
+        )
+    elif not args.quiet:
+        for name in steps:
+            output.say(f"  {'would take back' if dry else 'taken back'}  {name}")
+        if left:
+            output.say(f"  no rollback: {', '.join(left)}")
+    return 0

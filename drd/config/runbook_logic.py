@@ -1,0 +1,329 @@
+"""Whether the steps of a runbook fit each other, and the rest of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from drd.actions.settings import (
+    ApproveSettings,
+    CommandSettings,
+    ManualSettings,
+    SqlSettings,
+    StartSettings,
+    StopSettings,
+)
+from drd.config.parse import Parsed
+from drd.config.problems import Report, nearest
+from drd.config.runbook import body, kind_of, named, steps, texts
+from drd.config.step_logic import check_step
+from drd.config.steps import CheckStep, RestoreStep, StepKeys
+from drd.config.yaml import Path
+from drd.model.plan import SCENARIOS
+from drd.model.runbook import SANDBOX, before, cycle, groups
+from drd.model.values import references
+
+RESERVED = ("preflight",)
+"""Names of steps that drd carries out by itself."""
+
+PLAIN_VALUES = ("plan", "run", "point", "data_time", "scenario", "target")
+"""What `${…}` knows in every step."""
+
+TARGET_VALUES = ("location", "path", "host", "port", "database", "user")
+"""What `${target.COMPONENT.…}` knows, as far as the kind has it."""
+
+STEP_VALUES = {
+    "start": ("url", "port", "pid"),
+    "command": ("output", "exit"),
+    "http": ("status", "body"),
+    "sql": ("rows",),
+    "approve": ("by", "comment"),
+    "manual": ("by", "comment"),
+}
+"""What `${steps.NAME.…}` knows, by the kind of that step; `state` of each."""
+
+
+def check_runbook(parsed: Parsed, report: Report) -> None:
+    """Report every contradiction among the steps; what is broken is not judged again."""
+    if parsed.file.runbook is None:
+        return
+    _Review(parsed, report).all()
+
+
+class _Review:
+    """One runbook's steps, each with its path in the file."""
+
+    def __init__(self, parsed: Parsed, report: Report) -> None:
+        self.report = report
+        self.parsed = parsed
+        self.steps = list(named(parsed.file.runbook or ()))
+        self.paths: list[Path] = [("runbook", at) for at in parsed.step_at]
+        self.by_name = dict(reversed(self.steps))
+        self.whole = not any(p[0] in ("checks", "runbook") for p in report.broken)
+        self.built = steps(parsed.file)
+        self.before: dict[str, frozenset[str]] = {}
+
+    def all(self) -> None:
+        self._names()
+        self._needs()
+        self._groups()
+        if self.whole and not self.report.has_broken(("runbook",)):
+            self.before = before(self.built)
+        self._restores()
+        for (name, step), at in zip(self.steps, self.paths, strict=True):
+            path: Path = at
+            check_step(step, path, self.report)
+            self._body(name, step, path)
+            self._condition(name, step, path)
+            for place, text in texts(step):
+                self._values(name, text, (*path, *place))
+
+    # names and order
+
+    def _names(self) -> None:
+        seen: set[str] = set()
+        for (name, step), path in zip(self.steps, self.paths, strict=True):
+            if name in seen:
+                hint = "give each step its own name."
+                self.report.error((*path, "name"), f'another step is called "{name}"', hint)
+            if step.name in RESERVED:
+                message = f'the name "{name}" is taken: drd has a step of its own called so'
+                self.report.error((*path, "name"), message, "choose another name.")
+            seen.add(name)
+
+    def _needs(self) -> None:
+        names = [name for name, _ in self.steps]
+        wanted = {n: [w for w in s.needs or () if w in names] for n, s in self.steps}
+        circle = cycle(wanted)
+        for at, (name, step) in enumerate(self.steps):
+            for index, need in enumerate(step.needs or ()):
+                path = (*self.paths[at], "needs", index)
+                if need not in names:
+                    if self.whole:
+                        hint = nearest(need, [n for n in names if n != name])
+                        self.report.error(path, f'there is no step "{need}"', hint)
+                elif circle and name in circle and need in circle:
+                    way = " → ".join(circle)
+                    hint = "take one of these needs away."
+                    self.report.error(path, f"the steps wait for each other: {way}", hint)
+                elif names.index(need) >= at:
+                    hint = f"move {need} above {name}, or take the need away."
+                    self.report.error(path, f"needs {need}, which stands below it", hint)
+                elif step.group is not None and self.by_name[need].group == step.group:
+                    hint = "leave one of them out of the group."
+                    message = f"needs {need}, which begins with it in the group {step.group}"
+                    self.report.error(path, message, hint)
+
+    def _groups(self) -> None:
+        over: set[str] = set()
+        at = 0
+        for group in groups(self.built):
+            name = group[0].group
+            if name is not None and name in over:
+                hint = "put its steps beside each other, or give the group another name."
+                self.report.error(
+                    (*self.paths[at], "group"), f'the group "{name}" stands further up', hint
+                )
+            if name is not None:
+                over.add(name)
+            at += len(group)
+
+    # what comes back, and is looked at
+
+    def _restores(self) -> None:
+        restored: dict[str, str] = {}
+        checks = {c.name: c.component for c in self.parsed.file.checks}
+        for (name, step), path in zip(self.steps, self.paths, strict=True):
+            if isinstance(step, RestoreStep):
+                self._restore(name, step, (*path, "restore"), restored)
+            elif isinstance(step, CheckStep):
+                self._check(name, step, (*path, "check"), restored, checks)
+
+    def _restore(self, name: str, step: RestoreStep, path: Path, restored: dict[str, str]) -> None:
+        everything = list(self.parsed.kinds)
+        if not everything:
+            return
+        for index, one in enumerate(everything if isinstance(step.restore, str) else step.restore):
+            where = path if isinstance(step.restore, str) else (*path, index)
+            if one not in everything:
+                hint = nearest(one, everything)
+                self.report.error(where, f'there is no component "{one}"', hint)
+            elif one in restored:
+                hint = "restore each component once."
+                self.report.error(where, f"{one} is restored a second time", hint)
+            restored.setdefault(one, name)
+
+    def _check(
+        self,
+        name: str,
+        step: CheckStep,
+        path: Path,
+        restored: dict[str, str],
+        checks: dict[str, str | None],
+    ) -> None:
+        for index, one in enumerate(checks if isinstance(step.check, str) else step.check):
+            where = path if isinstance(step.check, str) else (*path, index)
+            if one not in checks:
+                if self.whole:
+                    hint = nearest(one, list(checks))
+                    self.report.error(where, f'there is no check "{one}"', hint)
+                continue
+            component = checks[one]
+            if component not in self.parsed.kinds or not self.whole:
+                continue
+            if not self._is_back(component, name, restored):
+                hint = f"restore {component} in a step before."
+                self.report.error(where, f'"{one}" looks at {component} before it is back', hint)
+
+    def _is_back(self, component: str | None, step: str, restored: dict[str, str]) -> bool:
+        """Whether the component has surely been restored when the step begins."""
+        if component not in restored:
+            return False
+        return not self.before or restored[component] in self.before[step]
+
+    def _component(self, name: str | None, step: str, path: Path) -> None:
+        """A component that a step works on: it exists, and is back by then."""
+        if name is None or not self.parsed.kinds:
+            return
+        if name not in self.parsed.kinds:
+            hint = nearest(name, list(self.parsed.kinds))
+            self.report.error(path, f'there is no component "{name}"', hint)
+        elif self.before and name not in self._back_before(step):
+            hint = f"restore {name} in a step before."
+            self.report.error(path, f"{name} is not back by then", hint)
+
+    def _back_before(self, step: str) -> set[str]:
+        done = self.before[step]
+        return {c for s in self.built if s.name in done and s.kind == "restore" for c in s.subjects}
+
+    # what a step does
+
+    def _body(self, name: str, step: StepKeys, path: Path) -> None:
+        inner = body(step)
+        if isinstance(inner, StopSettings):
+            self._stop(name, inner, (*path, "stop"))
+        elif isinstance(inner, CommandSettings):
+            self._component(inner.component, name, (*path, "command", "component"))
+        elif isinstance(inner, SqlSettings):
+            where = (*path, "sql", "component")
+            self._component(inner.component, name, where)
+            kind = self.parsed.kinds.get(inner.component)
+            if kind is not None and kind not in ("postgres", "sqlite"):
+                hint = "use a command step."
+                self.report.error(where, f"{inner.component} is {kind}, which knows no SQL", hint)
+
+    def _stop(self, name: str, inner: StopSettings, path: Path) -> None:
+        given = [v for v in (inner.step, inner.unit, inner.command) if v is not None]
+        if len(given) != 1:
+            self.report.error(path, "stops one thing", "give one of step, unit and command.")
+        elif inner.step is not None:
+            starts = [s.name for s in self.built if s.kind == "start" and s.name != name]
+            self._earlier(inner.step, name, (*path, "step"), starts, "starts something")
+
+    def _earlier(
+        self, wanted: str, step: str, path: Path, known: Collection[str], does: str
+    ) -> None:
+        """A step that this one speaks of: there, of the right kind, and over by then."""
+        if wanted not in known:
+            if self.whole:
+                hint = nearest(wanted, sorted(known)) or "see the names of the steps above."
+                self.report.error(path, f'there is no step "{wanted}" that {does}', hint)
+        elif self.before and wanted not in self.before[step]:
+            hint = f"move {wanted} above {step}, or add it to its needs."
+            self.report.error(path, f"{wanted} may not be over by then", hint)
+
+    def _condition(self, name: str, step: StepKeys, path: Path) -> None:
+        when, at = step.when, (*path, "when")
+        if when is None:
+            return
+        if when.scenario is None and when.target is None and when.step is None:
+            self.report.error(at, "names no condition", "give scenario, target or step.")
+        self._known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
+        targets = (*self.parsed.targets, SANDBOX)
+        if not self.report.has_broken(("targets",)):
+            self._known(when.target, targets, (*at, "target"), "target")
+        if when.step is not None:
+            others = [n for n, _ in self.steps if n != name]
+            self._earlier(when.step, name, (*at, "step"), others, "it could depend on")
+        elif when.ended is not None:
+            self.report.error((*at, "is"), "is about no step", "add step: NAME.", of_key=True)
+
+    def _known(
+        self, words: list[str] | None, known: Collection[str], path: Path, what: str
+    ) -> None:
+        for word in words or ():
+            if word not in known:
+                hint = nearest(word, sorted(known))
+                self.report.error(path, f'there is no {what} "{word}"', hint)
+
+    # values
+
+    def _values(self, name: str, text: str, path: Path) -> None:
+        for reference in references(text):
+            head, _, rest = reference.partition(".")
+            if head == "steps":
+                self._step_value(name, reference, path)
+            elif head == "target" and rest:
+                component, _, key = rest.partition(".")
+                self._place_value(name, component, key, reference, path)
+            elif head in self.parsed.kinds:
+                self._place_value(name, head, rest, reference, path)
+            elif rest or head not in self._plain(name):
+                known = [*self._plain(name), *self.parsed.kinds, "target.COMPONENT", "steps.NAME"]
+                if self.whole:
+                    hint = nearest(reference, known)
+                    self.report.error(path, f"there is no value ${{{reference}}}", hint)
+
+    def _plain(self, name: str) -> list[str]:
+        """Values without a dot in this step: services that were started before among them."""
+        inner = body(self.by_name[name]) if name in self.by_name else None
+        own = ["port"] if isinstance(inner, StartSettings) else []
+        return [*PLAIN_VALUES, *own, *(a for a, _ in self._services(name))]
+
+    def _services(self, name: str) -> Iterator[tuple[str, str]]:
+        for other, step in self.steps:
+            inner = body(step)
+            if not isinstance(inner, StartSettings) or inner.known_as is None:
+                continue
+            if other == name or not self.before or other in self.before[name]:
+                yield inner.known_as, other
+
+    def _place_value(self, name: str, component: str, key: str, whole: str, path: Path) -> None:
+        if component not in self.parsed.kinds:
+            hint = nearest(component, list(self.parsed.kinds))
+            self.report.error(path, f'${{{whole}}}: there is no component "{component}"', hint)
+        elif key and key not in TARGET_VALUES:
+            hint = nearest(key, TARGET_VALUES)
+            self.report.error(path, f'${{{whole}}}: a place has no "{key}"', hint)
+        else:
+            self._component(component, name, path)
+
+    def _step_value(self, name: str, reference: str, path: Path) -> None:
+        wanted, _, key = reference.removeprefix("steps.").partition(".")
+        others = [n for n, _ in self.steps if n != name]
+        self._earlier(wanted, name, path, others, f"${{{reference}}} could mean")
+        if wanted in self.by_name:
+            known = (*STEP_VALUES.get(kind_of(self.by_name[wanted]), ()), "state")
+            if key not in known:
+                hint = nearest(key, known)
+                self.report.error(path, f'${{{reference}}}: {wanted} gives no "{key}"', hint)
+
+
+def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:
+    """Every role that a step asks for, with where it stands."""
+    for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
+        inner = body(step)
+        if isinstance(inner, (ApproveSettings, ManualSettings)) and inner.by is not None:
+            yield ("runbook", at, kind_of(step), "by"), inner.by
+
+
+def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
+    """Somebody of drd.yaml's people holds each role; without people, that is a warning."""
+    for path, role in roles(parsed):
+        if role in known:
+            continue
+        message = f'nobody in drd.yaml holds the role "{role}"'
+        if known:
+            report.error(path, message, nearest(role, sorted(known)))
+        else:
+            hint = f"add somebody: people: [{{name: …, roles: [{role}]}}]."
+            report.warn(path, message, hint)

@@ -1,0 +1,113 @@
+"""Whether what one step of a runbook says fits itself; the others are `runbook_logic`'s."""
+
+from __future__ import annotations
+
+from drd.actions.settings import StartSettings
+from drd.config.problems import Report
+from drd.config.runbook import body, commands, kind_of, rehearsal
+from drd.config.steps import StepKeys
+from drd.config.yaml import Path
+from drd.model.runbook import PEOPLE
+from drd.model.values import references
+
+
+def check_step(step: StepKeys, path: Path, report: Report) -> None:
+    """Report what contradicts itself in the step at `path`."""
+    _Step(report).check(step, path)
+
+
+class _Step:
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def check(self, step: StepKeys, path: Path) -> None:
+        self._rehearsal(step, path)
+        self._keys(step, path)
+        inner = body(step)
+        if isinstance(inner, StartSettings):
+            self._start(inner, (*path, "start"))
+        for below, words in commands(step):
+            self._command(words, (*path, *below))
+
+    def _rehearsal(self, step: StepKeys, path: Path) -> None:
+        how, kind = rehearsal(step), kind_of(step)
+        at = self._where_said(step, path)
+        if kind == "approve" and (how.rehearse or how.reason or how.stand_in):
+            message = "an approval is rehearsed by the drill itself, which grants it and says so"
+            self.report.error(at, message, "remove rehearse.")
+        elif how.rehearse == "skip" and how.reason is None:
+            self.report.error(at, "a step that no drill carries out needs a reason", "add reason:.")
+        elif how.rehearse == "simulate" and how.stand_in is None:
+            hint = "add with: [COMMAND, …], which a drill runs instead."
+            self.report.error(at, "does not say what simulates it", hint)
+        elif how.rehearse == "simulate" and kind in ("restore", "check"):
+            hint = "let drills run it, or skip it for a reason."
+            self.report.error(at, f"a {kind} cannot be simulated", hint)
+        elif how.rehearse == "run" and kind == "manual":
+            hint = "leave rehearse away, or simulate it by a command in with."
+            self.report.error(at, "nobody is there to do this in a drill", hint)
+        elif how.reason is not None and how.rehearse != "skip" and kind != "manual":
+            self.report.error(
+                at, "a reason stands for a step that drills skip", "add rehearse: skip."
+            )
+        elif how.stand_in is not None and how.rehearse != "simulate":
+            hint = "add rehearse: simulate."
+            self.report.error(at, "`with` stands for a step that drills simulate", hint)
+        elif how.rehearse in (None, "run") and self._is_of_host(step):
+            message = f"a drill cannot {kind} the host's own unit"
+            hint = "add rehearse: skip with a reason, or rehearse: simulate with a command."
+            self.report.error((*path, kind, "unit"), message, hint)
+
+    def _is_of_host(self, step: StepKeys) -> bool:
+        inner = body(step)
+        return getattr(inner, "unit", None) is not None and getattr(inner, "command", None) is None
+
+    def _where_said(self, step: StepKeys, path: Path) -> Path:
+        kind = kind_of(step)
+        for key in ("rehearse", "with", "reason"):
+            for place in (path, (*path, kind)):
+                if (*place, key) in self.report.document.places:
+                    return (*place, key)
+        return path
+
+    def _keys(self, step: StepKeys, path: Path) -> None:
+        kind = kind_of(step)
+        if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
+            hints = {
+                "check": "give the checks a timeout.",
+                "restore": "remove it: a restore ends when no more data comes.",
+                "wait": "remove it.",
+            }
+            hint = hints.get(kind, "write expires within the step.")
+            message = f"does not fit a step of kind {kind}"
+            self.report.error((*path, "timeout"), message, hint, of_key=True)
+        if kind in PEOPLE and step.retries:
+            hint = "remove it."
+            message = f"does not fit a step of kind {kind}"
+            self.report.error((*path, "retries"), message, hint, of_key=True)
+        if kind in PEOPLE and not step.repeat:
+            message = f"does not fit a step of kind {kind}: asking again does no harm"
+            self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
+
+    def _start(self, inner: StartSettings, path: Path) -> None:
+        if (inner.command is None) == (inner.unit is None):
+            hint = "give one of command and unit."
+            self.report.error(path, "starts either a command or a unit", hint)
+        words = [*(inner.command or ()), *inner.env.values(), inner.url or ""]
+        if inner.port is None and any("port" in references(w) for w in words):
+            hint = "add port: the one that it listens on in a recovery."
+            self.report.error(path, "does not say which port ${port} is", hint)
+        relative = inner.ready is not None and (inner.ready.http or "").startswith("/")
+        if relative and inner.url is None and inner.port is None:
+            hint = "add url or port, or write the whole URL."
+            self.report.error((*path, "ready", "http"), "is below no url", hint)
+        if inner.ready is not None and inner.ready.http is None and inner.ready.command is None:
+            self.report.error((*path, "ready"), "says nothing", "give http or command.")
+        if inner.known_as is not None and inner.url is None and inner.port is None:
+            message = f"${{{inner.known_as}}} would have no address"
+            self.report.error((*path, "as"), message, "add url or port.")
+
+    def _command(self, words: list[str], path: Path) -> None:
+        if "/" in words[0] and not words[0].startswith("/") and not references(words[0]):
+            hint = "write its whole path, or the name of a program on PATH."
+            self.report.error((*path, 0), f'"{words[0]}" is a relative path', hint)

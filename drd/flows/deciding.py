@@ -1,0 +1,170 @@
+"""What a person may say about a step of a recovery, and whether it is theirs to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from drd.errors import UsageError
+from drd.model.plan import Plan
+from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.runbook import PEOPLE, Step
+from drd.model.units import from_rfc3339
+from drd.ports import Catalogue
+
+_STATES = {
+    StepState.RUNNING: "it is running",
+    StepState.WAITING: "it waits",
+    StepState.SUCCEEDED: "it has succeeded",
+    StepState.FAILED: "it has failed",
+    StepState.SKIPPED: "it was skipped",
+    StepState.CANCELLED: "it was cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was recorded. `alive`: a process carries the run out and hears of it; else somebody has
+    to go on with it."""
+
+    run: Run
+    decision: Decision
+    alive: bool
+
+
+class Deciding:
+    """Records decisions about one run. Every method raises UsageError for what does not fit, and
+    then nothing is recorded."""
+
+    def __init__(self, catalogue: Catalogue, plan: Plan, run: Run, now: datetime) -> None:
+        self.catalogue = catalogue
+        self.plan = plan
+        self.run = run
+        self.now = now
+        if run.kind is not RunKind.RECOVERY:
+            raise UsageError(
+                f"run {run.id} of {run.plan} is a {run.kind}: nobody is asked in it",
+                hint="drd runs lists recoveries.",
+            )
+        self.records = {r.name: r for r in catalogue.steps(run.id)}
+        dead = {r.id for r in catalogue.abandoned(run.plan)}
+        self.alive = not run.state.final and run.id not in dead
+
+    def agree(
+        self, step: str, action: str, by: str, comment: str, people: Mapping[str, Sequence[str]]
+    ) -> Said:
+        """`approve` an approval, or say that a manual step is `done`, as somebody of `people`, who
+        holds the role that the step asks for."""
+        kind = "approve" if action == "approve" else "manual"
+        known = self._step(step)
+        if known.kind != kind:
+            verb = {"approve": "drd approve", "manual": "drd done"}.get(known.kind)
+            raise UsageError(
+                f"{step} is a step of kind {known.kind}",
+                hint=f"say {verb} {self.run.id} {step}." if verb else self._what_waits(),
+            )
+        record = self._waiting(step)
+        self._in_time(record)
+        name = _person(by, people)
+        role = record.result.get("role")
+        if role is not None and role not in people[name]:
+            holders = [n for n, roles in people.items() if role in roles]
+            raise UsageError(
+                f"{name} does not hold the role {role}, which {step} asks for",
+                hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml does.",
+            )
+        return self._record(step, action, name, comment, record.attempt)
+
+    def retry(self, step: str, by: str) -> Said:
+        """Try a failed step again."""
+        self._step(step)
+        record = self.records.get(step)
+        over = self.run.state is RunState.SUCCEEDED
+        failed = record is not None and record.state is StepState.FAILED
+        if self.run.state.final and not over and record is not None and failed:
+            said = self._record(step, "retry", by, "", record.attempt)
+            self.catalogue.reopen(self.run, self.now)
+            return said
+        if record is None or record.state is not StepState.WAITING or record.kind in PEOPLE:
+            raise self._unfit(step, record, "nobody asks whether to try it again")
+        return self._record(step, "retry", by, "", record.attempt)
+
+    def skip(self, step: str, by: str, why: str) -> Said:
+        """Go on without a step: one that failed, waits to be done by hand, or is still to come."""
+        known = self._step(step)
+        record = self.records.get(step)
+        if known.kind == "approve":
+            raise UsageError(
+                f"{step} is an approval: it is given, not skipped",
+                hint=f"drd approve {self.run.id} {step} --by NAME",
+            )
+        attempt = 0
+        if record is not None:
+            if record.state in (StepState.SUCCEEDED, StepState.SKIPPED) or (
+                record.state is StepState.RUNNING and self.alive
+            ):
+                raise self._unfit(step, record, "it is too late to skip it")
+            attempt = record.attempt if record.state is StepState.WAITING else 0
+        if self.run.state is RunState.SUCCEEDED:
+            raise self._unfit(step, record, "the run is over")
+        said = self._record(step, "skip", by, why, attempt)
+        if self.run.state.final:
+            self.catalogue.reopen(self.run, self.now)
+        return said
+
+    # looking
+
+    def _step(self, name: str) -> Step:
+        for step in self.plan.runbook:
+            if step.name == name:
+                return step
+        names = [s.name for s in self.plan.runbook]
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"its steps: {', '.join(names)}."
+        raise UsageError(f"{self.plan.name} has no step {name!r}", hint=hint)
+
+    def _waiting(self, step: str) -> StepRecord:
+        record = self.records.get(step)
+        if record is None or record.state is not StepState.WAITING or self.run.state.final:
+            raise self._unfit(step, record, "it waits for nobody")
+        return record
+
+    def _in_time(self, record: StepRecord) -> None:
+        expires = record.result.get("expires_at")
+        if expires and self.now > from_rfc3339(expires):
+            raise UsageError(
+                f"{record.name} had to be answered by {expires}",
+                hint=f"drd resume {self.run.id} asks again.",
+            )
+
+    def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:
+        state = _STATES[record.state] if record is not None else "it was not begun yet"
+        if self.run.state.final:
+            why = f"run {self.run.id} is over ({self.run.state})"
+        return UsageError(f"{step}: {why}: {state}", hint=self._what_waits())
+
+    def _what_waits(self) -> str:
+        waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
+        if not waiting or self.run.state.final:
+            return f"see drd run show {self.run.id}."
+        return f"what waits: {', '.join(waiting)}."
+
+    def _record(self, step: str, action: str, by: str, comment: str, attempt: int) -> Said:
+        decision = Decision(step, action, by, comment, attempt, self.now)  # type: ignore[arg-type]
+        self.catalogue.decide(self.run.id, decision)
+        return Said(self.run, decision, self.alive)
+
+
+def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
+    """The name as drd.yaml has it."""
+    if not people:
+        raise UsageError(
+            "drd.yaml names no people, so nobody can agree to anything",
+            hint="add them: people: [{name: …, roles: […]}].",
+        )
+    for known in people:
+        if known.casefold() == name.casefold():
+            return known
+    raise UsageError(f"{name} is not among the people of drd.yaml", hint=f"{', '.join(people)}.")

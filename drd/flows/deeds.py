@@ -1,0 +1,220 @@
+"""What each kind of step does, and the values that its texts may name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import Cancelled, DrdError, StepFailed
+from drd.flows import restore
+from drd.model.message import Message
+from drd.model.run import StepRecord, StepState
+from drd.model.runbook import Circumstances, Notice, Pause, Step
+from drd.model.units import to_rfc3339
+from drd.model.values import filled
+from drd.ports import Inspector
+from drd.ports.action import ActionContext
+
+_ENVIRONMENT = {
+    "path": ("DRD_PATH",),
+    "host": ("PGHOST",),
+    "port": ("PGPORT",),
+    "database": ("PGDATABASE",),
+    "user": ("PGUSER",),
+}
+"""Under which names a kind says where something is."""
+
+_TURN_S = 0.1
+
+
+class Deeds:
+    """Carries out single steps of one run. Safe in several threads: what a step gave is told by
+    `learn`, from the thread that keeps the order."""
+
+    def __init__(
+        self, work: restore.Restoration, around: Circumstances, directory: Path, *, drill: bool
+    ) -> None:
+        """`directory` is where started services leave their word."""
+        self.work = work
+        self.around = around
+        self.directory = directory
+        self.drill = drill
+        self._results: dict[str, Mapping[str, Any]] = {}
+        self._states: dict[str, StepState] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """The run ends: steps that only let time pass end now."""
+        self._over.set()
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, until somebody ends it. Raises Cancelled then."""
+        limit = time.monotonic() + seconds
+        while (left := limit - time.monotonic()) > 0:
+            process.check_cancelled()
+            if self._over.wait(min(_TURN_S, left)):
+                raise Cancelled("the run has ended")
+
+    def learn(self, step: str, state: StepState, result: Mapping[str, Any]) -> None:
+        """How a step ended, and what it found out."""
+        with self._lock:
+            self._results[step] = result
+            self._states[step] = state
+
+    def perform(self, step: Step, before: StepRecord | None) -> Mapping[str, Any]:
+        """One try. `before` is the step as an earlier process left it in its midst.
+
+        Raises StepFailed and what else its kind raises.
+        """
+        if self.drill and step.rehearse == "simulate":
+            return self._act("simulate", step)
+        if step.kind == "restore":
+            return restore.bring_back(self.work, step.subjects)
+        if step.kind == "check":
+            return restore.look(self.work, step.subjects)
+        if isinstance(step.settings, Pause):
+            return self._wait(step.settings, before)
+        if isinstance(step.settings, Notice):
+            return self._tell(step, step.settings)
+        return self._act(step.kind, step)
+
+    def take_back(self, step: Step) -> Mapping[str, Any]:
+        """Run the step's rollback."""
+        return self._act("rollback", step)
+
+    def text(self, text: str) -> str:
+        """A text with its values."""
+        return filled(text, self.value)
+
+    # the deeds
+
+    def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
+        services, run = self.work.services, self.work.runner.run
+        if kind == "start":
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return services.actions(kind).run(
+            ActionContext(
+                step=step,
+                key=f"{run.id}/{step.name}",
+                value=self.value,
+                environment=self._environment(step),
+                inspectors=self._inspector,
+                directory=self.directory,
+                stays=not self.drill,
+            )
+        )
+
+    def _environment(self, step: Step) -> dict[str, str]:
+        work = self.work
+        return {
+            "DRD_PLAN": work.plan.name,
+            "DRD_POINT": work.point.id,
+            "DRD_DATA_TIME": to_rfc3339(work.point.data_time),
+            "DRD_TARGET": self.around.target,
+            "DRD_SCENARIO": self.around.scenario,
+            "DRD_MODE": "drill" if self.drill else "recovery",
+            "DRD_STEP": step.name,
+            "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
+        }
+
+    def _wait(self, pause: Pause, before: StepRecord | None) -> Mapping[str, Any]:
+        """The rest of the time, when an earlier process has waited for some of it."""
+        clock = self.work.services.clock
+        left = pause.seconds
+        if before is not None:
+            waited = (clock.now() - before.started_at).total_seconds()
+            left -= min(max(0.0, waited), pause.seconds)
+        self.rest(left)
+        return {}
+
+    def _tell(self, step: Step, notice: Notice) -> Mapping[str, Any]:
+        run, plan = self.work.runner.run, self.work.plan.name
+        words = self.text(notice.text)
+        what = "drill" if self.drill else "recovery"
+        title = f"{plan}: {'this is a drill: ' if self.drill else ''}{words}"
+        told = self.work.services.tell(
+            Message(
+                event=what,
+                plan=plan,
+                severity="info" if self.drill else notice.severity,
+                title=title,
+                text=f"Step {step.name} of {what} {run.id}.",
+                # The same in every try, so that receivers recognise a repetition.
+                at=run.started_at or self.work.point.available_at,
+                run=run.id,
+                details={"step": step.name, "kind": what},
+            )
+        )
+        return {"told": told}
+
+    def _inspector(self, component: str | None) -> Inspector:
+        if component is None or component not in self.work.restored:
+            raise StepFailed(f"{component} was not restored", hint="see the restore step before.")
+        return self.work.destinations[component].inspector()
+
+    # values
+
+    def value(self, name: str) -> str:
+        """What `${name}` stands for. Raises StepFailed when there is no such thing yet."""
+        head, _, rest = name.partition(".")
+        work = self.work
+        plain = {
+            "plan": work.plan.name,
+            "run": work.runner.run.id,
+            "point": work.point.id,
+            "data_time": to_rfc3339(work.point.data_time),
+            "scenario": self.around.scenario,
+            "target": self.around.target,
+        }
+        if name in plain:
+            return plain[name]
+        if head == "steps":
+            return self._given(*rest.partition(".")[::2])
+        if head == "target":
+            return self._place(*rest.partition(".")[::2])
+        if head in work.plan.components:
+            return self._place(head, rest)
+        return self._service(name)
+
+    def _given(self, step: str, key: str) -> str:
+        with self._lock:
+            result, state = self._results.get(step, {}), self._states.get(step)
+        if key == "state":
+            return str(state or "to come")
+        if result.get(key) is None:
+            raise StepFailed(
+                f"step {step} gave no {key}", hint=f"it {state or 'was not carried out'}."
+            )
+        return str(result[key])
+
+    def _place(self, component: str, key: str) -> str:
+        inspector = self._inspector(component)
+        if key in ("", "location"):
+            return inspector.location
+        found = inspector.environment
+        for name in _ENVIRONMENT.get(key, ()):
+            if name in found:
+                return found[name]
+        raise StepFailed(f"{component} has no {key}", hint="see where its kind keeps it.")
+
+    def _service(self, name: str) -> str:
+        """The address of what a step has started under this name."""
+        with self._lock:
+            for step in self.work.plan.runbook:
+                known_as = getattr(step.settings, "known_as", None)
+                url = self._results.get(step.name, {}).get("url")
+                if known_as == name and url:
+                    return str(url)
+        raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
+
+
+def is_failure(error: DrdError, kind: str) -> bool:
+    """Whether the error is the step's own; others end the run, or leave it to somebody else."""
+    if isinstance(error, StepFailed):
+        return True
+    return kind not in ("restore", "check") and not isinstance(error, restore.ENDS_ALL)

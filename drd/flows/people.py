@@ -1,0 +1,170 @@
+"""What a run wants from people, and what they say, through the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from drd.flows.deeds import Deeds
+from drd.flows.runner import Runner
+from drd.flows.services import Services
+from drd.model.run import Decision, StepRecord, StepState
+from drd.model.runbook import Ask, Step
+from drd.model.units import from_rfc3339, to_rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What becomes of a step that waited: how it ended, or that it is tried `again`."""
+
+    step: str
+    state: StepState = StepState.SUCCEEDED
+    result: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    again: bool = False
+
+
+class People:
+    """Approvals, manual steps, and steps about whose failure somebody decides."""
+
+    def __init__(self, services: Services, runner: Runner, deeds: Deeds) -> None:
+        self.services = services
+        self.runner = runner
+        self.deeds = deeds
+        self.wants: dict[str, str] = {}
+        """By step what somebody is asked to do, for those who watch."""
+        self._expires: dict[str, datetime] = {}
+        self._asked: dict[str, int] = {}
+        lost_at = runner.run.detail.get("lost_at")
+        self.lost_at = from_rfc3339(lost_at) if lost_at else None
+
+    # asking
+
+    def await_person(self, step: Step, before: StepRecord | None) -> None:
+        """The step waits from now on, or as it did when an earlier process died."""
+        ask, run, now = step.settings, self.runner.run.id, self.services.clock.now()
+        assert isinstance(ask, Ask)
+        asked = _asked_at(before) or now
+        expires = asked + timedelta(seconds=ask.expires_s) if ask.expires_s is not None else None
+        verb = "approve" if step.kind == "approve" else "done"
+        text = self.deeds.text(ask.text)
+        wanted = ": ".join(w for w in (ask.role or "anybody", text) if w)
+        by = f"  (by {to_rfc3339(expires)})" if expires else ""
+        self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
+        self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
+        self.services.catalogue.await_step(
+            self.runner.owned,
+            step.name,
+            self.wants[step.name],
+            {
+                "asked_at": to_rfc3339(asked),
+                "expires_at": to_rfc3339(expires) if expires else None,
+                "role": ask.role,
+                "text": text,
+            },
+        )
+        if expires is not None:
+            self._expires[step.name] = expires
+
+    def is_new(self, names: Collection[str]) -> bool:
+        """Whether somebody has yet to be asked about one of these."""
+        return any(n not in self._asked for n in names)
+
+    def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:
+        """Ask what to do about failed steps, each once; `attempts` has those of the new ones."""
+        run = self.runner.run.id
+        for name, why in failed.items():
+            if name in self._asked:
+                continue
+            self._asked[name] = attempts[name]
+            self.wants[name] = (
+                f"{why}  drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
+                f"or drd cancel {run}"
+            )
+            record = next(r for r in self.services.catalogue.steps(run) if r.name == name)
+            self.services.catalogue.await_step(
+                self.runner.owned, name, self.wants[name], record.result
+            )
+
+    # hearing
+
+    def skipped_beforehand(self, step: str) -> Decision | None:
+        """Somebody has said that the step is not to be begun."""
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
+
+    def wants_again(self, record: StepRecord) -> bool:
+        """Somebody has said to try the step, which failed, once more."""
+        about = (record.name, "retry", record.attempt)
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        return any((d.step, d.action, d.attempt) == about for d in said)
+
+    def heard(self, waiting: Collection[str]) -> Iterator[Word]:
+        """What is new about the steps that wait for a person, or that were asked about."""
+        if not waiting and not self._asked:
+            return
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        for name in sorted(waiting):
+            word = self._answer(name, said) or self._late(name)
+            if word is not None:
+                yield self._settled(word)
+        for name, attempt in list(self._asked.items()):
+            for decision in said:
+                if decision.step != name or decision.attempt != attempt:
+                    continue
+                del self._asked[name]
+                if decision.action == "retry":
+                    self.wants.pop(name, None)
+                    yield Word(name, again=True)
+                else:
+                    yield self._settled(_skipped(name, decision))
+                break
+
+    def _answer(self, name: str, said: Collection[Decision]) -> Word | None:
+        expires = self._expires.get(name)
+        for decision in said:
+            if decision.step != name or (expires is not None and decision.at > expires):
+                continue
+            if decision.action == "skip" and decision.attempt:
+                return _skipped(name, decision)
+            if decision.action in ("approve", "done"):
+                result = {"by": decision.by, "comment": decision.comment}
+                text = f"{'approved' if decision.action == 'approve' else 'done'} by {decision.by}"
+                return Word(
+                    name, StepState.SUCCEEDED, result, f"{text}: {decision.comment}".rstrip(": ")
+                )
+        return None
+
+    def _late(self, name: str) -> Word | None:
+        expires = self._expires.get(name)
+        if expires is None or self.services.clock.now() <= expires:
+            return None
+        why = f"nobody did it by {to_rfc3339(expires)}"
+        return Word(name, StepState.FAILED, {}, why)
+
+    def _settled(self, word: Word) -> Word:
+        self.wants.pop(word.step, None)
+        self._expires.pop(word.step, None)
+        self.services.catalogue.finish_step(
+            self.runner.owned,
+            word.step,
+            word.state,
+            at=self.services.clock.now(),
+            result=word.result,
+            error=word.why if word.state is StepState.FAILED else None,
+        )
+        return word
+
+
+def _skipped(name: str, decision: Decision) -> Word:
+    why = f"skipped by {decision.by}: {decision.comment}"
+    return Word(name, StepState.SKIPPED, {"reason": why}, why)
+
+
+def _asked_at(before: StepRecord | None) -> datetime | None:
+    if before is None or before.state is not StepState.WAITING:
+        return None
+    asked = before.result.get("asked_at")
+    return from_rfc3339(asked) if asked else None

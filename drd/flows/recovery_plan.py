@@ -1,0 +1,193 @@
+"""What a recovery would do: a value that is shown and confirmed before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drd.errors import TargetError, UsageError
+from drd.flows.choose import choose
+from drd.flows.holders import holders, left_in
+from drd.flows.services import Services
+from drd.model.plan import Plan, Target
+from drd.model.run import Run, RunKind, StepState
+from drd.model.snapshot import RestorePoint
+from drd.model.units import from_rfc3339, to_rfc3339
+
+DEFAULT_SCENARIO = "database-loss"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRequest:
+    """What the operator stated; no `components` means all that the target names."""
+
+    target: str
+    point: str | None = None
+    before: datetime | None = None
+    lost_at: datetime | None = None
+    components: tuple[str, ...] = ()
+    overwrite: bool = False
+    no_owner: bool = False
+    repository: str | None = None
+    scenario: str = DEFAULT_SCENARIO
+
+    def detail(self) -> dict[str, Any]:
+        """What identifies a recovery that is continued: the same words mean the same recovery."""
+        return {
+            "target": self.target,
+            "asked_point": self.point,
+            "before": to_rfc3339(self.before) if self.before else None,
+            "lost_at": to_rfc3339(self.lost_at) if self.lost_at else None,
+            "components": list(self.components),
+            **({"repository": self.repository} if self.repository else {}),
+            **({"scenario": self.scenario} if self.scenario != DEFAULT_SCENARIO else {}),
+        }
+
+    def only(self, plan: Plan) -> tuple[str, ...] | None:
+        """The repositories that may give anything; None for all. Raises UsageError."""
+        return left_in(plan, self.repository, self.scenario)
+
+    @classmethod
+    def of_run(cls, run: Run) -> RecoveryRequest:
+        """What the run was asked for."""
+        said = run.detail
+        return cls(
+            target=said["target"],
+            point=said.get("asked_point"),
+            before=from_rfc3339(said["before"]) if said.get("before") else None,
+            lost_at=from_rfc3339(said["lost_at"]) if said.get("lost_at") else None,
+            components=tuple(said.get("components", ())),
+            overwrite=bool(said.get("overwrite")),
+            no_owner=bool(said.get("no_owner")),
+            repository=said.get("repository"),
+            scenario=said.get("scenario", DEFAULT_SCENARIO),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPlan:
+    """What a recovery would do: shown, confirmed, then executed.
+
+    `loss_s` is the expected data loss; `expected_s` the duration that drills measured, None when
+    none did; `expected_steps` has that of each step which the newest drill carried out. `asked_at`
+    is when somebody began to deal with it. `continues` is the id of a run that died and would go
+    on. `notes` are sentences about what will be left out.
+    """
+
+    plan: Plan
+    request: RecoveryRequest
+    point: RestorePoint
+    asked_at: datetime
+    components: tuple[str, ...]
+    lost_at: datetime
+    loss_s: float
+    expected_s: float | None
+    expected_steps: Mapping[str, float]
+    continues: str | None
+    notes: tuple[str, ...]
+
+
+def plan_recovery(
+    services: Services, plan: Plan, request: RecoveryRequest, *, continues: Run | None = None
+) -> RecoveryPlan:
+    """Choose and compute; touches neither target nor repository. `continues` is the run that goes
+    on; without it, a dead one that was asked for in the same words does.
+
+    Raises UsageError for what does not exist, NoRestorePoint, or TargetError for a point that is
+    incomplete or from after the stated loss.
+    """
+    names = _components(plan, request)
+    only = request.only(plan)
+    continued = continues or _abandoned(services, plan, request)
+    now = services.clock.now()
+    begun = continued.started_at if continued is not None else None
+    lost_at = request.lost_at or begun or now
+    if continued is not None:
+        point = services.catalogue.point(plan.name, str(continued.detail["point"]))
+    else:
+        point = _choose(services, plan, request)
+    holders(plan, point, only)
+    drills = [e for e in services.catalogue.evidence(plan.name) if e.rta_s is not None]
+    return RecoveryPlan(
+        plan=plan,
+        request=request,
+        point=point,
+        components=names,
+        asked_at=now,
+        lost_at=lost_at,
+        loss_s=(lost_at - point.data_time).total_seconds(),
+        expected_s=drills[0].rta_s if drills else None,
+        expected_steps=_durations(services, drills[0].run) if drills else {},
+        continues=continued.id if continued else None,
+        notes=_notes(plan, request, names),
+    )
+
+
+def _durations(services: Services, run: str) -> dict[str, float]:
+    """Seconds by step of what a run carried out."""
+    return {
+        r.name: (r.finished_at - r.started_at).total_seconds()
+        for r in services.catalogue.steps(run)
+        if r.finished_at is not None and r.state is StepState.SUCCEEDED
+    }
+
+
+def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
+    before = request.before or (request.lost_at if request.point is None else None)
+    only = request.only(plan)
+    point = choose(services, plan, point=request.point, before=before, held_by=only).point
+    if request.lost_at is not None and point.data_time > request.lost_at:
+        raise TargetError(
+            f"restore point {point.id} holds data of {to_rfc3339(point.data_time)}, after the "
+            f"stated loss at {to_rfc3339(request.lost_at)}",
+            hint=f"leave out --point to take the newest one before the loss, or see "
+            f"drd points {plan.name}",
+        )
+    return point
+
+
+def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
+    target = target_of(plan, request.target)
+    for name in request.components:
+        if name not in plan.components:
+            raise UsageError(
+                f"{plan.name} has no component {name!r}",
+                hint=f"its components: {', '.join(plan.components)}",
+            )
+        if name not in target.components:
+            raise UsageError(
+                f"target {target.name} does not say where {name} goes",
+                hint=f"it names {', '.join(target.components)}.",
+            )
+    chosen = request.components or tuple(target.components)
+    return tuple(n for n in plan.components if n in chosen)
+
+
+def target_of(plan: Plan, name: str) -> Target:
+    if name not in plan.targets:
+        known = ", ".join(plan.targets) or "none"
+        raise UsageError(
+            f"{plan.name} has no target {name!r}",
+            hint=f"its targets: {known}. Add one under `targets` in {plan.file}.",
+        )
+    return plan.targets[name]
+
+
+def _notes(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
+    left_out = [n for n in plan.components if n not in names]
+    if not left_out:
+        return ()
+    why = "not asked for" if request.components else f"target {request.target} does not name them"
+    return (f"not restored: {', '.join(left_out)} ({why})",)
+
+
+def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
+    """The dead recovery that these words continue: one that has already chosen its point."""
+    for run in services.catalogue.abandoned(plan.name):
+        if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
+            continue
+        if RecoveryRequest.of_run(run).detail() == request.detail():
+            return run
+    return None

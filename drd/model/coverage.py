@@ -1,0 +1,42 @@
+"""How much of a runbook a drill carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """`simulated` are steps with what ran instead, `granted` the approvals that the drill gave
+    itself: both count as rehearsed. What was not rehearsed is named with its reason in the
+    evidence."""
+
+    rehearsed: int
+    steps: int
+    simulated: tuple[tuple[str, str], ...] = ()
+    granted: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """`7 of 9 steps rehearsed`."""
+        noun = "step" if self.steps == 1 else "steps"
+        return f"{self.rehearsed} of {self.steps} {noun} rehearsed"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` is its inverse."""
+        return {
+            "rehearsed": self.rehearsed,
+            "of": self.steps,
+            "simulated": [{"step": s, "with": w} for s, w in self.simulated],
+            "granted": list(self.granted),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Coverage:
+        return cls(
+            data["rehearsed"],
+            data["of"],
+            tuple((s["step"], s["with"]) for s in data["simulated"]),
+            tuple(data["granted"]),
+        )

@@ -1,0 +1,35 @@
+"""How far a runbook is, for those who watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Stage = Literal["to come", "running", "waiting", "succeeded", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step. `says` is what it waits for, why it failed or was skipped. Durations in seconds.
+    `earlier`: an earlier process of the run did it."""
+
+    name: str
+    kind: str
+    stage: Stage
+    took_s: float | None = None
+    says: str = ""
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progression:
+    """All steps of a run at one moment; `since` is when the service was lost."""
+
+    run: str
+    plan: str
+    since: datetime
+    now: datetime
+    rto_s: float
+    steps: tuple[StepView, ...]
+    over: bool = False

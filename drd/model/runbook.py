@@ -1,0 +1,266 @@
+"""The steps of a recovery, and which of them may run now: values and arithmetic alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from drd.model.message import Severity
+from drd.model.run import StepState
+
+StepKind = Literal[
+    "restore",
+    "start",
+    "stop",
+    "check",
+    "command",
+    "http",
+    "sql",
+    "approve",
+    "wait",
+    "notify",
+    "manual",
+]
+OnFailure = Literal["abort", "continue", "ask"]
+Rehearse = Literal["run", "simulate", "skip"]
+
+LOOKING = ("restore", "check")
+"""Kinds that still go on when one of them has failed, unless the plan says abort: what can come
+back comes back, and is looked at. Nothing else begins then."""
+
+PEOPLE = ("approve", "manual")
+"""Kinds that a person carries out."""
+
+SANDBOX = "sandbox"
+"""What the target of a drill is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """All that is given has to hold. `step` is one that ends before, `ended` how it may have."""
+
+    scenarios: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    step: str | None = None
+    ended: tuple[StepState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The command that takes a step back."""
+
+    command: tuple[str, ...]
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person is asked to agree to or to do; `role` None: anybody of the people."""
+
+    text: str
+    role: str | None = None
+    expires_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What people are told."""
+
+    text: str
+    severity: Severity = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time that has to pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a runbook.
+
+    `subjects` are the components of a `restore`, the checks of a `check`; `settings` is an `Ask` of
+    an `approve` or `manual`, a `Notice`, a `Pause`, and of other kinds their frozen settings model.
+    `needs` None: everything above, but not what stands in the same `group`. `on_failure` None:
+    abort, with `LOOKING` in mind. `reason` is why a drill leaves it out, `stand_in` the command
+    that a drill runs instead. Without `repeat` a step that was interrupted is not begun again
+    before a person says so.
+    """
+
+    name: str
+    kind: StepKind
+    subjects: tuple[str, ...] = ()
+    settings: object = None
+    needs: tuple[str, ...] | None = None
+    group: str | None = None
+    when: When | None = None
+    retries: int = 0
+    pause_s: float = 5.0
+    timeout_s: float | None = None
+    on_failure: OnFailure | None = None
+    rollback: Undo | None = None
+    rehearse: Rehearse = "run"
+    reason: str = ""
+    stand_in: tuple[str, ...] = ()
+    repeat: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What conditions are about: `target` is `SANDBOX` in a drill."""
+
+    scenario: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What may happen now.
+
+    `begin` are names in the order of the runbook; `skip` those whose condition does not hold, with
+    the reason; `ask` failed ones about which a person decides. `ended` tells that nothing is under
+    way and nothing will begin; `never` are the steps that then have not been begun.
+    """
+
+    begin: tuple[str, ...] = ()
+    skip: tuple[tuple[str, str], ...] = ()
+    ask: tuple[str, ...] = ()
+    ended: Literal["succeeded", "failed"] | None = None
+    never: tuple[str, ...] = ()
+
+
+def waits_for(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
+    """By name the steps that must have ended before each can begin."""
+    found: dict[str, tuple[str, ...]] = {}
+    for at, step in enumerate(steps):
+        above = [s for s in steps[:at] if step.group is None or s.group != step.group]
+        found[step.name] = step.needs if step.needs is not None else tuple(s.name for s in above)
+    return found
+
+
+def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
+    """By name every step that has surely ended when each begins. Needs must name steps above."""
+    needs = waits_for(steps)
+    found: dict[str, frozenset[str]] = {}
+    for step in steps:
+        direct = [n for n in needs[step.name] if n in found]
+        found[step.name] = frozenset(direct).union(*(found[n] for n in direct))
+    return found
+
+
+def next_moves(
+    steps: Sequence[Step], states: Mapping[str, StepState], circumstances: Circumstances
+) -> Moves:
+    """What may begin, given the states of those steps that have been begun.
+
+    A step that is `running` or `waiting` is under way; `cancelled` counts as not begun. Called
+    again whenever a state has changed.
+    """
+    return _Position(steps, states, circumstances).moves()
+
+
+class _Position:
+    def __init__(
+        self, steps: Sequence[Step], states: Mapping[str, StepState], around: Circumstances
+    ) -> None:
+        self.steps = steps
+        self.states = {n: s for n, s in states.items() if s is not StepState.CANCELLED}
+        self.around = around
+        self.needs = waits_for(steps)
+        self.by_name = {step.name: step for step in steps}
+        failed = [s for s in steps if self.states.get(s.name) is StepState.FAILED]
+        self.ask = tuple(s.name for s in failed if s.on_failure == "ask")
+        fatal = [s for s in failed if s.on_failure in (None, "abort")]
+        self.held = bool(fatal)
+        self.stopped = any(s.on_failure == "abort" or s.kind not in LOOKING for s in fatal)
+
+    def moves(self) -> Moves:
+        begin, skip = [], []
+        for step in self.steps:
+            if step.name in self.states or not self._may(step):
+                continue
+            why = unmet(step, self.states, self.around)
+            if why is None:
+                begin.append(step.name)
+            else:
+                skip.append((step.name, why))
+        under_way = any(s in (StepState.RUNNING, StepState.WAITING) for s in self.states.values())
+        if begin or skip or under_way or (self.ask and not self.held):
+            return Moves(tuple(begin), tuple(skip), self.ask)
+        never = tuple(s.name for s in self.steps if s.name not in self.states)
+        failed = self.held or bool(self.ask)
+        return Moves(ask=self.ask, ended="failed" if failed else "succeeded", never=never)
+
+    def _may(self, step: Step) -> bool:
+        if self.stopped or (self.held and step.kind not in LOOKING):
+            return False
+        return all(self._over(self.by_name[name]) for name in self.needs[step.name])
+
+    def _over(self, step: Step) -> bool:
+        """Whether what needs the step need not wait for it any longer."""
+        state = self.states.get(step.name)
+        if state in (StepState.SUCCEEDED, StepState.SKIPPED):
+            return True
+        if state is StepState.FAILED:
+            return step.on_failure == "continue" or (self.held and step.on_failure is None)
+        return state is None and self.held and step.kind not in LOOKING
+
+
+def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstances) -> str | None:
+    """Why the step's condition does not hold; None: it does, or there is none."""
+    when = step.when
+    if when is None:
+        return None
+    if when.scenarios and circumstances.scenario not in when.scenarios:
+        return f"only in {' or '.join(when.scenarios)}"
+    if when.targets and circumstances.target not in when.targets:
+        return f"only for the target {' or '.join(when.targets)}"
+    if when.step is not None:
+        state = states.get(when.step)
+        if state not in when.ended:
+            wanted = " or ".join(str(s) for s in when.ended)
+            return f"only when {when.step} has {wanted}, and it {state or 'was not begun'}"
+    return None
+
+
+# --- needs that lead nowhere ------------------------------------------------------------------
+
+
+def cycle(needs: Mapping[str, Collection[str]]) -> tuple[str, ...] | None:
+    """The names along one way from a step back to itself; None when there is none."""
+    done: set[str] = set()
+    for start in needs:
+        found = _walk(start, needs, [], done)
+        if found is not None:
+            return found
+    return None
+
+
+def _walk(
+    name: str, needs: Mapping[str, Collection[str]], way: list[str], done: set[str]
+) -> tuple[str, ...] | None:
+    if name in way:
+        return (*way[way.index(name) :], name)
+    if name in done or name not in needs:
+        return None
+    for needed in needs[name]:
+        found = _walk(needed, needs, [*way, name], done)
+        if found is not None:
+            return found
+    done.add(name)
+    return None
+
+
+def groups(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Neighbours of the same group together, every other step by itself."""
+    part: list[Step] = []
+    for step in steps:
+        if part and (step.group is None or step.group != part[-1].group):
+            yield part
+            part = []
+        part.append(step)
+    if part:
+        yield part

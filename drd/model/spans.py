@@ -1,0 +1,41 @@
+"""Into what the time of a recovery went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+PHASES = ("detect", "decide", "fetch", "restore", "validate", "serve")
+"""From the loss to the service: until somebody began; waiting for people, or for somebody who goes
+on with it; reading from the repository; putting into place; checks; all other steps."""
+
+_FIRST = ("fetch", "restore", "validate", "serve", "decide", "detect")
+"""Of what overlaps, the first of these is what was waited for."""
+
+
+class Span(NamedTuple):
+    """Some work, in seconds on any one clock."""
+
+    phase: str
+    begin: float
+    end: float
+
+
+def split(spans: Iterable[Span], begin: float, end: float, *, idle: str) -> dict[str, float]:
+    """Seconds for each phase, in the order of `PHASES`, which add up to the whole.
+
+    A time in which nothing was done counts as `idle`. Phases without a second of work are left out,
+    except fetch, restore and validate.
+    """
+    cut = [Span(s.phase, max(begin, s.begin), min(end, s.end)) for s in spans]
+    work = [s for s in cut if s.begin < s.end]
+    times = sorted({begin, end, *(s.begin for s in work), *(s.end for s in work)})
+    found: dict[str, float] = {"fetch": 0.0, "restore": 0.0, "validate": 0.0}
+    for start, stop in pairwise(times):
+        if stop <= begin or start >= end:
+            continue
+        going = {s.phase for s in work if s.begin <= start and stop <= s.end}
+        phase = next((p for p in _FIRST if p in going), idle)
+        found[phase] = found.get(phase, 0.0) + stop - start
+    return {f"{p}_s": round(found[p], 3) for p in PHASES if p in found}

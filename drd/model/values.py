@@ -1,0 +1,35 @@
+"""`${…}` in the texts of a runbook: what it names, and putting values there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_REFERENCE = re.compile(r"\$(\$?)\{([^{}]*)\}")
+
+
+def references(text: str) -> list[str]:
+    """What the text refers to, in its order: `${target.db.path}` is `target.db.path`. A doubled
+    dollar, `$${…}`, stands for itself."""
+    return [m[2].strip() for m in _REFERENCE.finditer(text) if not m[1]]
+
+
+def pieces(text: str) -> list[tuple[bool, str]]:
+    """The text cut up: whether a piece is a reference, and its name or the text itself."""
+    found, end = [], 0
+    for match in _REFERENCE.finditer(text):
+        if match[1]:
+            continue
+        found += [(False, text[end : match.start()]), (True, match[2].strip())]
+        end = match.end()
+    found.append((False, text[end:]))
+    return [(is_one, t.replace("$${", "${") if not is_one else t) for is_one, t in found if t]
+
+
+def filled(text: str, value: Callable[[str], str]) -> str:
+    """The text with each reference replaced by its value; values are not looked into again."""
+
+    def one(match: re.Match[str]) -> str:
+        return f"${{{match[2]}}}" if match[1] else value(match[2].strip())
+
+    return _REFERENCE.sub(one, text)

@@ -1,0 +1,49 @@
+"""What the steps of a runbook do, beside restoring and checking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drd.model.runbook import Step
+from drd.ports.destinations import Inspector
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """What an action may know.
+
+    `key` is `run/step`, the same in every try: by it an effect recognises that it has happened.
+    `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
+    is for commands. `directory` is where what was started leaves its word; `stays` whether that
+    outlives the run. `inspectors` has what came back, by component.
+    """
+
+    step: Step
+    key: str
+    value: Callable[[str], str]
+    environment: Mapping[str, str]
+    inspectors: Callable[[str], Inspector]
+    directory: Path
+    stays: bool
+
+    @property
+    def rehearsing(self) -> bool:
+        return not self.stays
+
+
+class Action(Protocol):
+    """One kind of step. Stateless; used from several threads."""
+
+    def run(self, context: ActionContext) -> Mapping[str, Any]:
+        """Do it; what it found out is JSON, for `${steps.NAME.…}` of later steps.
+
+        Raises StepFailed with what went wrong in plain words, DeadlineExceeded, Cancelled.
+        """
+
+
+ActionFactory = Callable[[str], Action]
+"""By the kind of a step; `simulate` runs what stands in for one, `rollback` takes one back. `start`
+and `stop` share what they know by `directory`."""

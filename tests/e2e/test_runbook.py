@@ -1,0 +1,244 @@
+"""A runbook of ten steps: rehearsed, carried out, interrupted anywhere, and taken back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.e2e.runbook_site import (
+    APPROVALS,
+    STEPS,
+    answer,
+    end_service,
+    run_id,
+    runbook_site,
+    traced,
+    until,
+    waits_for,
+)
+from tests.e2e.site import Site
+
+MOMENTS = ["before", "undone", "after"]
+PLACES = ["preflight", *STEPS, "restore db", "restore conf"]
+SHORT = [("undone", "announce"), ("after", "go-ahead"), ("undone", "serve"), ("before", "traffic")]
+RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def site(short_tmp: Path, port: int) -> Iterator[Site]:
+    made = runbook_site(short_tmp, port)
+    yield made
+    end_service(made)
+
+
+def carried_out(site: Site, child: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Answer whatever the recovery waits for, until it ends."""
+    open_steps = list(APPROVALS)
+
+    def over() -> bool:
+        for step in list(open_steps):
+            # The run may not go on yet, or may have heard the answer just before.
+            if waits_for(site, step) and answer(site, step, code=None).code == 0:
+                open_steps.remove(step)
+        return child.poll() is not None
+
+    until(over, "the recovery ends")
+    out, _ = child.communicate(timeout=30)
+    return child.returncode, out.decode()
+
+
+def assert_recovered(site: Site, port: int) -> None:
+    """The end that an undisturbed recovery has, and nothing more."""
+    [run] = [r for r in site.runs() if r["kind"] == "recovery"]
+    assert run["state"] == "succeeded"
+    shown = site.drd("run", "show", run["run"], "--json").json
+    states = {s["name"]: s["state"] for s in shown["steps"]}
+    assert {states[step] for step in STEPS} == {"succeeded"}
+    with sqlite3.connect(site.base / "back/shop.db") as connection:
+        [(name,)] = connection.execute("select name from customers where id = 1")
+        [(rows,)] = connection.execute("select count(*) from orders")
+    assert (name, rows) == ("recovered", 1000)
+    with urlopen(f"http://127.0.0.1:{port}/app.conf") as answer_:
+        assert answer_.read() == b"listen 8080;\n"
+    assert traced(site)[-1] == f"traffic to http://127.0.0.1:{port} for standby anna"
+    assert len([p for p in site.processes().values() if "http.server" in p]) == 1
+
+
+def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> None:
+    told = site.drd("drill", "shop", "--json").json
+    assert told["result"] == "passed"
+    assert told["coverage"] == {
+        "rehearsed": 8,
+        "of": 10,
+        "simulated": [],
+        "granted": ["go-ahead"],
+    }
+    assert told["not_rehearsed"] == [
+        {"step": "plugged-in", "reason": "it takes hands"},
+        {"step": "traffic", "reason": "would move real traffic"},
+    ]
+    assert told["phases"]["serve_s"] >= 1
+    assert sum(told["phases"].values()) == pytest.approx(told["rta_s"], abs=0.01)
+    assert traced(site) == ["announce"]
+    status = site.drd("status", "--json", code=None).json["plans"][0]
+    assert status["drill"]["steps"] == {"rehearsed": 8, "of": 10}
+    site.assert_clean()
+
+
+def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
+    site: Site, port: int
+) -> None:
+    child = site.start(*RECOVER, "--lost-at", "1s", "--json")
+    until(lambda: waits_for(site, "go-ahead"), "it waits")
+    [run] = [r for r in site.runs() if r["kind"] == "recovery"]
+    assert run["state"] == "waiting"
+    again = site.drd("resume", run["run"], code=11)
+    assert "being carried out" in again.err
+    code, out = carried_out(site, child)
+    assert code == 0, out
+    assert_recovered(site, port)
+    told = json.loads(out)
+    assert list(told["phases"]) == [
+        "detect_s",
+        "decide_s",
+        "fetch_s",
+        "restore_s",
+        "validate_s",
+        "serve_s",
+    ]
+    assert told["phases"]["detect_s"] >= 1
+    assert sum(told["phases"].values()) == pytest.approx(told["rta_s"], abs=0.01)
+    assert [s["state"] for s in told["steps"]] == ["succeeded"] * 10
+    assert traced(site)[0] == "announce"
+    assert "over: it succeeded" in site.drd("resume", run["run"], code=2).err
+    site.drd("rollback", run["run"], "--by", "anna")
+    assert traced(site)[2:] == ["traffic back", "announced-wrongly"]
+
+
+def _killed(site: Site, moment: str) -> None:
+    """A recovery that is killed there; people answer until then."""
+    words = [site.argv()[0], "-m", "tests.e2e.dies_at", moment, *RECOVER]
+    silent = subprocess.DEVNULL
+    child = subprocess.Popen(words, env=site.env(), stdout=silent, stderr=silent)
+    answered: set[str] = set()
+
+    def dead() -> bool:
+        for step in set(APPROVALS) - answered:
+            with contextlib.suppress(sqlite3.OperationalError):  # the catalogue may just be made
+                if waits_for(site, step) and child.poll() is None:
+                    answer(site, step)
+                    answered.add(step)
+        return child.poll() is not None
+
+    until(dead, "it dies")
+    assert child.returncode == -signal.SIGKILL, moment
+
+
+def _goes_on(site: Site, port: int, moment: str) -> None:
+    _killed(site, moment)
+    child = site.start("resume", run_id(site))
+    code, out = carried_out(site, child)
+    assert code == 0, out
+    assert_recovered(site, port)
+    when, _, step = moment.partition(":")
+    # What had ended was not done again; what was in its midst was.
+    again = (when, step) == ("undone", "announce")
+    assert traced(site).count("announce") == (2 if again else 1)
+    traffic = [t for t in traced(site) if t.startswith("traffic to")]
+    assert len(traffic) == (2 if (when, step) == ("undone", "traffic") else 1)
+    assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+
+
+@pytest.mark.parametrize(("when", "step"), SHORT)
+def test_killed_at_a_step_a_recovery_goes_on_there(
+    site: Site, port: int, when: str, step: str
+) -> None:
+    _goes_on(site, port, f"{when}:{step}")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize("step", PLACES)
+def test_killed_anywhere_a_recovery_goes_on_there(
+    site: Site, port: int, when: str, step: str
+) -> None:
+    if (when, step) in [("undone", "preflight"), ("before", "preflight")]:
+        pytest.skip("nothing had begun: drd recover begins anew")
+    _goes_on(site, port, f"{when}:{step}")
+
+
+def test_an_answer_that_comes_while_nobody_carries_it_out_counts(site: Site, port: int) -> None:
+    child = site.start(*RECOVER)
+    until(lambda: waits_for(site, "go-ahead"), "it waits")
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    told = answer(site, "go-ahead")
+    assert f"drd resume {run_id(site)}" in told.out
+    code, out = carried_out(site, site.start("resume", run_id(site)))
+    assert code == 0, out
+    assert_recovered(site, port)
+    steps = site.drd("run", "show", run_id(site), "--json").json["steps"]
+    [asked] = [s for s in steps if s["name"] == "go-ahead"]
+    assert asked["attempt"] == 2
+
+
+def test_cancelled_while_it_waits_it_can_go_on(site: Site, port: int) -> None:
+    child = site.start(*RECOVER)
+    until(lambda: waits_for(site, "go-ahead"), "it waits")
+    site.drd("cancel", run_id(site))
+    assert child.wait(timeout=60) == 130
+    child.communicate()
+    assert (
+        "is over (cancelled)"
+        in site.drd("approve", run_id(site), "go-ahead", "--by", "anna", code=2).err
+    )
+    code, out = carried_out(site, site.start("resume", run_id(site)))
+    assert code == 0, out
+    assert_recovered(site, port)
+
+
+def test_who_may_answer_is_looked_at(site: Site) -> None:
+    child = site.start(*RECOVER)
+    until(lambda: waits_for(site, "go-ahead"), "it waits")
+    run = run_id(site)
+    refused = [
+        (("approve", run, "go-ahead", "--by", "bert"), "does not hold the role commander", "anna"),
+        (("approve", run, "go-ahead", "--by", "eve"), "not among the people", "anna, bert"),
+        (("approve", run, "plugged-in", "--by", "bert"), "of kind manual", "drd done"),
+        (("done", run, "plugged-in", "--by", "bert"), "waits for nobody", "go-ahead"),
+        (("approve", run, "go-away", "--by", "anna"), "has no step 'go-away'", "go-ahead"),
+        (("skip", run, "go-ahead", "--why", "haste"), "not skipped", "drd approve"),
+        (("skip", run, "data", "--why", "haste"), "too late", "go-ahead"),
+        (("retry", run, "mark"), "nobody asks", "go-ahead"),
+        (("rollback", run), "is being carried out", "drd cancel"),
+    ]
+    for words, fact, hint in refused:
+        told = site.drd(*words, code=11 if words[0] == "rollback" else 2)
+        assert fact in told.err, words
+        assert hint in told.err.partition("HINT:")[2], words
+    site.drd("skip", run, "traffic", "--why", "no traffic today")
+    code, out = carried_out(site, child)
+    assert code == 0
+    assert "traffic: skipped" in out
+    assert not [t for t in traced(site) if t.startswith("traffic")]

@@ -1,0 +1,155 @@
+"""What a plan may say about the steps of its recovery, and which mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drd.config.plan_file import load_plan
+from drd.errors import ConfigError
+from drd.model.run import StepState
+from drd.model.runbook import Ask, Notice, Pause, Undo, When
+from tests.config_support import GOOD, load, problems, write_plan
+
+STEPS = """\
+runbook:
+  - {name: back, restore: all}
+  - name: serve
+    start: {command: [shop-api, --port, "${port}"], port: 8080, ready: {http: /health}, as: service}
+  - {name: ask, approve: {by: commander, why: traffic moves, expires: 2h}}
+  - {name: move, command: {run: [switch, "${service}"]}, rehearse: skip, reason: moves traffic}
+  - check: all
+"""
+"""A runbook without a problem, on the lines 24 to 30 of its plan; changed below."""
+
+SERVE = '{command: [shop-api, --port, "${port}"], port: 8080, ready: {http: /health}, as: service}'
+ASK = "{name: ask, approve: {by: commander, why: traffic moves, expires: 2h}}"
+MOVE = "rehearse: skip, reason: moves traffic"
+ALL = 'command: {run: [switch, "${service}"]}'
+# fmt: off
+MISTAKES = [
+    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by: the role, as `people` in drd.yaml has it."),
+    (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "does not fit a step of kind approve", "remove it."),
+    (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "does not fit a step of kind approve", "write expires within the step."),
+    (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "an approval is rehearsed by the drill itself, which grants it and says so", "remove rehearse."),
+    (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "nobody is there to do this in a drill", "leave rehearse away, or simulate it by a command in with."),
+    (ASK, "{name: ask, wait: soon}", "wait", "'soon' is not a duration", "write a number and a unit, like 15m or 7d."),
+    (ASK, "{name: ask, wait: 3s, needs: [serv]}", "needs[0]", 'there is no step "serv"', 'did you mean "serve"?'),
+    (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which stands below it", "move move above ask, or take the need away."),
+    (ASK, "{name: ask, wait: 3s, needs: [ask]}", "needs[0]", "the steps wait for each other: ask → ask", "take one of these needs away."),
+    (ASK, "{name: ask, wait: 3s, when: {}}", "when", "names no condition", "give scenario, target or step."),
+    (ASK, "{name: ask, wait: 3s, when: {scenario: database-los}}", "when.scenario", 'there is no scenario "database-los"', 'did you mean "database-loss"?'),
+    (ASK, "{name: ask, wait: 3s, when: {target: standby}}", "when.target", 'there is no target "standby"', 'did you mean "sandbox"?'),
+    (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not one of succeeded, failed, skipped', "known here: succeeded, failed, skipped."),
+    (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that it could depend on', 'did you mean "back"?'),
+    (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "etc is files, which knows no SQL", "use a command step."),
+    (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "known here: serve."),
+    (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop the host's own unit", "add rehearse: skip with a reason, or rehearse: simulate with a command."),
+    (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "stops one thing", "give one of step, unit and command."),
+    (ASK, "{name: ask, http: {url: 'http://x/', method: PUSH}}", "http.method", '"PUSH" is not one of GET, HEAD, POST, PUT, PATCH, DELETE', "known here: GET, HEAD, POST, PUT, PATCH, DELETE."),
+    (ASK, "{name: ask, notify: {message: x, severity: bad}}", "notify.severity", '"bad" is not one of critical, warning, info', "known here: critical, warning, info."),
+    (ASK, "{name: preflight, wait: 3s}", "name", 'the name "preflight" is taken: drd has a step of its own called so', "choose another name."),
+    (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "starts either a command or a unit", "give one of command and unit."),
+    (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "does not say which port ${port} is", "add port: the one that it listens on in a recovery."),
+    (MOVE, "rehearse: skip", "rehearse", "a step that no drill carries out needs a reason", "add reason:."),
+    (MOVE, "rehearse: simulate", "rehearse", "does not say what simulates it", "add with: [COMMAND, …], which a drill runs instead."),
+    (MOVE, "reason: moves traffic", "reason", "a reason stands for a step that drills skip", "add rehearse: skip."),
+    (MOVE, "with: [true]", "with[0]", "is true or false, not text", "put it in quotes."),
+    (MOVE, "on_failure: stop", "on_failure", '"stop" is not one of abort, continue, ask', "known here: abort, continue, ask."),
+    (MOVE, "rollback: []", "rollback", "is empty", "give it a value, or remove the line."),
+    (ALL, "command: {run: [bin/switch]}", "command.run[0]", '"bin/switch" is a relative path', "write its whole path, or the name of a program on PATH."),
+    (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "there is no value ${servise}", 'did you mean "service"?'),
+    (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: a place has no "pth"', 'did you mean "path"?'),
+    (ALL, 'command: {run: [x, "${steps.ask.who}"]}', "command.run[1]", '${steps.ask.who}: ask gives no "who"', "known here: by, comment, state."),
+    (ALL, 'command: {run: [x], component: dbb}', "command.component", 'there is no component "dbb"', 'did you mean "db"?'),
+]
+# fmt: on
+
+
+def whole(old: str = "", new: str = "") -> str:
+    assert old in STEPS
+    return GOOD + (STEPS.replace(old, new, 1) if old else STEPS)
+
+
+@pytest.mark.parametrize(("old", "new", "path", "message", "hint"), MISTAKES)
+def test_a_mistake_in_a_runbook_is_named_once_with_its_line_and_remedy(
+    tmp_path: Path, *, old: str, new: str, path: str, message: str, hint: str
+) -> None:
+    number = {ASK: 2, SERVE: 1, MOVE: 3, ALL: 3}[old]
+    found = problems(tmp_path, whole(old, new))
+    lines = {ASK: 28, SERVE: 27, MOVE: 29, ALL: 29}
+    assert [(p.line, p.path, p.message, p.hint) for p in found] == [
+        (lines[old], f"runbook[{number}].{path}", message, hint)
+    ]
+
+
+def test_steps_are_as_they_were_written(tmp_path: Path) -> None:
+    text = (
+        STEPS
+        + """\
+  - name: tell
+    notify: on its way
+    needs: [serve]
+    retries: 3
+    pause: 1m
+    rollback: [tell, "it was nothing"]
+  - {wait: 2m, when: {scenario: region-loss, step: tell, is: [failed, skipped]}, group: last}
+  - {manual: {do: look at it, by: hands}, group: last, repeat: true, on_failure: ask}
+"""
+    )
+    steps = {s.name: s for s in load(tmp_path, GOOD + text).plan.runbook}
+    assert list(steps) == ["back", "serve", "ask", "move", "check", "tell", "wait", "manual"]
+    assert steps["back"].subjects == ("db", "store", "etc")
+    assert steps["ask"].settings == Ask("traffic moves", "commander", 7200.0)
+    assert (steps["move"].rehearse, steps["move"].reason) == ("skip", "moves traffic")
+    tell = steps["tell"]
+    assert tell.settings == Notice("on its way")
+    assert (tell.needs, tell.retries, tell.pause_s) == (("serve",), 3, 60.0)
+    assert tell.rollback == Undo(("tell", "it was nothing"))
+    assert tell.on_failure == "continue"
+    ended = (StepState.FAILED, StepState.SKIPPED)
+    assert steps["wait"].settings == Pause(120.0)
+    assert steps["wait"].when == When(("region-loss",), (), "tell", ended)
+    assert steps["manual"].settings == Ask("look at it", "hands")
+    assert (steps["manual"].rehearse, steps["manual"].reason) == ("skip", "a person does this")
+
+
+def test_somebody_holds_each_role(tmp_path: Path) -> None:
+    path = write_plan(tmp_path, whole())
+    assert load_plan(path, {"commander", "other"}).warnings == []
+    with pytest.raises(ConfigError) as raised:
+        load_plan(path, {"comander"})
+    [problem] = raised.value.problems
+    assert (problem.line, problem.path) == (28, "runbook[2].approve.by")
+    assert problem.message == 'nobody in drd.yaml holds the role "commander"'
+    assert problem.hint == 'did you mean "comander"?'
+    [warning] = load_plan(path, set()).warnings
+    assert warning.hint == "add somebody: people: [{name: …, roles: [commander]}]."
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("traffic moves", "traffic moves now"),
+        ("expires: 2h", "expires: 3h"),
+        ("port: 8080", "port: 8081"),
+        ("reason: moves", "reason: would move"),
+        ("name: move,", "name: move, needs: [serve],"),
+        ("name: move,", "name: move, rollback: [back],"),
+    ],
+)
+def test_a_changed_step_is_another_plan(tmp_path: Path, old: str, new: str) -> None:
+    before = load(tmp_path, whole()).plan.digest
+    after = STEPS.replace(old, new)
+    assert load(tmp_path, GOOD + after).plan.digest != before
+
+
+def test_a_program_of_a_step_that_changed_is_another_plan(tmp_path: Path) -> None:
+    program = tmp_path / "switch"
+    program.write_text("#!/bin/sh\n")
+    text = GOOD + STEPS.replace("run: [switch", f"run: [{program}")
+    before = load(tmp_path, text).plan.digest
+    assert load(tmp_path, text).plan.digest == before
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert load(tmp_path, text).plan.digest != before
