@@ -9,6 +9,7 @@ from shlex import quote
 
 from drd.checks.settings import CommandCheck, SqlCheck
 from drd.kit.document import Block, Commands, Heading, Items, Text
+from drd.kit.steps_by_hand import StepsByHand
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.ports.by_hand import ByHand
@@ -134,17 +135,33 @@ snapshot() {{
 
 
 def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) -> Iterator[Block]:
+    """The steps of the runbook in their order, and last what none of them restores or checks."""
     where = f"into the target {target}" if target else "to where it was"
-    for name, hand in components.items():
-        yield Heading(3, f"Bring back {name}, {where}")
-        for passage in hand.passages:
-            yield Text(passage.text)
-            if passage.commands:
-                yield Commands(passage.commands)
-    if plan.checks:
-        yield Heading(3, f"Check what came back {where}")
-        for spec in plan.checks:
-            yield from _check(spec, components)
+    steps = StepsByHand(plan, target, components)
+    left = dict.fromkeys(components)
+    yield from steps.begin()
+    for step in plan.runbook:
+        if step.kind == "restore":
+            for name in (n for n in step.subjects if n in left):
+                left.pop(name)
+                yield from _component(name, components[name], where)
+        elif step.kind == "check":
+            yield Heading(3, f"Check what came back {where}")
+            for spec in (c for c in plan.checks if c.name in step.subjects):
+                yield from _check(spec, components)
+        else:
+            yield Heading(3, f"Step {step.name}, {where}")
+            yield from steps.step(step)
+    for name in left:
+        yield from _component(name, components[name], where)
+
+
+def _component(name: str, hand: ByHand, where: str) -> Iterator[Block]:
+    yield Heading(3, f"Bring back {name}, {where}")
+    for passage in hand.passages:
+        yield Text(passage.text)
+        if passage.commands:
+            yield Commands(passage.commands)
 
 
 def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]:

@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from drd.config.daemon_schema import Person
 from drd.kit.document import Block, Commands, Heading, Items, Table, Text
+from drd.kit.steps import printed_steps
 from drd.model.kit import KitIndex, KitPlan, KitPoint
 from drd.model.plan import Plan
 from drd.model.units import format_duration, format_size
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedStep:
-    """One line of the order of work. `role` is who has to act, empty for whoever operates."""
-
-    name: str
-    does: str
-    role: str = ""
-
-
-def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
-    """The steps of the plan's runbook in their order, in words."""
-    checks = {c.name: c for c in plan.checks}
-    found = []
-    for step in plan.runbook:
-        if step.kind == "restore":
-            does = "bring back " + ", ".join(
-                f"{name} ({plan.components[name].kind})" for name in step.subjects
-            )
-        else:
-            does = "run the checks " + "; ".join(
-                f"{name} ({checks[name].kind})" if name in checks else name
-                for name in step.subjects
-            )
-        found.append(PrintedStep(step.name, does))
-    return tuple(found)
 
 
 def roles_of(people: Sequence[Person]) -> tuple[str, ...]:

@@ -24,12 +24,18 @@ class ByHand:
     facts, `manifest.json` is the manifest, `$KIT` the directory of the kit.
 
     `files` are what the commands read from the kit besides, by their path in it, with secrets in
-    them. `ask` are the words before a query that print its answer, where the kind takes queries.
+    them. `ask` are the words before a query that print its answer, `change` those before statements,
+    which stop at the first that fails. `values` has what
+    `${COMPONENT.…}` stands for, each as a part of a word; `environment` the assignments that tell a
+    command where it is.
     """
 
     passages: tuple[Passage, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
     ask: str = ""
+    change: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    environment: str = ""
 
 
 class ByHandOf(Protocol):

@@ -42,5 +42,7 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
         (
             Passage(text, restore),
             Passage("Compare them with the digests that were taken from the source:", compare),
-        )
+        ),
+        values={"location": where, "path": where},
+        environment=f"DRD_PATH={where}",
     )

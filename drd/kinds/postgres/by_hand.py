@@ -17,6 +17,8 @@ _OWN_SERVER = """\
 Connect to an empty cluster of the same major version or newer, as its superuser, by your own values \
 (for another host also PGPASSFILE):"""
 
+_WHOLE = "-X -q -v ON_ERROR_STOP=1"
+
 _OBJECTS = """\
 select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace \
 where nspname !~ '^pg_' and nspname <> 'information_schema'"""
@@ -33,7 +35,14 @@ def by_hand(
     if not isinstance(target, PostgresTarget):
         own = Passage(_OWN_SERVER, "export PGHOST=/var/run/postgresql PGUSER=postgres\n")
         ask = f'psql -XAtq -d "$(fact {name} database)" -c'
-        return ByHand((own, *_passages(name, f'"$(fact {name} database)"')), ask=ask)
+        database = f'"$(fact {name} database)"'
+        return ByHand(
+            (own, *_passages(name, database)),
+            ask=ask,
+            change=f"psql {_WHOLE} -d {database} -c",
+            values={"host": '"$PGHOST"', "database": database, "user": '"$PGUSER"'},
+            environment=f"PGDATABASE={database}",
+        )
     file = f"{place}/pg_service.conf"
     login = f'PGSERVICEFILE="$KIT/{file}" PGSERVICE={name}'
     parts = _parts(resolve(target.dsn))
@@ -46,6 +55,14 @@ def by_hand(
         (Passage(said, connect), *_passages(name, quote(database))),
         files={file: service_file(name, parts)},
         ask=f"{login} psql -XAtq -d {quote(database)} -c",
+        change=f"{login} psql {_WHOLE} -d {quote(database)} -c",
+        values={
+            value: quote(parts[key])
+            for value, key in (("host", "host"), ("port", "port"), ("user", "user"))
+            if key in parts
+        }
+        | {"database": quote(database)},
+        environment=f"{login} PGDATABASE={quote(database)}",
     )
 
 

@@ -49,4 +49,7 @@ done
             Passage("Compare the number of rows with what the source had:", compare),
         ),
         ask=f"sqlite3 -readonly {where}",
+        change=f"sqlite3 -bail {where}",
+        values={"location": where, "path": where},
+        environment=f"DRD_PATH={where}",
     )

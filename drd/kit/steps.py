@@ -1,0 +1,102 @@
+"""The steps of a runbook in words, for a page that is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from drd.actions.settings import (
+    CommandSettings,
+    HttpSettings,
+    SqlSettings,
+    StartSettings,
+    StopSettings,
+)
+from drd.model.plan import Plan
+from drd.model.runbook import Ask, Notice, Pause, Step
+from drd.model.units import format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedStep:
+    """One line of the order of work. `role` is who has to act, empty for whoever operates."""
+
+    name: str
+    does: str
+    role: str = ""
+
+
+def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
+    """The steps of the plan's runbook in their order, in words."""
+    return tuple(
+        PrintedStep(step.name, step_in_words(plan, step), _role(step)) for step in plan.runbook
+    )
+
+
+def step_in_words(plan: Plan, step: Step) -> str:
+    """What it does, and when that is not simply after the one above."""
+    return "; ".join([_does(plan, step), *_terms(step)])
+
+
+def _role(step: Step) -> str:
+    return step.settings.role or "" if isinstance(step.settings, Ask) else ""
+
+
+def _does(plan: Plan, step: Step) -> str:
+    if step.kind == "restore":
+        return "bring back " + ", ".join(
+            f"{name} ({plan.components[name].kind})" for name in step.subjects
+        )
+    if step.kind == "check":
+        checks = {c.name: c for c in plan.checks}
+        return "run the checks " + "; ".join(
+            f"{name} ({checks[name].kind})" if name in checks else name for name in step.subjects
+        )
+    return _by_settings(step)
+
+
+def _by_settings(step: Step) -> str:
+    """What a step does that has settings of its own kind."""
+    match step.settings:
+        case Ask(text=text, role=role):
+            verb = "agrees" if step.kind == "approve" else "does this by hand"
+            return f"{role or 'somebody'} {verb}" + (f": {text}" if text else "")
+        case Notice(text=text):
+            return f"tell people: {text}"
+        case Pause(seconds=seconds):
+            return f"wait {format_duration(seconds)}"
+        case StartSettings(unit=unit, command=words):
+            return f"start {unit or _words(words)}"
+        case StopSettings(step=name, unit=unit, command=words):
+            return f"stop what {name} has started" if name else f"stop {unit or _words(words)}"
+        case CommandSettings(run=words):
+            return f"run {_words(words)}"
+        case HttpSettings(method=method, url=url):
+            return f"request {method} {url}"
+        case SqlSettings(component=component, query=query):
+            return f"in {component}: {' '.join(query.split())}"
+    raise AssertionError(f"a step of kind {step.kind} in no words")
+
+
+def _words(words: Sequence[str] | None) -> str:
+    return f"`{' '.join(words or ())}`"
+
+
+def _terms(step: Step) -> Iterator[str]:
+    """When it is done, beside whom, and what if it fails: what the order alone does not say."""
+    if step.needs is not None:
+        yield f"needs only {', '.join(step.needs)}" if step.needs else "may begin at once"
+    if step.group is not None:
+        yield f"beside the others of the group {step.group}"
+    if step.when is not None:
+        when = step.when
+        if when.scenarios:
+            yield f"only in {' or '.join(when.scenarios)}"
+        if when.targets:
+            yield f"only for the target {' or '.join(when.targets)}"
+        if when.step is not None:
+            yield f"only when {when.step} has {' or '.join(str(e) for e in when.ended)}"
+    if step.on_failure == "continue":
+        yield "go on if it fails"
+    if step.rollback is not None:
+        yield f"taken back by {_words(step.rollback.command)}"

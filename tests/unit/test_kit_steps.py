@@ -1,0 +1,100 @@
+"""The steps of a runbook as the kit prints them: in words, and for bash."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drd.kit.document import Commands, Text
+from drd.kit.steps import printed_steps
+from drd.kit.steps_by_hand import StepsByHand
+from drd.model.plan import Plan
+from drd.ports.by_hand import ByHand
+from tests.config_support import EXAMPLES, GOOD, load
+
+STEPS = """\
+runbook:
+  - {name: data, restore: [store, etc]}
+  - {name: look, check: [files]}
+  - name: mark
+    sql: {component: store, query: "update t set name = 'it''s back';"}
+  - name: serve
+    start:
+      command: [sh, -c, 'echo "$0 $POINT" >serving; exec sleep 300', "${etc} at ${port}"]
+      port: 8080
+      env: {POINT: "of ${point}"}
+      ready: {command: [test, -s, serving]}
+      as: service
+  - {name: ask, approve: {by: commander, why: "${target} takes over"}}
+  - {name: pause, wait: 0.1s, needs: [serve], on_failure: continue}
+  - name: move
+    command:
+      run: [sh, -c, 'echo "$0 | $DRD_PATH | $DRD_STEP | $DRD_MODE | $A" >moved', "${service} $${x}"]
+      component: etc
+      env: {A: "1 ${data_time}"}
+  - {name: elsewhere, command: {run: [no-such-program]}, when: {target: sandbox}}
+  - {name: told, command: {run: [no-such-program, "${steps.move.output}"]}}
+  - {name: end, stop: {step: serve}}
+  - {name: by-hand, manual: {do: look at it, by: hands}, when: {step: end}}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return load(tmp_path, GOOD + STEPS).plan
+
+
+def test_steps_are_told_in_words_with_who_acts(plan: Plan) -> None:
+    said = {s.name: (s.does, s.role) for s in printed_steps(plan)}
+    assert said["data"] == ("bring back store (sqlite), etc (files)", "")
+    assert said["look"] == ("run the checks files (files)", "")
+    assert said["mark"] == ("in store: update t set name = 'it''s back';", "")
+    assert said["ask"] == ("commander agrees: ${target} takes over", "commander")
+    assert said["pause"] == ("wait 0.1s; needs only serve; go on if it fails", "")
+    assert said["end"] == ("stop what serve has started", "")
+    does = "hands does this by hand: look at it; only when end has succeeded"
+    assert said["by-hand"] == (does, "hands")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_steps_of_every_example_are_printed(path: Path, tmp_path: Path) -> None:
+    found = load(tmp_path, path.read_text()).plan
+    assert all(step.does for step in printed_steps(found))
+    by_hand = StepsByHand(found, next(iter(found.targets), None), {})
+    assert all([*by_hand.step(s)] for s in found.runbook)
+
+
+def test_the_steps_are_done_in_bash(plan: Plan, tmp_path: Path) -> None:
+    database, tree = tmp_path / "it's.db", tmp_path / "the tree"
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table t as select 'lost' as name")
+    (tmp_path / "manifest.json").write_text(json.dumps({"point": "7c1e", "data_time": "noon"}))
+    where = f"'{tree}'"
+    hands = {
+        "store": ByHand((), change=f'sqlite3 -bail "{database}"'),
+        "etc": ByHand((), values={"location": where}, environment=f"DRD_PATH={where}"),
+    }
+    steps = StepsByHand(plan, "standby", hands)
+    blocks = [*steps.begin(), *(b for s in plan.runbook[2:] for b in steps.step(s))]
+    script = "".join(b.text for b in blocks if isinstance(b, Commands) and not b.shown)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input=script, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, script + done.stderr
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select name from t").fetchall() == [("it's back",)]
+    assert (tmp_path / "serving").read_text() == f"{tree} at 8080 of 7c1e\n"
+    told = f"http://127.0.0.1:8080 ${{x}} | {tree} | move | recovery | 1 noon\n"
+    assert (tmp_path / "moved").read_text() == told
+    [shown] = [b for b in blocks if isinstance(b, Commands) and b.shown]
+    assert "no-such-program '${steps.move.output}'" in shown.text
+    words = [b.text for b in blocks if isinstance(b, Text)]
+    assert any("Put in what ${steps.move.output} stands for" in w for w in words)
+    assert not any("elsewhere" in w for w in words)
