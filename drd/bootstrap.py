@@ -89,15 +89,18 @@ class Console:
 
 
 class App:
-    """Configuration and catalogue of one process. `settings` instead of reading drd.yaml."""
+    """Configuration and catalogue of one process. `settings` instead of reading drd.yaml; `busy_s`
+    is how long a write waits for another process's, None for as long as results are worth."""
 
     def __init__(
         self,
         config: str | None,
         console: Console | None = None,
         settings: DaemonSettings | None = None,
+        busy_s: float | None = None,
     ) -> None:
         self._config = config
+        self._busy_s = busy_s
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
@@ -119,6 +122,7 @@ class App:
                 self.settings.state_url,
                 create=True,
                 state_dir=self.settings.state_dir or self.settings.work_dir,
+                busy_s=self._busy_s,
             )
         return self._catalogue
 
@@ -349,10 +353,13 @@ def sandbox_user(configured: str) -> str:
 
 @contextmanager
 def app(
-    config: str | None, console: Console | None = None, settings: DaemonSettings | None = None
+    config: str | None,
+    console: Console | None = None,
+    settings: DaemonSettings | None = None,
+    busy_s: float | None = None,
 ) -> Iterator[App]:
     """An App that is closed at the end."""
-    opened = App(config, console, settings)
+    opened = App(config, console, settings, busy_s)
     try:
         yield opened
     finally:

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from drd.catalogue.engine import Store
+from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.model.plan import (
     BackupPolicy,
@@ -256,3 +259,37 @@ def _url(server: PostgresServer, name: str) -> str:
 
 def opened(url: str, tmp_path: Path) -> SqlCatalogue:
     return open_catalogue(url, create=True, state_dir=tmp_path / "state")
+
+
+_FIRST_ROWS = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+    file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
+  VALUES ('shop', 'us', 'd', 900, 1800, 86400, 3600, '/p.yaml', 0, 0, 'f', '@00', '@00');
+INSERT INTO runs (id, plan, kind, "trigger", state, started_at, finished_at, plan_digest, token,
+    owner_host, detail, error) VALUES
+  ('aaaaaaaa', 'shop', 'backup', 'manual', 'succeeded', '@01', '@02', 'd', 1, 'h', '{}', NULL),
+  ('bbbbbbbb', 'shop', 'backup', 'manual', 'failed', '@03', '@04', 'd', 1, 'h', '{}', 'why'),
+  ('cccccccc', 'shop', 'drill', 'manual', 'succeeded', '@05', '@06', 'd', 1, 'h', '{}', NULL),
+  ('dddddddd', 'shop', 'drill', 'manual', 'running', '@07', NULL, 'd', 1, 'h', '{}', NULL);
+INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
+  VALUES ('aaaaaaaa', 'shop', '@01', '@02', @true, 'd', 5);
+INSERT INTO point_repositories (point, repository, position, manifest)
+  VALUES ('aaaaaaaa', 'primary', 0, 'm');
+INSERT INTO alerts (id, plan, kind, subject, state, since, message)
+  VALUES ('eeeeeeee', 'shop', 'rpo', '', 'firing', '@05', 'late');
+"""
+
+
+def of_the_first_version(url: str, state_dir: Path) -> None:
+    """A catalogue as drd 0.1.0 left it: the plan shop, its runs, the point aaaaaaaa, an alert."""
+    schema = Schema(OURS.scripts, "0001")
+    open_catalogue(url, create=True, state_dir=state_dir, schema=schema).close()
+    words = _FIRST_ROWS.replace("@true", "TRUE")
+    for minute in range(8):
+        words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
+    store = Store(url)
+    with store.write() as connection:
+        for statement in words.split(";\n"):
+            if statement.strip():
+                connection.execute(text(statement))
+    store.close()

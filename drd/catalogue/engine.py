@@ -29,9 +29,11 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 
 
 class Store:
-    """One database. `place` names it in messages, without a password."""
+    """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
+    waits for another, by default BUSY_S."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, busy_s: float | None = None) -> None:
+        self._busy_s = BUSY_S if busy_s is None else busy_s
         try:
             self.url: URL = make_url(url)
         except ArgumentError:
@@ -40,7 +42,9 @@ class Store:
             ) from None
         self.path = sqlite_path(self.url)
         self.place = str(self.path or self.url.render_as_string(hide_password=True))
-        self.engine = _sqlite_engine(self.url) if self.path else _postgresql_engine(self.url)
+        self.engine = (
+            _sqlite_engine(self.url, self._busy_s) if self.path else _postgresql_engine(self.url)
+        )
         self._writer = self.engine.execution_options(drd_write=True)
         self._reader = self.engine
         if self.path is None:
@@ -63,7 +67,7 @@ class Store:
             return
         with self.explained(), self._writer.begin() as connection:
             if self.path is None:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_S}s'"))
+                connection.execute(text(f"SET LOCAL lock_timeout = {int(self._busy_s * 1000)}"))
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
             yield connection
 
@@ -143,11 +147,11 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         connection.execute(table.insert(), [dict(row) for row in rows])
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, busy_s: float) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
-        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        connect_args={"timeout": busy_s, "check_same_thread": False},
         pool_size=4,
         max_overflow=16,
     )

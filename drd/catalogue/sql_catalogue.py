@@ -308,13 +308,15 @@ def open_catalogue(
     create: bool,
     state_dir: Path | None = None,
     schema: migrate.Schema = migrate.OURS,
+    busy_s: float | None = None,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
     Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
     SQLite file; for PostgreSQL it must be given. What is made here has the modes 2770 and 0660.
+    `busy_s` is how long a write waits for another process's, by default half a minute.
     """
-    store = Store(url)
+    store = Store(url, busy_s)
     directory = state_dir or (store.path.parent if store.path else None)
     if directory is None:
         raise CatalogueError(

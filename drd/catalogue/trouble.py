@@ -14,8 +14,9 @@ from drd.errors import CatalogueError, NoCatalogue
 
 GROUP_HINT = "join the group that owns it (usually: adduser USER drd), or run this as root."
 NOTHING_YET_HINT = "nothing was loaded yet; `drd backup PLAN` creates it."
+_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = (errno.EACCES, errno.EPERM)
 
 
 def no_catalogue(place: str) -> NoCatalogue:
@@ -38,6 +39,13 @@ def busy(place: str) -> CatalogueError:
     )
     error.permanent = False
     return error
+
+
+def read_only(place: str) -> CatalogueError:
+    return CatalogueError(
+        f"the catalogue's file system is read-only: {place}",
+        hint="dmesg says why, if the kernel made it so; nothing that was recorded before is lost.",
+    )
 
 
 def not_allowed(place: str) -> CatalogueError:
@@ -70,6 +78,8 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
     """For files and directories beside the database: locks, copies."""
     if error.errno in _FULL:
         return disk_full(place)
+    if error.errno == errno.EROFS:
+        return read_only(place)
     if error.errno in _DENIED:
         return not_allowed(place)
     return CatalogueError(f"cannot use {place}: {error.strerror or error}")
@@ -86,6 +96,8 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
         return damaged(path, error)
     if name.startswith("SQLITE_CANTOPEN") and _is_missing(path):
         return no_catalogue(str(path))
+    if name.startswith(_UNWRITABLE) and _is_read_only(path):
+        return read_only(str(path))
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return not_allowed(str(path))
     if "no such table: alembic_version" in str(error):
@@ -102,6 +114,13 @@ def _is_full(path: Path) -> bool:
     # The -shm file is grown page by page, and SQLite tells a full disk there as an I/O error.
     try:
         return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False
+
+
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
     except OSError:
         return False
 

@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
     from drd import log
     from drd.bootstrap import app
     from drd.daemon.sd_notify import Notifier
-    from drd.daemon.service import Daemon
+    from drd.daemon.service import BUSY_S, Daemon
     from drd.daemon.standby import Standby
 
     notifier = Notifier.from_environment()
-    with app(args.config) as opened:
+    with app(args.config, busy_s=BUSY_S) as opened:
 
         def choose_log(settings: DaemonSettings) -> None:
             level = "error" if args.quiet else settings.log_level

@@ -13,10 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import drd
 from drd import log
 from drd.bootstrap import App
-from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.figures import Figures, Said
@@ -44,7 +42,6 @@ DELIVER_S = 2.0
 UPKEEP_S = 86400.0
 PIECE_S = 5.0
 """Between two pieces of the day's upkeep."""
-HEARTBEAT_S = 30.0
 PATIENCE_S = 300.0
 """How long one duty may take before the thread counts as hanging."""
 KEPT = timedelta(days=400)
@@ -216,8 +213,6 @@ class Duties:
             self._assess_changed()
         if not last:
             self._hearts.alive(self._said.sentence, well=self._host.catalogue_error is None)
-        if self._is_time("heartbeat", HEARTBEAT_S):
-            self._note_heartbeat()
         self._postman.deliver_due()
         if self._is_time("upkeep", UPKEEP_S):
             self._upkeep()
@@ -295,11 +290,6 @@ class Duties:
             return None
         known = self._app.catalogue.evidence(run.plan, limit=5)
         return next((e for e in known if e.run == run.id), None)
-
-    def _note_heartbeat(self) -> None:
-        self._app.catalogue.queue.note(
-            HEARTBEAT, {"version": drd.__version__, "said": self._said.sentence}, self._now()
-        )
 
     def _upkeep(self) -> None:
         """One piece; the next one soon, until nothing old is left for the day."""

@@ -46,6 +46,11 @@ GLANCE_S = 1.0
 """The longest time between two looks at children, clocks and requests."""
 LOADING_S = 90.0
 """How long the next piece of the plans may take to be read."""
+HEARTBEAT_S = 30.0
+"""Between two signs of life in the catalogue, which show as well whether it can be written."""
+BUSY_S = 5.0
+"""How long a write of the daemon waits for another process's: it can do it again, and a loop that
+waited for longer than WatchdogSec would be killed."""
 STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
 
@@ -91,6 +96,8 @@ class Daemon:
         )
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._trouble = ""
+        self._said = "starting"
+        self._alive_at = -HEARTBEAT_S
         self._recalled = self._loaded = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -143,7 +150,7 @@ class Daemon:
                 self._supervisor.reap(self._app.clock.now())
         self._duties.stop()
         with suppress(CatalogueError):
-            self._note_heartbeat("stopped")
+            self._note_heartbeat(state="stopped")
         _log.info("daemon.stopped")
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -187,6 +194,10 @@ class Daemon:
             level = "info" if not sentence.startswith("no action") else "debug"
             took_s = round(time.monotonic() - began, 4)
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
+            self._said = sentence
+        # Reading may go on while nothing can be written: trouble is over when a write was done.
+        if self._trouble or time.monotonic() - self._alive_at >= HEARTBEAT_S:
+            self._note_heartbeat(said=self._said)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> str:
         """Start everything that is due and may start; what was done, as a sentence. `open_runs`
@@ -333,9 +344,10 @@ class Daemon:
         noted = self._app.catalogue.queue.noted(HEARTBEAT)
         return noted[0] if noted is not None else None
 
-    def _note_heartbeat(self, state: str) -> None:
-        value = {"state": state, "version": drd.__version__}
+    def _note_heartbeat(self, **what: str) -> None:
+        value = {"version": drd.__version__, **what}
         self._app.catalogue.queue.note(HEARTBEAT, value, self._app.clock.now())
+        self._alive_at = time.monotonic()
 
 
 class _Signals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -36,6 +37,7 @@ class Supervisor:
         self._tries: dict[str, int] = {}
         self._told: set[str] = set()
         self._strangers: dict[str, float] = {}
+        self._unsettled: deque[Ended] = deque()
         self.stopping = False
 
     def reap(self, now: datetime) -> int:
@@ -43,8 +45,10 @@ class Supervisor:
         for worker in self._workers.kill_overdue():
             _log.error("run.killed", run=worker.run.id, plan=worker.run.plan, why=worker.why)
         ended = self._workers.reap()
-        for each in ended:
-            self._ended(each, now)
+        self._unsettled += ended
+        while self._unsettled:  # also those of before that the catalogue could not be told of
+            self._ended(self._unsettled[0], now)
+            self._unsettled.popleft()
         return len(ended)
 
     def end_asked(self, open_runs: Sequence[Run], now: datetime) -> None:

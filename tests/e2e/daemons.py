@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -158,6 +158,29 @@ def early(site: Site, every_s: Mapping[tuple[str, str], float]) -> list[tuple[An
             if trigger in ("schedule", "catch-up") and at - before < period_s - 0.01
         ]
     return found
+
+
+# --- what is told, and disks ----------------------------------------------------------------
+
+
+def tell_a_script(site: Site) -> Path:
+    """A channel that writes every message to the file returned."""
+    told = site.base / "told"
+    config = site.base / "drd.yaml"
+    config.write_text(
+        f'{config.read_text()}notify:\n  - {{kind: exec, command: [sh, -c, "cat >> {told}"]}}\n'
+    )
+    return told
+
+
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 # --- who works for a site -------------------------------------------------------------------

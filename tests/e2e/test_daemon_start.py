@@ -6,12 +6,12 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, daemon, quick_plan, until
+from tests.e2e.daemons import Daemon, daemon, fill, quick_plan, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
 
 
@@ -31,16 +31,6 @@ def small_disk(site: Site) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def tell_a_script(site: Site) -> Path:
-    """A channel that writes every message to the file returned."""
-    told = site.base / "told"
-    config = site.base / "drd.yaml"
-    config.write_text(
-        f'{config.read_text()}notify:\n  - {{kind: exec, command: [sh, -c, "cat >> {told}"]}}\n'
-    )
-    return told
 
 
 def test_plans_are_judged_only_when_they_were_loaded(site: Site) -> None:
@@ -79,13 +69,3 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
             until(lambda: running.events("daemon.started"), "the start", running)
         finally:
             running.stop()
-
-
-def text_of(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
-
-
-def fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))

@@ -17,12 +17,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
-from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
-from tests.catalogue_support import at, captured, fingerprint, fresh_url, plan, point
+from tests.catalogue_support import (
+    at,
+    captured,
+    fingerprint,
+    fresh_url,
+    of_the_first_version,
+    plan,
+    point,
+)
 
 NEXT = """
 import sqlalchemy as sa
@@ -180,36 +187,8 @@ def test_alembic_and_the_other_database_are_imported_only_when_there_is_use_for_
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-OF_THE_FIRST_VERSION = """
-INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
-    file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
-  VALUES ('shop', 'us', 'd', 900, 1800, 86400, 3600, '/p.yaml', 0, 0, 'f', '@00', '@00');
-INSERT INTO runs (id, plan, kind, "trigger", state, started_at, finished_at, plan_digest, token,
-    owner_host, detail, error) VALUES
-  ('aaaaaaaa', 'shop', 'backup', 'manual', 'succeeded', '@01', '@02', 'd', 1, 'h', '{}', NULL),
-  ('bbbbbbbb', 'shop', 'backup', 'manual', 'failed', '@03', '@04', 'd', 1, 'h', '{}', 'why'),
-  ('cccccccc', 'shop', 'drill', 'manual', 'succeeded', '@05', '@06', 'd', 1, 'h', '{}', NULL),
-  ('dddddddd', 'shop', 'drill', 'manual', 'running', '@07', NULL, 'd', 1, 'h', '{}', NULL);
-INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
-  VALUES ('aaaaaaaa', 'shop', '@01', '@02', @true, 'd', 5);
-INSERT INTO point_repositories (point, repository, position, manifest)
-  VALUES ('aaaaaaaa', 'primary', 0, 'm');
-INSERT INTO alerts (id, plan, kind, subject, state, since, message)
-  VALUES ('eeeeeeee', 'shop', 'rpo', '', 'firing', '@05', 'late');
-"""
-
-
 def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_path: Path) -> None:
-    opened(url, tmp_path, Schema(OURS.scripts, "0001")).close()
-    store = Store(url)
-    words = OF_THE_FIRST_VERSION.replace("@true", "TRUE")
-    for minute in range(8):
-        words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
-    with store.write() as connection:
-        for statement in words.split(";\n"):
-            if statement.strip():
-                connection.execute(text(statement))
-    store.close()
+    of_the_first_version(url, tmp_path / "state")
 
     catalogue = opened(url, tmp_path)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from tests.catalogue_support import of_the_first_version
 from tests.e2e.test_docs import commands
 from tests.servers.nspawn import DRD, Machine
 
@@ -18,7 +22,7 @@ backup: {every: 10m}
 """
 
 
-def test_page_is_true_from_install_to_uninstall(system: Machine) -> None:
+def test_page_is_true_from_install_to_uninstall(system: Machine, tmp_path: Path) -> None:
     system.run("ln", "-sf", DRD, "/usr/local/bin/drd")
     install = commands(PAGE, "Install")
     before, after = install.split("systemctl enable", 1)
@@ -31,7 +35,26 @@ def test_page_is_true_from_install_to_uninstall(system: Machine) -> None:
     assert "orders-api  backup" in said
     assert "daemon.reloaded" in system.sh(commands(PAGE, "Change, reload, restart"))
     assert "NRestarts=0" in system.sh(commands(PAGE, "Look").replace("drd status", "true"))
+    go_back(system, tmp_path)
     system.sh(commands(PAGE, "Take a plan out"))
     assert "is gone" in system.sh("drd status || true")
     system.sh(commands(PAGE, "Uninstall"))
     assert system.unit("ActiveState") == "inactive"
+
+
+def go_back(system: Machine, tmp_path: Path) -> None:
+    """To a copy that knows another plan's point, while the catalogue in use knows one of its own."""
+    system.wait_until(lambda: bool(points(system, "orders-api")), 60, "a backup")
+    before = points(system, "orders-api")
+    of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)
+    system.path("/var/lib/drd/drd.db.before-0002").write_bytes((tmp_path / "drd.db").read_bytes())
+    system.sh("chown drd:drd /var/lib/drd/drd.db.*; chmod 660 /var/lib/drd/drd.db.*")
+    system.sh(commands(PAGE, "Go back"))
+    assert points(system, "shop") == ["aaaaaaaa"]
+    assert set(before) <= set(points(system, "orders-api"))
+    assert system.unit("ActiveState") == "active"
+
+
+def points(system: Machine, plan: str) -> list[str]:
+    told = json.loads(system.run(DRD, "points", plan, "--json").stdout)
+    return [p["point"] for p in told["points"]]

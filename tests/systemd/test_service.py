@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.catalogue_support import of_the_first_version
 from tests.servers.nspawn import DRD, Machine
 
 # In order, on one system.
@@ -53,10 +55,13 @@ SLOW = """
 plan: slow
 objectives: {rpo: 1h, rto: 1h}
 components:
-  conf: {kind: files, paths: [/etc/hostname], before: {command: [sleep, "117"], timeout: 5m}}
+  conf:
+    kind: files
+    paths: [/etc/hostname]
+    before: {command: [sh, -c, "test -e /srv/go || exec sleep 117"], timeout: 5m}
 repositories:
   primary: {url: /srv/backups/slow, password: {credential: shop-restic}}
-backup: {every: 1h, jitter: 1s}
+backup: {every: 3s, jitter: none}
 """
 
 
@@ -173,23 +178,44 @@ def test_reload_refuses_a_credential_that_came_after_the_start(service: Machine)
     service.run("systemctl", "reload", "drd")
 
 
+def hooked(machine: Machine) -> set[str]:
+    """The process of a backup of `slow` whose hook waits for two minutes."""
+    return set(machine.run("pgrep", "-u", "drd", "-x", "sleep", check=False).stdout.split())
+
+
+def test_killed_run_is_recorded_swept_and_done_again(service: Machine) -> None:
+    service.wait_until(lambda: len(hooked(service)) == 1, 60, "a backup of slow that waits")
+    before = hooked(service)
+    [first] = [r for r in runs(service, "slow", "backup") if r["state"] == "running"]
+    service.run("pkill", "-KILL", "-f", f"drd worker {first['run']}")
+    service.wait_until(lambda: bool(hooked(service) - before), 60, "it is done again")
+    [dead] = [r for r in runs(service, "slow", "backup") if r["run"] == first["run"]]
+    assert (dead["state"], dead["error"]) == ("interrupted", "its process was killed by SIGKILL")
+    assert "run.died" in service.journal(f"RUN={first['run']}")
+    assert service.sh(f"find /var/lib/drd/work -name '*{first['run']}*'") == ""
+    assert is_active(service)
+    assert service.unit("NRestarts") == "0"
+
+
 def test_stop_interrupts_what_runs_and_leaves_no_process(service: Machine) -> None:
-    """`slow` began its backup when it was loaded, and its hook waits for two minutes."""
-    service.wait_until(
-        lambda: any(r["state"] == "running" for r in runs(service, "slow", "backup")),
-        30,
-        "a backup of slow that runs",
-    )
     began = time.monotonic()
     service.run("systemctl", "stop", "drd")
     assert time.monotonic() - began < 30
     assert service.unit("Result") == "success"
     assert service.run("pgrep", "-u", "drd", check=False).stdout == ""
-    [run] = runs(service, "slow", "backup")
-    assert run["state"] == "interrupted"
+    states = [r["state"] for r in runs(service, "slow", "backup")]
+    assert len(states) >= 2
+    assert set(states) == {"interrupted"}
     assert service.sh("find /srv/backups -path '*/locks/*'") == ""
-    service.path("/etc/drd/plans/slow.yaml").unlink()
+    service.write("/srv/go", "")
     service.run("systemctl", "start", "drd")
+    service.wait_until(
+        lambda: any(r["state"] == "succeeded" for r in runs(service, "slow", "backup")),
+        60,
+        "the backup that was interrupted",
+    )
+    service.path("/etc/drd/plans/slow.yaml").unlink()
+    service.run("systemctl", "reload", "drd")
 
 
 def test_killed_daemon_is_back_within_seconds(service: Machine) -> None:
@@ -234,6 +260,22 @@ def test_missing_credentials_directory_does_not_stop_the_start(service: Machine)
     assert is_active(service)
     assert service.sh("stat -c %a /etc/drd/credentials").strip() == "700"
     service.sh("rmdir /etc/drd/credentials; mv /etc/drd/elsewhere /etc/drd/credentials")
+
+
+def test_catalogue_of_the_version_before_is_brought_up_to_date(
+    service: Machine, tmp_path: Path
+) -> None:
+    of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)
+    service.run("systemctl", "stop", "drd")
+    service.sh("mkdir /srv/aside; mv /var/lib/drd/drd.db* /srv/aside")
+    service.path("/var/lib/drd/drd.db").write_bytes((tmp_path / "drd.db").read_bytes())
+    service.sh("chown drd:drd /var/lib/drd/drd.db; chmod 660 /var/lib/drd/drd.db")
+    service.run("systemctl", "start", "drd")
+    assert [p["point"] for p in told(service, "points", "shop")["points"]] == ["aaaaaaaa"]
+    kept = service.sh("stat -c '%n %U:%G %a' /var/lib/drd/drd.db.before-*").split("\n")
+    assert kept == ["/var/lib/drd/drd.db.before-0002 drd:drd 660", ""]
+    service.sh("systemctl stop drd; rm /var/lib/drd/drd.db*; mv /srv/aside/* /var/lib/drd")
+    service.run("systemctl", "start", "drd")
 
 
 def test_enabled_service_is_back_after_a_reboot(service: Machine) -> None:

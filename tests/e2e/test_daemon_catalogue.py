@@ -1,0 +1,92 @@
+"""A catalogue that cannot be used for a while, under a daemon that runs: somebody is told, the service
+goes on, and so does its work afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from drd.daemon.service import BUSY_S, GLANCE_S
+from drd.flows.installing import SHIPPED
+from tests.e2e.daemons import daemon, fill, quick_plan, rows, tell_a_script, text_of, until
+from tests.e2e.site import Site, make_tree
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    return site
+
+
+@contextmanager
+def locked(site: Site) -> Iterator[None]:
+    """By another process, as far as SQLite can see."""
+    with closing(sqlite3.connect(site.base / "state/drd.db", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        yield
+
+
+@contextmanager
+def full(site: Site) -> Iterator[None]:
+    ballast = site.base / "state/ballast"
+    fill(ballast)
+    yield
+    ballast.unlink()
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Iterator[Path]:
+    """The state's directory on a file system of 3 MB."""
+    place = site.base / "state"
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [(locked, "locked by another process"), (full, "disk is full")],
+)
+def test_trouble_is_told_once_and_work_goes_on_after_it(
+    site: Site, trouble: object, words: str, request: pytest.FixtureRequest
+) -> None:
+    if trouble is full:
+        request.getfixturevalue("small_disk")
+    told = tell_a_script(site)
+    quick_plan(site, "every: 3s, jitter: none", rpo="1h")
+
+    def done() -> int:
+        return len(rows(site, where="state = 'succeeded'"))
+
+    with daemon(site) as running:
+        until(done, "a backup", running)
+        with trouble(site):  # type: ignore[operator]
+            until(lambda: words in text_of(told), "word", running)
+            until(lambda: running.events("catalogue.trouble"), "trouble of the loop", running)
+        before = done()
+        until(lambda: running.events("catalogue.works_again"), "the end of it", running)
+        until(lambda: done() > before, "another backup", running)
+        assert len(running.events("catalogue.trouble")) <= 2, "not once for each look"
+        assert not running.events("duties.failed")
+    assert text_of(told).count("drd cannot use its catalogue") <= 2  # in a title and its text
+    site.assert_clean()
+
+
+def test_no_wait_for_the_catalogue_is_as_long_as_the_watchdog() -> None:
+    """A turn of the loop may wait for it up to three times: a reload's plans, the work, the sign of
+    life."""
+    unit = (SHIPPED / "drd.service").read_text()
+    [watchdog_s] = re.findall(r"^WatchdogSec=(\d+)s$", unit, re.MULTILINE)
+    assert float(watchdog_s) > 3 * BUSY_S + 2 * GLANCE_S

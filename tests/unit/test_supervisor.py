@@ -1,0 +1,64 @@
+"""What the supervisor makes of workers that ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from drd.daemon.supervisor import Supervisor
+from drd.daemon.workers import Ended
+from drd.errors import CatalogueError
+from drd.model.run import Run, RunKind, RunState
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def run(name: str) -> Run:
+    return Run(
+        id=name,
+        plan="shop",
+        kind=RunKind.BACKUP,
+        trigger="schedule",
+        state=RunState.SUCCEEDED,
+        started_at=NOW,
+        plan_digest="d",
+    )
+
+
+class Workers:
+    """Two that end at once."""
+
+    def __init__(self) -> None:
+        self.ended = [Ended(SimpleNamespace(run=run(n)), 0, "") for n in "ab"]  # type: ignore[arg-type]
+
+    def kill_overdue(self) -> list[Any]:
+        return []
+
+    def reap(self) -> list[Ended]:
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def test_ends_that_could_not_be_looked_up_are_told_later() -> None:
+    """A worker is reaped once: what the catalogue could not say then would be lost."""
+    broken = [CatalogueError("the catalogue cannot be read or written")] * 2
+
+    def look_up(name: str) -> Run:
+        if broken:
+            raise broken.pop()
+        return run(name)
+
+    over: list[str] = []
+    catalogue: Any = SimpleNamespace(run=look_up)
+    workers: Any = Workers()
+    supervisor = Supervisor(catalogue, workers, lambda r: over.append(r.id))
+    for _ in range(2):
+        with pytest.raises(CatalogueError):
+            supervisor.reap(NOW)
+    supervisor.reap(NOW)
+    assert over == ["a", "b"]
+    supervisor.reap(NOW)
+    assert over == ["a", "b"]
