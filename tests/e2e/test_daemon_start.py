@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemons import Daemon, daemon, fill, quick_plan, tell_a_script, text_of, until
+from tests.e2e.daemons import Daemon, daemon, fill, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
 
 
@@ -69,3 +70,19 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
             until(lambda: running.events("daemon.started"), "the start", running)
         finally:
             running.stop()
+
+
+def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
+    told = tell_a_script(site)
+    quick_plan(site, backup="every: 1h, jitter: none", rpo="3s")
+    running = Daemon(site)
+    try:
+        until(running.is_started, "the start", running)
+        until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
+    finally:
+        running.process.kill()
+        running.process.wait()
+    time.sleep(3.5)
+    with daemon(site) as running:
+        until(lambda: "drd was down, or its host slept, for" in text_of(told), "word", running)
+        assert "longer than the RPO of shop" in text_of(told)
