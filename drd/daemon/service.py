@@ -196,7 +196,8 @@ class Daemon:
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
             self._said = sentence
         # Reading may go on while nothing can be written: trouble is over when a write was done.
-        if self._trouble or time.monotonic() - self._alive_at >= HEARTBEAT_S:
+        since_s = self._app.clock.monotonic() - self._alive_at
+        if self._trouble or since_s >= HEARTBEAT_S:
             self._note_heartbeat(said=self._said)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> str:
@@ -347,7 +348,7 @@ class Daemon:
     def _note_heartbeat(self, **what: str) -> None:
         value = {"version": drd.__version__, **what}
         self._app.catalogue.queue.note(HEARTBEAT, value, self._app.clock.now())
-        self._alive_at = time.monotonic()
+        self._alive_at = self._app.clock.monotonic()
 
 
 class _Signals:

@@ -52,7 +52,8 @@ def examine(services: Services, plan: Plan, resolve: Callable[[SecretRef], str])
 
 def _repository(services: Services, repository: Repository) -> list[Finding]:
     found = [_named(repository.name, f) for f in repository.doctor()]
-    if all(f.ok for f in found):
+    # What protects it, or does not, says nothing about whether it is the one.
+    if all(f.ok or f.name.endswith(" protection") for f in found):
         found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
     return found
 

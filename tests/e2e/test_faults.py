@@ -83,13 +83,16 @@ def test_drill_is_not_fooled_by_the_cache_of_this_host(site: Site) -> None:
 
 
 def test_replaced_or_emptied_repository_is_seen_by_all(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"  # with a claim that is not true either
+    plan.write_text(plan.read_text().replace("    url:", "    protection: object-lock\n    url:"))
     site.drd("backup", "shop")
     shutil.move(site.repository, site.base / "elsewhere")
     for present, words in ((False, "is gone"), (True, "not the one")):
         if present:
             site.restic("init")
-        (bad,) = [i for i in site.drd("doctor", "--json", code=1).json["items"] if not i["ok"]]
-        assert words in bad["detail"]
+        bad = [i for i in site.drd("doctor", "--json", code=1).json["items"] if not i["ok"]]
+        assert [i["name"] for i in bad] == ["repository primary: protection", "repository primary"]
+        assert words in bad[1]["detail"]
         assert words in site.drd("catalogue", "verify", code=10).err
         assert words in site.drd("catalogue", "rebuild", code=10).err
         told = site.drd("drill", "shop", "--json", code=10).json

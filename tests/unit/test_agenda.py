@@ -25,7 +25,7 @@ def agenda(
     *rows: JobRow, data_time: datetime | None, copied: Mapping[str, datetime | None]
 ) -> dict[tuple[str, str], Due]:
     """What is next by kind and subject, of a plan with one copy."""
-    queue: Any = SimpleNamespace(jobs=lambda seen: [r for r in rows if r.changed > seen])
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [r for r in rows if r.changed > seen])
     queue.plan_rows = lambda _: [row]
     row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(30 * DAY), data_time, None, copied=copied)
     made = Agenda(queue)
