@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
+from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.tables import metadata

@@ -47,7 +47,7 @@ def go_back(system: Machine, tmp_path: Path) -> None:
     system.wait_until(lambda: bool(points(system, "orders-api")), 60, "a backup")
     before = points(system, "orders-api")
     of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)
-    system.path("/var/lib/drd/drd.db.before-0002").write_bytes((tmp_path / "drd.db").read_bytes())
+    system.path("/var/lib/drd/drd.db.before-9999").write_bytes((tmp_path / "drd.db").read_bytes())
     system.sh("chown drd:drd /var/lib/drd/drd.db.*; chmod 660 /var/lib/drd/drd.db.*")
     system.sh(commands(PAGE, "Go back"))
     assert points(system, "shop") == ["aaaaaaaa"]
