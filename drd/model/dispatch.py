@@ -24,6 +24,10 @@ from drd.model.windows import released
 UNKNOWN_DURATION_S = 60.0
 """Taken for a job that was never measured: short, so that it gets its first chance."""
 
+FIRST_DURATION_S = 600.0
+"""Taken, until they are overdue, for the first run of kinds that may take long. A drill, which may
+take hours, goes by its time limit then: where there is one place, it begins right after backups."""
+
 FRESH_SHARE = 0.9
 """Of the time that the RPO leaves right after a backup: while more is left, it is fresh."""
 
@@ -36,6 +40,8 @@ _YIELDING = _FORGETTING | {RunKind.VERIFICATION}
 
 _BACKGROUND = frozenset({RunKind.COPY, RunKind.VERIFICATION})
 """Kinds that backups go on beside: they take none of the places that backups need."""
+
+_MAY_TAKE_LONG = _BACKGROUND | {RunKind.PRUNE}
 
 _GROUPS = {
     RunKind.BACKUP: "backups",
@@ -210,7 +216,7 @@ class _Ahead:
     def crowd(self, due: Due, *, places: int) -> str | None:
         """Why so few `places` beside `due` are not enough for the backups that have to begin before
         it is done; those that were started just now are counted as well."""
-        lasts_s = due.expected_s or UNKNOWN_DURATION_S
+        lasts_s = _lasts_s(due, self.now)
         ends = self.now + timedelta(seconds=lasts_s)
         count = bisect_right(self._lined_up.begins, ends)
         if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
@@ -221,11 +227,23 @@ class _Ahead:
         """Why the last one of so many `places` is not for `due`, which is no backup."""
         queue = self._lined_up.stale if places == 1 else self._lined_up.every
         found = queue.first(url)
-        ends = self.now + timedelta(seconds=due.expected_s or UNKNOWN_DURATION_S)
+        ends = self.now + timedelta(seconds=_lasts_s(due, self.now))
         if found is None or found[0] > ends:
             return None
         begin, backup = found
         return f"gives way to the backup of {backup.job.plan}, to begin by {_clock(begin)}"
+
+
+def _lasts_s(due: Due, now: datetime) -> float:
+    """What is taken for its duration."""
+    if due.expected_s:
+        return due.expected_s
+    if due.deadline > now:
+        if due.job.kind == RunKind.DRILL:
+            return due.job.timing.timeout_s
+        if due.job.kind in _MAY_TAKE_LONG:
+            return FIRST_DURATION_S
+    return UNKNOWN_DURATION_S
 
 
 # --- who is where ---------------------------------------------------------------------------
@@ -302,7 +320,8 @@ class _Board:
         left = self._limits.runs - self._runs - 1
         if left > 0:
             return ahead.crowd(due, places=left)
-        if self._runs and due.job.kind in _BACKGROUND and due.deadline > ahead.now:
+        measured_and_late = due.expected_s and due.deadline <= ahead.now
+        if self._runs and due.job.kind in _BACKGROUND and not measured_and_late:
             return "leaves the last place to backups"
         return ahead.refusal(due, "", places=self._limits.runs)
 

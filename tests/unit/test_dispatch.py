@@ -226,11 +226,13 @@ def test_backups_go_on_beside_what_nobody_knows_the_end_of(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", BACKGROUND)
 def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
-    """Unless it is late itself, and no backup is known to come meanwhile."""
+    """Unless it was measured, is late itself, and no backup is known to come meanwhile."""
     two = Limits(runs=2)
     running = [Running("shop", "drill")]
     reason = "leaves the last place to backups"
-    assert alone(due(kind, expected_s=None), running=running, limits=two) == reason
+    for deadline in (ahead(DAY), ago(DAY)):
+        unknown = due(kind, expected_s=None, deadline=deadline)
+        assert alone(unknown, running=running, limits=two) == reason
     assert alone(due(kind), limits=two) == ""
     assert alone(due(kind), limits=Limits(runs=1)) == ""
     late = due(kind, deadline=ago(1), expected_s=9 * MINUTE)
@@ -305,9 +307,31 @@ def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
 
 def test_run_that_was_never_measured_gets_its_chance() -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
-    assert alone(due("prune", expected_s=None), backup) == ""
+    assert alone(due("retention", expected_s=None), backup) == ""
     close = due(at=ahead(30), deadline=ahead(50))
-    assert "gives way" in alone(due("prune", expected_s=None), close)
+    assert "gives way" in alone(due("retention", expected_s=None), close)
+
+
+@pytest.mark.parametrize("kind", ["prune", "verification"])
+def test_first_run_that_may_take_long_needs_ten_minutes_or_is_overdue(kind: str) -> None:
+    backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    fresh = due(at=ahead(4 * MINUTE), deadline=ahead(13 * MINUTE))
+    later = due(at=ahead(2 * MINUTE), deadline=ahead(11 * MINUTE))
+    first = due(kind, expected_s=None)
+    assert "gives way" in alone(first, backup)
+    assert alone(first, fresh) == alone(first, later) == ""
+    assert alone(replace(first, deadline=ago(1)), backup) == ""
+
+
+def test_first_drill_takes_the_only_place_right_after_backups_or_when_it_is_overdue() -> None:
+    """It may take hours: nobody knows."""
+    one = Limits(runs=1)
+    first = due("drill", expected_s=None)
+    hours = due(plan="p1", at=ahead(30 * MINUTE), deadline=ahead(50 * MINUTE), rpo_s=4 * HOUR)
+    fresh = due(plan="p2", at=ahead(240), deadline=ahead(13 * MINUTE))
+    assert "gives way to the backup of p1" in alone(first, hours, fresh, limits=one)
+    assert alone(first, fresh, limits=one) == ""
+    assert alone(replace(first, deadline=ago(1)), hours, limits=one) == ""
 
 
 def test_backup_that_starts_now_holds_nobody_up_any_more() -> None:
