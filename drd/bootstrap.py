@@ -231,6 +231,7 @@ class App:
             claim=claim,
             read_facts=self.read_facts,
             kit_findings=self._kit_findings,
+            roles=self.settings.roles,
             actions=action_for,
             tell=self.tell,
             on_steps=self.console.on_steps,

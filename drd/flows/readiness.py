@@ -54,6 +54,8 @@ def _findings(
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))
     yield from readiness.of_drills(plan, evidence, now)
+    yield from readiness.of_coverage(plan, evidence)
+    yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
     passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
     yield from readiness.of_versions(plan, _point(services, plan, passed), newest)

@@ -55,7 +55,7 @@ class Services:
     as there are plans. `claim` is the pending run that this process was started to carry out.
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
     `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
-    kit.
+    kit, `roles` has by person of drd.yaml what each may decide.
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is.
@@ -79,6 +79,7 @@ class Services:
     claim: Run | None = None
     read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
     kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
     tell: Callable[[Message], list[str]] = tell_nobody
     on_steps: Callable[[Progression], None] = nobody_watches

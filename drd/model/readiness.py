@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from drd.model.exposure import first_line
 from drd.model.kit_findings import KitFinding
 from drd.model.plan import Plan, ReadinessException
 from drd.model.run import DrillResult, Evidence
+from drd.model.runbook import Ask
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import Assessment, Readiness
@@ -227,6 +228,38 @@ def of_versions(
         found.append(
             ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
         )
+    return found
+
+
+def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
+    """Which steps the last passed drill left out; nothing for one that recorded none."""
+    last = next((e for e in evidence if e.target is None and e.result is DrillResult.PASSED), None)
+    if last is None or last.coverage is None:
+        return []
+    text = last.coverage.words()
+    if not last.not_rehearsed:
+        return [ReadinessFinding("rehearsal", "ok", text)]
+    left_out = "\n".join(f"{step}: {reason}" for step, reason in last.not_rehearsed)
+    remedy = f"let a drill carry them out, or simulate them: `rehearse` in {plan.file}."
+    return [ReadinessFinding("rehearsal", "warning", f"{text}\n{left_out}", remedy)]
+
+
+def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessFinding]:
+    """Whether somebody can give each answer that the runbook waits for; `roles` by person."""
+    found = []
+    asked: dict[str | None, list[str]] = {}
+    for step in plan.runbook:
+        if isinstance(step.settings, Ask):
+            asked.setdefault(step.settings.role, []).append(step.name)
+    for role, steps in asked.items():
+        holders = [name for name, held in roles.items() if role is None or role in held]
+        name = f"people: {role or 'anybody'}"
+        if holders:
+            found.append(ReadinessFinding(name, "ok", ", ".join(holders)))
+            continue
+        text = f"nobody can answer {', '.join(steps)}: no person of drd.yaml holds the role"
+        remedy = f"people: [{{name: …, roles: [{role or '…'}]}}] in drd.yaml"
+        found.append(ReadinessFinding(name, "error", text, remedy, Readiness.NOT_READY))
     return found
 
 

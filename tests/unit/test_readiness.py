@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from drd.model.compliance import assess
+from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, UnreadyFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.plan import DrillPolicy, ReadinessException
@@ -15,12 +16,15 @@ from drd.model.readiness import (
     ReadinessFinding,
     judge,
     of_assessment,
+    of_coverage,
     of_drills,
     of_kit,
+    of_people,
     of_point,
     of_versions,
 )
 from drd.model.run import DrillResult
+from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
 from tests.status_support import NOW, ago, drill, healthy
@@ -110,6 +114,35 @@ def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
     assert (other.allows, other.evidence) == (NEEDS_DRILL, "17 now, 16 at the last passed drill")
     assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
+
+
+def test_steps_that_no_drill_carries_out_are_named() -> None:
+    part = evidence(coverage=Coverage(7, 9))
+    [warning] = of_coverage(plan(), [evidence(result=DrillResult.FAILED), part])
+    assert (warning.severity, warning.allows) == ("warning", READY)
+    assert warning.evidence.splitlines() == [
+        "7 of 9 steps rehearsed",
+        "switch-dns: would move real traffic",
+    ]
+    whole = evidence(coverage=Coverage(9, 9), not_rehearsed=())
+    assert of_coverage(plan(), [whole])[0].severity == "ok"
+    assert of_coverage(plan(), [evidence()]) == []
+
+
+def test_somebody_has_to_hold_each_role_that_is_asked() -> None:
+    steps = (
+        Step("go", "approve", settings=Ask("go?", role="lead")),
+        Step("dns", "manual", settings=Ask("switch", role="operator")),
+        Step("look", "manual", settings=Ask("look")),
+    )
+    asking = replace(plan(), runbook=steps)
+    found = {f.name: f for f in of_people(asking, {"ann": ("operator",)})}
+    assert found["people: operator"].evidence == "ann"
+    assert found["people: anybody"].severity == "ok"
+    assert found["people: lead"].allows is NOT_READY
+    assert "nobody can answer go" in found["people: lead"].evidence
+    assert {f.allows for f in of_people(asking, {})} == {NOT_READY}
+    assert of_people(plan(), {}) == []
 
 
 def test_without_a_point_nothing_is_ready() -> None:
