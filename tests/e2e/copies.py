@@ -84,12 +84,12 @@ def flip_a_byte(repository: Path) -> str:
     return pack.name
 
 
-def mend(site: Site, pack: str) -> None:
-    """As docs/copies.md says."""
+def mend(site: Site, pack: str, repository: Path | None = None, password: str = PASSWORD) -> None:
+    """As docs/copies.md says; the primary, unless another one is given."""
     subprocess.run(
-        ["restic", "-r", site.repository, "--no-cache", "repair", "packs", pack],
+        ["restic", "-r", repository or site.repository, "--no-cache", "repair", "packs", pack],
         capture_output=True,
-        env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
+        env={**os.environ, "RESTIC_PASSWORD": password},
         cwd=site.base,  # where restic leaves the damaged file
         check=True,
     )
