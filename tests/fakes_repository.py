@@ -24,6 +24,7 @@ from drd.ports import (
     OnProgress,
     Payload,
     Progress,
+    Pruned,
     Repository,
     SnapshotInfo,
     Stream,
@@ -181,9 +182,11 @@ class MemoryRepository:
             for snapshot in snapshots:
                 self._kept.pop(snapshot, None)
 
-    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
+    def prune(
+        self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None
+    ) -> Pruned:
         self._opened()
-        return "removed nothing"
+        return Pruned("removed nothing", 0)
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
         self._opened()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from drd.flows import aftermath
 from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
@@ -23,16 +26,14 @@ def prune(services: Services, plan: Plan, repository: str = "", *, trigger: str 
     ) as runner:
         opened = services.open_repository(spec)
         confirm(services, opened)
-        result = runner.step(
-            "prune",
-            "prune",
-            lambda: {
-                "summary": opened.prune(
-                    max_repack_bytes=plan.retention.max_repack_bytes,
-                    deadline_s=plan.prune.timeout_s,
-                )
-            },
-        )
+
+        def effect() -> Mapping[str, Any]:
+            done = opened.prune(
+                max_repack_bytes=plan.retention.max_repack_bytes, deadline_s=plan.prune.timeout_s
+            )
+            return {"summary": done.summary, "bytes": done.removed_bytes}
+
+        result = runner.step("prune", "prune", effect)
         services.catalogue.finish(
             runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)
         )

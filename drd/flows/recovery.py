@@ -310,7 +310,7 @@ def _record(
         RunState.FAILED if failed else RunState.SUCCEEDED,
         at=now,
         error=errors or _stopped_by(engine),
-        detail={"result": str(result)},
+        detail={"result": str(result), "bytes": evidence.restored_bytes},
     )
     return RecoveryOutcome(evidence, work, engine.outcome)
 

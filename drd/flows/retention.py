@@ -38,6 +38,7 @@ def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> Ret
     """
     aftermath.settle(services, plan)
     with new_run(services, plan, RunKind.RETENTION, trigger=trigger, detail={}) as runner:
+        sizes = {p.id: p.size_bytes for p in services.catalogue.points(plan.name)}
         forgetting = plan_forgetting(services, plan)
         first, *copies = forgetting.shares
         gone = _forget(services, plan, runner, first, forgetting)
@@ -53,7 +54,11 @@ def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> Ret
             runner.owned,
             RunState.SUCCEEDED,
             at=services.clock.now(),
-            detail={"forgotten": list(gone), "snapshots": forgetting.snapshots},
+            detail={
+                "forgotten": list(gone),
+                "snapshots": forgetting.snapshots,
+                "bytes": sum(sizes.get(point, 0) for point in gone),
+            },
         )
         return RetentionOutcome(runner.run.id, plan.name, forgetting, gone)
 

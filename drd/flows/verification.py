@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError
+from drd.errors import DeadlineExceeded, DrdError, RepositoryDamaged, RepositoryError
 from drd.flows import aftermath, holdings
 from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
@@ -165,6 +165,13 @@ class _VerificationRun:
         others = [name for name in self.plan.repositories if name != self.spec.name]
         return [n for n in others if wanted and all(n in p.repositories for p in wanted)]
 
+    def _read_bytes(self) -> int:
+        """About: a share of what the repository takes; 0 where that cannot be told."""
+        try:
+            return round(self.repository.size_bytes() * self.read / self.reading.parts)
+        except DrdError:
+            return 0
+
     def _finish(
         self,
         state: RunState,
@@ -179,6 +186,7 @@ class _VerificationRun:
             detail={
                 "read": self.read,
                 "parts": self.reading.parts,
+                "bytes": self._read_bytes() if error is None else 0,
                 "affected": list(affected) if affected is not None else None,
                 "permanent": error is not None and error.permanent,
             },

@@ -19,7 +19,7 @@ from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
 from drd.ports.destinations import Destination, Inspector, Kind, KindFactory, Restored
 from drd.ports.queue import JobRow, PlanRow, Queue
-from drd.ports.repository import Repository, SnapshotInfo
+from drd.ports.repository import Pruned, Repository, SnapshotInfo
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "PlanRow",
     "Probe",
     "Progress",
+    "Pruned",
     "Queue",
     "Repository",
     "Restored",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from drd.model.snapshot import Stored
 from drd.ports.common import Finding, OnProgress, no_progress
@@ -23,6 +23,13 @@ class SnapshotInfo:
     tags: tuple[str, ...]
     paths: tuple[str, ...] = ()
     original: str | None = None
+
+
+class Pruned(NamedTuple):
+    """restic's summary in one sentence, and how many bytes went."""
+
+    summary: str
+    removed_bytes: int
 
 
 class Repository(Protocol):
@@ -123,8 +130,10 @@ class Repository(Protocol):
     def forget(self, snapshots: Sequence[str]) -> None:
         """Forget by id; the caller re-lists afterwards (an append-only server refuses silently)."""
 
-    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
-        """Remove unreferenced data; returns restic's summary in one sentence."""
+    def prune(
+        self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None
+    ) -> Pruned:
+        """Remove unreferenced data."""
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
         """Verify the structure, and read the data of `read_subset` (restic's --read-data-subset).

@@ -215,7 +215,9 @@ def test_pruning_and_checking_leave_what_is_kept(repository: Repository) -> None
     gone = repository.store(shell("head -c 100000 /dev/urandom"), host="p", tags=["t"])
     kept = repository.store_bytes(b"2", "m", host="p", tags=["drd"])
     repository.forget([gone.snapshot])
-    assert "removed" in repository.prune(deadline_s=60)
+    done = repository.prune(deadline_s=60)
+    assert "removed" in done.summary
+    assert done.removed_bytes > 90_000 or not isinstance(repository, ResticRepository)
     repository.check(read_subset="100%", deadline_s=60)
     assert 0 < repository.size_bytes() < 100_000 or repository.size_bytes() == 1
     assert repository.read_file(kept.snapshot, "m") == b"2"

@@ -91,6 +91,7 @@ def test_lost_region_is_rehearsed_and_recovered_from_the_copy(site: Site) -> Non
     assert site.drd(*words, "--repository", "primary", code=13).err
     back = site.drd(*words, "--json").json
     assert (back["result"], back["point"]) == ("passed", point)
+    assert handled(site)["recovery", ""] > 0
     assert contents(site.base / "back/shop.db") == wanted
     conf = site.base / "etc/app.conf"
     assert Path(f"{site.base}/back/etc{conf}").read_bytes() == conf.read_bytes()
@@ -155,6 +156,7 @@ def test_retention_forgets_in_copies_too_also_later(site: Site) -> None:
         ("offsite", True),
     ]
     site.drd("retention", "shop")
+    assert handled(site)["retention", ""] > 0
     assert manifests(site) == {second}
     third = backup(site)
     site.drd("copy", "shop")
@@ -170,7 +172,16 @@ def test_retention_forgets_in_copies_too_also_later(site: Site) -> None:
     assert manifests(site) == {third}
     assert "offsite" in site.drd("prune", "shop").out
     site.drd("verify", "shop")
+    for repository in ("primary", "offsite"):
+        assert handled(site)["prune", repository] is not None, "it may be nothing"
+        assert handled(site)["verification", repository] > 0
     assert_clean(site)
+
+
+def handled(site: Site) -> dict[tuple[str, str], int]:
+    """Bytes of the last runs, by kind and repository, as the figures for Prometheus tell them."""
+    rows = site.catalogue("select kind, subject, last_bytes from jobs")
+    return {(kind, subject): size for kind, subject, size in rows}
 
 
 def test_damage_is_found_told_and_got_round(site: Site) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from drd.errors import RepositoryDamaged, RepositoryMissing
 from drd.model.location import is_s3
 from drd.model.units import from_rfc3339
-from drd.ports import SnapshotInfo
+from drd.ports import Pruned, SnapshotInfo
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.trouble import DAMAGED_HINT, judge
@@ -20,6 +20,9 @@ COUNT_S = 600.0
 """For `stats`, which reads every index."""
 
 _BATCH = 500  # ids of 64 characters: far below the longest command line
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_SIZE = re.compile(rf"([\d.]+) ({'|'.join(_UNITS)})$")
 
 _UNREADABLE = re.compile(r'Ignoring "(\S+)": failed to load snapshot(?!.*(?:no such|not exist))')
 # One that another process forgets while we list is no damage.
@@ -121,16 +124,16 @@ def forget(door: Door, ids: Sequence[str]) -> None:
         door.locking(lambda wait, b=batch: door.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
 
 
-def prune(door: Door, *, max_repack_bytes: int | None, deadline_s: float | None) -> str:
+def prune(door: Door, *, max_repack_bytes: int | None, deadline_s: float | None) -> Pruned:
     words = ["prune"]
     if max_repack_bytes is not None:
         words.append(f"--max-repack-size={max_repack_bytes}")
 
-    def work(retry_lock_s: int) -> str:
+    def work(retry_lock_s: int) -> Pruned:
         listener = PruneListener()
         done = door.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         judge(done, door.url)
-        return listener.sentence
+        return Pruned(listener.sentence, listener.removed_bytes)
 
     return door.locking(work)
 
@@ -152,6 +155,12 @@ class PruneListener(Listener):
         removed = self._said.get("total prune", "nothing")
         remaining = self._said.get("remaining", "an unknown amount")
         return f"removed {_plain(removed)}, {_plain(remaining)} remain"
+
+    @property
+    def removed_bytes(self) -> int:
+        """To the three decimals that restic prints."""
+        found = _SIZE.search(self._said.get("total prune", ""))
+        return round(float(found[1]) * 1024 ** _UNITS.index(found[2])) if found else 0
 
 
 def _plain(text: str) -> str:

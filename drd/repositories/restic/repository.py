@@ -13,6 +13,7 @@ from drd.ports import (
     Finding,
     OnProgress,
     Payload,
+    Pruned,
     Repository,
     SnapshotInfo,
     Stream,
@@ -150,7 +151,9 @@ class ResticRepository:
     def forget(self, snapshots: Sequence[str]) -> None:
         maintenance.forget(self.door, snapshots)
 
-    def prune(self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None) -> str:
+    def prune(
+        self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None
+    ) -> Pruned:
         return maintenance.prune(
             self.door, max_repack_bytes=max_repack_bytes, deadline_s=deadline_s
         )
