@@ -7,7 +7,7 @@ restic's own keep rules would split a point.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from drd.errors import DrdError, RepositoryError, RepositoryMissing, UsageError
@@ -56,11 +56,13 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Forgetting:
     """What a retention run would do, in the repository with the backups and then in the copies;
-    `unreached` has those that could not be looked at. `vanished` points are in no repository."""
+    `unreached` has those that could not be looked at. `vanished` points are in no repository;
+    `hollow` ones were complete, with the components whose snapshots somebody else forgot."""
 
     chosen: RetentionPlan
     shares: tuple[Share, ...]
     vanished: tuple[str, ...]
+    hollow: Mapping[str, Collection[str]] = field(default_factory=dict)
     unreached: Mapping[str, DrdError] = field(default_factory=dict)
 
     @property
@@ -101,6 +103,10 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
             unreached[spec.name] = error
     points = services.catalogue.points(plan.name)
     known = [p for p in points if _is_somewhere(p, looks, unreached)]
+    lost = {p.id: _lost(p, looks, unreached) for p in known if p.complete}
+    hollow = {point: components for point, components in lost.items() if components}
+    # None of these may stand for those that can still come back.
+    known = [replace(p, complete=False, proven_by=None) if p.id in hollow else p for p in known]
     proven = [p.id for p in known if p.proven_by is not None]
     zone = plan.backup.timezone
     chosen = plan_retention(known, plan.retention, now, proven, timezone=zone)
@@ -112,8 +118,9 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
         _share(services, plan.repositories[look.repository.name], look, verdict, plan.name)
         for look in looks
     ]
-    vanished = tuple(p.id for p in points if p not in known)
-    return Forgetting(chosen, tuple(shares), vanished, unreached)
+    there = {p.id for p in known}
+    vanished = tuple(p.id for p in points if p.id not in there)
+    return Forgetting(chosen, tuple(shares), vanished, hollow, unreached)
 
 
 def _look(
@@ -121,12 +128,14 @@ def _look(
 ) -> _Look:
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
-    listing = holdings.listed(repository, plan.name)
-    _refuse_future(listing, now)
+    everything = repository.snapshots(fresh=True)
+    _refuse_future(everything, now)
+    listing = holdings.of_plan(everything, plan.name)
     return _Look(repository, listing, holdings.by_run(listing))
 
 
 def _refuse_future(listed: Sequence[SnapshotInfo], now: datetime) -> None:
+    """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
     for snapshot in listed:
         if snapshot.time > now + CLOCK_SKEW:
             raise RepositoryError(
@@ -142,6 +151,16 @@ def _is_somewhere(point: RestorePoint, looks: Iterable[_Look], unreached: Collec
     return any(look.holds(point.id) for look in looks) or any(
         name in unreached for name in point.repositories
     )
+
+
+def _lost(
+    point: RestorePoint, looks: Iterable[_Look], unreached: Collection[str]
+) -> tuple[str, ...]:
+    """The components that can be had nowhere any more."""
+    if any(name in unreached for name in point.repositories):
+        return ()
+    here = {i for look in looks for i in holdings.ids_here(look.by_run.get(point.id, ()))}
+    return tuple(c.component for c in point.components if c.snapshot and c.snapshot not in here)
 
 
 # --- what stays all the same ----------------------------------------------------------------

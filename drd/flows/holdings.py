@@ -12,12 +12,18 @@ from drd.model.plan import OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
 from drd.ports import Repository, SnapshotInfo
 
+_OURS = "drd"
 _OWN = f"component:{OWN_COMPONENT}"
 
 
 def listed(repository: Repository, plan: str) -> list[SnapshotInfo]:
     """All that drd stored there for the plan, oldest first, from the repository itself."""
-    return repository.snapshots(host=plan, tags=["drd"], fresh=True)
+    return repository.snapshots(host=plan, tags=[_OURS], fresh=True)
+
+
+def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
+    """The same out of a listing of everything, also of what others store there."""
+    return [s for s in listing if s.host == plan and _OURS in s.tags]
 
 
 def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:

@@ -6,8 +6,8 @@ that nothing refers to any more (prune) is a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drd.errors import DrdError, RepositoryError
@@ -17,6 +17,7 @@ from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
+from drd.model.snapshot import ComponentSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> Ret
     with new_run(services, plan, RunKind.RETENTION, trigger=trigger, detail={}) as runner:
         sizes = {p.id: p.size_bytes for p in services.catalogue.points(plan.name)}
         forgetting = plan_forgetting(services, plan)
+        _count_as_incomplete(services, plan, forgetting.hollow)
         first, *copies = forgetting.shares
         gone = _forget(services, plan, runner, first, forgetting)
         troubles: dict[str, DrdError] = dict(forgetting.unreached)
@@ -61,6 +63,25 @@ def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> Ret
             },
         )
         return RetentionOutcome(runner.run.id, plan.name, forgetting, gone)
+
+
+def _count_as_incomplete(
+    services: Services, plan: Plan, hollow: Mapping[str, Collection[str]]
+) -> None:
+    """For good: also for the RPO, and for whoever asks for the newest point."""
+    for point, lost in hollow.items():
+        whole = services.catalogue.point(plan.name, point)
+        components = tuple(
+            ComponentSnapshot(c.component, c.kind, "failed", error="somebody forgot its snapshot")
+            if c.component in lost
+            else c
+            for c in whole.components
+        )
+        services.catalogue.record_point(replace(whole, complete=False, components=components))
+        services.warn(
+            f"restore point {point} is incomplete now: somebody else forgot its snapshot of "
+            f"{', '.join(lost)}"
+        )
 
 
 def _forget(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -98,4 +98,50 @@ def test_run_that_crosses_midnight_is_of_the_day_on_which_it_began(nights: Night
     whole = {f"run:{p}": 3 for p in (after, crossing, before)}
     assert left == whole, "of each the database, the files and the manifest"
     site.restic("check", "--read-data")
+    site.assert_clean()
+
+
+def test_nothing_is_forgotten_while_a_snapshot_lies_in_the_future(short_tmp: Path) -> None:
+    """Somebody else's, too: it says as much about the clocks as one of ours."""
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    [old, _] = [site.drd("backup", "shop", "--json").json["point"] for _ in range(2)]
+    tomorrow = f"{datetime.now(UTC) + DAY:%Y-%m-%d %H:%M:%S}"
+    site.restic("backup", "--host", "elsewhere", "--time", tomorrow, str(site.base / "etc"))
+    for more in ((), ("--dry-run",)):
+        told = site.drd("retention", "shop", "--json", *more, code=1).json["error"]
+        assert "in the future" in told["message"]
+        assert "check this host's clock" in told["hint"]
+    assert len(site.points()) == 2
+    runs = site.catalogue("select state, error from runs where kind = 'retention'")
+    assert [(state, "in the future" in error) for state, error in runs] == [("failed", True)]
+    [strange] = json.loads(site.restic("snapshots", "--json", "--host", "elsewhere"))
+    site.restic("forget", strange["id"])
+    assert site.drd("retention", "shop", "--json").json["forgotten"] == [old]
+    site.assert_clean()
+
+
+def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
+    short_tmp: Path,
+) -> None:
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    older, newer = (site.drd("backup", "shop", "--json").json for _ in range(2))
+    site.restic("forget", newer["components"][0]["snapshot"])
+    done = site.drd("retention", "shop", "--json")
+    assert (
+        f"{newer['point']} is incomplete now: somebody else forgot its snapshot of db" in done.err
+    )
+    assert done.json["forgotten"] == []
+    assert {k["point"]: k["reasons"] for k in done.json["keep"]} == {
+        newer["point"]: ["incomplete, nothing newer is complete"],
+        older["point"]: ["last", "newest"],
+    }
+    assert [p["complete"] for p in site.points()] == [False, True]
+    [state] = site.drd("status", "--json", code=3).json["plans"]
+    assert state["components"][0]["data_time"] == older["components"][0]["data_time"]
+    assert site.drd("drill", "shop", "--json").json["point"] == older["point"]
+    assert site.drd("retention", "shop").err == "", "it was told"
     site.assert_clean()
