@@ -108,6 +108,7 @@ def export(args: argparse.Namespace) -> int:
     from hashlib import sha256
     from pathlib import Path
 
+    from drd import process
     from drd.cli.session import session
     from drd.config.daemon import find_plan
     from drd.config.plan_file import load_plan
@@ -132,6 +133,7 @@ def export(args: argparse.Namespace) -> int:
             list(loaded.values()), app.settings, app.catalogue, resolve, now=app.clock.now()
         )
         sealed = seal(pack(index, files), lock, made_at=index.made_at, plans=list(loaded))
+        process.check_cancelled()  # sealing takes seconds, in which nothing listens
         with written(shares, Path(args.to), list(loaded), index.made_at) as files_of_shares:
             write_kit(Path(args.to), sealed)
         digest = sha256(sealed).hexdigest()

@@ -77,7 +77,7 @@ def say(text: str = "") -> None:
 
 def colours(no_color: bool) -> bool:
     """Whether stdout gets colours: a terminal, and nobody objects."""
-    return sys.stdout.isatty() and not no_color and "NO_COLOR" not in os.environ
+    return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
 
 
 def table(

@@ -121,8 +121,9 @@ def _settle_retention(services: Services, plan: Plan) -> None:
     for spec in plan.repositories.values():
         if services.catalogue.repository_id(spec.url) is None:
             continue
-        held = holdings.by_run(holdings.listed(services.open_repository(spec), plan.name))
+        # Before the listing: what is recorded later need not be in it.
         known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
+        held = holdings.by_run(holdings.listed(services.open_repository(spec), plan.name))
         gone = [p for p in known if holdings.manifest(held.get(p.id, ())) is None]
         nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]
         moved = [p.id for p in gone if p.id not in nowhere]

@@ -16,7 +16,7 @@ from drd.flows.identity import confirm
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.retention import Kept, RetentionPlan, plan_retention
-from drd.model.run import RunKind
+from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import to_rfc3339
 from drd.ports import Repository, SnapshotInfo
@@ -26,6 +26,7 @@ CLOCK_SKEW = timedelta(minutes=2)
 FOREIGN_LEFTOVER = timedelta(days=1)
 """Snapshots without manifest of a run that this catalogue does not know: another host's, maybe
 of a backup that is running there."""
+_WITHOUT_A_POINT = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
 KEEP_OWN = 48
 """How many copies of drd's own catalogue stay."""
 
@@ -91,6 +92,8 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
     neither the clock nor the listing can be trusted; and what keeps the repository with the
     backups from being looked at."""
     now = services.clock.now()
+    # What is recorded from here on need not be in the listings, and is not judged by them.
+    recorded = {p.id for p in services.catalogue.points(plan.name)}
     looks = [_look(services, plan, plan.primary, now, writing=writing)]
     unreached: dict[str, DrdError] = {}
     for spec in plan.copies:
@@ -101,7 +104,9 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
                 unreached[spec.name] = error  # else nothing was ever copied there
         except DrdError as error:
             unreached[spec.name] = error
-    points = services.catalogue.points(plan.name)
+    used = _in_use(services, plan)
+    # After who uses them, so that a drill that has ended meanwhile has proven its point.
+    points = [p for p in services.catalogue.points(plan.name) if p.id in recorded]
     known = [p for p in points if _is_somewhere(p, looks, unreached)]
     lost = {p.id: _lost(p, looks, unreached) for p in known if p.complete}
     hollow = {point: components for point, components in lost.items() if components}
@@ -112,14 +117,14 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
     chosen = plan_retention(known, plan.retention, now, proven, timezone=zone)
     if chosen.refused is not None:
         raise RepositoryError(f"nothing was forgotten: {chosen.refused}", hint="check the clock.")
-    chosen = _spare(chosen, {**_last_of_copies(known, looks[1:]), **_in_use(services, plan)})
-    verdict = _Verdict(points, frozenset(k.id for k in chosen.keep), chosen.forget)
+    chosen = _spare(chosen, {**_last_of_copies(known, looks[1:]), **used})
+    there = {p.id for p in known}
+    vanished = tuple(p.id for p in points if p.id not in there)
+    verdict = _Verdict(points, frozenset(k.id for k in chosen.keep), chosen.forget, vanished)
     shares = [
         _share(services, plan.repositories[look.repository.name], look, verdict, plan.name)
         for look in looks
     ]
-    there = {p.id for p in known}
-    vanished = tuple(p.id for p in points if p.id not in there)
     return Forgetting(chosen, tuple(shares), vanished, hollow, unreached)
 
 
@@ -204,6 +209,7 @@ class _Verdict:
     points: Sequence[RestorePoint]
     kept: frozenset[str]
     forget: Sequence[str]
+    vanished: Sequence[str]
 
 
 def _share(
@@ -212,8 +218,8 @@ def _share(
     """In a copy also what was forgotten when it could not be reached."""
     gone = [*verdict.forget]
     strangers = [run for run in look.by_run if run not in verdict.kept and run not in gone]
+    late = services.catalogue.forgotten_points(plan, strangers)
     if spec.copy_of is not None:
-        late = services.catalogue.forgotten_points(plan, strangers)
         gone += [run for run in strangers if run in late]
     manifests: list[str] = []
     others: list[str] = []
@@ -226,20 +232,25 @@ def _share(
         look.repository,
         tuple(manifests),
         tuple(others),
-        tuple(_leftovers(services, unknown)),
+        tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
         tuple(s.id for s in holdings.own(look.listing)[:-KEEP_OWN]),
         tuple(point for point in known if not look.holds(point)),
     )
 
 
-def _leftovers(services: Services, by_run: Mapping[str, Sequence[SnapshotInfo]]) -> list[str]:
-    """Snapshots of runs without a manifest that cannot get one any more."""
+def _leftovers(
+    services: Services, by_run: Mapping[str, Sequence[SnapshotInfo]], gone: Collection[str]
+) -> list[str]:
+    """Snapshots of runs without a manifest that cannot get one any more, or whose point is gone.
+
+    A run that made a point since the listing has one by now: it may well have ended meanwhile.
+    """
     left = []
     for run, snapshots in by_run.items():
         if holdings.manifest(snapshots) is not None:
             continue
         try:
-            over = services.catalogue.run(run).state.final
+            over = run in gone or services.catalogue.run(run).state in _WITHOUT_A_POINT
         except UsageError:
             now = services.clock.now()
             over = all(now - s.time > FOREIGN_LEFTOVER for s in snapshots)

@@ -92,6 +92,8 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     proven: set[str] = set()
     reached: list[str] = []
     unreached: dict[str, DrdError] = {}
+    # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
+    recorded = {p.id for p in services.catalogue.points(plan.name)}
     for spec in plan.repositories.values():
         repository = services.open_repository(spec)
         try:
@@ -107,8 +109,9 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
                 proven.add(run)
     if not reached:
         raise next(iter(unreached.values()))
-    known = {p.id: p for p in services.catalogue.points(plan.name)}
-    strangers = [run for run in places if run not in known]
+    now = {p.id: p for p in services.catalogue.points(plan.name)}
+    known = {i: p for i, p in now.items() if i in recorded or i in places}
+    strangers = [run for run in places if run not in now and run not in recorded]
     # What retention forgot may still lie in a copy that it could not reach then.
     late = services.catalogue.forgotten_points(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]

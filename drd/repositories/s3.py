@@ -7,6 +7,7 @@ bucket is asked first, once and with short time limits. Everything here only rea
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -202,6 +203,13 @@ def _certificates(keys: S3Keys) -> str | None:
                 f"cannot read the certificates in {keys.ca_cert}",
                 hint="correct `ca_cert`, or let the user that runs drd read the file.",
             )
+        try:
+            ssl.create_default_context(cafile=keys.ca_cert)
+        except ssl.SSLError as error:
+            raise RepositoryError(
+                f"there is no certificate in {keys.ca_cert}",
+                hint="let `ca_cert` name the file with the CA in PEM form.",
+            ) from error
         return keys.ca_cert
     candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
     return next((c for c in candidates if c and Path(c).is_file()), None)

@@ -73,11 +73,14 @@ def test_an_own_authority_is_trusted_by_both(repository: ResticRepository, tmp_p
     assert trusting.identity() == made
 
 
-def test_a_certificate_file_that_is_not_there_is_named(
+def test_a_certificate_file_that_is_none_is_named(
     repository: ResticRepository, tmp_path: Path
 ) -> None:
     with pytest.raises(RepositoryError, match=r"nowhere\.pem"):
         with_ca(repository, tmp_path, tmp_path / "nowhere.pem").preflight()
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(RepositoryError, match=r"no certificate in \S*empty\.pem"):
+        with_ca(repository, tmp_path, tmp_path / "empty.pem").preflight()
 
 
 def with_ca(repository: ResticRepository, tmp_path: Path, ca: Path) -> ResticRepository:
