@@ -57,8 +57,8 @@ class Repository(Protocol):
         from what an earlier call kept here. What is kept now goes below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
-        """Make a new repository, return its id. The caller holds the lock and knows that none was
-        ever recorded for this URL."""
+        """Make a new repository, or find the one that another host has just made; return its id.
+        The caller holds the lock and knows that none was ever recorded for this URL."""
 
     def store(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +16,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.ports import Finding
-from drd.repositories.place import CONTENTS, damaged, lock_names
+from drd.repositories.place import CONTENTS, MARK, damaged, lock_names
 
 
 class LocalPlace:
@@ -71,6 +73,27 @@ class LocalPlace:
             if any(p.is_file() for p in (self.path / name).rglob("*")):
                 raise damaged(self.url)
         return sorted(p.name for p in (self.path / "keys").iterdir())
+
+    def put_mark(self, name: str) -> None:
+        try:
+            for directory in (self.path, self.path / "locks"):
+                directory.mkdir(mode=0o700, exist_ok=True)
+            (self.path / "locks" / name).touch()
+        except OSError as error:
+            raise RepositoryError(
+                f"cannot write below {self.path}: {error.strerror}",
+                hint="check the disk and its mount, and the rights of the user that runs drd.",
+            ) from error
+
+    def marks(self) -> Mapping[str, float]:
+        now, found = time.time(), {}
+        try:
+            for path in (self.path / "locks").glob(f"{MARK}*"):
+                with suppress(FileNotFoundError):
+                    found[path.name] = now - path.stat().st_mtime
+        except OSError as error:
+            raise self._unreachable(error) from error
+        return found
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
 from drd.errors import RepositoryDamaged
@@ -35,6 +35,13 @@ class Place(Protocol):
         Raises RepositoryDamaged when there is data as well: that was a repository once.
         """
 
+    def put_mark(self, name: str) -> None:
+        """Write an empty file beside restic's locks, which restic passes over; makes the directory
+        where there is none yet."""
+
+    def marks(self) -> Mapping[str, float]:
+        """Such files: how many seconds ago each was written."""
+
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         """Remove files by name; one that is gone already is none of our business."""
 
@@ -53,6 +60,9 @@ def damaged(url: str) -> RepositoryDamaged:
         "another URL or prefix.",
     )
 
+
+MARK = "drd-init-"
+"""How the names of marks begin."""
 
 _LOCK = re.compile(r"[0-9a-f]{64}")
 

@@ -1,7 +1,7 @@
 """A repository's place in an S3 bucket, looked at through boto3 (its only importer).
 
 restic retries for minutes where a key is refused or a bucket is missing, and says little. So the
-bucket is asked first, once and with short time limits. Everything here only reads.
+bucket is asked first, once and with short time limits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
-from drd.repositories.place import CONTENTS, damaged, lock_names
+from drd.repositories.place import CONTENTS, MARK, damaged, lock_names
 
 CONNECT_S = 3
 READ_S = 8
@@ -86,6 +86,19 @@ class S3Place:
         if names and any(self._names(f"{name}/") for name in CONTENTS):
             raise damaged(self.url)
         return names
+
+    def put_mark(self, name: str) -> None:
+        self._ask("put_object", Key=self._below(f"locks/{name}"), Body=b"")
+
+    def marks(self) -> Mapping[str, float]:
+        answer = self._ask("list_objects_v2", Prefix=self._below(f"locks/{MARK}"))
+        # By the server's clock, which is what dates them.
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        return {
+            str(entry["Key"]).rpartition("/")[2]: (now - entry["LastModified"]).total_seconds()
+            for entry in answer.get("Contents", [])
+        }
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         for name in names:
@@ -180,6 +193,7 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,
             retries={"total_max_attempts": 1},
+            request_checksum_calculation="when_required",  # older servers know none
             s3={"addressing_style": _addressing(location, keys)},
         ),
     )

@@ -232,9 +232,9 @@ drill: {{every: 7d}}
 """
 
 
-def small_site(base: Path) -> Site:
+def small_site(base: Path, repository: str = "") -> Site:
     """A SQLite database and a configuration tree on a local repository."""
-    site = Site(base)
+    site = Site(base, repository)
     make_sqlite(base / "shop.db")
     make_tree(base / "etc")
     (base / "back").mkdir()

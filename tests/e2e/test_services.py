@@ -245,13 +245,21 @@ def test_init_that_was_killed_half_way_on_s3_is_finished(s3_site: Site, s3: S3Se
     s3_site.assert_clean()
 
 
-def test_first_backups_at_once_on_s3(s3_site: Site) -> None:
-    children = [s3_site.start("backup", "shop") for _ in range(3)]
-    codes = [child.wait(timeout=120) for child in children]
-    assert min(codes) == 0
+def test_first_backups_at_once_on_s3(s3_site: Site, s3: S3Server, short_tmp: Path) -> None:
+    """Of one host, and of another that shares nothing with it but the bucket."""
+    other = Site(short_tmp / "other", repository=s3_site.repository)
+    other.plan(conf_body(short_tmp), s3=s3_access(other, s3))
+    children = [site.start("backup", "shop") for site in (s3_site, other, s3_site)]
+    codes = [child.wait(timeout=240) for child in children]
+    assert codes[1] == min(codes) == 0
     assert set(codes) <= {0, 11}
-    assert s3_site.drd("drill", "shop", "--json").json["result"] == "passed"
-    s3_site.assert_clean()
+    for site in (s3_site, other):
+        assert site.drd("drill", "shop", "--json").json["result"] == "passed"
+        site.assert_clean()
+    client, bucket = s3.client(), s3_site.repository.split("/")[3]
+    names = [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert not [name for name in names if name.startswith("p/locks/")]
+    assert len([name for name in names if name.startswith("p/keys/")]) == 1
 
 
 def test_s3_away_in_the_middle_and_back(short_tmp: Path) -> None:

@@ -12,6 +12,7 @@ from drd.errors import RepositoryDamaged, RepositoryMissing
 from drd.model.location import is_s3
 from drd.model.units import from_rfc3339
 from drd.ports import Pruned, SnapshotInfo
+from drd.repositories import founding
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.trouble import DAMAGED_HINT, judge
@@ -44,7 +45,15 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     """With the chunker parameters of another repository the same data makes the same chunks, so
     that copies deduplicate. Keys that a killed `init` left are removed first."""
     place = door.session.place
-    place.remove("keys", place.unfinished_keys())
+    with founding.alone(place):
+        known = identity(door)  # somebody may have been quicker
+        if known is not None:
+            return known
+        place.remove("keys", place.unfinished_keys())
+        return _initialise(door, chunker_from)
+
+
+def _initialise(door: Door, chunker_from: Door | None) -> str:
     if chunker_from is None:
         return str(door.ask(lambda library: library.init(repository_version=2)))
     if not is_s3(chunker_from.url):

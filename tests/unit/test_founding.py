@@ -1,0 +1,63 @@
+"""Who may begin a repository, by the marks in its place."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from drd.errors import RepositoryLocked
+from drd.repositories import founding
+from drd.repositories.local import LocalPlace
+from drd.repositories.place import MARK
+
+ELSEWHERE = f"{MARK}0123456789abcdef-17-4242"
+"""A mark of another host."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
+    monkeypatch.setattr(founding, "WAITS", founding.Waits(all_s=0.3, one_s=0.11))
+    return LocalPlace(tmp_path / "repository")
+
+
+def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
+    with founding.alone(place):
+        assert len(place.marks()) == 1
+        assert place.locks() == frozenset(), "restic minds no mark"
+    assert not place.marks()
+
+
+def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) -> None:
+    place.put_mark(ELSEWHERE)
+    with pytest.raises(RepositoryLocked, match="others have been beginning") as caught:
+        founding.alone(place).__enter__()
+    assert "10 minutes" in caught.value.hint
+    assert set(place.marks()) == {ELSEWHERE}, "nobody else is kept waiting by us"
+
+
+def test_it_goes_on_once_the_other_is_done(
+    place: LocalPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(founding, "WAITS", founding.Waits(all_s=60.0, one_s=0.11))
+    place.put_mark(ELSEWHERE)
+    done = threading.Timer(0.3, lambda: place.remove("locks", [ELSEWHERE]))
+    done.start()
+    with founding.alone(place):
+        assert done.finished.is_set()
+    done.join()
+
+
+def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
+    """Of this host at once, of others after a while."""
+    mine = founding._mark()
+    killed = f"{mine.rpartition('-')[0]}-1"
+    place.put_mark(killed)
+    place.put_mark(ELSEWHERE)
+    long_ago = 1_000_000_000
+    os.utime(place.path / "locks" / ELSEWHERE, (long_ago, long_ago))
+    with founding.alone(place):
+        assert set(place.marks()) == {killed, ELSEWHERE, mine}
+    assert not place.marks()
