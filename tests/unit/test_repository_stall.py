@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,37 +10,57 @@ import pytest
 from drd.errors import RepositoryError, RepositoryUnreachable
 from drd.repositories.restic.stall import Patience, StallWatch
 
-QUICK = Patience(still_s=0.05, gone_s=0.2, every_s=0.02, probe_s=0.1)
+PATIENCE = Patience(still_s=15.0, gone_s=60.0, every_s=5.0, probe_s=15.0)
+
+
+class Watched:
+    """A watch on a clock of its own. Each look is over before the next tick, unless it `hangs`."""
+
+    def __init__(
+        self,
+        probe: Callable[[], object],
+        moved: Callable[[], int] = lambda: 0,
+        *,
+        hangs: bool = False,
+    ) -> None:
+        self.now = 1000.0
+        self._hangs = hangs
+        self._watch = StallWatch(probe, moved, PATIENCE, lambda: self.now)  # type: ignore[arg-type]
+
+    def ticks(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.now += 1.0
+            self._watch.tick()
+            if self._watch._look is not None and not self._hangs:
+                self._watch._look.join()
+
+    def ends_after(self) -> float:
+        """The error that ends it has to come within ten minutes; the seconds until then."""
+        begun = self.now
+        with pytest.raises(RepositoryUnreachable):
+            self.ticks(600)
+        return self.now - begun
 
 
 def refused() -> None:
     raise RepositoryUnreachable("cannot reach it")
 
 
-def ticks(watch: StallWatch, length_s: float, between: Callable[[], object] = bool) -> None:
-    limit = time.monotonic() + length_s
-    while time.monotonic() < limit:
-        watch.tick()
-        between()
-        time.sleep(0.01)
-
-
 def test_a_place_that_answers_may_be_as_slow_as_it_likes() -> None:
     looks: list[int] = []
-    ticks(StallWatch(lambda: looks.append(1), lambda: 0, QUICK), 0.6)
-    assert len(looks) > 3
+    Watched(lambda: looks.append(1)).ticks(600)
+    assert 100 < len(looks) < 120, "every five seconds"
 
 
 def test_nobody_looks_while_bytes_move() -> None:
     done = iter(range(10_000))
-    ticks(StallWatch(refused, lambda: next(done), QUICK), 0.6)
+    Watched(refused, lambda: next(done)).ticks(600)
 
 
 def test_a_place_that_is_gone_ends_the_wait_with_its_own_words() -> None:
-    begun = time.monotonic()
     with pytest.raises(RepositoryUnreachable, match="cannot reach it"):
-        ticks(StallWatch(refused, lambda: 0, QUICK), 5.0)
-    assert 0.2 < time.monotonic() - begun < 2.0
+        Watched(refused).ticks(600)
+    assert 75 <= Watched(refused).ends_after() <= 76
 
 
 def test_a_refused_key_is_named_as_such() -> None:
@@ -49,29 +68,30 @@ def test_a_refused_key_is_named_as_such() -> None:
         raise RepositoryError("the access key is not accepted")
 
     with pytest.raises(RepositoryError, match="access key"):
-        ticks(StallWatch(withdrawn, lambda: 0, QUICK), 5.0)
+        Watched(withdrawn).ticks(600)
 
 
 def test_a_look_that_hangs_counts_as_no_answer() -> None:
     release = threading.Event()
     try:
         with pytest.raises(RepositoryUnreachable, match="does not answer"):
-            ticks(StallWatch(release.wait, lambda: 0, QUICK), 5.0)  # type: ignore[arg-type]
+            Watched(release.wait, hangs=True).ticks(600)
     finally:
         release.set()
 
 
 def test_a_place_that_comes_back_is_given_new_patience() -> None:
     gone = threading.Event()
-    gone.set()
 
     def probe() -> None:
         if gone.is_set():
             refused()
 
-    watch = StallWatch(probe, lambda: 0, QUICK)
+    watched = Watched(probe)
     for _ in range(3):
         gone.set()
-        ticks(watch, 0.12)
+        watched.ticks(50)
         gone.clear()
-        ticks(watch, 0.12)
+        watched.ticks(10)
+    gone.set()
+    assert watched.ends_after() >= 60

@@ -32,20 +32,25 @@ class StallWatch:
     """
 
     def __init__(
-        self, probe: Callable[[], None], moved: Callable[[], int], patience: Patience
+        self,
+        probe: Callable[[], None],
+        moved: Callable[[], int],
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._probe = probe
         self._moved = moved
         self._patience = patience
         self._last = -1
-        self._since = time.monotonic()
+        self._clock = clock
+        self._since = clock()
         self._look: _Look | None = None
         self._next = 0.0
         self._failing_since: float | None = None
 
     def tick(self) -> None:
         """Raises what the place answered, when it did so for `gone_s` seconds in a row."""
-        now = time.monotonic()
+        now = self._clock()
         done = self._moved()
         if done != self._last:
             self._last, self._since, self._failing_since = done, now, None
