@@ -44,6 +44,7 @@ Cancelled                      130   no DrdError: what handles errors must not t
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -289,6 +290,17 @@ class NotifyError(DrdError):
 
 class Fenced(DrdError):
     pass
+
+
+def out_of_space(error: BaseException, place: object = "") -> DrdError | None:
+    """The error to tell when the operating system had no room left; None for all others. A write
+    does not say where: then it was at `place`."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return DrdError(
+        f"no space left: {error.filename or place or 'on a disk'}",
+        hint="free space there, or let work_dir be on a larger disk.",
+    )
 
 
 class Cancelled(BaseException):

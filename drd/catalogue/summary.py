@@ -6,8 +6,10 @@ few queries cost the same however many runs there were. PostgreSQL is asked the 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -170,16 +172,28 @@ def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
     import sqlite3
 
     path = _path(url)
-    try:
+
+    def ask(how: str) -> StatusFacts:
         connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode=ro", uri=True, timeout=10, isolation_level=None
+            f"file:{_quoted(path)}?{how}", uri=True, timeout=10, isolation_level=None
         )
         try:
             connection.execute("BEGIN")
             return assemble(lambda sql: connection.execute(sql, {"plan": plan}), path)
         finally:
             connection.close()
+
+    try:
+        return ask("mode=ro")
     except sqlite3.Error as error:
+        # A reader shares memory with writers by a file that a disk which is full, or may only be
+        # read, does not take. While nobody writes, the catalogue's own file is all there is.
+        before = _at_rest(path)
+        if before is not None:
+            with suppress(sqlite3.Error):
+                found = ask("mode=ro&immutable=1")
+                if _at_rest(path) == before:
+                    return found
         from pathlib import Path
 
         from drd.catalogue.trouble import explain_sqlite
@@ -188,6 +202,17 @@ def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
         if explained is None:
             raise
         raise explained from error
+
+
+def _at_rest(path: str) -> tuple[int, int] | None:
+    """What tells whether somebody has written to the file; None while somebody is about to."""
+    try:
+        if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):  # noqa: PTH110, PTH202 - no pathlib in a cold start
+            return None
+        state = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
 
 
 def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from drd import log, process
-from drd.errors import Cancelled, DrdError, Fenced, StepFailed
+from drd.errors import Cancelled, DrdError, Fenced, StepFailed, out_of_space
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
@@ -124,9 +124,12 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         _finish(services, owned, state, why or "cancelled")
         logger.info("run.finished", state=str(state))
         raise
-    except BaseException as error:
+    except BaseException as raised:
+        error = out_of_space(raised, services.work_dir) or raised
         _finish(services, owned, RunState.FAILED, describe(error), permanent=is_permanent(error))
         logger.info("run.finished", state="failed", error=describe(error))
+        if error is not raised:
+            raise error from raised
         raise
     finally:
         owned.release()

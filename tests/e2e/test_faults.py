@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -215,6 +215,15 @@ def test_sandbox_disk_full_is_inconclusive(site: Site) -> None:
         assert told["result"] == "inconclusive"
         assert "space" in told["reason"]
         assert not list((site.base / "work").iterdir())
+        with (site.base / "work/filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+        words = ("recover", "shop", "--target", "standby", "--yes", "--json")
+        error = site.drd(*words, code=1).json["error"]
+        assert "no space left" in error["message"]
+        assert "free space there" in error["hint"]
+    assert not list((site.base / "back").iterdir())
+    assert site.runs()[0]["error"].startswith("no space left")
     site.assert_clean()
 
 
@@ -231,6 +240,8 @@ def test_catalogue_disk_full_fails_with_the_remedy_and_loses_nothing(site: Site)
         told = site.drd("backup", "shop", code=1)
         assert "full" in told.err
         assert "HINT" in told.err
+        [state] = site.drd("status", "--json", code=3).json["plans"]
+        assert state["rpo"]["verdict"] == "met", "it is read all the same"
         (site.base / "state/filler").unlink()
         site.drd("backup", "shop")
         assert all(p["complete"] for p in site.points())
