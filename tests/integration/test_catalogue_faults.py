@@ -200,6 +200,19 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
 
 
 @as_root
+def test_a_disk_that_may_only_be_read_still_tells_the_status(small_disk: Path) -> None:
+    url = f"sqlite:///{small_disk}/state/drd.db"
+    catalogue = open_catalogue(url, create=True)
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert [facts.plan for facts in read_facts(url)] == [plan().name]
+    with pytest.raises(CatalogueError, match="read-only: /") as raised:
+        open_catalogue(url, create=True).load_plan(plan(), file_digest="g", at=at(1))
+    assert "dmesg" in raised.value.hint
+
+
+@as_root
 def test_a_full_disk_lets_no_catalogue_begin(small_disk: Path) -> None:
     fill(small_disk)
 

@@ -8,6 +8,7 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -354,22 +355,46 @@ def test_a_cancel_ends_restic_and_drops_its_lock(repository: ResticRepository) -
     assert repository.snapshots(fresh=True) == []
 
 
+@contextmanager
+def small_disk(at: Path, size: str) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    at.mkdir()
+    mounted = process.run(Command(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)]))
+    assert mounted.exit_code == 0, mounted.complaint
+    try:
+        yield at
+    finally:
+        process.run(Command(["umount", str(at)]))
+
+
 def test_a_full_target_is_the_targets_fault(repository: ResticRepository, tmp_path: Path) -> None:
     snapshot = repository.store(
         shell("head -c 3000000 /dev/urandom"), host="p", tags=["t"]
     ).snapshot
-    small = tmp_path / "small"
-    small.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    mounted = process.run(Command(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]))
-    assert mounted.exit_code == 0, mounted.complaint
-    try:
+    with small_disk(tmp_path / "small", "1m") as small:
         with pytest.raises(TargetError, match="no space left"):
             repository.restore(snapshot, small)
         assert list(small.iterdir()) == []
-    finally:
-        process.run(Command(["umount", str(small)]))
+
+
+def test_what_lies_on_a_full_disk_comes_back(tmp_path: Path) -> None:
+    """Where no lock can be written, nor anything into the cache."""
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        snapshot = (
+            founded(local_repository(disk))
+            .store(shell("printf here"), host="p", tags=["t"])
+            .snapshot
+        )
+        with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(4096))
+        repository = local_repository(disk)
+        with pytest.raises(RepositoryError, match="no space left for the repository"):
+            repository.store(shell("echo more"), host="p", tags=["t"])
+        (tmp_path / "back").mkdir()
+        repository.restore(snapshot, tmp_path / "back")
+        assert [p.read_text() for p in (tmp_path / "back").iterdir()] == ["here"]
 
 
 VERSION = '{"version":"%s","go_version":"go1.24","go_os":"linux","go_arch":"amd64"}'

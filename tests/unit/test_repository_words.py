@@ -12,6 +12,7 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
+    RepositoryReadOnly,
     RepositoryUnreachable,
     WrongKey,
 )
@@ -65,6 +66,12 @@ def test_complaints_name_files_skipped_paths_and_the_last_word() -> None:
         (11, "repository is already locked by PID 7 on h by root", RepositoryLocked, "PID 7 on h"),
         (-9, "", RepositoryError, "killed by SIGKILL"),
         (1, "Fatal: x: no space left on device", RepositoryError, "no space left"),
+        (
+            1,
+            "Fatal: unable to create lock in backend: write x: no space left on device",
+            RepositoryReadOnly,
+            "no space left",
+        ),
         (1, "Fatal: blob: ciphertext verification failed", RepositoryDamaged, "is damaged"),
         (1, "Fatal: unable to open: dial tcp: connection refused", RepositoryUnreachable, "reach"),
         (77, "", RepositoryError, "exit code 77: no output"),

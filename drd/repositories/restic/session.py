@@ -15,6 +15,9 @@ from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
 from drd.repositories.s3 import S3Keys, S3Place
 
+CACHE_BYTES = 16 << 20
+"""What has to be free where the cache lies."""
+
 
 class Session:
     """Builds restic commands. Secrets are read at the first command and kept in memory."""
@@ -67,7 +70,16 @@ class Session:
     def common(self, retry_lock_s: int) -> list[str]:
         """Words of every call."""
         wait = ["--retry-lock", f"{retry_lock_s}s"] if retry_lock_s else []
-        return ["--cache-dir", str(self._cache_dir), *wait]
+        return [*self._cache(), *wait]
+
+    def _cache(self) -> list[str]:
+        """None where its disk is about full: restic would try for minutes to write there."""
+        try:
+            disk = os.statvfs(self._cache_dir.parent)
+        except OSError:  # not there yet
+            return ["--cache-dir", str(self._cache_dir)]
+        full = disk.f_bavail * disk.f_frsize < CACHE_BYTES
+        return ["--no-cache"] if full else ["--cache-dir", str(self._cache_dir)]
 
     def s3_words(self) -> list[str]:
         """How to reach the bucket, if it is one."""

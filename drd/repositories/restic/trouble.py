@@ -40,6 +40,7 @@ _READ_ONLY = re.compile(
     r"unable to create lock.*(?:access ?denied|permission denied|read-only file system)",
     re.IGNORECASE,
 )
+_LOCKING = re.compile(r"unable to create lock", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
 DAMAGED_HINT = (
@@ -94,7 +95,9 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
 
 def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if "no space left on device" in said.text:
-        return RepositoryError(
+        # What only reads can do without a lock.
+        kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
+        return kind(
             f"no space left for the repository at {url}",
             hint="free space or prune: earlier snapshots stay valid.",
         )
