@@ -244,7 +244,9 @@ def _ended(outcome: RecoveryOutcome, step: str) -> dict[str, Any]:
 
 def _notes(work: Any, name: str) -> list[str]:
     restored = work.restored.get(name)
-    return [*restored.notes, *restored.not_restored] if restored else []
+    if restored is None:
+        return []
+    return [*restored.notes, *(f"not restored: {name}" for name in restored.not_restored)]
 
 
 def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:

@@ -106,15 +106,18 @@ class Cluster:
         )
 
     def undisturbed(self, name: str) -> Address:
-        """The address of a database that came back, as a superuser may go there: without event
-        triggers that fire on login, and with the server's messages in English."""
+        """The address of a database that comes back: its sessions may wait as long as they like, as
+        pg_restore's first one does for its jobs. Those of a superuser are told in English what went
+        wrong, and fire no event triggers on login."""
         address = self.address.to_database(name)
+        options = [address.params.get("options", "")]
+        if self.version >= 140000:
+            options.append("-c idle_session_timeout=0")
         row = self.one("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
-        if not row or not row[0]:
-            return address
-        given = (address.params.get("options", ""), "-c lc_messages=C")
-        options = " ".join((*given, no_event_triggers(self.version // 10000))).strip()
-        return replace(address, params={**address.params, "options": options})
+        if row and row[0]:
+            options += ["-c lc_messages=C", no_event_triggers(self.version // 10000)]
+        given = " ".join(filter(None, options))
+        return replace(address, params={**address.params, "options": given}) if given else address
 
     @property
     def version(self) -> int:
