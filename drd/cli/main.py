@@ -58,7 +58,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("drd.cli.completion", "print the completion script for your shell"),
 }
 
-# Their lines are left out of the overview, which has to fit a screen.
+# Their lines are left out of the overview, which has to fit a screen of 24 lines and 80 columns.
 LESS_USED = (
     "ack",
     "bootstrap",
@@ -66,6 +66,7 @@ LESS_USED = (
     "catalogue",
     "completion",
     "copy",
+    "daemon",
     "diff",
     "done",
     "install",
@@ -81,33 +82,46 @@ LESS_USED = (
 )
 NOT_FOR_PEOPLE = ("worker",)
 
-EPILOG = """\
-Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`.
-Exit codes: 0 done, 1 failed, 2 usage, 3 objective breached or unknown, 4 check failed,
-5 inconclusive, 10 no repository, 11 locked, 12 wrong key, 13 no restore point, 130 cancelled.
-`drd VERB --help` has examples; there are also:
-  {more}."""
+EPILOG = (
+    "Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`. "
+    "`drd VERB --help` has options and examples. Exit codes: 0 done, 1 failed, 2 usage, "
+    "3 objective breached or unknown, 4 check failed, 5 inconclusive, 10 no repository, "
+    "11 locked, 12 wrong key, 13 no restore point, 130 cancelled."
+)
+
+
+class Overview(Parser):
+    """All verbs on one screen: what the options in its usage mean is in the help of each verb."""
+
+    def format_help(self) -> str:
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        shown = [name for name in VERBS if name not in (*LESS_USED, *NOT_FOR_PEOPLE)]
+        formatter.add_text("\n".join(f"  {name:<10} {VERBS[name][1]}" for name in shown))
+        formatter.add_text(f"There are also {', '.join(LESS_USED)}. {self.epilog}")
+        return formatter.format_help()
 
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     """The parser, with the options of the verbs that `words` name (all of them for completion)."""
-    parser = Parser(
+    parser = Overview(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",
-        epilog=EPILOG.format(more=", ".join(v for v in LESS_USED if v in VERBS)),
+        epilog=EPILOG,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     global_options(parser, top=True)
     # Without `prog` argparse would lay out a usage line to cut it off again: 3 ms.
-    sub = parser.add_subparsers(prog="drd", dest="verb", metavar="VERB", required=True)
+    sub = parser.add_subparsers(
+        prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser
+    )
     decided = bool(words) and words[0] in VERBS
-    for name, (module, help_text) in VERBS.items():
+    for name, (module, _) in VERBS.items():
         if name in words or (every and name not in NOT_FOR_PEOPLE):
             import_module(module).add_parser(sub)
         elif not decided and name not in NOT_FOR_PEOPLE:
-            # for the overview, and for complaints: a third of a millisecond each
-            shown: dict[str, Any] = {} if name in LESS_USED else {"help": help_text}
-            sub.add_parser(name, **shown)
+            sub.add_parser(name)  # for complaints: a third of a millisecond each
     return parser
 
 

@@ -185,4 +185,9 @@ def test_overview_fits_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: Output)
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert len(capsys.readouterr().out.splitlines()) <= 34
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    shown = " ".join(lines)
+    for verb in set(VERBS) - set(NOT_FOR_PEOPLE):
+        assert f" {verb}" in shown
