@@ -6,6 +6,7 @@ up in the JSON Schema and in the plan reference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -154,6 +155,10 @@ def _reference(value: Any) -> SecretRef:
         raise ValueError(f"{source} takes a text")
     if source == "file" and not place.startswith("/"):
         raise ValueError("file takes an absolute path; write it whole, from the / on")
+    if source == "credential" and ("/" in place or place in (".", "..")):
+        raise ValueError("credential takes the name of a file; a whole path stands as {file: PATH}")
+    if source == "env" and not re.fullmatch(r"[A-Za-z_]\w*", place, re.ASCII):
+        raise ValueError("env takes the name of a variable; use letters, digits and underscores")
     return SecretRef(source, place)
 
 

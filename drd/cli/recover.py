@@ -110,16 +110,22 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
 
 
 def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
+    from drd.errors import UsageError
     from drd.flows.choose import parse_time
     from drd.flows.recovery_plan import RecoveryRequest
 
     now = app.clock.now()
     before = args.before or args.clean_before
+    lost_at = parse_time(args.lost_at, now) if args.lost_at else None
+    if lost_at is not None and lost_at > now:
+        raise UsageError(
+            f"--lost-at {args.lost_at} is yet to come", hint="give the time at which data was lost."
+        )
     return RecoveryRequest(
         target=args.target,
         point=args.point,
         before=parse_time(before, now) if before else None,
-        lost_at=parse_time(args.lost_at, now) if args.lost_at else None,
+        lost_at=lost_at,
         components=tuple(args.component),
         overwrite=args.overwrite,
         no_owner=args.no_owner,

@@ -112,8 +112,13 @@ def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> Resto
     return random.choice(candidates) if candidates else None  # noqa: S311
 
 
+def _why(error: ValueError) -> str:
+    """Ours says what is missing; Python's only that it cannot read it."""
+    return "" if str(error).startswith("Invalid isoformat") else f": {error}"
+
+
 def parse_time(text: str, now: datetime) -> datetime:
-    """A time as an operator types it: RFC 3339, a local time without a zone, or `2h ago`'s `2h`."""
+    """A time as an operator types it: RFC 3339, or `2h ago`'s `2h`."""
     try:
         return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
     except ValueError:
@@ -122,6 +127,6 @@ def parse_time(text: str, now: datetime) -> datetime:
         return from_rfc3339(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is not a time: {error}",
+            f"{text!r} is not a time{_why(error)}",
             hint="write 2026-11-25T00:31:00Z, or 2h for two hours ago.",
         ) from error

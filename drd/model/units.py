@@ -13,8 +13,9 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit."""
-    text = text.strip().lower()
+    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so is
+    `6M`, by which a retention of months would become one of minutes."""
+    text = text.strip()
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration; write a number and a unit, like 15m or 7d")
     return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))

@@ -78,7 +78,9 @@ def test_recovery_killed_at_a_step_goes_on(site: Site, step: str, when: str) -> 
 def test_recovery_that_died_and_is_asked_differently_leaves_nothing(site: Site) -> None:
     site.drd("backup", "shop")
     site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
-    site.drd("recover", "shop", "--target", "standby", "--lost-at", "1s", "--yes", "--overwrite")
+    words = ("recover", "shop", "--target", "standby", "--yes")
+    assert "yet to come" in site.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
+    site.drd(*words, "--lost-at", "1s", "--overwrite")
     assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
     site.assert_clean()
 

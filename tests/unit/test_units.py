@@ -33,7 +33,7 @@ def test_duration_is_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "15 minutes", "1:30", "5m!"])
+@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "15 minutes", "1:30", "5m!", "6M", "7D"])
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="like 15m"):
         parse_duration(text)

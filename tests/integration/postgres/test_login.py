@@ -7,6 +7,7 @@ import pytest
 
 from drd.errors import SourceError
 from drd.kinds.postgres import connection
+from drd.kinds.postgres.cluster import Cluster
 from drd.model.plan import SecretRef
 from drd.ports import Workplace
 from tests.postgres_support import KIND, component
@@ -33,6 +34,9 @@ def test_no_time_limit_of_the_server_ends_our_sessions(postgres: PostgresServer)
         names = ("idle_session", "transaction", "idle_in_transaction_session", "statement", "lock")
         limits = [session.execute(f"SHOW {n}_timeout".encode()).fetchone() for n in names]
     assert limits == [("0",)] * 5
+    address = connection.address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
+    with psycopg.connect(Cluster(address, "drd_x").undisturbed("postgres").conninfo) as session:
+        assert session.execute("SHOW idle_session_timeout").fetchone() == ("0",)
 
 
 def test_peer_authentication_is_about_the_system_user(
