@@ -61,6 +61,7 @@ VERBS: dict[str, tuple[str, str]] = {
 # Their lines are left out of the overview, which has to fit a screen of 24 lines and 80 columns.
 LESS_USED = (
     "ack",
+    "approve",
     "bootstrap",
     "cancel",
     "catalogue",
@@ -73,6 +74,8 @@ LESS_USED = (
     "kit",
     "notify",
     "prune",
+    "resume",
+    "retention",
     "retry",
     "rollback",
     "run",
