@@ -157,8 +157,8 @@ def _reference(value: Any) -> SecretRef:
         raise ValueError("file takes an absolute path; write it whole, from the / on")
     if source == "credential" and ("/" in place or place in (".", "..")):
         raise ValueError("credential takes the name of a file; a whole path stands as {file: PATH}")
-    if source == "env" and not re.fullmatch(r"[A-Za-z_]\w*", place, re.ASCII):
-        raise ValueError("env takes the name of a variable; use letters, digits and underscores")
+    if source == "env" and re.search(r"[\s$={}]", place):
+        raise ValueError("env takes the name of a variable; write it alone, without a $")
     return SecretRef(source, place)
 
 

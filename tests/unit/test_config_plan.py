@@ -61,7 +61,7 @@ BROKEN = [
     ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("dsn: {credential: shop-dsn}", "dsn: host=h password=hunter2", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("dsn: {credential: shop-dsn}", "dsn: {credential: /etc/dsn}", 6, "components.db.dsn", "credential takes the name of a file", "a whole path stands as {file: PATH}."),
-    ("dsn: {credential: shop-dsn}", "dsn: {env: $DSN}", 6, "components.db.dsn", "env takes the name of a variable", "use letters, digits and underscores."),
+    ("dsn: {credential: shop-dsn}", "dsn: {env: $DSN}", 6, "components.db.dsn", "env takes the name of a variable", "write it alone, without a $."),
     ("dsn: {credential: shop-dsn}", "dsn: {file: secrets/dsn}", 6, "components.db.dsn", "file takes an absolute path", "write it whole, from the / on."),
     ("dsn: {credential: shop-dsn}", "dsn: shop", 6, "components.db.dsn", "is not a connection string", "write postgresql://user@host/database or host=… dbname=…."),
     ("kind: postgres", "kind: postgres\n    method: physical", 6, "components.db.method", "method: physical is not supported yet", "use method: logical, which is the default."),
