@@ -8,7 +8,7 @@ import pytest
 
 from drd.config.plan_file import plan_of_text
 from drd.config.references import plan_references, rewritten
-from drd.errors import UsageError
+from drd.errors import DrdError
 from drd.kit.layout import Belongings, lay_out
 from drd.model.plan import Plan, SecretRef
 
@@ -157,10 +157,11 @@ def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() 
     ]
 
 
-def test_a_credential_that_leads_out_of_its_directory_is_refused() -> None:
-    text = PLAN.replace("credential: restic ", "credential: ../../etc/cron.d/x ")
-    secrets = {**SECRETS, SecretRef("credential", "../../etc/cron.d/x"): "evil"}
-    with pytest.raises(UsageError, match="is no name of a file"):
+@pytest.mark.parametrize("name", ["../../etc/cron.d/x", "a file; rm x"])
+def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
+    text = PLAN.replace("credential: restic ", f"credential: {name} ")
+    secrets = {**SECRETS, SecretRef("credential", name): "evil"}
+    with pytest.raises(DrdError, match=r"takes the name of a file|is no name of a file"):
         lay_out(Belongings({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
 
 
