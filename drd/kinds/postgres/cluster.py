@@ -23,6 +23,7 @@ from drd.kinds.postgres.connection import (
     words,
 )
 from drd.kinds.postgres.quoting import ident
+from drd.kinds.postgres.stored import as_stored, encoded, shown
 
 _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
 # So that the verifiers in CREATE ROLE do not end up in the server's log.
@@ -129,10 +130,12 @@ class Cluster:
             self._admin = None
 
     def one(self, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        return self.admin().execute(query.encode(), parameters or None).fetchone()
+        with as_stored(self.admin()):
+            return self.admin().execute(query.encode(), parameters or None).fetchone()
 
     def execute(self, statement: str) -> None:
-        self.admin().execute(statement.encode())
+        with as_stored(self.admin()):
+            self.admin().execute(encoded(statement))
 
     def content(self, name: str) -> str | None:
         """What is in a database (`41 tables`); empty when nothing is, None when there is none."""
@@ -202,13 +205,22 @@ class Cluster:
                     self._try(statement, f"role {role['name']}", notes)
         for made in roles.statements(saved, existing=existed, version=self.version, whole=own):
             if made.required:
-                with as_target_error(f"cannot make {made.subject}"):
-                    self.execute(made.sql)
+                with as_target_error(f"cannot make {shown(made.subject)}"):
+                    notes += self._make(made)
             else:
                 self._try(made.sql, made.subject, notes)
         if not own:
             notes += roles.differences(saved, roles.read(self.admin()), existed=existed)
         return notes
+
+    def _make(self, role: roles.Statement) -> list[str]:
+        """Without one that cannot be named here: pg_restore will say so if anything is his."""
+        try:
+            self.execute(role.sql)
+        except psycopg.errors.CharacterNotInRepertoire:
+            where = f"the encoding of database {self.admin().info.dbname}"
+            return [f"{role.subject} could not be made: its name is not in {where}"]
+        return []
 
     def _try(self, statement: str, subject: str, notes: list[str]) -> None:
         try:

@@ -22,6 +22,7 @@ from psycopg import conninfo, pq
 from drd import log, process, secrets
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
+from drd.kinds.postgres.stored import keep_bytes
 from drd.model.plan import SecretRef
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -230,6 +231,7 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
         )
     except psycopg.OperationalError as error:
         raise _refused(address, error) from error
+    keep_bytes(connection)
     try:
         statements = [*_LIMITS, *(PINNED if pinned else ())]
         for since, setting in _NEWER_LIMITS.items():

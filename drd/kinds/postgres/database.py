@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
+from drd.kinds.postgres.stored import as_stored
 
 Properties = Mapping[str, Any]
 
@@ -55,8 +56,9 @@ def read(connection: Connection) -> dict[str, Any]:
         locale=locale if version >= 150000 else "NULL",
         rules="d.daticurules" if version >= 160000 else "NULL",
     )
-    cursor = connection.execute(query.encode())
-    row = cursor.fetchone()
+    with as_stored(connection):
+        cursor = connection.execute(query.encode())
+        row = cursor.fetchone()
     assert row is not None
     assert cursor.description is not None
     found = dict(zip((column.name for column in cursor.description), row, strict=True))

@@ -16,6 +16,7 @@ import psycopg
 from drd import process
 from drd.errors import SourceUnreachable
 from drd.kinds.postgres.connection import Connection, words
+from drd.kinds.postgres.stored import as_spelled, encoded
 from drd.model.snapshot import DatabaseFingerprint, TableState
 
 # Ordinary tables, leaf partitions and materialised views: whatever holds rows of its own that a
@@ -94,7 +95,9 @@ def describe(
     states: dict[str, TableState] = {}
     not_reached: dict[str, str] = {}
     derived = set()
-    for table in tables_of(connection):
+    with as_spelled(connection):
+        tables = tables_of(connection)
+    for table in tables:
         process.check_cancelled()
         name = names.get(table.key, table.name)
         if table.materialised:
@@ -117,9 +120,9 @@ def _look(
     if left_ms <= 0:
         return ""
     try:
-        with connection.transaction(force_rollback=True):
+        with as_spelled(connection), connection.transaction(force_rollback=True):
             connection.execute(f"SET LOCAL statement_timeout = {left_ms}".encode())
-            row = connection.execute(_query(table, mode).encode()).fetchone()
+            row = connection.execute(encoded(_query(table, mode))).fetchone()
     except psycopg.errors.QueryCanceled:
         process.check_cancelled()
         return ""

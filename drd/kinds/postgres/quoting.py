@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
 # Settings whose value is a list of quoted names (GUC_LIST_QUOTE in the server's source): as one
 # quoted text they would become a list of one name.
 _LISTS = frozenset(
@@ -19,11 +17,12 @@ _LISTS = frozenset(
 
 
 def ident(name: str) -> str:
-    return sql.Identifier(name).as_string()
+    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    return sql.Literal(text).as_string()
+    quoted = "'" + text.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
 def grantee(name: str) -> str:

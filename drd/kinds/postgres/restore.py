@@ -21,6 +21,7 @@ from drd.kinds.postgres.connection import connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
+from drd.kinds.postgres.stored import shown
 from drd.kinds.postgres.tools import Programs
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
@@ -137,9 +138,9 @@ class Restorer:
         left: tuple[str, ...] = ()
         if self._order.no_owner:
             roles = [f"role {r['name']}" for r in private["globals"]["roles"]]
-            left = ("owners of objects", "grants", *roles)
+            left = ("owners of objects", "grants", *map(shown, roles))
         facts = {"jobs": self._jobs, "pg_restore": self._order.programs.version}
-        return Restored(tuple(notes), tuple(differences), left, facts)
+        return Restored(tuple(map(shown, notes)), tuple(map(shown, differences)), left, facts)
 
     def _without_leftovers(self, saved: database.Properties) -> None:
         with connect(self._cluster.address.to_database(self._names.working)) as connection:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.stored import as_spelled, shown
 from drd.ports import Finding
 
 _SHOWN = 5
@@ -95,7 +96,8 @@ def _in_recovery(connection: Connection) -> bool:
 
 
 def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    return connection.execute(query.encode()).fetchall()
+    with as_spelled(connection):
+        return connection.execute(query.encode()).fetchall()
 
 
 def _quoted(connection: Connection, name: str) -> str:
@@ -106,7 +108,7 @@ def _quoted(connection: Connection, name: str) -> str:
 
 def _few(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return shown(", ".join(names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
 def _tables(connection: Connection, role: str) -> Finding:

@@ -13,6 +13,7 @@ from typing import Any
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
 from drd.kinds.postgres.rights import can_read_passwords
+from drd.kinds.postgres.stored import as_stored
 
 Globals = Mapping[str, Any]
 
@@ -83,16 +84,17 @@ def read(connection: Connection) -> dict[str, Any]:
         inherit="a.inherit_option" if new else "NULL::boolean",
         set="a.set_option" if new else "NULL::boolean",
     )
-    return {
-        "version": version,
-        "passwords": passwords,
-        "bootstrap": bootstrap_role(connection),
-        "roles": _dicts(connection, roles),
-        "memberships": _dicts(connection, memberships),
-        "parameters": _dicts(connection, _PARAMETERS) if version >= 150000 else [],
-        "everyone": [row["setting"] for row in _dicts(connection, _EVERYONE)],
-        "tablespaces": _dicts(connection, _TABLESPACES),
-    }
+    with as_stored(connection):
+        return {
+            "version": version,
+            "passwords": passwords,
+            "bootstrap": bootstrap_role(connection),
+            "roles": _dicts(connection, roles),
+            "memberships": _dicts(connection, memberships),
+            "parameters": _dicts(connection, _PARAMETERS) if version >= 150000 else [],
+            "everyone": [row["setting"] for row in _dicts(connection, _EVERYONE)],
+            "tablespaces": _dicts(connection, _TABLESPACES),
+        }
 
 
 def bootstrap_role(connection: Connection) -> str:

@@ -198,10 +198,11 @@ class ThrowAwayServer:
 
     @property
     def _initdb_command(self) -> Command:
-        """In the directory where it works, so that it is the same for all of them."""
+        """In the directory where it works, so that it is the same for all of them. The encoding is
+        that of the databases it begins with: in SQL_ASCII a role's name may be any bytes."""
         argv = [
             self.programs.path("initdb"), "--pgdata", "data",
-            "--username", self.superuser, "--auth", "trust", "--encoding", "UTF8", "--no-locale",
+            "--username", self.superuser, "--auth", "trust", "--encoding", "SQL_ASCII", "--no-locale",
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
         return self._command(argv, deadline_s=120.0)

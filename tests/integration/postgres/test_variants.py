@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import pytest
 
+from drd.errors import TargetError
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Workplace
 from tests.conftest import _run_directory
@@ -152,6 +154,67 @@ def test_a_database_of_another_encoding_comes_back_in_it(
     assert isinstance(found, DatabaseFingerprint)
     assert found.tables == saved.tables
     assert target_server.execute("SHOW server_encoding", "latin") == [("LATIN1",)]
+
+
+@pytest.mark.parametrize("encoding", ["EUC_JP", "SQL_ASCII"])
+def test_names_that_a_cluster_shares_come_back_as_their_bytes(
+    source_server: PostgresServer,
+    target_server: PostgresServer,
+    place: Workplace,
+    short_tmp: Path,
+    encoding: str,
+) -> None:
+    """They are in the encoding of the database in which somebody gave them, and so is everything in
+    SQL_ASCII: here UTF-8, and Latin 1."""
+    name = f"shared_{encoding.lower()}"
+    make = (
+        f"DROP DATABASE IF EXISTS {name}",
+        'DROP ROLE IF EXISTS "Анна"',
+        'CREATE ROLE "Анна"',
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'",
+        f'ALTER DATABASE {name} OWNER TO "Анна"',
+        f"COMMENT ON DATABASE {name} IS '§'",
+    )
+    for statement in make:
+        source_server.execute(statement)
+    in_latin = (
+        'DROP ROLE IF EXISTS "Jürgen"; CREATE ROLE "Jürgen"; CREATE TABLE "größe" AS SELECT 1 a;'
+    )
+    in_latin += (
+        f'ALTER TABLE "größe" OWNER TO "Jürgen"; GRANT CONNECT ON DATABASE {name} TO "Jürgen"'
+    )
+    dsn = source_server.dsn(name)
+    try:
+        if encoding == "SQL_ASCII":
+            with psycopg.connect(dsn, client_encoding=encoding) as connection:
+                connection.execute(in_latin.encode("latin-1"))
+        what = component(dsn, fingerprint="digest")
+        assert all(f.ok for f in KIND.source(what, place).doctor())
+        backup = back_up(what, place, short_tmp / "dump")
+        target = target_of(target_server, place, database=name)
+        if encoding == "SQL_ASCII":
+            with pytest.raises(TargetError, match=r'role "J.*rgen" does not exist'):
+                bring_back(target, backup)
+        else:
+            assert bring_back(target, backup).differences == ()
+        target.close()
+    finally:
+        if encoding == "SQL_ASCII":
+            away = 'DROP OWNED BY "Jürgen"; DROP ROLE "Jürgen"'
+            with psycopg.connect(dsn, client_encoding=encoding) as connection:
+                connection.execute(away.encode("latin-1"))
+        source_server.execute(f"DROP DATABASE {name}")
+        source_server.execute('DROP ROLE "Анна"')
+    sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
+    try:
+        assert bring_back(sandbox, backup).differences == ()
+        saved = backup.snapshot.fingerprint
+        assert isinstance(saved, DatabaseFingerprint)
+        now = sandbox.inspector().fingerprint(saved, 60)
+        assert isinstance(now, DatabaseFingerprint)
+        assert now.tables == saved.tables
+    finally:
+        sandbox.close()
 
 
 def test_a_digest_survives_columns_that_a_restore_reorders(
