@@ -101,8 +101,8 @@ class Screen:
             if not (fresh or now.over) and time.monotonic() - self._drawn < _EVERY_S:
                 return
             self._stages, self._drawn = stages, time.monotonic()
-            width = min(_WIDEST, shutil.get_terminal_size().columns - 1)
-            lines = self.lines(now, width)
+            size = shutil.get_terminal_size()
+            lines = self.lines(now, min(_WIDEST, size.columns - 1), size.lines - 1)
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
             self._erase()
@@ -117,25 +117,42 @@ class Screen:
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
 
-    def lines(self, now: Progression, width: int) -> list[str]:
-        """What is shown, each line at most `width` wide."""
+    def lines(self, now: Progression, width: int, height: int) -> list[str]:
+        """What is shown, each line at most `width` wide. Where the steps do not fit into `height`,
+        those that are over go first, then those that are far off."""
+        head = [self._head(now)[:width]]
+        needed = [
+            line for step in now.steps if step.stage == "waiting" for line in _needed(step, width)
+        ]
+        room = max(3, height - len(head) - len(needed))
+        steps = list(now.steps)
+        over, last = 0, len(steps)
+        if len(steps) > room:
+            going = [n for n, s in enumerate(steps) if s.stage in ("running", "waiting", "to come")]
+            over = min(max(0, (going[0] if going else last) - 2), last - room + 2)
+            last = min(last, over + room - 2)
+        column = max((len(s.name) for s in steps), default=0)
+        body = [self._step(s, column, width) for s in steps[over:last]]
+        if over:
+            body.insert(0, f"  {over} steps above")
+        if last < len(steps):
+            body.append(f"  {len(steps) - last} steps below")
+        return head + body + needed
+
+    def _head(self, now: Progression) -> str:
         elapsed = (now.now - now.since) / timedelta(seconds=1)
         head = (
             f"{now.plan}: run {now.run}, {format_duration(max(0.0, elapsed))} since the loss, "
             f"RTO {format_duration(now.rto_s)}"
         )
-        if elapsed > now.rto_s:
-            head += ": missed"
-        column = max((len(s.name) for s in now.steps), default=0)
-        lines = [head[:width]]
-        for step in now.steps:
-            took = format_duration(step.took_s) if step.took_s is not None else ""
-            plain = f"  {step.name:<{column}}  {step.stage:<9}  {took:>8}"
-            line = f"{plain}  {step.says}" if step.says and step.stage != "waiting" else plain
-            lines.append(self._painted(line[:width], step.stage))
-        for step in (s for s in now.steps if s.stage == "waiting"):
-            lines += _folded(f"  needed: {step.name}: {step.says}", width)
-        return lines
+        return f"{head}: missed" if elapsed > now.rto_s else head
+
+    def _step(self, step: StepView, column: int, width: int) -> str:
+        took = format_duration(step.took_s) if step.took_s is not None else ""
+        line = f"  {step.name:<{column}}  {step.stage:<9}  {took:>8}"
+        if step.says and step.stage != "waiting":
+            line += f"  {output.masked(step.says)}"
+        return self._painted(line[:width].rstrip(), step.stage)
 
     def _painted(self, line: str, stage: str) -> str:
         if stage not in _STYLE:
@@ -147,7 +164,15 @@ class Screen:
             sys.stderr.write(f"\x1b[{self._lines}F\x1b[J")
 
 
-def _folded(text: str, width: int) -> list[str]:
+def _needed(step: StepView, width: int) -> list[str]:
+    """What somebody is asked for, and below it the commands, whole where that is possible."""
     import textwrap
 
-    return textwrap.wrap(output.masked(text), width, subsequent_indent="          ") or [text]
+    what, *commands = step.says.split("  drd ")
+    text = output.masked(f"  needed: {step.name}: {what}")
+    lines = textwrap.wrap(text, width, subsequent_indent="          ") or [text]
+    for command in commands:
+        lines += textwrap.wrap(
+            f"drd {command}", width, initial_indent="          ", subsequent_indent="          "
+        )
+    return lines

@@ -51,7 +51,7 @@ class People:
         verb = "approve" if step.kind == "approve" else "done"
         text = self.deeds.text(ask.text)
         wanted = ": ".join(w for w in (ask.role or "anybody", text) if w)
-        by = f"  (by {to_rfc3339(expires)})" if expires else ""
+        by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
         self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
         self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
         self.services.catalogue.await_step(
@@ -141,7 +141,7 @@ class People:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
-        why = f"nobody did it by {to_rfc3339(expires)}"
+        why = f"nobody did it by {expires:%Y-%m-%d %H:%M:%S} UTC"
         return Word(name, StepState.FAILED, {}, why)
 
     def _settled(self, word: Word) -> Word:

@@ -89,10 +89,16 @@ def run_id(site: Site) -> str:
 
 def waits_for(site: Site, step: str) -> bool:
     """Whether the recovery waits for a person at this step."""
+    return is_in(site, step, "waiting")
+
+
+def is_in(site: Site, step: str, state: str) -> bool:
+    """Whether this step of the recovery is in this state."""
     found = site.catalogue(
         "select 1 from steps join runs on runs.id = steps.run "
-        "where runs.kind = 'recovery' and steps.name = ? and steps.state = 'waiting'",
+        "where runs.kind = 'recovery' and steps.name = ? and steps.state = ?",
         step,
+        state,
     )
     return bool(found)
 

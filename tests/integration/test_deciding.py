@@ -1,0 +1,132 @@
+"""What a person may say about a recovery: looked at before it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.errors import UsageError
+from drd.flows.deciding import Deciding, Said
+from drd.model.plan import Plan
+from drd.model.run import RunKind, RunState, StepState
+from drd.model.runbook import Ask, Step
+from drd.ports import Owned
+from tests.catalogue_support import at, plan
+
+PEOPLE = {"anna": ("commander",), "bert": ("hands", "operator")}
+PLAN: Plan = replace(
+    plan(),
+    runbook=(
+        Step("data", "restore"),
+        Step("go-ahead", "approve", settings=Ask("", "commander", 600.0)),
+        Step("plug", "manual", settings=Ask("plug it in", "hands")),
+        Step("fragile", "command", on_failure="ask"),
+        Step("traffic", "command"),
+    ),
+)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> SqlCatalogue:
+    return open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)
+
+
+@pytest.fixture
+def owned(catalogue: SqlCatalogue) -> Owned:
+    """A recovery in which the data is back, and that waits for three answers."""
+    owned = catalogue.begin(PLAN, RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    for name, kind in (
+        ("data", "restore"), ("go-ahead", "approve"), ("plug", "manual"), ("fragile", "command"),
+    ):  # fmt: skip
+        catalogue.begin_step(owned, name, kind, at(0))
+    catalogue.finish_step(owned, "data", StepState.SUCCEEDED, at=at(1))
+    catalogue.await_step(
+        owned, "go-ahead", "x", {"role": "commander", "expires_at": "2026-11-25T12:10:00Z"}
+    )
+    catalogue.await_step(owned, "plug", "x", {"role": "hands"})
+    catalogue.await_step(owned, "fragile", "x", {})
+    return owned
+
+
+def deciding(catalogue: SqlCatalogue, owned: Owned, now: datetime | None = None) -> Deciding:
+    return Deciding(catalogue, PLAN, catalogue.run(owned.run.id), now or at(2))
+
+
+REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
+    (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not hold the role commander", "anna does"),
+    (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "eve is not among the people", "anna, bert"),
+    (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml names no people", "people: "),
+    (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "plug is a step of kind manual", "drd done"),
+    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "traffic is a step of kind command", "what waits: go-ahead"),
+    (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
+    (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
+    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip it: it has succeeded", "what waits"),
+    (lambda d: d.retry("traffic", "anna"), "nobody asks whether to try it again: it was not begun yet", "what waits"),
+    (lambda d: d.retry("plug", "anna"), "nobody asks whether to try it again: it waits", "what waits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("decide", "fact", "hint"), REFUSED)
+def test_what_does_not_fit_is_refused_and_not_recorded(
+    catalogue: SqlCatalogue,
+    owned: Owned,
+    decide: Callable[[Deciding], Said],
+    fact: str,
+    hint: str,
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        decide(deciding(catalogue, owned))
+    assert fact in raised.value.message
+    assert hint in raised.value.hint
+    assert catalogue.decisions(owned.run.id) == []
+
+
+def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
+    catalogue: SqlCatalogue, owned: Owned
+) -> None:
+    here = deciding(catalogue, owned)
+    assert here.agree("go-ahead", "approve", "Anna", "seen", PEOPLE).alive
+    here.agree("plug", "done", "bert", "", PEOPLE)
+    here.retry("fragile", "root")
+    here.skip("traffic", "root", "no traffic today")
+    assert [(d.step, d.action, d.by, d.attempt) for d in catalogue.decisions(owned.run.id)] == [
+        ("go-ahead", "approve", "anna", 1),
+        ("plug", "done", "bert", 1),
+        ("fragile", "retry", "root", 1),
+        ("traffic", "skip", "root", 0),
+    ]
+
+
+def test_an_approval_that_comes_too_late_is_refused(catalogue: SqlCatalogue, owned: Owned) -> None:
+    with pytest.raises(UsageError, match="had to be answered by 2026-11-25T12:10:00Z"):
+        deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
+
+
+def test_of_a_run_that_failed_steps_are_tried_again_or_skipped_and_of_one_that_succeeded_none(
+    catalogue: SqlCatalogue, owned: Owned
+) -> None:
+    catalogue.finish_step(owned, "fragile", StepState.FAILED, at=at(2), error="why")
+    catalogue.finish(owned, RunState.FAILED, at=at(3))
+    owned.release()
+    with pytest.raises(UsageError, match=r"is over \(failed\)"):
+        deciding(catalogue, owned).agree("go-ahead", "approve", "anna", "", PEOPLE)
+    assert not deciding(catalogue, owned).retry("fragile", "anna").alive
+    assert catalogue.run(owned.run.id).state is RunState.WAITING
+    deciding(catalogue, owned).skip("traffic", "anna", "why not")
+    adopted = catalogue.adopt(catalogue.run(owned.run.id), at(4))
+    assert adopted is not None
+    catalogue.finish(adopted, RunState.SUCCEEDED, at=at(5))
+    adopted.release()
+    before = catalogue.decisions(owned.run.id)
+    for decide in (
+        lambda d: d.retry("fragile", "anna"),
+        lambda d: d.skip("fragile", "anna", "why"),
+    ):
+        with pytest.raises(UsageError, match=r"is over \(succeeded\)"):
+            decide(deciding(catalogue, owned))
+    assert catalogue.decisions(owned.run.id) == before

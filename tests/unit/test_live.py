@@ -1,0 +1,70 @@
+"""What is shown of a runbook while it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from drd.cli.live import Log, Screen
+from drd.model.progression import Progression, StepView
+
+NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
+ASKS = "commander: traffic moves (by 2026-11-25 01:00:00 UTC)  drd approve 4f2a go --by NAME"
+STEPS = (
+    StepView("data", "restore", "succeeded", 61.0, earlier=True),
+    StepView("look", "check", "failed", 2.0, "row counts (failed)"),
+    StepView("go", "approve", "waiting", 5.0, ASKS),
+    StepView("traffic", "command", "to come"),
+)
+
+
+def at(steps: tuple[StepView, ...] = STEPS, *, since_s: float = 90.0) -> Progression:
+    return Progression("4f2a", "shop", NOW - timedelta(seconds=since_s), NOW, 60.0, steps)
+
+
+def test_the_screen_shows_the_steps_the_time_and_what_is_needed_from_whom() -> None:
+    assert Screen(None, colour=False).lines(at(), 79, 40) == [
+        "shop: run 4f2a, 1m 30s since the loss, RTO 1m: missed",
+        "  data     succeeded    1m 01s",
+        "  look     failed           2s  row counts (failed)",
+        "  go       waiting          5s",
+        "  traffic  to come",
+        "  needed: go: commander: traffic moves (by 2026-11-25 01:00:00 UTC)",
+        "          drd approve 4f2a go --by NAME",
+    ]
+    assert "missed" not in Screen(None, colour=False).lines(at(since_s=30), 79, 40)[0]
+
+
+@pytest.mark.parametrize("height", [8, 12, 24])
+@pytest.mark.parametrize("here", [0, 1, 15, 28, 29])
+def test_the_screen_fits_and_shows_the_step_that_goes_on(height: int, here: int) -> None:
+    steps = tuple(
+        StepView(
+            f"step-{n:02}",
+            "command",
+            "succeeded" if n < here else "running" if n == here else "to come",
+        )
+        for n in range(30)
+    )
+    lines = Screen(None, colour=False).lines(at(steps), 60, height)
+    assert len(lines) <= height
+    assert any(f"step-{here:02}  running" in line for line in lines)
+    shown = [line for line in lines if line.startswith("  step-")]
+    counted = [int(line.split()[0]) for line in lines if line.endswith((" above", " below"))]
+    assert len(shown) + sum(counted) == 30
+    assert all(len(line) <= 60 for line in lines)
+
+
+def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(only_needs=False)
+    log(at())
+    log(at())
+    log(at((*STEPS[:2], replace(STEPS[2], stage="succeeded", says="approved by anna"), STEPS[3])))
+    assert capsys.readouterr().err.splitlines() == [
+        "00:31:00 done before: data",
+        "00:31:00 look: failed after 2s: row counts (failed)",
+        f"00:31:00 go: waiting: {ASKS}",
+        "00:31:00 go: succeeded after 5s: approved by anna",
+    ]
