@@ -11,8 +11,10 @@ from typing import Any
 from drd import process
 from drd.actions.settings import CommandSettings
 from drd.errors import DeadlineExceeded, StepFailed
+from drd.model.runbook import Step
 from drd.model.units import format_duration
-from drd.model.values import filled
+from drd.model.values import filled, references
+from drd.ports import Finding
 from drd.ports.action import ActionContext
 
 TIMEOUT_S = 3600.0
@@ -24,6 +26,10 @@ _OUTPUT = 4000
 class OwnCommand:
     """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
     to drd beyond that, and gets no secret."""
+
+    def look(self, step: Step) -> list[Finding]:
+        assert isinstance(step.settings, CommandSettings)
+        return [*missing(step.settings.run), *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -39,6 +45,9 @@ class OwnCommand:
 class StandIn:
     """What a drill runs in place of a step."""
 
+    def look(self, step: Step) -> list[Finding]:
+        return missing(step.stand_in)
+
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         words = [filled(w, context.value) for w in context.step.stand_in]
         done = carry_out(words, context, timeout_s=context.step.timeout_s or TIMEOUT_S)
@@ -47,6 +56,9 @@ class StandIn:
 
 class TakeBack:
     """The command by which a step is taken back."""
+
+    def look(self, step: Step) -> list[Finding]:
+        return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         undo = context.step.rollback
@@ -99,6 +111,19 @@ def carry_out(
             result={"exit": done.exit_code, "output": done.stdout.strip()[-_OUTPUT:]},
         )
     return done
+
+
+def missing(words: Sequence[str]) -> list[Finding]:
+    """A warning when the program of these words is not on this host."""
+    if not words or references(words[0]) or is_there(words[0]):
+        return []
+    hint = "install it, or correct the step's command."
+    detail = f"there is no program {words[0]} on this host"
+    return [Finding("program", ok=True, detail=detail, hint=hint, warning=True)]
+
+
+def missing_rollback(step: Step) -> list[Finding]:
+    return missing(step.rollback.command) if step.rollback is not None else []
 
 
 def environment(context: ActionContext) -> dict[str, str]:

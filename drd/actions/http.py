@@ -10,10 +10,13 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from drd.actions.command import missing_rollback
 from drd.actions.settings import HttpSettings
 from drd.errors import StepFailed
 from drd.log import masked
+from drd.model.runbook import Step
 from drd.model.values import filled
+from drd.ports import Finding
 from drd.ports.action import ActionContext
 
 TIMEOUT_S = 30.0
@@ -25,6 +28,9 @@ _LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 class Request:
     """Sends the key of the step as `Idempotency-Key`, so that the other side may tell a repetition
     from a second order."""
+
+    def look(self, step: Step) -> list[Finding]:
+        return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings

@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from drd import process
-from drd.actions.command import TIMEOUT_S, carry_out, environment, is_there
+from drd.actions.command import (
+    TIMEOUT_S,
+    carry_out,
+    environment,
+    is_there,
+    missing,
+    missing_rollback,
+)
 from drd.actions.http import ask
 from drd.actions.settings import Ready, StartSettings
 from drd.errors import StepFailed
+from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled
+from drd.ports import Finding
 from drd.ports.action import ActionContext
 from drd.process.started import Started, end, known, note, unnoted
 
@@ -33,6 +42,12 @@ _SETTLE_S = 0.3
 class Start:
     """A command gets a session of its own and is not ended with drd. Where this step has started it
     already and it is still there, it is not started again."""
+
+    def look(self, step: Step) -> list[Finding]:
+        settings = step.settings
+        assert isinstance(settings, StartSettings)
+        words = ["systemctl"] if settings.unit else settings.command or []
+        return [*missing(words), *_taken(settings), *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -73,6 +88,11 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
     pid = unnoted(pid_file, f"{_MARK}={context.key}")
     if pid is None:
+        if port is not None and _listens(port):
+            # Its answers would be taken for those of the program that is to be started.
+            raise StepFailed(
+                f"something listens on port {port} already", hint="end it, or give another port."
+            )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
         _leave(words, pid_file, log, {**environment(context), **own, _MARK: context.key})
@@ -120,6 +140,21 @@ def _url(settings: StartSettings, context: ActionContext, port: int | None) -> s
     return filled(written, _with_port(context, port)).rstrip("/") if written else None
 
 
+def _taken(settings: StartSettings) -> list[Finding]:
+    """A warning when something listens where a command is to."""
+    if settings.port is None or settings.unit is not None or not _listens(settings.port):
+        return []
+    detail = f"something listens on port {settings.port} of this host already"
+    hint = "end it, if no step before does."
+    return [Finding("port", ok=True, detail=detail, hint=hint, warning=True)]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(1.0)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def free_port() -> int:
     """One of loopback's that nobody listens on."""
     with socket.socket() as one:
@@ -143,6 +178,8 @@ def _until_ready(
             _refuse_dead(context, started)
         why = _not_ready(ready, context, started, max(0.5, limit - time.monotonic()))
         if why is None:
+            if not unit:
+                _refuse_dead(context, started)
             return
         if time.monotonic() > limit:
             raise StepFailed(

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drd.actions.command import TIMEOUT_S, carry_out
+from drd.actions.command import TIMEOUT_S, carry_out, missing, missing_rollback
 from drd.actions.settings import StopSettings
+from drd.model.runbook import Step
 from drd.model.values import filled
+from drd.ports import Finding
 from drd.ports.action import ActionContext
 from drd.process.started import GRACE_S, end
 
 
 class Stop:
     """What does not run any more has been stopped already."""
+
+    def look(self, step: Step) -> list[Finding]:
+        assert isinstance(step.settings, StopSettings)
+        words = ["systemctl"] if step.settings.unit else step.settings.command or []
+        return [*missing(words), *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings

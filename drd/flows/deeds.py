@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drd import process
 from drd.errors import Cancelled, DrdError, StepFailed
 from drd.flows import restore
+from drd.flows.services import Services
 from drd.model.message import Message
 from drd.model.run import StepRecord, StepState
-from drd.model.runbook import Circumstances, Notice, Pause, Step
+from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
-from drd.ports import Inspector
+from drd.ports import Finding, Inspector
 from drd.ports.action import ActionContext
 
 _ENVIRONMENT = {
@@ -27,6 +29,9 @@ _ENVIRONMENT = {
     "user": ("PGUSER",),
 }
 """Under which names a kind says where something is."""
+
+OURS = (Ask, Notice, Pause)
+"""Settings of what no action does."""
 
 _TURN_S = 0.1
 
@@ -211,6 +216,16 @@ class Deeds:
                 if known_as == name and url:
                     return str(url)
         raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
+
+
+def look_at_step(services: Services, step: Step) -> list[Finding]:
+    """What a step that does something by itself will miss on this host, named after the step."""
+    if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
+        return []
+    return [
+        replace(f, name=f"step {step.name}: {f.name}")
+        for f in services.actions(step.kind).look(step)
+    ]
 
 
 def is_failure(error: DrdError, kind: str) -> bool:

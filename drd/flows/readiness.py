@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from uuid import uuid4
 
 from drd.errors import DrdError
+from drd.flows.deeds import look_at_step
 from drd.flows.doctor import examine
 from drd.flows.runner import new_run
 from drd.flows.services import Services
@@ -60,6 +61,7 @@ def _findings(
     passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
     yield from readiness.of_versions(plan, _point(services, plan, passed), newest)
     yield from (_tried(f) for f in examine(services, plan, resolve))
+    yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
     if newest is not None:
         for target in plan.targets.values():
             yield from _target(services, plan, target, newest)

@@ -7,7 +7,7 @@ begins again in its own marked place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from drd.errors import (
     TargetError,
 )
 from drd.flows import restore
-from drd.flows.deeds import Deeds
+from drd.flows.deeds import Deeds, look_at_step
 from drd.flows.engine import Engine, Outcome, failures
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm, tidy
@@ -41,7 +41,7 @@ from drd.model.run import (
     StepState,
     drill_result,
 )
-from drd.model.runbook import PEOPLE, Circumstances
+from drd.model.runbook import PEOPLE, Circumstances, unmet
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.ports import Destination, Finding, Owned
@@ -182,8 +182,13 @@ def opened(
     return deeds
 
 
+def _around(plan: RecoveryPlan) -> Circumstances:
+    request = plan.request
+    return Circumstances(request.scenario, request.target, tuple(request.components))
+
+
 def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> Deeds:
-    around = Circumstances(plan.request.scenario, plan.request.target)
+    around = _around(plan)
     directory = services.work_dir / f"started-{work.runner.run.id}"
     return Deeds(work, around, directory, drill=False)
 
@@ -220,7 +225,7 @@ def _preflight(
     held: Holders,
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched."""
-    findings = _look_at(services, plan, destinations)
+    findings = [*_look_at(services, plan, destinations), *_look_at_steps(services, plan)]
     _confirm_one(services, plan, held)
     return {"findings": [f.name for f in findings]}
 
@@ -242,10 +247,26 @@ def _look_at(
     if bad:
         rest = "".join(f"\n  {f.detail}" for f in bad[1:])
         raise TargetError(bad[0].detail + rest, hint=bad[0].hint)
+    _warn(services, findings)
+    return findings
+
+
+def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
+    """What the steps of the runbook will miss on this host."""
+    around = _around(plan)
+    findings: list[Finding] = []
+    for step in plan.plan.runbook:
+        after_another = step.when is not None and step.when.step is not None
+        if after_another or unmet(step, {}, around) is None:
+            findings += look_at_step(services, step)
+    _warn(services, findings)
+    return findings
+
+
+def _warn(services: Services, findings: Iterable[Finding]) -> None:
     for finding in findings:
         if finding.warning:
             services.warn(f"{finding.name}: {finding.detail}")
-    return findings
 
 
 def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:

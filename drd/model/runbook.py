@@ -110,10 +110,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What conditions are about: `target` is `SANDBOX` in a drill."""
+    """What conditions are about: `target` is `SANDBOX` in a drill. `only` are the components that
+    alone were asked for; none: all of the plan."""
 
     scenario: str
     target: str
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,14 @@ class _Position:
 
 
 def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstances) -> str | None:
-    """Why the step's condition does not hold; None: it does, or there is none."""
+    """Why the step is not for these circumstances; None: it is.
+
+    What is done to the service as a whole is not done where single components are brought back.
+    """
+    only = circumstances.only
+    about = getattr(step.settings, "component", None)
+    if only and step.kind not in LOOKING and about not in only:
+        return f"only {', '.join(only)} was asked for"
     when = step.when
     if when is None:
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from drd.model.runbook import Step
+from drd.ports.common import Finding
 from drd.ports.destinations import Inspector
 
 
@@ -36,6 +37,9 @@ class ActionContext:
 
 class Action(Protocol):
     """One kind of step. Stateless; used from several threads."""
+
+    def look(self, step: Step) -> Sequence[Finding]:
+        """What it would miss on this host: warnings, since a step before may see to it."""
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         """Do it; what it found out is JSON, for `${steps.NAME.…}` of later steps.

@@ -108,6 +108,14 @@ def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> N
     assert status["drill"]["steps"] == {"rehearsed": 8, "of": 10}
     site.assert_clean()
 
+    # One component by itself: nothing is done to the whole service, and nobody is asked.
+    alone = (*RECOVER, "--component", "db", "--json")
+    states = {s["name"]: s["state"] for s in site.drd(*alone).json["steps"]}
+    done = ("data", "config", "look", "mark")
+    assert states == {n: "succeeded" if n in done else "skipped" for n in STEPS}
+    assert traced(site) == ["announce"]
+    assert not (site.base / "back/etc").exists()
+
 
 def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
     site: Site, port: int

@@ -117,6 +117,27 @@ def test_a_condition_that_holds_changes_nothing() -> None:
     assert moves(steps, a=FAILED).begin == ("b",)
 
 
+def test_where_single_components_come_back_nothing_is_done_to_the_whole() -> None:
+    class Settings:
+        def __init__(self, component: str | None) -> None:
+            self.component = component
+
+    alone = replace(HERE, only=("db",))
+    steps = [
+        step("back", "restore", needs=()),
+        step("look", "check", needs=()),
+        step("erase", "sql", needs=(), settings=Settings("db")),
+        step("tidy", "command", needs=(), settings=Settings("conf")),
+        step("ask", "approve", needs=()),
+        step("serve", "start", needs=()),
+    ]
+    found = moves(steps, alone)
+    assert found.begin == ("back", "look", "erase")
+    why = "only db was asked for"
+    assert found.skip == (("tidy", why), ("ask", why), ("serve", why))
+    assert moves(steps).skip == ()
+
+
 def test_a_step_that_was_cancelled_begins_again() -> None:
     assert moves([step("a")], a=StepState.CANCELLED).begin == ("a",)
 

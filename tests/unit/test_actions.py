@@ -1,0 +1,78 @@
+"""What the steps of a runbook would miss on this host, told before anything begins."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.actions import KINDS, action_for
+from drd.actions.settings import (
+    CommandSettings,
+    HttpSettings,
+    Ready,
+    SqlSettings,
+    StartSettings,
+    StopSettings,
+)
+from drd.errors import StepFailed
+from drd.model.runbook import Step, StepKind, Undo
+from drd.ports.action import ActionContext
+
+UNDO = Undo(("no-such-undo",))
+NO_TOOL = "there is no program no-such-tool on this host"
+NO_UNDO = "there is no program no-such-undo on this host"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        yield int(one.getsockname()[1])
+
+
+def told(kind: StepKind, settings: object, *, action: str = "") -> list[str]:
+    step = Step("s", kind, settings=settings, rollback=UNDO, stand_in=("no-such-tool",))
+    found = action_for(action or kind).look(step)
+    assert all(f.ok and f.warning and f.hint for f in found)
+    return [f.detail for f in found]
+
+
+def test_programs_that_are_missing_are_named() -> None:
+    assert told("command", CommandSettings(run=["no-such-tool"])) == [NO_TOOL, NO_UNDO]
+    assert told("command", CommandSettings(run=["${steps.a.output}"])) == [NO_UNDO]
+    assert told("start", StartSettings(command=["sh"])) == [NO_UNDO]
+    assert told("stop", StopSettings(command=["no-such-tool"])) == [NO_TOOL, NO_UNDO]
+    assert told("http", HttpSettings(url="http://x/")) == [NO_UNDO]
+    assert told("sql", SqlSettings(component="db", query="select 1")) == [NO_UNDO]
+    assert told("sql", None, action="simulate") == [NO_TOOL]
+    assert told("sql", None, action="rollback") == [NO_UNDO]
+
+
+def test_a_port_that_is_taken_is_named(taken: int) -> None:
+    words = f"something listens on port {taken} of this host already"
+    assert told("start", StartSettings(command=["sh"], port=taken)) == [words, NO_UNDO]
+
+
+def test_every_action_looks_before_it_leaps() -> None:
+    assert all(callable(action_for(kind).look) for kind in KINDS)
+
+
+def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_path: Path) -> None:
+    ready = Ready(http="/")
+    settings = StartSettings(command=["touch", f"{tmp_path}/begun"], port=taken, ready=ready)
+    context = ActionContext(
+        step=Step("serve", "start", settings=settings),
+        key="run/serve",
+        value=lambda name: name,
+        environment={},
+        inspectors=pytest.fail,
+        directory=tmp_path,
+        stays=True,
+    )
+    with pytest.raises(StepFailed, match=f"something listens on port {taken} already"):
+        action_for("start").run(context)
+    assert list(tmp_path.iterdir()) == []
