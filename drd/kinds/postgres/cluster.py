@@ -240,6 +240,12 @@ class Cluster:
                 notes.append(f"{subject} could not be set: {words(error)}")
         return notes
 
+    def can_store(self, text: str) -> bool:
+        """Whether what is no UTF-8 could be given to this server by the database we work from."""
+        return (
+            shown(text) == text or self.admin().info.parameter_status("server_encoding") != "UTF8"
+        )
+
     def missing_tablespaces(self, wanted: Sequence[str]) -> list[str]:
         rows = self.admin().execute("SELECT spcname::text FROM pg_catalog.pg_tablespace").fetchall()
         return [name for name in wanted if (name,) not in rows]

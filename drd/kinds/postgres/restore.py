@@ -114,7 +114,13 @@ class Restorer:
         with as_target_error(f"cannot finish the database of {order.component}"):
             notes += self._cluster.finish(names.working, saved, with_owner=not order.no_owner)
             differences = self._compare(names.working, saved, notes)
-            notes += names.publish(saved["comment"], overwrite=order.overwrite)
+            comment = saved["comment"]
+            if not self._cluster.can_store(comment):
+                notes.append(
+                    "its comment could not be set: its bytes are in no encoding of the server"
+                )
+                comment = ""
+            notes += names.publish(comment, overwrite=order.overwrite)
         return self._restored(private, notes, differences)
 
     def _begin(
