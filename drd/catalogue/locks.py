@@ -111,6 +111,17 @@ class LockFiles:
         finally:
             held.discard()
 
+    def names(self, prefix: str) -> list[str]:
+        """Of the lock files that are there, held or not."""
+        try:
+            found = [entry.name for entry in os.scandir(self.directory)]
+        except OSError:
+            return []
+        suffix = ".lock"
+        return [
+            n.removesuffix(suffix) for n in found if n.startswith(prefix) and n.endswith(suffix)
+        ]
+
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.lock"
 

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -85,6 +85,8 @@ class Ownership:
     def abandoned(self, plan: str | None) -> list[Run]:
         with self._store.read() as connection:
             rows = runs.unfinished(connection, plan)
+        if plan is None:
+            self._sweep({row.id for row in rows})
         found = []
         for row in rows:
             with self._proven_dead(row) as dead:
@@ -96,6 +98,22 @@ class Ownership:
                 if not now.state.final:
                     found.append(now)
         return found
+
+    def _sweep(self, unfinished: Collection[str]) -> None:
+        """Remove the locks of runs that are over: of one that was killed as it let go of it."""
+        for name in self._locks.names(_LOCK):
+            run = name.removeprefix(_LOCK)
+            if run in unfinished or (held := self._locks.take(name)) is None:
+                continue
+            # One that began after the rows were read, and died, is not over.
+            with self._store.read() as connection:
+                over = (
+                    not runs.exists(connection, run) or runs.by_prefix(connection, run).state.final
+                )
+            if over:
+                held.discard()
+            else:
+                held.release()
 
     def adopt(self, run: Run, at: datetime) -> Owned | None:
         held = self._take_from_glances(run.id)
@@ -194,5 +212,8 @@ class Ownership:
         return held
 
 
+_LOCK = "run-"
+
+
 def _lock_name(run: str) -> str:
-    return f"run-{run}"
+    return f"{_LOCK}{run}"

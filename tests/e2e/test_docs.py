@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -185,15 +186,17 @@ def test_the_first_plan_of_the_readme_works(
 ) -> None:
     site = Site(short_tmp)
     make_tree(short_tmp / "nginx")
+    postgres.execute("drop database if exists readme")
     postgres.execute("create database readme")
     postgres.execute("create table orders as select generate_series(1, 100) as id", "readme")
-    s3.create_bucket("readme")
+    bucket = f"readme-{secrets.token_hex(4)}"
+    s3.create_bucket(bucket)
     script = commands("README.md", "Your first plan, in ten minutes")
     for shown, here in {
         "/etc/drd": str(short_tmp),
         "/etc/nginx": str(short_tmp / "nginx"),
         "postgresql:///orders": postgres.dsn("readme"),
-        "s3:https://s3.example.com/acme-dr/orders-api": s3.repository("readme", "orders-api"),
+        "s3:https://s3.example.com/acme-dr/orders-api": s3.repository(bucket, "orders-api"),
         "YOUR-KEY-ID": s3.access_key,
         "YOUR-SECRET-KEY": s3.secret_key,
     }.items():

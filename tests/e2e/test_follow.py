@@ -66,11 +66,15 @@ def test_who_does_not_own_the_state_leaves_word_and_watches(
 
 
 def test_a_run_that_goes_on_can_be_watched_to_its_end(site: Site) -> None:
-    (site.base / "etc/big").write_bytes(os.urandom(100 << 20))
+    wait = f"until [ -e {site.base}/go ]; do sleep 0.1; done"
+    plan = site.base / "plans/shop.yaml"
+    hook = f'kind: files, before: {{command: [sh, -c, "{wait}"], timeout: 120s}}'
+    plan.write_text(plan.read_text().replace("kind: files", hook, 1))
     with daemon(site) as running:
         [(run,)] = until(lambda: rows(site, "id", "state = 'running'"), "a run", running)
         refused = site.drd("backup", "shop", code=11)
         assert f"drd run show {run} --follow" in refused.err
+        (site.base / "go").touch()
         shown = site.drd("run", "show", run, "--follow")
         assert "manifest  succeeded" in shown.err
         assert f"backup {run} of shop: succeeded" in shown.out

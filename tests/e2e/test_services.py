@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -189,7 +190,8 @@ def test_database_without_tables_and_with_an_odd_name(
 
 @pytest.fixture
 def s3_site(short_tmp: Path, s3: S3Server, request: pytest.FixtureRequest) -> Site:
-    bucket = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-")
+    bucket = f"{name}-{secrets.token_hex(4)}"
     s3.create_bucket(bucket)
     (short_tmp / "etc").mkdir()
     (short_tmp / "etc/app.conf").write_text("listen 8080;\n")

@@ -152,6 +152,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
 ) -> None:
     """Its locks cannot be seen from here; and in a SQLite file only this host writes, whatever it
     was called when the run began."""
+    postgres.execute("drop database if exists two_hosts")
     postgres.execute("create database two_hosts")
     shared = postgres.dsn("two_hosts").replace("postgresql://", "postgresql+psycopg://", 1)
     for url in (shared, f"sqlite:///{tmp_path}/state/drd.db"):
@@ -307,3 +308,22 @@ for number in itertools.count():
         mine = [p.id for p in catalogue.points("orders-api") if p.id.startswith(f"r{attempt}-")]
         catalogue.close()
         assert written <= len(mine) <= written + 1
+
+
+def test_locks_of_runs_that_are_over_go_and_others_stay(tmp_path: Path) -> None:
+    """As a kill leaves one between the end of a run and the removal of its lock."""
+    state = tmp_path / "state"
+    catalogue = open_catalogue(f"sqlite:///{state}/drd.db", create=True, state_dir=state)
+    over, dead, alive = (
+        catalogue.begin(plan(name), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        for name in ("over", "dead", "alive")
+    )
+    catalogue.finish(over, RunState.SUCCEEDED, at=at(1))
+    dead.release()
+    directory = state / "locks"
+    for run in (over.run.id, "feedfeed"):
+        (directory / f"run-{run}.lock").touch()
+    assert [run.id for run in catalogue.abandoned()] == [dead.run.id]
+    left = {p.name for p in directory.glob("run-*")}
+    assert left == {f"run-{dead.run.id}.lock", f"run-{alive.run.id}.lock"}
+    catalogue.close()

@@ -18,6 +18,36 @@ import psycopg
 from tests.servers.child import LOOPBACK, Child, ServerError, User, free_ports, tied_to_us
 
 
+@contextlib.contextmanager
+def left_as_found(server: PostgresServer) -> Iterator[None]:
+    """Databases and roles that the body makes are gone afterwards."""
+    before = _databases(server), _roles(server)
+    try:
+        yield
+    finally:
+        now = _databases(server), _roles(server)
+        for name in now[0] - before[0]:
+            server.execute(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
+        made = [_quoted(name) for name in now[1] - before[1]]
+        for database in before[0] & now[0] if made else ():
+            server.execute(f"DROP OWNED BY {', '.join(made)} CASCADE", database)
+        for name in made:
+            server.execute(f"DROP ROLE {name}")
+
+
+def _databases(server: PostgresServer) -> set[str]:
+    sql = "SELECT datname FROM pg_database WHERE datallowconn"
+    return {name for (name,) in server.execute(sql)}
+
+
+def _roles(server: PostgresServer) -> set[str]:
+    return {name for (name,) in server.execute("SELECT rolname FROM pg_roles")}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 class PostgresServer:
     """A PostgreSQL server on a Unix socket, and with `tcp` on loopback, without fsync.
 

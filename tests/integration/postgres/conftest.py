@@ -11,6 +11,7 @@ from drd.ports import Workplace
 from tests.conftest import _run_directory
 from tests.postgres_support import workplace
 from tests.servers import PostgresServer, postgres_server, short_directory
+from tests.servers.postgres import left_as_found
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +30,18 @@ def _target_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def target_server(_target_server: PostgresServer) -> Iterator[PostgresServer]:
     """PostgreSQL 17 without databases or roles of anybody's, for one test."""
-    yield _target_server
-    for (name,) in _target_server.execute(
-        "SELECT quote_ident(datname) FROM pg_database WHERE NOT datistemplate"
-        " AND datname <> 'postgres'"
-    ):
-        _target_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    for (name,) in _target_server.execute(
-        "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND oid <> 10"
-    ):
-        _target_server.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+    with left_as_found(_target_server):
+        yield _target_server
+
+
+@pytest.fixture(autouse=True)
+def _source_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is run again finds its names free."""
+    if "source_server" not in request.fixturenames:
+        yield
+        return
+    with left_as_found(request.getfixturevalue("source_server")):
+        yield
 
 
 @pytest.fixture
