@@ -170,6 +170,13 @@ def cluster(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("password", ["a%0Ab", "a%0D"])
+def test_a_password_that_no_password_file_can_hold_is_refused(password: str) -> None:
+    with pytest.raises(SourceError, match="holds the end of a line") as caught:
+        address_of(SecretRef("text", f"postgresql://u:{password}@h/d"))
+    assert "another password" in caught.value.hint
+
+
 def test_only_missing_roles_are_made() -> None:
     saved = cluster(
         role("old"),

@@ -167,6 +167,12 @@ def address_of(ref: SecretRef) -> Address:
     if password:
         log.mask(password)
         params.pop("passfile", None)
+        if "\n" in password or password.endswith("\r"):
+            raise SourceError(
+                f"the password of the dsn ({ref.describe()}) holds the end of a line, which the "
+                "password files of PostgreSQL's programs cannot",
+                hint="give the user another password.",
+            )
     return Address(params, password or None)
 
 
