@@ -63,7 +63,11 @@ def confirm_or_initialise(
     repository.preflight()
     with services.catalogue.lock(f"init {repository.url}", wait_s=INIT_WAIT_S):
         if services.catalogue.repository_id(repository.url) is None:
-            actual = repository.identity() or repository.initialise(chunker_from=chunker_from)
+            actual = repository.identity()
+            if actual is None:
+                actual = repository.initialise(chunker_from=chunker_from)
+            else:
+                tidy(repository)
             services.catalogue.record_repository(repository.url, actual, services.clock.now())
             return actual
     return confirm(services, repository)

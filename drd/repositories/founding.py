@@ -21,7 +21,10 @@ from pathlib import Path
 
 from drd import log, process
 from drd.errors import DrdError, RepositoryLocked
-from drd.repositories.place import MARK, Place
+from drd.repositories.place import Place
+
+MARK = "drd-init-"
+"""How the names of marks begin."""
 
 DEAD_S = 600.0
 """A mark of another host this old is of a process that died: `init` takes seconds."""
@@ -45,7 +48,7 @@ def alone(place: Place) -> Iterator[None]:
     limit = time.monotonic() + WAITS.all_s
     while True:
         place.put_mark(mine)
-        marks = place.marks()
+        marks = _marks(place.lock_files())
         if all(name == mine or _is_dead(name, age_s) for name, age_s in marks.items()):
             break
         place.remove("locks", [mine])
@@ -61,6 +64,17 @@ def alone(place: Place) -> Iterator[None]:
         yield
     finally:
         _remove(place, marks)
+
+
+def sweep(place: Place, lock_files: Mapping[str, float]) -> None:
+    """Remove the marks of the dead among what lies where restic keeps its locks."""
+    dead = [name for name, age_s in _marks(lock_files).items() if _is_dead(name, age_s)]
+    if dead:
+        place.remove("locks", dead)
+
+
+def _marks(lock_files: Mapping[str, float]) -> dict[str, float]:
+    return {name: age_s for name, age_s in lock_files.items() if name.startswith(MARK)}
 
 
 def _remove(place: Place, marks: Mapping[str, float]) -> None:

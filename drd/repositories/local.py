@@ -16,7 +16,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.ports import Finding
-from drd.repositories.place import CONTENTS, MARK, damaged, lock_names
+from drd.repositories.place import CONTENTS, damaged, lock_names
 
 
 class LocalPlace:
@@ -58,13 +58,20 @@ class LocalPlace:
         """Asked beforehand: restic goes on trying to write its lock for minutes."""
         return self.path.is_dir() and not os.access(self.path, os.W_OK)
 
-    def locks(self) -> frozenset[str]:
+    def lock_files(self) -> Mapping[str, float]:
+        now, found = time.time(), {}
         try:
-            return lock_names(p.name for p in (self.path / "locks").iterdir())
+            for path in (self.path / "locks").iterdir():
+                with suppress(FileNotFoundError):
+                    found[path.name] = now - path.stat().st_mtime
         except (FileNotFoundError, NotADirectoryError):
-            return frozenset()
+            return {}
         except OSError as error:
             raise self._unreachable(error) from error
+        return found
+
+    def locks(self) -> frozenset[str]:
+        return lock_names(self.lock_files())
 
     def unfinished_keys(self) -> list[str]:
         if (self.path / "config").exists() or not (self.path / "keys").is_dir():
@@ -84,16 +91,6 @@ class LocalPlace:
                 f"cannot write below {self.path}: {error.strerror}",
                 hint="check the disk and its mount, and the rights of the user that runs drd.",
             ) from error
-
-    def marks(self) -> Mapping[str, float]:
-        now, found = time.time(), {}
-        try:
-            for path in (self.path / "locks").glob(f"{MARK}*"):
-                with suppress(FileNotFoundError):
-                    found[path.name] = now - path.stat().st_mtime
-        except OSError as error:
-            raise self._unreachable(error) from error
-        return found
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         try:

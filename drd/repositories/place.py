@@ -25,8 +25,12 @@ class Place(Protocol):
     def read_only(self) -> bool:
         """Whether it is known that nothing can be written there."""
 
+    def lock_files(self) -> Mapping[str, float]:
+        """What lies where restic keeps its locks: how many seconds ago each was written. Empty where
+        there is no repository."""
+
     def locks(self) -> frozenset[str]:
-        """The names of restic's lock files; empty where there is no repository."""
+        """The names of restic's locks among them."""
 
     def unfinished_keys(self) -> list[str]:
         """Key files of a repository that has no config: what a killed `init` leaves, and what no
@@ -38,9 +42,6 @@ class Place(Protocol):
     def put_mark(self, name: str) -> None:
         """Write an empty file beside restic's locks, which restic passes over; makes the directory
         where there is none yet."""
-
-    def marks(self) -> Mapping[str, float]:
-        """Such files: how many seconds ago each was written."""
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         """Remove files by name; one that is gone already is none of our business."""
@@ -60,9 +61,6 @@ def damaged(url: str) -> RepositoryDamaged:
         "another URL or prefix.",
     )
 
-
-MARK = "drd-init-"
-"""How the names of marks begin."""
 
 _LOCK = re.compile(r"[0-9a-f]{64}")
 

@@ -20,7 +20,7 @@ from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
-from drd.repositories.place import CONTENTS, MARK, damaged, lock_names
+from drd.repositories.place import CONTENTS, damaged, lock_names
 
 CONNECT_S = 3
 READ_S = 8
@@ -75,9 +75,19 @@ class S3Place:
         """Only a write tells, and restic gives up at once when it is denied."""
         return False
 
-    def locks(self) -> frozenset[str]:
+    def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.
-        return lock_names(self._names("locks/"))
+        answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
+        # By the server's clock, which is what dates them.
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        return {
+            str(entry["Key"]).rpartition("/")[2]: (now - entry["LastModified"]).total_seconds()
+            for entry in answer.get("Contents", [])
+        }
+
+    def locks(self) -> frozenset[str]:
+        return lock_names(self.lock_files())
 
     def unfinished_keys(self) -> list[str]:
         if self._names("config"):
@@ -89,16 +99,6 @@ class S3Place:
 
     def put_mark(self, name: str) -> None:
         self._ask("put_object", Key=self._below(f"locks/{name}"), Body=b"")
-
-    def marks(self) -> Mapping[str, float]:
-        answer = self._ask("list_objects_v2", Prefix=self._below(f"locks/{MARK}"))
-        # By the server's clock, which is what dates them.
-        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return {
-            str(entry["Key"]).rpartition("/")[2]: (now - entry["LastModified"]).total_seconds()
-            for entry in answer.get("Contents", [])
-        }
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         for name in names:

@@ -11,9 +11,8 @@ import pytest
 from drd.errors import RepositoryLocked
 from drd.repositories import founding
 from drd.repositories.local import LocalPlace
-from drd.repositories.place import MARK
 
-ELSEWHERE = f"{MARK}0123456789abcdef-17-4242"
+ELSEWHERE = f"{founding.MARK}0123456789abcdef-17-4242"
 """A mark of another host."""
 
 
@@ -25,9 +24,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
 
 def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
     with founding.alone(place):
-        assert len(place.marks()) == 1
+        assert len(place.lock_files()) == 1
         assert place.locks() == frozenset(), "restic minds no mark"
-    assert not place.marks()
+    assert not place.lock_files()
 
 
 def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) -> None:
@@ -35,7 +34,7 @@ def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) ->
     with pytest.raises(RepositoryLocked, match="others have been beginning") as caught:
         founding.alone(place).__enter__()
     assert "10 minutes" in caught.value.hint
-    assert set(place.marks()) == {ELSEWHERE}, "nobody else is kept waiting by us"
+    assert set(place.lock_files()) == {ELSEWHERE}, "nobody else is kept waiting by us"
 
 
 def test_it_goes_on_once_the_other_is_done(
@@ -59,5 +58,13 @@ def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
     long_ago = 1_000_000_000
     os.utime(place.path / "locks" / ELSEWHERE, (long_ago, long_ago))
     with founding.alone(place):
-        assert set(place.marks()) == {killed, ELSEWHERE, mine}
-    assert not place.marks()
+        assert set(place.lock_files()) == {killed, ELSEWHERE, mine}
+    assert not place.lock_files()
+
+
+def test_marks_of_the_living_are_not_swept(place: LocalPlace) -> None:
+    with founding.alone(place):
+        place.put_mark(f"{founding._mark().rpartition('-')[0]}-1")
+        place.put_mark(ELSEWHERE)
+        founding.sweep(place, place.lock_files())
+        assert set(place.lock_files()) == {founding._mark(), ELSEWHERE}

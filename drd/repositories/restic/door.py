@@ -24,6 +24,8 @@ from drd.errors import (
     ToolTooOld,
 )
 from drd.process import Command, Completed, PipeResult
+from drd.repositories import founding
+from drd.repositories.place import lock_names
 from drd.repositories.restic import pair
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
@@ -254,7 +256,9 @@ class Door:
         costs more than half a second.
         """
         place = self.session.place
-        before = place.locks()
+        files = place.lock_files()
+        founding.sweep(place, files)
+        before = lock_names(files)
         if not before:
             return 0
         self.ask(lambda library: library.unlock())

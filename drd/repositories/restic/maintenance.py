@@ -45,6 +45,8 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     """With the chunker parameters of another repository the same data makes the same chunks, so
     that copies deduplicate. Keys that a killed `init` left are removed first."""
     place = door.session.place
+    door.session.password()
+    door.ready()  # nothing is written to a place that will not do
     with founding.alone(place):
         known = identity(door)  # somebody may have been quicker
         if known is not None:
