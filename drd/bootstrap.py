@@ -252,8 +252,9 @@ class App:
         none wants it, or none of those that do took it."""
         from drd.flows.outbox import deliver_directly
 
-        wanting = {name for name, _ in route(message, self.settings.channels)}
-        channels = [c for c in self.settings.channels if c.name in wanting]
+        known = self._channels()
+        wanting = {name for name, _ in route(message, known)}
+        channels = [c for c in known if c.name in wanting]
         if not channels:
             raise NotifyError(
                 f"no channel of drd.yaml carries a {message.event}",
@@ -268,6 +269,12 @@ class App:
                 "no channel took the message", hint="drd notify test says what is wrong with each."
             )
         return [a.channel.name for a in attempts if a.error is None]
+
+    def _channels(self) -> Sequence[ChannelSpec]:
+        """As drd.yaml has them now in a run of the daemon, whose settings come without channels."""
+        if self.settings.channels or self.settings.file is None:
+            return self.settings.channels
+        return load_settings(self.settings.file, explicit=True).channels
 
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -66,7 +66,8 @@ class Log:
             self._known[step.name] = (stage, says)
             if self._only_needs and stage != "waiting":
                 continue
-            print(self._line(now, step), file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody reads it any more
+                print(self._line(now, step), file=sys.stderr, flush=True)
 
     def _before(self, now: Progression) -> dict[str, tuple[str, str]]:
         """What an earlier process has done, in one line."""
@@ -105,9 +106,10 @@ class Screen:
             lines = self.lines(now, min(_WIDEST, size.columns - 1), size.lines - 1)
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
-            self._erase()
-            sys.stderr.write("\n".join(lines) + "\n")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that is gone ends no recovery
+                self._erase()
+                sys.stderr.write("\n".join(lines) + "\n")
+                sys.stderr.flush()
             self._lines = len(lines)
 
     def clear(self) -> None:

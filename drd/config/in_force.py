@@ -15,7 +15,9 @@ VARIABLE = "DRD_SETTINGS"
 """In the environment of a run's process. It holds places, numbers and names, and no secrets."""
 
 _PATHS = ("plans_dir", "work_dir", "cache_dir", "file")
-_VALUES = ("state_url", "run_as", "per_repository", "log_format", "log_level")
+_VALUES = (
+    "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
+)  # fmt: skip
 
 
 def to_text(settings: DaemonSettings) -> str:
@@ -34,4 +36,5 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
         return None
     found = json.loads(text)
     paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
-    return DaemonSettings(**{**found, **paths})
+    roles = {name: tuple(held) for name, held in found["roles"].items()}
+    return DaemonSettings(**{**found, **paths, "roles": roles})

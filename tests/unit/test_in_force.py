@@ -1,0 +1,29 @@
+"""What the daemon hands to the processes of its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drd.config.daemon import load_settings
+from drd.config.in_force import VARIABLE, from_environment, to_text
+
+
+def test_a_run_goes_by_the_people_and_the_kit_that_are_in_force(tmp_path: Path) -> None:
+    file = tmp_path / "drd.yaml"
+    file.write_text(
+        "kit: {required: true}\n"
+        "people: [{name: Anna, roles: [commander, operator]}, {name: Bert}]\n"
+        "notify: [{kind: webhook, url: {file: /etc/hook}}]\n"
+    )
+    settings = load_settings(file, explicit=True)
+    text = to_text(settings)
+    file.write_text("people: []\n")
+
+    found = from_environment({VARIABLE: text})
+
+    assert found is not None
+    assert found.roles == {"Anna": ("commander", "operator"), "Bert": ()}
+    assert found.kit_required is True
+    assert (found.file, found.state_url) == (file, settings.state_url)
+    assert "/etc/hook" not in text
+    assert from_environment({}) is None
