@@ -140,7 +140,7 @@ def _late(crowd: Crowd, since: datetime, until: datetime) -> list[float]:
             "select due_at, started_at from runs where started_at is not null and due_at not null"
         ).fetchall()
     times = [(_time(due), _time(started)) for due, started in pairs]
-    return [(began - due).total_seconds() for due, began in times if since <= due < until]
+    return [(began - due).total_seconds() for due, began in times if since <= began < until]
 
 
 def _time(text: str) -> datetime:
