@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -55,10 +56,16 @@ def run(args: argparse.Namespace) -> int:
                 output.say(f"{ended.kind} {ended.id} of {ended.plan}: {ended.state}")
         else:
             output.complain(
-                f"{ended.kind} {ended.id} of {ended.plan} has not ended yet",
-                f"its process {ended.owner_pid} is another user's: try again as that user or root.",
+                f"{ended.kind} {ended.id} of {ended.plan} has not ended yet", _hint(ended)
             )
     return 0 if ended.state.final else 1
+
+
+def _hint(run: Run) -> str:
+    with suppress(OSError):
+        if os.geteuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
+            return f"its process {run.owner_pid} is another user's: try again as that user or root."
+    return f"it is being cleared up after: drd run show {run.id}"
 
 
 def _until_over(app: App, run: Run) -> Run:

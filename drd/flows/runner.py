@@ -121,6 +121,8 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
     except Cancelled:
         why = process.interruption()
         state = RunState.INTERRUPTED if why else RunState.CANCELLED
+        # Also what made a process group of its own, as a hook's may.
+        process.kill_marked("DRD_RUN", owned.run.id, grace_s=1.0)
         _finish(services, owned, state, why or "cancelled")
         logger.info("run.finished", state=str(state))
         raise

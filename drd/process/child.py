@@ -19,8 +19,8 @@ from drd.log import masked
 from drd.process.cancel import cancelled, wake_fd
 from drd.process.command import Command, full_argv, full_environment
 
-GRACE_S = 8.0
-"""How long a child may take to clean up after being asked to stop."""
+GRACE_S = 5.0
+"""How long a child may take to clean up after being asked to stop: half of what a cancel may take."""
 
 HEED_S = 0.5
 """After which a child that has noticed and still runs is taken to wait for its input."""

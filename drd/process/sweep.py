@@ -68,16 +68,21 @@ def marked(variable: str, value: str) -> list[int]:
     return [pid for pid in pids if pid != os.getpid() and is_marked(pid, variable, value)]
 
 
-def kill_marked(variable: str, value: str) -> list[int]:
+def kill_marked(variable: str, value: str, *, grace_s: float = 3.0) -> list[int]:
     """End every process that carries the mark in its environment; returns their pids.
 
-    TERM first, so that restic removes its lock; KILL for what does not listen.
+    TERM first, so that restic removes its lock; KILL for what does not listen within `grace_s`,
+    which all of them have at the same time.
     """
-    pids = marked(variable, value)
-    for pid in pids:
+    born = {pid: process_start_time(pid) for pid in marked(variable, value)}
+    for pid in born:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGTERM)
-    for pid in pids:
-        end_process(pid)
-    return pids
+    limit = time.monotonic() + grace_s
+    while any(process_alive(*one) for one in born.items()) and time.monotonic() < limit:
+        time.sleep(0.02)
+    # What these started meanwhile has the mark as well.
+    for pid in {*born, *marked(variable, value)}:
+        end_process(pid, ask=signal.SIGKILL, grace_s=1.0)
+    return list(born)

@@ -207,6 +207,39 @@ def test_cancel_ends_a_run_within_ten_seconds(site: Site, stopped: bool) -> None
     site.assert_clean()
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_cancel_ends_also_what_listens_to_nobody(site: Site, beside: bool) -> None:
+    """Three of a hook's processes, one of them out of its group: of the daemon's run, and of one in
+    somebody's terminal beside it."""
+    hook = site.base / "hook.sh"
+    hook.write_text(
+        "#!/bin/sh\ntrap '' TERM INT\n"
+        f"setsid sh -c 'trap \"\" TERM INT; sleep 1001; : {site.base}' &\n(sleep 1002) &\nsleep 1003\n"
+    )
+    hook.chmod(0o755)
+    every = "backup: {every: 1h, jitter: none}\n" if not beside else ""
+    site.plan(
+        f"components:\n  conf:\n    kind: files\n    paths: [{site.base}/etc]\n"
+        f"    before: {{command: [{hook}], timeout: 5m}}\n{every}"
+    )
+
+    def sleeping() -> list[str]:
+        return [w for w in site.processes().values() if w.startswith("sleep 100")]
+
+    with daemon(site) as running:
+        terminal = site.start("backup", "shop") if beside else None
+        until(lambda: len(sleeping()) == 3, "the hook", running)
+        [(run,)] = rows(site, "id")
+        began = time.monotonic()
+        assert site.drd("cancel", run, "--json").json["state"] == "cancelled"
+        assert time.monotonic() - began < 11
+        assert not sleeping()
+        if terminal is not None:
+            assert terminal.wait(30) == 130
+            terminal.communicate()
+    site.assert_clean()
+
+
 def test_a_run_that_hangs_is_killed_and_nothing_is_done_twice(site: Site) -> None:
     hang = site.base / "hang.sh"
     hang.write_text("#!/bin/sh\nkill -STOP $PPID\nsleep 1000\n")
