@@ -247,14 +247,14 @@ def test_a_run_that_hangs_is_killed_and_nothing_is_done_twice(site: Site) -> Non
     body = (
         f"components:\n  conf:\n    kind: files\n    paths: [{site.base}/etc]\n"
         f"    before: {{command: [{hang}], timeout: 5m}}\n"
-        "backup: {every: 1h, timeout: 1s, jitter: none}\n"
+        "backup: {every: 1h, timeout: 4s, jitter: none}\n"
     )
     site.plan(body)
     site.environment["DRD_GRACE_S"] = "1"
     with daemon(site) as running:
         until(lambda: rows(site, where="state = 'interrupted'"), "the end", running, within_s=90)
     [(error,)] = rows(site, "error")[:1]
-    assert "did not finish within 1s" in error
+    assert "did not finish within 4s" in error
     assert site.points() == []
     site.assert_clean()
 
