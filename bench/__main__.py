@@ -9,15 +9,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import backup, daemon, drill, second, small, status, upkeep
+from bench import backup, daemon, drill, recover, second, small, status, upkeep
 from bench.measure import BenchFailed
 from bench.table import Row, text
 from bench.workshop import Workshop
 from drd.model.units import parse_size
 from tests.servers import postgres_server, short_directory
 
-_PARTS = ("backup", "second", "drill", "status", "daemon")
-_WITH_POSTGRES = {"backup", "second", "drill"}
+_PARTS = ("backup", "second", "drill", "recover", "status", "daemon")
+_WITH_POSTGRES = {"backup", "second", "drill", "recover"}
 _LARGE = 300 * 1000 * 1000
 
 
@@ -56,6 +56,9 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
             if "drill" in parts:
                 _say(f"{size}: drill, {times} times each")
                 found += drill.rows(workshop, size, times)
+            if "recover" in parts:
+                _say(f"{size}: recover, {times} times each")
+                found += recover.rows(workshop, size, times)
             if "second" in parts:
                 _say(f"{size}: second backup in every format")
                 found += second.rows(workshop, size)

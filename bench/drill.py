@@ -20,15 +20,7 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
     plan = workshop.new_plan(repository)
     backup = json.loads(workshop.drd("backup", plan).output)
     snapshot = backup["components"][0]["snapshot"]
-    expected = workshop.home / "expected-counts"
-    expected.write_text(
-        "".join(
-            f"{table} {workshop.postgres.execute(f'select count(*) from {table}', 'shop')[0][0]}\n"
-            for table in workshop.tables
-        )
-    )
-    queries = workshop.home / "queries"
-    queries.write_text("".join(f"{query}\n" for query, _ in CHECKS.values()))
+    expected, queries = write_expected(workshop), write_queries(workshop)
     roles = workshop.home / "roles.sql"
     server = workshop.postgres
     roles.write_text(
@@ -60,3 +52,21 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
         Row(f"drill, {size}, against a script", f"{drd:.2f} s", f"{plain:.2f} s", ratio,
             f"<= {_ALLOWED_RATIO:.1f}x", ratio <= _ALLOWED_RATIO),
     ]  # fmt: skip
+
+
+def write_expected(workshop: Workshop) -> Path:
+    """A file with each table and its rows, as the scripts read it."""
+    path = workshop.home / "expected-counts"
+    counts = (
+        (t, workshop.postgres.execute(f"select count(*) from {t}", "shop")[0][0])
+        for t in workshop.tables
+    )
+    path.write_text("".join(f"{table} {rows}\n" for table, rows in counts))
+    return path
+
+
+def write_queries(workshop: Workshop) -> Path:
+    """A file with the query of each check, a line each."""
+    path = workshop.home / "queries"
+    path.write_text("".join(f"{query}\n" for query, _ in CHECKS.values()))
+    return path

@@ -118,8 +118,9 @@ class Workshop:
         measure.run(["restic", "init", "-q"], self.restic(place))
         return place
 
-    def new_plan(self, repository: Path) -> str:
-        """A plan of its own for this repository, so that it has no history; its name."""
+    def new_plan(self, repository: Path, *, target: str | None = None) -> str:
+        """A plan of its own for this repository, so that it has no history; its name. `target` is a
+        database of the same server, which its target `standby` names."""
         name = f"shop{self._count}"
         checks = "\n".join(
             f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", expect: "{expect}"}}'
@@ -129,6 +130,9 @@ class Workshop:
         text = _PLAN.format(
             name=name, dsn=self.conninfo, url=repository, home=self.home, checks=checks
         )
+        if target is not None:
+            dsn = self.conninfo.replace(f"dbname={DATABASE}", f"dbname={target}")
+            text += f'targets: {{standby: {{shop: {{dsn: "{dsn}"}}}}}}\n'
         (self.home / f"plans/{name}.yaml").write_text(text)
         return name
 

@@ -1,0 +1,62 @@
+"""A recovery against a script that an administrator would write with the same steps and tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+
+from bench import measure
+from bench.drill import write_expected, write_queries
+from bench.table import Row
+from bench.workshop import Workshop
+
+_ALLOWED_RATIO = 1.05
+_TARGET = "back"
+SCRIPT = Path(__file__).with_name("recover.sh")
+
+
+def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
+    """Both bring the same snapshot back into a database that is not there, on the same server."""
+    repository = workshop.new_repository()
+    plan = workshop.new_plan(repository, target=_TARGET)
+    backup = json.loads(workshop.drd("backup", plan).output)
+    snapshot = backup["components"][0]["snapshot"]
+    expected, queries = write_expected(workshop), write_queries(workshop)
+    server = workshop.postgres
+
+    def ours() -> measure.Run:
+        _drop(workshop)
+        return workshop.drd("recover", plan, "--target", "standby", "--yes")
+
+    def theirs() -> measure.Run:
+        _drop(workshop)
+        environment = {
+            **workshop.restic(repository),
+            "BIN": str(server.bin_dir),
+            "PGHOST": str(server.socket_dir),
+            "PGPORT": str(server.port),
+            "PGUSER": server.superuser,
+            "LANDING": str(workshop.home / "work/landing"),
+            "TARGET": _TARGET,
+        }
+        return measure.run(
+            ["bash", str(SCRIPT), snapshot, str(expected), str(queries)], environment
+        )
+
+    left, right = measure.in_turn(ours, theirs, times)
+    _drop(workshop)
+    workshop.remove(repository)
+    whole, plain = measure.seconds(left), measure.seconds(right)
+    rta = median(float(json.loads(run.output)["rta_s"]) for run in left)
+    ratio = rta / plain
+    return [
+        Row(f"RTA of recover, {size}, against a script", f"{rta:.2f} s", f"{plain:.2f} s", ratio,
+            f"<= {_ALLOWED_RATIO:.2f}x", ratio <= _ALLOWED_RATIO),
+        Row(f"recover, {size}: the whole command", f"{whole:.2f} s", f"{plain:.2f} s",
+            whole / plain, "", None),
+    ]  # fmt: skip
+
+
+def _drop(workshop: Workshop) -> None:
+    workshop.postgres.execute(f"drop database if exists {_TARGET} with (force)")
