@@ -1,7 +1,7 @@
 # What a newcomer types. `make test` and `make demo` set up all they need.
 
 PYTHON  ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 BIN     := .venv/bin
 PYTEST  := $(BIN)/python -m pytest
 export PYTHON
@@ -16,7 +16,7 @@ setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup
 
 # Tests that kill at random moments meet the scheduler: one that fails is told, and run again.
-test: setup ## Run the tests (WORKERS=2 at a time; ARGS="-k name" to choose)
+test: setup ## Run the tests (WORKERS=3 at a time; ARGS="-k name" to choose)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup --reruns 2 $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests

@@ -114,10 +114,14 @@ class Child:
             os.killpg(self.pid, number)
 
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
-        """Ask, wait (GRACE_S), then kill the whole group; returns the exit code. Idempotent."""
+        """Ask, wait (GRACE_S), then kill the whole group; returns the exit code. Idempotent.
+
+        One that stands still is woken, so that it hears: a restic that is killed unheard leaves a lock.
+        """
         if self.popen.poll() is None:
             number = number or self.command.stop_signal
             self.signal_group(number)
+            self.signal_group(signal.SIGCONT)
             if (
                 self.end_input is not None
                 and not self.ends_within(HEED_S)

@@ -148,6 +148,13 @@ def test_input_ends_when_a_child_has_noticed_that_it_should_stop(
     assert bool(ended) is asked
 
 
+def test_a_child_that_stands_still_is_woken_and_clears_up() -> None:
+    """As restic does, which else leaves its lock."""
+    child = process.start(sh("trap 'exit 3' TERM; kill -STOP $$; while :; do sleep 0.05; done"))
+    _until(lambda: _catches(child.pid, signal.SIGTERM) and "T" in _state(child.pid))
+    assert child.stop() == 3
+
+
 def test_nothing_starts_after_a_cancel_except_tear_down() -> None:
     process.cancel()
     with pytest.raises(Cancelled):
