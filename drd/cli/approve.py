@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli.decide import add_verb, decided
+from drd.cli.decide import add_person, add_verb, agreed
 
 EXAMPLES = """\
 examples:
@@ -25,15 +25,8 @@ def add_parser(sub: Any) -> None:
         "role that the step asks for.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--by", required=True, metavar="NAME", help="who agrees")
-    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
+    add_person(parser, "agrees")
 
 
 def run(args: argparse.Namespace) -> int:
-    return decided(
-        args,
-        lambda deciding, settings: deciding.agree(
-            args.step, "approve", args.by, args.comment, settings.roles
-        ),
-        "approved",
-    )
+    return agreed(args, "approve", "approved")

@@ -30,6 +30,23 @@ def add_verb(
     return parser
 
 
+def add_person(parser: argparse.ArgumentParser, what: str) -> None:
+    """Who says so; `what` is what they do, for the help."""
+    parser.add_argument("--by", required=True, metavar="NAME", help=f"who {what}")
+    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
+
+
+def agreed(args: argparse.Namespace, action: str, words: str) -> int:
+    """Record that one of the people did `action`: `approve` or `done`."""
+    return decided(
+        args,
+        lambda deciding, settings: deciding.agree(
+            args.step, action, args.by, args.comment, settings.roles
+        ),
+        words,
+    )
+
+
 def decided(
     args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said], words: str
 ) -> int:

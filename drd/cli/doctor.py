@@ -40,8 +40,8 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd import secrets
-    from drd.cli.session import session
-    from drd.errors import DrdError, UsageError
+    from drd.cli.session import loaded_plans, session
+    from drd.errors import DrdError
     from drd.flows.doctor import examine
     from drd.kit.standing import findings as kit_findings
 
@@ -51,17 +51,9 @@ def run(args: argparse.Namespace) -> int:
         as_service(_words(args))
     items: list[dict[str, Any]] = []
     with session(args) as app:
-        names = [args.plan] if args.plan else app.plan_names()
-        if not names:
-            where = app.settings.plans_dir
-            raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
-        for name in names:
-            try:
-                plan = app.load(name)
-            except DrdError as error:
-                if args.plan:
-                    raise
-                items.append(_item(name, "plan file", False, error.message, error.hint))
+        for name, plan in loaded_plans(app, args.plan):
+            if isinstance(plan, DrdError):
+                items.append(_item(name, "plan file", False, plan.message, plan.hint))
                 continue
             items.append(_item(plan.name, "plan file", True, plan.file, ""))
             findings = examine(app.services(plan), plan, secrets.resolve)

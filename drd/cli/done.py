@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli.decide import add_verb, decided
+from drd.cli.decide import add_person, add_verb, agreed
 
 EXAMPLES = """\
 examples:
@@ -25,15 +25,8 @@ def add_parser(sub: Any) -> None:
         "holds the role, where the step asks for one.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--by", required=True, metavar="NAME", help="who has done it")
-    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
+    add_person(parser, "has done it")
 
 
 def run(args: argparse.Namespace) -> int:
-    return decided(
-        args,
-        lambda deciding, settings: deciding.agree(
-            args.step, "done", args.by, args.comment, settings.roles
-        ),
-        "done",
-    )
+    return agreed(args, "done", "done")

@@ -43,24 +43,16 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-    from drd.errors import DrdError, UsageError
+    from drd.cli.session import loaded_plans, session
+    from drd.errors import DrdError
 
     plans: list[dict[str, Any]] = []
     with session(args) as app:
-        names = [args.plan] if args.plan else app.plan_names()
-        if not names:
-            where = app.settings.plans_dir
-            raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
-        for name in names:
-            try:
-                plan = app.load(name)
-            except DrdError as error:
-                if args.plan:
-                    raise
-                plans.append(_broken(name, error))
-                continue
-            plans.append(document(plan, _evaluate(app, plan)))
+        for name, plan in loaded_plans(app, args.plan):
+            if isinstance(plan, DrdError):
+                plans.append(_broken(name, plan))
+            else:
+                plans.append(document(plan, _evaluate(app, plan)))
     if args.json:
         output.print_json({"plans": plans})
     else:

@@ -13,6 +13,8 @@ from drd import log, process
 from drd.bootstrap import App, Console, app
 from drd.cli import output
 from drd.cli.progress import ProgressLine
+from drd.errors import DrdError, UsageError
+from drd.model.plan import Plan
 
 
 @contextmanager
@@ -38,6 +40,23 @@ def session(args: argparse.Namespace) -> Iterator[App]:
             yield opened
         finally:
             progress.clear()
+
+
+def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdError]]:
+    """The plan of that name, or every plan of the plans directory: loaded, or why it is not. Raises
+    UsageError where there is none, and the error of the one that was asked for."""
+    names = [name] if name else app.plan_names()
+    if not names:
+        where = app.settings.plans_dir
+        raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
+    for each in names:
+        try:
+            found: Plan | DrdError = app.load(each)
+        except DrdError as error:
+            if name:
+                raise
+            found = error
+        yield each, found
 
 
 @contextmanager

@@ -50,7 +50,8 @@ def _findings(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
 ) -> Iterable[ReadinessFinding]:
     now = services.clock.now()
-    newest = newest_complete(services.catalogue.points(plan.name))
+    kept = services.catalogue.points(plan.name)
+    newest = newest_complete(kept)
     evidence = services.catalogue.evidence(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))
@@ -59,7 +60,7 @@ def _findings(
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
     passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
-    yield from readiness.of_versions(plan, _point(services, plan, passed), newest)
+    yield from readiness.of_versions(plan, next((p for p in kept if p.id == passed), None), newest)
     yield from (_tried(f) for f in examine(services, plan, resolve))
     yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
     if newest is not None:
@@ -67,12 +68,6 @@ def _findings(
             yield from _target(services, plan, target, newest)
     if services.kit_findings is not None:
         yield from readiness.of_kit(services.kit_findings(plan))
-
-
-def _point(services: Services, plan: Plan, point: str | None) -> RestorePoint | None:
-    """None also for one that is forgotten."""
-    kept = services.catalogue.points(plan.name, kept_only=False)
-    return next((p for p in kept if p.id == point), None)
 
 
 def _tried(finding: Finding, where: str = "") -> ReadinessFinding:

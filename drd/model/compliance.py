@@ -22,16 +22,17 @@ from drd.model.verdicts import (
     worst,
 )
 
-OVERDUE_AT_LEAST_S = 3600.0
-OVERDUE_SHARE = 0.1
-"""A drill is overdue by an hour or a tenth of its period, whichever is longer."""
-
 MEASURABLE_BYTES = 64 << 20
 """What a restore brings back in about the time that starting and checking take anyway."""
 
 
-_LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
+LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
 """Alerts on what a look ahead found."""
+
+
+def is_overdue(late_s: float, period_s: float) -> bool:
+    """Work is overdue by an hour or a tenth of its period, whichever is longer."""
+    return late_s > max(3600.0, 0.1 * period_s)
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
@@ -143,7 +144,7 @@ def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[
         reasons.append(Reason(Verdict.AT_RISK, text, again, "plan-changed"))
     if due_at is not None and facts.drill_every_s is not None:
         late_s = (now - due_at).total_seconds()
-        if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * facts.drill_every_s):
+        if is_overdue(late_s, facts.drill_every_s):
             every = format_duration(facts.drill_every_s)
             text = f"drill overdue by {format_duration(late_s)} (every {every})"
             reasons.append(Reason(Verdict.AT_RISK, text, again, "drill-overdue"))
@@ -170,7 +171,7 @@ def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness
     else:
         found = Readiness.NOT_READY
         text = f"{found}: {unready.error.removeprefix(f'{found}: ')}"
-    if any(alert.kind in _LOOKING_AHEAD for alert in facts.alerts):
+    if any(alert.kind in LOOKING_AHEAD for alert in facts.alerts):
         return found, []  # they say it
     command = f"drd readiness {facts.plan}"
     return found, [Reason(Verdict.MET, in_short(text), command)]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
+from drd.model.compliance import LOOKING_AHEAD, is_overdue
 from drd.model.exposure import COPY_BOUND, age, first_line
 from drd.model.facts import NotLoaded, PlanFacts
 from drd.model.message import Severity
@@ -23,17 +24,12 @@ from drd.model.watched import (
     VerificationFacts,
 )
 
-OVERDUE_AT_LEAST_S = 3600.0
-OVERDUE_SHARE = 0.1
-"""Work is overdue by an hour or a tenth of its period, whichever is longer."""
-
 FIRST_DRILL = timedelta(days=1)
 """In which the first drill of a new plan is expected, after its first backup."""
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
 _IN_REACH = (" clock", " locks")
 """Findings about a repository that was reached, as their names end."""
-_READINESS_KINDS = ("repository-unreachable", "repository-unprotected", "not-ready")
 
 
 def conditions(
@@ -58,7 +54,7 @@ def conditions(
 
 def blind(more: PlanMore) -> Sequence[str]:
     """The kinds of alerts of a plan about which nothing is known now."""
-    return _READINESS_KINDS if more.readiness is None else ()
+    return LOOKING_AHEAD if more.readiness is None else ()
 
 
 # --- verdicts -------------------------------------------------------------------------------
@@ -156,7 +152,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
 
 def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool:
     period_s = (due_at - since).total_seconds() if since is not None else 0.0
-    return (now - due_at).total_seconds() > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * period_s)
+    return is_overdue((now - due_at).total_seconds(), period_s)
 
 
 def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:

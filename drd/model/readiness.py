@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from drd.model.compliance import OVERDUE_AT_LEAST_S, OVERDUE_SHARE
+from drd.model.compliance import is_overdue
 from drd.model.exposure import first_line
 from drd.model.kit_findings import KitFinding
 from drd.model.plan import Plan, ReadinessException
@@ -199,7 +199,7 @@ def _drill(plan: Plan, scenario: str, last: Evidence | None, now: datetime) -> R
     period_s = every_s * len(plan.drill.scenarios) if every_s is not None else None
     if period_s is not None:
         late_s = since_s - period_s
-        if late_s > max(OVERDUE_AT_LEAST_S, OVERDUE_SHARE * period_s):
+        if is_overdue(late_s, period_s):
             return unproven(f"passed {ago}, overdue by {format_duration(late_s)}")
     took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
     return ReadinessFinding(name, "ok", f"passed {ago}{took}", proof=True)
