@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,27 +19,35 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import to_rfc3339
 
 
-def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
-    """The one value that a query gives, in the transaction that the connection is in (in one of
-    its own otherwise), which stays usable. Raises as `Inspector.scalar` does."""
+@contextmanager
+def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str) -> Iterator[None]:
+    """A transaction, or a savepoint in one, in which each statement ends after `timeout_s`; what the
+    database says of `what` becomes an error of ours. Raises as `Inspector.scalar` does."""
     try:
         with connection.transaction():
             connection.execute(
                 f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}".encode()
             )
-            cursor = connection.execute(query.encode())
-            if cursor.nextset():
-                raise SourceError("the query is more than one statement", hint="give one SELECT.")
-            rows = cursor.fetchmany(2) if cursor.description else []
+            yield
     except psycopg.errors.QueryCanceled as error:
         raise DeadlineExceeded(
-            f"the query did not finish within {timeout_s:g} s: {words(error)}",
-            hint="raise the check's timeout, or give the query an index.",
+            f"the {what} did not finish within {timeout_s:g} s: {words(error)}", hint=late_hint
         ) from error
     except psycopg.Error as error:
         if connection.closed or connection.broken:
             raise SourceUnreachable(f"lost the connection: {words(error)}") from error
-        raise SourceError(words(error), hint="try the query in psql.") from error
+        raise SourceError(words(error), hint=f"try the {what} in psql.") from error
+
+
+def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
+    """The one value that a query gives, in the transaction that the connection is in (in one of
+    its own otherwise), which stays usable. Raises as `Inspector.scalar` does."""
+    late = "raise the check's timeout, or give the query an index."
+    with _bounded(connection, timeout_s, "query", late):
+        cursor = connection.execute(query.encode())
+        if cursor.nextset():
+            raise SourceError("the query is more than one statement", hint="give one SELECT.")
+        rows = cursor.fetchmany(2) if cursor.description else []
     if len(rows) != 1 or len(rows[0]) != 1:
         raise SourceError(
             f"the query gives {'no row' if not rows else 'more than one value'}",
@@ -49,25 +58,12 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
 
 def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> int:
     """All of the statements, or none of them. Raises as `Inspector.execute` does."""
-    try:
-        with connection.transaction():
-            connection.execute(
-                f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}".encode()
-            )
-            cursor = connection.execute(statements.encode())
-            rows = max(0, cursor.rowcount)
-            while cursor.nextset():
-                rows += max(0, cursor.rowcount)
-            return rows
-    except psycopg.errors.QueryCanceled as error:
-        raise DeadlineExceeded(
-            f"the statements did not finish within {timeout_s:g} s: {words(error)}",
-            hint="raise the step's timeout.",
-        ) from error
-    except psycopg.Error as error:
-        if connection.closed or connection.broken:
-            raise SourceUnreachable(f"lost the connection: {words(error)}") from error
-        raise SourceError(words(error), hint="try the statements in psql.") from error
+    with _bounded(connection, timeout_s, "statements", "raise the step's timeout."):
+        cursor = connection.execute(statements.encode())
+        rows = max(0, cursor.rowcount)
+        while cursor.nextset():
+            rows += max(0, cursor.rowcount)
+    return rows
 
 
 def jsonable(value: Any) -> Any:
