@@ -24,9 +24,16 @@ def load(connection: Connection, plan: Plan) -> None:
     if not named:
         return
     for position, (name, copy_of) in enumerate(named.items()):
-        row = {"plan": plan.name, "repository": name, "position": position, "copy_of": copy_of}
-        upsert(connection, copies, row)
+        pause_s = plan.copying.pause_s * _distance(name, named)
+        key = {"plan": plan.name, "repository": name}
+        row = {"position": position, "copy_of": copy_of, "pause_s": pause_s or None}
+        upsert(connection, copies, key | row)
     refresh(connection, plan.name)
+
+
+def _distance(name: str, named: Mapping[str, str]) -> int:
+    """How many copies it takes from where backups go: a copy of a copy may wait for both."""
+    return 1 + (_distance(named[name], named) if named[name] in named else 0)
 
 
 def arrived(

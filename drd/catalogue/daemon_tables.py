@@ -79,6 +79,7 @@ copies = Table(
     Column("point", String(80)),
     Column("data_time", UtcTime),
     Column("available_at", UtcTime),
+    Column("pause_s", Float),  # what the plan lets pass between two copies; NULL: they follow
 )
 
 verifications = Table(

@@ -89,7 +89,7 @@ WHERE finished_at IS NULL AND started_at IS NOT NULL
   AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
 """
 _COPIES = """
-SELECT plan, repository, copy_of, data_time, available_at FROM copies
+SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
 WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
 """
 _UNREADY = """
@@ -284,9 +284,9 @@ def _component(row: Sequence[Any]) -> ComponentFacts:
 
 
 def _copy(row: Sequence[Any]) -> CopyFacts:
-    _, repository, copy_of, data_time, available_at = row
+    _, repository, copy_of, data_time, available_at, pause_s = row
     times = (_time(at) if at else None for at in (data_time, available_at))
-    return CopyFacts(repository, copy_of, *times)
+    return CopyFacts(repository, copy_of, *times, pause_s=pause_s or 0.0)
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:

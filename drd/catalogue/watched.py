@@ -1,4 +1,4 @@
-"""What alerts look at beside the summaries: copies, verifications, findings of readiness runs."""
+"""What alerts look at beside the summaries: verifications, findings of readiness runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from drd.catalogue.daemon_tables import copies, jobs, verifications
+from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
 from drd.model.run import RunKind
-from drd.model.watched import CopyFacts, FindingFacts, VerificationFacts
+from drd.model.watched import FindingFacts, VerificationFacts
 from drd.ports.alerts import Watched
 
 _T = TypeVar("_T")
@@ -19,16 +19,7 @@ _T = TypeVar("_T")
 
 def read(connection: Connection, plan: str | None) -> Watched:
     """Of one plan or all, within the transaction of the caller."""
-    return Watched(
-        _copies(connection, plan), _verifications(connection, plan), _readiness(connection, plan)
-    )
-
-
-def _copies(connection: Connection, plan: str | None) -> dict[str, tuple[CopyFacts, ...]]:
-    query = select(copies).where(*_of(plan, copies)).order_by(copies.c.plan, copies.c.position)
-    return _by_plan(
-        (r.plan, CopyFacts(r.repository, r.data_time)) for r in connection.execute(query)
-    )
+    return Watched(_verifications(connection, plan), _readiness(connection, plan))
 
 
 def _verifications(

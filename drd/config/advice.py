@@ -8,6 +8,7 @@ from drd.config import runbook
 from drd.config.parse import Parsed
 from drd.config.problems import Report
 from drd.config.schema import PlanFile
+from drd.config.timing import Copy
 from drd.config.timing_logic import blackout
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.sqlite.settings import SqliteSettings
@@ -24,6 +25,7 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
     _name(parsed, report, file)
     _schedule(parsed, report)
     _repository(parsed, report)
+    _copies(parsed, report)
     _checks(parsed, report)
     _runbook(parsed, report)
     _targets(parsed, report)
@@ -72,6 +74,13 @@ def _schedule(parsed: Parsed, report: Report) -> None:
         message = "no retention: restore points are kept for ever"
         hint = "add retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}."
         report.warn(("retention",), message, hint)
+
+
+def _copies(parsed: Parsed, report: Report) -> None:
+    plan = parsed.file
+    if plan.copies != Copy() and all(r.copy_of is None for r in plan.repositories.values()):
+        message = "says when to copy, and no repository is a copy of another"
+        report.warn(("copy",), message, "add a repository with copy_of, or remove this.")
 
 
 def _repository(parsed: Parsed, report: Report) -> None:

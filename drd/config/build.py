@@ -17,6 +17,7 @@ from drd.model.plan import (
     BackupPolicy,
     CheckSpec,
     Component,
+    CopyPolicy,
     DrillPolicy,
     Heartbeat,
     Hook,
@@ -32,6 +33,7 @@ from drd.model.plan import (
 )
 from drd.model.schedule import auto_exposure_s
 from drd.model.snapshot import json_digest
+from drd.model.windows import longest_blackout_s
 from drd.notifiers.settings import PlanHeartbeat
 
 _NO_PART = ("heartbeat", "kit", "readiness")
@@ -61,6 +63,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         file=str(file),
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),
+        copying=_copying(plan.copies),
         prune=_prune(plan.prune),
         verification=_verification(plan.verification),
         kit=KitPolicy(plan.kit.required, tuple(plan.kit.recipients), sharing(plan.kit)),
@@ -123,6 +126,21 @@ def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
 
 def _gap(cron: str | None, timezone: str) -> float | None:
     return longest_gap(cron, timezone) if cron is not None else None
+
+
+def _copying(copy: timing.Copy) -> CopyPolicy:
+    every_s = copy.every if copy.every != "never" else None
+    windows = blackout(copy.blackout)
+    gap_s = every_s or _gap(copy.cron, copy.timezone) or 0.0
+    return CopyPolicy(
+        every_s=every_s,
+        cron=copy.cron,
+        by_hand=copy.every == "never",
+        timezone=copy.timezone,
+        blackout=windows,
+        timeout_s=copy.timeout,
+        pause_s=gap_s + longest_blackout_s(windows),
+    )
 
 
 def _prune(prune: timing.Prune) -> PrunePolicy:

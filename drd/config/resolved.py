@@ -54,7 +54,7 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
         for target, places in parsed.targets.items()
     }
     written_out = {"targets": targets, "runbook": _runbook(parsed, style)}
-    keys = type(parsed.file).model_fields
+    keys = [info.alias or name for name, info in type(parsed.file).model_fields.items()]
     return {k: written_out.get(k, data.get(k)) for k in keys if k in written_out or k in data}
 
 

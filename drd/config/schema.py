@@ -17,7 +17,17 @@ from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
 from drd.config.steps import NAME_RULE, Name, Step
-from drd.config.timing import BLACKOUT, CRON, ZONE, Backup, Cron, Prune, Verification, Window
+from drd.config.timing import (
+    BLACKOUT,
+    CRON,
+    ZONE,
+    Backup,
+    Copy,
+    Cron,
+    Prune,
+    Verification,
+    Window,
+)
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
@@ -223,6 +233,7 @@ class PlanFile(Settings):
     is brought back."""
 
     unsaid: ClassVar = {
+        "copies": (Copy(),),
         "prune": (Prune(),),
         "verification": (Verification(),),
         "heartbeat": (None,),
@@ -242,6 +253,7 @@ class PlanFile(Settings):
         "of others that are `copy_of` it."
     )
     backup: Backup = Backup()
+    copies: Copy = Field(Copy(), alias="copy")
     retention: Retention = Retention()
     prune: Prune = Prune()
     verification: Verification = Verification()

@@ -93,6 +93,19 @@ def _weekly(data: Any) -> Any:
     return data
 
 
+class Copy(Settings):
+    """When restore points are brought into the repositories that are `copy_of` another. Neither
+    `every` nor `cron`: after each backup. A copy brings everything that is missing."""
+
+    every: DurationOrNever | None = Field(
+        None, description="Time between two starts; `never`: by hand only."
+    )
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    timeout: Duration = Field(12 * 3600.0, description="A run that takes longer is ended.")
+
+
 class Prune(Settings):
     """When data that no snapshot needs any more is removed from the repositories. No other run can
     use a repository meanwhile; prune waits while a backup is close to its RPO. Plans without

@@ -16,16 +16,23 @@ from drd.model.plan import Window as Blackout
 from drd.model.units import format_duration
 from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
 
-_SECTIONS = ("backup", "prune", "verification", "drill")
+_SECTIONS = {
+    "backup": "backup",
+    "copy": "copies",
+    "prune": "prune",
+    "verification": "verification",
+    "drill": "drill",
+}
+"""Keys of a plan, and the fields that have them."""
 _WEEK_S = 7 * 86400.0
 
 
 def check_timing(parsed: Parsed, report: Report) -> None:
     """Report every time that contradicts another, or that there is not."""
-    for name in _SECTIONS:
+    for name, field in _SECTIONS.items():
         if report.has_broken((name,)):
             continue
-        section = getattr(parsed.file, name)
+        section = getattr(parsed.file, field)
         if section.every is not None and section.cron is not None:
             hint = "keep one of them."
             report.error((name, "cron"), "stands beside every", hint, of_key=True)

@@ -16,7 +16,6 @@ from drd.model.facts import PlanFacts
 from drd.model.run import RunKind
 from drd.model.schedule import Job, Schedule, Timing
 from drd.model.watched import (
-    CopyFacts,
     DiskFacts,
     FindingFacts,
     JobFacts,
@@ -31,24 +30,22 @@ _longest_gap = cache(longest_gap)
 
 
 class Histories:
-    """What the catalogue tells of runs, copies and readings; only what changed is read again."""
+    """What the catalogue tells of runs and readings; only what changed is read again."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._rows: dict[str, dict[tuple[str, str], JobRow]] = defaultdict(dict)
         self._seen = -1
-        self._arrived: dict[str, tuple[CopyFacts, ...]] = {}
         self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
         self._readiness: dict[str, tuple[FindingFacts, ...]] = {}
 
     def refresh(self, only: Collection[str] | None = None) -> None:
-        """Copies and readings of all plans, or of these. Raises CatalogueError, and is then as it
+        """Readings of all plans, or of these. Raises CatalogueError, and is then as it
         was."""
         rows = self._catalogue.queue.jobs(self._seen)
         watched = self._catalogue.alerts.watched
         fresh = {plan: watched(plan) for plan in (only if only is not None else [None])}
         for plan, now in fresh.items():
-            _renew(self._arrived, now.copies, plan)
             _renew(self._verified, now.verifications, plan)
             _renew(self._readiness, now.readiness, plan)
         for row in rows:
@@ -61,17 +58,10 @@ class Histories:
         jobs = {(job.kind, job.subject): job for job in schedule.jobs} if schedule else {}
         return PlanMore(
             jobs=tuple(_job(facts, key, jobs.get(key), rows.get(key)) for key in {**jobs, **rows}),
-            copies=tuple(self._copies(facts.plan, jobs)),
+            copies=facts.copies if schedule else (),
             verifications=tuple(self._verifications(facts.plan, jobs)),
             readiness=self._readiness.get(facts.plan),
         )
-
-    def _copies(self, plan: str, jobs: Mapping[tuple[str, str], Job]) -> Iterator[CopyFacts]:
-        """Also of one that nothing ever reached; not of one that the plan no longer names."""
-        known = {c.repository: c for c in self._arrived.get(plan, ())}
-        for kind, repository in jobs:
-            if kind == RunKind.COPY:
-                yield known.get(repository) or CopyFacts(repository, None)
 
     def _verifications(
         self, plan: str, jobs: Mapping[tuple[str, str], Job]
@@ -101,8 +91,9 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
     row = row or JobRow(facts.plan, kind, subject, changed=0)
     done_at = row.last_finished_at if kind == RunKind.READINESS else row.last_success_at
     since = done_at or _asked_since(facts)
-    # Without a point there is nothing to look after, and that is an alert of its own.
-    wanted = job is not None and (kind == RunKind.READINESS or facts.newest is not None)
+    # Without a point there is nothing to look after, and that is an alert of its own; so is a copy
+    # that is behind.
+    wanted = kind == RunKind.READINESS or (kind != RunKind.COPY and facts.newest is not None)
     return JobFacts(
         kind=kind,
         subject=subject,

@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, is_overdue
-from drd.model.exposure import COPY_BOUND, age, first_line
-from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.exposure import age, copy_bound_s, first_line
+from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.message import Severity
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
 from drd.model.watched import (
-    CopyFacts,
     FindingFacts,
     JobFacts,
     PlanMore,
@@ -173,7 +172,7 @@ def _ago(at: datetime | None, now: datetime) -> str:
 
 def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Condition]:
     """By its own exposure; one that nothing ever reached is unknown, which fires."""
-    bound_s = COPY_BOUND * facts.rpo_s
+    bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
     severity: Severity = "warning"
     if copy.data_time is None:

@@ -262,7 +262,7 @@ def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[
 
 
 def _deadline(job: Job, history: History, at: datetime, period_s: float, now: datetime) -> datetime:
-    if job.kind not in (RunKind.BACKUP, RunKind.COPY):
+    if job.kind != RunKind.BACKUP and not job.timing.follows:
         return at + timedelta(seconds=period_s)
     base = history.data_time if job.kind == RunKind.BACKUP else history.copied_time
     base = _believed(base, now) or _believed(history.first_loaded_at, now) or now

@@ -82,10 +82,15 @@ def judge_component(facts: ComponentFacts, rpo_s: float, now: datetime) -> Compo
     )
 
 
+def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
+    """The exposure that a copy may have: twice the RPO, and the pause that its plan allows."""
+    return COPY_BOUND * rpo_s + facts.pause_s
+
+
 def judge_copy(facts: CopyFacts, rpo_s: float, now: datetime) -> CopyAssessment:
     """By its own exposure; one that nothing ever reached is unknown."""
     exposure_s = age(facts.data_time, now)
-    verdict = against(exposure_s, COPY_BOUND * rpo_s)
+    verdict = against(exposure_s, copy_bound_s(facts, rpo_s))
     return CopyAssessment(facts.repository, facts.copy_of, facts.data_time, exposure_s, verdict)
 
 

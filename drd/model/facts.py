@@ -42,12 +42,14 @@ class PointFacts(NamedTuple):
 
 class CopyFacts(NamedTuple):
     """A second repository of the plan as loaded, and the complete point with the latest data time
-    that it holds; None for none. `available_at` is since when it is there."""
+    that it holds; None for none. `available_at` is since when it is there. `pause_s` is the longest
+    time that the plan lets pass between two copies; 0 where each follows a backup."""
 
     repository: str
     copy_of: str
     data_time: datetime | None = None
     available_at: datetime | None = None
+    pause_s: float = 0.0
 
 
 class IncompleteFacts(NamedTuple):

@@ -150,6 +150,26 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyPolicy:
+    """When the repositories with `copy_of` receive what they lack: every `every_s` seconds, by
+    `cron`, or after each backup; `by_hand`: never by itself. `pause_s` is the longest time
+    that all this lets pass between two of them; 0 after each backup."""
+
+    every_s: float | None = None
+    cron: str | None = None
+    by_hand: bool = False
+    timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
+    timeout_s: float = 12 * 3600.0
+    pause_s: float = 0.0
+
+    @property
+    def follows(self) -> bool:
+        """After each backup."""
+        return not self.by_hand and self.every_s is None and self.cron is None
+
+
+@dataclass(frozen=True, slots=True)
 class PrunePolicy:
     """When data that no snapshot needs is removed from each repository; neither `every_s` nor
     `cron`: by hand only."""
@@ -297,6 +317,7 @@ class Plan:
     file: str
     resolved: Mapping[str, object] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
+    copying: CopyPolicy = CopyPolicy()
     prune: PrunePolicy = PrunePolicy()
     verification: VerificationPolicy = VerificationPolicy()
     kit: KitPolicy = KitPolicy()

@@ -21,7 +21,6 @@ READINESS_EVERY_S = 86400.0
 READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
 RETENTION_TIMEOUT_S = 3600.0
-COPY_TIMEOUT_S = 12 * 3600.0
 
 MARGIN_SHARE = 0.25
 """Of the RPO, kept free by `every: auto`: exposure then stays below the share of the RPO from which
@@ -178,8 +177,7 @@ def _jobs(plan: Plan) -> Iterator[Job]:
         hosts = tuple(dict.fromkeys(h for h in map(_host, plan.components.values()) if h))
         yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
     for copy in plan.repositories.values():
-        if copy.copy_of is not None:
-            copying = Timing(follows=True, timeout_s=COPY_TIMEOUT_S, retries=5)
+        if copy.copy_of is not None and (copying := _copying(plan)) is not None:
             between = (plan.repositories[copy.copy_of].url, copy.url)
             yield Job(plan.name, RunKind.COPY, copying, rpo_s, copy.name, between)
     if (timing := _drill(plan)) is not None:
@@ -214,6 +212,21 @@ def _backup(plan: Plan) -> Timing | None:
         jitter_s=jitter_s if policy.jitter_s is None else policy.jitter_s,
         timeout_s=policy.timeout_s,
         retries=policy.retries,
+    )
+
+
+def _copying(plan: Plan) -> Timing | None:
+    policy = plan.copying
+    if policy.by_hand:
+        return None
+    return Timing(
+        every_s=policy.every_s,
+        cron=policy.cron,
+        follows=policy.follows,
+        timezone=policy.timezone,
+        blackout=policy.blackout,
+        timeout_s=policy.timeout_s,
+        retries=5,
     )
 
 

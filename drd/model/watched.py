@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from drd.model.facts import CopyFacts
+
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
@@ -26,14 +28,6 @@ class JobFacts:
     last_error: str | None = None
     tries: int = 0
     permanent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CopyFacts:
-    """A second repository: the data time of the newest complete point in it, None for none."""
-
-    repository: str
-    data_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

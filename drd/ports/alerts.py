@@ -9,7 +9,7 @@ from typing import Protocol
 
 from drd.model.alerts import Alert, Transition
 from drd.model.message import Routed
-from drd.model.watched import CopyFacts, FindingFacts, VerificationFacts
+from drd.model.watched import FindingFacts, VerificationFacts
 
 Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
 """What goes out about these transitions, and through which channels. Pure: it is called within a
@@ -25,7 +25,6 @@ def tell_nobody(_: Sequence[Transition]) -> Sequence[Routed]:
 class Watched:
     """By plan, as far as the catalogue knows."""
 
-    copies: Mapping[str, tuple[CopyFacts, ...]] = field(default_factory=dict)
     verifications: Mapping[str, tuple[VerificationFacts, ...]] = field(default_factory=dict)
     readiness: Mapping[str, tuple[FindingFacts, ...]] = field(default_factory=dict)
 

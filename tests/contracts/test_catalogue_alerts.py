@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import insert
 
-from drd.catalogue.daemon_tables import copies, verifications
+from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
@@ -17,7 +17,7 @@ from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconc
 from drd.model.facts import AlertFacts
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
-from drd.model.watched import CopyFacts, FindingFacts, VerificationFacts
+from drd.model.watched import FindingFacts, VerificationFacts
 from drd.ports import JobRow
 from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
@@ -224,19 +224,9 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
         assert [a.kind for a in read(catalogue_url, "billing").alerts] == ["disk"]
 
 
-def test_copies_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None:
+def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None:
     assert catalogue.alerts.watched() == Watched()
     with catalogue._store.write() as connection:
-        for position, name in enumerate(("offsite", "attic")):
-            connection.execute(
-                insert(copies).values(
-                    plan="orders-api",
-                    repository=name,
-                    position=position,
-                    copy_of="primary",
-                    data_time=at(5) if name == "attic" else None,
-                )
-            )
         connection.execute(
             insert(verifications).values(
                 plan="orders-api",
@@ -255,7 +245,6 @@ def test_copies_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) 
     assert isinstance(row, JobRow)
 
     assert catalogue.alerts.watched() == Watched(
-        copies={"orders-api": (CopyFacts("offsite", None), CopyFacts("attic", at(5)))},
         verifications={
             "orders-api": (VerificationFacts("primary", "bit rot", None, at(0), parts=12),)
         },

@@ -231,4 +231,4 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
     assert catalogue.decisions("d14") == []
     catalogue.close()
     if url.startswith("sqlite"):
-        assert [c.name for c in copies(tmp_path)] == ["drd.db.before-0003"]
+        assert [c.name for c in copies(tmp_path)] == [f"drd.db.before-{OURS.head}"]

@@ -10,12 +10,13 @@ import pytest
 from drd.model.alerts import AT_ONCE
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions
-from drd.model.facts import NotLoaded, PlanFacts
+from drd.model.exposure import judge_copy
+from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.host_conditions import AT_THE_HOST, host_conditions
 from drd.model.message import Severity
+from drd.model.verdicts import Verdict
 from drd.model.watched import (
     ChannelState,
-    CopyFacts,
     DiskFacts,
     FindingFacts,
     HostFacts,
@@ -209,15 +210,24 @@ def test_a_drill_that_could_not_be_carried_out_fails_but_one_that_failed_is_told
     [(10 * MINUTE, []), (29 * MINUTE, []), (31 * MINUTE, [("copy-behind", "warning")])],
 )
 def test_a_copy_is_behind_after_twice_the_rpo(age_s: float, found: Found) -> None:
-    more = PlanMore(copies=(CopyFacts("offsite", ago(age_s)),))
+    more = PlanMore(copies=(CopyFacts("offsite", "primary", ago(age_s)),))
     assert of_plan(healthy(), more) == found
 
 
+@pytest.mark.parametrize(("age_s", "behind"), [(DAY, False), (DAY + 31 * MINUTE, True)])
+def test_a_copy_with_a_schedule_of_its_own_may_be_older_by_its_pause(
+    age_s: float, behind: bool
+) -> None:
+    copy = CopyFacts("offsite", "primary", ago(age_s), pause_s=DAY)
+    assert bool(of_plan(healthy(), PlanMore(copies=(copy,)))) == behind
+    assert (judge_copy(copy, 15 * MINUTE, NOW).verdict is Verdict.BREACHED) == behind
+
+
 def test_a_copy_that_nothing_ever_reached_fires() -> None:
-    more = PlanMore(copies=(CopyFacts("offsite", None),))
+    more = PlanMore(copies=(CopyFacts("offsite", "primary"),))
     assert of_plan(healthy(), more) == [("copy-behind", "warning")]
     assert of_plan(healthy(first_loaded_at=ago(MINUTE)), more) == [("copy-behind", "info")]
-    ahead = PlanMore(copies=(CopyFacts("offsite", ago(-HOUR)),))
+    ahead = PlanMore(copies=(CopyFacts("offsite", "primary", ago(-HOUR)),))
     assert of_plan(healthy(), ahead) == [("copy-behind", "warning")]
 
 

@@ -17,6 +17,7 @@ from drd.kinds.files.settings import FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.plan import (
     BackupPolicy,
+    CopyPolicy,
     DrillPolicy,
     Hook,
     PrunePolicy,
@@ -108,6 +109,9 @@ BROKEN = [
     ("drill: {every: 7d}", 'drill: {cron: "@weekly", timezone: Mars}', 23, "drill.timezone", 'there is no time zone "Mars"', "write it like Europe/Berlin, or UTC."),
     ("drill: {every: 7d}", "drill: {every: never}", 23, "drill.every", "'never' is not a duration", "write a number and a unit, like 15m or 7d."),
     ("drill: {every: 7d}", 'prune: {every: never, cron: "@weekly"}', 23, "prune.cron", "stands beside every", "keep one of them."),
+    ("drill: {every: 7d}", "copy: {every: 1h, cron: '@daily'}", 23, "copy.cron", "stands beside every", "keep one of them."),
+    ("drill: {every: 7d}", "copy: {evry: 1h}", 23, "copy.evry", 'unknown key "evry"', 'did you mean "every"?'),
+    ("drill: {every: 7d}", "copy: {every: auto}", 23, "copy.every", "'auto' is not a duration", "write a number and a unit, like 15m or 7d, or never."),
     ("drill: {every: 7d}", "prune: {max_repack: 2G}", 23, "prune.max_repack", 'unknown key "max_repack"', "known here: every, cron, timezone, blackout, timeout."),
     ("drill: {every: 7d}", 'prune: {blackout: [{from: "00:00", to: "24:00"}]}', 23, "prune.blackout", "together they leave no time at all to start", "leave some time of the week free."),
     ("drill: {every: 7d}", "verification: {read_all_within: 3d}", 23, "verification.read_all_within", "is shorter than the 7d between two checks", "check more often, or allow more time."),
@@ -306,6 +310,7 @@ def test_times_of_a_plan_are_what_was_written(tmp_path: Path) -> None:
         "drill: {every: 7d}",
         f'drill: {{cron: "0 4 * * 0", timezone: Asia/Tokyo, blackout: [{night}], timeout: 1h}}\n'
         'prune: {cron: "@monthly", timeout: 2h}\n'
+        f"copy: {{every: 6h, blackout: [{night}]}}\n"
         "verification: {every: 3d, read_all_within: 30d}",
     )
     plan = load(tmp_path, text).plan
@@ -322,6 +327,7 @@ def test_times_of_a_plan_are_what_was_written(tmp_path: Path) -> None:
     assert (plan.drill.cron, plan.drill.timezone) == ("0 4 * * 0", "Asia/Tokyo")
     assert (plan.drill.interval_s, plan.drill.timeout_s) == (7 * 86400.0, 3600.0)
     assert plan.drill.blackout == (window,)
+    assert plan.copying == CopyPolicy(every_s=6 * 3600.0, blackout=(window,), pause_s=14.5 * 3600.0)
     assert plan.prune == PrunePolicy(every_s=None, cron="0 0 1 * *", timeout_s=7200.0)
     assert plan.verification == VerificationPolicy(
         every_s=3 * 86400.0, read_all_within_s=30 * 86400.0
@@ -332,6 +338,7 @@ def test_maintenance_has_its_times_unless_the_plan_says_never(tmp_path: Path) ->
     plan = load(tmp_path, GOOD).plan
     assert plan.retention.every_s == 86400.0
     assert (plan.prune, plan.verification) == (PrunePolicy(), VerificationPolicy())
+    assert plan.copying == CopyPolicy()
     never = "prune: {every: never}\nverification: {every: never}\n"
     plan = load(tmp_path, changed("daily: 7", "daily: 7, every: never") + never).plan
     assert plan.retention.every_s is None

@@ -13,6 +13,7 @@ from drd.model.due import History, next_due
 from drd.model.plan import (
     BackupPolicy,
     Component,
+    CopyPolicy,
     DrillPolicy,
     PrunePolicy,
     RetentionPolicy,
@@ -76,6 +77,18 @@ def test_what_is_done_by_hand_has_no_job(
     changes: dict[str, object], gone: set[tuple[str, str]]
 ) -> None:
     assert set(jobs()) - set(jobs(**changes)) == gone
+
+
+def test_copies_have_times_of_their_own_where_the_plan_says_so() -> None:
+    two = {"primary": repository("primary"), "offsite": repository("offsite", copy_of="primary")}
+    daily = CopyPolicy(
+        cron="0 3 * * *", timezone="Europe/Berlin", blackout=(NIGHT,), timeout_s=HOUR
+    )
+    found = jobs(repositories=two, copying=daily)
+    assert found["copy", "offsite"].timing == Timing(
+        cron="0 3 * * *", timezone="Europe/Berlin", blackout=(NIGHT,), timeout_s=HOUR, retries=5
+    )
+    assert ("copy", "offsite") not in jobs(repositories=two, copying=CopyPolicy(by_hand=True))
 
 
 def test_timings_are_those_of_the_plan() -> None:

@@ -437,6 +437,25 @@ def test_failed_copy_is_retried() -> None:
     assert ahead(120) <= found.at <= ahead(150)
 
 
+@pytest.mark.parametrize(
+    ("timing", "at", "why"),
+    [
+        ({"every_s": DAY}, ago(MINUTE) + timedelta(days=1), "every 1d, last 00:30"),
+        ({"cron": "0 3 * * *"}, datetime(2026, 11, 25, 3, tzinfo=UTC), "cron 0 3 * * * UTC"),
+    ],
+)
+def test_copies_with_a_schedule_of_their_own_do_not_follow_backups(
+    timing: dict[str, object], at: datetime, why: str
+) -> None:
+    """Not even when there is something new, and also when there is nothing: older points may lack."""
+    mine = replace(job("copy", **timing), subject="offsite")
+    for copied in (None, ago(DAY), ago(5 * MINUTE)):
+        found = due(mine, history(copied_time=copied, last_started_at=ago(MINUTE)))
+        assert (found.at, found.why) == (at, why)
+        assert found.deadline > found.at
+    assert next_due(mine, history(data_time=None), NOW) is None
+
+
 # --- deadlines ----------------------------------------------------------------------------------
 
 
