@@ -165,10 +165,9 @@ def _say(
         output.say(f"needed {when}: {needed.path} ({needed.use})")
     ready = next((p for p in found if p.newest), None)
     if ready is not None:
-        target = next(iter(ready.targets), "NAME")
+        target = next((f"--target {t}" for t in ready.targets), "--in-place")
         output.say(
-            f"Next: drd --config {prepared.layout.config} recover {ready.name} --target {target} "
-            "--dry-run"
+            f"Next: drd --config {prepared.layout.config} recover {ready.name} {target} --dry-run"
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
-from drd.model.plan import SCENARIOS
+from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drd.flows.recovery import RecoveryOutcome
     from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.services import Services
+    from drd.model.plan import Plan
 
 EXAMPLES = """\
 examples:
@@ -25,6 +26,7 @@ examples:
   drd recover orders-api --target standby --before 2h      the newest with data from before that
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
+  drd recover orders-api --in-place --overwrite --dry-run  over what production holds now
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
@@ -37,13 +39,19 @@ def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "recover",
         help="bring a service back, for real",
-        description="Restore the components of a plan into one of its targets, by the same code "
-        "that drills run, then check and measure.",
+        description="Restore the components of a plan into one of its targets, or where they were, by "
+        "the same code that drills run, then check and measure.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--target", required=True, metavar="NAME", help="one of the plan's targets")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--target", metavar="NAME", help="one of the plan's targets")
+    where.add_argument(
+        "--in-place",
+        action="store_true",
+        help="where the components are backed up from: production",
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--point", metavar="ID", help="this restore point")
     which.add_argument("--before", metavar="TIME", help="the newest with data from before TIME")
@@ -85,15 +93,16 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         plan = app.load(args.plan)
         services = app.services(plan)
-        planned = plan_recovery(services, plan, _request(args, app))
+        planned = plan_recovery(services, plan, _request(args, app, plan))
         if args.dry_run:
             _print_plan(planned, args)
             return 0
         if not args.yes:
             _print_plan(planned, args)
-            confirm(
-                plan.name, "a recovery", "add --yes when you mean it, or --dry-run to look first."
+            what = (
+                "a recovery over production" if planned.request.target == IN_PLACE else "a recovery"
             )
+            confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
         return carry_out(services, planned, args)
 
 
@@ -109,7 +118,7 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
     return exit_code(outcome)
 
 
-def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
+def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
     from drd.errors import UsageError
     from drd.flows.choose import parse_time
     from drd.flows.recovery_plan import RecoveryRequest
@@ -122,7 +131,7 @@ def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
             f"--lost-at {args.lost_at} is yet to come", hint="give the time at which data was lost."
         )
     return RecoveryRequest(
-        target=args.target,
+        target=_target(args, plan),
         point=args.point,
         before=parse_time(before, now) if before else None,
         lost_at=lost_at,
@@ -132,6 +141,25 @@ def _request(args: argparse.Namespace, app: App) -> RecoveryRequest:
         repository=args.repository,
         scenario=args.scenario,
     )
+
+
+def _target(args: argparse.Namespace, plan: Plan) -> str:
+    from drd.errors import UsageError
+
+    if args.in_place:
+        return IN_PLACE
+    if args.target is None:
+        known = f"the targets of {plan.name}: {', '.join(plan.targets) or 'none'}"
+        raise UsageError(
+            "it is not said where to recover to",
+            hint=f"give --target NAME ({known}), or --in-place for production itself.",
+        )
+    return str(args.target)
+
+
+def into(target: str) -> str:
+    """Where a recovery goes, in words."""
+    return "its own place: PRODUCTION" if target == IN_PLACE else target
 
 
 def exit_code(outcome: RecoveryOutcome) -> int:
@@ -153,6 +181,8 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
                 "plan": planned.plan.name,
                 "point": point.id,
                 "target": request.target,
+                "in_place": request.target == IN_PLACE,
+                "overwrite": request.overwrite,
                 "data_time": to_rfc3339(point.data_time),
                 "lost_at": to_rfc3339(planned.lost_at),
                 "loss_s": planned.loss_s,
@@ -167,7 +197,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
     say(
         f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {request.target}"
+        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request.target)}"
     )
     for name in planned.components:
         row = point.component(name)
@@ -184,7 +214,8 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     for note in planned.notes:
         say(f"  note       {note}")
     if request.overwrite:
-        say("  overwrites what the target holds")
+        what = "production holds" if request.target == IN_PLACE else "the target holds"
+        say(f"  overwrites what {what}")
 
 
 def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
@@ -265,7 +296,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
         output.complain(f"cannot restore {name}: {error.message}", error.hint)
     if args.quiet:
         return
-    output.say(f"{evidence.plan}: point {evidence.point} into {evidence.target}")
+    output.say(f"{evidence.plan}: point {evidence.point} into {into(str(evidence.target))}")
     print_phases(evidence)
     print_checks(evidence, colour=colour)
     for name in work.destinations:

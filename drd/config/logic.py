@@ -16,7 +16,7 @@ from drd.config.yaml import Path
 from drd.fields import Settings
 from drd.kinds.postgres.dsn import holds_password
 from drd.model.location import normal_url
-from drd.model.plan import OWN_COMPONENT, SecretRef
+from drd.model.plan import IN_PLACE, OWN_COMPONENT, SecretRef
 
 RESERVED = (OWN_COMPONENT, "manifest")
 
@@ -33,6 +33,9 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     _checks(parsed, report)
     check_runbook(parsed, report)
     for target, places in parsed.targets.items():
+        if target == IN_PLACE:
+            message = f'the name "{target}" is taken: it is where the components are backed up from'
+            report.error(("targets", target), message, "choose another name.", of_key=True)
         for component, settings in places.items():
             _connection(settings, ("targets", target, component), report)
 

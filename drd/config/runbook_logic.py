@@ -18,7 +18,7 @@ from drd.config.runbook import body, kind_of, named, steps, texts
 from drd.config.step_logic import check_step
 from drd.config.steps import CheckStep, RestoreStep, StepKeys
 from drd.config.yaml import Path
-from drd.model.plan import SCENARIOS
+from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import SANDBOX, before, cycle, groups
 from drd.model.values import references
 
@@ -238,7 +238,7 @@ class _Review:
         if when.scenario is None and when.target is None and when.step is None:
             self.report.error(at, "names no condition", "give scenario, target or step.")
         self._known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
-        targets = (*self.parsed.targets, SANDBOX)
+        targets = (*self.parsed.targets, IN_PLACE, SANDBOX)
         if not self.report.has_broken(("targets",)):
             self._known(when.target, targets, (*at, "target"), "target")
         if when.step is not None:

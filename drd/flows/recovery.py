@@ -20,6 +20,7 @@ from drd.errors import (
     RepositoryError,
     SecretUnavailable,
     TargetError,
+    TargetNotEmpty,
 )
 from drd.flows import restore
 from drd.flows.deeds import Deeds, look_at_step
@@ -30,7 +31,7 @@ from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
-from drd.model.plan import Plan
+from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import (
     DrillResult,
     Evidence,
@@ -141,7 +142,8 @@ def _begin(
 
 def _undo(services: Services, plan: Plan, dead: Run) -> None:
     """Remove what a dead recovery had not given its final name, here and where it was to be."""
-    target = plan.targets.get(str(dead.detail.get("target")))
+    name = str(dead.detail.get("target"))
+    target = target_of(plan, name) if name == IN_PLACE or name in plan.targets else None
     for name, settings in target.components.items() if target is not None else ():
         if name in plan.components:
             component = plan.components[name]
@@ -242,7 +244,15 @@ def _look_at(
                 f"restore point {plan.point.id} does not hold {name}",
                 hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
             )
-        findings += destination.preflight(snapshot, overwrite=plan.request.overwrite)
+        try:
+            findings += destination.preflight(snapshot, overwrite=plan.request.overwrite)
+        except TargetNotEmpty as error:
+            if plan.request.target != IN_PLACE:
+                raise
+            raise TargetNotEmpty(
+                f"production is there, where {name} would come back in place: {error.message}",
+                hint="--overwrite, if it may be replaced.",
+            ) from error
     bad = [f for f in findings if not f.ok]
     if bad:
         rest = "".join(f"\n  {f.detail}" for f in bad[1:])

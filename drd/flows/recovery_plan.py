@@ -11,7 +11,7 @@ from drd.errors import TargetError, UsageError
 from drd.flows.choose import choose
 from drd.flows.holders import holders, left_in
 from drd.flows.services import Services
-from drd.model.plan import Plan, Target
+from drd.model.plan import IN_PLACE, Plan, Target
 from drd.model.run import Run, RunKind, StepState
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -166,11 +166,15 @@ def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
 
 
 def target_of(plan: Plan, name: str) -> Target:
+    """Raises UsageError when the plan has no such target."""
+    if name == IN_PLACE:
+        return Target(IN_PLACE, {n: c.settings for n, c in plan.components.items()})
     if name not in plan.targets:
         known = ", ".join(plan.targets) or "none"
         raise UsageError(
             f"{plan.name} has no target {name!r}",
-            hint=f"its targets: {known}. Add one under `targets` in {plan.file}.",
+            hint=f"its targets: {known}. Add one under `targets` in {plan.file}, or recover in place: "
+            "--in-place.",
         )
     return plan.targets[name]
 

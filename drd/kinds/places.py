@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,22 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     free = shutil.disk_usage(existing_parent(directory)).free
     detail = f"{what} needs {format_size(need)}, {format_size(free)} are free in {directory}"
     return Finding("disk space", free > need, detail, "" if free > need else hint)
+
+
+def mounts_below(directory: Path) -> list[Path]:
+    """Where other file systems are mounted within a directory, itself aside."""
+    table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    # The fifth field; blanks and the like are octal escapes there.
+    named = (line.split(" ")[4].encode("utf-8", "surrogateescape") for line in table.splitlines())
+    places = (Path(os.fsdecode(_octal.sub(_unescaped, n))) for n in named)
+    return sorted({p for p in places if directory in p.parents})
+
+
+_octal = re.compile(rb"\\([0-7]{3})")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8)])
 
 
 def may_own(uid: int, gid: int) -> bool:

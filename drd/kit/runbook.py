@@ -136,15 +136,15 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         "On a machine with drd and restic, as root; THE-KIT is the file that this came out of, and the "
         "passphrase stands in a file of mode 0600:"
     )
-    target = next(iter(plan.targets), "NAME")
+    target = next((f"--target {t}" for t in plan.targets), "--in-place")
     yield Commands(
         "drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n"
-        f"drd recover {plan.name} --target {target} --dry-run\n"
-        f"drd recover {plan.name} --target {target}\n",
+        f"drd recover {plan.name} {target} --dry-run\n"
+        f"drd recover {plan.name} {target}\n",
         shown=True,
     )
     if not plan.targets:
-        yield Text("The plan names no target yet: add one under `targets` before you recover.")
+        yield Text("The plan names no target: it comes back to where it was, --in-place.")
 
 
 def _versions(versions: Mapping[str, str]) -> Iterator[Block]:

@@ -21,6 +21,10 @@ OWN_COMPONENT = "drd"
 """drd's own catalogue, plans and configuration; no plan may call a component so."""
 
 
+IN_PLACE = "in-place"
+"""The target that every plan has: the places that its components are backed up from."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretRef:
     """Where a secret is found; never the secret, except `text` for what is none.
@@ -212,7 +216,8 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to restore to: for each component the connection settings of its kind."""
+    """A place to restore to: for each component the connection settings of its kind, or the
+    component's own where the target is `IN_PLACE`."""
 
     name: str
     components: Mapping[str, object]

@@ -114,7 +114,8 @@ class Kind(Protocol):
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
     ) -> NamedDestination:
-        """The named place of a recovery; `settings` are the target's for this component."""
+        """The named place of a recovery; `settings` are the target's for this component, or the
+        component's own: then it comes back to where it is backed up from."""
 
     def sweep(self, directory: Path) -> list[str]:
         """End and remove what a killed run left in its workplace directory (servers by their

@@ -141,6 +141,7 @@ BROKEN = [
     ("drill: {every: 7d}", "drill: {restore_point: newest}", 23, "drill.restore_point", "is no choice of restore points", "write `latest` or {random_within: 30d, each: 4}."),
     ("drill: {every: 7d}", "drill: {restore_point: {random_within: 3d, eech: 2}}", 23, "drill.restore_point.eech", 'unknown key "eech"', 'did you mean "each"?'),
     ("drill: {every: 7d}", "targets: {s: {dbb: {dsn: {env: X}}}}", 23, "targets.s.dbb", 'there is no component "dbb"', 'did you mean "db"?'),
+    ("drill: {every: 7d}", "targets: {in-place: {db: {dsn: {env: X}}}}", 23, "targets.in-place", 'the name "in-place" is taken: it is where the components are backed up from', "choose another name."),
     ("drill: {every: 7d}", "targets: {s: {db: {path: /x}}}", 23, "targets.s.db.dsn", "dsn is missing", "add dsn: connection to the database to restore into."),
     ("drill: {every: 7d}", "targets: {s: {db: {dsn: 'host=h password=x'}}}", 23, "targets.s.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("drill: {every: 7d}", "targets: {s: {etc: {path: x}}}", 23, "targets.s.etc.path", '"x" is not an absolute path', "write it whole, from the / on."),

@@ -90,7 +90,7 @@ class FilesSandbox:
             self._landing.rename(self._tree)
         remove(self._landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=_lost(snapshot))
+        return Restored(not_restored=lost_owners(snapshot))
 
     def inspector(self) -> FilesInspector:
         return FilesInspector(self._tree)
@@ -100,7 +100,7 @@ class FilesSandbox:
         remove(self._tree)
 
 
-def _lost(snapshot: ComponentSnapshot) -> tuple[str, ...]:
+def lost_owners(snapshot: ComponentSnapshot) -> tuple[str, ...]:
     foreign = foreign_entries(snapshot)
     return (f"the owners of {foreign:,} entries",) if foreign else ()
 
@@ -114,7 +114,8 @@ class FilesTarget:
         self._no_owner = no_owner
         self._place = place
         self._target = Path(os.path.realpath(path))
-        self._publication = _publication(component, self._target, place)
+        name = f".{place.mark}.{component}"
+        self._publication = way_to(self._target, name, place.directory / JOURNAL, place.mark)
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         target, publication = self._target, self._publication
@@ -214,7 +215,7 @@ class FilesTarget:
             publication.publish(publication.landing)
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=() if is_root() and self._no_owner else _lost(snapshot))
+        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
@@ -223,7 +224,7 @@ class FilesTarget:
         if not self._publication.may_overwrite():
             self._refuse_content()
         if self._no_owner and is_root():
-            _own_everything(landing)
+            own_everything(landing)
         if isinstance(self._publication, Publication):
             _dress(landing, self._target)
         os.sync()
@@ -235,24 +236,26 @@ class FilesTarget:
         """Nothing is held."""
 
 
-def _publication(component: str, target: Path, place: Workplace) -> Publication | InsidePublication:
-    """By one rename where that is possible. A run that has announced a way stays with it."""
-    journal = place.directory / JOURNAL
-    name = f".{place.mark}.{component}"
+Way = Publication | InsidePublication
+
+
+def way_to(target: Path, name: str, journal: Path, mark: str) -> Way:
+    """By one rename where that is possible, with a landing called `name`. A run that has announced
+    a way stays with it."""
     known = read_journal(journal)
     inside = known["inside"] if "inside" in known else _cannot_rename(target)
     if inside:
-        return InsidePublication(target, target / name, journal, place.mark)
-    return Publication(target, target.with_name(name), journal, place.mark)
+        return InsidePublication(target, target / name, journal, mark)
+    return Publication(target, target.with_name(name), journal, mark)
 
 
 def _cannot_rename(target: Path) -> bool:
-    if not target.is_dir():
+    if not target.is_dir() or target.is_symlink():
         return False
     return target.is_mount() or not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def announced(directory: Path) -> Publication | InsidePublication | None:
+def announced(directory: Path) -> Way | None:
     """What a run in this workplace directory had begun to publish."""
     known = read_journal(directory / JOURNAL)
     if not known.get("inside"):
@@ -273,7 +276,7 @@ def _dress(landing: Path, target: Path) -> None:
     landing.chmod(info.st_mode & 0o7777)
 
 
-def _own_everything(landing: Path) -> None:
+def own_everything(landing: Path) -> None:
     """Root asked for no owners: everything is root's. Giving away clears set-id bits, so modes are
     set again."""
     for name in walk(select([os.fspath(landing)])).entries:

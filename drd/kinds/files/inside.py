@@ -66,8 +66,8 @@ class InsidePublication:
 
     def content(self) -> list[str]:
         """Names in the target that are not this run's."""
-        ours = {self.landing.name, self.before.name, LEFT_ALONE}
-        return sorted(p.name for p in self.target.iterdir() if p.name not in ours)
+        names = (p.name for p in self.target.iterdir())
+        return sorted(n for n in names if n != LEFT_ALONE and not n.startswith(f".{self.mark}"))
 
     def publish(self, working: Path) -> None:
         """Steps 1 to 3; idempotent. Raises TargetNotEmpty when something else took a name."""

@@ -16,10 +16,14 @@ from drd.process import check_cancelled
 
 
 class FilesInspector:
-    """A tree below `location`, which stands for `/`. Without `owners` nobody compares them."""
+    """A tree below `location`, which stands for `/`; of it only `roots`, where they are given.
+    Without `owners` nobody compares them."""
 
-    def __init__(self, location: Path, *, owners: bool = True) -> None:
+    def __init__(
+        self, location: Path, *, owners: bool = True, roots: tuple[str, ...] | None = None
+    ) -> None:
         self._location = location
+        self._roots = roots
         self._owners = owners
 
     @property
@@ -44,8 +48,8 @@ class FilesInspector:
         known = like.entries if isinstance(like, TreeFingerprint) else {}
         made = _parents(known) - known.keys()
         describer = Describer(budget_s=budget_s, owners=self._owners)
-        root = to_bytes(self.location)
-        seen = walk(select([to_text(root)]))
+        root = to_bytes(self.location).rstrip(b"/")
+        seen = walk(select(self._roots if self._roots is not None else [to_text(root)]))
         found: dict[str, FileEntry] = {}
         for place in seen.entries:
             check_cancelled()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drd.kinds.files import in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
+from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
@@ -33,7 +35,9 @@ class FilesKind:
 
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
-    ) -> FilesTarget:
+    ) -> FilesTarget | FilesInPlace:
+        if isinstance(settings, FilesSettings):
+            return FilesInPlace(component.name, place, no_owner=no_owner)
         assert isinstance(settings, TargetSettings)
         return FilesTarget(component.name, settings.path, place, no_owner=no_owner)
 
@@ -44,7 +48,7 @@ class FilesKind:
                 remove(directory / name)
                 found.append(f"removed {directory / name}, a killed run's restored files")
         publication = announced(directory)
-        return found + (publication.undo() if publication else [])
+        return found + (publication.undo() if publication else in_place.sweep(directory))
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)

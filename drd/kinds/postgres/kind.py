@@ -36,7 +36,7 @@ class PostgresKind:
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
     ) -> PostgresTargetDatabase:
-        assert isinstance(settings, PostgresTarget)
+        assert isinstance(settings, PostgresTarget | PostgresSettings)
         return PostgresTargetDatabase(component.name, settings, place, no_owner=no_owner)
 
     def sweep(self, directory: Path) -> list[str]:

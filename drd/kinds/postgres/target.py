@@ -22,7 +22,7 @@ from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, room
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
-from drd.kinds.postgres.settings import PostgresTarget
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
 from drd.kinds.postgres.tools import Programs, programs_for
 from drd.model.snapshot import ComponentSnapshot
@@ -44,7 +44,12 @@ class PostgresTargetDatabase:
     """The database that a target's dsn names, on its server; created when it is missing."""
 
     def __init__(
-        self, component: str, settings: PostgresTarget, place: Workplace, *, no_owner: bool
+        self,
+        component: str,
+        settings: PostgresTarget | PostgresSettings,
+        place: Workplace,
+        *,
+        no_owner: bool,
     ) -> None:
         self._component = component
         self._settings = settings

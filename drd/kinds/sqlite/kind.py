@@ -35,7 +35,7 @@ class SqliteKind:
     def target(
         self, component: Component, settings: object, place: Workplace, *, no_owner: bool
     ) -> SqliteTarget:
-        assert isinstance(settings, TargetSettings)
+        assert isinstance(settings, TargetSettings | SqliteSettings)
         return SqliteTarget(component.name, settings.path, place, no_owner=no_owner)
 
     def sweep(self, directory: Path) -> list[str]:

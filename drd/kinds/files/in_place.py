@@ -1,0 +1,308 @@
+"""A tree that comes back to where it was: each path of the component by itself, at its own place.
+
+restic lays everything into one landing beside the first path. From there each path moves into a
+staging place beside (or, for a mount point, inside) its own, and is published from that by the same
+renames as the directory of a target. A path on another file system is copied into its staging place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import TargetError, TargetNotEmpty
+from drd.kinds.files.destination import (
+    Way,
+    device_findings,
+    foreign_entries,
+    lost_owners,
+    own_everything,
+    require_paths,
+    way_to,
+)
+from drd.kinds.files.inside import InsidePublication
+from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.walk import to_bytes, to_text
+from drd.kinds.places import (
+    existing_parent,
+    is_root,
+    may_own,
+    mounts_below,
+    owner_finding,
+    remove,
+    space_finding,
+)
+from drd.kinds.publish import read_journal, write_journal
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+
+JOURNAL = "in-place.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One path of the component. `path` is as the snapshot has it, `place` the same without
+    symlinks on the way; a last part that is a symlink is replaced as such."""
+
+    path: str
+    place: Path
+    way: Way
+
+
+class FilesInPlace:
+    """Implements the port `NamedDestination`. What to replace is what the point holds; once a run
+    has begun, its journal says so."""
+
+    def __init__(self, component: str, place: Workplace, *, no_owner: bool) -> None:
+        self._component = component
+        self._no_owner = no_owner
+        self._place = place
+        self._journal = place.directory / JOURNAL
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        findings = self.look(snapshot)
+        if any(not f.ok for f in findings):
+            return findings
+        roots = self._roots(snapshot)
+        for root in roots if not overwrite else ():
+            self._refuse_content(root)
+        write_journal(
+            self._journal,
+            {
+                "component": self._component,
+                "mark": self._place.mark,
+                "paths": [r.path for r in roots],
+                "landing": os.fspath(_landing(roots[0])),
+                "overwrite": overwrite,
+            },
+        )
+        return findings
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        roots = self._roots(snapshot)
+        wrong = [f for root in roots for f in self._wrong_place(root)]
+        if wrong:
+            return wrong
+        findings = [
+            Finding("target", True, f"{', '.join(r.path for r in roots)} can be written"),
+            *self._room(roots, snapshot),
+            *device_findings(snapshot),
+        ]
+        if snapshot.facts.get("excluded"):
+            detail = "what the backup left out is not in what comes back"
+            findings.append(Finding("excluded", True, detail, warning=True))
+        owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
+        return [*findings, owner] if owner else findings
+
+    def _wrong_place(self, root: Root) -> Iterator[Finding]:
+        """Places that drd cannot or will not replace, and ones that it may not write."""
+        place, here = root.place, self._place.directory.resolve()
+        if place == Path("/") or place in here.parents:
+            hint = "recover into a directory of its own (a target), and move files from there."
+            yield Finding("target", False, f"{place} cannot be replaced as a whole", hint)
+            return
+        mounts = mounts_below(place)
+        if mounts:
+            hint = f"umount {mounts[0]}, or recover into a target and move files from there."
+            detail = f"another file system is mounted at {mounts[0]}, within {place}"
+            yield Finding("target", False, detail, hint)
+        parent = existing_parent(root.way.landing.parent)
+        if not parent.is_dir():
+            yield Finding("target", False, f"{parent} is not a directory", "move it away.")
+        elif not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
+            hint = "run the recovery as a user who may, for instance root."
+            yield Finding("target", False, f"cannot write to {parent}", hint)
+
+    def _room(self, roots: list[Root], snapshot: ComponentSnapshot) -> Iterator[Finding]:
+        """All in the landing, and once more on each other file system what goes there."""
+        first = existing_parent(_landing(roots[0]))
+        needs = {first.stat().st_dev: (first, snapshot.bytes)}
+        tree = snapshot.fingerprint
+        sizes = tree.entries if isinstance(tree, TreeFingerprint) else {}
+        for root in roots:
+            there = existing_parent(root.way.landing)
+            device = there.stat().st_dev
+            if device != first.stat().st_dev:
+                below = root.path.rstrip("/") + "/"
+                size = sum(
+                    e.size for p, e in sizes.items() if p == root.path or p.startswith(below)
+                )
+                needs[device] = (there, needs.get(device, (there, 0))[1] + size)
+        for there, size in needs.values():
+            yield space_finding(
+                there,
+                size,
+                what=f"{self._component} restored",
+                hint=f"make room in {there}: what is there now stays until the new is complete.",
+            )
+
+    def _refuse_content(self, root: Root) -> None:
+        """Raise TargetNotEmpty unless nothing is there, or what this run has put there."""
+        if not os.path.lexists(root.place) or root.way.published():
+            return
+        held = "1 file"
+        if root.place.is_dir() and not root.place.is_symlink():
+            if isinstance(root.way, InsidePublication):
+                count = 0 if root.way.begun() else len(root.way.content())
+            else:
+                count = len(os.listdir(root.place))  # noqa: PTH208 - only how many
+            if not count:
+                return
+            held = "1 entry" if count == 1 else f"{count:,} entries"
+        raise TargetNotEmpty(
+            f"{root.path} is not empty ({held})",
+            hint="--overwrite, if losing what is there is intended.",
+        )
+
+    def prepare(self) -> None:
+        """Nothing: `preflight` saw to it that the places can be written."""
+
+    def landing(self) -> Path:
+        landing = Path(read_journal(self._journal)["landing"])
+        remove(landing)
+        landing.mkdir(mode=0o700, parents=True)
+        return landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a tree is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        roots = self._roots(snapshot)
+        landing = Path(read_journal(self._journal)["landing"])
+        if not all(r.way.published() for r in roots):
+            require_paths(landing, snapshot)
+            self._get_ready(landing, roots)
+            for root in roots:
+                root.way.publish(_staged(root))
+        for root in roots:
+            root.way.tidy()
+        remove(landing)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
+
+    def _get_ready(self, landing: Path, roots: list[Root]) -> None:
+        """Everything before the first rename: whole, owned as asked for, and on the disk."""
+        overwrite = bool(read_journal(self._journal)["overwrite"])
+        if self._no_owner and is_root():
+            own_everything(landing)
+        for root in roots:
+            if root.way.published() or _begun(root):
+                continue
+            if not overwrite:
+                self._refuse_content(root)
+            root.way.announce(overwrite=overwrite)
+            _make_parents(landing, root)
+            _stage(_landed(landing, root.path), root)
+        os.sync()
+
+    def inspector(self) -> FilesInspector:
+        paths = read_journal(self._journal).get("paths", ())
+        return FilesInspector(Path("/"), owners=not self._no_owner, roots=tuple(paths))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _roots(self, snapshot: ComponentSnapshot) -> list[Root]:
+        paths = read_journal(self._journal).get("paths") or snapshot.facts["paths"]
+        return roots_of(paths, self._component, self._place.directory, self._place.mark)
+
+
+def roots_of(paths: list[str], component: str, directory: Path, mark: str) -> list[Root]:
+    """The places of these paths, with the way into each that a run has announced or would take."""
+    found = []
+    for number, path in enumerate(paths):
+        above, name = os.path.split(path)
+        place = Path(os.path.realpath(above)) / name
+        way = way_to(
+            place, f".{mark}.{component}-{number}", directory / f"root-{number}.json", mark
+        )
+        found.append(Root(path, place, way))
+    return found
+
+
+def sweep(directory: Path) -> list[str]:
+    """Take back what a run in this workplace directory had begun and will not go on with."""
+    known = read_journal(directory / JOURNAL)
+    if not known:
+        return []
+    found: list[str] = []
+    for root in roots_of(known["paths"], known["component"], directory, known["mark"]):
+        if root.way.journal.exists():
+            found += root.way.undo()
+    landing = Path(known["landing"])
+    if os.path.lexists(landing):
+        remove(landing)
+        found.append(f"removed {landing}, left by an unfinished recovery")
+    return found
+
+
+def _landing(first: Root) -> Path:
+    """Where everything is fetched to: on the file system of the first path."""
+    landing = first.way.landing
+    return landing.with_name(landing.name.removesuffix("-0"))
+
+
+def _landed(landing: Path, path: str) -> Path:
+    return Path(os.path.join(landing, path.lstrip("/")))  # noqa: PTH118 - bytes survive
+
+
+def _staged(root: Root) -> Path:
+    """What is published: for a mount point the staging place itself, whose entries move."""
+    way = root.way
+    return way.landing if isinstance(way, InsidePublication) else way.landing / root.place.name
+
+
+def _begun(root: Root) -> bool:
+    """Part of what was staged stands in the target already: what is fetched anew is not used."""
+    return isinstance(root.way, InsidePublication) and root.way.begun()
+
+
+def _stage(landed: Path, root: Root) -> None:
+    """Bring a path beside its final place, with everything that it has."""
+    staged = _staged(root)
+    remove(root.way.landing)
+    if staged != root.way.landing:
+        root.way.landing.mkdir(mode=0o700)
+    try:
+        landed.rename(staged)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(landed, staged)
+    if isinstance(root.way, InsidePublication):
+        info = staged.stat()
+        if may_own(info.st_uid, info.st_gid):
+            os.chown(root.place, info.st_uid, info.st_gid)
+        root.place.chmod(info.st_mode & 0o7777)
+
+
+def _copy(landed: Path, staged: Path) -> None:
+    """Onto another file system, with links, owners, times and extended attributes."""
+    words = ["cp", "-a", "--", os.fspath(landed), os.fspath(staged)]
+    done = process.run(process.Command(words, name="cp"))
+    if done.exit_code != 0:
+        raise TargetError(
+            f"cannot copy {landed} to {staged}: {done.complaint}", hint="make room there."
+        )
+
+
+def _make_parents(landing: Path, root: Root) -> None:
+    """Directories above a path that are gone as well, as the landing has them."""
+    missing = [p for p in root.place.parents if not p.exists()]
+    for place in reversed(missing):
+        place.mkdir()
+        like = Path(os.path.join(landing, to_text(to_bytes(os.fspath(place))).lstrip("/")))  # noqa: PTH118
+        if like.is_dir():
+            shutil.copystat(like, place)
+            info = like.stat()
+            if may_own(info.st_uid, info.st_gid):
+                os.chown(place, info.st_uid, info.st_gid)

@@ -1,0 +1,97 @@
+"""Recovering over production itself: only when that was said, and with the same code."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_sqlite, small_site
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    return site
+
+
+def orders(path: Path) -> int:
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        return int(connection.execute("select count(*) from orders").fetchone()[0])
+
+
+def test_where_to_recover_has_to_be_said(site: Site) -> None:
+    refused = site.drd("recover", "shop", "--yes", code=2)
+    assert "it is not said where to recover to" in refused.err
+    assert "--target NAME (the targets of shop: standby), or --in-place" in refused.err
+
+
+def test_what_was_lost_comes_back_to_where_it_was(site: Site) -> None:
+    tree, kept = site.base / "etc", site.base / "kept"
+    shutil.copytree(tree, kept, symlinks=True)
+    (site.base / "shop.db").unlink()
+    shutil.rmtree(tree)
+    told = site.drd("recover", "shop", "--in-place", "--yes", "--json").json
+    assert told["result"] == "passed"
+    assert told["target"] == "in-place"
+    assert orders(site.base / "shop.db") == 1000
+    subprocess.run(["diff", "-r", "--no-dereference", kept, tree], check=True)
+    assert (tree / "app.conf").stat().st_mode & 0o777 == 0o640
+    site.assert_clean()
+
+
+def test_production_that_holds_something_is_replaced_only_when_told(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=500)
+    (site.base / "etc" / "app.conf").write_text("listen 6666;\n")
+    refused = site.drd("recover", "shop", "--in-place", "--yes", code=1)
+    assert "production is there, where db would come back in place" in refused.err
+    assert "(2 tables and views)" in refused.err
+    assert "--overwrite" in refused.err
+    assert orders(site.base / "shop.db") == 1500
+    dry = site.drd("recover", "shop", "--in-place", "--overwrite", "--dry-run").out
+    assert "into its own place: PRODUCTION" in dry
+    assert "overwrites what production holds" in dry
+    site.drd("recover", "shop", "--in-place", "--overwrite", "--yes")
+    assert orders(site.base / "shop.db") == 1000
+    assert (site.base / "etc" / "app.conf").read_text() == "listen 8080;\n"
+    site.assert_clean()
+
+
+@pytest.mark.parametrize("moment", ["before:restore conf", "undone:restore conf"])
+def test_killed_in_place_it_goes_on(site: Site, moment: str) -> None:
+    make_sqlite(site.base / "shop.db", rows=500)
+    words = ("recover", "shop", "--in-place", "--overwrite", "--yes")
+    site.killed_at(moment, *words)
+    run = next(r["run"] for r in site.runs() if r["kind"] == "recovery")
+    told = site.drd("resume", run, "--json").json
+    assert told["result"] == "passed"
+    assert told["target"] == "in-place"
+    assert orders(site.base / "shop.db") == 1000
+    site.assert_clean()
+
+
+RUNBOOK = """\
+runbook:
+  - {{name: back, restore: all}}
+  - name: say
+    when: {{target: in-place}}
+    command: {{run: [/bin/sh, -c, 'echo "$DRD_TARGET" "$1" > {base}/said', sh, "${{target}}"]}}
+    rehearse: skip
+    reason: is about production
+  - {{name: look, check: all}}
+"""
+
+
+def test_steps_may_be_for_in_place_alone(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    with (site.base / "plans" / "shop.yaml").open("a") as plan:
+        plan.write(RUNBOOK.format(base=site.base))
+    site.drd("backup", "shop")
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert not (site.base / "said").exists()
+    site.drd("recover", "shop", "--in-place", "--overwrite", "--yes")
+    assert (site.base / "said").read_text() == "in-place in-place\n"
