@@ -16,6 +16,7 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
 from drd.ports.action import ActionContext
+from drd.process.started import stop
 
 TIMEOUT_S = 3600.0
 _KEPT = 1 << 16
@@ -55,14 +56,15 @@ class StandIn:
 
 
 class TakeBack:
-    """The command by which a step is taken back."""
+    """The command by which a step is taken back; what a step has started is ended."""
 
     def look(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         undo = context.step.rollback
-        assert undo is not None
+        if undo is None:
+            return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
         done = carry_out(words, context, timeout_s=undo.timeout_s)
         return {"exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}

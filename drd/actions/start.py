@@ -25,13 +25,10 @@ from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext
-from drd.process.started import Started, end, known, note, unnoted
+from drd.process.started import MARK, Started, end, known, note, unnoted
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 """The shell becomes the program, so that its pid is the program's."""
-
-_MARK = "DRD_STARTED"
-"""What it carries in its environment, with the step's key."""
 
 _NOTED_S = 10.0
 _LOOK_S = 0.2
@@ -65,6 +62,27 @@ class Start:
             raise
         return {"pid": started.pid, "port": started.port, "url": started.url}
 
+    def lasts(self, context: ActionContext) -> bool:
+        settings, name = context.step.settings, context.step.name
+        assert isinstance(settings, StartSettings)
+        if settings.unit is not None:
+            return _unit_lasts(settings.unit)
+        started = known(context.directory, name)
+        if started is not None and started.is_alive():
+            return True
+        return unnoted(context.directory, name, context.key) is not None
+
+
+def _unit_lasts(unit: str) -> bool:
+    """Whether a unit is up; one that only does something once has done it."""
+    if not is_there("systemctl"):
+        return True
+    words = ["systemctl", "show", "--property=ActiveState,Type", unit]
+    told = process.run(process.Command(tuple(words), deadline_s=30.0)).stdout.split()
+    return "Type=oneshot" in told or any(
+        f"ActiveState={state}" in told for state in ("active", "activating", "reloading")
+    )
+
 
 def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     unit = str(settings.unit)
@@ -86,7 +104,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             hint="install it on this host, or correct the step's command.",
         )
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
-    pid = unnoted(pid_file, f"{_MARK}={context.key}")
+    pid = unnoted(directory, name, context.key)
     if pid is None:
         if port is not None and _listens(port):
             # Its answers would be taken for those of the program that is to be started.
@@ -95,7 +113,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
-        _leave(words, pid_file, log, {**environment(context), **own, _MARK: context.key})
+        _leave(words, pid_file, log, {**environment(context), **own, MARK: context.key})
         pid = _pid(pid_file)
     started = Started(pid, process.process_start_time(pid), port, _url(settings, context, port))
     note(directory, name, started)

@@ -11,7 +11,7 @@ from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext
-from drd.process.started import GRACE_S, end
+from drd.process.started import stop
 
 
 class Stop:
@@ -27,7 +27,8 @@ class Stop:
         assert isinstance(settings, StopSettings)
         timeout_s = context.step.timeout_s or TIMEOUT_S
         if settings.step is not None:
-            return {"stopped": end(context.directory, settings.step, grace_s=GRACE_S)}
+            key = f"{context.key.rpartition('/')[0]}/{settings.step}"
+            return {"stopped": stop(context.directory, settings.step, key=key)}
         if settings.unit is not None:
             carry_out(["systemctl", "stop", settings.unit], context, timeout_s=timeout_s)
         else:

@@ -19,7 +19,7 @@ from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, Lasting
 
 _ENVIRONMENT = {
     "path": ("DRD_PATH",),
@@ -99,19 +99,24 @@ class Deeds:
     # the deeds
 
     def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
-        services, run = self.work.services, self.work.runner.run
         if kind == "start":
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return services.actions(kind).run(
-            ActionContext(
-                step=step,
-                key=f"{run.id}/{step.name}",
-                value=self.value,
-                environment=self._environment(step),
-                inspectors=self._inspector,
-                directory=self.directory,
-                stays=not self.drill,
-            )
+        return self.work.services.actions(kind).run(self._context(step))
+
+    def lasts(self, step: Step) -> bool:
+        """Whether what a step has started still runs."""
+        action = self.work.services.actions(step.kind)
+        return not isinstance(action, Lasting) or action.lasts(self._context(step))
+
+    def _context(self, step: Step) -> ActionContext:
+        return ActionContext(
+            step=step,
+            key=f"{self.work.runner.run.id}/{step.name}",
+            value=self.value,
+            environment=self._environment(step),
+            inspectors=self._inspector,
+            directory=self.directory,
+            stays=not self.drill,
         )
 
     def _environment(self, step: Step) -> dict[str, str]:

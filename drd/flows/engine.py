@@ -21,7 +21,7 @@ from drd.flows.runner import Runner, describe
 from drd.model.coverage import Coverage
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
-from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves
+from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.spans import Span
 
 _POLL_S = 0.25
@@ -122,10 +122,28 @@ class Engine:
         records = {r.name: r for r in self.services.catalogue.steps(self.runner.run.id)}
         for name, step in list(self.steps.items()):
             record = records.get(name)
-            if record is not None:
+            if record is not None and self._has_ended(step, record, records):
+                self._again(step, record)
+            elif record is not None:
                 self._recall_one(step, record)
             if step.kind == "restore" and name in self.states:
                 restore.recall(self.work, step.subjects, records)
+
+    def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
+        """Whether the service that a step has started is gone, although no step has stopped it: the
+        host was started anew since, or it died by itself."""
+        if step.kind != "start" or record.state is not StepState.SUCCEEDED:
+            return False
+        stopped = any(stops(s, step) and s.name in records for s in self.steps.values())
+        return not stopped and not self.deeds.lasts(step)
+
+    def _again(self, step: Step, record: StepRecord) -> None:
+        why = "what it had started does not run any more"
+        self.services.warn(f"{step.name}: {why}; it is started again")
+        now = self.services.clock.now()
+        catalogue, owned = self.services.catalogue, self.runner.owned
+        catalogue.finish_step(owned, step.name, StepState.FAILED, at=now, error=why)
+        self.before[step.name] = record
 
     def _recall_one(self, step: Step, record: StepRecord) -> None:
         asked = record.state is StepState.WAITING and step.kind not in PEOPLE

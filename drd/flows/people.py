@@ -47,7 +47,9 @@ class People:
         ask, run, now = step.settings, self.runner.run.id, self.services.clock.now()
         assert isinstance(ask, Ask)
         asked = _asked_at(before) or now
-        expires = asked + timedelta(seconds=ask.expires_s) if ask.expires_s is not None else None
+        if before is not None and self._unanswered(step.name, asked, ask, now):
+            asked = now
+        expires = _expiry(asked, ask)
         verb = "approve" if step.kind == "approve" else "done"
         text = self.deeds.text(ask.text)
         wanted = ": ".join(w for w in (ask.role or "anybody", text) if w)
@@ -67,6 +69,20 @@ class People:
         )
         if expires is not None:
             self._expires[step.name] = expires
+
+    def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
+        """Whether the time for an answer went by while nobody carried the run out: then somebody is
+        asked anew, since an answer that came too late was refused."""
+        expires = _expiry(asked, ask)
+        if expires is None or now <= expires:
+            return False
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        if any(d.step == name and d.attempt and d.at <= expires for d in said):
+            return False
+        self.services.warn(
+            f"{name}: nobody had answered by {expires:%Y-%m-%d %H:%M:%S} UTC; it is asked anew"
+        )
+        return True
 
     def is_new(self, names: Collection[str]) -> bool:
         """Whether somebody has yet to be asked about one of these."""
@@ -161,6 +177,10 @@ class People:
 def _skipped(name: str, decision: Decision) -> Word:
     why = f"skipped by {decision.by}: {decision.comment}"
     return Word(name, StepState.SKIPPED, {"reason": why}, why)
+
+
+def _expiry(asked: datetime, ask: Ask) -> datetime | None:
+    return asked + timedelta(seconds=ask.expires_s) if ask.expires_s is not None else None
 
 
 def _asked_at(before: StepRecord | None) -> datetime | None:

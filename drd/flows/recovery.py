@@ -30,7 +30,7 @@ from drd.flows.identity import confirm, tidy
 from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
-from drd.flows.workplace import component_place, remove_run
+from drd.flows.workplace import component_place, remove_run, started_directory
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import (
     DrillResult,
@@ -191,7 +191,7 @@ def _around(plan: RecoveryPlan) -> Circumstances:
 
 def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> Deeds:
     around = _around(plan)
-    directory = services.work_dir / f"started-{work.runner.run.id}"
+    directory = started_directory(services, work.runner.run.id)
     return Deeds(work, around, directory, drill=False)
 
 

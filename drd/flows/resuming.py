@@ -14,6 +14,7 @@ from drd.flows.runner import describe
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.runbook import can_be_undone
 
 _DONE = StepState.SUCCEEDED
 _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
@@ -98,8 +99,8 @@ def to_undo(plan: Plan, records: Mapping[str, StepRecord]) -> tuple[list[str], l
         for _, _, step in sorted(begun, key=lambda b: b[:2], reverse=True)
         if step.rollback is not None or step.kind not in _HARMLESS
     ]
-    can = [s.name for s in last_first if s.rollback is not None]
-    return can, [s.name for s in last_first if s.rollback is None]
+    can = [s.name for s in last_first if can_be_undone(s)]
+    return can, [s.name for s in last_first if not can_be_undone(s)]
 
 
 def rollback(services: Services, plan: Plan, run: Run, *, by: str) -> Undone:

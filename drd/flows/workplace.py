@@ -15,9 +15,12 @@ from drd.errors import DrdError, SandboxUnavailable, UsageError
 from drd.flows.services import Services
 from drd.model.plan import Component
 from drd.ports import Workplace
+from drd.process.started import anything_runs
 
 _PREFIX = "run-"
+_STARTED = "started-"
 _SHELF = "templates"
+_DAY_S = 86400.0
 _FALLBACK = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - owner and mode are checked
 """Where sandboxes go when the unprivileged user cannot reach `work_dir`."""
 
@@ -123,7 +126,26 @@ def sweep_orphans(services: Services) -> list[str]:
             run = directory.name.removeprefix(_PREFIX)
             if _over(services, run, directory):
                 found += remove_run(services, run)
+    sweep_started(services)
     return found
+
+
+def started_directory(services: Services, run: str) -> Path:
+    """Where a recovery notes down what it has started and leaves running."""
+    return services.work_dir / f"{_STARTED}{run}"
+
+
+def sweep_started(services: Services, run: str = "*") -> None:
+    """Remove the notes about services that have ended, of runs that are over. What they printed
+    stays for a day, for whoever wants to know why."""
+    now = services.clock.now().timestamp()
+    for directory in services.work_dir.glob(f"{_STARTED}{run}"):
+        of_run = directory.name.removeprefix(_STARTED)
+        if not _over(services, of_run, directory) or anything_runs(directory, of_run):
+            continue
+        last = max((f.stat().st_mtime for f in directory.iterdir()), default=0.0)
+        if now - last > _DAY_S:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _over(services: Services, run: str, directory: Path) -> bool:
@@ -131,4 +153,4 @@ def _over(services: Services, run: str, directory: Path) -> bool:
         return services.catalogue.run(run).state.final
     except UsageError:
         # Another state directory's run may share the fallback: only what nobody touched for a day.
-        return services.clock.now().timestamp() - directory.stat().st_mtime > 86400
+        return services.clock.now().timestamp() - directory.stat().st_mtime > _DAY_S

@@ -235,6 +235,23 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
     return None
 
 
+def can_be_undone(step: Step) -> bool:
+    """Whether a step can be taken back: by the command that it names, or because it has started a
+    program, which can be ended."""
+    started = step.kind == "start" and getattr(step.settings, "command", None) is not None
+    return step.rollback is not None or started
+
+
+def stops(step: Step, started: Step) -> bool:
+    """Whether a `stop` ends what that `start` has begun."""
+    inner, other = step.settings, started.settings
+    if step.kind != "stop":
+        return False
+    unit = getattr(inner, "unit", None)
+    named = unit is not None and unit == getattr(other, "unit", None)
+    return named or getattr(inner, "step", None) == started.name
+
+
 # --- needs that lead nowhere ------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from drd.model.runbook import Step
 from drd.ports.common import Finding
@@ -46,6 +46,14 @@ class Action(Protocol):
 
         Raises StepFailed with what went wrong in plain words, DeadlineExceeded, Cancelled.
         """
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """An action whose effect may be gone later, by itself or with the host."""
+
+    def lasts(self, context: ActionContext) -> bool:
+        """Whether what it did is still so."""
 
 
 ActionFactory = Callable[[str], Action]

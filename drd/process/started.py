@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from drd.process.sweep import process_alive
+from drd.process.sweep import process_alive, process_start_time
 
 GRACE_S = 10.0
+
+MARK = "DRD_STARTED"
+"""What it carries in its environment, with the key of the step that started it: `run/step`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,15 @@ def known(directory: Path, name: str) -> Started | None:
         return None
 
 
-def unnoted(file: Path, mark: str) -> int | None:
-    """The pid in `file`, when the process that carries the mark in its environment is there: it was
-    started, and drd died before it could note that down."""
+def unnoted(directory: Path, name: str, key: str) -> int | None:
+    """The pid of what was started under this name for this key, although drd died before it could
+    note that down."""
     try:
-        pid = int(file.read_text())
+        pid = int((directory / f"{name}.pid").read_text())
         around = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if mark.encode() in around else None
+    return pid if f"{MARK}={key}".encode() in around else None
 
 
 def note(directory: Path, name: str, started: Started) -> None:
@@ -53,11 +56,31 @@ def note(directory: Path, name: str, started: Started) -> None:
     path.with_suffix(".new").replace(path)
 
 
-def end(directory: Path, name: str, *, grace_s: float = GRACE_S) -> bool:
-    """Ask the process and all of its group to end, then kill them; whether there was one."""
+def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) -> bool:
+    """Ask the process and all of its group to end, then kill them; whether there was one. With the
+    `key` also one that nobody could note down. What it has printed stays."""
     found = known(directory, name)
-    if found is None or not found.is_alive():
-        return False
+    if (found is None or not found.is_alive()) and key:
+        pid = unnoted(directory, name, key)
+        found = Started(pid, process_start_time(pid)) if pid is not None else None
+    alive = found is not None and found.is_alive()
+    if found is not None and alive:
+        _end(found, grace_s)
+    for suffix in ("json", "pid"):
+        (directory / f"{name}.{suffix}").unlink(missing_ok=True)
+    return alive
+
+
+def stop(directory: Path, name: str, *, key: str) -> bool:
+    """End it because somebody wants so, patiently: then nothing of it is kept."""
+    ended = end(directory, name, key=key, grace_s=GRACE_S)
+    (directory / f"{name}.log").unlink(missing_ok=True)
+    with suppress(OSError):  # of others something is there
+        directory.rmdir()
+    return ended
+
+
+def _end(found: Started, grace_s: float) -> None:
     for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(found.pid, number)
@@ -66,7 +89,6 @@ def end(directory: Path, name: str, *, grace_s: float = GRACE_S) -> bool:
             time.sleep(0.05)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(found.pid, signal.SIGKILL)  # what it has left behind in its group
-    return True
 
 
 def end_all(directory: Path) -> list[str]:
@@ -75,3 +97,12 @@ def end_all(directory: Path) -> list[str]:
         return []
     names = sorted(f.stem for f in directory.glob("*.json"))
     return [name for name in names if end(directory, name)]
+
+
+def anything_runs(directory: Path, run: str) -> bool:
+    """Whether something that this run's steps have started is still there."""
+    noted = [known(directory, f.stem) for f in directory.glob("*.json")]
+    if any(one is not None and one.is_alive() for one in noted):
+        return True
+    names = (f.stem for f in directory.glob("*.pid"))
+    return any(unnoted(directory, name, f"{run}/{name}") is not None for name in names)

@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ from tests.repository_support import (
     until,
     value,
 )
+from tests.user_support import as_root
 
 
 @pytest.fixture
@@ -246,6 +248,43 @@ def test_a_dead_restic_that_nobody_has_reaped_locks_nothing(repository: ResticRe
         with held_lock(repository):
             assert repository.remove_stale_locks() == 0, "that one lives"
     assert repository.remove_stale_locks() == 1
+
+
+def locked_by_another_host(repository: ResticRepository) -> None:
+    """A lock for itself alone of a restic that died on a host which is gone."""
+    other = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
+    command = repository.door.session.command(
+        ["check", "--read-data", "--limit-download", "1"], deadline_s=60.0
+    )
+    before = repository.door.session.place.locks()
+    child = process.start(replace(command, argv=(*other, *command.argv)))
+    try:
+        until(lambda: repository.door.session.place.locks() > before)
+    finally:
+        child.stop(signal.SIGKILL)
+
+
+@as_root
+def test_a_restore_does_not_wait_for_a_host_that_is_gone(
+    repository: ResticRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = random_stream(repository)
+    locked_by_another_host(repository)
+    repository.door.retry_lock_s = 1
+    (tmp_path / "into").mkdir()
+    assert repository.restore(snapshot, tmp_path / "into") == 300000
+    assert '"locked_by": "elsewhere"' in capsys.readouterr().err
+    with pytest.raises(RepositoryLocked):
+        repository.prune()
+    # What cannot be read beside a lock is no damage: a prune may just have moved it.
+    packs(tmp_path)[0].unlink()
+    shutil.rmtree(tmp_path / "into")
+    (tmp_path / "into").mkdir()
+    with pytest.raises(RepositoryLocked, match="since elsewhere holds one") as caught:
+        repository.restore(snapshot, tmp_path / "into")
+    assert "if a prune runs on elsewhere" in caught.value.hint
+    for name in repository.door.session.place.locks():
+        (tmp_path / "repository/locks" / name).unlink()
 
 
 def test_a_backup_goes_beside_another(repository: ResticRepository) -> None:

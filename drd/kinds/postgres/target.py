@@ -24,6 +24,7 @@ from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
+from drd.kinds.postgres.target_server import missing_locale, server_room
 from drd.kinds.postgres.tools import Programs, programs_for
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
@@ -89,7 +90,9 @@ class PostgresTargetDatabase:
             self._found("version", lambda: self._versions(cluster, snapshot)),
             self._found("pg_restore", lambda: f"version {self._programs().version}"),
             self._found("extensions", lambda: _extensions(cluster, snapshot)),
+            self._found("locale", lambda: missing_locale(cluster, snapshot.facts["locale"])),
             room(name, self._place, snapshot.bytes),
+            *server_room(cluster, name, snapshot, self._place.directory),
             *rights_findings(cluster, name, snapshot.facts, no_owner=self._no_owner),
         ]
         facts = snapshot.facts

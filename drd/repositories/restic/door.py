@@ -16,6 +16,7 @@ from drd import log, process
 from drd.errors import (
     DeadlineExceeded,
     DrdError,
+    RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
     RepositoryReadOnly,
@@ -56,6 +57,7 @@ class Door:
         self.retry_lock_s = 20
         self._ready = False
         self._lockless = False
+        self._beside: str | None = None
         self._lock = threading.Lock()
 
     @property
@@ -230,9 +232,14 @@ class Door:
                 log.get().info("repository.locked", repository=door.url, stale=removed)
             return work(self.retry_lock_s)
 
-    def reading(self, work: Callable[[int], T], *others: Door) -> T:
+    def reading(self, work: Callable[[int], T], *others: Door, beside: bool = False) -> T:
         """`locking` for work that writes nothing here: where no lock can be written either,
-        without one. A restore from a disk or with a key that may only be read is as good as any."""
+        without one. A restore from a disk or with a key that may only be read is as good as any.
+
+        With `beside` also where another host keeps its lock: restic believes one whose host is gone
+        for half an hour, and nobody can wait for that on the worst day. What cannot be read then
+        may be what the other is just moving: RepositoryLocked, not RepositoryDamaged.
+        """
         tried = self._lockless  # another thread may find it out meanwhile
         try:
             return self.locking(work, *others)
@@ -242,10 +249,46 @@ class Door:
             log.get().info("repository.read_only", repository=self.url)
             self._lockless = True
             return self.locking(work, *others)
+        except RepositoryLocked as locked:
+            if not beside or not self._go_beside():
+                raise
+            try:
+                return work(0)
+            except RepositoryDamaged as error:
+                raise self._moving(error) from locked
+        except RepositoryDamaged as error:
+            if self._beside is None or not beside:
+                raise
+            raise self._moving(error) from error
+
+    def _go_beside(self) -> bool:
+        """Read without a lock from now on, when it is another host's that is in the way."""
+        hosts = (self._made_by(name) for name in sorted(self.session.place.locks()))
+        host = next((h for h in hosts if h not in (None, socket.gethostname())), None)
+        if host is None:
+            return False
+        if self._beside is None:
+            log.get().warning(
+                "repository.read_without_lock",
+                repository=self.url,
+                locked_by=host,
+                why="a host that is gone leaves its lock; one that prunes may take data away",
+            )
+        self._beside = host
+        return True
+
+    def _moving(self, error: RepositoryDamaged) -> RepositoryLocked:
+        return RepositoryLocked(
+            f"{error.message}; it was read without a lock, since {self._beside} holds one",
+            hint=f"if a prune runs on {self._beside}, wait for its end or end it, then try again.",
+        )
 
     def _locked(self, words: Sequence[str]) -> list[str]:
         verb = next((word for word in words if not word.startswith("-")), "")
-        return ["--no-lock", *words] if self._lockless and verb in _READING else list(words)
+        without = self._lockless and verb in _READING
+        # What a check finds without a lock is not believed, so it gets one.
+        without = without or (self._beside is not None and verb in _READING - {"check"})
+        return ["--no-lock", *words] if without else list(words)
 
     def remove_stale_locks(self) -> int:
         """By restic's own judgement: this host's dead processes, and others after 30 minutes. To
@@ -270,12 +313,20 @@ class Door:
     def _holder(self, lock: str) -> int | None:
         """The pid of the process of this host that made a lock; None for others, and when the lock
         is gone."""
+        made = self._lock_file(lock)
+        return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
+
+    def _made_by(self, lock: str) -> str | None:
+        return self._lock_file(lock).get("hostname")
+
+    def _lock_file(self, lock: str) -> Mapping[str, Any]:
+        """What is in a lock; empty when it is gone."""
         try:
             told, _ = self.capture(["--no-lock", "cat", "lock", lock])
             made = json.loads(told)
-            return int(made["pid"]) if made["hostname"] == socket.gethostname() else None
-        except (RepositoryError, ValueError, KeyError, TypeError):
-            return None
+        except (RepositoryError, ValueError):
+            return {}
+        return made if isinstance(made, dict) else {}
 
     def _buried(self, done: Completed) -> Completed:
         """`done`, after removing the lock that a restic which was killed could not."""

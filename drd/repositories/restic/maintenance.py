@@ -35,7 +35,7 @@ def identity(door: Door) -> str | None:
         return str(answer["id"])
 
     try:
-        return door.reading(work)
+        return door.reading(work, beside=True)
     except RepositoryMissing:
         door.session.place.preflight(writing=False)  # a missing bucket is another matter
         return None
@@ -109,7 +109,7 @@ def snapshots(
         )
         return sorted((_info(item) for item in listed), key=lambda s: s.time)
 
-    return door.reading(work)
+    return door.reading(work, beside=True)
 
 
 def _info(item: dict[str, object]) -> SnapshotInfo:

@@ -58,7 +58,7 @@ def restore(
             empty_directory(into)
             raise
 
-    return door.reading(work)
+    return door.reading(work, beside=True)
 
 
 def _restored(door: Door, done: Completed, listener: Listener, into: Path) -> int:
@@ -97,7 +97,7 @@ def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdEr
 def read_file(door: Door, snapshot: str, filename: str) -> bytes:
     """One small file, exactly; what restic prints before it fails is not looked at."""
     words = ["dump", snapshot, "/" + filename.lstrip("/")]
-    return door.reading(lambda wait: door.capture(words, retry_lock_s=wait)[0])
+    return door.reading(lambda wait: door.capture(words, retry_lock_s=wait)[0], beside=True)
 
 
 def empty_directory(path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What the server of a target has for a database to come back: its locale, and room."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd.errors import TargetError
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import words
+from drd.kinds.postgres.quoting import literal
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.units import format_size
+from drd.ports import Finding
+
+_ANYWHERE = ("c", "posix")
+
+_TRY = "CREATE COLLATION pg_temp.drd_probe (PROVIDER = libc, LC_COLLATE = {}, LC_CTYPE = {})"
+
+_UNKNOWN = "22023"
+"""SQLSTATE of a locale that the server's host does not have."""
+
+
+def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
+    """That the server can sort as the saved database does. Raises TargetError when it cannot; what a
+    login may not try is left to the restore."""
+    names = " and ".join(dict.fromkeys((locale["collate"], locale["ctype"])))
+    connection = cluster.admin()
+    if locale["provider"] == "icu":
+        query = "SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i' LIMIT 1"
+        if connection.execute(query).fetchone() is None:
+            raise TargetError(
+                "the target's server is built without ICU, which the database sorts by",
+                hint="restore into a server that is built with ICU.",
+            )
+    if not {locale["collate"].lower(), locale["ctype"].lower()} <= set(_ANYWHERE):
+        sql = _TRY.format(literal(locale["collate"]), literal(locale["ctype"]))
+        with suppress(_Known), connection.transaction():
+            try:
+                connection.execute(sql.encode())
+            except psycopg.Error as error:
+                if error.sqlstate != _UNKNOWN:
+                    raise _Known from error
+                raise TargetError(
+                    f"the target's server does not have the locale {names}: {words(error)}",
+                    hint=f"on its host: add {names} to /etc/locale.gen, run locale-gen, and "
+                    "restart PostgreSQL.",
+                ) from error
+            raise _Known  # only tried
+    return f"{names} is there"
+
+
+class _Known(Exception):
+    """The attempt is taken back."""
+
+
+def server_room(
+    cluster: Cluster, name: str, snapshot: ComponentSnapshot, workplace: Path
+) -> list[Finding]:
+    """Whether the disk of a server on this host has room for the database, and for the dump where
+    both lie on the same. Nothing for other servers, and for logins that may not know."""
+    needed = int(snapshot.facts.get("database_bytes", 0))
+    with suppress(psycopg.Error, OSError):
+        row = cluster.one("SHOW data_directory")
+        directory = Path(str(row[0])) if row is not None else None
+        if directory is None or not _is_here(cluster) or not directory.is_dir():
+            return []
+        if os.stat(directory).st_dev == os.stat(workplace).st_dev:  # noqa: PTH116
+            needed += snapshot.bytes
+        free = shutil.disk_usage(directory).free
+        detail = f"{format_size(free)} free in {directory}, {format_size(needed)} needed"
+        hint = "" if free > needed else "make room on the disk of the target's server."
+        return [Finding(f"{name}: target's room", free > needed, detail, hint)]
+    return []
+
+
+def _is_here(cluster: Cluster) -> bool:
+    host = cluster.admin().info.host
+    if host.startswith("/") or host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
