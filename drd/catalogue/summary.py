@@ -285,8 +285,8 @@ def _component(row: Sequence[Any]) -> ComponentFacts:
 
 def _copy(row: Sequence[Any]) -> CopyFacts:
     _, repository, copy_of, data_time, available_at, pause_s = row
-    times = (_time(at) if at else None for at in (data_time, available_at))
-    return CopyFacts(repository, copy_of, *times, pause_s=pause_s or 0.0)
+    arrived, since = (_time(at) if at else None for at in (data_time, available_at))
+    return CopyFacts(repository, copy_of, arrived, since, pause_s or 0.0)
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:

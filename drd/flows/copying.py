@@ -18,7 +18,6 @@ from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
-from drd.model.schedule import COPY_TIMEOUT_S
 from drd.model.snapshot import RestorePoint
 from drd.ports import SnapshotInfo
 
@@ -82,7 +81,7 @@ class _CopyRun:
         self.copy_of = str(spec.copy_of)
         self.source = services.open_repository(plan.repositories[self.copy_of])
         self.into = services.open_repository(spec)
-        self.ends = services.clock.monotonic() + COPY_TIMEOUT_S
+        self.ends = services.clock.monotonic() + plan.copying.timeout_s
         self.arrived: dict[str, RestorePoint] = {}
         self.errors: dict[str, DrdError] = {}
 
