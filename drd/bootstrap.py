@@ -9,7 +9,7 @@ import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -38,6 +38,7 @@ from drd.ports.notify import Notifier
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
+    from drd.flows.host_loss import KitAt, Regained
     from drd.flows.outbox import Postman
     from drd.model.message import ChannelSpec
     from drd.ports.notify import Notifier
@@ -151,14 +152,20 @@ class App:
         """From now on this is the plan that is in force: for `status` and for scheduled runs."""
         plan = loaded.plan
         self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
-        schedule = schedule_of(plan)
+        schedule = schedule_of(plan, plan.kit.watched(self.settings.kit_watch))
         compiled = {
             "drd": drd.__version__,
+            "kit": self.kit_said,
             "heartbeat": plan.heartbeat is not None,
             **schedule.to_json(),
         }
         self.catalogue.queue.accept(plan.name, loaded.text, compiled)
         return schedule
+
+    @property
+    def kit_said(self) -> float | None:
+        """What drd.yaml adds to the schedules of plans: how often their kit is tried."""
+        return self.settings.kit_watch.every_s if self.settings.kit_watch else None
 
     def plan_in_force(self, name: str) -> Plan:
         """The plan as it was last accepted, whatever became of its file since.
@@ -231,6 +238,8 @@ class App:
             claim=claim,
             read_facts=self.read_facts,
             kit_findings=self._kit_findings,
+            try_kit=self._try_kit,
+            regain=self._regain,
             roles=self.settings.roles,
             actions=action_for,
             tell=self.tell,
@@ -246,6 +255,26 @@ class App:
         from drd.kit.standing import standing
 
         return standing(self.settings, self.catalogue, plan)
+
+    def _try_kit(self, services: Services, plan: Plan, trigger: str) -> object:
+        from drd.kit.watching import try_kit
+
+        return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
+
+    def _regain(
+        self, plan: Plan, given: KitAt | None, place: Path
+    ) -> AbstractContextManager[Regained]:
+        from drd.kit.host_loss import kit_at, regained
+
+        at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
+        return regained(plan, at, place, self.clock.now(), self._host)
+
+    @contextmanager
+    def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
+        """Another host, by its drd.yaml."""
+        with app(str(config), self.console) as there:
+            loaded = there.load(plan)
+            yield there.services(loaded), loaded
 
     def tell(self, message: Message) -> list[str]:
         """Carry a message to people at once; the channels that took it. Raises NotifyError when

@@ -36,6 +36,7 @@ DrdError                         1   a run failed
 │   ├── MetricsUnwritable        1   the file cannot be written
 │   └── MetricsUnserved          1   the address cannot be listened on
 ├── KitDamaged                   1   a recovery kit is not what it was
+├── KitUnavailable               5   the copy that is to be tried is not there, or nothing opens it
 ├── NotifyError                  1   a channel took no message; says itself whether a retry can help
 └── Fenced                       1   the run was taken over; what we did is not ours to record
 
@@ -269,6 +270,10 @@ class MetricsUnserved(MetricsError):
 
 class KitDamaged(DrdError):
     pass
+
+
+class KitUnavailable(DrdError):
+    exit_code = 5
 
 
 class NotifyError(DrdError):

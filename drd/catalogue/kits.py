@@ -7,32 +7,71 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from drd.catalogue.tables import runs
-from drd.model.kit_findings import EXPORT, VERIFY, KitRecord
+from drd.model.kit_findings import EXPORT, VERIFY, KitRecord, KitTry
 from drd.model.run import RunKind, RunState
+from drd.model.units import from_rfc3339
+
+_LOOKS = 20
+"""Among the last looks of each outcome are those at this kit, and at the copy that is tried."""
 
 
 def record(connection: Connection, plan: str) -> KitRecord | None:
-    """None when no kit of the plan was ever made."""
-    made = _newest(connection, plan, EXPORT, RunState.SUCCEEDED)
-    if made is None:
-        return None
-    tried = [
+    """None when no kit of the plan is known: none was made here, and none from elsewhere opened."""
+    made = next(iter(_newest(connection, plan, EXPORT, RunState.SUCCEEDED, 1)), None)
+    looks = [
         row
         for state in (RunState.SUCCEEDED, RunState.FAILED)
-        if (row := _newest(connection, plan, VERIFY, state)) is not None
-        and row.detail.get("sha256") == made.detail.get("sha256")
+        for row in _newest(connection, plan, VERIFY, state, _LOOKS)
     ]
-    last = max(tried, key=lambda row: row.started_at, default=None)
+    looks.sort(key=lambda row: row.started_at, reverse=True)
+    known = [kit for row in looks if (kit := _opened(row)) is not None]
+    if made is not None:
+        known.insert(0, KitRecord(made.started_at, made.plan_digest, made.detail.get("sha256", "")))
+    if not known:
+        return None
+    # One that was made here bears its own time inside, a moment later: the same file all the same.
+    kit = max(known, key=lambda k: k.made_at)
+    if made is not None and kit.sha256 == made.detail.get("sha256"):
+        kit = known[0]
+    last = next((row for row in looks if row.detail.get("sha256") == kit.sha256), None)
+    tried = next((row for row in looks if row.detail.get("file")), None)
     return KitRecord(
-        made_at=made.started_at,
-        plan_digest=made.plan_digest,
-        sha256=made.detail.get("sha256", ""),
+        made_at=kit.made_at,
+        plan_digest=kit.plan_digest,
+        sha256=kit.sha256,
         verified_at=last.finished_at if last is not None else None,
-        problem=last.error if last is not None else None,
+        problem=_problem(last) if last is not None else None,
+        tried=_tried(tried) if tried is not None else None,
     )
 
 
-def _newest(connection: Connection, plan: str, subject: str, state: RunState) -> Any:
+def _opened(row: Any) -> KitRecord | None:
+    """The kit that a look has opened; of an older drd's nobody knows when it was made."""
+    detail = row.detail
+    if "made_at" not in detail:
+        return None
+    return KitRecord(from_rfc3339(detail["made_at"]), detail["plan_digest"], detail["sha256"])
+
+
+def _problem(row: Any) -> str | None:
+    """Why it opened nothing; that it is outdated is told by the plan's hash, at any time."""
+    return None if row.detail.get("outdated") else row.error
+
+
+def _tried(row: Any) -> KitTry:
+    detail = row.detail
+    return KitTry(
+        detail["file"],
+        row.finished_at,
+        _problem(row),
+        there=bool(detail.get("sha256")),
+        sha256=detail.get("sha256", ""),
+    )
+
+
+def _newest(
+    connection: Connection, plan: str, subject: str, state: RunState, limit: int
+) -> list[Any]:
     """By the index runs_by_outcome."""
     query = (
         select(runs)
@@ -43,6 +82,6 @@ def _newest(connection: Connection, plan: str, subject: str, state: RunState) ->
             runs.c.subject == subject,
         )
         .order_by(runs.c.started_at.desc())
-        .limit(1)
+        .limit(limit)
     )
-    return connection.execute(query).one_or_none()
+    return list(connection.execute(query))

@@ -6,12 +6,14 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
+from drd.cli.kit import key_of, key_options
 from drd.cli.options import global_options
 from drd.model.plan import SCENARIOS
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.flows.drill import DrillOutcome
+    from drd.flows.host_loss import KitAt
     from drd.model.plan import Plan
     from drd.ports import Destination
 
@@ -21,6 +23,8 @@ examples:
   drd drill orders-api --point random    any point of the last 30 days
   drd drill orders-api --point 7c1e      this one
   drd drill orders-api --scenario region-loss    with copies alone: where backups go is lost, too
+  drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
+  drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
   drd drill orders-api --keep            leave the sandbox up to look around, until Ctrl-C
 
 exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
@@ -41,12 +45,16 @@ def add_parser(sub: Any) -> None:
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
-        help="what is lost: the data, or where backups go as well, so that only copies are left "
-        "(default: what the plan's drills are about)",
+        help="what is lost: the data; where backups go as well, so that only copies are left; or "
+        "this host, so that a recovery kit has to do (default: what the plan's drills are about)",
     )
     parser.add_argument(
         "--repository", metavar="NAME", help="take nothing from any repository but this"
     )
+    parser.add_argument(
+        "--kit", metavar="FILE", help="for host-loss: this kit instead of the copy that `kit` names"
+    )
+    key_options(parser, required=False)
     parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.drill:run")
@@ -65,7 +73,11 @@ def run(args: argparse.Namespace) -> int:
             return _by_the_daemon(app, args)
         plan = app.load(args.plan)
         request = DrillRequest(
-            args.point, args.scenario, args.repository, keep=keep if args.keep else None
+            args.point,
+            args.scenario,
+            args.repository,
+            keep=keep if args.keep else None,
+            kit=_kit(args),
         )
         outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
@@ -73,12 +85,27 @@ def run(args: argparse.Namespace) -> int:
         return exit_code(outcome)
 
 
+def _kit(args: argparse.Namespace) -> KitAt | None:
+    from drd.errors import UsageError
+    from drd.flows.host_loss import KitAt
+
+    given = args.passphrase_file or args.identity or args.share
+    if bool(given) != bool(args.kit):
+        raise UsageError(
+            "--kit goes with what opens it: --passphrase-file, --identity or --share",
+            hint="without any of them the drill takes the copy that `kit` in the plan or drd.yaml "
+            "names.",
+        )
+    return KitAt(args.kit, lambda: key_of(args)) if args.kit else None
+
+
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     from drd.cli.follow import asked, failure
     from drd.flows.drill import DrillOutcome
     from drd.model.run import RunKind
 
-    option = "--point" if args.point else "--keep" if args.keep else ""
+    options = ("point", "scenario", "repository", "kit", "keep")
+    option = next((f"--{name}" for name in options if getattr(args, name)), "")
     run = asked(app, args.plan, RunKind.DRILL, option, quiet=args.quiet or args.json)
     evidence = next((e for e in app.catalogue.evidence(run.plan) if e.run == run.id), None)
     if evidence is None:

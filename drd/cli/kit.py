@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drd.bootstrap import App
-    from drd.kit.sealing import Key, Lock
+    from drd.kit.sealing import Lock
     from drd.kit.shares import Share
     from drd.kit.verify import Verification
-    from drd.model.kit import KitIndex
+    from drd.model.kit import Key, KitIndex
     from drd.model.plan import Plan, Sharing
 
 EXAMPLES = """\
@@ -92,7 +92,8 @@ def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
 def key_of(args: argparse.Namespace) -> Key:
     from pathlib import Path
 
-    from drd.kit.sealing import Key, read_passphrase, read_secret_file
+    from drd.kit.sealing import read_passphrase, read_secret_file
+    from drd.model.kit import Key
 
     if args.passphrase_file:
         return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
@@ -269,7 +270,7 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
     """Where the plans are known: on the host, before the kit goes away from it."""
     from drd.bootstrap import app
     from drd.errors import DrdError
-    from drd.kit.standing import record_verification
+    from drd.kit.standing import record_verification, what_it_is
 
     known = [p for p in found.plans if p.loaded is not None]
     if not known:
@@ -278,7 +279,8 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
         with app(args.config) as opened:
             for one in known:
                 plan = opened.plan_in_force(one.name)
-                record_verification(opened.services(plan), plan, one, {"sha256": digest})
+                detail = what_it_is(found, one, digest)
+                record_verification(opened.services(plan), plan, one, detail)
     except DrdError as error:
         output.warn(f"this was not recorded: {error.message}")
 

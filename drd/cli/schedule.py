@@ -90,7 +90,7 @@ def _item(due: Due) -> dict[str, Any]:
     return {
         "plan": due.job.plan,
         "kind": str(due.job.kind),
-        "repository": due.job.subject or None,
+        "repository": (due.job.subject or None) if due.job.kind != "kit" else None,
         "due_at": to_rfc3339(due.at),
         "deadline": to_rfc3339(due.deadline),
         "expected_s": due.expected_s,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drd.config import runbook, schema, timing
-from drd.config.kit import sharing
+from drd.config.kit import sharing, watch
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
@@ -66,7 +66,9 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         copying=_copying(plan.copies),
         prune=_prune(plan.prune),
         verification=_verification(plan.verification),
-        kit=KitPolicy(plan.kit.required, tuple(plan.kit.recipients), sharing(plan.kit)),
+        kit=KitPolicy(
+            plan.kit.required, tuple(plan.kit.recipients), sharing(plan.kit), watch(plan.kit)
+        ),
         readiness=readiness_policy(plan.readiness),
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
     from drd.model.message import ChannelSpec
-    from drd.model.plan import Sharing
+    from drd.model.plan import KitWatch, Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class DaemonSettings:
     kit_required: bool = False
     kit_recipients: tuple[str, ...] = ()
     kit_shares: Sharing | None = None
+    kit_watch: KitWatch | None = None
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alert_rules: Rules = field(default_factory=Rules)
     file: Path | None = None
@@ -132,7 +133,7 @@ def _validated(report: Report) -> DaemonFile | None:
 def _settings(
     file: DaemonFile, path: Path, report: Report, found: tuple[ChannelSpec, ...]
 ) -> DaemonSettings:
-    from drd.config.kit import sharing
+    from drd.config.kit import sharing, watch
 
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
     textfile, http = file.metrics.textfile, file.metrics.http
@@ -158,6 +159,7 @@ def _settings(
         kit_required=file.kit.required,
         kit_recipients=tuple(file.kit.recipients),
         kit_shares=sharing(file.kit),
+        kit_watch=watch(file.kit, base),
         roles={person.name: tuple(person.roles) for person in file.people},
         alert_rules=Rules(
             hold_s=file.alerts.hold,

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from drd.config.daemon import DaemonSettings
+from drd.model.plan import KitWatch, SecretRef
 
 VARIABLE = "DRD_SETTINGS"
 """In the environment of a run's process. It holds places, numbers and names, and no secrets."""
@@ -23,9 +26,11 @@ _VALUES = (
 def to_text(settings: DaemonSettings) -> str:
     """For `from_environment`, which is the inverse as far as runs are concerned."""
     paths = {k: getattr(settings, k) for k in _PATHS}
+    watch = settings.kit_watch
     return json.dumps(
         {k: getattr(settings, k) for k in _VALUES}
         | {k: None if path is None else str(path) for k, path in paths.items()}
+        | {"kit_watch": asdict(watch) if watch is not None else None}
     )
 
 
@@ -37,4 +42,14 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
     found = json.loads(text)
     paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
     roles = {name: tuple(held) for name, held in found["roles"].items()}
-    return DaemonSettings(**{**found, **paths, "roles": roles})
+    watch = _watch(found["kit_watch"]) if found.get("kit_watch") else None
+    return DaemonSettings(**{**found, **paths, "roles": roles, "kit_watch": watch})
+
+
+def _watch(data: Mapping[str, Any]) -> KitWatch:
+    openers = {
+        name: SecretRef(ref["source"], tuple(v) if isinstance(v := ref["value"], list) else v)
+        for name in ("passphrase", "identity")
+        if (ref := data[name]) is not None
+    }
+    return KitWatch(data["file"], data["every_s"], **openers)

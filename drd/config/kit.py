@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drd.fields import Settings
-from drd.model.plan import Sharing
+from drd.config.location import place
+from drd.fields import AbsolutePath, Duration, Secret, Settings
+from drd.model.plan import KitWatch, Sharing
 
 
 def _recipient(text: str) -> str:
@@ -31,10 +32,37 @@ SHARES = "Split the passphrase instead: `3/5` makes five shares, any three of wh
 RECIPIENTS = "For whom `drd kit export` encrypts unless it is told: public keys, age1… or ssh-…."
 
 
+FILE = (
+    "A copy of the kit that this host can read, to be tried by itself: `drd kit verify` on a "
+    "schedule, and drills of `host-loss`."
+)
+
+OPENED_BY = "Opens `file`; or `identity` does. Not with `shares`: nobody has that passphrase."
+
+OPENED_BY_KEY = "Opens `file`, which is encrypted for recipients: an age identity or an SSH key."
+
+
+class KitVerify(Settings):
+    """How often the kit is tried."""
+
+    every: Duration = Field(7 * 86400.0, description="Time between two tries of `file`.")
+
+
 def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     """age encrypts for a passphrase or for recipients, never for both."""
     if kit.recipients and kit.shares is not None:
         raise ValueError("has both recipients and shares; keep one of them")
+    if kit.file is not None and kit.shares is not None:
+        raise ValueError(
+            "has both file and shares; only people together can open a shared kit: leave file out, "
+            "and let them try it with drd kit verify"
+        )
+    openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
+    if kit.file is None and (openers or kit.verify is not None):
+        raise ValueError("says how a kit is tried, and not where it lies; add file")
+    if kit.file is not None and len(openers) != 1:
+        much = "both passphrase and identity" if openers else "neither passphrase nor identity"
+        raise ValueError(f"has a file and {much}; keep the one that opens it")
     return kit
 
 
@@ -46,6 +74,10 @@ class DaemonKit(Settings):
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
+    file: Annotated[str, Field(min_length=1)] | None = Field(None, description=FILE)
+    passphrase: Secret | None = Field(None, description=OPENED_BY)
+    identity: Secret | None = Field(None, description=OPENED_BY_KEY)
+    verify: KitVerify | None = Field(None, description="When `file` is tried (every 7 days).")
 
     _either = model_validator(mode="after")(_one_way)
 
@@ -60,9 +92,23 @@ class PlanKit(Settings):
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
+    file: AbsolutePath | None = Field(None, description=FILE)
+    passphrase: Secret | None = Field(None, description=OPENED_BY)
+    identity: Secret | None = Field(None, description=OPENED_BY_KEY)
+    verify: KitVerify | None = Field(None, description="When `file` is tried (every 7 days).")
 
     _either = model_validator(mode="after")(_one_way)
 
 
 def sharing(kit: DaemonKit | PlanKit) -> Sharing | None:
     return Sharing.parse(kit.shares) if kit.shares is not None else None
+
+
+def watch(kit: DaemonKit | PlanKit, base: str = "") -> KitWatch | None:
+    """The copy that is tried; `base` is the directory that a relative path begins from."""
+    if kit.file is None:
+        return None
+    every_s = (kit.verify or KitVerify()).every
+    return KitWatch(
+        place(kit.file, base) if base else kit.file, every_s, kit.passphrase, kit.identity
+    )

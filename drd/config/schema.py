@@ -220,11 +220,12 @@ class Drill(Settings):
     restore_point: RestorePoint = Field(
         "latest", description="`latest`, or now and then a random older one."
     )
-    scenarios: list[Literal["database-loss", "region-loss"]] = Field(
+    scenarios: list[Literal["database-loss", "region-loss", "host-loss"]] = Field(
         default=["database-loss"],
         min_length=1,
         description="What drills simulate, one after the other. `region-loss`: the repository that "
-        "backups go to is gone, too, and a copy has to do.",
+        "backups go to is gone, too, and a copy has to do. `host-loss`: nothing of this host is "
+        "left, and all there is comes from the recovery kit (`kit: {file: …}`).",
     )
 
 

@@ -10,7 +10,7 @@ from drd.model.plan import SCENARIOS
 
 _LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
 _LATER_CHECKS = ("http",)
-_LATER_SCENARIOS = ("host-loss", "ransomware")
+_LATER_SCENARIOS = ("ransomware",)
 
 
 def refuse_unsupported(data: Any, report: Report) -> None:
@@ -39,7 +39,7 @@ def _scenarios(data: Any, report: Report) -> None:
     for index, scenario in enumerate(scenarios if isinstance(scenarios, list) else ()):
         if scenario in _LATER_SCENARIOS:
             path = ("drill", "scenarios", index)
-            hint = f"this version knows {' and '.join(SCENARIOS)}."
+            hint = f"this version knows {', '.join(SCENARIOS)}."
             _refuse(report, path, f"scenario {scenario}", hint)
 
 

@@ -120,6 +120,8 @@ class PlanBook:
         """Whether this very file was accepted by this very drd, and is as it was then."""
         if row.schedule is None or row.schedule.get("drd") != drd.__version__ or row.broken:
             return False
+        if row.schedule.get("kit") != self._app.kit_said:
+            return False  # drd.yaml says something else of kits than it did then
         there = path.stat()
         known = (row.file, row.file_mtime_ns, row.file_size)
         return known == (os.path.abspath(path), there.st_mtime_ns, there.st_size)  # noqa: PTH100

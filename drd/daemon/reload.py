@@ -21,6 +21,10 @@ _KEYS = {
     "channels": "notify",
     "people": "people",
     "alert_rules": "alerts",
+    "kit_required": "kit",
+    "kit_recipients": "kit",
+    "kit_shares": "kit",
+    "kit_watch": "kit",
 }
 """Settings by the key of drd.yaml that they come from; the others are limits."""
 
@@ -37,7 +41,8 @@ class Reread:
 def reread(app: App) -> Reread:
     """drd.yaml as it is now, with what only a restart can change as it was.
 
-    Raises ConfigError, also for a channel that names a credential which the service was not given.
+    Raises ConfigError, also for a channel or a kit that names a credential which the service was not
+    given.
     """
     before, now = app.settings, app.read_settings()
     differ = [
@@ -47,6 +52,8 @@ def reread(app: App) -> Reread:
     ]
     new_channels = [c for c in now.channels if c not in before.channels]
     require_credentials(new_channels, str(now.file))
+    if now.kit_watch != before.kit_watch:
+        require_credentials(now.kit_watch, str(now.file))
     kept = {name: getattr(before, name) for name in differ if name in _AT_START_ONLY}
     taken = [name for name in differ if name not in kept]
     return Reread(

@@ -165,14 +165,17 @@ class Agenda:
             expected_s=row.p95_s,
             last_state=row.last_state,
             last_error=row.last_error,
-            news=self._news(job.plan) if job.kind == RunKind.READINESS else None,
+            news=self._news(job),
         )
 
-    def _news(self, plan: str) -> tuple[datetime, str] | None:
-        """The last run that may have changed how ready the plan is, and when it ended."""
+    def _news(self, job: Job) -> tuple[datetime, str] | None:
+        """The last run that may have changed how ready the plan is, and when it ended; of a kit, the
+        one that made it anew."""
+        telling = {RunKind.READINESS: _TELLING, RunKind.KIT: ((RunKind.KIT, EXPORT),)}
+        plan = job.plan
         ended = [
             (row.last_finished_at, row.kind)
-            for key in _TELLING
+            for key in telling.get(RunKind(job.kind), ())
             if (row := self._rows.get((plan, *key))) is not None and row.last_finished_at
         ]
         return max(ended, default=None)

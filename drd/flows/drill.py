@@ -12,11 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from drd import process
 from drd.errors import (
+    ConfigError,
     DeadlineExceeded,
     DrdError,
+    KitDamaged,
+    KitUnavailable,
     NoRestorePoint,
     RepositoryDamaged,
     RepositoryError,
@@ -24,12 +28,15 @@ from drd.errors import (
     SecretUnavailable,
     TargetUnwritable,
     ToolError,
+    UsageError,
+    WrongKey,
 )
 from drd.flows import aftermath, restore
 from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
 from drd.flows.deeds import Deeds
 from drd.flows.engine import Engine, failures, rehearsed
 from drd.flows.holders import Holders, left_in
+from drd.flows.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.identity import look
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
@@ -38,17 +45,30 @@ from drd.model.plan import Plan
 from drd.model.run import CheckResult, DrillResult, Evidence, RunKind, RunState, drill_result
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import RestorePoint
-from drd.model.spans import split
+from drd.model.spans import Span, split
 from drd.ports import Destination
 from drd.process import started
 
 _INCONCLUSIVE = (
     SandboxUnavailable,
+    KitUnavailable,
     RepositoryError,
     SecretUnavailable,
     ToolError,
 )
 """Nothing was learnt about the backup from these: the drill could not look."""
+
+_KIT_IS_NO_GOOD = (KitDamaged, WrongKey, ConfigError)
+"""With this kit nothing comes back, whatever the repositories hold."""
+
+
+class _NoHost(Exception):
+    """The kit does not do what it is for."""
+
+    def __init__(self, error: DrdError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
 
 Shown = Callable[["DrillOutcome", dict[str, Destination]], None]
 
@@ -67,13 +87,15 @@ class DrillOutcome:
 class DrillRequest:
     """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says, as does a
     `scenario` of None. Nothing is taken from any but `repository`, where that is given.
-    `keep` is called with the sandboxes still there, and they go when it returns."""
+    `keep` is called with the sandboxes still there, and they go when it returns. `kit` is what a loss
+    of the host leaves, None for the copy that the plan or drd.yaml name."""
 
     point: str | None = None
     scenario: str | None = None
     repository: str | None = None
     trigger: str = "manual"
     keep: Shown | None = None
+    kit: KitAt | None = None
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
         """The repositories that may give anything; None for all. Raises UsageError."""
@@ -87,6 +109,11 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
     if request.scenario is None:
         request = replace(request, scenario=drill_scenario(services, plan))
     request.only(plan)
+    if request.kit is not None and request.scenario != HOST_LOSS:
+        raise UsageError(
+            f"a drill of {request.scenario} takes nothing from a kit",
+            hint=f"drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
+        )
     detail = {"scenario": request.scenario, "point": request.point}
     with (
         new_run(services, plan, RunKind.DRILL, trigger=request.trigger, detail=detail) as runner,
@@ -113,6 +140,9 @@ class _DrillRun:
         self.runner = runner
         self.sandboxes = sandboxes
         self.only = request.only(plan)
+        self.regained: Regained | None = None
+        self.regaining: Span | None = None
+        self.rows: list[CheckResult] = []
         self.t0: datetime = services.clock.now()
         self.choice: Choice | None = None
         self.work: restore.Restoration | None = None
@@ -121,17 +151,15 @@ class _DrillRun:
 
     def drive(self) -> DrillOutcome:
         try:
-            self.choice = self._choose()
-            # Recorded, so that a retention that runs beside us spares it.
-            chosen = {"point": self.choice.point.id}
-            self.runner.step("choose point", "choose", lambda: chosen)
-            destinations = self._sandboxes(self.choice)
-            self.work = self._begin(self.choice.point, destinations)
-            self._carry_out(self.work)
+            self._rehearse()
+        except _NoHost as lost:
+            error = lost.error
+            self.rows.append(does_not_open(describe(error)))
+            return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
         except RepositoryDamaged as error:
             return self._unreadable(error)
         except NoRestorePoint as error:
-            if self.request.scenario != "region-loss":
+            if self.request.scenario == "database-loss":
                 raise
             # There are points, but not where this scenario may look.
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
@@ -145,6 +173,7 @@ class _DrillRun:
                 hint="free space, or set work_dir to a larger disk.",
             )
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(full)), full)
+        assert self.work is not None  # what was begun
         errors = list(self.work.errors.values())
         if errors and all(_says_nothing(e) for e in errors):
             return self._record(
@@ -152,17 +181,56 @@ class _DrillRun:
             )
         self.work.checks[:0] = restore.restore_failures(self.work)
         self.work.checks += [*restore.passed_over(self.work), *self.engine_rows()]
-        outcome = self._record(self._evidence(drill_result(self.work.checks), None), None)
+        result = drill_result([*self.rows, *self.work.checks])
+        outcome = self._record(self._evidence(result, None), None)
         if self.request.keep is not None:
             self.request.keep(outcome, dict(self.work.destinations))
         return outcome
+
+    def _rehearse(self) -> None:
+        if self.request.scenario == HOST_LOSS:
+            self._lose_the_host()
+        self.choice = self._choose()
+        # Recorded, so that a retention that runs beside us spares it.
+        chosen = {"point": self.choice.point.id}
+        self.runner.step("choose point", "choose", lambda: chosen)
+        destinations = self._sandboxes(self.choice)
+        self.work = self._begin(self.choice.point, destinations)
+        self._carry_out(self.work)
+
+    def _lose_the_host(self) -> None:
+        """From here on the kit's plan, and what its secrets open; only the record stays ours."""
+        clock = self.services.clock
+        begun = clock.monotonic()
+        place = run_directory(self.services.work_dir, self.runner.run.id) / "host"
+        regaining = self.services.regain(self.plan, self.request.kit, place)
+
+        def effect() -> Mapping[str, Any]:
+            self.regained = self.sandboxes.enter_context(regaining)
+            return self.regained.detail
+
+        try:
+            self.runner.step("open the kit", "kit", effect)
+        except _KIT_IS_NO_GOOD as error:
+            raise _NoHost(error) from error
+        assert self.regained is not None
+        self.regaining = Span("fetch", begun, clock.monotonic())
+        self.rows += self.regained.rows()
+        self.plan = self.regained.plan
+        self.services = replace(
+            self.services, open_repository=self.regained.services.open_repository
+        )
 
     def _begin(
         self, point: RestorePoint, destinations: Mapping[str, Destination]
     ) -> restore.Restoration:
         cache = restore.cold(self.services, self.runner.run.id)
         held = Holders(self.services, self.plan, point, only=self.only, cache=cache)
-        return restore.begin(self.runner, held, destinations)
+        work = restore.begin(self.runner, held, destinations)
+        if self.regaining is not None:
+            work.begun = self.regaining.begin
+            work.spans.append(self.regaining)
+        return work
 
     def _carry_out(self, work: restore.Restoration) -> None:
         """The runbook; the clock stops at its end, and what it has started is ended."""
@@ -190,9 +258,10 @@ class _DrillRun:
         return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
 
     def _choose(self) -> Choice:
+        services = self.services if self.regained is None else self.regained.services
         if self.request.point is None:
-            return drill_choice(self.services, self.plan, held_by=self.only)
-        return choose(self.services, self.plan, point=self.request.point, held_by=self.only)
+            return drill_choice(services, self.plan, held_by=self.only)
+        return choose(services, self.plan, point=self.request.point, held_by=self.only)
 
     def _sandboxes(self, choice: Choice) -> dict[str, Destination]:
         """One for each component of the point; they close last, also after a crash of the rest."""
@@ -223,14 +292,14 @@ class _DrillRun:
             point=point.id if point else None,
             scenario=str(self.request.scenario),
             result=result,
-            plan_digest=self.plan.digest,
+            plan_digest=self.regained.digest if self.regained else self.plan.digest,
             started_at=self.t0,
             finished_at=self.services.clock.now(),
             rpa_s=(self.t0 - point.data_time).total_seconds() if point and back else None,
             rta_s=round(self.ended - begun, 3) if back else None,
             judged=bool(self.choice and self.choice.newest),
             phases=split(work.spans, begun, self.ended, idle="serve") if work and back else {},
-            checks=tuple(work.checks) if work is not None else (),
+            checks=(*self.rows, *(work.checks if work is not None else ())),
             not_rehearsed=left_out,
             restored_bytes=point.size_bytes if point and back else 0,
             reason=reason,

@@ -47,6 +47,10 @@ def _readiness(services: Services, plan: Plan, run: Run) -> object:
     return evaluate(services, plan, secrets.resolve, trigger=run.trigger)
 
 
+def _kit(services: Services, plan: Plan, run: Run) -> object:
+    return services.try_kit(services, plan, run.trigger)
+
+
 FLOWS: Mapping[RunKind, Flow] = {
     RunKind.BACKUP: _backup,
     RunKind.DRILL: _drill,
@@ -55,4 +59,5 @@ FLOWS: Mapping[RunKind, Flow] = {
     RunKind.PRUNE: _prune,
     RunKind.VERIFICATION: _verification,
     RunKind.READINESS: _readiness,
+    RunKind.KIT: _kit,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drd.errors import NotSupported
 from drd.model.facts import PlanFacts
@@ -36,6 +38,16 @@ def no_action(kind: str) -> Action:
     raise NotSupported(f"steps of kind {kind} cannot be carried out here")
 
 
+def no_kit(_services: Services, plan: Plan, _trigger: str) -> object:
+    """For callers that know of no kits."""
+    raise NotSupported(f"the recovery kit of {plan.name} cannot be tried here")
+
+
+def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[Any]:
+    """For callers that know of no kits."""
+    raise NotSupported(f"{plan.name} cannot be brought back from a kit here")
+
+
 def tell_nobody(_: Message) -> list[str]:
     """For callers without channels."""
     return []
@@ -55,7 +67,8 @@ class Services:
     as there are plans. `claim` is the pending run that this process was started to carry out.
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
     `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
-    kit, `roles` has by person of drd.yaml what each may decide.
+    kit, `try_kit` opens the copy of it that is tried unattended, `regain` makes a host from
+    one (see `drd.flows.host_loss`), `roles` has by person of drd.yaml what each may decide.
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is.
@@ -79,6 +92,8 @@ class Services:
     claim: Run | None = None
     read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
     kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None
+    try_kit: Callable[[Services, Plan, str], object] = no_kit
+    regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
     tell: Callable[[Message], list[str]] = tell_nobody

@@ -37,13 +37,17 @@ class Prepared:
 
 
 @contextmanager
-def from_kit(kit: Kit, root: Path, now: datetime) -> Iterator[Prepared]:
-    """One repository that opens is enough; raises what is wrong with the first otherwise."""
-    with opened(kit) as using, _room() as room:
+def from_kit(
+    kit: Kit, root: Path, now: datetime, *, only: str | None = None, within: Path | None = None
+) -> Iterator[Prepared]:
+    """The plans of a kit, or `only` one of them. One repository that opens is enough; raises what is
+    wrong with the first otherwise. What is needed meanwhile lies `within` that directory."""
+    with opened(kit, within) as using, _room(within) as room:
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
         errors: list[DrdError] = []
-        for known in kit.index.plans:
+        chosen = [p for p in kit.index.plans if only in (None, p.name)]
+        for known in chosen:
             plan = using.plan(known)
             for place in known.repositories:
                 repository = using.repository(plan.repositories[place.name])
@@ -55,7 +59,7 @@ def from_kit(kit: Kit, root: Path, now: datetime) -> Iterator[Prepared]:
         if not reached:
             raise errors[0]
         belongings = Belongings(
-            {p.name: kit.text(p.file) for p in kit.index.plans},
+            {p.name: kit.text(p.file) for p in chosen},
             kit.text(kit.index.config) if kit.index.config else None,
             kit.index.config_dir,
             secrets,
@@ -120,12 +124,11 @@ def _prepared(
 
 
 @contextmanager
-def _room() -> Iterator[Path]:
+def _room(within: Path | None = None) -> Iterator[Path]:
     """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be large."""
     place = "/var/tmp"  # noqa: S108 - a new directory of our own in it
-    with TemporaryDirectory(
-        prefix="drd-", dir=place if os.access(place, os.W_OK) else None
-    ) as room:
+    where = within or (place if os.access(place, os.W_OK) else None)
+    with TemporaryDirectory(prefix="drd-", dir=where) as room:
         yield Path(room)
 
 

@@ -59,9 +59,10 @@ class OpenedKit:
 
 
 @contextmanager
-def opened(kit: Kit) -> Iterator[OpenedKit]:
-    """The kit with a directory to work in, which is removed in the end."""
-    with TemporaryDirectory(prefix="drd-kit-") as work:
+def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
+    """The kit with a directory to work in, `within` another where that is given, which is removed in
+    the end."""
+    with TemporaryDirectory(prefix="drd-kit-", dir=within) as work:
         yield OpenedKit(kit, Path(work))
 
 

@@ -20,7 +20,7 @@ import pyrage
 from drd import log
 from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.places import fsync_path
-from drd.model.kit import digest_in, heading, is_heading
+from drd.model.kit import Key, digest_in, heading, is_heading
 
 LARGEST = 256 << 20
 """Bytes of a kit that are read; one of a hundred plans has a few million."""
@@ -33,14 +33,6 @@ class Lock:
 
     passphrase: str | None = None
     recipients: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What opens a kit: the passphrase, or the text of an identity file (age's or an SSH key)."""
-
-    passphrase: str | None = None
-    identity: bytes = b""
 
 
 def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str]) -> bytes:

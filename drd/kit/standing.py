@@ -9,10 +9,11 @@ from drd.config.daemon import DaemonSettings
 from drd.errors import UsageError
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
-from drd.kit.verify import PlanFound
+from drd.kit.verify import PlanFound, Verification
 from drd.model.kit_findings import EXPORT, VERIFY, KitFinding, kit_findings
 from drd.model.plan import Plan, Sharing
 from drd.model.run import RunKind, RunState
+from drd.model.units import to_rfc3339
 from drd.ports import Catalogue, Finding
 
 
@@ -20,7 +21,9 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
     """What is not in order with the kit of a plan, by what the catalogue remembers."""
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
     record = catalogue.kit_record(plan.name)
-    return kit_findings(plan.name, plan.digest, record, required=required)
+    watch = plan.kit.watched(settings.kit_watch)
+    file = watch.file if watch is not None else None
+    return kit_findings(plan.name, plan.digest, record, required=required, file=file)
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
@@ -75,6 +78,11 @@ def made(runner: Runner, sha256: str, size: int) -> None:
         at=services.clock.now(),
         detail={"sha256": sha256, "bytes": size},
     )
+
+
+def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> dict[str, str]:
+    """Of a kit that was opened, what a run's detail remembers."""
+    return {"sha256": sha256, "made_at": to_rfc3339(found.made_at), "plan_digest": plan.digest}
 
 
 def record_verification(

@@ -114,11 +114,15 @@ def _words(found: RepositoryFound) -> str:
     return f"opens, newest point {found.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def verify(kit: Kit, loaded: Mapping[str, str]) -> Verification:
-    """Look at every repository with nothing but the kit; `loaded` are the hashes of the plans that
-    this host has loaded, by name."""
+def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> Verification:
+    """Look at every repository with nothing but the kit, or at those of one plan; `loaded` are the
+    hashes of the plans that this host has loaded, by name."""
     with opened(kit) as using:
-        plans = tuple(_plan(using, known, loaded.get(known.name)) for known in kit.index.plans)
+        plans = tuple(
+            _plan(using, known, loaded.get(known.name))
+            for known in kit.index.plans
+            if only in (None, known.name)
+        )
     return Verification(kit.index.made_at, datetime.now(UTC), plans)
 
 

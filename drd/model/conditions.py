@@ -13,6 +13,7 @@ from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, is_overdue
 from drd.model.exposure import age, copy_bound_s, first_line
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
+from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.message import Severity
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
@@ -27,6 +28,7 @@ FIRST_DRILL = timedelta(days=1)
 """In which the first drill of a new plan is expected, after its first backup."""
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
+_KIT_WORDS = {EXPORT: "making the recovery kit", VERIFY: "trying the recovery kit"}
 _IN_REACH = (" clock", " locks")
 """Findings about a repository that was reached, as their names end."""
 
@@ -130,6 +132,8 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     its evidence, and what a readiness run finds is told as such.
     """
     what = _WORDS.get(job.kind, job.kind) + (f" of {job.subject}" if job.subject else "")
+    if job.kind == "kit":
+        what = _KIT_WORDS.get(job.subject, job.kind)
     if job.tries and job.kind != "readiness":
         if job.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return

@@ -51,6 +51,14 @@ def digest_in(line: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """What opens a kit: the passphrase, or the text of an identity file (age's or an SSH key)."""
+
+    passphrase: str | None = None
+    identity: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class KitSecret:
     """One secret: the file of the kit that holds it, the reference that it answers in the plans,
     and what for (`repository primary of orders-api: password`)."""

@@ -11,12 +11,24 @@ EXPORT, VERIFY = "export", "verify"
 
 
 @dataclass(frozen=True, slots=True)
+class KitTry:
+    """How the last unattended look at the copy in `file` ended: `problem` is why it was of no use,
+    None when it would do. `there` says whether it could be read, `sha256` which one it was."""
+
+    file: str
+    at: datetime
+    problem: str | None = None
+    there: bool = True
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class KitRecord:
     """The last kit of a plan that was made, by the hash of the plan in it, and how the last look with
     this very kit ended; never what is in it. `sha256` is the file's.
 
     `verified_at` is None when it was never opened; `problem` is why that failed, None when every
-    repository opened.
+    repository opened. `tried` is the copy that drd tries by itself, which may be another one.
     """
 
     made_at: datetime
@@ -24,6 +36,7 @@ class KitRecord:
     sha256: str
     verified_at: datetime | None = None
     problem: str | None = None
+    tried: KitTry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +50,10 @@ class KitFinding:
 
 
 def kit_findings(
-    plan: str, digest: str, record: KitRecord | None, *, required: bool
+    plan: str, digest: str, record: KitRecord | None, *, required: bool, file: str | None = None
 ) -> tuple[KitFinding, ...]:
     """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of this
-    plan as it is and opened every repository alone.
+    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself.
 
     A missing kit warns, a `required` one that is not in order is an error.
     """
@@ -61,4 +74,13 @@ def kit_findings(
     elif record.problem is not None:
         text = f"{made} did not open every repository: {record.problem}"
         found.append(KitFinding("kit does not open", severity, text, export))
+    tried = record.tried
+    if tried is not None and tried.file == file and tried.problem is not None:
+        again = f"drd kit export {plan} --to {file} …, then drd kit verify {file} …"
+        if not tried.there:
+            text = f"the copy that drd is to try is not to be had: {tried.problem}"
+            found.append(KitFinding("kit missing", severity, text, again))
+        elif tried.sha256 != record.sha256:
+            text = f"{file} is of no use: {tried.problem}"
+            found.append(KitFinding("kit does not open", severity, text, again))
     return tuple(found)

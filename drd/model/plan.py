@@ -13,7 +13,7 @@ from drd.model.runbook import Step
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
 
-SCENARIOS = ("database-loss", "region-loss")
+SCENARIOS = ("database-loss", "region-loss", "host-loss")
 """What a drill can simulate: the data is gone; the primary repository is gone as well, and the
 copies are all that is left."""
 
@@ -278,13 +278,30 @@ class Sharing:
 
 
 @dataclass(frozen=True, slots=True)
+class KitWatch:
+    """Where a copy of the kit lies that drd tries by itself every `every_s` seconds, and what opens
+    it: a passphrase, or an identity's text."""
+
+    file: str
+    every_s: float
+    passphrase: SecretRef | None = None
+    identity: SecretRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KitPolicy:
     """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is encrypted:
-    recipients, or people who hold shares."""
+    recipients, or people who hold shares. `watch` is the copy that is tried unattended."""
 
     required: bool | None = None
     recipients: tuple[str, ...] = ()
     shares: Sharing | None = None
+    watch: KitWatch | None = None
+
+    def watched(self, default: KitWatch | None) -> KitWatch | None:
+        """The plan's own copy, else drd.yaml's `default`; that is another kit where this plan's is
+        opened by shares."""
+        return self.watch or (None if self.shares is not None else default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from drd.model.plan import Objectives, Plan, RepositorySpec, SecretRef, Window
+from drd.model.kit_findings import VERIFY
+from drd.model.plan import KitWatch, Objectives, Plan, RepositorySpec, SecretRef, Window
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
@@ -21,6 +22,7 @@ READINESS_EVERY_S = 86400.0
 READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
 RETENTION_TIMEOUT_S = 3600.0
+KIT_TIMEOUT_S = 1800.0
 
 MARGIN_SHARE = 0.25
 """Of the RPO, kept free by `every: auto`: exposure then stays below the share of the RPO from which
@@ -58,7 +60,7 @@ class Job:
     """One kind of work of one plan.
 
     `kind` is a `RunKind`. `subject` is the repository's name for copy, verification
-    and prune, else empty. `repositories` are the URLs of those that it uses, `hosts` those of the
+    and prune, what is done with a kit, else empty. `repositories` are the URLs of those that it uses, `hosts` those of the
     components that it reads, as far as the plan says them in the open.
     """
 
@@ -162,13 +164,13 @@ def _known_fields(of: type, data: Mapping[str, Any]) -> dict[str, Any]:
 # --- from a plan ----------------------------------------------------------------------------
 
 
-def schedule_of(plan: Plan) -> Schedule:
-    """What the plan asks for. By hand only: no job. Prune goes with rules of retention, since
-    without them nothing is ever forgotten."""
-    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, tuple(_jobs(plan)))
+def schedule_of(plan: Plan, kit: KitWatch | None = None) -> Schedule:
+    """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job. Prune
+    goes with rules of retention, since without them nothing is ever forgotten."""
+    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, tuple(_jobs(plan, kit)))
 
 
-def _jobs(plan: Plan) -> Iterator[Job]:
+def _jobs(plan: Plan, kit: KitWatch | None) -> Iterator[Job]:
     rpo_s = plan.objectives.rpo_s
     primary = (plan.primary.url,)
     everywhere = tuple(r.url for r in plan.repositories.values())
@@ -187,6 +189,14 @@ def _jobs(plan: Plan) -> Iterator[Job]:
         yield Job(plan.name, RunKind.RETENTION, timing, rpo_s, "", everywhere)
     for repository in plan.repositories.values():
         yield from _maintenance(plan, repository, forgets=forgets)
+    if kit is not None:
+        trying = Timing(
+            every_s=kit.every_s,
+            jitter_s=min(_SPREAD * kit.every_s, 3600.0),
+            timeout_s=KIT_TIMEOUT_S,
+        )
+        # It locks no repository either.
+        yield Job(plan.name, RunKind.KIT, trying, rpo_s, VERIFY)
     spread = Timing(
         every_s=READINESS_EVERY_S,
         jitter_s=READINESS_SOON_S,

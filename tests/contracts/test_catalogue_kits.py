@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.model.kit_findings import EXPORT, VERIFY, KitRecord
+from drd.model.kit_findings import EXPORT, VERIFY, KitRecord, KitTry
 from drd.model.run import RunKind, RunState
+from drd.model.units import to_rfc3339
 from tests.catalogue_support import at, plan
 
 
@@ -13,14 +16,17 @@ def run(
     subject: str,
     minute: int,
     *,
-    sha256: str,
+    sha256: str = "",
     error: str | None = None,
+    **detail: Any,
 ) -> None:
     owned = catalogue.begin(
         plan(), RunKind.KIT, trigger="manual", detail={}, at=at(minute), subject=subject
     )
     state = RunState.FAILED if error else RunState.SUCCEEDED
-    catalogue.finish(owned, state, at=at(minute + 1), error=error, detail={"sha256": sha256})
+    catalogue.finish(
+        owned, state, at=at(minute + 1), error=error, detail={"sha256": sha256, **detail}
+    )
     owned.release()
 
 
@@ -41,3 +47,22 @@ def test_the_last_kit_counts_and_looks_with_that_very_kit(catalogue: SqlCatalogu
     run(catalogue, EXPORT, 8, sha256="c", error="disk full")
     assert catalogue.kit_record(name) == KitRecord(at(6), plan().digest, "b")
     assert catalogue.kit_record("another") is None
+
+
+def test_a_kit_from_elsewhere_counts_once_it_was_opened(catalogue: SqlCatalogue) -> None:
+    """On a host that was made from it, or by the copy that is tried."""
+    catalogue.load_plan(plan(), file_digest="", at=at(0))
+    name = plan().name
+    run(catalogue, VERIFY, 0, error="cannot read /k", file="/k")
+    assert catalogue.kit_record(name) is None
+    opened = {"made_at": to_rfc3339(at(-60)), "plan_digest": "d9"}
+    run(catalogue, VERIFY, 2, sha256="a", file="/k", **opened)
+    tried = KitTry("/k", at(3), sha256="a")
+    assert catalogue.kit_record(name) == KitRecord(at(-60), "d9", "a", at(3), None, tried)
+    # Outdated is told by the plan's hash, and a copy that went away does not undo what was seen.
+    run(catalogue, VERIFY, 4, sha256="a", error="changed", outdated=True, file="/k", **opened)
+    run(catalogue, VERIFY, 6, error="cannot read /k", file="/k")
+    gone = KitTry("/k", at(7), "cannot read /k", there=False)
+    assert catalogue.kit_record(name) == KitRecord(at(-60), "d9", "a", at(5), None, gone)
+    run(catalogue, EXPORT, 8, sha256="b")
+    assert catalogue.kit_record(name) == KitRecord(at(8), plan().digest, "b", tried=gone)

@@ -28,7 +28,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         ("drd backup sh", {"shop", "shop-eu"}),
         ("drd --config CONFIG status shop-", {"shop-eu"}),
         ("drd plan show sh", {"shop", "shop-eu"}),
-        ("drd drill shop --scenario ", {"database-loss", "region-loss"}),
+        ("drd drill shop --scenario ", {"database-loss", "region-loss", "host-loss"}),
         ("drd --config /nowhere/drd.yaml backup sh", {""}),
     ],
 )

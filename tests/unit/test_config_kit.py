@@ -11,7 +11,8 @@ from drd.config.daemon import load_settings
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, UsageError
 from drd.kit.standing import keepers
-from drd.model.plan import KitPolicy, Sharing
+from drd.model.plan import KitPolicy, KitWatch, SecretRef, Sharing
+from drd.model.schedule import schedule_of
 from tests.config_support import GOOD
 
 
@@ -57,6 +58,42 @@ def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
     assert keepers(settings, [load_plan(file).plan]) == Sharing(3, 5)
     file.write_text(GOOD + "kit: {recipients: [age1few]}\n")
     assert keepers(settings, [load_plan(file).plan]) == ("age1few",)
+
+
+@pytest.mark.parametrize(
+    ("kit", "said"),
+    [
+        ("{file: /k}", "has a file and neither passphrase nor identity"),
+        ("{file: /k, passphrase: {env: P}, identity: {env: I}}", "both passphrase and identity"),
+        ("{passphrase: {env: P}}", "not where it lies"),
+        ("{verify: {every: 1d}}", "not where it lies"),
+        ("{file: /k, passphrase: {env: P}, shares: 2/3}", "has both file and shares"),
+    ],
+)
+def test_a_copy_that_nobody_could_try_is_refused(tmp_path: Path, kit: str, said: str) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(f"{GOOD}kit: {kit}\n")
+    with pytest.raises(ConfigError, match=said):
+        load_plan(file)
+
+
+def test_the_copy_that_is_tried_is_the_plans_or_drd_yamls(tmp_path: Path) -> None:
+    (tmp_path / "drd.yaml").write_text("kit: {file: all.kit, passphrase: {credential: kit}}\n")
+    default = load_settings(tmp_path / "drd.yaml", explicit=True).kit_watch
+    secret = SecretRef("credential", "kit")
+    assert default == KitWatch(f"{tmp_path}/all.kit", 7 * 86400.0, passphrase=secret)
+    file = tmp_path / "plan.yaml"
+    file.write_text(GOOD)
+    plan = load_plan(file).plan
+    assert plan.kit.watched(default) == default
+    assert not [j for j in schedule_of(plan).jobs if j.kind == "kit"]
+    file.write_text(GOOD + "kit: {file: /own, identity: {env: I}, verify: {every: 1d}}\n")
+    watch = load_plan(file).plan.kit.watched(default)
+    assert watch == KitWatch("/own", 86400.0, identity=SecretRef("env", "I"))
+    (job,) = (j for j in schedule_of(plan, watch).jobs if j.kind == "kit")
+    assert (job.subject, job.timing.every_s) == ("verify", 86400.0)
+    file.write_text(GOOD + "kit: {shares: 2/3}\n")
+    assert load_plan(file).plan.kit.watched(default) is None
 
 
 def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -> None:

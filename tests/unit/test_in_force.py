@@ -11,7 +11,7 @@ from drd.config.in_force import VARIABLE, from_environment, to_text
 def test_a_run_goes_by_the_people_and_the_kit_that_are_in_force(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text(
-        "kit: {required: true}\n"
+        "kit: {required: true, file: /k, passphrase: {command: [pass, kit]}}\n"
         "people: [{name: Anna, roles: [commander, operator]}, {name: Bert}]\n"
         "notify: [{kind: webhook, url: {file: /etc/hook}}]\n"
     )
@@ -24,6 +24,8 @@ def test_a_run_goes_by_the_people_and_the_kit_that_are_in_force(tmp_path: Path) 
     assert found is not None
     assert found.roles == {"Anna": ("commander", "operator"), "Bert": ()}
     assert found.kit_required is True
+    assert found.kit_watch == settings.kit_watch
+    assert found.kit_watch is not None
     assert (found.file, found.state_url) == (file, settings.state_url)
     assert "/etc/hook" not in text
     assert from_environment({}) is None

@@ -14,8 +14,9 @@ from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.by_hand import KINDS as BY_HAND
 from drd.kit.archive import pack, unpack
 from drd.kit.document import Commands, Heading, Items, Table, Text, html, markdown
-from drd.kit.sealing import Key, Lock, read_passphrase, seal, unseal, write_kit
+from drd.kit.sealing import Lock, read_passphrase, seal, unseal, write_kit
 from drd.model.kit import (
+    Key,
     KitComponent,
     KitIndex,
     KitPlan,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drd.model.kit_findings import KitRecord, kit_findings
+from drd.model.kit_findings import KitRecord, KitTry, kit_findings
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
 GOOD = KitRecord(NOW, "d1", "aa", NOW)
@@ -40,3 +40,21 @@ def test_everything_else_has_a_name_and_a_remedy(
         assert finding.remedy.startswith("drd kit ")
         assert finding.evidence
     assert {f.severity for f in kit_findings("shop", digest, record, required=True)} == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("tried", "found"),
+    [
+        (KitTry("/k", NOW, sha256="aa"), []),
+        (KitTry("/k", NOW, "cannot read the kit /k", there=False), ["kit missing"]),
+        (KitTry("/k", NOW, "is damaged", sha256="bb"), ["kit does not open"]),
+        # By its own hash that one is known already; and the plan names another copy by now.
+        (KitTry("/k", NOW, "there is no repository", sha256="aa"), []),
+        (KitTry("/old", NOW, "cannot read the kit /old", there=False), []),
+    ],
+)
+def test_the_copy_that_is_tried_has_findings_of_its_own(tried: KitTry, found: list[str]) -> None:
+    record = replace(GOOD, tried=tried)
+    findings = kit_findings("shop", "d1", record, required=False, file="/k")
+    assert [f.name for f in findings] == found
+    assert all("/k" in f.evidence for f in findings)

@@ -1,0 +1,73 @@
+"""What a drill of the loss of the host has: a recovery kit, the repositories that it opens, and nothing
+of this host but a place to work in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drd.flows.services import Services
+from drd.model.kit import Key
+from drd.model.plan import Plan
+from drd.model.run import CheckResult, CheckVerdict
+
+HOST_LOSS = "host-loss"
+OPENS = "recovery kit opens"
+
+
+@dataclass(frozen=True, slots=True)
+class KitAt:
+    """A kit in a file, and what opens it, which is asked for when it is needed."""
+
+    file: str
+    key: Callable[[], Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Regained:
+    """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with references
+    that lead to files of that host, `digest` the hash that the plan had in the kit; `services` have
+    the catalogue that the repositories gave. `came` says what came from the kit, `notes` what it
+    could not give, `detail` is for the record of the run."""
+
+    plan: Plan
+    digest: str
+    services: Services
+    came: str
+    notes: tuple[str, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self) -> list[CheckResult]:
+        """For the evidence."""
+        return [
+            _row(CheckVerdict.PASSED, self.came),
+            *(
+                CheckResult(
+                    f"recovery kit: {note.partition(':')[0]}",
+                    None,
+                    CheckVerdict.NOT_RUN,
+                    note,
+                    "the kit as it is now",
+                    part=True,
+                    looked_at_data=False,
+                )
+                for note in self.notes
+            ),
+        ]
+
+
+Regain = Callable[[Plan, KitAt | None, Path], AbstractContextManager[Regained]]
+"""A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name. Raises
+KitUnavailable where there is none, and everything that keeps a kit from opening its repositories."""
+
+
+def does_not_open(why: str) -> CheckResult:
+    return _row(CheckVerdict.FAILED, why)
+
+
+def _row(verdict: CheckVerdict, observed: str) -> CheckResult:
+    expected = "everything that a recovery needs"
+    return CheckResult(OPENS, None, verdict, observed, expected, looked_at_data=False)

@@ -1,0 +1,114 @@
+"""A host made from a kit alone, below a directory: what `drd bootstrap --root` does, for a drill."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from drd.errors import KitUnavailable
+from drd.flows.host_loss import KitAt, Regained
+from drd.flows.rebuild import rebuild
+from drd.flows.services import Services
+from drd.kit.archive import Kit, unpack
+from drd.kit.bootstrapping import Prepared, from_kit
+from drd.kit.install import installed
+from drd.kit.sealing import unseal
+from drd.kit.watching import key_of, read
+from drd.model.kit import KitPlan
+from drd.model.plan import KitWatch, Plan
+from drd.model.units import to_rfc3339
+
+Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
+"""The services and the plan of that name of a host, by its drd.yaml."""
+
+_HOW = (
+    "set `kit: {file: …}` in the plan or drd.yaml with what opens it, or say --kit and "
+    "--passphrase-file."
+)
+
+
+def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
+    """The copy that is tried unattended. Raises KitUnavailable where there is none."""
+    if watch is None:
+        raise KitUnavailable(
+            f"without a recovery kit nothing of {plan.name} comes back when this host is lost, and "
+            "none is named",
+            hint=_HOW,
+        )
+    return KitAt(watch.file, lambda: key_of(watch))
+
+
+@contextmanager
+def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> Iterator[Regained]:
+    """A host for `plan` in the new directory `place`, which nobody else may look into; it is gone in
+    the end with all secrets. Raises as `drd bootstrap` does."""
+    sealed = read(at.file)
+    kit = unpack(unseal(sealed, at.key(), name=at.file), name=at.file)
+    known = next((p for p in kit.index.plans if p.name == plan.name), None)
+    if known is None:
+        raise KitUnavailable(
+            f"{at.file} holds no plan {plan.name}",
+            hint=f"drd kit export {plan.name} --to {at.file} …, with the others of that kit.",
+        )
+    place.mkdir(mode=0o700)
+    try:
+        root, room = place / "root", place / "room"
+        room.mkdir()
+        with (
+            from_kit(kit, root, now, only=plan.name, within=room) as prepared,
+            installed(prepared.layout, prepared.replica),
+            host(prepared.layout.config, plan.name) as (services, theirs),
+        ):
+            seen = rebuild(services, theirs)
+            points = services.catalogue.points(plan.name)
+            yield Regained(
+                theirs,
+                known.digest,
+                services,
+                _came(kit, known, len(points)),
+                (*_notes(plan, known, prepared), *(e.message for e in seen.unreached.values())),
+                {
+                    "kit": at.file,
+                    "sha256": sha256(sealed).hexdigest(),
+                    "made_at": to_rfc3339(kit.index.made_at),
+                    "plan_digest": known.digest,
+                    "points": len(points),
+                },
+            )
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _came(kit: Kit, known: KitPlan, points: int) -> str:
+    secrets = sum(f" of {known.name}:" in s.use for s in kit.index.secrets)
+    return (
+        f"kit of {kit.index.made_at:%Y-%m-%d %H:%M} UTC: plan {known.digest[:12]}, "
+        f"{_many(len(known.repositories), 'repository', 'repositories')}, "
+        f"{_many(secrets, 'secret', 'secrets')}; "
+        f"{_many(points, 'restore point', 'restore points')} found there"
+    )
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[str]:
+    if known.digest != plan.digest:
+        yield (
+            f"older than the plan: the kit has {known.digest[:12]}, in force is {plan.digest[:12]}"
+        )
+    for repository in known.repositories:
+        if repository.url.startswith("/"):
+            yield (
+                f"repository {repository.name} is a directory here: {repository.url} is lost with "
+                "this host unless it is mounted from another"
+            )
+    yield from prepared.notes
+    for needed in prepared.layout.needed:
+        if needed.restoring:
+            yield f"not in it: {needed.use}"

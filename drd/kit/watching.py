@@ -1,0 +1,101 @@
+"""The copy of the kit that drd tries by itself: where the plan, or drd.yaml, says that it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from drd import secrets
+from drd.errors import DrdError, KitUnavailable, UsageError
+from drd.flows.runner import Runner, new_run
+from drd.flows.services import Services
+from drd.kit.archive import unpack
+from drd.kit.sealing import read_kit, unseal
+from drd.kit.standing import what_it_is
+from drd.kit.verify import KitOutdated, Verification, verify
+from drd.model.kit import Key
+from drd.model.kit_findings import VERIFY
+from drd.model.plan import KitWatch, Plan
+from drd.model.run import RunKind, RunState
+
+
+def try_kit(
+    services: Services, plan: Plan, watch: KitWatch | None, *, trigger: str
+) -> Verification:
+    """Open the plan's repositories with this copy alone; remembered as a run, which fails when the
+    copy would not do: also when it is older than the plan, for then somebody has to make a new one.
+
+    Raises KitUnavailable, KitDamaged, WrongKey.
+    """
+    where = {"file": watch.file} if watch is not None else {}
+    with new_run(
+        services, plan, RunKind.KIT, trigger=trigger, detail=where, subject=VERIFY
+    ) as runner:
+        seen: dict[str, Any] = {}
+        try:
+            found = _look(plan, watch, seen)
+        except DrdError as error:
+            _finish(runner, seen, [error])
+            raise
+        _finish(runner, seen, found.problems)
+    return found
+
+
+def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError]) -> None:
+    services = runner.services
+    services.catalogue.finish(
+        runner.owned,
+        RunState.FAILED if problems else RunState.SUCCEEDED,
+        at=services.clock.now(),
+        error="; ".join(p.message for p in problems) or None,
+        detail={
+            **seen,
+            "outdated": _outdated(problems),
+            "permanent": any(p.permanent for p in problems),
+        },
+    )
+
+
+def _look(plan: Plan, watch: KitWatch | None, seen: dict[str, Any]) -> Verification:
+    """`seen` gets what is known of the file, also when it does not open."""
+    if watch is None:
+        raise KitUnavailable(f"nothing says where a kit of {plan.name} lies", hint=WHERE)
+    sealed = read(watch.file)
+    seen["sha256"] = sha256(sealed).hexdigest()
+    kit = unpack(unseal(sealed, key_of(watch), name=watch.file), name=watch.file)
+    found = verify(kit, {plan.name: plan.digest}, only=plan.name)
+    if not found.plans:
+        raise KitUnavailable(
+            f"{watch.file} holds no plan {plan.name}",
+            hint=f"drd kit export {plan.name} --to {watch.file} …, with the others of that kit.",
+        )
+    seen |= what_it_is(found, found.plans[0], seen["sha256"])
+    return found
+
+
+WHERE = "say so under `kit` of the plan or drd.yaml: file, and what opens it."
+
+
+def read(file: str) -> bytes:
+    """Raises KitUnavailable."""
+    try:
+        return read_kit(Path(file))
+    except UsageError as error:
+        raise KitUnavailable(
+            error.message, hint=f"put a copy of the kit there: drd kit export PLAN --to {file} …"
+        ) from None
+
+
+def key_of(watch: KitWatch) -> Key:
+    """Raises SecretUnavailable."""
+    if watch.passphrase is not None:
+        return Key(passphrase=secrets.resolve(watch.passphrase))
+    assert watch.identity is not None
+    return Key(identity=f"{secrets.resolve(watch.identity)}\n".encode())
+
+
+def _outdated(problems: Sequence[DrdError]) -> bool:
+    """Whether that is all that is wrong with it."""
+    return bool(problems) and all(isinstance(p, KitOutdated) for p in problems)
