@@ -25,6 +25,7 @@ DrdError                         1   a run failed
 │   └── WrongKey                12
 ├── TargetError                  1   the place to restore to does not fit
 │   ├── TargetNotEmpty           1
+│   ├── TargetIsProduction       1   a named target is where a component is backed up from
 │   └── TargetUnwritable         1   no room, or no right to write, where data was to land
 ├── SandboxUnavailable           5   a drill cannot be carried out here: inconclusive
 ├── StepFailed                   1   a step of a runbook did not do what it should
@@ -208,6 +209,10 @@ class TargetError(DrdError):
 
 
 class TargetNotEmpty(TargetError):
+    pass
+
+
+class TargetIsProduction(TargetError):
     pass
 
 

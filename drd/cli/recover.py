@@ -45,12 +45,11 @@ def add_parser(sub: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--target", metavar="NAME", help="one of the plan's targets")
-    where.add_argument(
+    parser.add_argument("--target", metavar="NAME", help="one of the plan's targets")
+    parser.add_argument(
         "--in-place",
         action="store_true",
-        help="where the components are backed up from: production",
+        help="over production: where the components are backed up from, or a target that is that",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--point", metavar="ID", help="this restore point")
@@ -99,9 +98,8 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if not args.yes:
             _print_plan(planned, args)
-            what = (
-                "a recovery over production" if planned.request.target == IN_PLACE else "a recovery"
-            )
+            over = planned.request.over_production
+            what = "a recovery over production" if over else "a recovery"
             confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
         return carry_out(services, planned, args)
 
@@ -140,13 +138,14 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         no_owner=args.no_owner,
         repository=args.repository,
         scenario=args.scenario,
+        in_place=args.in_place and args.target is not None,
     )
 
 
 def _target(args: argparse.Namespace, plan: Plan) -> str:
     from drd.errors import UsageError
 
-    if args.in_place:
+    if args.target is None and args.in_place:
         return IN_PLACE
     if args.target is None:
         known = f"the targets of {plan.name}: {', '.join(plan.targets) or 'none'}"
@@ -157,9 +156,11 @@ def _target(args: argparse.Namespace, plan: Plan) -> str:
     return str(args.target)
 
 
-def into(target: str) -> str:
+def into(request: RecoveryRequest) -> str:
     """Where a recovery goes, in words."""
-    return "its own place: PRODUCTION" if target == IN_PLACE else target
+    if request.target == IN_PLACE:
+        return "its own place: PRODUCTION"
+    return f"{request.target}: PRODUCTION" if request.over_production else request.target
 
 
 def exit_code(outcome: RecoveryOutcome) -> int:
@@ -181,7 +182,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
                 "plan": planned.plan.name,
                 "point": point.id,
                 "target": request.target,
-                "in_place": request.target == IN_PLACE,
+                "in_place": request.over_production,
                 "overwrite": request.overwrite,
                 "data_time": to_rfc3339(point.data_time),
                 "lost_at": to_rfc3339(planned.lost_at),
@@ -197,7 +198,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
     say(
         f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request.target)}"
+        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request)}"
     )
     for name in planned.components:
         row = point.component(name)
@@ -214,7 +215,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     for note in planned.notes:
         say(f"  note       {note}")
     if request.overwrite:
-        what = "production holds" if request.target == IN_PLACE else "the target holds"
+        what = "production holds" if request.over_production else "the target holds"
         say(f"  overwrites what {what}")
 
 
@@ -296,7 +297,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
         output.complain(f"cannot restore {name}: {error.message}", error.hint)
     if args.quiet:
         return
-    output.say(f"{evidence.plan}: point {evidence.point} into {into(str(evidence.target))}")
+    output.say(f"{evidence.plan}: point {evidence.point} into {into(planned.request)}")
     print_phases(evidence)
     print_checks(evidence, colour=colour)
     for name in work.destinations:

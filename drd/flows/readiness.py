@@ -12,6 +12,7 @@ from uuid import uuid4
 from drd.errors import DrdError
 from drd.flows.deeds import look_at_step
 from drd.flows.doctor import examine
+from drd.flows.guard import production
 from drd.flows.runner import new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
@@ -88,6 +89,14 @@ def _target(
     probe = f"readiness-{uuid4().hex[:8]}"
     where = f"target {target.name}: "
     try:
+        for name, _, over in production(services, plan, target, target.components, probe):
+            yield ReadinessFinding(
+                f"{where}{name}: production",
+                "warning",
+                f"it is where the plan's own data is: {over}",
+                f"a recovery there needs --in-place; correct `targets` in {plan.file} if it was "
+                "meant to be elsewhere",
+            )
         for name, settings in target.components.items():
             snapshot = point.component(name)
             if name not in plan.components or snapshot is None or snapshot.snapshot is None:

@@ -25,6 +25,7 @@ from drd.errors import (
 from drd.flows import restore
 from drd.flows.deeds import Deeds, look_at_step
 from drd.flows.engine import Engine, Outcome, failures
+from drd.flows.guard import require_elsewhere
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm, tidy
 from drd.flows.recovery_plan import RecoveryPlan, target_of
@@ -73,7 +74,9 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
         runner.step(
-            "preflight", "preflight", lambda: _preflight(services, plan, destinations, held)
+            "preflight",
+            "preflight",
+            lambda: _preflight(services, plan, destinations, held, runner.run.id),
         )
         work = restore.begin(runner, held, destinations)
         if plan.continues is not None:
@@ -225,8 +228,12 @@ def _preflight(
     plan: RecoveryPlan,
     destinations: Mapping[str, Destination],
     held: Holders,
+    run: str,
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched."""
+    if not plan.request.over_production:
+        target = target_of(plan.plan, plan.request.target)
+        require_elsewhere(services, plan.plan, target, destinations, run)
     findings = [*_look_at(services, plan, destinations), *_look_at_steps(services, plan)]
     _confirm_one(services, plan, held)
     return {"findings": [f.name for f in findings]}
@@ -247,7 +254,7 @@ def _look_at(
         try:
             findings += destination.preflight(snapshot, overwrite=plan.request.overwrite)
         except TargetNotEmpty as error:
-            if plan.request.target != IN_PLACE:
+            if not plan.request.over_production:
                 raise
             raise TargetNotEmpty(
                 f"production is there, where {name} would come back in place: {error.message}",

@@ -21,7 +21,8 @@ DEFAULT_SCENARIO = "database-loss"
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequest:
-    """What the operator stated; no `components` means all that the target names."""
+    """What the operator stated; no `components` means all that the target names. `in_place`: the
+    target may be production."""
 
     target: str
     point: str | None = None
@@ -32,6 +33,12 @@ class RecoveryRequest:
     no_owner: bool = False
     repository: str | None = None
     scenario: str = DEFAULT_SCENARIO
+    in_place: bool = False
+
+    @property
+    def over_production(self) -> bool:
+        """The operator said that production is to be overwritten."""
+        return self.in_place or self.target == IN_PLACE
 
     def detail(self) -> dict[str, Any]:
         """What identifies a recovery that is continued: the same words mean the same recovery."""
@@ -43,6 +50,7 @@ class RecoveryRequest:
             "components": list(self.components),
             **({"repository": self.repository} if self.repository else {}),
             **({"scenario": self.scenario} if self.scenario != DEFAULT_SCENARIO else {}),
+            **({"in_place": True} if self.in_place else {}),
         }
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
@@ -63,6 +71,7 @@ class RecoveryRequest:
             no_owner=bool(said.get("no_owner")),
             repository=said.get("repository"),
             scenario=said.get("scenario", DEFAULT_SCENARIO),
+            in_place=bool(said.get("in_place")),
         )
 
 

@@ -117,6 +117,10 @@ class Kind(Protocol):
         """The named place of a recovery; `settings` are the target's for this component, or the
         component's own: then it comes back to where it is backed up from."""
 
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
+        """Where a target with these settings would overwrite what the component is backed up from;
+        None when it would not, or nobody can tell: a source that is gone is in nobody's way."""
+
     def sweep(self, directory: Path) -> list[str]:
         """End and remove what a killed run left in its workplace directory (servers by their
         pidfile); sentences about what was found. The caller removes the directory afterwards."""

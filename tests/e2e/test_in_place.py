@@ -95,3 +95,54 @@ def test_steps_may_be_for_in_place_alone(short_tmp: Path) -> None:
     assert not (site.base / "said").exists()
     site.drd("recover", "shop", "--in-place", "--overwrite", "--yes")
     assert (site.base / "said").read_text() == "in-place in-place\n"
+
+
+# --- a target that is production --------------------------------------------------------------
+
+NAMED = """
+components:
+  db: {{kind: sqlite, path: {base}/shop.db}}
+  other: {{kind: sqlite, path: {base}/other.db}}
+  conf: {{kind: files, paths: [{base}/etc]}}
+targets:
+  itself: {{db: {{path: {base}/link.db}}, conf: {{path: {base}/back}}}}
+  swapped: {{db: {{path: {base}/other.db}}}}
+  within: {{conf: {{path: {base}/etc/back}}}}
+  around: {{conf: {{path: {base}}}}}
+  beside: {{conf: {{path: {base}/etc-back}}}}
+"""
+
+
+def test_a_target_that_is_production_is_refused_before_anything_is_touched(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    make_sqlite(site.base / "other.db")
+    (site.base / "link.db").symlink_to(site.base / "shop.db")
+    site.plan(NAMED.format(base=site.base))
+    site.drd("backup", "shop")
+    make_sqlite(site.base / "shop.db", rows=5)
+    for target, over in (
+        ("itself", f"db would come back over {site.base}/shop.db"),
+        ("swapped", f"db would come back over {site.base}/other.db, which other is backed up from"),
+        ("within", f"conf would come back over {site.base}/etc"),
+        ("around", f"conf would come back over {site.base}/etc"),
+    ):
+        words = ("recover", "shop", "--target", target, "--overwrite", "--yes")
+        refused = site.drd(*words, code=1)
+        assert f"target {target} is production itself: {over}" in refused.err
+        assert f"--target {target} --in-place" in refused.err
+    assert orders(site.base / "shop.db") == 1005
+    assert not (site.base / "back").exists() or not list((site.base / "back").iterdir())
+    site.drd("recover", "shop", "--target", "beside", "--yes", code=5)
+    words = ("recover", "shop", "--target", "itself", "--in-place", "--overwrite", "--yes")
+    assert "into itself: PRODUCTION" in site.drd(*words[:-1], "--dry-run").out
+    site.drd(*words, code=5)  # no check looks at data
+    assert orders(site.base / "shop.db") == 1000
+    found = {
+        f["name"]: f
+        for f in site.drd("readiness", "shop", "--json", code=None).json["plans"][0]["findings"]
+    }
+    assert found["target itself: db: production"]["severity"] == "warning"
+    assert "target beside: conf: production" not in found
+    warned = site.drd("plan", "check", "shop").out
+    assert "targets.swapped.db: is where other is backed up from" in warned
+    site.assert_clean()

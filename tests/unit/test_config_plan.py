@@ -223,6 +223,9 @@ WARNINGS = [
     ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "has nothing to compare with: store has fingerprint off"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "the runbook leaves etc out: a recovery will not bring it back"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'the runbook never runs "files"'),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is where store is backed up from: a recovery there needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "is where etc is backed up from: a recovery there needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "is where db is backed up from: a recovery there needs --in-place"),
     ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "has no place for store, etc: a recovery there leaves it out"),
 ]
 # fmt: on

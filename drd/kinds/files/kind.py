@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from drd.kinds.files import in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
-from drd.kinds.files.settings import FilesSettings
+from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import walk
@@ -40,6 +41,11 @@ class FilesKind:
             return FilesInPlace(component.name, place, no_owner=no_owner)
         assert isinstance(settings, TargetSettings)
         return FilesTarget(component.name, settings.path, place, no_owner=no_owner)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
+        assert isinstance(settings, TargetSettings)
+        paths = [os.path.realpath(p) for p in _settings(component).paths]
+        return overlapping(paths, os.path.realpath(settings.path))
 
     def sweep(self, directory: Path) -> list[str]:
         found = []

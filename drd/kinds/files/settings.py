@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field
@@ -28,3 +30,13 @@ class FilesTarget(Settings):
     """Where a files component is restored to."""
 
     path: AbsolutePath = Field(description="The directory under which the tree is laid.")
+
+
+def overlapping(paths: Iterable[str], target: str) -> str | None:
+    """The first of a component's paths that a target's directory is, lies in or contains: it would
+    be replaced, or be in the next backup."""
+    place = PurePosixPath(target)
+    for path in map(PurePosixPath, paths):
+        if place == path or place in path.parents or path in place.parents:
+            return str(path)
+    return None

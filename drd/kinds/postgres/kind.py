@@ -10,6 +10,7 @@ import psycopg
 from drd.errors import DrdError
 from drd.kinds.postgres import database, server
 from drd.kinds.postgres.connection import address_of, connect, words
+from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
@@ -38,6 +39,10 @@ class PostgresKind:
     ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
         return PostgresTargetDatabase(component.name, settings, place, no_owner=no_owner)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
+        assert isinstance(settings, PostgresTarget)
+        return same_place(_settings(component).dsn, settings.dsn, place.mark)
 
     def sweep(self, directory: Path) -> list[str]:
         return server.sweep(directory)

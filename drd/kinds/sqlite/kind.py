@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from drd.kinds.places import space_finding
@@ -37,6 +38,11 @@ class SqliteKind:
     ) -> SqliteTarget:
         assert isinstance(settings, TargetSettings | SqliteSettings)
         return SqliteTarget(component.name, settings.path, place, no_owner=no_owner)
+
+    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
+        assert isinstance(settings, TargetSettings)
+        here = os.path.realpath(_settings(component).path)
+        return here if here == os.path.realpath(settings.path) else None
 
     def sweep(self, directory: Path) -> list[str]:
         found = []

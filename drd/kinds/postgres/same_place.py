@@ -1,0 +1,79 @@
+"""Whether a target's database is the one that a component is backed up from.
+
+Asked of the servers, since one server has many names: a server knows itself by the identifier of
+its cluster, which its replicas share, and the instant at which it was started, which they do not.
+Where the source does not answer, what the connection strings say has to do.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+
+import psycopg
+
+from drd.errors import DrdError
+from drd.kinds.postgres.cluster import Cluster
+from drd.kinds.postgres.connection import Address, address_of
+from drd.model.plan import SecretRef
+
+_SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"
+_IDENTIFIER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+_DEFAULT_PORT = "5432"
+_HERE = "this host"
+
+
+def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
+    """The database in words when both are one; None when they are not or nobody can tell."""
+    try:
+        first, second = address_of(source), address_of(target)
+    except DrdError:
+        return None
+    seen = _seen(second, mark)
+    asked = _seen(first, mark) if seen is not None else None
+    if seen is not None and asked is not None:
+        known = seen[1] is not None and asked[1] is not None
+        same = (seen[0], seen[2]) == (asked[0], asked[2]) and (not known or seen[1] == asked[1])
+    else:
+        same = second.dbname == first.dbname and bool(_hosts(first) & _hosts(second))
+    return f"database {second.dbname} of {second.uri}" if same else None
+
+
+def _seen(address: Address, mark: str) -> tuple[str, str | None, str] | None:
+    """When the server was started, its cluster, and the database; None when it does not answer."""
+    with closing(Cluster(address, mark)) as cluster:
+        try:
+            started = cluster.one(_SERVER)
+            name = address.dbname or cluster.admin().info.user
+        except (DrdError, psycopg.Error):
+            return None
+        try:
+            identifier = cluster.one(_IDENTIFIER)
+        except psycopg.Error:  # an administrator took the right away
+            identifier = None
+        return str(started), str(identifier) if identifier else None, name
+
+
+def _hosts(address: Address) -> set[tuple[str, str]]:
+    """Every server that the address may mean: what all names of this host are, and the port."""
+    hosts = (address.params.get("hostaddr") or address.params.get("host") or "").split(",")
+    ports = (address.params.get("port") or _DEFAULT_PORT).split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    return {
+        (name, port or _DEFAULT_PORT)
+        for host, port in zip(hosts, ports, strict=True)
+        for name in _names(host)
+    }
+
+
+def _names(host: str) -> set[str]:
+    """A socket, a loopback address and this host's own name are one."""
+    if not host or host.startswith(("/", "@")):
+        return {_HERE}
+    own = {socket.gethostname(), socket.getfqdn(), "localhost"}
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        found = set()
+    here = host in own or any(a.startswith("127.") or a == "::1" for a in found)
+    return {_HERE} if here else {host.lower(), *found}
