@@ -163,7 +163,7 @@ def _taken(settings: StartSettings) -> list[Finding]:
     if settings.port is None or settings.unit is not None or not _listens(settings.port):
         return []
     detail = f"something listens on port {settings.port} of this host already"
-    hint = "end it, if no step before does."
+    hint = f"end it (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
     return [Finding("port", ok=True, detail=detail, hint=hint, warning=True)]
 
 

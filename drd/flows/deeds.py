@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,13 +223,25 @@ class Deeds:
         raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
 
 
-def look_at_step(services: Services, step: Step) -> list[Finding]:
-    """What a step that does something by itself will miss on this host, named after the step."""
+_FREES = ("stop", "command", "http", "manual")
+"""Kinds of steps after which a port may be free that is taken now."""
+
+
+def look_at_step(
+    services: Services, step: Step, earlier: Collection[Step] | None = None
+) -> list[Finding]:
+    """What a step that does something by itself will miss on this host, named after the step.
+    Warnings, but for a port that is taken and that none of the `earlier` steps can free."""
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
+    found = services.actions(step.kind).look(step)
+    if earlier is not None and not any(s.kind in _FREES for s in earlier):
+        found = [replace(f, ok=False, warning=False) if f.name == "port" else f for f in found]
     return [
-        replace(f, name=f"step {step.name}: {f.name}")
-        for f in services.actions(step.kind).look(step)
+        replace(f, name=f"step {step.name}: {f.name}", detail=f"step {step.name}: {f.detail}")
+        if not f.ok
+        else replace(f, name=f"step {step.name}: {f.name}")
+        for f in found
     ]
 
 

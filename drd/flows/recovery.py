@@ -19,13 +19,13 @@ from drd.errors import (
     NoRestorePoint,
     RepositoryError,
     SecretUnavailable,
-    TargetError,
     TargetNotEmpty,
 )
 from drd.flows import restore
 from drd.flows.deeds import Deeds, look_at_step
 from drd.flows.engine import Engine, Outcome, failures
 from drd.flows.guard import require_elsewhere
+from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm, tidy
 from drd.flows.recovery_plan import RecoveryPlan, target_of
@@ -43,7 +43,7 @@ from drd.model.run import (
     StepState,
     drill_result,
 )
-from drd.model.runbook import PEOPLE, Circumstances, unmet
+from drd.model.runbook import PEOPLE, Circumstances, Step, unmet
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.ports import Destination, Finding, Owned
@@ -105,7 +105,10 @@ def _look_again(
         for name, destination in destinations.items()
         if records.get(f"restore {name}") is not StepState.SUCCEEDED
     }
-    _look_at(services, plan, missing)
+    found = Hindrances()
+    findings = _look_at(plan, missing, found)
+    _warn(services, findings)
+    found.refuse()
 
 
 def _begin(
@@ -230,53 +233,57 @@ def _preflight(
     held: Holders,
     run: str,
 ) -> Mapping[str, Any]:
-    """Every place is looked at before any is touched."""
+    """Every place is looked at before any is touched. Raises all that stands in the way."""
+    found = Hindrances()
     if not plan.request.over_production:
         target = target_of(plan.plan, plan.request.target)
-        require_elsewhere(services, plan.plan, target, destinations, run)
-    findings = [*_look_at(services, plan, destinations), *_look_at_steps(services, plan)]
-    _confirm_one(services, plan, held)
+        found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
+    findings = found.tried(lambda: _look_at_steps(services, plan))
+    findings += _look_at(plan, destinations, found)
+    found.kept(lambda: _confirm_one(services, plan, held))
+    _warn(services, findings)
+    found.refuse()
     return {"findings": [f.name for f in findings]}
 
 
 def _look_at(
-    services: Services, plan: RecoveryPlan, destinations: Mapping[str, Destination]
+    plan: RecoveryPlan, destinations: Mapping[str, Destination], found: Hindrances
 ) -> list[Finding]:
-    """What the places say. Raises TargetError when one does not fit."""
+    """What the places say."""
     findings: list[Finding] = []
     for name, destination in destinations.items():
-        snapshot = plan.point.component(name)
-        if snapshot is None or snapshot.snapshot is None:
-            raise NoRestorePoint(
-                f"restore point {plan.point.id} does not hold {name}",
-                hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
-            )
-        try:
-            findings += destination.preflight(snapshot, overwrite=plan.request.overwrite)
-        except TargetNotEmpty as error:
-            if not plan.request.over_production:
-                raise
-            raise TargetNotEmpty(
-                f"production is there, where {name} would come back in place: {error.message}",
-                hint="--overwrite, if it may be replaced.",
-            ) from error
-    bad = [f for f in findings if not f.ok]
-    if bad:
-        rest = "".join(f"\n  {f.detail}" for f in bad[1:])
-        raise TargetError(bad[0].detail + rest, hint=bad[0].hint)
-    _warn(services, findings)
+        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d))  # type: ignore[misc]
     return findings
+
+
+def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
+    snapshot = plan.point.component(name)
+    if snapshot is None or snapshot.snapshot is None:
+        raise NoRestorePoint(
+            f"restore point {plan.point.id} does not hold {name}",
+            hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
+        )
+    try:
+        return destination.preflight(snapshot, overwrite=plan.request.overwrite)
+    except TargetNotEmpty as error:
+        if not plan.request.over_production:
+            raise
+        raise TargetNotEmpty(
+            f"production is there, where {name} would come back in place: {error.message}",
+            hint="--overwrite, if it may be replaced.",
+        ) from error
 
 
 def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
     """What the steps of the runbook will miss on this host."""
     around = _around(plan)
     findings: list[Finding] = []
+    earlier: list[Step] = []
     for step in plan.plan.runbook:
         after_another = step.when is not None and step.when.step is not None
         if after_another or unmet(step, {}, around) is None:
-            findings += look_at_step(services, step)
-    _warn(services, findings)
+            findings += look_at_step(services, step, earlier)
+        earlier.append(step)
     return findings
 
 

@@ -65,19 +65,25 @@ def server_room(
     cluster: Cluster, name: str, snapshot: ComponentSnapshot, workplace: Path
 ) -> list[Finding]:
     """Whether the disk of a server on this host has room for the database, and for the dump where
-    both lie on the same. Nothing for other servers, and for logins that may not know."""
-    needed = int(snapshot.facts.get("database_bytes", 0))
+    both lie on the same. Nothing for other servers, and for logins that may not know.
+
+    The source's size counts what it had wasted, too: with less a warning, with too little for what
+    the dump holds an error.
+    """
+    size = int(snapshot.facts.get("database_bytes", 0))
     with suppress(psycopg.Error, OSError):
         row = cluster.one("SHOW data_directory")
         directory = Path(str(row[0])) if row is not None else None
         if directory is None or not _is_here(cluster) or not directory.is_dir():
             return []
-        if os.stat(directory).st_dev == os.stat(workplace).st_dev:  # noqa: PTH116
-            needed += snapshot.bytes
+        same_disk = os.stat(directory).st_dev == os.stat(workplace).st_dev  # noqa: PTH116
+        dump = snapshot.bytes if same_disk else 0
         free = shutil.disk_usage(directory).free
-        detail = f"{format_size(free)} free in {directory}, {format_size(needed)} needed"
-        hint = "" if free > needed else "make room on the disk of the target's server."
-        return [Finding(f"{name}: target's room", free > needed, detail, hint)]
+        enough = free > size + dump
+        detail = f"{format_size(free)} free in {directory}, {format_size(size + dump)} needed"
+        hint = "" if enough else "make room on the disk of the target's server."
+        fits = free > max(size // 2, snapshot.bytes) + dump
+        return [Finding(f"{name}: target's room", fits, detail, hint, fits and not enough)]
     return []
 
 

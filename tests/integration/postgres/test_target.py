@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,27 @@ def test_a_database_that_holds_something_is_refused(
         target.restore(backup.snapshot, backup.private, on_progress=no_progress)
     target.close()
     assert databases(target_server) == {"shop"}
+
+
+def test_a_server_without_the_locale_or_without_room_is_told_beforehand(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    target = target_of(target_server, place, database="shop")
+    facts = dict(backup.snapshot.facts)
+    assert all(f.ok for f in target.look(backup.snapshot))
+    foreign = {**facts["locale"], "collate": "tlh_KX.UTF-8", "provider": "libc"}
+    huge = replace(backup.snapshot, facts=facts | {"locale": foreign, "database_bytes": 1 << 60})
+    bad = [f for f in target.look(huge) if not f.ok]
+    free = shutil.disk_usage(target_server.data_dir).free
+    tight = replace(backup.snapshot, facts=facts | {"database_bytes": free * 3 // 2})
+    found = {f.name.partition(": ")[2]: f for f in target.look(tight)}
+    assert (found["target's room"].ok, found["target's room"].warning) == (True, True)
+    target.close()
+    assert [f.name.partition(": ")[2] for f in bad] == ["locale", "target's room"]
+    assert "does not have the locale tlh_KX.UTF-8" in bad[0].detail
+    assert "locale-gen" in bad[0].hint
+    assert f"free in {target_server.data_dir}, 1048576.0 TiB needed" in bad[1].detail
+    assert databases(target_server) == set(), "it only looked"
 
 
 def test_overwrite_replaces_a_database_that_is_in_use(
