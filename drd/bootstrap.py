@@ -152,7 +152,8 @@ class App:
         """From now on this is the plan that is in force: for `status` and for scheduled runs."""
         plan = loaded.plan
         self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
-        schedule = schedule_of(plan, plan.kit.watched(self.settings.kit_watch))
+        watched = plan.kit.watched(self.settings.kit_watch)
+        schedule = schedule_of(plan, watched, secrets.peek)
         compiled = {
             "drd": drd.__version__,
             "kit": self.kit_said,

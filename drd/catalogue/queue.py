@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
@@ -24,6 +24,12 @@ from drd.ports.queue import JobRow, PlanRow
 
 _NOBODY = Owner(0, None, "")
 
+# Made once, as in `runs`.
+_SINCE = select(jobs).where(jobs.c.changed > bindparam("since"))
+_SINCE_OF = _SINCE.where(jobs.c.plan == bindparam("plan"))
+_SOURCE = select(sources.c.text).where(sources.c.plan == bindparam("plan"))
+_POINT = select(points.c.id).where(points.c.id == bindparam("run"))
+
 PIECE = 1000
 """Runs that go in one transaction: nobody shall wait long for its end."""
 
@@ -35,11 +41,10 @@ class SqlQueue:
         self._store = store
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobRow]:
-        query = select(jobs).where(jobs.c.changed > since)
-        if plan is not None:
-            query = query.where(jobs.c.plan == plan)
+        query = _SINCE if plan is None else _SINCE_OF
         with self._store.read() as connection:
-            return [JobRow(**row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query, {"since": since, "plan": plan}).mappings()
+            return [JobRow(**row) for row in rows]
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         query = (
@@ -78,8 +83,8 @@ class SqlQueue:
 
     def accepted(self, plan: str) -> str | None:
         with self._store.read() as connection:
-            query = select(sources.c.text).where(sources.c.plan == plan)
-            return connection.execute(query).scalar()
+            text: str | None = connection.execute(_SOURCE, {"plan": plan}).scalar()
+            return text
 
     def enqueue(self, run: Run) -> Run:
         with self._store.write() as connection:
@@ -180,6 +185,6 @@ def _ended(state: RunState) -> str:
 def _new_id(connection: Any) -> str:
     while True:
         run = secrets.token_hex(4)
-        taken = select(points.c.id).where(points.c.id == run)
-        if not runs.exists(connection, run) and connection.execute(taken).first() is None:
+        taken = connection.execute(_POINT, {"run": run}).first() is not None
+        if not taken and not runs.exists(connection, run):
             return run

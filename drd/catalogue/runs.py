@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from drd.catalogue import jobs, summaries
 from drd.catalogue.tables import runs, steps
 from drd.errors import Fenced, UsageError
 from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
 from drd.ports import Owned
+
+# Made once: a daemon asks these with every run and every second, and to put a statement together
+# takes longer than to carry it out.
+_INSERT = runs.insert()
+_OPEN = select(runs).where(runs.c.finished_at.is_(None))
+_OPEN_OF = _OPEN.where(runs.c.plan == bindparam("plan"))
+_EXISTS = select(runs.c.id).where(runs.c.id == bindparam("run"))
+# Ids are hexadecimal: all that start so lie before the same followed by a g.
+_BY_PREFIX = (
+    select(runs).where(runs.c.id >= bindparam("low"), runs.c.id < bindparam("high")).limit(2)
+)
 
 FIRST_TOKEN = 1
 """The token of a run that was never taken over."""
@@ -30,24 +41,25 @@ class Owner:
 
 def insert(connection: Connection, run: Run, owner: Owner) -> None:
     connection.execute(
-        runs.insert().values(
-            id=run.id,
-            plan=run.plan,
-            kind=str(run.kind),
-            trigger=run.trigger,
-            state=str(run.state),
-            due_at=run.due_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            plan_digest=run.plan_digest,
-            token=run.token,
-            owner_pid=owner.pid,
-            owner_start=owner.start,
-            owner_host=owner.host,
-            detail=dict(run.detail),
-            error=run.error,
-            subject=run.subject,
-        )
+        _INSERT,
+        {
+            "id": run.id,
+            "plan": run.plan,
+            "kind": str(run.kind),
+            "trigger": run.trigger,
+            "state": str(run.state),
+            "due_at": run.due_at,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "plan_digest": run.plan_digest,
+            "token": run.token,
+            "owner_pid": owner.pid,
+            "owner_start": owner.start,
+            "owner_host": owner.host,
+            "detail": dict(run.detail),
+            "error": run.error,
+            "subject": run.subject,
+        },
     )
 
 
@@ -136,10 +148,7 @@ def finish(
 def by_prefix(connection: Connection, prefix: str) -> Run:
     """Raises UsageError when no run or several start so."""
     wanted = prefix.lower()
-    # Ids are hexadecimal: all that start so lie before the same followed by a g.
-    rows = connection.execute(
-        select(runs).where(runs.c.id >= wanted, runs.c.id < wanted + "g").limit(2)
-    ).all()
+    rows = connection.execute(_BY_PREFIX, {"low": wanted, "high": wanted + "g"}).all()
     if not wanted or not rows:
         raise UsageError(f"there is no run {prefix!r}", hint="drd runs lists them.")
     if len(rows) > 1:
@@ -150,7 +159,7 @@ def by_prefix(connection: Connection, prefix: str) -> Run:
 
 
 def exists(connection: Connection, run: str) -> bool:
-    return connection.execute(select(runs.c.id).where(runs.c.id == run)).first() is not None
+    return connection.execute(_EXISTS, {"run": run}).first() is not None
 
 
 def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
@@ -169,31 +178,30 @@ def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
 
 def pending(connection: Connection, plan: str | None = None) -> list[Run]:
     """Runs that nobody has begun to carry out, the one that is due first last."""
-    query = select(runs).where(runs.c.finished_at.is_(None))
-    if plan is not None:
-        query = query.where(runs.c.plan == plan)
-    found = [to_run(r) for r in connection.execute(query) if r.state == RunState.PENDING]
+    found = [to_run(r) for r in _open(connection, plan) if r.state == RunState.PENDING]
     return sorted(found, key=lambda r: (r.due_at is not None, r.due_at, r.id), reverse=True)
 
 
 def open_ones(connection: Connection) -> list[Run]:
     """Pending and running ones."""
-    query = select(runs).where(runs.c.finished_at.is_(None))
-    return [to_run(row) for row in connection.execute(query)]
+    return [to_run(row) for row in _open(connection, None)]
+
+
+def _open(connection: Connection, plan: str | None) -> list[Row[Any]]:
+    if plan is None:
+        return list(connection.execute(_OPEN))
+    return list(connection.execute(_OPEN_OF, {"plan": plan}))
 
 
 def unfinished(
     connection: Connection, plan: str | None = None, kinds: Sequence[RunKind] = tuple(RunKind)
 ) -> list[Row[Any]]:
     """Rows of runs that somebody began to carry out and that are not over, oldest first."""
-    query = select(runs).where(runs.c.finished_at.is_(None))
-    if plan is not None:
-        query = query.where(runs.c.plan == plan)
     # There are few of these, so kinds are told apart here: asked for in SQL, they would lead
     # SQLite's planner to an index over all runs.
     found = [
         row
-        for row in connection.execute(query)
+        for row in _open(connection, plan)
         if row.kind in kinds and row.state != RunState.PENDING
     ]
     return sorted(found, key=lambda row: (row.started_at, row.id))

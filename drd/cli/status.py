@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TextIO
 
 from drd.cli.render import Cell, Note, measure, notes, spread, table, terminal_width
 from drd.errors import DrdError, NoCatalogue
-from drd.flows.status import StatusDocument, collect, plan_files
+from drd.flows.status import StatusDocument, collect, plan_files, trouble_at_rest
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, StatusFacts
 from drd.model.units import format_duration
@@ -163,6 +164,8 @@ def _notes(document: StatusDocument) -> list[Note]:
         found += [_alert(plan.plan, alert, document.at) for alert in others]
         if "copy-behind" not in alerts:
             found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
+    if document.trouble is not None:
+        found.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
     found += [_alert("drd", alert, document.at) for alert in document.alerts]
     return found + _daemon(document)
 
@@ -246,15 +249,24 @@ def _collect(
     now: datetime,
     installed: bool,
 ) -> StatusDocument:
-    def facts() -> StatusFacts:
+    def facts(only: str | None = None) -> StatusFacts:
         from drd.catalogue.summary import read_status
 
         try:
-            return read_status(state_url)
+            return read_status(state_url, only)
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
-    return collect(facts, plan_files(plans_dir), now, plan=plan, installed=installed)
+    found = facts(plan)
+    if plan is not None and any(os.path.exists(f.file) for f in found.plans):  # noqa: PTH110 (4 ms)
+        # It was loaded and lies where it did: what other files there are says nothing about it.
+        document = collect(lambda: found, (), now, plan=plan, installed=installed)
+    else:
+        known = found if plan is None else facts()
+        document = collect(
+            lambda: known, plan_files(plans_dir), now, plan=plan, installed=installed
+        )
+    return document._replace(trouble=trouble_at_rest(state_url))
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

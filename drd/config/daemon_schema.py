@@ -56,9 +56,7 @@ class Limits(Settings):
         description="Runs that use one repository (backups do not count copies and verifications), "
         "and components that one of them writes to it.",
     )
-    per_host: Positive = Field(
-        2, description="Backups that read from one database host, where plans name it openly."
-    )
+    per_host: Positive = Field(2, description="Backups that read from one database host.")
 
 
 class Log(Settings):

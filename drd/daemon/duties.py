@@ -251,7 +251,7 @@ class Duties:
         names, self._changed = self._changed, set()
         outlook = self._watch.look_at_plans(names, self._host, now)
         self._tell_alerts(outlook)
-        self._figures.publish_if_cheap(outlook, self._said, now)
+        self._figures.publish(outlook, self._said, now)
 
     def _tell_alerts(self, outlook: Outlook) -> None:
         self._outlook = outlook

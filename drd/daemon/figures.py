@@ -1,4 +1,4 @@
-"""Figures for monitoring: rendered after each look at the plans, to a file and over HTTP."""
+"""Figures for monitoring: rendered after looks at the plans, to a file and over HTTP."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 _log = log.get()
 
-SHARE = 200.0
-"""Figures are rendered after a run when that takes less than a two-hundredth of the time."""
+SHARE = 400.0
+"""Rendering takes less than a four-hundredth of the time; with few plans that is after each run."""
+
+OLDEST_S = 55.0
+"""But however many plans there are: who scrapes once a minute finds something new each time."""
 
 LIMIT_S = 120.0
 """Four ticks: a daemon whose last one is older hangs."""
@@ -79,18 +82,15 @@ class Figures:
             lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
-    def publish_if_cheap(self, outlook: Outlook, said: Said, now: datetime) -> None:
-        """With thousands of plans, not after each run."""
-        if time.monotonic() >= self._rests_until:
-            self.publish(outlook, said, now)
-
     def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
-        """What cannot be written is logged once, and is no reason to stop anything."""
-        if not self._wanted:
+        """Unless that was done a moment ago, as long as a moment is with so many plans. What cannot
+        be written is logged once, and is no reason to stop anything."""
+        if not self._wanted or time.monotonic() < self._rests_until:
             return
         began = time.thread_time()
         self._publish(outlook, said, now)
-        self._rests_until = time.monotonic() + SHARE * (time.thread_time() - began)
+        took_s = time.thread_time() - began
+        self._rests_until = time.monotonic() + min(SHARE * took_s, OLDEST_S)
 
     def _publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
         from drd.metrics import DaemonFigures, render, write_textfile

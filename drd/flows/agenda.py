@@ -7,7 +7,7 @@ the same with ten plans and ten thousand.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -32,6 +32,12 @@ _TELLING = (
 )
 """Kinds and subjects of the runs that change how ready a plan is."""
 
+_MEETING = frozenset(
+    {RunKind.BACKUP, RunKind.COPY, RunKind.RETENTION, RunKind.PRUNE, RunKind.VERIFICATION}
+)
+"""Kinds that notice first what is not in order: one that begins to fail, and one that succeeds
+again, is a reason to look what it is, and whether that is over."""
+
 
 @dataclass
 class _Plan:
@@ -54,6 +60,7 @@ class Agenda:
         self._next: dict[Key, Due] = {}
         self._heap: list[tuple[datetime, int, Key]] = []
         self._late: dict[Key, Due] = {}
+        self._mended: dict[str, tuple[datetime, str]] = {}
         self._order = count()
         self._seen = -1
 
@@ -86,7 +93,8 @@ class Agenda:
         if not rows:
             return set()
         self._seen = max(r.changed for r in rows)
-        self._rows.update({(r.plan, r.kind, r.subject): r for r in rows})
+        for job_row in rows:
+            self._take(job_row)
         changed = {r.plan for r in rows}
         touched = changed & self._plans.keys()
         for row in self._plan_rows(touched):
@@ -168,17 +176,34 @@ class Agenda:
             news=self._news(job),
         )
 
+    def _take(self, row: JobRow) -> None:
+        key = (row.plan, row.kind, row.subject)
+        before = self._rows.get(key)
+        if row.kind in _MEETING and before is not None and before.tries and not row.tries:
+            at = row.last_success_at or row.last_finished_at
+            if at is not None:
+                self._mended[row.plan] = (at, f"{row.kind} that succeeds again")
+        self._rows[key] = row
+
     def _news(self, job: Job) -> tuple[datetime, str] | None:
-        """The last run that may have changed how ready the plan is, and when it ended; of a kit, the
-        one that made it anew."""
+        """The last run that may have changed how ready the plan is, or shown that something does
+        not work or does again, and when it ended; of a kit, the one that made it anew."""
         telling = {RunKind.READINESS: _TELLING, RunKind.KIT: ((RunKind.KIT, EXPORT),)}
         plan = job.plan
-        ended = [
-            (row.last_finished_at, row.kind)
-            for key in telling.get(RunKind(job.kind), ())
-            if (row := self._rows.get((plan, *key))) is not None and row.last_finished_at
-        ]
+        rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
+        ended = [(row.last_finished_at, row.kind) for row in rows if row and row.last_finished_at]
+        if job.kind == RunKind.READINESS:
+            ended += self._met(plan)
         return max(ended, default=None)
+
+    def _met(self, plan: str) -> Iterator[tuple[datetime, str]]:
+        """Runs that began to fail, and the last one that succeeded again."""
+        for job in self._plans[plan].schedule.jobs:
+            row = self._rows.get(job.key) if job.kind in _MEETING else None
+            if row is not None and row.tries == 1 and row.last_finished_at is not None:
+                yield row.last_finished_at, f"{row.kind} that failed"
+        if plan in self._mended:
+            yield self._mended[plan]
 
     def _plan(self, name: str, now: datetime) -> None:
         jobs = self._plans[name].schedule.jobs

@@ -76,6 +76,12 @@ class _Seen(NamedTuple):
     plans: tuple[Assessment, ...]
 
 
+_Unknown = Mapping[tuple[str, str], tuple[str, ...]]
+"""What could not be looked at: by plan and kind, how the subjects begin."""
+
+_NONE: tuple[str, ...] = ()
+
+
 class AlertWatch:
     """Looks again and again. For one thread; it belongs to the daemon that holds the state's lock,
     the only one that makes and resolves alerts. People acknowledge them from other processes."""
@@ -201,7 +207,8 @@ class AlertWatch:
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
         found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
-        return _Seen(found, lambda a: (a.plan, a.kind) not in unknown, tuple(self._plans.values()))
+        plans = tuple(self._plans.values())
+        return _Seen(found, lambda a: not _is_unknown(a, unknown), plans)
 
     def _see_plans(self, names: Collection[str], now: datetime) -> _Seen:
         facts = [fact for name in names for fact in self._world.read_facts(name)]
@@ -210,7 +217,7 @@ class AlertWatch:
         found, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
         return _Seen(
             found,
-            lambda a: a.plan in looked and a.kind != CHANNEL and (a.plan, a.kind) not in unknown,
+            lambda a: a.plan in looked and a.kind != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
         )
 
@@ -218,19 +225,20 @@ class AlertWatch:
         self,
         found: Mapping[str, PlanFacts | NotLoaded],
         now: datetime,
-    ) -> tuple[list[Condition], set[tuple[str, str]]]:
-        """What is bad about these plans, and what could not be looked at, by plan and kind."""
+    ) -> tuple[list[Condition], _Unknown]:
+        """What is bad about these plans, and what could not be looked at."""
         bad: list[Condition] = []
-        unknown: set[tuple[str, str]] = set()
+        unknown: dict[tuple[str, str], tuple[str, ...]] = {}
         for name, subject in found.items():
             more, known = self._about(subject, self._errors.get(name))
             assessment = assess(known, now)
             of_plan = conditions(assessment, known, more, now)
             if self._may_still_be_loaded(name, known, now):
                 of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
-                unknown.add((name, NOT_LOADED))
+                unknown[name, NOT_LOADED] = ("",)
             bad += of_plan
-            unknown.update((name, kind) for kind in blind(more))
+            for kind, begins in blind(more):
+                unknown[name, kind] = (*unknown.get((name, kind), ()), begins)
             self._plans[name] = assessment
         return bad, unknown
 
@@ -260,6 +268,10 @@ class AlertWatch:
         host = replace(host, disks=tuple(disks(self._world.places, 0)))
         found = host_conditions(host, None, now)
         return _Seen(found, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
+
+
+def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
+    return alert.subject.startswith(unknown.get((alert.plan, alert.kind), _NONE))
 
 
 def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:

@@ -45,13 +45,32 @@ class DaemonState(NamedTuple):
 
 class StatusDocument(NamedTuple):
     """All plans by name, and the worst of their verdicts; without any plan that is unknown.
-    `alerts` are those about drd itself; `daemon` is None where nobody expects one."""
+    `alerts` are those about drd itself; `daemon` is None where nobody expects one. `trouble` is why
+    nothing new can be recorded, None as far as one can see."""
 
     at: datetime
     verdict: Verdict
     plans: tuple[Assessment, ...]
     alerts: tuple[AlertFacts, ...] = ()
     daemon: DaemonState | None = None
+    trouble: str | None = None
+
+
+def trouble_at_rest(state_url: str) -> str | None:
+    """What keeps everybody from writing to the catalogue, where the file system alone says it: who
+    only reads would notice by nothing but what does not change any more."""
+    if not state_url.startswith("sqlite:///"):
+        return None
+    directory = os.path.dirname(state_url.removeprefix("sqlite:///").partition("?")[0])  # noqa: PTH120
+    try:
+        space = os.statvfs(directory or ".")
+    except OSError:
+        return None
+    if space.f_flag & os.ST_RDONLY:
+        return f"{directory} may only be read now: nothing new is recorded"
+    if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
+        return f"{directory} is full: nothing new is recorded"
+    return None
 
 
 def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:

@@ -27,7 +27,7 @@ _NAGIOS = {
 def status_json(document: StatusDocument) -> dict[str, Any]:
     """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
     what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
-    where none ever ran. A reason ends with the command to run next, if any."""
+    where none ever ran, `trouble` while everything can be recorded. A reason ends with the command to run next, if any."""
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
@@ -35,6 +35,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "plans": [_plan(p) for p in document.plans],
         "alerts": [_alert(a, "") for a in document.alerts],
         "daemon": _daemon(document.daemon),
+        "trouble": document.trouble,
     }
 
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 
 Sample = tuple[Sequence[str], float | None]
-"""Values of the labels, and the value; None is what nobody knows, and becomes no sample."""
+"""Values of the labels, and the value; None is what nobody knows, and becomes no sample. What comes
+from outside has been through `printable`."""
 
 Metric = str
 """The lines of one metric."""
@@ -25,17 +26,9 @@ def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]
         "{" + ",".join(f'{label}="%s"' for label in labels) + "} %s" if labels else " %s"
     )
     lines += [
-        line % (*map(_quoted, values), repr(float(value)))
-        for values, value in samples
-        if value is not None
+        line % (*values, repr(float(value))) for values, value in samples if value is not None
     ]
     return "\n".join([*lines, ""])
-
-
-def _quoted(value: str) -> str:
-    if '"' in value or "\\" in value or "\n" in value:
-        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return value
 
 
 def one_of(
@@ -54,6 +47,7 @@ def moment(at: datetime | None) -> float | None:
 
 
 def printable(text: str) -> str:
-    """A name from outside: bytes that are not UTF-8 (of a file's name) as backslash escapes, or
-    one of them would keep all figures from being encoded."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """A name from outside, as it stands in a label: bytes that are not UTF-8 (of a file's name) as
+    backslash escapes, or one of them would keep all figures from being encoded; quoted."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

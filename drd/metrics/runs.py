@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from drd.metrics.gauge import Metric, gauge, moment
+from drd.metrics.gauge import Metric, gauge, moment, printable
 from drd.model.exposure import age
 from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
 from drd.model.run import RunState
@@ -92,5 +92,5 @@ def _alert_metric(alerts: Sequence[AlertFigures]) -> Metric:
         "drd_alerts",
         "Alerts that are not resolved; no plan for those about drd itself.",
         ("plan", "kind", "severity", "state"),
-        (((a.plan, a.kind, a.severity, a.state), a.number) for a in alerts),
+        (((printable(a.plan), a.kind, a.severity, a.state), a.number) for a in alerts),
     )

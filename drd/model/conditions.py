@@ -6,7 +6,7 @@ away (`blind`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
@@ -53,9 +53,18 @@ def conditions(
     return found
 
 
-def blind(more: PlanMore) -> Sequence[str]:
-    """The kinds of alerts of a plan about which nothing is known now."""
-    return LOOKING_AHEAD if more.readiness is None else ()
+def blind(more: PlanMore) -> list[tuple[str, str]]:
+    """The alerts of a plan about which nothing is known now: their kinds, and how their subjects
+    begin. Of a repository that cannot be reached nobody knows anything else."""
+    if more.readiness is None:
+        return [(kind, "") for kind in LOOKING_AHEAD]
+    out_of_reach = [f.name for f in more.readiness if not f.ok and _is_a_repository(f.name)]
+    return [(kind, f"{name}: ") for name in out_of_reach for kind in LOOKING_AHEAD]
+
+
+def _is_a_repository(finding: str) -> bool:
+    """A repository itself, and not an aspect of it."""
+    return finding.startswith("repository ") and ":" not in finding
 
 
 # --- verdicts -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Compiled once when a plan is loaded and kept as JSON in the catalogue, so that w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,8 +60,9 @@ class Job:
     """One kind of work of one plan.
 
     `kind` is a `RunKind`. `subject` is the repository's name for copy, verification
-    and prune, what is done with a kit, else empty. `repositories` are the URLs of those that it uses, `hosts` those of the
-    components that it reads, as far as the plan says them in the open.
+    and prune, what is done with a kit, else empty. `repositories` are the URLs of those that it
+    uses, `hosts` those of the components that it reads, as far as they were known when the plan
+    was accepted.
     """
 
     plan: str
@@ -164,19 +165,31 @@ def _known_fields(of: type, data: Mapping[str, Any]) -> dict[str, Any]:
 # --- from a plan ----------------------------------------------------------------------------
 
 
-def schedule_of(plan: Plan, kit: KitWatch | None = None) -> Schedule:
+Reveal = Callable[[SecretRef], str | None]
+"""What a reference stands for; None where that cannot be said here."""
+
+
+def in_the_open(ref: SecretRef) -> str | None:
+    """What the plan itself says."""
+    return ref.value if ref.source == "text" and isinstance(ref.value, str) else None
+
+
+def schedule_of(plan: Plan, kit: KitWatch | None = None, reveal: Reveal = in_the_open) -> Schedule:
     """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job. Prune
-    goes with rules of retention, since without them nothing is ever forgotten."""
-    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, tuple(_jobs(plan, kit)))
+    goes with rules of retention, since without them nothing is ever forgotten. Of what `reveal`
+    tells only hosts are kept."""
+    jobs = tuple(_jobs(plan, kit, reveal))
+    return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)
 
 
-def _jobs(plan: Plan, kit: KitWatch | None) -> Iterator[Job]:
+def _jobs(plan: Plan, kit: KitWatch | None, reveal: Reveal) -> Iterator[Job]:
     rpo_s = plan.objectives.rpo_s
     primary = (plan.primary.url,)
     everywhere = tuple(r.url for r in plan.repositories.values())
     forgets = not plan.retention.keeps_everything
     if (timing := _backup(plan)) is not None:
-        hosts = tuple(dict.fromkeys(h for h in map(_host, plan.components.values()) if h))
+        found = (_host(component, reveal) for component in plan.components.values())
+        hosts = tuple(dict.fromkeys(host for host in found if host))
         yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
     for copy in plan.repositories.values():
         if copy.copy_of is not None and (copying := _copying(plan)) is not None:
@@ -274,19 +287,19 @@ def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> It
         yield Job(plan.name, kind, timing, plan.objectives.rpo_s, repository.name, url)
 
 
-def _host(component: object) -> str:
-    """The database's host where the plan says it in the open; empty for this host, and for what a
-    secret says."""
-    dsn = getattr(getattr(component, "settings", None), "dsn", None)
-    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
+def _host(component: object, reveal: Reveal) -> str:
+    """The database's host; empty for this host, and where nobody can say."""
+    ref = getattr(getattr(component, "settings", None), "dsn", None)
+    dsn = reveal(ref) if isinstance(ref, SecretRef) else None
+    if dsn is None:
         return ""
-    if "://" in dsn.value:
+    if "://" in dsn:
         try:
-            host = (urlsplit(dsn.value).hostname or "").lower()
+            host = (urlsplit(dsn).hostname or "").lower()
         except ValueError:
             return ""
     else:
-        found = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn.value)
+        found = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn)
         host = found[1].lower() if found else ""
     return "" if host.startswith(("/", "%2f", "@")) or host in _HERE else host
 

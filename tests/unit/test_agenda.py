@@ -74,3 +74,42 @@ def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
     known: dict[str, Any] = {"data_time": ago(MINUTE), "copied": {"offsite": ago(MINUTE)}}
     assert agenda(looked(1, "failed"), **known)["readiness", ""].at < ahead(HOUR / 4)
     assert agenda(looked(0, "succeeded"), **known)["readiness", ""].at > ahead(HOUR * 23)
+
+
+def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into() -> None:
+    """Once each: a service that stays down for a day does not start a look with every backup."""
+
+    def row(kind: str, changed: int, at: float, tries: int = 0) -> JobRow:
+        state = "failed" if tries else "succeeded"
+        ended = {"last_started_at": ago(at), "last_finished_at": ago(at), "last_state": state}
+        success = None if tries else ago(at)
+        return JobRow(
+            "orders-api", kind, "", changed, tries=tries, last_success_at=success, **ended
+        )  # type: ignore[arg-type]
+
+    rows = [row("readiness", 1, HOUR), row("backup", 2, 2 * HOUR)]
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [r for r in rows if r.changed > seen])
+    plan_row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(30 * DAY), ago(HOUR), None)
+    queue.plan_rows = lambda _: [plan_row]
+    made = Agenda(queue)
+    made.set_plan(plan_row, schedule_of(COPIED), NOW)
+
+    def look() -> Due:
+        made.refresh(NOW)
+        [found] = [d for d in made.items() if d.job.kind == "readiness"]
+        return found
+
+    def later(*more: JobRow) -> Due:
+        rows.extend(more)
+        return look()
+
+    assert look().at > NOW
+    failed = later(row("backup", 3, 50 * MINUTE, tries=1))
+    assert (failed.at, failed.why) == (
+        ago(50 * MINUTE),
+        "backup that failed of 2026-11-24 23:41 is news",
+    )
+    assert later(row("readiness", 4, 49 * MINUTE), row("backup", 5, 40 * MINUTE, tries=2)).at > NOW
+    mended = later(row("backup", 6, 30 * MINUTE))
+    assert mended.at == ago(30 * MINUTE)
+    assert later(row("readiness", 7, 29 * MINUTE), row("backup", 8, 20 * MINUTE)).at > NOW

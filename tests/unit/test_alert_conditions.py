@@ -286,8 +286,16 @@ def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
 
 
 def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
-    assert "repository-unreachable" in blind(PlanMore())
-    assert blind(PlanMore(readiness=())) == ()
+    assert ("repository-unreachable", "") in blind(PlanMore())
+    assert blind(PlanMore(readiness=())) == []
+
+
+def test_what_protects_a_repository_is_not_known_while_it_is_out_of_reach() -> None:
+    gone = FindingFacts("repository offsite", False, "connection refused")
+    key = FindingFacts("repository primary: key", False, "wrong password")
+    known = blind(PlanMore(readiness=(gone, key)))
+    assert ("repository-unprotected", "repository offsite: ") in known
+    assert {begins for _, begins in known} == {"repository offsite: "}
 
 
 # --- the host -------------------------------------------------------------------------------

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from drd import secrets
 from drd.config.plan_file import load_plan
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.due import History, next_due
@@ -155,7 +157,7 @@ def test_starts_are_spread_unless_a_cron_line_says_when(
         (SecretRef("credential", "orders-db-dsn"), ()),
     ],
 )
-def test_hosts_are_those_that_the_plan_names_openly(dsn: SecretRef, hosts: tuple[str, ...]) -> None:
+def test_hosts_are_those_that_the_plan_names(dsn: SecretRef, hosts: tuple[str, ...]) -> None:
     settings = PostgresSettings.model_construct(kind="postgres", dsn=dsn)
     components = {
         "a": Component("a", "postgres", settings),
@@ -165,6 +167,19 @@ def test_hosts_are_those_that_the_plan_names_openly(dsn: SecretRef, hosts: tuple
     found = jobs(components=components)
     assert found["backup", ""].hosts == hosts
     assert found["drill", ""].hosts == ()
+
+
+def test_hosts_in_secrets_count_and_nothing_else_of_these_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "dsn"
+    file.write_text("postgresql://drd:s3cr3t@db1.example.com/orders\n")
+    marker = tmp_path / "ran"
+    refs = [SecretRef("file", str(file)), SecretRef("command", ("touch", str(marker)))]
+    settings = (PostgresSettings.model_construct(kind="postgres", dsn=ref) for ref in refs)
+    components = {n: Component(n, "postgres", s) for n, s in zip("ab", settings, strict=True)}
+    schedule = schedule_of(plan(components=components), reveal=secrets.peek)
+    assert schedule.jobs[0].hosts == ("db1.example.com",)
+    assert "s3cr3t" not in json.dumps(schedule.to_json())
+    assert not marker.exists()
 
 
 # --- JSON ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drd.errors import UnknownPlan
-from drd.flows.status import StatusDocument, collect, plan_files, plan_name
+from drd.flows.status import StatusDocument, collect, plan_files, plan_name, trouble_at_rest
 from drd.flows.status_output import nagios, status_json
 from drd.model.facts import (
     ComponentFacts,
@@ -235,7 +235,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     daemon = DaemonFacts(NOW, False, "0.1.0")
     found = StatusFacts([facts], (alert(),), daemon=daemon)
     document = status_json(collect(lambda: found, [], NOW))
-    assert list(document) == ["schema", "at", "verdict", "plans", "alerts", "daemon"]
+    assert list(document) == ["schema", "at", "verdict", "plans", "alerts", "daemon", "trouble"]
     assert shape(document) == {
         "schema": None,
         "at": None,
@@ -265,6 +265,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         ],
         "alerts": [dict.fromkeys(ALERT)],
         "daemon": dict.fromkeys(["state", "last_at", "version"]),
+        "trouble": None,
     }
 
 
@@ -431,3 +432,18 @@ def test_components_are_listed_in_the_order_of_the_plan() -> None:
         "plans"
     ][0]
     assert [c["component"] for c in plan["components"]] == ["z", "a"]
+
+
+def test_a_disk_that_takes_nothing_more_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/drd.db"
+    assert trouble_at_rest(url) is None
+    assert trouble_at_rest("postgresql+psycopg://db/drd") is None
+    assert trouble_at_rest("sqlite:////no/such/place/drd.db") is None
+    space = os.statvfs(tmp_path)
+    frozen = os.statvfs_result((*space[:8], space.f_flag | os.ST_RDONLY, space[9]))
+    full = os.statvfs_result((*space[:3], 0, *space[4:]))
+    for seen, words in ((frozen, "may only be read now"), (full, "is full")):
+        monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
+        assert trouble_at_rest(url) == f"{tmp_path} {words}: nothing new is recorded"
