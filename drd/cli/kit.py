@@ -208,6 +208,7 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
                 "digest": p.digest,
                 "newest_point": p.newest.id if p.newest else None,
                 "missing": list(p.missing),
+                "needs": list(p.needs),
             }
             for p in index.plans
         ]
@@ -226,6 +227,9 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
         output.say(f"wrote {args.to}: {names}, {size}, sha256 {written.digest}")
         for path in written.shares:
             output.say(f"wrote {path}")
+        needs = dict.fromkeys(n for plan in index.plans for n in plan.needs)
+        if needs:
+            output.say(f"to be installed on a new machine first: {', '.join(needs)}")
         how = "--passphrase-file F" if args.passphrase_file else "--identity F"
         if written.shares:
             how = "--share F --share F …"

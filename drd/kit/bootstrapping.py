@@ -14,6 +14,7 @@ from drd.config.plan_file import plan_of_text
 from drd.errors import ConfigError, DrdError, NoRestorePoint, UsageError
 from drd.kit.archive import Kit
 from drd.kit.gather import repository_secrets
+from drd.kit.install import kept
 from drd.kit.layout import ETC, Belongings, Layout, lay_out
 from drd.kit.opened import confirm, opened
 from drd.kit.own import Own, fetch, newest_own
@@ -64,9 +65,11 @@ def from_kit(
             kit.index.config_dir,
             secrets,
             {path: kit.files[name] for path, name in kit.index.files.items()},
+            {p.path: (kit.files[p.file], p.mode) for p in kit.index.programs},
         )
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
+        notes += [f"{path} is there and not as in the kit: it stays" for path in kept(layout)]
         notes += [e.message for e in errors]
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [

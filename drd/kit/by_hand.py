@@ -3,13 +3,14 @@ read from files of the kit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
 from drd.checks.settings import CommandCheck, SqlCheck
 from drd.kit.document import Block, Commands, Heading, Items, Text
 from drd.kit.steps_by_hand import StepsByHand
+from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.ports.by_hand import ByHand
@@ -18,11 +19,14 @@ from drd.ports.by_hand import ByHand
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where things lie in the kit: secrets by their reference, other files by their path on the host.
-    `untrimmed` are secrets that begin or end with white space, which restic takes from files."""
+    `untrimmed` are secrets that begin or end with white space, which restic takes from files.
+    `programs` are scripts that the plan runs, `needs` what else has to be there first."""
 
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, str]
     untrimmed: frozenset[SecretRef] = frozenset()
+    programs: tuple[KitFile, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def sections(
@@ -38,8 +42,10 @@ def sections(
             "get their owners back. Type `bash`, and go to the directory recovery-kit in it: a "
             "command that fails ends that bash, and nothing after it happens."
         ),
+        *_first(places),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
+        *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
         Text(
             "A bucket that does not answer is tried for a quarter of an hour: if the next command "
@@ -65,6 +71,26 @@ def sections(
         ),
     ]
     return found
+
+
+def _first(places: Places) -> Iterator[Block]:
+    if places.needs:
+        yield Text("The plan runs these as well, which are not in the kit:")
+        yield Items(places.needs)
+
+
+def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
+    """Put in place what steps and checks run; what is there already stays."""
+    if not programs:
+        return
+    yield Text("Scripts that the plan runs come from the kit; what is there stays:")
+    yield Commands(
+        "".join(
+            f"[[ -e {quote(p.path)} ]] || "
+            f'install -D -m {p.mode:03o} "$KIT/{p.file}" {quote(p.path)}\n'
+            for p in programs
+        )
+    )
 
 
 def _begin(plan: Plan) -> str:

@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from drd.kit import runbook
 from drd.kit.archive import Files
 from drd.kit.by_hand import Places, sections
 from drd.kit.document import html, markdown
+from drd.kit.programs import Programs, found_at, named_by
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.ports import Catalogue
@@ -66,6 +67,7 @@ def gather(
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _Secrets(resolve)
+    programs = Programs()
     hands: dict[str, dict[str | None, dict[str, ByHand]]] = {}
     plans: list[KitPlan] = []
     for one in loaded:
@@ -77,7 +79,8 @@ def gather(
         hands[plan.name], missing = _hands(plan, secrets)
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
-        plans.append(_kit_plan(plan, catalogue, name, missing))
+        kit_plan = _kit_plan(plan, catalogue, name, missing)
+        plans.append(replace(kit_plan, needs=programs.take(plan)))
     files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
     config = None
     if settings.file is not None:
@@ -93,7 +96,9 @@ def gather(
         files=host_files,
         versions=_versions(),
         digests={},
+        programs=tuple(programs.files.values()),
     )
+    files |= programs.contents
     for one in loaded:
         files |= dict(_pages(one.plan, index, settings, secrets, hands[one.plan.name]))
         files |= {
@@ -209,6 +214,8 @@ def _pages(
         {ref: s.file for ref, s in secrets.found.items()},
         index.files,
         frozenset(ref for ref, value in secrets.values.items() if value != value.strip()),
+        tuple(p for p in index.programs if p.path in map(found_at, named_by(plan))),
+        index.plan(plan.name).needs,
     )
     pages = {"runbook": runbook.runbook(plan, index, named, sections(plan, places, hands))}
     for role in runbook.roles_of(named):
@@ -246,11 +253,14 @@ def _readme(index: KitIndex) -> str:
             f"  {plan.file}  the plan",
         ]
         lines += [f"  not in here: {missing}" for missing in plan.missing]
+        lines += [f"  to be installed first: {needed}" for needed in plan.needs]
     lines += [
         "",
         "secrets/  one file each; kit.json says what for",
         "kit.json  the same for programs",
     ]
+    if index.programs:
+        lines.append("programs/  scripts that the plans run")
     if index.config:
         lines.append(f"{index.config}  drd's own configuration")
     return "\n".join(lines) + "\n"

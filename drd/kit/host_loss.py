@@ -111,4 +111,4 @@ def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[str]:
     yield from prepared.notes
     for needed in prepared.layout.needed:
         if needed.restoring:
-            yield f"not in it: {needed.use}"
+            yield f"not in it: {needed.path} ({needed.use})"

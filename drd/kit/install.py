@@ -18,7 +18,12 @@ from drd.kit.layout import CREDENTIALS, Layout, Placed, root_path
 def conflicts(layout: Layout) -> list[Path]:
     """Files that are there with other contents. One that `drd install` put and nobody changed since
     may be replaced."""
-    return [f.path for f in layout.files if _differs(f)]
+    return [f.path for f in layout.files if not f.yields and _differs(f)]
+
+
+def kept(layout: Layout) -> list[Path]:
+    """Files that are there with other contents, and stay."""
+    return [f.path for f in layout.files if f.yields and _differs(f)]
 
 
 def _differs(file: Placed) -> bool:
@@ -104,7 +109,7 @@ def _missing_top(path: Path) -> Path | None:
 
 def _write(file: Placed, undo: _Undo, private: Path) -> bool:
     before = _content(file.path)
-    if before == file.content:
+    if before == file.content or (file.yields and before is not None):
         return False
     _directory(file.path.parent, 0o700 if file.path.parent == private else 0o755)
     descriptor, name = tempfile.mkstemp(dir=file.path.parent, prefix=".drd-bootstrap-")

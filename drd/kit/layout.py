@@ -6,22 +6,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drd.config.daemon_schema import DaemonFile
 from drd.config.location import DEFAULT_STATE, place, state_url
 from drd.config.plan_file import plan_of_text
 from drd.config.references import daemon_references, plan_references, rewritten
+from drd.config.resolved import COMMAND_PATH
 from drd.config.yaml import Path as YamlPath
 from drd.config.yaml import read
 from drd.errors import UsageError
+from drd.kit.programs import found_at, named_by
 from drd.model.plan import SecretRef
 
 ETC = "/etc/drd"
 CREDENTIALS = f"{ETC}/credentials"
 
+_ON_PATH = COMMAND_PATH.split(":")
 _SQLITE = "sqlite:///"
 _NAME = re.compile(r"[\w.@+-]+")
 
@@ -29,27 +33,31 @@ _NAME = re.compile(r"[\w.@+-]+")
 @dataclass(frozen=True, slots=True)
 class Belongings:
     """What is known of the host that was: plans by name and drd.yaml as texts, `config_dir` from which
-    relative paths in it began, secrets by reference, and other files by their path."""
+    relative paths in it began, secrets by reference, and other files by their path; `programs` are
+    scripts that the plans run, with their modes."""
 
     plans: Mapping[str, str]
     config: str | None
     config_dir: str
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    programs: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One file to be."""
+    """One file to be. One that `yields` stays as it is where it is there already."""
 
     path: Path
     content: bytes
     mode: int
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A secret that is not there: where it belongs, and for what (`components.db.dsn of shop`).
+    """A secret or a program that is not there: where it belongs, and for what (`components.db.dsn of
+    shop`).
     `restoring` tells those that a recovery needs from those that later backups do."""
 
     path: str
@@ -85,12 +93,16 @@ def lay_out(belongings: Belongings, root: Path) -> Layout:
         Placed(root_path(root, path), data, 0o644)
         for path, data in sorted(belongings.files.items())
     ]
+    programs = [
+        Placed(root_path(root, path), content, mode, yields=True)
+        for path, (content, mode) in sorted(belongings.programs.items())
+    ]
     drd_yaml = Placed(root_path(root, f"{ETC}/drd.yaml"), config.encode(), 0o644)
     return Layout(
         root,
         drd_yaml.path,
         state,
-        (*secrets, *others, *plans, drd_yaml),
+        (*secrets, *others, *programs, *plans, drd_yaml),
         tuple(dict.fromkeys(moving.needed)),
         tuple(moving.notes),
     )
@@ -128,7 +140,39 @@ class _Moving:
             for repository in plan.repositories.values()
             if repository.s3.ca_cert and not self.here
         }
+        if not self.here:
+            values |= dict(self._programs(read(text.encode(), str(file)).data, ()))
+        hooks = {
+            w for c in plan.components.values() for h in (c.before, c.after) if h for w in h.command
+        }
+        self.needed += [
+            Needed(word, f"a program of {name}", restoring=word not in hooks)
+            for word in named_by(plan)
+            if found_at(word) is None and word not in self.belongings.programs
+        ]
         return rewritten(text, references, values)
+
+    def _programs(self, value: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:
+        """The words of commands that are scripts which lie below the root."""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key not in ("paths", "exclude"):
+                    yield from self._programs(item, (*path, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._programs(item, (*path, index))
+        elif isinstance(value, str) and path and isinstance(path[-1], int):
+            place = self._script(value, first=path[-1] == 0)
+            if place is not None:
+                yield path, str(root_path(self.root, place))
+
+    def _script(self, word: str, *, first: bool) -> str | None:
+        """The path of the script that a word means, which may be a name alone where it is the first."""
+        known = self.belongings.programs
+        if word in known:
+            return word
+        names = (p for p in known if Path(p).name == word and str(Path(p).parent) in _ON_PATH)
+        return next(names, None) if first else None
 
     def reference(self, ref: SecretRef, use: str, *, restoring: bool) -> SecretRef:
         """Where a reference leads on the new host; its secret is put there, or missed."""

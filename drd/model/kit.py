@@ -69,6 +69,15 @@ class KitSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class KitFile:
+    """A script that the plans run, and `file` of the kit that holds it; `mode` are its permissions."""
+
+    path: str
+    file: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
 class KitRepository:
     """`id` is restic's, None when drd has not seen the repository yet."""
 
@@ -107,7 +116,7 @@ class KitPoint:
 @dataclass(frozen=True, slots=True)
 class KitPlan:
     """`file` is the plan's in the kit; `missing` are secrets that could not be read when the kit was
-    made, each with what it is for."""
+    made, each with what it is for. `needs` are programs that are not in the kit."""
 
     name: str
     digest: str
@@ -115,6 +124,7 @@ class KitPlan:
     repositories: tuple[KitRepository, ...]
     points: tuple[KitPoint, ...] = ()
     missing: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def newest(self) -> KitPoint | None:
@@ -125,7 +135,8 @@ class KitPlan:
 class KitIndex:
     """What `kit.json` holds. `config` is drd.yaml in the kit, None when the host had none, and
     `config_dir` the directory that its relative paths began from. `files` are others that are
-    needed to restore, by their path on the host. `digests` has the sha256 of every file."""
+    needed to restore, by their path on the host, `programs` scripts that steps and checks run.
+    `digests` has the sha256 of every file."""
 
     made_at: datetime
     host: str
@@ -136,6 +147,7 @@ class KitIndex:
     files: Mapping[str, str]
     versions: Mapping[str, str]
     digests: Mapping[str, str]
+    programs: tuple[KitFile, ...] = ()
 
     def plan(self, name: str) -> KitPlan:
         return next(p for p in self.plans if p.name == name)
@@ -162,6 +174,8 @@ def index_from_json(data: Mapping[str, Any]) -> KitIndex:
         files=dict(data["files"]),
         versions=dict(data["versions"]),
         digests=dict(data["digests"]),
+        # Those that are older have none.
+        programs=tuple(KitFile(**f) for f in data.get("programs", ())),
     )
 
 
@@ -201,6 +215,7 @@ def _plan(data: Mapping[str, Any]) -> KitPlan:
         tuple(KitRepository(**r) for r in data["repositories"]),
         tuple(_point(p) for p in data["points"]),
         tuple(data["missing"]),
+        tuple(data.get("needs", ())),
     )
 
 

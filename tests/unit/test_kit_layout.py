@@ -122,7 +122,7 @@ def test_below_another_root_everything_leads_there() -> None:
     assert files["/new/etc/drd/plans/shop.yaml"].startswith("# the plan of the shop — 東京\n")
     # An anchor is changed once, for both that lead to it.
     assert files["/new/etc/drd/plans/shop.yaml"].count("/credentials/standby") == 1
-    assert [n.path for n in layout.needed] == ["/new/etc/drd/credentials/source"]
+    assert [n.path for n in layout.needed] == ["/new/etc/drd/credentials/source", "sync-it"]
     assert not layout.needed[0].restoring
     config = files["/new/etc/drd/drd.yaml"]
     assert "state: sqlite:////new/var/lib/drd/drd.db\n" in config
@@ -154,6 +154,7 @@ def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() 
         ("/etc/drd/credentials/source", False),
         ("/etc/drd/credentials/standby", True),
         ("/etc/drd/credentials/standby", True),
+        ("sync-it", False),
     ]
 
 

@@ -1,0 +1,102 @@
+"""What the steps and checks of a plan run: small scripts of one's own go into the kit, since no package
+brings them to a new machine; everything else is named, to be installed there first."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drd.actions.settings import HttpSettings, StartSettings, StopSettings
+from drd.config.resolved import COMMAND_PATH
+from drd.model.kit import KitFile
+from drd.model.plan import Plan
+from drd.model.units import format_size
+
+LARGEST = 1 << 20
+"""Bytes of a script that goes into the kit."""
+
+_PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
+"""Where packages put programs, and nobody else."""
+
+_EVERYWHERE = frozenset({"sh", "bash", "env", "dash"})
+_SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
+
+
+@dataclass(slots=True)
+class Programs:
+    """What `take` has found so far: the `files` that go into the kit, with their contents by their
+    names there."""
+
+    files: dict[str, KitFile] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def take(self, plan: Plan) -> tuple[str, ...]:
+        """Put the scripts of a plan with the others; a sentence for each thing to install first."""
+        needs: dict[str, None] = {}
+        for word in named_by(plan):
+            path = found_at(word)
+            why = "is not on the host that made the kit" if path is None else self._put(path)
+            if path is not None and path in self.files:
+                needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
+            elif Path(word).name not in _EVERYWHERE:
+                needs[f"{word} {why}".rstrip()] = None
+        needs |= {f"systemd unit {unit}": None for unit in _units(plan)}
+        return tuple(needs)
+
+    def _put(self, path: str) -> str:
+        """Nothing, and the file is among the others; or why it is not."""
+        if path in self.files or path.startswith(_PACKAGED):
+            return ""
+        try:
+            info = Path(path).stat()
+            if info.st_size > LARGEST:
+                return f"has {format_size(info.st_size)}, too much for the kit"
+            content = Path(path).read_bytes()
+        except OSError as error:
+            return f"cannot be read: {(error.strerror or str(error)).lower()}"
+        if b"\0" in content:
+            return "is no script"
+        name = f"programs/{len(self.files)}-{Path(path).name}"
+        self.files[path] = KitFile(path, name, stat.S_IMODE(info.st_mode) & 0o777)
+        self.contents[name] = content
+        return ""
+
+
+def named_by(plan: Plan) -> list[str]:
+    """Words that are programs or files: those whose contents are a part of the plan's hash, and the
+    authorities of requests."""
+    commands = plan.resolved.get("commands")
+    words = list(commands) if isinstance(commands, Mapping) else []
+    words += [
+        step.settings.ca_cert
+        for step in plan.runbook
+        if isinstance(step.settings, HttpSettings) and step.settings.ca_cert
+    ]
+    return list(dict.fromkeys(words))
+
+
+def found_at(word: str) -> str | None:
+    """The file of this host that a word of a command means; None where there is none."""
+    path = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
+    return path if path is not None and Path(path).is_file() else None
+
+
+def _interpreter(script: bytes) -> Iterator[str]:
+    match = _SHEBANG.match(script)
+    if match is None:
+        return
+    program = match[1].decode("utf-8", "replace")
+    if Path(program).name == "env" and match[2]:
+        program = match[2].decode("utf-8", "replace")
+    if Path(program).name not in _EVERYWHERE:
+        yield program
+
+
+def _units(plan: Plan) -> Iterator[str]:
+    for step in plan.runbook:
+        if isinstance(step.settings, StartSettings | StopSettings) and step.settings.unit:
+            yield step.settings.unit
