@@ -148,7 +148,7 @@ class _Moving:
         self.needed += [
             Needed(word, f"a program of {name}", restoring=word not in hooks)
             for word in named_by(plan)
-            if found_at(word) is None and word not in self.belongings.programs
+            if found_at(word) is None and self._script(word, first=True) is None
         ]
         return rewritten(text, references, values)
 

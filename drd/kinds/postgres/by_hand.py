@@ -84,6 +84,12 @@ def service_file(name: str, parts: dict[str, str]) -> bytes:
 
 
 def _passages(name: str, database: str) -> tuple[Passage, ...]:
+    programs = f"""\
+MAJOR=$(fact {name} pg_dump_major)
+too_old() {{ [[ ! $(pg_restore --version) =~ \\ ([0-9]+) || ${{BASH_REMATCH[1]}} -lt $MAJOR ]]; }}
+! too_old || export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
+! too_old || {{ echo "this pg_restore is older than version $MAJOR, which made the dump"; false; }}
+"""
     fetch = f"""\
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {name}.dump
 jq -er '.private["{name}"].globals_sql' manifest.json > {name}.globals.sql
@@ -120,6 +126,11 @@ while IFS=$'\\t' read -r table expected; do
 done
 """
     return (
+        Passage(
+            "pg_restore has to be at least as new as what made the dump; Debian keeps several "
+            "versions in a place of their own:",
+            programs,
+        ),
         Passage("Fetch the dump, and the SQL that makes the roles:", fetch),
         Passage("Make the roles that are missing; those that exist stay as they are:", roles),
         Passage(
