@@ -1,8 +1,25 @@
-"""`python -m drd`."""
+"""Where `drd` and `python -m drd` begin."""
 
+from __future__ import annotations
+
+import os
+import signal
 import sys
+from typing import NoReturn
 
-from drd.cli.main import main
+
+def start() -> NoReturn:
+    """Run one command. A Ctrl-C while its modules are imported ends it as one later does."""
+    signal.signal(signal.SIGINT, lambda *_: _leave())
+    from drd.cli.main import main
+
+    sys.exit(main())
+
+
+def _leave() -> NoReturn:
+    os.write(2, b"drd: cancelled\n")
+    os._exit(130)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

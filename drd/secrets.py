@@ -72,7 +72,8 @@ def _from_credential(name: str, credentials: Path) -> str:
             return _from_file(file, "let its owner run this command.")
     if _is_there(credentials / name):
         raise SecretUnavailable(
-            f"credential {name} is in {credentials}, but was not when the service started",
+            f"credential {name} is in {credentials}, but was not when the service started: "
+            "it needs systemctl restart drd",
             hint="systemctl restart drd: credentials are handed over when it starts.",
         )
     raise SecretUnavailable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import TYPE_CHECKING, Any
 
 from drd.cli.options import global_options
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from drd.daemon.service import BUSY_S, Daemon
     from drd.daemon.standby import Standby
 
+    # Until somebody listens to it: a start reads everything anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     notifier = Notifier.from_environment()
     with app(args.config, busy_s=BUSY_S) as opened:
 
@@ -47,5 +50,7 @@ def run(args: argparse.Namespace) -> int:
         for warning in opened.settings.warnings:
             log.get().warning("configuration.warning", what=str(warning))
         if notifier.connected:
-            Standby(opened, notifier).wait()
+            standby = Standby(opened, notifier)
+            signal.signal(signal.SIGHUP, lambda *_: standby.reload_soon())
+            standby.wait()
         return Daemon(opened, args.config, notifier, choose_log).run()

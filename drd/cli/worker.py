@@ -13,6 +13,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
+    from drd.errors import DrdError
     from drd.model.plan import Plan
     from drd.model.run import Run
 
@@ -54,9 +55,20 @@ def run(args: argparse.Namespace) -> int:
         except DrdError as error:
             # Nobody reads this process's exit code but the daemon: what went wrong is in the
             # run's row, unless it never began.
-            opened.catalogue.queue.drop(found.id, "failed", error.message, opened.clock.now())
-            log.get(run=found.id, plan=found.plan).warning("run.failed", error=error.message)
+            state = "cancelled" if _is_done_elsewhere(opened, found, error) else "failed"
+            opened.catalogue.queue.drop(found.id, state, error.message, opened.clock.now())
+            log.get(run=found.id, plan=found.plan).warning(f"run.{state}", error=error.message)
             return error.exit_code
+
+
+def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
+    """Whether somebody's command began the same a moment before: that is no failure."""
+    from drd.errors import AlreadyRunning
+
+    if not isinstance(error, AlreadyRunning):
+        return False
+    other = app.catalogue.run(error.run)
+    return (other.kind, other.subject) == (run.kind, run.subject)
 
 
 def carry_out(app: App, plan: Plan, run: Run) -> int:

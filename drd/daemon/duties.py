@@ -170,11 +170,13 @@ class Duties:
         self._wake.set()
 
     def summary(self, plans: int) -> str:
-        """`3 plans, 2 met, 1 breached`, by the last look."""
+        """`3 plans, 2 met, 1 breached`, by the last look. `plans` are those in force."""
         outlook = self._outlook
         counted = f"{plans} plan{'s' if plans != 1 else ''}"
         if outlook is None or not outlook.plans:
             return counted
+        if len(outlook.plans) > plans:
+            counted = f"{plans} of {len(outlook.plans)} plans in force"
         verdicts = Counter(p.verdict for p in outlook.plans)
         if set(verdicts) == {Verdict.MET}:
             return f"{counted}, all objectives met"

@@ -131,6 +131,7 @@ class PlanBook:
         now = self._app.clock.now()
         self._app.catalogue.mark_plan_broken(name, error.message, now)
         stays = row is not None and row.schedule is not None
-        _log.error("plan.refused", plan=name, error=error.message, before_stays=stays)
+        hints = " ".join(dict.fromkeys(p.hint for p in error.problems if p.hint))
+        _log.error("plan.refused", plan=name, error=error.message, hint=hints, before_stays=stays)
         if row is not None and row.schedule is not None and self._agenda.schedule(name) is None:
             self._agenda.set_plan(row, Schedule.from_json(row.schedule), now)

@@ -226,7 +226,8 @@ class Daemon:
             parts.append(f"settling {_some(settled)}, which had died")
         if not parts:
             waiting = len(self._dispatcher.waiting)
-            late = f", {waiting} runs wait for a slot" if waiting else ""
+            late = f", {waiting} run{' waits' if waiting == 1 else 's wait'} for a slot"
+            late = late if waiting else ""
             parts.append(f"no action: {self._duties.summary(self._agenda.plans)}{late}")
         return ", ".join(parts)
 

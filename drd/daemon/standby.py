@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Sequence
 
 from drd import log
 from drd.bootstrap import App
+from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
-from drd.errors import CatalogueError
+from drd.errors import CatalogueError, DrdError
 from drd.flows.alert_messages import routed
 from drd.flows.outbox import insist
 from drd.model.alerts import Alert, Condition, Rules, reconcile
@@ -36,20 +36,36 @@ class Standby:
         self._pause_s = pause_s
         self._alerts: list[Alert] = []
         self._trouble = ""
+        self._reload_asked = threading.Event()
+
+    def reload_soon(self) -> None:
+        """Read drd.yaml again; for a signal handler or another thread."""
+        self._reload_asked.set()
 
     def wait(self) -> None:
-        """Until the catalogue is open. Signals end the process: it has begun nothing."""
+        """Until the catalogue is open. Signals may end the process: it has begun nothing."""
         while (error := self._error()) is not None:
             self._say(error)
             conditions = host_conditions(
                 HostFacts(catalogue_error=error.message), None, self._app.clock.now()
             )
             self._tell(conditions, self._app.settings.alert_rules)
-            time.sleep(self._pause_s)
+            if self._reload_asked.wait(self._pause_s):
+                self._reload_asked.clear()
+                self._reload()
             self._notifier.watchdog()
         if self._trouble:
             _log.info("catalogue.works_again")
             self._tell([], Rules(hold_s=0.0))
+
+    def _reload(self) -> None:
+        """Somebody else is to be told, perhaps; the plans are read when the catalogue is open."""
+        self._notifier.reloading("reading drd.yaml")
+        try:
+            self._app.settings = reread(self._app).settings
+        except DrdError as error:
+            _log.error("configuration.refused", error=error.message, hint=error.hint)
+        self._notifier.ready(f"catalogue: {self._trouble}")
 
     def _error(self) -> CatalogueError | None:
         try:

@@ -7,7 +7,6 @@ a run with a record, so that what breaks between two drills is an alert and not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from uuid import uuid4
 
 from drd.errors import DrdError
 from drd.flows.deeds import look_at_step
@@ -32,7 +31,9 @@ def evaluate(
     """Look at everything and record what was found: the run fails when the plan is not ready."""
     with new_run(services, plan, RunKind.READINESS, trigger=trigger, detail={}) as runner:
         report = readiness.judge(
-            _findings(services, plan, resolve), plan.readiness.exceptions, services.clock.now()
+            _findings(services, plan, resolve, runner.owned.run.id),
+            plan.readiness.exceptions,
+            services.clock.now(),
         )
         services.catalogue.finish(
             runner.owned,
@@ -48,7 +49,7 @@ def evaluate(
 
 
 def _findings(
-    services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
 ) -> Iterable[ReadinessFinding]:
     now = services.clock.now()
     kept = services.catalogue.points(plan.name)
@@ -62,11 +63,11 @@ def _findings(
     yield readiness.of_point(plan, newest)
     passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
     yield from readiness.of_versions(plan, next((p for p in kept if p.id == passed), None), newest)
-    yield from (_tried(f) for f in examine(services, plan, resolve))
+    yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
     if newest is not None:
         for target in plan.targets.values():
-            yield from _target(services, plan, target, newest)
+            yield from _target(services, plan, run, target, newest)
     if services.kit_findings is not None:
         yield from readiness.of_kit(services.kit_findings(plan))
 
@@ -83,10 +84,9 @@ def _tried(finding: Finding, where: str = "") -> ReadinessFinding:
 
 
 def _target(
-    services: Services, plan: Plan, target: Target, point: RestorePoint
+    services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
 ) -> Iterable[ReadinessFinding]:
     """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
-    probe = f"readiness-{uuid4().hex[:8]}"
     where = f"target {target.name}: "
     try:
         for name, _, over in production(services, plan, target, target.components, probe):
@@ -102,7 +102,7 @@ def _target(
             if name not in plan.components or snapshot is None or snapshot.snapshot is None:
                 continue
             component = plan.components[name]
-            place = component_place(services, probe, component)
+            place = component_place(services, run, component)
             kind = services.kinds(component.kind)
             try:
                 for finding in kind.target(component, settings, place, no_owner=False).look(
@@ -113,7 +113,7 @@ def _target(
                 failed = Finding(name, ok=False, detail=error.message, hint=error.hint)
                 yield _at_target(services, failed, where, name)
     finally:
-        remove_run(services, probe)
+        remove_run(services, run)
 
 
 def _at_target(

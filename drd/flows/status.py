@@ -157,12 +157,17 @@ def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:
 def plan_name(path: str) -> str:
     """The name that a plan file gives itself, else the file's own; YAML is not parsed for it."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            head = file.read(_NAME_WITHIN).decode("utf-8", "replace")
+        with open(path, "rb", opener=_without_waiting) as file:
+            head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
     except OSError:
         head = ""
     found = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
     return found[2] if found else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A FIFO by the name of a plan must hold nobody up."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_plan(name: str) -> bool:
@@ -197,7 +202,7 @@ def _digest(path: str) -> str | None:
     import hashlib
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb", opener=_without_waiting) as file:
             return hashlib.sha256(file.read()).hexdigest()
     except OSError:
         return None

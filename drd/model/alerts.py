@@ -27,10 +27,13 @@ AT_ONCE = frozenset(
         "rto",
         "plan-changed",
         "repository-damaged",
+        "plan-not-loaded",
+        "configuration",
     }
 )
-"""Kinds that only the end of a rare run takes away: that run is the proof, and waiting would
-prove nothing more. Backups are none of them: of a flapping source every second one succeeds."""
+"""Kinds that only the end of a rare run or a person's reload takes away: that is the proof, and
+waiting would prove nothing more. Backups are none of them: of a flapping source every second one
+succeeds."""
 
 Key = tuple[str, str, str]
 """Plan, kind, subject."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from drd.bootstrap import App
+from drd.model.run import Run, RunKind, RunState
 from tests.e2e.daemons import Daemon, daemon, fill, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
 
@@ -86,3 +88,24 @@ def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
     with daemon(site) as running:
         until(lambda: "drd was down, or its host slept, for" in text_of(told), "word", running)
         assert "longer than the RPO of shop" in text_of(told)
+
+
+def test_what_a_terminal_began_a_moment_before_is_no_failure(site: Site) -> None:
+    """A worker that finds the same work being done leaves it, and counts as nothing."""
+    begun, go = site.base / "begun", site.base / "go"
+    hook = (
+        f"before: {{command: [sh, -c, 'touch {begun}; until test -e {go}; do sleep 0.05; done']}}"
+    )
+    quick_plan(site, backup="every: 1h, jitter: none")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("kind: files", f"kind: files, {hook}", 1))
+    first = site.start("backup", "shop")
+    until(begun.exists, "the backup in the terminal")
+    with closing(App(str(site.base / "drd.yaml"))) as app:
+        due = Run("", "shop", RunKind.BACKUP, "schedule", RunState.PENDING, None)
+        pending = app.catalogue.queue.enqueue(due).id
+    site.drd("worker", pending, code=11)
+    go.touch()
+    assert first.wait(60) == 0
+    assert rows(site, "state", f"id = '{pending}'") == [("cancelled",)]
+    assert site.catalogue("select tries from jobs where kind = 'backup'") == [(0,)]

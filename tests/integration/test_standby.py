@@ -38,7 +38,8 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
     database = tmp_path / "state/drd.db"
     database.write_bytes(b"not a database" * 1000)
     app = App(str(tmp_path / "drd.yaml"))
-    waiting = threading.Thread(target=Standby(app, Notifier(), pause_s=0.05).wait, daemon=True)
+    standby = Standby(app, Notifier(), pause_s=0.05)
+    waiting = threading.Thread(target=standby.wait, daemon=True)
     waiting.start()
     limit = time.monotonic() + 20
     while not told(tmp_path) and time.monotonic() < limit:
@@ -46,6 +47,14 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
     time.sleep(0.3)
     [first] = told(tmp_path)
     assert first.startswith("drd: drd cannot use its catalogue: the catalogue is damaged")
+    assert waiting.is_alive()
+
+    (tmp_path / "new.yaml").write_text(CONFIG.replace("script", "other").format(base=tmp_path))
+    (tmp_path / "new.yaml").replace(tmp_path / "drd.yaml")
+    standby.reload_soon()
+    while app.settings.channels[0].name != "other" and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert app.settings.channels[0].name == "other"
     assert waiting.is_alive()
 
     database.unlink()

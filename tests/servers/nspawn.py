@@ -225,15 +225,20 @@ def _open_to_everybody(running: Machine) -> None:
     """The way to our interpreter, which here may lie in root's home."""
     for place in (Path(sys.executable), Path(sys.executable).resolve()):
         for directory in place.parents:
-            if directory.stat().st_dev == Path("/").stat().st_dev:
+            if directory.stat().st_mode & 0o005 != 0o005:
                 running.run("chmod", "o+rx", str(directory))
 
 
 def _foreign_places() -> list[str]:
-    """Binds for what an overlay of the root does not show: other file systems that we need."""
-    root = Path("/").stat().st_dev
-    needed = (ROOT, Path(sys.prefix), Path(sys.base_prefix))
-    return [f"--bind-ro={place}" for place in dict.fromkeys(needed) if place.stat().st_dev != root]
+    """Binds for what an overlay of the root does not show: other file systems that we need, and
+    what lies where the system has an empty directory of its own."""
+    needed = dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix)))
+    return [f"--bind-ro={place}" for place in needed if _is_foreign(place)]
+
+
+def _is_foreign(place: Path) -> bool:
+    emptied = any(place.is_relative_to(each) for each in ("/tmp", "/run"))
+    return emptied or place.stat().st_dev != Path("/").stat().st_dev
 
 
 @contextlib.contextmanager

@@ -137,6 +137,9 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     damaged = PlanMore(verifications=(VerificationFacts("primary", "bit rot", None, ago(DAY)),))
     found = {kind for f in (everything, late, unclear, never) for kind, _ in of_plan(f, damaged)}
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
+    found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
+    refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
+    found |= {c.kind for c in host_conditions(refused, None, NOW)}
     assert found >= AT_ONCE
 
 

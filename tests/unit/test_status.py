@@ -170,6 +170,12 @@ def test_only_plan_files_are_looked_at(tmp_path: Path) -> None:
     assert [Path(f.path).name for f in plan_files(tmp_path)] == ["a.yaml", "b.yml"]
 
 
+def test_a_fifo_among_the_plans_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "shop.yaml")
+    assert plan_name(str(tmp_path / "shop.yaml")) == "shop"
+    assert [p.plan for p in look(tmp_path).plans] == ["shop"]
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

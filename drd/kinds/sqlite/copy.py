@@ -9,9 +9,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drd.errors import SourceError, SourceUnreachable
+from drd.errors import SourceUnreachable
 from drd.kinds.places import remove
-from drd.kinds.sqlite.database import connect, error_name, in_words, is_about
+from drd.kinds.sqlite.database import connect, in_words, is_about
+from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -27,18 +28,22 @@ _POLL_S = 0.0005
 def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
     """Copy one committed state of `source` into the new file `copy` (mode 0600); its data time.
 
-    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile. The
-    live file is only ever touched through SQLite: opening and closing it in another way would drop
-    the locks that this process has on it. Waits `wait_s` for an exclusive writer. Raises
+    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile. Unless
+    SQLite cannot read it where it is, the live file is only touched through SQLite: opening and
+    closing it in another way would drop the locks that this process has on it. Waits `wait_s` for an exclusive writer. Raises
     SourceUnreachable (locked) or SourceError.
     """
     _make_private(copy)
     try:
         return _copy_locked(source, copy, wait_s)
     except sqlite3.Error as error:
-        if error_name(error) != "READONLY_DIRECTORY":
+        if not is_about_shm(error, source):
             raise in_words(error, source) from error
-        return _copy_closed(source, copy, in_words(error, source))
+    _make_private(copy)
+    try:
+        return copy_files(source, copy, wait_s=wait_s)
+    except sqlite3.Error as error:
+        raise in_words(error, source) from error
 
 
 def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> datetime:
@@ -76,36 +81,6 @@ def _copy_locked(source: Path, copy: Path, wait_s: float) -> datetime:
         _fill(live, copy)
         live.execute("ROLLBACK")
     return at
-
-
-def _copy_closed(source: Path, copy: Path, complaint: SourceError) -> datetime:
-    """Copy a WAL database that nobody has open, where we may not make the -shm file.
-
-    It is read without locks, which is right only if nobody opened it meanwhile: then neither a
-    -wal file nor another time or size of the file may be there afterwards.
-    """
-    for _ in range(5):
-        before = _signature(source)
-        if len(before) > 1:
-            raise complaint
-        if time.time() - before[0][1] / 1e9 < 1:
-            time.sleep(1)  # so that a write from now on shows in the modification time
-        at = datetime.now(UTC)
-        with closing(connect(source, immutable=True)) as live:
-            _fill(live, copy)
-        if _signature(source) == before:
-            return at
-    raise complaint
-
-
-def _signature(source: Path) -> list[tuple[int, int, int]]:
-    found = []
-    for suffix in ("", "-wal", "-journal"):
-        path = source.with_name(source.name + suffix)
-        if path.exists():
-            info = path.stat()
-            found.append((info.st_ino, info.st_mtime_ns, info.st_size))
-    return found
 
 
 def _make_private(copy: Path) -> None:

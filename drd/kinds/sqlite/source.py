@@ -17,6 +17,7 @@ from drd.kinds.places import space_finding
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import begin_reading, consistent_copy, discard
 from drd.kinds.sqlite.settings import SqliteSettings
+from drd.kinds.sqlite.unwritable import is_about_shm
 from drd.model.snapshot import Fingerprint, Stored
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Stream, Workplace
@@ -106,7 +107,7 @@ class SqliteSource:
                 facts = database.storage_facts(live)
                 live.execute("ROLLBACK")
         except sqlite3.Error as error:
-            if database.error_name(error) != "READONLY_DIRECTORY":
+            if not is_about_shm(error, self._path):
                 raise database.in_words(error, self._path) from error
             facts = {"sqlite": sqlite3.sqlite_version}
         self._check_room(info.st_size)

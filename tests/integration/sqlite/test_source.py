@@ -15,6 +15,7 @@ import pytest
 
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.sqlite import copy as copying
+from drd.kinds.sqlite.unwritable import copy_files
 from drd.model.snapshot import DatabaseFingerprint, Stored
 from drd.ports import Stream, Workplace
 from tests.integration.sqlite.support import KIND, ask, make, source, steady_writer, take
@@ -231,6 +232,36 @@ def test_a_user_who_may_only_read_backs_up_a_closed_wal_database(
     assert isinstance(snapshot.fingerprint, DatabaseFingerprint)
     assert list(snapshot.fingerprint.tables) == ["t"]
     assert [p.name for p in short_tmp.glob("live.db*")] == ["live.db"]
+
+
+def test_files_of_a_wal_database_are_copied_as_one_committed_state(short_tmp: Path) -> None:
+    """Where SQLite may not write its -shm file, beside a writer whose -wal begins anew all the time."""
+    path = make(short_tmp / "live.db", "CREATE TABLE a (n, x)", "CREATE TABLE b (n)", journal="wal")
+    copy, before = short_tmp / "copy.db", 0
+    with steady_writer(path), closing(sqlite3.connect(path, timeout=0.05)) as checkpointer:
+        for mode in ("PASSIVE", "TRUNCATE", "RESTART", "FULL") * 3:
+            checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            copy.write_bytes(b"")
+            copy_files(path, copy, wait_s=60)
+            assert [p.name for p in short_tmp.glob("copy.db*")] == ["copy.db"]
+            assert ask(copy, "PRAGMA integrity_check") == "ok"
+            rows = ask(copy, "SELECT count(*) FROM b")
+            assert ask(copy, "SELECT count(*) FROM a") == rows > before
+            before = rows
+
+
+def test_what_a_dead_writer_left_in_the_wal_is_in_the_copy_of_its_files(short_tmp: Path) -> None:
+    path = make(short_tmp / "live.db", "CREATE TABLE a (n, x)", "CREATE TABLE b (n)", journal="wal")
+    with steady_writer(path):
+        pass
+    (short_tmp / "live.db-shm").unlink()  # as after a reboot, where it was in memory
+    wal = (short_tmp / "live.db-wal").read_bytes()
+    copy = short_tmp / "copy.db"
+    copy.write_bytes(b"")
+    copy_files(path, copy, wait_s=5)
+    assert ask(copy, "SELECT count(*) FROM b") >= 25
+    assert (short_tmp / "live.db-wal").read_bytes() == wal
+    assert not (short_tmp / "live.db-shm").exists()
 
 
 @as_root
