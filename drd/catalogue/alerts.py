@@ -21,6 +21,8 @@ _KEPT = ("severity", "message", "command", "seen_at", "told_at", "gone_at")
 """What changes without anybody being told: never what an acknowledgement writes."""
 
 _is_open = alerts.c.resolved_at.is_(None)
+_OPEN = select(alerts).where(_is_open)
+_OPEN_OF = _OPEN.where(alerts.c.plan == bindparam("plan"))
 
 
 class SqlAlertBook:
@@ -86,10 +88,9 @@ class SqlAlertBook:
 
 
 def _open(connection: Connection, plan: str | None = None) -> list[Alert]:
-    query = select(alerts).where(_is_open)
-    if plan is not None:
-        query = query.where(alerts.c.plan == plan)
-    rows = connection.execute(query)
+    rows = (
+        connection.execute(_OPEN) if plan is None else connection.execute(_OPEN_OF, {"plan": plan})
+    )
     return sorted((_alert(row) for row in rows), key=lambda a: (*a.key, a.id))
 
 

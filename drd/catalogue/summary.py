@@ -7,6 +7,7 @@ few queries cost the same however many runs there were. PostgreSQL is asked the 
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,11 @@ HEARTBEAT = "heartbeat"
 """Where a daemon notes that it lives."""
 
 Query = Callable[[str], Iterable[Sequence[Any]]]
-"""Runs one of the queries below, with `:plan` bound to a plan's name or NULL for all."""
+"""Runs one of the queries below, with `:plan` bound to a plan's name, or NULL for all."""
+
+_OF = re.compile(r"OF\(([\w.]+)\)")
+"""Marks in them the column that has to be the plan that was asked for, if one was: as a part of the
+statement, for which there is an index."""
 
 _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
 {0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage"
@@ -58,31 +63,32 @@ FROM plans p
   LEFT JOIN runs f ON f.id = s.failed_run
   LEFT JOIN evidence d ON d.id = s.last_drill
   LEFT JOIN evidence e ON e.id = s.last_passed_drill
-WHERE CAST(:plan AS TEXT) IS NULL OR p.name = :plan
+WHERE OF(p.name)
 """  # noqa: S608 - no value is pasted in
 _COMPONENTS = """
 SELECT plan, component, kind, data_time, bytes, error FROM component_summary
-WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
+WHERE OF(plan) ORDER BY plan, position
 """
 # A CROSS JOIN, whose order SQLite's planner keeps; else it walks through every snapshot.
 _FAILED_COMPONENTS = """
 SELECT c.plan, c.component, c.error
 FROM plan_summary s CROSS JOIN component_snapshots c
 WHERE c.point = s.incomplete_point AND c.state = 'failed'
-  AND (CAST(:plan AS TEXT) IS NULL OR s.plan = :plan)
+  AND OF(s.plan)
 ORDER BY c.plan, c.position
 """
 _MISSED = """
 SELECT plan, started_at, ended_at FROM missed_intervals
-WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, started_at
+WHERE OF(plan) ORDER BY plan, started_at
 """
 _ALERTS = """
 SELECT plan, id, kind, state, since, message, severity, command,
   acknowledged_by, acknowledged_until
 FROM alerts
-WHERE resolved_at IS NULL AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan OR plan = '')
+WHERE resolved_at IS NULL AND (OF(plan) OR plan = '')
 ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, id
 """
+# Not by OF: few runs are open, and SQLite's planner would look through all those of the plan.
 _RUNNING = """
 SELECT plan, id, kind, started_at FROM runs
 WHERE finished_at IS NULL AND started_at IS NOT NULL
@@ -90,12 +96,12 @@ WHERE finished_at IS NULL AND started_at IS NOT NULL
 """
 _COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
-WHERE CAST(:plan AS TEXT) IS NULL OR plan = :plan ORDER BY plan, position
+WHERE OF(plan) ORDER BY plan, position
 """
 _UNREADY = """
 SELECT plan, last_finished_at, last_error FROM jobs
 WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
-  AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan)
+  AND OF(plan)
 """
 _DAEMON = """
 SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
@@ -124,11 +130,16 @@ def read_through_sqlalchemy(url: str, plan: str | None = None) -> StatusFacts:
     from drd.catalogue.summary_sql import asking
 
     with asking(url, plan) as (query, place):
-        return assemble(query, place)
+        return assemble(query, place, plan)
 
 
-def assemble(query: Query, place: str) -> StatusFacts:
-    """Ask the queries, all within one transaction of the caller, and put the answers together."""
+def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
+    """Ask the queries about one plan or all, within one transaction of the caller, and put the
+    answers together."""
+
+    def query(sql: str) -> Iterable[Sequence[Any]]:
+        return ask(_OF.sub("1 = 1" if plan is None else r"\1 = :plan", sql))
+
     found = next(iter(query(_VERSION)), ("nothing",))[0]
     if found != HEAD:
         from drd.catalogue.trouble import wrong_version
@@ -179,7 +190,7 @@ def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
         )
         try:
             connection.execute("BEGIN")
-            return assemble(lambda sql: connection.execute(sql, {"plan": plan}), path)
+            return assemble(lambda sql: connection.execute(sql, {"plan": plan}), path, plan)
         finally:
             connection.close()
 

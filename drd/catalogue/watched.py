@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import Column, Connection, Select, bindparam, select
 
 from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
@@ -17,6 +17,29 @@ from drd.ports.alerts import Watched
 _T = TypeVar("_T")
 
 
+class _Queries(NamedTuple):
+    """Put together once: they are asked after each run."""
+
+    of_all: Select[Any]
+    of_one: Select[Any]
+
+
+def _queries(of_all: Select[Any], plan: Column[Any]) -> _Queries:
+    return _Queries(of_all, of_all.where(plan == bindparam("plan")))
+
+
+_VERIFICATIONS = _queries(
+    select(verifications).order_by(verifications.c.plan, verifications.c.repository),
+    verifications.c.plan,
+)
+_READINESS = _queries(
+    select(jobs.c.plan, runs.c.detail)
+    .join(jobs, jobs.c.last_run == runs.c.id)
+    .where(jobs.c.kind == str(RunKind.READINESS), runs.c.finished_at.is_not(None)),
+    jobs.c.plan,
+)
+
+
 def read(connection: Connection, plan: str | None) -> Watched:
     """Of one plan or all, within the transaction of the caller."""
     return Watched(_verifications(connection, plan), _readiness(connection, plan))
@@ -25,8 +48,6 @@ def read(connection: Connection, plan: str | None) -> Watched:
 def _verifications(
     connection: Connection, plan: str | None
 ) -> dict[str, tuple[VerificationFacts, ...]]:
-    query = select(verifications).where(*_of(plan, verifications))
-    query = query.order_by(verifications.c.plan, verifications.c.repository)
     return _by_plan(
         (
             r.plan,
@@ -34,24 +55,24 @@ def _verifications(
                 r.repository, r.error, r.last_complete_at, r.cycle_started_at, r.parts
             ),
         )
-        for r in connection.execute(query)
+        for r in _asked(connection, _VERIFICATIONS, plan)
     )
 
 
 def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[FindingFacts, ...]]:
     """Of the last run that is over. While another one runs nothing is known of the plan, and an
     alert stays as it is."""
-    query = (
-        select(jobs.c.plan, runs.c.detail)
-        .join(jobs, jobs.c.last_run == runs.c.id)
-        .where(jobs.c.kind == str(RunKind.READINESS), runs.c.finished_at.is_not(None))
-        .where(*_of(plan, jobs))
-    )
     found = {}
-    for name, detail in connection.execute(query):
+    for name, detail in _asked(connection, _READINESS, plan):
         if "findings" in detail:
             found[name] = tuple(_finding(f) for f in detail["findings"] if _is_alarming(f))
     return found
+
+
+def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterable[Any]:
+    if plan is None:
+        return connection.execute(query.of_all)
+    return connection.execute(query.of_one, {"plan": plan})
 
 
 def _is_alarming(finding: Mapping[str, Any]) -> bool:
@@ -69,10 +90,6 @@ def _finding(finding: Mapping[str, Any]) -> FindingFacts:
         )
     ok = finding["severity"] != "error"
     return FindingFacts(finding["name"], ok, finding["evidence"], finding["remedy"])
-
-
-def _of(plan: str | None, table: Table) -> list[ColumnElement[bool]]:
-    return [] if plan is None else [table.c.plan == plan]
 
 
 def _by_plan(rows: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:

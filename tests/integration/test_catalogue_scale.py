@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from drd.catalogue import summary
 from drd.catalogue.sql_catalogue import open_catalogue
@@ -15,6 +15,7 @@ from tests.catalogue_support import at, captured, evidence, failed, fingerprint,
 
 HISTORY = re.compile(
     r"SCAN (runs|steps|points|component_snapshots|fingerprints|evidence|checks|c|n|i|f|d|e)\b"
+    r"|SEARCH runs USING INDEX runs_by_plan \(plan=\?\)$"
 )
 
 
@@ -46,8 +47,14 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
     catalogue.forget_points(["p1"], at(5))
     catalogue.run(drill.run.id)
     catalogue.evidence("orders-api")
-    queries = ("_PLANS", "_COMPONENTS", "_FAILED_COMPONENTS", "_MISSED", "_ALERTS", "_RUNNING")
-    asked += [(getattr(summary, name), {"plan": None}) for name in queries]
+    for name in (None, "orders-api"):
+        with catalogue._store.read() as connection:
+
+            def query(sql: str, name: str | None = name, connection: Any = connection) -> list[Any]:
+                asked.append((sql, {"plan": name}))
+                return list(connection.execute(text(sql), {"plan": name} if ":plan" in sql else {}))
+
+            assert len(summary.assemble(query, url, name).plans) == 1
 
     with catalogue._store.engine.connect() as connection:
         driver = connection.connection.driver_connection
