@@ -9,7 +9,7 @@ from drd.errors import NotSupported
 if TYPE_CHECKING:
     from drd.ports.action import Action
 
-KINDS = ("start", "stop", "command", "http", "sql", "simulate", "rollback")
+KINDS = ("start", "stop", "command", "http", "sql", "erasures", "simulate", "rollback")
 
 
 def action_for(kind: str) -> Action:
@@ -34,6 +34,10 @@ def action_for(kind: str) -> Action:
         from drd.actions.sql import Statements
 
         return Statements()
+    if kind == "erasures":
+        from drd.actions.erasures import Erasures
+
+        return Erasures()
     if kind == "simulate":
         from drd.actions.command import StandIn
 

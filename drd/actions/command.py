@@ -76,6 +76,8 @@ def carry_out(
     *,
     timeout_s: float,
     env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    limit: int = _KEPT,
 ) -> process.Completed:
     """A command that ended with 0. Raises StepFailed for any other end."""
     title = Path(words[0]).name
@@ -93,7 +95,7 @@ def carry_out(
         drop_capabilities=True,
     )
     try:
-        done = process.run(command, limit=_KEPT)
+        done = process.run(command, stdin=stdin, limit=limit)
     except DeadlineExceeded as error:
         raise StepFailed(
             f"{title} did not finish within {format_duration(timeout_s)}",

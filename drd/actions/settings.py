@@ -151,6 +151,58 @@ class NotifySettings(Rehearsed):
     severity: Literal["critical", "warning", "info"] = Field("info", description="How grave it is.")
 
 
+class Register(Settings):
+    """Where erasures are written down: outside of what the plan restores. Give one of them."""
+
+    file: AbsolutePath | None = Field(
+        None, description="A text to which a line is added for each: a time (RFC 3339) and an id."
+    )
+    command: Words | None = Field(
+        None,
+        description="A command that prints the ids since `${data_time}`, one a line; no shell.",
+    )
+
+
+class Replay(Settings):
+    """How they are erased again. Give one of them."""
+
+    sql: str | None = Field(
+        None,
+        min_length=1,
+        description="Statements, carried out in one transaction; the ids are in the table "
+        "`drd_erased (id text)` meanwhile.",
+    )
+    command: Words | None = Field(
+        None,
+        description="A command that gets the ids on its standard input, one a line, and the "
+        "component's address in its environment; no shell.",
+    )
+
+
+class StillThere(Settings):
+    """What proves that nobody is back. Give one of them."""
+
+    sql: str | None = Field(
+        None,
+        min_length=1,
+        description="A query that counts who of `drd_erased` is still there: 0 passes.",
+    )
+    command: Words | None = Field(
+        None, description="A command that gets the same as that of `replay`; exit 0 passes."
+    )
+
+
+class ErasuresSettings(Settings):
+    """Who was erased after the restore point was made is erased again, and nobody is back: a step of
+    the runbook, which drills rehearse, with a check as its result. Where the runbook has no step
+    `erasures`, it comes after the restore of the component and the checks that follow it."""
+
+    component: str = Field(description="The component that they are erased from.")
+    register_: Register = Field(alias="register", description="Who was erased, and when.")
+    replay: Replay = Field(description="How they are erased again.")
+    check: StillThere = Field(description="What proves that nobody is back.")
+
+
 class WaitSettings(Rehearsed):
     """Let some time pass."""
 

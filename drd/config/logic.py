@@ -7,6 +7,7 @@ import re
 from drd.checks.expectation import parse_expectation, parse_tolerance
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.copies import check_copies
+from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.runbook_logic import check_runbook
@@ -32,6 +33,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     check_timing(parsed, report)
     _checks(parsed, report)
     check_runbook(parsed, report)
+    check_erasures(parsed, report)
     for target, places in parsed.targets.items():
         if target == IN_PLACE:
             message = f'the name "{target}" is taken: it is where the components are backed up from'

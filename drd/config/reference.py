@@ -50,6 +50,9 @@ _NESTED = (
     "WhenKeys",
     "Rollback",
     "Ready",
+    "Register",
+    "Replay",
+    "StillThere",
 )
 
 
@@ -171,6 +174,9 @@ _TITLES = {
     "WhenKeys": "when",
     "Rollback": "rollback",
     "Ready": "ready",
+    "Register": "erasures.register",
+    "Replay": "erasures.replay",
+    "StillThere": "erasures.check",
     "PostgresTarget": "for a postgres component",
     "SqliteTarget": "for a sqlite component",
     "FilesTarget": "for a files component",

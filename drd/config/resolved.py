@@ -66,6 +66,8 @@ def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
         one: dict[str, Any] = {"name": step.name}
         if step.kind in LOOKING:
             one[step.kind] = list(step.subjects)
+        elif step.kind == "erasures" and parsed.file.erasures is not None:
+            one["erasures"] = parsed.file.erasures.component
         if step.name in written:
             one |= _said(written[step.name], style)
         found.append(one)
@@ -167,6 +169,8 @@ def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
         yield from (h.command for h in (component.before, component.after) if h is not None)
     yield from (c.run for c in parsed.file.checks if isinstance(c, CommandCheck))
+    if (erasures := parsed.file.erasures) is not None:
+        yield from (words for _, words in runbook.erasure_commands(erasures))
     for step in parsed.file.runbook or ():
         yield from (words for _, words in runbook.commands(step))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drd.actions.settings import (
     ApproveSettings,
     CommandSettings,
+    ErasuresSettings,
     HttpSettings,
     ManualSettings,
     NotifySettings,
@@ -17,9 +18,9 @@ from drd.actions.settings import (
     WaitSettings,
 )
 from drd.config.schema import PlanFile
-from drd.config.steps import CheckStep, RestoreStep, StepKeys, WhenKeys, step_kind
+from drd.config.steps import CheckStep, ErasuresStep, RestoreStep, StepKeys, WhenKeys, step_kind
 from drd.model.run import StepState
-from drd.model.runbook import Ask, Notice, Pause, Rehearse, Step, StepKind, Undo, When
+from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, StepKind, Undo, When
 
 BY_HAND = "a person does this"
 """Why a drill leaves out what is done by hand, unless the plan says something else."""
@@ -30,12 +31,48 @@ def steps(file: PlanFile) -> tuple[Step, ...]:
 
     Without a runbook: restore all components, then run all checks.
     """
+    return _with_erasures(file, _written(file))
+
+
+def _written(file: PlanFile) -> tuple[Step, ...]:
     if file.runbook is None:
         found = [Step("restore", "restore", tuple(file.components))]
         if file.checks:
             found.append(Step("check", "check", tuple(c.name for c in file.checks)))
         return tuple(found)
     return tuple(_step(file, n, k) for n, k in named(file.runbook))
+
+
+def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """With the step that the plan's `erasures` stand for, where the runbook has none: after the
+    restore and the checks that follow it, before whatever serves. What needs only some of the steps
+    above needs this one as well."""
+    if file.erasures is None:
+        return steps
+    if not any(s.kind == "erasures" for s in steps):
+        name = _free("erasures", {s.name for s in steps})
+        made = Step(name, "erasures", settings=file.erasures)
+        at = _after_checks(steps, file.erasures.component)
+        steps = (*steps[:at], made, *steps[at:])
+    at = next(n for n, s in enumerate(steps) if s.kind == "erasures")
+    return (*steps[: at + 1], *(_needing(s, steps[at].name) for s in steps[at + 1 :]))
+
+
+def _needing(step: Step, name: str) -> Step:
+    if step.needs is None or name in step.needs or step.kind in LOOKING:
+        return step
+    return replace(step, needs=(*step.needs, name))
+
+
+def _after_checks(steps: Sequence[Step], component: str) -> int:
+    restored = (n for n, s in enumerate(steps) if s.kind == "restore" and component in s.subjects)
+    at = next(restored, len(steps) - 1) + 1
+    while at < len(steps) and (
+        steps[at].kind in LOOKING
+        or (steps[at].group is not None and steps[at].group == steps[at - 1].group)
+    ):
+        at += 1
+    return at
 
 
 def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
@@ -84,6 +121,8 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         subjects, settings = _written_out(step.restore, list(file.components)), None
     elif isinstance(step, CheckStep):
         subjects, settings = _written_out(step.check, [c.name for c in file.checks]), None
+    elif isinstance(step, ErasuresStep):
+        settings = file.erasures
     settings = _value(settings)
     how = rehearsal(step)
     rehearse: Rehearse = how.rehearse or ("skip" if kind == "manual" else "run")
@@ -159,6 +198,16 @@ def commands(step: StepKeys) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         yield ("with",), step.stand_in
     if step.rollback:
         yield ("rollback", "run"), step.rollback.run
+
+
+def erasure_commands(erasures: ErasuresSettings) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Every command below the plan's `erasures`, with where it stands there."""
+    parts = {
+        "register": erasures.register_.command,
+        "replay": erasures.replay.command,
+        "check": erasures.check.command,
+    }
+    yield from (((key, "command"), words) for key, words in parts.items() if words)
 
 
 def texts(step: StepKeys) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -16,7 +16,7 @@ from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.runbook import body, kind_of, named, steps, texts
 from drd.config.step_logic import check_step
-from drd.config.steps import CheckStep, RestoreStep, StepKeys
+from drd.config.steps import CheckStep, ErasuresStep, RestoreStep, StepKeys
 from drd.config.yaml import Path
 from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import SANDBOX, before, cycle, groups
@@ -32,6 +32,7 @@ TARGET_VALUES = ("location", "path", "host", "port", "database", "user")
 """What `${target.COMPONENT.…}` knows, as far as the kind has it."""
 
 STEP_VALUES = {
+    "erasures": ("found",),
     "start": ("url", "port", "pid"),
     "command": ("output", "exit"),
     "http": ("status", "body"),
@@ -199,7 +200,9 @@ class _Review:
 
     def _body(self, name: str, step: StepKeys, path: Path) -> None:
         inner = body(step)
-        if isinstance(inner, StopSettings):
+        if isinstance(step, ErasuresStep):
+            self._component(step.erasures, name, (*path, "erasures"))
+        elif isinstance(inner, StopSettings):
             self._stop(name, inner, (*path, "stop"))
         elif isinstance(inner, CommandSettings):
             self._component(inner.component, name, (*path, "command", "component"))

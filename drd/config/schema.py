@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from drd.actions.settings import ErasuresSettings
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
@@ -235,6 +236,7 @@ class PlanFile(Settings):
 
     unsaid: ClassVar = {
         "copies": (Copy(),),
+        "erasures": (None,),
         "prune": (Prune(),),
         "verification": (Verification(),),
         "heartbeat": (None,),
@@ -268,6 +270,7 @@ class PlanFile(Settings):
         description="The ordered steps of a recovery, which drills rehearse. None: restore all "
         "components, then run all checks.",
     )
+    erasures: ErasuresSettings | None = None
     targets: dict[Name, dict[Name, TargetComponent]] = Field(
         default_factory=dict,
         description="Named places to restore to: by component the keys of its kind.",

@@ -207,6 +207,12 @@ class ManualStep(StepKeys):
     manual: Manual = Field(description="What is to be done: a text, or with the role.")
 
 
+class ErasuresStep(StepKeys):
+    """Erase again who was erased since the restore point."""
+
+    erasures: str = Field(description="The component, as `erasures` of the plan has it.")
+
+
 STEPS: dict[str, type[StepKeys]] = {
     "restore": RestoreStep,
     "check": CheckStep,
@@ -219,6 +225,7 @@ STEPS: dict[str, type[StepKeys]] = {
     "wait": WaitStep,
     "notify": NotifyStep,
     "manual": ManualStep,
+    "erasures": ErasuresStep,
 }
 
 STEP_KINDS = tuple(STEPS)
@@ -241,6 +248,7 @@ Step = Annotated[
     | Annotated[ApproveStep, Tag("approve")]
     | Annotated[WaitStep, Tag("wait")]
     | Annotated[NotifyStep, Tag("notify")]
-    | Annotated[ManualStep, Tag("manual")],
+    | Annotated[ManualStep, Tag("manual")]
+    | Annotated[ErasuresStep, Tag("erasures")],
     Discriminator(step_kind),
 ]

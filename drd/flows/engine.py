@@ -150,7 +150,12 @@ class Engine:
         cut_off = record.state is StepState.RUNNING and not step.repeat
         if record.state in (StepState.SUCCEEDED, StepState.SKIPPED):
             self.earlier.add(step.name)
-            self._ended(step, record.state, record.result, record.result.get("reason", ""))
+            self._ended(
+                step,
+                record.state,
+                record.result,
+                record.result.get("reason", record.result.get("says", "")),
+            )
         elif asked or cut_off:
             # Somebody decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
@@ -243,7 +248,7 @@ class Engine:
             found = getattr(error, "result", {})
             self._ended(step, StepState.FAILED, found, describe(error))
         else:
-            self._ended(step, StepState.SUCCEEDED, result, "")
+            self._ended(step, StepState.SUCCEEDED, result, result.get("says", ""))
 
     def _ended(self, step: Step, state: StepState, result: Mapping[str, Any], why: str) -> None:
         now = self.services.clock.monotonic()

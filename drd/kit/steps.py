@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from drd.actions.settings import (
     CommandSettings,
+    ErasuresSettings,
     HttpSettings,
     SqlSettings,
     StartSettings,
@@ -73,6 +74,10 @@ def _by_settings(step: Step) -> str:
             return f"run {_words(words)}"
         case HttpSettings(method=method, url=url):
             return f"request {method} {url}"
+        case ErasuresSettings(component=component, register_=register, replay=replay):
+            found = register.file or _words(register.command)
+            how = _words(replay.command) if replay.command else " ".join((replay.sql or "").split())
+            return f"in {component}, erase again who is in {found} since the data time: {how}"
         case SqlSettings(component=component, query=query):
             return f"in {component}: {' '.join(query.split())}"
     raise AssertionError(f"a step of kind {step.kind} in no words")

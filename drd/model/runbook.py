@@ -21,6 +21,7 @@ StepKind = Literal[
     "wait",
     "notify",
     "manual",
+    "erasures",
 ]
 OnFailure = Literal["abort", "continue", "ask"]
 Rehearse = Literal["run", "simulate", "skip"]

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from pathlib import Path
 
 from tests.e2e.site import SMALL, Site, small_site
 
-_REPLAY = """#!/bin/sh
-# What the register has since the data time of the point: times and ids of erased customers.
-sqlite3 "$DRD_PATH" "create table if not exists erased_since (id integer primary key)"
-while read -r at id; do
-    [ "$at" \\< "$2" ] ||
-        sqlite3 "$DRD_PATH" "insert or ignore into erased_since values ($id); delete from customers where id = $id"
-done <{base}/register
+_ERASURES = """
+erasures:
+  component: db
+  register: {{file: {base}/register}}
+  replay:
+    sql: {replay}
+  check:
+    sql: select count(*) from customers where id in (select cast(id as integer) from drd_erased)
 """
 
-_CHECK = """
-  - name: nobody who was erased is back
-    kind: sql
-    component: db
-    query: select count(*) from customers where id in (select id from erased_since)
-    expect: "== 0"
-  - name: erasures were found
-    kind: sql
-    component: db
-    query: select count(*) from erased_since
-    expect: "== 1"
-"""
+_DELETE = "delete from customers where id in (select cast(id as integer) from drd_erased)"
 
-_RUNBOOK = """
-runbook:
-  - {{name: data, restore: all}}
-  - {{name: as-at-backup, check: [orders are there, row counts, configuration]}}
-  - name: erasures
-    command: {{run: [{base}/replay-erasures, --since, "${{data_time}}"], component: db}}
-  - {{name: erased, check: [nobody who was erased is back, erasures were found]}}
-"""
+CHECK = "nobody who was erased is back"
 
 
-def write(site: Site, command: str) -> None:
-    body = SMALL.format(base=site.base).replace("targets:", _CHECK.strip("\n") + "\ntargets:")
-    runbook = _RUNBOOK.format(base=site.base).replace(f"{site.base}/replay-erasures", command)
-    site.plan(body + runbook)
+def write(site: Site, replay: str = _DELETE, register: str = "") -> None:
+    erasures = _ERASURES.format(base=site.base, replay=replay)
+    site.plan(SMALL.format(base=site.base) + erasures)
 
 
 def customers(database: Path) -> set[int]:
@@ -53,33 +34,44 @@ def customers(database: Path) -> set[int]:
 
 def test_a_drill_proves_that_the_erased_stay_so_and_a_recovery_does_it(short_tmp: Path) -> None:
     site = small_site(short_tmp)
-    script = short_tmp / "replay-erasures"
-    script.write_text(_REPLAY.format(base=short_tmp))
-    script.chmod(0o755)
     live = short_tmp / "shop.db"
     known = customers(live)
     register = short_tmp / "register"
-    register.write_text("2026-01-01T00:00:00Z 999\n")  # long before the point, which knows of it
-    write(site, str(script))
+    register.write_text("# who, and when\n2026-01-01T00:00:00Z 2\n")  # before the point
+    write(site)
     site.drd("backup", "shop")
     with sqlite3.connect(live) as connection:
         connection.execute("delete from customers where id = 1")
     with register.open("a") as lines:
-        lines.write("2999-01-01T00:00:00Z 1\n")
+        lines.write("2999-01-01T00:00:00Z 1\n2999-01-01T00:00:00Z 1\n2999-01-01T00:00:00Z o'x\n")
 
     drill = site.drd("drill", "shop", "--json").json
     assert drill["result"] == "passed", drill
+    [row] = [c for c in drill["checks"] if c["name"] == CHECK]
+    assert row["verdict"] == "passed"
+    assert row["observed"].startswith("2 erasures since ")
+    assert drill["coverage"]["rehearsed"] == 3
     assert customers(live) == known - {1}, "a rehearsal touches the copy alone"
 
-    site.drd("recover", "shop", "--target", "standby", "--yes")
-    assert customers(short_tmp / "back/shop.db") == known - {1}
+    # Nobody can tell who was erased: refused before anything is touched.
+    register.rename(register.with_suffix(".away"))
+    words = ("recover", "shop", "--target", "standby", "--yes")
+    refused = site.drd(*words, code=1)
+    assert f"the register of erasures {register} cannot be read" in refused.err
+    assert not (short_tmp / "back/shop.db").exists()
+    register.with_suffix(".away").rename(register)
 
-    # The check can fail: one erasure is found and not carried out.
-    found_only = script.with_name("finds-only")
-    found_only.write_text(script.read_text().replace("; delete from customers where id = $id", ""))
-    shutil.copymode(script, found_only)
-    write(site, str(found_only))
+    told = site.drd(*words).out
+    assert "2 erasures since " in told
+    assert customers(short_tmp / "back/shop.db") == known - {1}
+    with sqlite3.connect(short_tmp / "back/shop.db") as connection:
+        tables = connection.execute("select name from sqlite_master where type = 'table'")
+        assert {name for (name,) in tables} == {"customers", "orders"}
+
+    # The check can fail: they are found and not erased.
+    write(site, "update customers set name = name")
     failed = site.drd("drill", "shop", "--json", code=4).json
-    verdicts = {c["name"]: c["verdict"] for c in failed["checks"]}
-    assert verdicts["nobody who was erased is back"] == "failed"
+    [row] = [c for c in failed["checks"] if c["name"] == CHECK]
+    assert row["verdict"] == "failed"
+    assert row["observed"].endswith("; 1 of them are back")
     site.assert_clean()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from drd.config.plan_file import load_plan
+from drd.config.plan_file import checked, load_plan
+from drd.config.resolved import plan_mapping
 from drd.errors import ConfigError
 from drd.model.run import StepState
 from drd.model.runbook import Ask, Notice, Pause, Undo, When
@@ -153,3 +155,66 @@ def test_a_program_of_a_step_that_changed_is_another_plan(tmp_path: Path) -> Non
     assert load(tmp_path, text).plan.digest == before
     program.write_text("#!/bin/sh\nexit 1\n")
     assert load(tmp_path, text).plan.digest != before
+
+
+ERASURES = """\
+erasures:
+  component: db
+  register: {file: /srv/register}
+  replay: {sql: delete from people where id in (select id from drd_erased)}
+  check: {sql: select count(*) from people where id in (select id from drd_erased)}
+"""
+
+
+def test_erasures_come_after_the_checks_and_before_all_that_serves(tmp_path: Path) -> None:
+    early = STEPS.replace("  - check: all\n", "").replace(
+        "  - name: serve\n", "  - check: all\n  - name: serve\n    needs: [back]\n"
+    )
+    plan = load(tmp_path, GOOD + early + ERASURES).plan
+    assert [s.name for s in plan.runbook][:4] == ["back", "check", "erasures", "serve"]
+    assert plan.runbook[3].needs == ("back", "erasures")
+    # As it is written out, it means the same.
+    parsed, _ = checked((GOOD + early + ERASURES).encode(), tmp_path / "shop.yaml")
+    again = load(tmp_path, yaml.safe_dump(plan_mapping(parsed), sort_keys=False)).plan
+    assert again.runbook == plan.runbook
+    # Without a runbook they come last.
+    assert load(tmp_path, GOOD + ERASURES).plan.runbook[-1].kind == "erasures"
+    explicit = early.replace("  - name: serve", "  - {name: gone, erasures: db}\n  - name: serve")
+    plan = load(tmp_path, GOOD + explicit + ERASURES).plan
+    assert [s.kind for s in plan.runbook].count("erasures") == 1
+    assert plan.runbook[3].needs == ("back", "gone")
+
+
+# fmt: off
+BAD_ERASURES = [
+    ("component: db", "component: dbb", "component", 'there is no component "dbb"', 'did you mean "db"?'),
+    ("component: db", "component: etc", "replay.sql", "etc is files, which knows no SQL", "give a command."),
+    ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
+    ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "there is no value ${data_tim}", 'did you mean "data_time"?'),
+    ("file: /srv/register", "file: /etc/shop/register", "register.file", "lies in the component etc, and would come back as old as the point", "keep the register outside of what the plan restores."),
+    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "lies in the component store, and would come back as old as the point", "keep the register outside of what the plan restores."),
+    ("{file: /srv/register}", "{}", "register", "says one thing", "give file or command."),
+    ("replay: {", "replay: {command: [x], ", "replay", "says one thing", "give sql or command."),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("old", "new", "path", "message", "hint"), BAD_ERASURES)
+def test_a_mistake_about_erasures_is_named_with_its_remedy(
+    tmp_path: Path, *, old: str, new: str, path: str, message: str, hint: str
+) -> None:
+    assert old in ERASURES
+    found = problems(tmp_path, GOOD + ERASURES.replace(old, new, 1))
+    assert (f"erasures.{path}", message, hint) in [(p.path, p.message, p.hint) for p in found]
+
+
+def test_steps_of_erasures_fit_the_plan(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: db\n")
+    assert problem.message == "the plan does not say what its erasures are"
+    [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: store\n" + ERASURES)
+    assert problem.hint == "write erasures: db."
+    twice = STEPS + "  - erasures: db\n  - {name: more, erasures: db}\n"
+    [problem] = problems(tmp_path, GOOD + twice + ERASURES)
+    assert problem.message == "erasures are carried out a second time"
+    [warning] = load(tmp_path, GOOD + STEPS + ERASURES).warnings
+    assert warning.message == '"rows" compares with the backup after people were erased again'

@@ -1,0 +1,137 @@
+"""Whether what a plan says about erasures fits the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from drd.actions.settings import ErasuresSettings
+from drd.checks.settings import FilesCheck, RowsCheck
+from drd.config.parse import Parsed
+from drd.config.problems import Report, nearest
+from drd.config.runbook import erasure_commands, steps
+from drd.config.runbook_logic import PLAIN_VALUES
+from drd.config.steps import ErasuresStep
+from drd.config.yaml import Path
+from drd.model.runbook import Step, before
+from drd.model.values import references
+
+_KNOW_SQL = ("postgres", "sqlite")
+
+
+def check_erasures(parsed: Parsed, report: Report) -> None:
+    """Report every contradiction."""
+    erasures = parsed.file.erasures
+    if not report.has_broken(("erasures",)):
+        _explicit(parsed, report)
+    if erasures is None:
+        return
+    _one_of_each(erasures, report)
+    _component(parsed, erasures, report)
+    _register(parsed, erasures, report)
+    for below, words in erasure_commands(erasures):
+        _words(parsed, words, ("erasures", *below), report)
+    if not report.broken:
+        _comparisons(parsed, erasures.component, report)
+
+
+def _explicit(parsed: Parsed, report: Report) -> None:
+    """At most one step, about the component of the plan's `erasures`."""
+    erasures, seen = parsed.file.erasures, False
+    for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
+        if not isinstance(step, ErasuresStep):
+            continue
+        path = ("runbook", at, "erasures")
+        if erasures is None:
+            hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
+            report.error(path, "the plan does not say what its erasures are", hint)
+        elif step.erasures != erasures.component:
+            hint = f"write erasures: {erasures.component}."
+            report.error(path, f"the plan's erasures are about {erasures.component}", hint)
+        elif seen:
+            report.error(path, "erasures are carried out a second time", "remove one of the steps.")
+        seen = True
+
+
+def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
+    for key, part, names in (
+        ("register", erasures.register_, ("file", "command")),
+        ("replay", erasures.replay, ("sql", "command")),
+        ("check", erasures.check, ("sql", "command")),
+    ):
+        if sum(getattr(part, name) is not None for name in names) != 1:
+            report.error(("erasures", key), "says one thing", f"give {' or '.join(names)}.")
+
+
+def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
+    name = erasures.component
+    kind = parsed.kinds.get(name)
+    if parsed.kinds and kind is None:
+        hint = nearest(name, list(parsed.kinds))
+        report.error(("erasures", "component"), f'there is no component "{name}"', hint)
+    for key, part in (("replay", erasures.replay), ("check", erasures.check)):
+        if part.sql is not None and kind is not None and kind not in _KNOW_SQL:
+            message = f"{name} is {kind}, which knows no SQL"
+            report.error(("erasures", key, "sql"), message, "give a command.")
+
+
+def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
+    """A register that the plan restores would come back as it was, without what it is for."""
+    file = erasures.register_.file
+    if file is None:
+        return
+    for what, place in _places(parsed):
+        if PurePosixPath(file).is_relative_to(place):
+            message = f"lies in {what}, and would come back as old as the point"
+            hint = "keep the register outside of what the plan restores."
+            report.error(("erasures", "register", "file"), message, hint)
+            return
+
+
+def _places(parsed: Parsed) -> Iterator[tuple[str, str]]:
+    for name, component in parsed.file.components.items():
+        paths = getattr(component, "paths", None) or [getattr(component, "path", None)]
+        yield from ((f"the component {name}", p) for p in paths if p)
+    for target, settings in parsed.targets.items():
+        for name, place in settings.items():
+            path = getattr(place, "path", None)
+            if path:
+                yield f"the target {target} of {name}", path
+
+
+def _words(parsed: Parsed, words: list[str], path: Path, report: Report) -> None:
+    if "/" in words[0] and not words[0].startswith("/"):
+        hint = "write its whole path, or the name of a program on PATH."
+        report.error((*path, 0), f'"{words[0]}" is a relative path', hint)
+    known = [*PLAIN_VALUES, *parsed.kinds]
+    for at, word in enumerate(words):
+        for reference in references(word):
+            if reference.partition(".")[0] not in known:
+                hint = nearest(reference, known)
+                report.error((*path, at), f"there is no value ${{{reference}}}", hint)
+
+
+def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
+    """Checks that compare with the backup find a difference once people are erased again."""
+    built = steps(parsed.file)
+    mine = next(s.name for s in built if s.kind == "erasures")
+    compare = {
+        c.name
+        for c in parsed.file.checks
+        if isinstance(c, (RowsCheck, FilesCheck)) and c.component == component
+    }
+    earlier = before(built)
+    places = {s.name: at for at, s in zip(parsed.step_at, _own(parsed), strict=False)}
+    for step in built:
+        late = sorted(compare & set(step.subjects)) if step.kind == "check" else []
+        if late and mine in earlier[step.name] and step.name in places:
+            hint = "check it in a step before, right after the restore."
+            message = f'"{late[0]}" compares with the backup after people were erased again'
+            report.warn(("runbook", places[step.name]), message, hint)
+
+
+def _own(parsed: Parsed) -> Iterator[Step]:
+    """The runbook's steps, as built, without the one that drd adds."""
+    written = parsed.file.runbook or ()
+    explicit = any(isinstance(s, ErasuresStep) for s in written)
+    yield from (s for s in steps(parsed.file) if explicit or s.kind != "erasures")
