@@ -105,9 +105,18 @@ def _closed(path: str) -> bool:
 
 
 def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Finding]:
-    if repository.url.startswith("/"):
-        place = Path(repository.url)
-        yield from _unwritable(mounts, f"repository {repository.name}", place)
+    if not repository.url.startswith("/"):
+        return
+    name, place = f"repository {repository.name}", Path(repository.url)
+    hidden = hides(mounts, repository.url)
+    if hidden is None:
+        yield from _unwritable(mounts, name, place)
+        return
+    directive, remedy = hidden
+    what = f"the service does not see {place}, and what it stores there is gone when it stops"
+    drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
+    elsewhere = f"store elsewhere, such as in /var/backups; or {drop_in}"
+    yield _finding(name, f"{what}: {directive} of its unit", elsewhere)
 
 
 def _unwritable(mounts: list[Mount], name: str, place: Path) -> Iterator[Finding]:

@@ -89,7 +89,7 @@ def _target(
     """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
     where = f"target {target.name}: "
     try:
-        for name, _, over in production(services, plan, target, target.components, probe):
+        for name, _, over in production(services, plan, target, target.components, run):
             yield ReadinessFinding(
                 f"{where}{name}: production",
                 "warning",

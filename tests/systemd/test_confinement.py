@@ -86,6 +86,7 @@ components:
   asks: {kind: files, paths: [/etc/hostname], before: {command: [sudo, systemctl, start, x]}}
 repositories:
   primary: {url: /data/backups/shop, password: {credential: shop-restic}}
+  temp: {url: /tmp/backups, password: {credential: shop-restic}, copy_of: primary}
 """
 
 
@@ -118,22 +119,25 @@ def test_doctor_names_the_directives_and_their_remedies_help(installed: Machine)
         "temporary: unit",
         "asks: unit",
         "repository primary: unit",
+        "repository temp: unit",
     }
+    assert "gone when it stops: PrivateTmp=yes" in str(found["repository temp: unit"]["detail"])
     assert "PrivateTmp=yes" in str(found["temporary: unit"]["detail"])
     assert "NoNewPrivileges=yes" in str(found["asks: unit"]["detail"])
     place = found["repository primary: unit"]
     assert "ProtectSystem=strict" in str(place["detail"])
     assert "ReadWritePaths=/data/backups/shop" in str(place["hint"])
 
-    installed.sh("install -d -o drd -g drd -m 2770 /data/backups/shop")
-    drop_in(installed, "PrivateTmp=no", "NoNewPrivileges=no", "ReadWritePaths=/data/backups/shop")
+    installed.sh("install -d -o drd -g drd -m 2770 /data/backups/shop /tmp/backups")
+    writable = "ReadWritePaths=/data/backups/shop /tmp/backups"
+    drop_in(installed, "PrivateTmp=no", "NoNewPrivileges=no", writable)
     assert not {n for n in examined(installed, code=0) if n.endswith(": unit")}
 
 
 def test_doctor_names_what_a_stricter_unit_forbids(installed: Machine) -> None:
     drop_in(
         installed,
-        "ReadWritePaths=/data/backups",
+        "ReadWritePaths=/data/backups /tmp/backups",
         "PrivateTmp=no",
         "InaccessiblePaths=/home",  # as ProtectHome=yes, but our interpreter may lie in /root
         "AmbientCapabilities=",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ components:
     kind: files
     paths: [/etc/shop]
     before: {{command: [sh, -c, "{HOOK}"]}}
+  app: {{kind: sqlite, path: /var/lib/shop/app.db}}
 repositories:
   primary: {{url: /srv/backups/shop, password: {{credential: shop-restic}}}}
 backup: {{every: 1h, jitter: 1s}}
@@ -37,6 +39,7 @@ retention: {{daily: 7}}
 checks:
   - {{name: rows, kind: rows, component: db}}
   - {{name: files, kind: files, component: conf}}
+  - {{name: app, kind: sql, component: app, query: "select count(*) from t", expect: "> 0"}}
 drill: {{every: 1m}}
 """
 
@@ -50,6 +53,17 @@ systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -
 for i in $(seq 100); do runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
 runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login superuser' -c 'create database shop owner drd'
 runuser -u drd -- $bin/psql -q -h /run/shop shop -c 'create table orders as select generate_series(1,1000) id'
+"""
+
+# In WAL mode and in use, by a service that lets nobody write beside its database.
+APPLICATION = """
+import sqlite3, time
+c = sqlite3.connect("/var/lib/shop/app.db", isolation_level=None)
+c.execute("pragma journal_mode = wal")
+c.execute("create table t (n)")
+while True:
+    c.execute("insert into t values (1)")
+    time.sleep(0.1)
 """
 
 SLOW = """
@@ -72,6 +86,10 @@ def service(system: Machine) -> Machine:
     drd by its user, and a repository on a local disk."""
     system.run(DRD, "install")
     system.sh(DATABASE)
+    system.sh("install -d -m 700 -o postgres /var/lib/shop")
+    words = ("--unit", "shop-app", "-p", "User=postgres", sys.executable, "-c", APPLICATION)
+    system.run("systemd-run", "-q", *words)
+    system.wait_until(system.path("/var/lib/shop/app.db-wal").exists, 60, "the application")
     system.write("/etc/drd/credentials/shop-restic", PASSWORD, mode=0o600)
     system.write("/etc/shop/only-root", "for root's eyes", mode=0o600)
     system.write("/etc/drd/plans/shop.yaml", SHOP)
