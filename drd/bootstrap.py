@@ -29,7 +29,7 @@ from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import ChannelSpec, Message, route
-from drd.model.plan import Plan, RepositorySpec
+from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
@@ -245,6 +245,7 @@ class App:
             actions=action_for,
             tell=self.tell,
             on_steps=self.console.on_steps,
+            compares=comparison,
         )
 
     def _own_files(self, plan: Path) -> Sequence[Path]:
@@ -375,6 +376,18 @@ def _give_to_owner(place: Path, owner: os.stat_result) -> None:
             with suppress(OSError):
                 if os.lstat(entry).st_uid == 0:
                     os.lchown(entry, owner.st_uid, owner.st_gid)
+
+
+def comparison(component: Component, name: str) -> CheckSpec:
+    """A check of that name, of the component against its fingerprint."""
+    from drd.checks.settings import FilesCheck, RowsCheck
+
+    settings: FilesCheck | RowsCheck
+    if component.kind == "files":
+        settings = FilesCheck(kind="files", name=name, component=component.name)
+    else:
+        settings = RowsCheck(kind="rows", name=name, component=component.name)
+    return CheckSpec(name, settings.kind, component.name, settings)
 
 
 def sandbox_user(configured: str) -> str:

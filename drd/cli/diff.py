@@ -12,7 +12,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.flows.difference import Compared
-    from drd.model.difference import TableChange
+    from drd.model.difference import Difference, TableChange
 
 EXAMPLES = """\
 examples:
@@ -79,6 +79,13 @@ def document(compared: Compared) -> dict[str, Any]:
         "component": compared.component.name,
         "kind": compared.component.kind,
         **sides,
+        **found_document(found),
+    }
+
+
+def found_document(found: Difference) -> dict[str, Any]:
+    """The differences themselves."""
+    return {
         "equal": found.equal,
         "compared": found.compared,
         "only_counted": found.only_counted,
@@ -101,7 +108,7 @@ def _print(compared: Compared, limit: int | None) -> None:
         f"{compared.plan}: {compared.component.name} at {a.name} "
         f"({a.data_time:%Y-%m-%d %H:%M:%S} UTC) and {b.name} ({b.data_time:%Y-%m-%d %H:%M:%S} UTC)"
     )
-    rows = list(_rows(compared))
+    rows = [[f"  {words[0]}", *words[1:]] for words in rows_of(compared.found)]
     if rows:
         output.say(output.table(rows[:limit], keep=3))
     if limit is not None and len(rows) > limit:
@@ -110,16 +117,16 @@ def _print(compared: Compared, limit: int | None) -> None:
         output.say(line)
 
 
-def _rows(compared: Compared) -> Iterator[list[str]]:
+def rows_of(found: Difference) -> Iterator[list[str]]:
+    """For each difference how it differs, what, and in what."""
     from drd.checks.words import printable
 
-    found = compared.found
     for prop in found.properties:
-        yield ["  changed", prop.name, _before_and_now(prop.a, prop.b)]
+        yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
     for table in found.tables:
-        yield [f"  {_WORDS[table.change]}", printable(table.table), _counts(table)]
+        yield [_WORDS[table.change], printable(table.table), _counts(table)]
     for file in found.files:
-        yield [f"  {file.change}", printable(file.path), ", ".join(file.what)]
+        yield [file.change, printable(file.path), ", ".join(file.what)]
 
 
 _WORDS = {"added": "added", "removed": "removed", "rows": "changed", "contents": "changed"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
+from drd.cli.single import add_options
 from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from drd.flows.recovery import RecoveryOutcome
     from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.services import Services
+    from drd.flows.single import Changes
     from drd.model.plan import Plan
+    from drd.model.run import Evidence
 
 EXAMPLES = """\
 examples:
@@ -27,6 +30,9 @@ examples:
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
   drd recover orders-api --in-place --overwrite --dry-run  over what production holds now
+  drd recover orders-api --in-place --table orders --into orders_yesterday --before 1d
+  drd recover orders-api --in-place --path /etc/nginx/nginx.conf --into /root/nginx
+  drd recover orders-api --target standby --component orders-db --into orders_yesterday
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
@@ -77,6 +83,7 @@ def add_parser(sub: Any) -> None:
     parser.add_argument(
         "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
     )
+    add_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -87,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
     from drd.cli.live import watched
     from drd.cli.session import session
+    from drd.cli.single import changes_of
     from drd.flows.recovery_plan import plan_recovery
 
     with session(args) as app, watched(app, args):
@@ -94,11 +102,11 @@ def run(args: argparse.Namespace) -> int:
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app, plan))
         if args.dry_run:
-            _print_plan(planned, args)
+            _print_plan(planned, args, changes_of(services, planned))
             return 0
         if not args.yes:
-            _print_plan(planned, args)
-            over = planned.request.over_production
+            _print_plan(planned, args, changes_of(services, planned))
+            over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
             confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
         return carry_out(services, planned, args)
@@ -110,13 +118,14 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
 
     outcome = recover(services, planned)
     if args.json:
-        output.print_json(_document(outcome))
+        output.print_json(_document(outcome, planned))
     else:
         _print(outcome, planned, args)
     return exit_code(outcome)
 
 
 def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
+    from drd.cli.single import part_of
     from drd.errors import UsageError
     from drd.flows.choose import parse_time
     from drd.flows.recovery_plan import RecoveryRequest
@@ -139,6 +148,7 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         repository=args.repository,
         scenario=args.scenario,
         in_place=args.in_place and args.target is not None,
+        part=part_of(args),
     )
 
 
@@ -171,29 +181,12 @@ def exit_code(outcome: RecoveryOutcome) -> int:
     return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
 
 
-def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
-    from drd.model.units import format_duration, format_size, to_rfc3339
+def _print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes | None) -> None:
+    from drd.model.units import format_size
 
     point, request = planned.point, planned.request
     if args.json and args.dry_run:
-        output.print_json(
-            {
-                "dry_run": True,
-                "plan": planned.plan.name,
-                "point": point.id,
-                "target": request.target,
-                "in_place": request.over_production,
-                "overwrite": request.overwrite,
-                "data_time": to_rfc3339(point.data_time),
-                "lost_at": to_rfc3339(planned.lost_at),
-                "loss_s": planned.loss_s,
-                "expected_s": planned.expected_s,
-                "components": list(planned.components),
-                "steps": [_step(planned, s) for s in planned.plan.runbook],
-                "continues": planned.continues,
-                "notes": list(planned.notes),
-            }
-        )
+        output.print_json(_dry_document(planned, changed))
         return
     say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
     say(
@@ -205,11 +198,8 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
         say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
     for line in _steps(planned):
         say(f"  {line}")
-    say(f"  would lose {format_duration(planned.loss_s)}")
-    if planned.expected_s is not None:
-        say(f"  expected   {format_duration(planned.expected_s)}, as it last took")
-    else:
-        say("  expected   unknown: no drill has measured it")
+    for line in _what_of_it(planned, changed):
+        say(f"  {line}")
     if planned.continues:
         say(f"  continues  run {planned.continues}, whose process died")
     for note in planned.notes:
@@ -217,6 +207,46 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace) -> None:
     if request.overwrite:
         what = "production holds" if request.over_production else "the target holds"
         say(f"  overwrites what {what}")
+
+
+def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
+    """What would be lost, or of a single thing what would change, and how long it takes."""
+    from drd.cli import single
+    from drd.model.units import format_duration
+
+    if planned.single is not None:
+        yield from single.heading(planned)
+        yield from single.lines(planned, changed) if changed is not None else ()
+    else:
+        yield f"would lose {format_duration(planned.loss_s)}"
+    if planned.expected_s is not None:
+        yield f"expected   {format_duration(planned.expected_s)}, as it last took"
+    elif planned.single is None:
+        yield "expected   unknown: no drill has measured it"
+
+
+def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
+    from drd.cli import single
+    from drd.model.units import to_rfc3339
+
+    point, request = planned.point, planned.request
+    return {
+        "dry_run": True,
+        "plan": planned.plan.name,
+        "point": point.id,
+        "target": request.target,
+        "in_place": request.over_production,
+        "overwrite": request.overwrite,
+        "data_time": to_rfc3339(point.data_time),
+        "lost_at": to_rfc3339(planned.lost_at),
+        "loss_s": planned.loss_s,
+        "expected_s": planned.expected_s,
+        "components": list(planned.components),
+        "steps": [_step(planned, s) for s in planned.plan.runbook],
+        "continues": planned.continues,
+        "notes": list(planned.notes),
+        **single.document(planned, changed),
+    }
 
 
 def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
@@ -246,13 +276,15 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
         yield words.rstrip()
 
 
-def _document(outcome: RecoveryOutcome) -> dict[str, Any]:
+def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
+    from drd.cli import single
     from drd.cli.checks_table import evidence_document
     from drd.model.units import to_rfc3339
 
     evidence, work = outcome.evidence, outcome.restoration
     return {
         **evidence_document(evidence),
+        **single.document(planned, None),
         "target": evidence.target,
         "lost_at": to_rfc3339(evidence.lost_at or evidence.started_at),
         "components": [
@@ -289,7 +321,6 @@ def _notes(work: Any, name: str) -> list[str]:
 
 def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
     from drd.cli.checks_table import STYLE, print_checks, print_phases
-    from drd.model.units import format_duration
 
     evidence, work = outcome.evidence, outcome.restoration
     colour = output.colours(args.no_color)
@@ -305,20 +336,28 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
             output.say(f"  note       {name}: {note}")
     for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
         _print_step(outcome, step.name)
-    goals = planned.plan.objectives
     lost = work.errors or evidence.rta_s is None
     sentence = (
         f"not recovered; go on with it: drd resume {evidence.run}"
         if lost
-        else (
-            f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)}), "
-            f"lost {format_duration(evidence.rpa_s)} (RPO {format_duration(goals.rpo_s)})"
-        )
+        else _measured(evidence, planned)
     )
     result = str(evidence.result)
     output.say(
         f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"
     )
+
+
+def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
+    """Without the objectives where it says nothing about them."""
+    from drd.model.units import format_duration
+
+    took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
+    if planned.partial:
+        return f"back in {took}, with data of {planned.point.data_time:%Y-%m-%d %H:%M:%S} UTC"
+    goals = planned.plan.objectives
+    rto, rpo = format_duration(goals.rto_s), format_duration(goals.rpo_s)
+    return f"back in {took} (RTO {rto}), lost {lost} (RPO {rpo})"
 
 
 def _print_step(outcome: RecoveryOutcome, name: str) -> None:

@@ -7,7 +7,7 @@ by itself and before anything of it was restored.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -125,11 +125,21 @@ class Holders:
     def manifest(self) -> Manifest:
         return self._first("the manifest", self._read_manifest)
 
-    def fetch(self, component: str, snapshot: str, into: Path, on_progress: OnProgress) -> None:
-        """Write a snapshot, by its first id, below the empty directory `into`."""
+    def fetch(
+        self,
+        component: str,
+        snapshot: str,
+        into: Path,
+        on_progress: OnProgress,
+        *,
+        include: Sequence[str] = (),
+    ) -> None:
+        """Write a snapshot, by its first id, below the empty directory `into`; of it only what is
+        at and below the paths to `include`, where there are any."""
 
         def restore(repository: Repository) -> None:
-            repository.restore(self._id(repository, snapshot), into, on_progress=on_progress)
+            id_there = self._id(repository, snapshot)
+            repository.restore(id_there, into, include=include, on_progress=on_progress)
 
         self._first(component, restore)
 

@@ -19,7 +19,7 @@ from drd.model import readiness
 from drd.model.compliance import assess
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessFinding, ReadinessReport
-from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.run import PARTIAL, DrillResult, RunKind, RunState
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
 from drd.ports import Finding
@@ -61,7 +61,8 @@ def _findings(
     yield from readiness.of_coverage(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
-    passed = next((e.point for e in evidence if e.result is DrillResult.PASSED and e.point), None)
+    whole = (e for e in evidence if e.scenario != PARTIAL)
+    passed = next((e.point for e in whole if e.result is DrillResult.PASSED and e.point), None)
     yield from readiness.of_versions(plan, next((p for p in kept if p.id == passed), None), newest)
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))

@@ -32,8 +32,10 @@ from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, started_directory
+from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import (
+    PARTIAL,
     DrillResult,
     Evidence,
     Run,
@@ -67,6 +69,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         "overwrite": request.overwrite,
         "no_owner": request.no_owner,
         "asked_at": to_rfc3339(plan.asked_at),
+        "begun": list(plan.components),
     }
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
@@ -78,13 +81,14 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             "preflight",
             lambda: _preflight(services, plan, destinations, held, runner.run.id),
         )
-        work = restore.begin(runner, held, destinations)
+        work = restore.begin(runner, held, destinations, _part(plan))
         if plan.continues is not None:
             _look_again(services, plan, destinations, held, runner)
         engine = Engine(work, _deeds(services, plan, work))
         engine.drive()
         work.checks[:0] = restore.restore_failures(work)
         work.checks += [*restore.passed_over(work), *failures(engine)]
+        work.checks += plan.single.left_out if plan.single is not None else ()
         return _record(services, plan, work, engine)
 
 
@@ -148,15 +152,16 @@ def _begin(
 
 def _undo(services: Services, plan: Plan, dead: Run) -> None:
     """Remove what a dead recovery had not given its final name, here and where it was to be."""
-    name = str(dead.detail.get("target"))
-    target = target_of(plan, name) if name == IN_PLACE or name in plan.targets else None
+    at = str(dead.detail.get("target"))
+    target = target_of(plan, at) if at == IN_PLACE or at in plan.targets else None
+    begun = dead.detail.get("begun")
+    part = Part.from_json(dead.detail["part"]) if dead.detail.get("part") else None
     for name, settings in target.components.items() if target is not None else ():
-        if name in plan.components:
+        if name in plan.components and (begun is None or name in begun):
             component = plan.components[name]
             place = component_place(services, dead.id, component)
-            _close(
-                services.kinds(component.kind).target(component, settings, place, no_owner=False)
-            )
+            kind = services.kinds(component.kind)
+            _close(kind.target(component, settings, place, no_owner=False, part=part))
     remove_run(services, dead.id)
 
 
@@ -182,12 +187,16 @@ def opened(
     """The run's steps as they can be carried out by themselves, with what it has brought back."""
     destinations = _destinations(services, plan, runner, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-    work = restore.begin(runner, held, destinations)
+    work = restore.begin(runner, held, destinations, _part(plan))
     restore.recall(work, tuple(destinations), records)
     deeds = _deeds(services, plan, work)
     for record in records.values():
         deeds.learn(record.name, record.state, record.result)
     return deeds
+
+
+def _part(plan: RecoveryPlan) -> Part | None:
+    return plan.single.part if plan.single is not None else None
 
 
 def _around(plan: RecoveryPlan) -> Circumstances:
@@ -215,7 +224,11 @@ def _destinations(
         component = plan.plan.components[name]
         place = component_place(services, runner.run.id, component)
         made[name] = services.kinds(component.kind).target(
-            component, target.components[name], place, no_owner=plan.request.no_owner
+            component,
+            target.components[name],
+            place,
+            no_owner=plan.request.no_owner,
+            part=_part(plan),
         )
         stack.callback(_close, made[name])
     return made
@@ -235,7 +248,7 @@ def _preflight(
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched. Raises all that stands in the way."""
     found = Hindrances()
-    if not plan.request.over_production:
+    if not plan.request.over_production and not plan.beside:
         target = target_of(plan.plan, plan.request.target)
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
     findings = found.tried(lambda: _look_at_steps(services, plan))
@@ -266,11 +279,11 @@ def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> lis
     try:
         return destination.preflight(snapshot, overwrite=plan.request.overwrite)
     except TargetNotEmpty as error:
-        if not plan.request.over_production:
+        if not plan.request.over_production or plan.beside:
             raise
         raise TargetNotEmpty(
             f"production is there, where {name} would come back in place: {error.message}",
-            hint="--overwrite, if it may be replaced.",
+            hint="--overwrite, if it may be replaced; --into puts it beside what is there.",
         ) from error
 
 
@@ -333,14 +346,14 @@ def _record(
         run=runner.run.id,
         plan=plan.plan.name,
         point=plan.point.id,
-        scenario="recovery",
+        scenario=PARTIAL if plan.partial else "recovery",
         result=result,
         plan_digest=plan.plan.digest,
         started_at=started,
         finished_at=now,
         rpa_s=(lost_at - plan.point.data_time).total_seconds() if back else None,
         rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
-        judged=True,
+        judged=not plan.partial,
         phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
         checks=tuple(work.checks),
         target=plan.request.target,

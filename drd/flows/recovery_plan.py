@@ -11,8 +11,10 @@ from drd.errors import TargetError, UsageError
 from drd.flows.choose import choose
 from drd.flows.holders import holders, left_in
 from drd.flows.services import Services
+from drd.flows.single import Single, component_of, single
+from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
-from drd.model.run import Run, RunKind, StepState
+from drd.model.run import PARTIAL, Run, RunKind, StepState
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -22,7 +24,8 @@ DEFAULT_SCENARIO = "database-loss"
 @dataclass(frozen=True, slots=True)
 class RecoveryRequest:
     """What the operator stated; no `components` means all that the target names. `in_place`: the
-    target may be production."""
+    target may be production. With a `part` it is about one component, and only that of it, or
+    beside what is there."""
 
     target: str
     point: str | None = None
@@ -34,6 +37,7 @@ class RecoveryRequest:
     repository: str | None = None
     scenario: str = DEFAULT_SCENARIO
     in_place: bool = False
+    part: Part | None = None
 
     @property
     def over_production(self) -> bool:
@@ -51,6 +55,7 @@ class RecoveryRequest:
             **({"repository": self.repository} if self.repository else {}),
             **({"scenario": self.scenario} if self.scenario != DEFAULT_SCENARIO else {}),
             **({"in_place": True} if self.in_place else {}),
+            **({"part": self.part.to_json()} if self.part else {}),
         }
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
@@ -72,6 +77,7 @@ class RecoveryRequest:
             repository=said.get("repository"),
             scenario=said.get("scenario", DEFAULT_SCENARIO),
             in_place=bool(said.get("in_place")),
+            part=Part.from_json(said["part"]) if said.get("part") else None,
         )
 
 
@@ -82,7 +88,8 @@ class RecoveryPlan:
     `loss_s` is the expected data loss; `expected_s` the duration that drills measured, None when
     none did; `expected_steps` has that of each step which the newest drill carried out. `asked_at`
     is when somebody began to deal with it. `continues` is the id of a run that died and would go
-    on. `notes` are sentences about what will be left out.
+    on. `notes` are sentences about what will be left out. With a `single` thing plan and point are
+    as far as they are about it.
     """
 
     plan: Plan
@@ -96,6 +103,18 @@ class RecoveryPlan:
     expected_steps: Mapping[str, float]
     continues: str | None
     notes: tuple[str, ...]
+    single: Single | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether single components or things were asked for: how long that takes says nothing
+        about the service."""
+        return self.single is not None or bool(self.request.components)
+
+    @property
+    def beside(self) -> bool:
+        """Whether what comes back gets a name of its own, and what is there stays as it is."""
+        return self.request.part is not None and self.request.part.into is not None
 
 
 def plan_recovery(
@@ -118,7 +137,15 @@ def plan_recovery(
     else:
         point = _choose(services, plan, request)
     holders(plan, point, only)
-    drills = [e for e in services.catalogue.evidence(plan.name) if e.rta_s is not None]
+    chosen = None
+    if request.part is not None:
+        names = (component_of(services, plan, point, names, request.part),)
+        chosen = single(services, plan, point, names[0], request.part)
+        plan, point = chosen.plan, chosen.point
+    known = services.catalogue.evidence(plan.name)
+    drills = [e for e in known if e.rta_s is not None and e.scenario != PARTIAL]
+    if chosen is not None and not chosen.part.whole:
+        drills = []
     return RecoveryPlan(
         plan=plan,
         request=request,
@@ -130,7 +157,8 @@ def plan_recovery(
         expected_s=drills[0].rta_s if drills else None,
         expected_steps=_durations(services, drills[0].run) if drills else {},
         continues=continued.id if continued else None,
-        notes=_notes(plan, request, names),
+        notes=_notes(plan, request, names) if chosen is None else (),
+        single=chosen,
     )
 
 

@@ -28,6 +28,7 @@ from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
 from drd.flows.workplace import run_directory
+from drd.model.part import Part
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
@@ -50,7 +51,8 @@ class Restoration:
     """One point on its way back into some destinations.
 
     `restored` has the components that are back, with what their restore said; `errors` the ones
-    that are not. Thread-safe by construction: each component's worker writes its own keys.
+    that are not. With a `part` that is all that comes back. Thread-safe by construction:
+    each component's worker writes its own keys.
     """
 
     services: Services
@@ -60,16 +62,22 @@ class Restoration:
     holders: Holders
     destinations: Mapping[str, Destination]
     begun: float
+    part: Part | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
     checks: list[CheckResult] = field(default_factory=list)
 
 
-def begin(runner: Runner, held: Holders, destinations: Mapping[str, Destination]) -> Restoration:
+def begin(
+    runner: Runner,
+    held: Holders,
+    destinations: Mapping[str, Destination],
+    part: Part | None = None,
+) -> Restoration:
     """A restoration of the point that is `held`, whose clock starts now."""
     now = held.services.clock.monotonic()
-    return Restoration(held.services, runner, held.plan, held.point, held, destinations, now)
+    return Restoration(held.services, runner, held.plan, held.point, held, destinations, now, part)
 
 
 def cold(services: Services, run: str) -> Path:
@@ -149,6 +157,7 @@ def _effect(
             lambda p: work.services.on_progress(
                 Progress(name, "fetch", p.done_bytes, p.total_bytes or snapshot.bytes)
             ),
+            include=work.part.paths if work.part is not None else (),
         )
         fetched = clock.monotonic()
         work.spans.append(Span("fetch", begun, fetched))
@@ -204,7 +213,9 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
 
 def _property_rows(work: Restoration) -> list[CheckResult]:
     """One row for each restored database that has properties to compare: the same, or what not."""
-    rows = []
+    rows: list[CheckResult] = []
+    if work.part is not None and not work.part.whole:
+        return rows
     for name, restored in work.restored.items():
         kind = work.plan.components[name].kind
         if kind != "postgres" and not restored.differences:

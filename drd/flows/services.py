@@ -12,7 +12,7 @@ from drd.errors import NotSupported
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import Message
-from drd.model.plan import Plan, RepositorySpec
+from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.ports import (
@@ -53,6 +53,11 @@ def tell_nobody(_: Message) -> list[str]:
     return []
 
 
+def compares_nothing(_: Component, __: str) -> CheckSpec | None:
+    """For callers without checks of their own."""
+    return None
+
+
 def nobody_watches(_: Progression) -> None:
     """For callers that nobody looks at."""
 
@@ -71,7 +76,7 @@ class Services:
     one (see `drd.flows.host_loss`), `roles` has by person of drd.yaml what each may decide.
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
-    runbook is.
+    runbook is. `compares` is a check of this name that compares a component with its fingerprint.
     """
 
     catalogue: Catalogue
@@ -98,3 +103,4 @@ class Services:
     actions: ActionFactory = no_action
     tell: Callable[[Message], list[str]] = tell_nobody
     on_steps: Callable[[Progression], None] = nobody_watches
+    compares: Callable[[Component, str], CheckSpec | None] = compares_nothing

@@ -8,12 +8,32 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from drd.errors import UsageError
 from drd.model.units import format_size
 from drd.ports import Finding
 
 
 def is_root() -> bool:
     return os.geteuid() == 0
+
+
+def beside(own: Path | None, into: str) -> Path:
+    """What `--into` names: a path, or a name beside `own`. Raises UsageError."""
+    path = Path(into)
+    if path.is_absolute():
+        found = Path(os.path.realpath(path))
+    elif "/" in into or into in ("", ".", "..") or own is None:
+        raise UsageError(
+            f"--into {into} does not say where",
+            hint="give a whole path, or a name" + (f" beside {own}." if own else "."),
+        )
+    else:
+        found = own.with_name(into)
+    if own is not None and found == own:
+        raise UsageError(
+            f"--into {into} is where it is already", hint="give another name, or leave --into away."
+        )
+    return found
 
 
 def existing_parent(path: Path) -> Path:

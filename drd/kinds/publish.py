@@ -116,7 +116,11 @@ class Publication:
 
 def publication_of(directory: Path) -> Publication | None:
     """What a run in this workplace directory had announced."""
-    journal = directory / JOURNAL
+    return publication_at(directory / JOURNAL)
+
+
+def publication_at(journal: Path) -> Publication | None:
+    """What a run had announced in this journal."""
     known = read_journal(journal)
     if "landing" not in known:
         return None

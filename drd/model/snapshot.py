@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -31,7 +31,8 @@ class DatabaseFingerprint:
     `public."odd name"`). `not_reached` names tables that the time budget or a missing right left
     out, with the reason. `properties` are the database's own: owner, encoding, locale, settings.
     `derived` names those of the tables that a restore computes anew (materialised views): a dump
-    does not hold what they held.
+    does not hold what they held. `partitioned` has the tables that hold no row of their own, with
+    the partitions that do; `others` what has a name like a table and is none (`view`).
     """
 
     mode: Literal["counts", "digest", "off"]
@@ -39,6 +40,8 @@ class DatabaseFingerprint:
     not_reached: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
     derived: frozenset[str] = frozenset()
+    partitioned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,7 +51,19 @@ class DatabaseFingerprint:
             "not_reached": dict(sorted(self.not_reached.items())),
             "properties": dict(self.properties),
             "derived": sorted(self.derived),
+            "partitioned": {n: list(p) for n, p in sorted(self.partitioned.items())},
+            "others": dict(sorted(self.others.items())),
         }
+
+    def only(self, names: Collection[str]) -> DatabaseFingerprint:
+        """Of these tables alone, without the properties of the whole."""
+        leaves = {leaf for n in names for leaf in self.partitioned.get(n, (n,))}
+        return DatabaseFingerprint(
+            self.mode,
+            {n: t for n, t in self.tables.items() if n in leaves},
+            {n: why for n, why in self.not_reached.items() if n in leaves},
+            partitioned={n: p for n, p in self.partitioned.items() if n in names},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +115,14 @@ def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
         entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])
     tables = {n: TableState(rows, digest) for n, (rows, digest) in data["tables"].items()}
-    derived = frozenset(data.get("derived", ()))
     return DatabaseFingerprint(
-        data["mode"], tables, data["not_reached"], data["properties"], derived
+        data["mode"],
+        tables,
+        data["not_reached"],
+        data["properties"],
+        frozenset(data.get("derived", ())),
+        {n: tuple(p) for n, p in data.get("partitioned", {}).items()},
+        data.get("others", {}),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports.common import Finding, OnProgress
@@ -112,10 +113,35 @@ class Kind(Protocol):
         """A throw-away place; needs none of the source's secrets."""
 
     def target(
-        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        part: Part | None = None,
     ) -> NamedDestination:
         """The named place of a recovery; `settings` are the target's for this component, or the
-        component's own: then it comes back to where it is backed up from."""
+        component's own: then it comes back to where it is backed up from. With a `part` (as `narrow`
+        gives it) the place of that, beside what is there.
+
+        Raises UsageError for a name that cannot be given."""
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        """The part with the names that its tables or paths have in the snapshot, and the snapshot
+        with a fingerprint of these alone. Asks nobody: what the fingerprint does not tell is left
+        to the restore.
+
+        Raises UsageError, with names that may have been meant, for what is not there, and
+        NotSupported for what this kind cannot bring back alone.
+        """
+
+    def live(
+        self, component: Component, part: Part, like: Fingerprint, budget_s: float
+    ) -> Fingerprint:
+        """The same kind of fingerprint as `like`, of what the source now has of the part.
+
+        Raises SourceError and its children."""
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         """Where a target with these settings would overwrite what the component is backed up from;

@@ -249,12 +249,14 @@ runbook:
 
 def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     site = runbook_site(short_tmp, 1, _RUNBOOK)
-    dry, place, show, skip, approve, done, undo, rollback = (
+    dry, place, single, show, skip, approve, done, undo, rollback = (
         line.replace("orders-api", "shop") for line in commands("docs/recovery.md").splitlines()
     )
     told = bash(dry, short_tmp, _drd(site))
     assert "waits for commander" in told
     assert "overwrites what production holds" in bash(place, short_tmp, _drd(site))
+    single = single.replace("shop-db", "db").replace("orders-db", "db")
+    assert "beside     what is there" in bash(single, short_tmp, _drd(site))
     child = site.start("recover", "shop", "--target", "standby", "--yes")
     try:
         until(lambda: waits_for(site, "go-ahead"), "it waits")

@@ -8,13 +8,15 @@ from pathlib import Path
 from drd.kinds.files import in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
+from drd.kinds.files.part import FilesPart, narrow, only, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
-from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
+from drd.kinds.files.source import ESTIMATE_S, FilesCapture, FilesSource, selection_of
 from drd.kinds.files.walk import walk
-from drd.kinds.places import remove, space_finding
+from drd.kinds.places import beside, remove, space_finding
+from drd.model.part import Part
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint, TreeFingerprint
 from drd.ports import Finding, Workplace
 
 
@@ -35,12 +37,40 @@ class FilesKind:
         return FilesSandbox(component.name, place)
 
     def target(
-        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
-    ) -> FilesTarget | FilesInPlace:
-        if isinstance(settings, FilesSettings):
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        part: Part | None = None,
+    ) -> FilesTarget | FilesInPlace | FilesPart:
+        own = settings.path if isinstance(settings, TargetSettings) else None
+        if part is not None and part.paths and (own or part.into):
+            base = Path(own or "/")
+            return FilesPart(component.name, base, part, place, no_owner=no_owner)
+        if part is not None and part.into is not None:
+            own = str(beside(Path(own) if own else None, part.into))
+        if own is None:
             return FilesInPlace(component.name, place, no_owner=no_owner)
-        assert isinstance(settings, TargetSettings)
-        return FilesTarget(component.name, settings.path, place, no_owner=no_owner)
+        return FilesTarget(component.name, own, place, no_owner=no_owner)
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        return narrow(snapshot, part)
+
+    def live(
+        self,
+        component: Component,
+        part: Part,
+        like: Fingerprint,  # noqa: ARG002 - there is one kind of it
+        budget_s: float,  # noqa: ARG002 - as long as a backup would look
+    ) -> Fingerprint:
+        settings = _settings(component)
+        if part.paths:
+            settings = settings.model_copy(update={"paths": list(part.paths)})
+        found = FilesCapture(selection_of(settings)).fingerprint()
+        assert isinstance(found, TreeFingerprint)
+        return only(found, part.paths) if part.paths else found
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
         assert isinstance(settings, TargetSettings)
@@ -54,7 +84,8 @@ class FilesKind:
                 remove(directory / name)
                 found.append(f"removed {directory / name}, a killed run's restored files")
         publication = announced(directory)
-        return found + (publication.undo() if publication else in_place.sweep(directory))
+        undone = publication.undo() if publication else in_place.sweep(directory)
+        return [*found, *undone, *sweep(directory)]
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)

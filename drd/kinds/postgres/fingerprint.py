@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,8 +42,30 @@ SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),
            AND d.objid = c.oid AND d.deptype = 'e'))
  ORDER BY c.relpages, 2, 3"""
 
+# What has a name like a table and no rows of its own. From the catalogue alone: the functions about
+# partitions would lock them all.
+_OTHERS = """
+WITH RECURSIVE below(root, oid) AS (
+    SELECT oid, oid FROM pg_catalog.pg_class WHERE relkind = 'p'
+    UNION SELECT b.root, i.inhrelid
+      FROM below b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid)
+SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text,
+       ARRAY(SELECT format('%I.%I', pn.nspname, p.relname)
+               FROM below b
+               JOIN pg_catalog.pg_class p ON p.oid = b.oid AND p.relkind = 'r'
+               JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+              WHERE b.root = c.oid ORDER BY 1)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('p', 'v', 'f')
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ ORDER BY 1"""
+_KINDS = {"v": "view", "f": "foreign table"}
+
 _LISTING_S = 30
 """The list of tables alone may take this long; the budget is for reading them."""
+
+_NO_BUDGET_S = 20 * 86400.0
+"""In milliseconds this is what a server takes for a time limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +105,10 @@ def describe(
     budget_s: float,
     properties: Mapping[str, Any],
     names: Mapping[tuple[str, str], str] | None = None,
+    only: Collection[tuple[str, str]] | None = None,
 ) -> DatabaseFingerprint:
-    """Look at every table from the transaction that `connection` (pinned) is in.
+    """Look at every table (of `only`, where that is given) from the transaction that `connection`
+    (pinned) is in.
 
     What the budget or a right does not let us reach is named with the reason. `names` gives names
     to use for tables in place of the server's (another major may quote others). Raises
@@ -97,7 +121,10 @@ def describe(
     derived = set()
     with as_spelled(connection):
         tables = tables_of(connection)
+        partitioned, others = others_of(connection)
     for table in tables:
+        if only is not None and table.key not in only:
+            continue
         process.check_cancelled()
         name = names.get(table.key, table.name)
         if table.materialised:
@@ -107,7 +134,21 @@ def describe(
             states[name] = found
         else:
             not_reached[name] = found or f"the time budget of {budget_s:g} s was over"
-    return DatabaseFingerprint(mode, states, not_reached, dict(properties), frozenset(derived))
+    return DatabaseFingerprint(
+        mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others
+    )
+
+
+def others_of(connection: Connection) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Partitioned tables with the partitions that have rows, and what is no table."""
+    partitioned: dict[str, tuple[str, ...]] = {}
+    others: dict[str, str] = {}
+    for name, kind, leaves in connection.execute(_OTHERS.encode()).fetchall():
+        if kind == "p":
+            partitioned[name] = tuple(leaves)
+        else:
+            others[name] = _KINDS[kind]
+    return partitioned, others
 
 
 def _look(
@@ -137,6 +178,13 @@ def _look(
     if mode == "counts":
         return TableState(int(row[0]))
     return TableState(int(row[0]), format(int(row[1]) % 2**64, "016x"))
+
+
+def state_of(
+    connection: Connection, table: Table, mode: Literal["counts", "digest"]
+) -> TableState | str:
+    """One table, however long it takes; or why it cannot be read."""
+    return _look(connection, table, mode, time.monotonic() + _NO_BUDGET_S)
 
 
 def _query(table: Table, mode: Literal["counts", "digest"]) -> str:

@@ -8,16 +8,18 @@ from pathlib import Path
 import psycopg
 
 from drd.errors import DrdError
-from drd.kinds.postgres import database, server
+from drd.kinds.postgres import database, naming, server, tables
 from drd.kinds.postgres.connection import address_of, connect, words
 from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
+from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.model.part import Part
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import Destination, Finding, Source, Workplace
 
 
@@ -35,10 +37,29 @@ class PostgresKind:
         return PostgresSandbox(component.name, _settings(component).bin_dir, snapshot, place)
 
     def target(
-        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        part: Part | None = None,
     ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
-        return PostgresTargetDatabase(component.name, settings, place, no_owner=no_owner)
+        if part is not None and part.tables:
+            return PostgresTables(component.name, settings, place, part, no_owner=no_owner)
+        database = naming.database_name(part.into) if part is not None and part.into else None
+        return PostgresTargetDatabase(
+            component.name, settings, place, no_owner=no_owner, database=database
+        )
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        return tables.narrow(snapshot, part)
+
+    def live(
+        self, component: Component, part: Part, like: Fingerprint, budget_s: float
+    ) -> Fingerprint:
+        return tables.live(_settings(component), part, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, PostgresTarget)

@@ -21,6 +21,8 @@ _ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
 _ATTACH = "INDEX ATTACH "
 _LAST = ("FK CONSTRAINT ", "EVENT TRIGGER ", "COMMENT ", "SECURITY LABEL ")
 _LIST = "pg_restore.list"
+_LISTING = 64 << 20
+"""Bytes of what pg_restore prints: a line for each object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Load:
 
     def run(self, jobs: int, *, on_tick: Callable[[], None]) -> Completed:
         """How the first pass that failed ended, or the last one."""
-        listed = run(self._command(["--list", str(self.dump)]), limit=64 << 20)
+        listed = self.listing()
         if listed.exit_code != 0:
             return listed
         done = listed
@@ -46,20 +48,50 @@ class Load:
                 break
         return done
 
-    def _pass(self, entries: list[str] | None, jobs: int, on_tick: Callable[[], None]) -> Completed:
-        chosen = self.directory / _LIST
-        argv = [
+    def listing(self, *chosen: str) -> Completed:
+        """What is in the dump, of what pg_restore's options choose."""
+        return run(self._command(["--list", *chosen, str(self.dump)]), limit=_LISTING)
+
+    def script(self, entries: list[str]) -> Completed:
+        """The SQL of these lines of the listing."""
+        return self._with_list(entries, ["--file=-"], None)
+
+    def some(
+        self,
+        entries: list[str],
+        jobs: int,
+        on_tick: Callable[[], None],
+        *,
+        passing_over: bool = False,
+    ) -> Completed:
+        """These lines of the listing; `passing_over` what cannot be restored."""
+        return self._pass(entries, jobs, on_tick, passing_over=passing_over)
+
+    def _pass(
+        self,
+        entries: list[str] | None,
+        jobs: int,
+        on_tick: Callable[[], None],
+        *,
+        passing_over: bool = False,
+    ) -> Completed:
+        argv = [f"--jobs={jobs}", *self.flags, f"--dbname={self.address.conninfo}"]
+        if not passing_over:
             # Errors that pg_restore passes over would be lost tables in a restore that "worked".
-            "--exit-on-error",
-            f"--jobs={jobs}",
-            *self.flags,
-            f"--dbname={self.address.conninfo}",
-        ]
+            argv.insert(0, "--exit-on-error")
+        return self._with_list(entries, argv, on_tick)
+
+    def _with_list(
+        self, entries: list[str] | None, argv: list[str], on_tick: Callable[[], None] | None
+    ) -> Completed:
+        chosen = self.directory / _LIST
+        words = list(argv)
         if entries is not None:
             chosen.write_text("\n".join(entries) + "\n", encoding="utf-8")
-            argv.append(f"--use-list={chosen}")
+            words.append(f"--use-list={chosen}")
         try:
-            return run(self._command([*argv, str(self.dump)]), on_tick=on_tick)
+            command = self._command([*words, str(self.dump)])
+            return run(command, on_tick=on_tick, limit=_LISTING)
         finally:
             chosen.unlink(missing_ok=True)
 

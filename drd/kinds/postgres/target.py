@@ -14,6 +14,7 @@ from drd.errors import DrdError, TargetError, ToolError
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
     PASSFILE,
+    Address,
     address_of,
     words,
     write_password_file,
@@ -32,7 +33,7 @@ from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
 
-_BEGUN = "begun"
+BEGUN = "begun"
 # Says there that the server may hold a working database of this run, for whoever clears up after it.
 
 _STATISTICS = (
@@ -51,9 +52,12 @@ class PostgresTargetDatabase:
         place: Workplace,
         *,
         no_owner: bool,
+        database: str | None = None,
     ) -> None:
+        """`database` instead of the one that the dsn names."""
         self._component = component
         self._settings = settings
+        self._database = database
         self._place = place
         self._no_owner = no_owner
         self._cluster: Cluster | None = None
@@ -64,7 +68,13 @@ class PostgresTargetDatabase:
         if self._cluster is None:
             given = address_of(self._settings.dsn)
             cluster = Cluster(given, self._place.mark)
-            name = given.dbname or cluster.admin().info.user
+            own = given.dbname or cluster.admin().info.user
+            if self._database == own:
+                raise TargetError(
+                    f'database "{own}" is itself what would come back under another name',
+                    hint="give --into another name.",
+                )
+            name = self._database or own
             # One of several hosts, and from now on always that one.
             cluster.address = given.pinned(cluster.admin()).to_database(name)
             if cluster.admin().info.dbname == name:
@@ -91,7 +101,7 @@ class PostgresTargetDatabase:
             self._found("pg_restore", lambda: f"version {self._programs().version}"),
             self._found("extensions", lambda: _extensions(cluster, snapshot)),
             self._found("locale", lambda: missing_locale(cluster, snapshot.facts["locale"])),
-            room(name, self._place, snapshot.bytes),
+            self.room(snapshot),
             *server_room(cluster, name, snapshot, self._place.directory),
             *rights_findings(cluster, name, snapshot.facts, no_owner=self._no_owner),
         ]
@@ -108,6 +118,10 @@ class PostgresTargetDatabase:
                 )
             )
         return findings
+
+    def room(self, snapshot: ComponentSnapshot) -> Finding:
+        """Whether what is fetched fits into the workplace."""
+        return room(self._component, self._place, snapshot.bytes)
 
     def _found(self, subject: str, look: Callable[[], str]) -> Finding:
         name = f"{self._component}: {subject}"
@@ -160,7 +174,7 @@ class PostgresTargetDatabase:
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
     ) -> Restored:
         landing = self._place.directory / "landing"
-        (self._place.directory / _BEGUN).touch(mode=0o600)
+        (self._place.directory / BEGUN).touch(mode=0o600)
         try:
             order = Order(
                 self._component,
@@ -178,26 +192,34 @@ class PostgresTargetDatabase:
 
     def inspector(self) -> Inspector:
         if self._inspector is None:
-            address = self._reach().address
-            login = write_password_file(address, self._place.directory)
-            # A command may log in as somebody who may not set these.
-            login |= {"PGOPTIONS": address.params.get("options", "")}
-            self._inspector = PostgresInspector(self._reach().undisturbed(address.dbname), login)
+            self._inspector = PostgresInspector(*self._login())
         return self._inspector
+
+    def _login(self) -> tuple[Address, dict[str, str]]:
+        """For questions: where, and what a command needs beside to log in."""
+        address = self._reach().address
+        login = write_password_file(address, self._place.directory)
+        # A command may log in as somebody who may not set these.
+        login |= {"PGOPTIONS": address.params.get("options", "")}
+        return self._reach().undisturbed(address.dbname), login
 
     def close(self) -> None:
         if self._inspector is not None:
             self._inspector.close()
-        if self._cluster is not None or (self._place.directory / _BEGUN).exists():
+        if self._cluster is not None or (self._place.directory / BEGUN).exists():
             try:
-                Publication(self._reach(), self._component, self._place.run).clean_up()
-                (self._place.directory / _BEGUN).unlink(missing_ok=True)
+                self._tidy()
+                (self._place.directory / BEGUN).unlink(missing_ok=True)
             except (psycopg.Error, DrdError) as error:
                 said = words(error) if isinstance(error, psycopg.Error) else error.message
                 log.get().warning("target.not_cleaned", component=self._component, error=said)
         if self._cluster is not None:
             self._cluster.close()
         (self._place.directory / PASSFILE).unlink(missing_ok=True)
+
+    def _tidy(self) -> None:
+        """What this run has left on the server goes, but for what has its final name."""
+        Publication(self._reach(), self._component, self._place.run).clean_up()
 
 
 def _extensions(cluster: Cluster, snapshot: ComponentSnapshot) -> str:

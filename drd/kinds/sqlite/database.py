@@ -7,10 +7,10 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
@@ -20,6 +20,8 @@ from drd.process import cancelled, check_cancelled
 
 _STEPS = 20_000
 """Virtual machine steps between two looks at the clock: some milliseconds."""
+
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 
 _REMEDIES = {
     "NOTADB": "check `path`; an encrypted database cannot be read either.",
@@ -42,11 +44,11 @@ def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> s
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
     )
-    connection.text_factory = _text
+    connection.text_factory = as_text
     return connection
 
 
-def _text(data: bytes) -> str:
+def as_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -116,8 +118,19 @@ def table_names(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
     )
-    virtual = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
-    return [n for n, sql in rows if not n.startswith("sqlite_") and not virtual.match(sql or "")]
+    return [n for n, sql in rows if not n.startswith("sqlite_") and not _VIRTUAL.match(sql or "")]
+
+
+def others(connection: sqlite3.Connection) -> dict[str, str]:
+    """What has a name like a table and none of a table's rows, with what it is."""
+    rows = connection.execute(
+        "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+    )
+    return {
+        name: "view" if kind == "view" else "virtual table"
+        for name, kind, sql in rows
+        if kind == "view" or _VIRTUAL.match(sql or "")
+    }
 
 
 def properties(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -151,9 +164,15 @@ def storage_facts(connection: sqlite3.Connection) -> dict[str, Any]:
 
 
 def take_fingerprint(
-    connection: sqlite3.Connection, path: Path, *, digests: bool, budget_s: float
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    digests: bool,
+    budget_s: float,
+    only: Collection[str] | None = None,
 ) -> DatabaseFingerprint:
-    """Rows (and digests) of every table within `budget_s`; what was not reached is named.
+    """Rows (and digests) of every table (of `only`, where that is given) within `budget_s`; what was
+    not reached is named.
 
     Raises SourceError when the database turns out to be damaged.
     """
@@ -163,6 +182,8 @@ def take_fingerprint(
     late = f"the time budget of {format_duration(budget_s)} was used up"
     try:
         for name in table_names(connection):
+            if only is not None and name not in only:
+                continue
             check_cancelled()
             if time.monotonic() > deadline:
                 not_reached[name] = late
@@ -176,9 +197,11 @@ def take_fingerprint(
                     raise
                 not_reached[name] = late if error_name(error) == "INTERRUPT" else str(error)
         known = properties(connection)
+        no_tables = others(connection)
     except sqlite3.Error as error:
         raise in_words(error, path) from error
-    return DatabaseFingerprint("digest" if digests else "counts", tables, not_reached, known)
+    mode: Literal["digest", "counts"] = "digest" if digests else "counts"
+    return DatabaseFingerprint(mode, tables, not_reached, known, others=no_tables)
 
 
 def _look_at(connection: sqlite3.Connection, name: str, *, digests: bool) -> TableState:
@@ -192,6 +215,30 @@ def _look_at(connection: sqlite3.Connection, name: str, *, digests: bool) -> Tab
         digest.update(ascii(row).encode("ascii"))
         rows += 1
     return TableState(rows, digest.hexdigest())
+
+
+def look_at(connection: sqlite3.Connection, name: str) -> TableState:
+    """Rows and digest of one table, however long it takes."""
+    factory = connection.text_factory
+    connection.text_factory = as_text
+    try:
+        return _look_at(connection, name, digests=True)
+    finally:
+        connection.text_factory = factory
+
+
+def columns(connection: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
+    """What SQLite knows of them: name, type, NOT NULL, default, place in the key, hidden."""
+    return [tuple(c[1:]) for c in connection.execute(f"PRAGMA table_xinfo({quoted(name)})")]
+
+
+def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
+    """As they stand in SQL: those whose values are kept, the row's number among them where the table
+    has one and nothing else is called so."""
+    known = columns(connection, name)
+    kept = [quoted(c[0]) for c in known if not c[5]]
+    alias = _order(connection, name).removeprefix(" ORDER BY ")
+    return [alias, *kept] if alias in ("rowid", "_rowid_", "oid") else kept
 
 
 def _order(connection: sqlite3.Connection, name: str) -> str:

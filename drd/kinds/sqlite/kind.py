@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from drd.kinds.places import space_finding
+from drd.kinds.places import beside, space_finding
 from drd.kinds.publish import publication_of
 from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.source import COPY, SqliteSource
+from drd.kinds.sqlite.tables import SqliteTables, live, narrow
+from drd.model.part import Part
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import Finding, Workplace
 
 
@@ -34,10 +36,33 @@ class SqliteKind:
         return SqliteSandbox(component.name, place)
 
     def target(
-        self, component: Component, settings: object, place: Workplace, *, no_owner: bool
-    ) -> SqliteTarget:
+        self,
+        component: Component,
+        settings: object,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        part: Part | None = None,
+    ) -> SqliteTarget | SqliteTables:
         assert isinstance(settings, TargetSettings | SqliteSettings)
-        return SqliteTarget(component.name, settings.path, place, no_owner=no_owner)
+        if part is not None and part.tables:
+            return SqliteTables(component.name, settings.path, place, part)
+        path = settings.path
+        if part is not None and part.into is not None:
+            path = str(beside(Path(path), part.into))
+        return SqliteTarget(component.name, path, place, no_owner=no_owner)
+
+    def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+        return narrow(snapshot, part)
+
+    def live(
+        self,
+        component: Component,
+        part: Part,
+        like: Fingerprint,
+        budget_s: float,
+    ) -> Fingerprint:
+        return live(Path(_settings(component).path), part, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
         assert isinstance(settings, TargetSettings)

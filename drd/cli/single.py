@@ -1,0 +1,147 @@
+"""What `drd recover` says of a single thing: its options, and what would change."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from drd.model.part import Part
+
+if TYPE_CHECKING:
+    from drd.flows.recovery_plan import RecoveryPlan
+    from drd.flows.services import Services
+    from drd.flows.single import Changes
+
+SHOWN = 10
+"""Lines of what differs; `drd diff` has them all."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    single = parser.add_argument_group(
+        "a single thing, beside what is there",
+        "The component under another name; or tables or paths of it, and nothing else.",
+    )
+    single.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="T",
+        help="a table, SCHEMA.NAME or NAME, copied beside the others (repeatable)",
+    )
+    single.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="P",
+        help="a file or directory of a files component, as it was backed up (repeatable)",
+    )
+    single.add_argument(
+        "--into",
+        metavar="NAME",
+        help="what the copy is called: a database, a file or a directory; with --table a table, of "
+        "several tables a schema; with --path the directory that they come into",
+    )
+
+
+def part_of(args: argparse.Namespace) -> Part | None:
+    """What the options say. Raises UsageError."""
+    from drd.errors import UsageError
+
+    if args.table and args.path:
+        raise UsageError(
+            "--table and --path are about different kinds", hint="recover one after the other."
+        )
+    if args.into is not None and not args.into.strip():
+        raise UsageError("--into is empty", hint="give a name.")
+    if not (args.table or args.path or args.into):
+        return None
+    if args.overwrite and args.into is not None and not args.path:
+        raise UsageError(
+            "what comes beside the others with --into overwrites nothing",
+            hint="leave out --overwrite, and give --into a name that is free.",
+        )
+    if len(set(args.component)) > 1:
+        raise UsageError(
+            "a single thing is of one component", hint="recover one component after the other."
+        )
+    return Part(tuple(args.table), tuple(args.path), args.into)
+
+
+def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
+    """What is live now against the point; None where the whole service comes back."""
+    from drd.flows.single import changes
+
+    if planned.single is None:
+        return None
+    name = planned.components[0]
+    component = planned.plan.components[name]
+    return changes(services, component, planned.point.component(name), planned.single.part)
+
+
+def heading(planned: RecoveryPlan) -> Iterator[str]:
+    """What comes back, and under which name."""
+    from drd.checks.words import printable
+
+    assert planned.single is not None
+    part, name = planned.single.part, planned.components[0]
+    what = "table" if part.tables else "path"
+    for thing in part.names:
+        yield f"{what:<10} {printable(thing)}, of {name}"
+    if part.into is not None:
+        yield f"{'as' if len(part.names) < 2 else 'into':<10} {printable(part.into)}"
+    if part.tables or (part.into is not None and not planned.request.overwrite):
+        yield "beside     what is there, which stays as it is"
+
+
+def lines(planned: RecoveryPlan, changed: Changes) -> Iterator[str]:
+    """What differs between the point and what is live, for the terminal."""
+    from drd.checks.words import counted, printable
+    from drd.cli.diff import rows_of
+
+    tables = planned.plan.components[planned.components[0]].kind != "files"
+    if changed.unknown is not None:
+        yield f"live now   unknown: {changed.unknown}"
+    others = set()
+    if changed.found is not None:
+        others = {t.table for t in changed.found.tables if t.change == "contents"}
+    for thing in changed.things:
+        was, now = thing.was or "nothing", thing.now or "nothing"
+        more = ", other contents" if thing.name in others else ""
+        yield f"live now   {printable(thing.name)}: {was} at the point, {now} live{more}"
+    if changed.found is None or (changed.found.tables and changed.things):
+        return
+    found = list(rows_of(changed.found))
+    if not found:
+        same = "no difference" if changed.found.equal else "no difference found"
+        words = ("table", "tables") if tables else ("entry", "entries")
+        yield f"live now   {same} to the point in {counted(changed.found.compared, *words)}"
+    for row in found[:SHOWN]:
+        yield "since then " + "  ".join(w.strip() for w in row if w)
+    if len(found) > SHOWN:
+        yield f"since then {len(found) - SHOWN:,} more: drd diff shows all"
+
+
+def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
+    """For the JSON."""
+    from drd.cli import output
+    from drd.cli.diff import found_document
+
+    if planned.single is None:
+        return {}
+    part = planned.single.part
+    what: dict[str, Any] = {
+        "tables": list(part.tables),
+        "paths": [output.unmarked(p) for p in part.paths],
+        "into": part.into,
+    }
+    if changed is not None:
+        what["live"] = {
+            "unknown": changed.unknown,
+            "things": [
+                {"name": output.unmarked(t.name), "at_point": t.was, "live": t.now}
+                for t in changed.things
+            ],
+            **(found_document(changed.found) if changed.found is not None else {}),
+        }
+    return {"single": what}

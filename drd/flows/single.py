@@ -1,0 +1,198 @@
+"""A single thing comes back: one component under another name, tables, files.
+
+It takes the way of every recovery. What differs is what is chosen here, before it begins: the
+point is narrowed to the thing, and of the runbook there is left to restore and to compare it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from drd.errors import DrdError, NoRestorePoint, UsageError
+from drd.flows.services import Services
+from drd.model.difference import Difference, difference
+from drd.model.part import Part
+from drd.model.plan import Component, Plan
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.runbook import Step
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    RestorePoint,
+    TreeFingerprint,
+)
+
+LIVE_S = 20.0
+"""Time for a look at what is live before a recovery begins."""
+
+_COMPARE = "compare-it"
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The `part` with the names that it has in the point, the point and the plan as far as they are
+    about it. `left_out` are the plan's checks that look at more than it."""
+
+    part: Part
+    plan: Plan
+    point: RestorePoint
+    left_out: tuple[CheckResult, ...] = ()
+
+
+def component_of(
+    services: Services, plan: Plan, point: RestorePoint, names: Sequence[str], part: Part
+) -> str:
+    """The one component that it is about: of several, the one that has it at the point. Raises
+    UsageError when that is not said."""
+    able = [
+        n for n in names if part.whole or (plan.components[n].kind == "files") == bool(part.paths)
+    ]
+    if len(able) > 1 and not part.whole:
+        able = [n for n in able if _has(services, plan, point, n, part)] or able
+    if len(able) == 1 or len(names) == 1:
+        return (able or list(names))[0]
+    what = "--table" if part.tables else "--path" if part.paths else "--into"
+    raise UsageError(
+        f"{what} is about one component, and it is not said which",
+        hint=f"add --component: one of {', '.join(able or names)}.",
+    )
+
+
+def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> bool:
+    snapshot = point.component(name)
+    if snapshot is None or snapshot.snapshot is None:
+        return False
+    try:
+        services.kinds(plan.components[name].kind).narrow(snapshot, part)
+    except UsageError:
+        return False
+    return True
+
+
+def single(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> Single:
+    """Raises UsageError when the point does not hold it or the kind cannot bring it back alone,
+    NoRestorePoint when it does not hold the component."""
+    snapshot = point.component(name)
+    if snapshot is None or snapshot.snapshot is None:
+        raise NoRestorePoint(
+            f"restore point {point.id} does not hold {name}",
+            hint=f"take another point: drd points {plan.name}",
+        )
+    component = plan.components[name]
+    part, snapshot = services.kinds(component.kind).narrow(snapshot, part)
+    if part.whole:
+        return Single(part, _whole(services, plan, component), point)
+    others = tuple(snapshot if c.component == name else c for c in point.components)
+    return Single(
+        part,
+        _only(services, plan, component, part),
+        replace(point, components=others),
+        tuple(_left_out(plan, name, part)),
+    )
+
+
+def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:
+    """The plan with nothing to do but to bring it back and to compare it with the point."""
+    compares = services.compares(component, f"{_titled(part)} as at backup"[:80])
+    checks = () if compares is None else (compares,)
+    steps = [Step("bring-back", "restore", (component.name,))]
+    if checks:
+        steps.append(Step(_COMPARE, "check", tuple(c.name for c in checks)))
+    return replace(plan, runbook=tuple(steps), checks=checks)
+
+
+def _whole(services: Services, plan: Plan, component: Component) -> Plan:
+    """With a comparison, where no check looks at it and no step changes it on purpose."""
+    name = component.name
+    changed = any(getattr(s.settings, "component", None) == name for s in plan.runbook)
+    compares = services.compares(component, f"{name} as at backup")
+    if compares is None or changed or any(c.component == name for c in plan.checks):
+        return plan
+    steps = (*plan.runbook, Step(_COMPARE, "check", (compares.name,)))
+    return replace(plan, checks=(*plan.checks, compares), runbook=steps)
+
+
+def _titled(part: Part) -> str:
+    first, *more = part.names
+    return f"{first} and {len(more)} more" if more else first
+
+
+def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
+    what = "tables" if part.tables else "files"
+    return [
+        CheckResult(
+            check.name,
+            name,
+            CheckVerdict.NOT_RUN,
+            f"it looks at all of {name}, and only {what} of it came back",
+            "",
+            part=True,
+            looked_at_data=False,
+        )
+        for check in plan.checks
+        if check.component == name
+    ]
+
+
+# --- what is there now ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing at the point (`was`) and live (`now`), in words; None: it is not there."""
+
+    name: str
+    was: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How the point and what is live differ in what was asked for; `unknown` says why nobody can
+    tell. `found` has all differences, `things` each thing that was asked for by name."""
+
+    things: tuple[Change, ...] = ()
+    found: Difference | None = None
+    unknown: str | None = None
+
+
+def changes(
+    services: Services, component: Component, snapshot: ComponentSnapshot | None, part: Part
+) -> Changes:
+    """Looks at the source, with a short patience; an error there is told, never raised."""
+    like = snapshot.fingerprint if snapshot is not None else None
+    if like is None or (isinstance(like, DatabaseFingerprint) and like.mode == "off"):
+        return Changes(unknown="no fingerprint was taken at the point")
+    try:
+        now = services.kinds(component.kind).live(component, part, like, LIVE_S)
+    except DrdError as error:
+        return Changes(unknown=f"what is live cannot be asked: {error.message}")
+    found = difference(like, now, owners=services.is_root)
+    return Changes(tuple(_things(like, now, part)), found)
+
+
+def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:
+    return [Change(name, _held(was, name), _held(now, name)) for name in part.names]
+
+
+def _held(fingerprint: Fingerprint, name: str) -> str | None:
+    """What a fingerprint knows of a table or path, in words."""
+    if isinstance(fingerprint, TreeFingerprint):
+        return _held_files(fingerprint, name)
+    names = fingerprint.partitioned.get(name, (name,))
+    known = [fingerprint.tables[n].rows for n in names if n in fingerprint.tables]
+    if any(n in fingerprint.not_reached for n in names):
+        return "not counted"
+    if not known and name not in fingerprint.partitioned:
+        return None
+    return f"{sum(known):,} rows" if sum(known) != 1 else "1 row"
+
+
+def _held_files(tree: TreeFingerprint, path: str) -> str | None:
+    below = [e for p, e in tree.entries.items() if p == path or p.startswith(f"{path}/")]
+    if not below:
+        return None
+    size = sum(e.size for e in below if e.kind == "file")
+    return f"{len(below):,} entries, {size:,} bytes" if len(below) > 1 else f"{size:,} bytes"

@@ -1,0 +1,318 @@
+"""Single files and directories: in a directory of their own, or back at their places."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from drd.errors import NotSupported, TargetError, TargetNotEmpty, UsageError
+from drd.kinds.files.describe import Describer
+from drd.kinds.files.destination import (
+    device_findings,
+    foreign_entries,
+    lost_owners,
+    own_everything,
+)
+from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.walk import select, to_bytes, to_text, walk
+from drd.kinds.places import (
+    existing_parent,
+    is_root,
+    may_own,
+    owner_finding,
+    remove,
+    space_finding,
+)
+from drd.kinds.publish import Publication, publication_at, read_journal, write_journal
+from drd.model.part import Part, meant, near
+from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.process import check_cancelled
+
+LANDINGS = "part.json"
+# Says in the workplace where the landing is, and whether something may be overwritten.
+
+
+def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+    """As `Kind.narrow`. A path may stand without its first slash."""
+    if part.tables:
+        raise NotSupported(
+            f"{snapshot.component} has files, no tables", hint="--path PATH --into DIRECTORY"
+        )
+    if part.whole:
+        return part, snapshot
+    tree = snapshot.fingerprint
+    paths = tuple(dict.fromkeys(os.path.normpath(f"/{p.lstrip('/')}") for p in part.paths))
+    for path in paths:
+        if isinstance(tree, TreeFingerprint):
+            _require_there(path, tree, snapshot)
+        inside = [p for p in paths if path.startswith(f"{p}/")]
+        if inside:
+            raise UsageError(f"{path} is in {inside[0]}, and comes with it")
+    found = replace(part, paths=paths)
+    facts = {**snapshot.facts, "paths": list(paths)}
+    if not isinstance(tree, TreeFingerprint):
+        return found, replace(snapshot, facts=facts)
+    return found, replace(snapshot, facts=facts, fingerprint=only(tree, paths))
+
+
+def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot) -> None:
+    """Raises UsageError with what may have been meant."""
+    above = (path, *map(str, Path(path).parents))
+    if path in tree.entries or any(p in tree.not_reached for p in above):
+        return
+    close = near(path, tree.entries, separator="/")
+    of = ", ".join(snapshot.facts["paths"])
+    raise UsageError(
+        f"{snapshot.component} has no {path} in this restore point",
+        hint=meant(close) or f"it has what is at and below {of}.",
+    )
+
+
+def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
+    """Of what is at and below the paths. A file whose first name is elsewhere is one by itself."""
+
+    def ours(path: str) -> bool:
+        return any(path == p or path.startswith(f"{p}/") for p in paths)
+
+    first: dict[str, str] = {}
+    entries: dict[str, FileEntry] = {}
+    for path, entry in sorted(tree.entries.items(), key=lambda e: to_bytes(e[0]).split(b"/")):
+        if not ours(path):
+            continue
+        link = entry.link if entry.kind == "file" else None
+        if link is None or ours(link):
+            entries[path] = entry
+        elif link in first:
+            entries[path] = replace(entry, link=first[link])
+        else:
+            first[link] = path
+            whole = tree.entries.get(link, entry)
+            entries[path] = replace(entry, link=None, digest=whole.digest, size=whole.size)
+    return TreeFingerprint(entries, {p: why for p, why in tree.not_reached.items() if ours(p)})
+
+
+class FilesPart:
+    """Some paths of a component, each to a place of its own."""
+
+    def __init__(
+        self, component: str, base: Path, part: Part, place: Workplace, *, no_owner: bool
+    ) -> None:
+        """Below `base` they lie with their whole paths; in the directory `part.into` by their last
+        names. Raises UsageError."""
+        self._component = component
+        self._place = place
+        self._no_owner = no_owner
+        self._into = _directory(part)
+        finals = {p: _final(p, base, self._into) for p in part.paths}
+        if len(set(finals.values())) < len(finals):
+            raise UsageError(
+                "two of the paths have the same last name",
+                hint="bring them back one after the other, into two directories.",
+            )
+        first = next(iter(finals.values()))
+        # In the directory that will hold the first, or above it: never across file systems.
+        self._root = existing_parent(self._into or first.parent) / f".{place.mark}.{component}"
+        known = read_journal(place.directory / LANDINGS)
+        if known:
+            self._root = Path(known["landing"])
+        self._ways = {
+            path: Publication(
+                final,
+                Path(f"{self._root}{path}"),
+                place.directory / f"target.{number}.json",
+                place.mark,
+            )
+            for number, (path, final) in enumerate(finals.items())
+        }
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        findings = self.look(snapshot)
+        if all(f.ok for f in findings):
+            if not overwrite:
+                self._refuse_content()
+            self._announce(overwrite=overwrite)
+        return findings
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        parent = existing_parent(self._root.parent)
+        wrong = list(self._wrong_places(parent))
+        if wrong:
+            return wrong
+        tree = snapshot.fingerprint
+        known = tree.entries.values() if isinstance(tree, TreeFingerprint) else ()
+        need = sum(e.size for e in known) if known else snapshot.bytes
+        findings = [
+            Finding("target", True, f"{parent} can be written"),
+            space_finding(
+                parent, need, what=f"what comes back of {self._component}", hint="make room there."
+            ),
+            *device_findings(snapshot),
+        ]
+        owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
+        return [*findings, owner] if owner else findings
+
+    def _wrong_places(self, parent: Path) -> Iterator[Finding]:
+        if self._into is not None and self._into.exists() and not self._into.is_dir():
+            hint = "--into names a directory, which is made when it is not there."
+            yield Finding("target", False, f"{self._into} is not a directory", hint)
+        for way in self._ways.values():
+            above = existing_parent(way.target.parent)
+            if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+                hint = "run the recovery as a user who may, for instance root."
+                yield Finding("target", False, f"cannot write to {above}", hint)
+            elif above.stat().st_dev != parent.stat().st_dev:
+                hint = "bring back what lies on other file systems by a recovery of its own."
+                yield Finding("target", False, f"{above} is on another file system", hint)
+            elif way.target.is_mount():
+                hint = "--into DIRECTORY, and move things from there."
+                yield Finding("target", False, f"{way.target} is a mount point", hint)
+
+    def _refuse_content(self) -> None:
+        there = [
+            w.target for w in self._ways.values() if os.path.lexists(w.target) and not w.published()
+        ]
+        if there:
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise TargetNotEmpty(
+                f"{there[0]}{more} is there already",
+                hint="--into DIRECTORY puts it elsewhere; --overwrite replaces what is there.",
+            )
+
+    def _announce(self, *, overwrite: bool) -> None:
+        known = {"landing": os.fspath(self._root), "overwrite": overwrite}
+        write_journal(self._place.directory / LANDINGS, known)
+        for way in self._ways.values():
+            way.announce(overwrite=overwrite)
+
+    def _may_overwrite(self) -> bool:
+        return bool(read_journal(self._place.directory / LANDINGS).get("overwrite"))
+
+    def prepare(self) -> None:
+        """Nothing: directories are made when what goes there has come."""
+
+    def landing(self) -> Path:
+        self._announce(overwrite=self._may_overwrite())
+        remove(self._root)
+        self._root.mkdir(mode=0o700)
+        return self._root
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a tree is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        waiting = {p: w for p, w in self._ways.items() if not w.published()}
+        for path, way in waiting.items():
+            if not os.path.lexists(way.landing):
+                raise TargetError(
+                    f"{path} did not come with the restore point",
+                    hint="take another one, or look what it has: restic ls.",
+                )
+        if not self._may_overwrite():
+            self._refuse_content()
+        if self._no_owner and is_root():
+            own_everything(self._root)
+        os.sync()
+        for way in waiting.values():
+            check_cancelled()
+            self._make_parents(way.target.parent)
+            way.publish(way.landing)
+        for way in self._ways.values():
+            way.tidy()
+        remove(self._root)
+        on_progress(Progress(self._component, "restore", 1, 1))
+        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
+
+    def _make_parents(self, directory: Path) -> None:
+        """Those that are missing, as they were where the point's landing tells it."""
+        missing = [d for d in (directory, *directory.parents) if not d.exists()]
+        for made in reversed(missing):
+            made.mkdir(mode=0o755)
+            like = self._saved(made)
+            if like is not None:
+                shutil.copystat(like, made)
+                info = like.stat()
+                if may_own(info.st_uid, info.st_gid) and not self._no_owner:
+                    os.chown(made, info.st_uid, info.st_gid)
+                    made.chmod(info.st_mode & 0o7777)
+
+    def _saved(self, directory: Path) -> Path | None:
+        """How a directory above what comes back was, if it was part of the component."""
+        for path, way in self._ways.items():
+            for above, target in zip(Path(path).parents, way.target.parents, strict=False):
+                if target == directory and self._into is None:
+                    found = Path(f"{self._root}{above}")
+                    return found if found.is_dir() else None
+        return None
+
+    def inspector(self) -> FilesInspector:
+        finals = {path: way.target for path, way in self._ways.items()}
+        return _PartInspector(finals, self._into or self._root.parent, owners=not self._no_owner)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _directory(part: Part) -> Path | None:
+    if part.into is None:
+        return None
+    path = Path(part.into)
+    if not path.is_absolute():
+        raise UsageError(
+            f"--into {part.into} does not say where", hint="give the whole path of a directory."
+        )
+    return Path(os.path.realpath(path))
+
+
+def _final(path: str, base: Path, into: Path | None) -> Path:
+    if into is not None:
+        return into / path.rpartition("/")[2]
+    plain = base / path.lstrip("/")
+    # A symlink on the way is followed, the last part is replaced itself.
+    return Path(os.path.realpath(plain.parent)) / plain.name
+
+
+def sweep(directory: Path) -> list[str]:
+    """Take back what a run that will not go on has left; sentences about it."""
+    known = read_journal(directory / LANDINGS)
+    if not known:
+        return []
+    found: list[str] = []
+    for journal in sorted(directory.glob("target.*.json")):
+        way = publication_at(journal)
+        found += way.undo() if way is not None else []
+    if os.path.lexists(known["landing"]):
+        remove(Path(known["landing"]))
+        found.append(f"removed {known['landing']}, left by an unfinished recovery")
+    return found
+
+
+class _PartInspector(FilesInspector):
+    """Sees what came back alone, by the paths of the source."""
+
+    def __init__(self, finals: Mapping[str, Path], location: Path, *, owners: bool) -> None:
+        super().__init__(location, owners=owners)
+        self._finals = finals
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:  # noqa: ARG002 - all of it
+        describer = Describer(budget_s=budget_s, owners=self._owners)
+        found: dict[str, FileEntry] = {}
+        unread: dict[str, str] = {}
+        for source, final in self._finals.items():
+            root = to_bytes(os.fspath(final))
+            seen = walk(select([to_text(root)]))
+            for place in seen.entries:
+                check_cancelled()
+                name = source + to_text(to_bytes(place)[len(root) :])
+                entry = describer.describe(to_bytes(place), name)
+                if entry is not None:
+                    found[name] = entry
+            unread |= {source + p[len(to_text(root)) :]: why for p, why in seen.unread.items()}
+        return TreeFingerprint(found, {**unread, **describer.not_reached})

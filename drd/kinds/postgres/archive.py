@@ -1,0 +1,99 @@
+"""Choosing out of a dump: what it lists, and restoring some of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from drd.errors import TargetError
+from drd.kinds.postgres.load import Load
+from drd.process import Completed
+
+_ENTRY = re.compile(r"(\d+); \d+ \d+ (.*)")
+_FROM = re.compile(r"pg_restore: from TOC entry (\d+); \d+ \d+ (.*)")
+_IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: \d+")
+_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the listing: its number, and what it says (`TABLE public orders alice`)."""
+
+    number: int
+    text: str
+
+    def is_a(self, kinds: Collection[str]) -> bool:
+        """Whether it is of one of these kinds, each written as the listing does."""
+        return any(self.text.startswith(f"{kind} ") for kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What pg_restore said of an entry that it could not restore in full, and passed over."""
+
+    entry: Entry
+    said: str
+
+
+class Archive:
+    """A dump in custom format, of which parts go into the database that `load` leads to."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+
+    def entries(self, *chosen: str) -> list[Entry]:
+        """What is in it, of what pg_restore's options choose. Raises TargetError."""
+        done = self._load.listing(*chosen)
+        if done.exit_code != 0:
+            raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
+        found = (_ENTRY.match(line) for line in done.stdout.splitlines())
+        return [Entry(int(m[1]), m[2]) for m in found if m]
+
+    def script(self, entries: Sequence[Entry]) -> str:
+        """Their SQL. Raises TargetError."""
+        if not entries:
+            return ""
+        done = self._load.script(_lines(entries))
+        if done.exit_code != 0:
+            raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
+        return done.stdout
+
+    def restore(
+        self, entries: Sequence[Entry], jobs: int, on_tick: Callable[[], None]
+    ) -> Completed:
+        """All of them; it ends at the first error."""
+        return self._load.some(_lines(entries), jobs, on_tick)
+
+    def restore_what_can_be(
+        self, entries: Sequence[Entry], on_tick: Callable[[], None]
+    ) -> tuple[Completed, list[Trouble]]:
+        """As many of them as can be, and what was passed over. It ended well when the exit code is
+        0 or there is trouble."""
+        if not entries:
+            return self._load.listing("--section=pre-data"), []
+        done = self._load.some(_lines(entries), 1, on_tick, passing_over=True)
+        ended = any(_IGNORED.match(line) for line in done.stderr.splitlines()[-3:])
+        return done, list(_troubles(done.stderr)) if ended else []
+
+
+def _lines(entries: Sequence[Entry]) -> list[str]:
+    """For `--use-list`, which reads the numbers alone: names are in whatever encoding."""
+    return [f"{e.number};" for e in entries]
+
+
+def _troubles(stderr: str) -> Iterator[Trouble]:
+    entry: Entry | None = None
+    said: list[str] = []
+    for line in [*stderr.splitlines(), "pg_restore:"]:
+        if line.startswith("pg_restore:") and said:
+            if entry is not None:
+                yield Trouble(entry, " ".join(said))
+            said = []
+        if match := _FROM.match(line):
+            entry = Entry(int(match[1]), match[2])
+        elif line.startswith("pg_restore: error: "):
+            words = line.removeprefix("pg_restore: error: ")
+            said = [words.removeprefix("could not execute query: ").strip()]
+        elif said:
+            said.append(line.strip())

@@ -1,0 +1,287 @@
+"""Some tables of a dump, alone in a schema of a working database.
+
+There everything of the dump is made but rows and what acts by itself: what the tables need (types,
+functions, sequences) is there then, whatever it is. What cannot be made is passed over, unless it
+belongs to the tables. Their rows and indexes follow, then what would tie the copy to other tables
+is taken off, and it moves into a schema that is named after the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from drd.errors import TargetError
+from drd.kinds.postgres.archive import Archive, Entry, Trouble
+from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.fingerprint import split_name
+from drd.kinds.postgres.naming import qualified
+from drd.kinds.postgres.stored import encoded
+from drd.process import Completed
+
+_NOT_BEFORE = (
+    "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA",
+    "SUBSCRIPTION", "SUBSCRIPTION TABLE", "DEFAULT ACL", "SECURITY LABEL", "DATABASE",
+    "DATABASE PROPERTIES", "BLOB", "BLOBS", "BLOB METADATA", "LARGE OBJECT", "USER MAPPING",
+)  # fmt: skip
+_AFTERWARDS = (
+    "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH", "STATISTICS", "ROW SECURITY",
+    "POLICY", "COMMENT",
+)  # fmt: skip
+_FOREIGN_KEY = ("FK CONSTRAINT",)
+_BELONGS = (
+    *(k for k in _AFTERWARDS if k != "COMMENT"), "TABLE", "TABLE ATTACH", "DEFAULT", "SEQUENCE",
+    "SEQUENCE OWNED BY", *_FOREIGN_KEY,
+)  # fmt: skip
+"""Of these none may be lost that is about one of the tables."""
+
+_FIND = """
+SELECT c.oid::int8, c.relkind::text,
+       EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                  AND d.deptype = 'e')
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %s AND c.relname = %s"""
+
+_BELOW = """
+WITH RECURSIVE below(oid) AS (
+    SELECT %s::int8 UNION
+    SELECT i.inhrelid::int8 FROM below b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid
+      JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relispartition)
+SELECT c.oid::int8, n.nspname, c.relname, format('%%I.%%I', n.nspname, c.relname), c.relkind::text,
+       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '')
+  FROM below b JOIN pg_catalog.pg_class c ON c.oid = b.oid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 2, 3"""
+
+_OWNED = """
+SELECT s.oid::int8, n.nspname, s.relname
+  FROM pg_catalog.pg_depend d
+  JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+  JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+ WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refobjid = ANY(%s) AND d.deptype IN ('a', 'i') ORDER BY 2, 3"""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table in the working database. `source` is its name at the point, as the server prints it;
+    `top` that it was asked for, not only a partition of one that was."""
+
+    oid: int
+    schema: str
+    name: str
+    source: str
+    kind: str
+    comment: str
+    top: bool
+
+
+@dataclass
+class Extracted:
+    """What the working database holds of the tables that were asked for, under their names at the
+    point; `owners` by table, `notes` what does not come along."""
+
+    relations: list[Relation]
+    owners: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def oids(self) -> list[int]:
+        return [r.oid for r in self.relations]
+
+
+class Extraction:
+    """From the archive into the database of `connection`, which is empty."""
+
+    def __init__(
+        self, archive: Archive, connection: Connection, jobs: int, on_tick: Callable[[], None]
+    ) -> None:
+        self._archive = archive
+        self._connection = connection
+        self._jobs = jobs
+        self._on_tick = on_tick
+        self._troubles: list[Trouble] = []
+
+    def extract(self, tables: Sequence[str]) -> Extracted:
+        """Raises TargetError in the words of pg_restore."""
+        before = self._archive.entries("--section=pre-data")
+        self._what_can_be([e for e in before if not e.is_a(_NOT_BEFORE)])
+        found = Extracted(list(self._relations(tables)))
+        for relation in found.relations:
+            found.owners[relation.oid] = _owner(before, relation)
+        self._rows(found)
+        after = self._archive.entries("--section=post-data")
+        self._what_can_be([e for e in after if e.is_a(_AFTERWARDS)])
+        keys = [e for e in after if e.is_a(_FOREIGN_KEY)]
+        self._foreign_keys(keys, found)
+        found.notes += _left_behind(after, found.relations)
+        self._require_whole(found.relations)
+        return found
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(encoded(query), list(parameters) or None).fetchall()
+
+    # the tables
+
+    def _what_can_be(self, entries: Sequence[Entry]) -> None:
+        done, troubles = self._archive.restore_what_can_be(entries, self._on_tick)
+        if done.exit_code != 0 and not troubles:
+            raise _failed(done)
+        self._troubles += troubles
+
+    def _relations(self, tables: Sequence[str]) -> Iterator[Relation]:
+        tops = [self._find(name) for name in tables]
+        seen: set[int] = set()
+        for top in tops:
+            for oid, schema, name, source, kind, comment in self.rows(_BELOW, top):
+                relation = Relation(oid, schema, name, source, kind, comment, oid == top)
+                if relation.oid in seen or (relation.oid in tops and not relation.top):
+                    raise TargetError(f"{relation.source} is a partition of another of the tables")
+                seen.add(relation.oid)
+                yield relation
+
+    def _find(self, table: str) -> int:
+        schema, name = split_name(table)
+        found = self.rows(_FIND, schema, name)
+        if not found:
+            said = next((t.said for t in self._about([qualified(schema, name)])), None)
+            raise TargetError(
+                f"the table {table} could not be made: {said}"
+                if said
+                else f"the dump does not hold {table}",
+                hint="bring back the whole database beside this one: --into NAME without --table.",
+            )
+        oid, kind, extension = found[0]
+        if extension or kind not in ("r", "p"):
+            raise TargetError(
+                f"{table} cannot be brought back alone: "
+                + ("it belongs to an extension" if extension else "it is no table"),
+                hint="bring back the whole database beside this one: --into NAME without --table.",
+            )
+        return int(oid)
+
+    def _about(self, names: Sequence[str]) -> Iterator[Trouble]:
+        patterns = [re.compile(rf'(?<![\w"$.]){re.escape(n)}(?![\w"$])') for n in names]
+        for trouble in self._troubles:
+            if trouble.entry.is_a(_BELONGS) and any(p.search(trouble.said) for p in patterns):
+                yield trouble
+
+    def _require_whole(self, relations: Sequence[Relation]) -> None:
+        for trouble in self._about([r.source for r in relations]):
+            raise TargetError(
+                f"what belongs to a table could not be made: {trouble.said}",
+                hint="bring back the whole database beside this one: --into NAME without --table.",
+            )
+
+    def _rows(self, found: Extracted) -> None:
+        """Their rows, and where their sequences were."""
+        wanted = [(r.schema, r.name) for r in found.relations if r.kind == "r"]
+        sequences = [(s, n) for _, s, n in self.rows(_OWNED, found.oids)]
+        entries: list[Entry] = []
+        for schema in sorted({s for s, _ in (*wanted, *sequences)}):
+            names = [n for s, n in (*wanted, *sequences) if s == schema]
+            words = [w for name in names for w in ("-t", name)]
+            entries += self._archive.entries("--section=data", "-n", schema, *words)
+        held = [e for e in entries if e.is_a(("TABLE DATA",))]
+        if len(held) != len(wanted):
+            raise TargetError(
+                f"the dump holds the rows of {len(held)} of {len(wanted)} tables",
+                hint="rows of unlogged tables are not in a dump that a standby gave.",
+            )
+        done = self._archive.restore(entries, self._jobs if len(held) > 1 else 1, self._on_tick)
+        if done.exit_code != 0:
+            raise _failed(done)
+
+    def _foreign_keys(self, entries: Sequence[Entry], found: Extracted) -> None:
+        """Those between the tables; the others are named."""
+        ours = {r.source for r in found.relations}
+        for entry in entries:
+            if not _may_be_of(entry, found.relations):
+                continue
+            key = foreign_key(self._archive.script([entry]))
+            if key is None or key.table not in ours:
+                continue
+            if key.refers_to in ours:
+                done = self._archive.restore([entry], 1, self._on_tick)
+                if done.exit_code != 0:
+                    raise _failed(done)
+            else:
+                found.notes.append(
+                    f"foreign key {key.name} of {key.table} to {key.refers_to} is left out: the copy "
+                    "must not hold live rows back"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Names as the server prints them."""
+
+    name: str
+    table: str
+    refers_to: str
+
+
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_KEY = re.compile(
+    rf"ALTER TABLE (?:ONLY )?({_NAME}\.{_NAME})\s+ADD CONSTRAINT ({_NAME}) FOREIGN KEY "
+    rf"\((?:{_NAME}(?:, )?|PERIOD )+\) REFERENCES ({_NAME}\.{_NAME})\("
+)
+
+
+def foreign_key(script: str) -> ForeignKey | None:
+    """Of the script that makes one."""
+    match = _KEY.search(script)
+    return ForeignKey(match[2], match[1], match[3]) if match else None
+
+
+def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:
+    """By the listing, which quotes nothing: it may also be of another one."""
+    starts = [_listed(f"FK CONSTRAINT {r.schema} {r.name} ") for r in relations]
+    return any(entry.text.startswith(start) for start in starts)
+
+
+def _listed(text: str) -> str:
+    return re.sub(r"[\r\n]", " ", text)
+
+
+def _owner(entries: Collection[Entry], relation: Relation) -> str:
+    start = _listed(f"TABLE {relation.schema} {relation.name} ")
+    return next((e.text[len(start) :] for e in entries if e.text.startswith(start)), "")
+
+
+def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> list[str]:
+    """Notes about triggers and rules: they would act on the copy as they do on the table."""
+    notes = []
+    for kind, word in (("TRIGGER", "trigger"), ("RULE", "rule")):
+        for relation in relations:
+            start = _listed(f"{kind} {relation.schema} {relation.name} ")
+            owner = f" {_owner_of(entries, start)}"
+            names = [
+                e.text[len(start) :].removesuffix(owner)
+                for e in entries
+                if e.text.startswith(start)
+            ]
+            if names:
+                plural = "s" if len(names) > 1 else ""
+                notes.append(
+                    f"{word}{plural} {', '.join(names)} of {relation.source} left out: a copy that is "
+                    "looked at acts on nothing"
+                )
+    return notes
+
+
+def _owner_of(entries: Sequence[Entry], start: str) -> str:
+    """The last word of such a line, which is the owner's unless his name has a blank."""
+    return next((e.text.rpartition(" ")[2] for e in entries if e.text.startswith(start)), "")
+
+
+def _failed(done: Completed) -> TargetError:
+    from drd.kinds.postgres.restore import first_error
+
+    return TargetError(
+        f"pg_restore failed: {first_error(done)}",
+        hint="nothing was published; what was restored so far is dropped.",
+    )

@@ -1,0 +1,160 @@
+"""Names of databases and tables, as an operator gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from drd.errors import UsageError
+from drd.kinds.postgres.fingerprint import split_name
+from drd.kinds.postgres.quoting import ident
+from drd.model.part import Part, meant, near
+from drd.model.snapshot import DatabaseFingerprint
+
+LIMIT = 63
+"""Bytes of a name (NAMEDATALEN less one)."""
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
+_SYSTEM = ("postgres", "template0", "template1")
+
+
+def database_name(text: str) -> str:
+    """Raises UsageError for what no database can be called, and for those of the server's own."""
+    _require_fitting(text)
+    if text in _SYSTEM:
+        raise UsageError(f"--into {text}: that database is the server's own")
+    return text
+
+
+def _require_fitting(name: str) -> None:
+    if not name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > LIMIT:
+        raise UsageError(
+            f"--into {name!r} is no name for PostgreSQL", hint=f"a name has 1 to {LIMIT} bytes."
+        )
+
+
+def qualified(schema: str, name: str) -> str:
+    """As the server prints it, but for key words."""
+    return ".".join(n if _PLAIN.fullmatch(n) else ident(n) for n in (schema, name))
+
+
+def parts(text: str) -> list[tuple[str, bool]]:
+    """The names between the dots, each with whether it was quoted; empty when it is no name."""
+    found, at = [], 0
+    while at < len(text):
+        match = _PART.match(text, at)
+        if match is None:
+            return []
+        quoted, plain = match.groups()
+        found.append((quoted.replace('""', '"'), True) if quoted else (plain, False))
+        at = match.end()
+        if at < len(text):
+            if text[at] != "." or at + 1 == len(text):
+                return []
+            at += 1
+    return found
+
+
+def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | None]:
+    """The schema and the name that `into` gives: of one table its name, in its own schema unless
+    one stands before it; of several the schema. Raises UsageError."""
+    assert part.into is not None
+    given = [name for name, _ in parts(part.into)]
+    for name in given:
+        _require_fitting(name)
+    if len(part.tables) == 1 and len(given) == 2:
+        return given[0], given[1]
+    if len(given) != 1:
+        raise UsageError(
+            f"--into {part.into} is no name of a table",
+            hint="NAME, or SCHEMA.NAME; in quotes what has a dot: '\"odd.name\"'.",
+        )
+    if len(part.tables) == 1:
+        return None, given[0]
+    if given[0] in schemas:
+        raise UsageError(
+            f"--into {part.into} is the schema that the tables are in",
+            hint="several tables come into a schema of another name, under their own names.",
+        )
+    return given[0], None
+
+
+def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Part:
+    """The part with its tables as the point calls them; as they are asked for, where its tables are
+    not known. Raises UsageError."""
+    if not part.into:
+        raise UsageError(
+            f"it is not said what the copy of {part.tables[0]} is to be called",
+            hint="--into NAME puts it beside what is there, which stays as it is.",
+        )
+    names = None if known is None else _names(known)
+    tables = tuple(dict.fromkeys(_find(asked, names, component) for asked in part.tables))
+    if known is not None:
+        _require_tables(tables, known)
+    found = Part(tables, (), part.into)
+    copy_names(found, {split_name(name)[0] for name in tables})
+    twice = [split_name(name)[1] for name in tables]
+    if len(set(twice)) < len(twice):
+        raise UsageError(
+            "two of the tables have the same name, and would come into one schema",
+            hint="bring them back one after the other.",
+        )
+    return found
+
+
+def _names(known: DatabaseFingerprint) -> dict[str, tuple[str, str]]:
+    every = (*known.tables, *known.not_reached, *known.partitioned, *known.others)
+    return {name: split_name(name) for name in every}
+
+
+def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: str) -> str:
+    given = parts(asked)
+    if names is None:
+        if len(given) != 2:
+            raise UsageError(
+                f"{asked} does not say in which schema",
+                hint="--table SCHEMA.NAME; no fingerprint tells which tables there were.",
+            )
+        return qualified(given[0][0], given[1][0])
+    exact = tuple(name for name, _ in given)
+    folded = tuple(name if quoted else name.lower() for name, quoted in given)
+    for wanted in (exact, folded):
+        found = [n for n, key in names.items() if key == wanted or key[1:] == wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{asked} is in several schemas", hint=f"say which: {' or '.join(sorted(found))}."
+            )
+    close = near(asked, names, separator=".")
+    raise UsageError(
+        f"{component} has no table {asked} in this restore point",
+        hint=meant(close) or f"it has {len(names):,} tables; --table SCHEMA.NAME names one.",
+    )
+
+
+def _require_tables(tables: Sequence[str], known: DatabaseFingerprint) -> None:
+    for name in tables:
+        _require_table(name, known)
+        above = [p for p, leaves in known.partitioned.items() if name in leaves and p in tables]
+        if above:
+            raise UsageError(
+                f"{name} is a partition of {above[0]}, and comes with it",
+                hint=f"leave out --table {name}.",
+            )
+
+
+def _require_table(name: str, known: DatabaseFingerprint) -> None:
+    what = "materialised view" if name in known.derived else known.others.get(name)
+    if what is None:
+        return
+    remedy = (
+        "bring back the tables that it is made from"
+        if "view" in what
+        else "its rows are on another server"
+    )
+    raise UsageError(
+        f"{name} is a {what}: a backup does not hold its rows",
+        hint=f"{remedy}, or the whole database beside this one: --into NAME without --table.",
+    )

@@ -1,0 +1,419 @@
+"""Single tables, beside those that are there: in the same database, under another name.
+
+The tables are taken out of the dump in a working database of the same server (`extract`, `detach`),
+dumped from there, and loaded into a schema that bears the run's mark. When they are proven to hold
+what the working database holds, one transaction moves them to where they are to be.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+
+from drd.errors import DrdError, NotSupported, TargetError, TargetNotEmpty
+from drd.kinds.postgres import database
+from drd.kinds.postgres.archive import Archive
+from drd.kinds.postgres.cluster import Cluster, as_target_error
+from drd.kinds.postgres.connection import (
+    Connection,
+    address_of,
+    connect,
+    interruptible,
+    password_file,
+)
+from drd.kinds.postgres.copies import Placed, clear, placed_before, put_in_place, taken_names
+from drd.kinds.postgres.detach import Copies, Detached
+from drd.kinds.postgres.extract import Extraction
+from drd.kinds.postgres.fingerprint import (
+    describe,
+    others_of,
+    split_name,
+    state_of,
+    tables_of,
+)
+from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.load import Load
+from drd.kinds.postgres.naming import copy_names, resolve
+from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.quoting import ident
+from drd.kinds.postgres.restore import dump_file, first_error
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.kinds.postgres.stored import as_spelled, shown
+from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
+from drd.model.part import Part
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+from drd.process import Command, check_cancelled, run
+
+_PLACED = "tables.json"
+# Says in the workplace which table of the point is where.
+
+_RIGHTS = """
+SELECT rolsuper OR rolcreatedb,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), rolname::text
+  FROM pg_catalog.pg_roles WHERE rolname = current_user"""
+
+
+def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+    """As `Kind.narrow`."""
+    if part.paths:
+        raise NotSupported(
+            f"{snapshot.component} is a database: there are tables in it, no paths",
+            hint="--table SCHEMA.NAME --into NAME",
+        )
+    known = snapshot.fingerprint
+    if part.whole:
+        return part, snapshot
+    if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
+        return resolve(part, None, snapshot.component), snapshot
+    found = resolve(part, known, snapshot.component)
+    return found, replace(snapshot, fingerprint=known.only(found.tables))
+
+
+def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
+    """As `Kind.live`."""
+    assert isinstance(like, DatabaseFingerprint)
+    address = address_of(settings.dsn)
+    with closing(connect(address)) as connection:
+        properties = {} if part.tables else database.read(connection)
+        connection.execute("SET default_transaction_isolation = 'repeatable read'")
+        connection.execute("SET default_transaction_read_only = on")
+        with interruptible(connection), connection.transaction():
+            only = None
+            if part.tables:
+                only = {split_name(n) for n in _leaves(connection, part.tables)}
+            found = describe(
+                connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
+            )
+    return found if part.whole else found.only(part.tables)
+
+
+def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
+    """The tables, or their partitions as they are now."""
+    partitioned, _ = others_of(connection)
+    return [leaf for name in tables for leaf in partitioned.get(name, (name,))]
+
+
+class PostgresTables(PostgresTargetDatabase):
+    """Copies of tables in the database that a target's dsn names."""
+
+    def __init__(
+        self,
+        component: str,
+        settings: PostgresTarget | PostgresSettings,
+        place: Workplace,
+        part: Part,
+        *,
+        no_owner: bool,
+    ) -> None:
+        super().__init__(component, settings, place, no_owner=no_owner)
+        self._part = part
+
+    # before
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
+        findings = self.look(snapshot)
+        if all(f.ok for f in findings) and not self._placed():
+            with as_target_error("cannot look into the target"), closing(self._inside()) as inside:
+                self._require_free(inside)
+        return findings
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        name = self._component
+        try:
+            cluster = self._reach()
+            version = cluster.admin().info.parameter_status("server_version") or ""
+        except DrdError as error:
+            return [Finding(f"{name}: target", ok=False, detail=error.message, hint=error.hint)]
+        return [
+            Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
+            self._found("version", lambda: self._versions(cluster, snapshot)),
+            self._found("pg_restore", lambda: f"version {self._programs().version}"),
+            self._found("rights", lambda: self._rights(cluster)),
+            self.room(snapshot),
+        ]
+
+    def _rights(self, cluster: Cluster) -> str:
+        name = cluster.address.dbname
+        if cluster.content(name) is None:
+            raise TargetError(
+                f'there is no database "{name}" for a table to come into',
+                hint="bring back the whole database: without --table.",
+            )
+        with closing(self._inside()) as inside:
+            row = inside.execute(_RIGHTS).fetchone()
+            assert row is not None
+            databases, schemas, user = row
+            if not databases:
+                raise TargetError(
+                    f"{user} may not create databases, and one is needed to work in",
+                    hint=f"ALTER ROLE {ident(user)} CREATEDB;",
+                )
+            if not schemas:
+                raise TargetError(
+                    f"{user} may not create schemas in {name}, and one is needed to work in",
+                    hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)};",
+                )
+            self._require_schema(inside, user)
+        return f"{user} may make tables"
+
+    def _require_schema(self, inside: Connection, user: str) -> None:
+        schema, made = self._schema()
+        row = inside.execute(
+            "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace"
+            " WHERE nspname = %s",
+            [schema],
+        ).fetchone()
+        if row is None and not made:
+            raise TargetError(
+                f'there is no schema "{schema}" for the table to come into',
+                hint="--into SCHEMA.NAME makes it in another one.",
+            )
+        if row is not None and not row[0]:
+            raise TargetError(
+                f"{user} may not create tables in schema {schema}",
+                hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)};",
+            )
+
+    def _schema(self) -> tuple[str, bool]:
+        """Where the copies go, and whether that may have to be made."""
+        schema, _ = copy_names(self._part, ())
+        own = split_name(self._part.tables[0])[0]
+        return schema or own, schema is not None
+
+    def _require_free(self, inside: Connection) -> None:
+        """Raises TargetNotEmpty."""
+        schema, _ = self._schema()
+        _, name = copy_names(self._part, ())
+        taken = taken_names(inside, schema)
+        for table in self._part.tables:
+            wanted = name or split_name(table)[1]
+            if wanted in taken:
+                raise TargetNotEmpty(
+                    f'there is a "{wanted}" in schema {schema} already',
+                    hint="give --into a name that is free; nothing is replaced.",
+                )
+
+    def _inside(self) -> Connection:
+        cluster = self._reach()
+        return connect(cluster.undisturbed(cluster.address.dbname))
+
+    # the way back
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - the tables are all that comes back
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        landing = self._place.directory / "landing"
+        (self._place.directory / BEGUN).touch(mode=0o600)
+        what = f"cannot bring back {', '.join(self._part.tables)}"
+        try:
+            with as_target_error(what), closing(self._inside()) as inside:
+                if placed_before(inside, self._placed(), self._place.run):
+                    return Restored(("it was put in place by this run before",))
+                clear(inside, self._place.mark)
+                self._require_free(inside)
+                copies, notes = self._take_out(snapshot, landing, inside, on_progress)
+                return self._put_in(inside, copies, notes)
+        finally:
+            shutil.rmtree(landing, ignore_errors=True)
+
+    def _take_out(
+        self,
+        snapshot: ComponentSnapshot,
+        landing: Path,
+        inside: Connection,
+        on_progress: OnProgress,
+    ) -> tuple[Copies, list[str]]:
+        """The tables, alone in the run's schema of a working database, and what was left behind."""
+        cluster = self._reach()
+        names = Publication(cluster, self._component, self._place.run)
+        create = database.create_sql(
+            names.working, snapshot.facts["locale"], version=cluster.version, tablespace=None
+        )
+        names.make_working(create)
+        address = cluster.undisturbed(names.working)
+        spaces = cluster.missing_tablespaces(snapshot.facts["tablespaces"])
+        flags = ("--no-owner", *(("--no-tablespaces",) if spaces else ()))
+        schema, name = self._schema()[0], copy_names(self._part, ())[1]
+        with (
+            password_file(address, self._place.directory) as environment,
+            closing(connect(address)) as connection,
+            as_spelled(connection),
+        ):
+            dump = dump_file(landing, snapshot)
+            directory = self._place.directory
+            load = Load(self._programs(), dump, address, directory, environment, flags)
+            tick = self._ticker(names.working, on_progress)
+            found = Extraction(Archive(load), connection, self._place.jobs, tick).extract(
+                self._part.tables
+            )
+            taken = taken_names(inside, schema)
+            copies = Detached(connection, found).into(self._place.mark, name, taken)
+        if spaces:
+            found.notes.append(
+                f"tablespace {', '.join(spaces)} is not here: the default one is used"
+            )
+        return copies, found.notes
+
+    def _put_in(self, inside: Connection, copies: Copies, notes: list[str]) -> Restored:
+        shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
+        cluster, mark = self._reach(), self._place.mark
+        working = Publication(cluster, self._component, self._place.run).working
+        file = self._place.directory / "tables.dump"
+        try:
+            self._dump(cluster, working, file)
+            self._load(cluster, file)
+        finally:
+            file.unlink(missing_ok=True)
+        self._require_same(cluster, working, inside)
+        schema, _ = self._schema()
+        placed = Placed(schema, {ident_pair(schema, c.name): c.source for c in copies.tables})
+        self._remember(placed)
+        notes += put_in_place(
+            inside, mark, schema, copies, run=self._place.run, with_owner=not self._no_owner
+        )
+        left = ("owners of the tables", "grants") if self._no_owner else ()
+        return Restored(tuple(map(shown, notes)), (), left, {"jobs": self._place.jobs})
+
+    def _dump(self, cluster: Cluster, working: str, file: Path) -> None:
+        address = cluster.undisturbed(working)
+        with password_file(address, self._place.directory) as environment:
+            argv = [
+                self._programs().path("pg_dump"), "--format=custom", "--compress=0", "--no-owner",
+                "--no-acl", "--no-publications", "--no-subscriptions", "--no-security-labels",
+                f"--schema={ident(self._place.mark)}", f"--file={file}",
+                f"--dbname={address.conninfo}",
+            ]  # fmt: skip
+            done = run(Command(argv, env=environment, name="pg_dump"))
+        if done.exit_code != 0:
+            raise TargetError(f"pg_dump from the working database failed: {done.complaint}")
+
+    def _load(self, cluster: Cluster, file: Path) -> None:
+        address = cluster.undisturbed(cluster.address.dbname)
+        with password_file(address, self._place.directory) as environment:
+            directory = self._place.directory
+            flags = ("--no-owner", "--no-acl")
+            load = Load(self._programs(), file, address, directory, environment, flags)
+            done = load.run(self._place.jobs, on_tick=check_cancelled)
+        if done.exit_code != 0:
+            raise TargetError(
+                f"the table cannot be made in {cluster.address.dbname}: {first_error(done)}",
+                hint="what it needs (types, functions) has to be there; or bring back the whole "
+                "database beside this one: --into NAME without --table.",
+            )
+
+    def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> None:
+        """Every table holds what the working database holds, row by row."""
+        schema = self._place.mark
+        with closing(connect(cluster.undisturbed(working))) as there:
+            digests = _encoding(there) == _encoding(inside)
+            was, now = (_states(c, schema, digests=digests) for c in (there, inside))
+        for name in sorted(was.keys() | now.keys()):
+            if was.get(name) != now.get(name):
+                raise TargetError(
+                    f"{name} did not arrive as it was: {was.get(name)} became {now.get(name)}",
+                    hint="do functions or types of its columns differ here? The whole database comes "
+                    "back with its own: --into NAME without --table.",
+                )
+
+    def _ticker(self, working: str, on_progress: OnProgress) -> Callable[[], None]:
+        def tick() -> None:
+            query = "SELECT pg_catalog.pg_database_size(%s)"
+            with suppress(psycopg.Error, TargetError):
+                row = self._reach().one(query, [working])
+                on_progress(Progress(self._component, "restore", row[0] if row else 0, None))
+
+        return tick
+
+    # afterwards
+
+    def _remember(self, placed: Placed) -> None:
+        text = json.dumps({"schema": placed.schema, "sources": dict(placed.sources)})
+        (self._place.directory / _PLACED).write_text(text, "ascii")
+
+    def _placed(self) -> Placed | None:
+        try:
+            known = json.loads((self._place.directory / _PLACED).read_text("ascii"))
+        except FileNotFoundError:
+            return None
+        return Placed(known["schema"], known["sources"])
+
+    def inspector(self) -> Inspector:
+        if self._inspector is None:
+            placed = self._placed()
+            address, login = self._login()
+            sources = placed.sources if placed is not None else {}
+            self._inspector = _TablesInspector(address, login, sources)
+        return self._inspector
+
+    def _tidy(self) -> None:
+        """The working places go, and the marks that told this run its own tables."""
+        super()._tidy()
+        with closing(self._inside()) as inside:
+            clear(inside, self._place.mark, self._placed(), self._place.run)
+
+
+class _TablesInspector(PostgresInspector):
+    """Sees the copies alone, by the names of the point."""
+
+    def __init__(
+        self, address: Any, environment: Mapping[str, str], sources: Mapping[str, str]
+    ) -> None:
+        super().__init__(address, environment)
+        self._sources = {split_name(name): source for name, source in sources.items()}
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        assert isinstance(like, DatabaseFingerprint)
+        names = {split_name(n): n for n in (*like.tables, *like.not_reached)}
+        ours = {key: names.get(split_name(s), s) for key, s in self._sources.items()}
+        with self._lock:
+            connection = self._connection(pinned=True)
+            with interruptible(connection), connection.transaction():
+                found = describe(
+                    connection,
+                    mode=_mode(like),
+                    budget_s=budget_s,
+                    properties={},
+                    names=ours,
+                    only=ours.keys(),
+                )
+        return DatabaseFingerprint(found.mode, found.tables, found.not_reached)
+
+
+def _mode(like: DatabaseFingerprint) -> Literal["counts", "digest"]:
+    return "digest" if like.mode == "digest" else "counts"
+
+
+def ident_pair(schema: str, name: str) -> str:
+    return f"{ident(schema)}.{ident(name)}"
+
+
+def _encoding(connection: Connection) -> str | None:
+    return connection.info.parameter_status("server_encoding")
+
+
+def _states(connection: Connection, schema: str, *, digests: bool) -> dict[str, str]:
+    """What each table of a schema holds, in words."""
+    found = {}
+    with interruptible(connection), connection.transaction():
+        with as_spelled(connection):
+            tables = [t for t in tables_of(connection) if t.key[0] == schema]
+        for table in tables:
+            state = state_of(connection, table, "digest" if digests else "counts")
+            found[table.key[1]] = (
+                state
+                if isinstance(state, str)
+                else f"{state.rows:,} rows" + (f" of digest {state.digest}" if state.digest else "")
+            )
+    return found

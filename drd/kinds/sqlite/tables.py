@@ -1,0 +1,323 @@
+"""One table, beside those that are there: in the same database, under another name.
+
+In the file that came back it is renamed, so that SQLite itself writes its SQL; what would tie it to
+other tables is taken out of that. Table, rows and indexes come into the database in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from drd.errors import NotSupported, SourceError, TargetError, TargetNotEmpty, UsageError
+from drd.kinds.places import space_finding
+from drd.kinds.publish import read_journal, write_journal
+from drd.kinds.sqlite import database
+from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
+from drd.kinds.sqlite.destination import SqliteInspector, landed_file
+from drd.model.part import Part, meant, near
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.process import check_cancelled
+
+_JOURNAL = "table.json"
+# Says in the workplace that the name was free when this run began to use it.
+
+_WAIT_S = 30.0
+"""For a writer that holds the database."""
+
+_WHOLE = "bring back the whole database beside this one: --into NAME without --table."
+
+
+def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+    """As `Kind.narrow`."""
+    if part.paths:
+        raise NotSupported(
+            f"{snapshot.component} is a database: there are tables in it, no paths",
+            hint="--table NAME --into NAME",
+        )
+    if part.whole:
+        return part, snapshot
+    if len(part.tables) > 1:
+        raise NotSupported(
+            "SQLite knows no schemas for several tables to come into",
+            hint="bring them back one after the other.",
+        )
+    if not part.into:
+        raise UsageError(
+            f"it is not said what the copy of {part.tables[0]} is to be called",
+            hint="--into NAME puts it beside what is there, which stays as it is.",
+        )
+    if part.into.lower().startswith("sqlite_") or "\0" in part.into:
+        raise UsageError(f"--into {part.into} is a name that SQLite keeps for itself")
+    known = snapshot.fingerprint
+    if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
+        return part, snapshot
+    table = _find(part.tables[0], known, snapshot.component)
+    return replace(part, tables=(table,)), replace(snapshot, fingerprint=known.only([table]))
+
+
+def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
+    names = (*known.tables, *known.not_reached, *known.others)
+    found = [n for n in names if n == asked] or [n for n in names if n.lower() == asked.lower()]
+    if not found:
+        raise UsageError(
+            f"{component} has no table {asked} in this restore point",
+            hint=meant(near(asked, names, separator=".")) or f"it has {len(names):,} tables.",
+        )
+    if found[0] in known.others:
+        raise UsageError(
+            f"{found[0]} is a {known.others[found[0]]}, which has no rows of its own", hint=_WHOLE
+        )
+    return found[0]
+
+
+def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
+    """As `Kind.live`."""
+    digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+    try:
+        with closing(database.connect(path)) as connection:
+            found = database.take_fingerprint(
+                connection,
+                path,
+                digests=digests,
+                budget_s=budget_s,
+                only=part.tables or None,
+            )
+    except sqlite3.Error as error:
+        raise database.in_words(error, path) from error
+    return found if part.whole else found.only(part.tables)
+
+
+class SqliteTables:
+    """The copy of one table in the database that a target names."""
+
+    def __init__(self, component: str, path: str, place: Workplace, part: Part) -> None:
+        assert part.into is not None
+        self._component = component
+        self._path = Path(os.path.realpath(path))
+        self._landing = place.directory / "landing"
+        self._journal = place.directory / _JOURNAL
+        self._table = part.tables[0]
+        self._name = part.into
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
+        findings = self.look(snapshot)
+        if all(f.ok for f in findings) and not read_journal(self._journal):
+            with self._open() as there:
+                self._require_free(there)
+        return findings
+
+    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        if not self._path.is_file():
+            hint = "bring back the whole database: without --table."
+            return [Finding("target", False, f"there is no database {self._path}", hint)]
+        if not os.access(self._path, os.W_OK, effective_ids=True):
+            hint = "run the recovery as a user who may, for instance root."
+            return [Finding("target", False, f"cannot write to {self._path}", hint)]
+        return [
+            Finding("target", True, f"{self._path} can be written"),
+            space_finding(
+                self._landing,
+                snapshot.bytes,
+                what=f"{self._component} restored",
+                hint="make room in work_dir, or set work_dir to another disk.",
+            ),
+        ]
+
+    def prepare(self) -> None:
+        """Nothing: the database is there."""
+
+    def landing(self) -> Path:
+        shutil.rmtree(self._landing, ignore_errors=True)
+        self._landing.mkdir(mode=0o700)
+        return self._landing
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a file is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        file = landed_file(self._landing, snapshot)
+        try:
+            notes = self._copy(file)
+        except sqlite3.Error as error:
+            check_cancelled()
+            raise TargetError(
+                f"cannot bring {self._table} back into {self._path}: {error}", hint=_WHOLE
+            ) from error
+        finally:
+            shutil.rmtree(self._landing, ignore_errors=True)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(tuple(notes))
+
+    def _copy(self, file: Path) -> list[str]:
+        with closing(sqlite3.connect(file, isolation_level=None)) as copy:
+            notes = self._rename(copy)
+            was = database.look_at(copy, self._name)
+            with self._open(file) as there:
+                if read_journal(self._journal) and self._there(there):
+                    if database.look_at(there, self._name) == was:
+                        return ["it was put in place by this run before"]
+                    self._require_free(there)
+                with _transaction(there):
+                    self._require_free(there)
+                    write_journal(self._journal, {"begun": True})
+                    self._fill(there, copy)
+                    if database.look_at(there, self._name) != was:
+                        raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
+        return notes
+
+    def _rename(self, copy: sqlite3.Connection) -> list[str]:
+        """Give the table its new name in the file that came back; what will not come along."""
+        query = "SELECT name, type, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger')"
+        found = copy.execute(query).fetchall()
+        notes = []
+        triggers = [n for n, kind, of in found if kind == "trigger" and of == self._table]
+        if triggers:
+            notes.append(
+                f"triggers {', '.join(triggers)} left out: a copy that is looked at acts on nothing"
+            )
+        for name, kind, _ in found:
+            copy.execute(f"DROP {kind} {database.quoted(name)}")
+        kinds = {n for (n,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if self._table not in kinds:
+            raise TargetError(f"the restore point does not hold a table {self._table}")
+        keys = copy.execute(f"PRAGMA foreign_key_list({database.quoted(self._table)})")
+        ties = dict.fromkeys(f"{row[3]} to {row[2]}" for row in keys if row[1] == 0)
+        notes += [
+            f"foreign key {tie} is left out: the copy must not hold live rows back" for tie in ties
+        ]
+        old, new = database.quoted(self._table), database.quoted(self._name)
+        if self._table != self._name:
+            if self._name.lower() in {k.lower() for k in kinds}:
+                aside = next(f"drd_{n}" for n in range(9999) if f"drd_{n}" not in kinds)
+                taken = next(k for k in kinds if k.lower() == self._name.lower())
+                copy.execute(f"ALTER TABLE {database.quoted(taken)} RENAME TO {aside}")
+            copy.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        return notes
+
+    def _fill(self, there: sqlite3.Connection, copy: sqlite3.Connection) -> None:
+        name = database.quoted(self._name)
+        [(sql,)] = copy.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [self._name]
+        )
+        there.execute(without_foreign_keys(sql))
+        columns = database.stored_columns(there, self._name)
+        if database.columns(there, self._name) != database.columns(copy, self._name) or (
+            there.execute(f"PRAGMA foreign_key_list({name})").fetchall()
+        ):
+            raise TargetError(f"the definition of {self._table} cannot be copied", hint=_WHOLE)
+        listed = ", ".join(columns)
+        there.execute(f"INSERT INTO main.{name} ({listed}) SELECT {listed} FROM point.{name}")  # noqa: S608
+        indexes = copy.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
+            " AND sql IS NOT NULL ORDER BY name",
+            [self._name],
+        ).fetchall()
+        for index, statement in indexes:
+            there.execute(renamed_index(statement, self._free(there, index)))
+        if copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone():
+            for (value,) in copy.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = ?", [self._name]
+            ).fetchall():
+                there.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", [self._name])
+                there.execute("INSERT INTO main.sqlite_sequence VALUES (?, ?)", [self._name, value])
+
+    def _free(self, there: sqlite3.Connection, index: str) -> str:
+        """A name for an index that nothing has."""
+        tail = index.removeprefix(self._table) if index.startswith(self._table) else f"_{index}"
+        wanted, number = self._name + tail, 0
+        while self._has(there, wanted if not number else f"{wanted}_{number}"):
+            number += 1
+        return wanted if not number else f"{wanted}_{number}"
+
+    @staticmethod
+    def _has(there: sqlite3.Connection, name: str) -> bool:
+        query = "SELECT 1 FROM main.sqlite_master WHERE lower(name) = lower(?)"
+        return there.execute(query, [name]).fetchone() is not None
+
+    def _there(self, there: sqlite3.Connection) -> bool:
+        return self._has(there, self._name)
+
+    def _require_free(self, there: sqlite3.Connection) -> None:
+        if self._there(there):
+            raise TargetNotEmpty(
+                f'there is a "{self._name}" in {self._path} already',
+                hint="give --into a name that is free; nothing is replaced.",
+            )
+
+    @contextmanager
+    def _open(self, file: Path | None = None) -> Iterator[sqlite3.Connection]:
+        """The live database, with the file that came back as `point`. Raises TargetError."""
+        try:
+            connection = sqlite3.connect(
+                f"file:{quote(os.fsencode(self._path))}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=_WAIT_S,
+            )
+        except sqlite3.Error as error:
+            raise TargetError(f"cannot open {self._path}: {error}") from error
+        with closing(connection):
+            try:
+                # A sum of texts that are no UTF-8 would fail otherwise.
+                connection.text_factory = database.as_text
+                if file is not None:
+                    connection.execute("ATTACH ? AS point", [os.fspath(file)])
+            except sqlite3.Error as error:
+                raise TargetError(f"cannot use {self._path}: {error}", hint=_WHOLE) from error
+            with database.bounded(connection, time.monotonic() + 86400.0):
+                yield connection
+
+    def inspector(self) -> SqliteInspector:
+        return _TableInspector(self._path, self._name, self._table)
+
+    def close(self) -> None:
+        shutil.rmtree(self._landing, ignore_errors=True)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+class _TableInspector(SqliteInspector):
+    """Sees the copy alone, by its name at the point."""
+
+    def __init__(self, path: Path, name: str, source: str) -> None:
+        super().__init__(path)
+        self._file, self._name, self._source = path, name, source
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        try:
+            with closing(database.connect(self._file)) as connection:
+                found = database.take_fingerprint(
+                    connection, self._file, digests=digests, budget_s=budget_s, only=[self._name]
+                )
+        except sqlite3.Error as error:
+            raise SourceError(str(error)) from error
+        names = {self._name: self._source}
+        return DatabaseFingerprint(
+            found.mode,
+            {names[n]: state for n, state in found.tables.items()},
+            {names[n]: why for n, why in found.not_reached.items()},
+        )

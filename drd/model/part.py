@@ -1,0 +1,58 @@
+"""A single thing of a component, or a component under another name. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`tables` or `paths` of one component; all of it when neither. `into` is what the copy is
+    called, beside what is there: a database, a file, a directory, a table, a schema."""
+
+    tables: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    into: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        return not self.tables and not self.paths
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.tables, *self.paths)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` is its inverse."""
+        return {"tables": list(self.tables), "paths": list(self.paths), "into": self.into}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Part:
+        return cls(tuple(data["tables"]), tuple(data["paths"]), data["into"])
+
+
+def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str]:
+    """Up to three of the known names that somebody may have meant: with the same last part, or
+    spelt alike."""
+    last = wanted.rpartition(separator)[2].lower()
+    same = sorted(
+        n for n in known if n.rpartition(separator)[2].strip('"').lower() == last.strip('"')
+    )
+    if same:
+        return same[:NEAR]
+    folded = {n.lower(): n for n in known}
+    alike = difflib.get_close_matches(wanted.lower(), folded, NEAR, 0.6)
+    if not alike:
+        lasts = {n.rpartition(separator)[2].lower(): n for n in known}
+        return [lasts[x] for x in difflib.get_close_matches(last, lasts, NEAR, 0.6)]
+    return [folded[x] for x in alike]
+
+
+def meant(near_by: Sequence[str]) -> str:
+    """For a hint."""
+    return f"did you mean {' or '.join(near_by)}?" if near_by else ""

@@ -1,0 +1,228 @@
+"""Single things come back: a component under another name, a table, files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.site import Site, small_site
+from tests.servers import PostgresServer
+
+BESIDE = (
+    "recover", "shop", "--in-place", "--component", "db", "--table", "ORDERS", "--into",
+    "orders of yesterday", "--yes",
+)  # fmt: skip
+
+
+def rows(site: Site, table: str, name: str = "shop.db") -> list[Any]:
+    with closing(sqlite3.connect(site.base / name)) as connection:
+        return connection.execute(f'select rowid, * from "{table}"').fetchall()
+
+
+def damaged(site: Site) -> list[Any]:
+    """Backed up, and then somebody deletes rows and edits files; the rows of before."""
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        connection.executescript(
+            """
+            create table lines (id integer primary key autoincrement, "or der" int constraint f
+                references orders(id) on delete cascade not null, n text default 'references x(y)');
+            create index lines_n on lines (n) where n > '';
+            create trigger t after insert on lines begin select raise(abort, 'fired'); end;
+            create view v as select * from lines;
+            """
+        )
+    site.drd("backup", "shop")
+    before = rows(site, "orders")
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        connection.execute("delete from orders where id < 100")
+        connection.commit()
+    (site.base / "etc" / "app.conf").write_text("listen 1;\n")
+    return before
+
+
+def test_a_table_comes_back_beside_the_live_one(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    before = damaged(site)
+    site.drd("drill", "shop")
+    status = site.drd("status", "shop", "--json").json["plans"][0]
+    live = rows(site, "orders")
+
+    told = site.drd(*BESIDE[:-1], "--dry-run", "--json").json["single"]
+    assert (told["tables"], told["into"]) == (["orders"], "orders of yesterday")
+    assert told["live"]["things"] == [
+        {"name": "orders", "at_point": "1,000 rows", "live": "901 rows"}
+    ]
+    assert "1,000 rows at the point, 901 rows live" in site.drd(*BESIDE[:-1], "--dry-run").out
+    done = site.drd(*BESIDE, "--json").json
+    assert rows(site, "orders of yesterday") == before
+    assert rows(site, "orders") == live
+    checks = {c["name"]: c["verdict"] for c in done["checks"]}
+    assert checks == {
+        "orders as at backup": "passed",
+        "orders are there": "not_run",
+        "row counts": "not_run",
+    }
+    assert [s["name"] for s in done["steps"]] == ["bring-back", "compare-it"]
+
+    # A copy of the table with a foreign key, a trigger, an index: what is left out is told.
+    copy = site.drd(*BESIDE[:6], "lines", "--into", "lines_back", "--yes", "--json").json
+    notes = copy["components"][0]["notes"]
+    assert any("foreign key or der to orders is left out" in n for n in notes)
+    assert any("triggers t left out" in n for n in notes)
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        query = "select name, sql from sqlite_master where tbl_name = 'lines_back' and sql > ''"
+        made = dict(connection.execute(query).fetchall())
+        assert "references orders" not in made["lines_back"]
+        assert "not null, n text default 'references x(y)'" in made["lines_back"]
+        assert "lines_back_n" in made
+        assert connection.execute("pragma foreign_key_check").fetchall() == []
+
+    # What it took is nobody's measure for the service.
+    after = site.drd("status", "shop", "--json").json["plans"][0]
+    assert (after["rto"], after["drill"]["last_at"]) == (status["rto"], status["drill"]["last_at"])
+    whole = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
+    assert whole["expected_s"] == status["rto"]["actual_s"]
+    site.assert_clean()
+
+
+def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    damaged(site)
+    table = BESIDE[:5]
+
+    def refused(*words: str, code: int = 2) -> str:
+        return site.drd(*words, "--yes", code=code).err
+
+    assert "did you mean orders?" in refused(*table, "--table", "order", "--into", "x")
+    assert 'is a "customers"' in refused(*table, "--table", "orders", "--into", "customers", code=1)
+    assert "not said which" in refused(*BESIDE[:3], "--into", "x")
+    near = refused(*BESIDE[:3], "--path", f"{site.base}/etc/limits.conf", "--into", "/tmp/x")
+    assert f"did you mean {site.base}/etc/conf.d/limits.conf?" in near
+
+
+def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    etc = site.base / "etc"
+    odd = os.fsdecode(os.fsencode(etc / "conf.d") + b"/*caf\xe9 [x]")
+    Path(odd).write_text("odd")
+    Path(f"{etc}/conf.d/xcaf").write_text("not asked for")
+    os.link(etc / "app.conf", etc / "conf.d" / "same")
+    (etc / "app.conf").chmod(0o4640)
+    damaged(site)
+    words = ("recover", "shop", "--in-place", "--yes", "--json")
+
+    # Without its first slash, as some write it, and one that no pattern must be made of.
+    asked = [w for p in (f"{etc}/app.conf"[1:], odd) for w in ("--path", p)]
+    done = site.drd(*words, *asked, "--into", f"{site.base}/out").json
+    assert done["result"] == "passed"
+    out = site.base / "out"
+    assert sorted(os.fsencode(p.name) for p in out.iterdir()) == [b"*caf\xe9 [x]", b"app.conf"]
+    assert (out / "app.conf").read_text() == "listen 8080;\n"
+    assert (out / "app.conf").stat().st_mode & 0o7777 == 0o4640
+
+    # Nothing is overwritten unless that is said, and what is gone comes to its own place.
+    assert (
+        "there already"
+        in site.drd(*words, *asked, "--into", f"{site.base}/out", code=1).json["error"]["message"]
+    )
+    (etc / "conf.d" / "limits.conf").unlink()
+    site.drd(*words, "--path", f"{etc}/conf.d/limits.conf")
+    assert (etc / "conf.d" / "limits.conf").read_text() == "rate 100;\n"
+    assert (etc / "app.conf").read_text() == "listen 1;\n"
+    site.drd(*words, "--path", f"{etc}/app.conf", "--overwrite")
+    assert (etc / "app.conf").read_text() == "listen 8080;\n"
+
+    # A directory, below the target's, and the whole tree beside it.
+    site.drd(*words[:2], "--target", "standby", *words[3:], "--path", f"{etc}/conf.d")
+    back = Path(f"{site.base}/back/etc{etc}/conf.d")
+    assert sorted(os.fsencode(p.name) for p in back.iterdir()) == sorted(
+        os.fsencode(p.name) for p in (etc / "conf.d").iterdir()
+    )
+    beside = ("--component", "conf", "--into", "etc of yesterday")
+    site.drd(*words[:2], "--target", "standby", *words[3:], *beside)
+    assert Path(f"{site.base}/back/etc of yesterday{etc}/app.conf").is_file()
+    site.assert_clean()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "undone:restore db",
+        pytest.param("before:restore db", marks=pytest.mark.faults),
+        pytest.param("after:bring-back", marks=pytest.mark.faults),
+    ],
+)
+def test_killed_it_goes_on_to_one_whole_table(short_tmp: Path, moment: str) -> None:
+    site = small_site(short_tmp)
+    before = damaged(site)
+    site.killed_at(moment, *BESIDE)
+    assert site.drd(*BESIDE, "--json").json["result"] == "passed"
+    assert rows(site, "orders of yesterday") == before
+    assert [r["state"] for r in site.runs() if r["kind"] == "recovery"] == ["succeeded"]
+    site.assert_clean()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("moment", ["before:restore conf", "undone:restore conf"])
+def test_killed_files_come_back_once(short_tmp: Path, moment: str) -> None:
+    site = small_site(short_tmp)
+    damaged(site)
+    words = [*["recover", "shop", "--in-place", "--yes", "--into"], f"{site.base}/out"]
+    words += ["--path", f"{site.base}/etc/app.conf", "--path", f"{site.base}/etc/conf.d"]
+    site.killed_at(moment, *words)
+    assert site.drd(*words, "--json").json["result"] == "passed"
+    assert sorted(p.name for p in (site.base / "out").iterdir()) == ["app.conf", "conf.d"]
+    site.assert_clean()
+
+
+POSTGRES = """
+components:
+  db: {{kind: postgres, dsn: "{dsn}"}}
+targets:
+  standby: {{db: {{dsn: "{dsn}"}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "undone:restore db",
+        pytest.param("before:restore db", marks=pytest.mark.faults),
+        pytest.param("after:restore db", marks=pytest.mark.faults),
+    ],
+)
+def test_killed_copies_of_postgres_leave_nothing_half(
+    short_tmp: Path, postgres: PostgresServer, moment: str
+) -> None:
+    name = f"single_{short_tmp.name[-8:]}".lower()
+    postgres.execute(f'create database "{name}"')
+    postgres.execute("create table o (id serial primary key, t text)", name)
+    postgres.execute("insert into o (t) select 'ü' || i from generate_series(1, 2000) i", name)
+    site = Site(short_tmp)
+    site.plan(POSTGRES.format(dsn=postgres.dsn(name)))
+    site.drd("backup", "shop")
+    postgres.execute("delete from o where id % 2 = 0", name)
+    words = ("recover", "shop", "--in-place", "--table", "o", "--into", "o_back", "--yes")
+    site.killed_at(moment, *words)
+    run = site.runs()[0]["run"]
+    assert site.drd("resume", run, "--json").json["result"] == "passed"
+    query = (
+        "select count(*), count(distinct id), min(obj_description('o_back'::regclass)) from o_back"
+    )
+    assert postgres.execute(query, name) == [(2000, 2000, None)]
+
+    # The whole of it beside that, under another name; then nothing of a run is left.
+    beside = ("recover", "shop", "--target", "standby", "--into", f"{name}_back", "--yes")
+    done = site.drd(*beside, "--json").json
+    assert [c["name"] for c in done["checks"] if c["verdict"] == "passed"][-1] == "db as at backup"
+    assert postgres.execute("select count(*) from o", f"{name}_back") == [(2000,)]
+    assert postgres.execute("select count(*) from o", name) == [(1000,)]
+    left = postgres.execute("select datname from pg_database where datname like 'drd\\_%'")
+    left += postgres.execute("select nspname from pg_namespace where nspname like 'drd\\_%'", name)
+    assert left == []
+    site.assert_clean()

@@ -1,0 +1,236 @@
+"""Single tables of a point, beside those that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drd.errors import TargetError, TargetNotEmpty, UsageError
+from drd.model.part import Part
+from drd.model.snapshot import DatabaseFingerprint
+from drd.ports import Restored, Workplace, no_progress
+from tests.postgres_support import KIND, Backup, back_up, component, fetch, tool
+from tests.servers import PostgresServer
+
+SHOP = """
+CREATE SCHEMA "Größe";
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN positive AS int CHECK (value > 0);
+CREATE FUNCTION answer() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 42';
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END';
+CREATE SEQUENCE shared;
+CREATE TABLE customers (id serial PRIMARY KEY, name text);
+INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 10) i;
+CREATE TABLE orders (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES customers,
+    total numeric DEFAULT 1.5 CONSTRAINT not_negative CHECK (total >= 0), m mood DEFAULT 'ok',
+    p positive, big text, twice int GENERATED ALWAYS AS (customer * 2) STORED,
+    d int DEFAULT answer(), s int DEFAULT nextval('shared'), note text);
+ALTER TABLE orders ALTER note SET STORAGE EXTERNAL;
+CREATE UNIQUE INDEX orders_note ON orders (lower(note)) WHERE note IS NOT NULL;
+CREATE INDEX "by customer" ON orders (customer);
+CREATE STATISTICS orders_stat ON customer, total FROM orders;
+INSERT INTO orders (customer, total, p, big, note)
+SELECT i % 10 + 1, i, i, CASE WHEN i % 50 = 0 THEN repeat(md5(i::text), 500) END,
+       CASE i % 3 WHEN 0 THEN E'tab\\tü' || i END FROM generate_series(1, 500) i;
+COMMENT ON TABLE orders IS 'the orders';
+CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TABLE items (id int PRIMARY KEY, o bigint REFERENCES orders, c int REFERENCES customers);
+INSERT INTO items SELECT i, i, 1 FROM generate_series(1, 20) i;
+CREATE TABLE "Größe"."Täble ""x"".y z" (id serial, "Spalte ä" text UNIQUE);
+INSERT INTO "Größe"."Täble ""x"".y z" ("Spalte ä") SELECT 'ä' || i FROM generate_series(1, 5) i;
+CREATE TABLE m (ts date, v int, PRIMARY KEY (ts, v)) PARTITION BY RANGE (ts);
+CREATE TABLE m_2024 PARTITION OF m FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE m_2025 PARTITION OF m FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')
+    PARTITION BY LIST (v);
+CREATE TABLE m_2025_1 PARTITION OF m_2025 FOR VALUES IN (1);
+CREATE TABLE elsewhere PARTITION OF m_2025 DEFAULT;
+CREATE INDEX ON m (v);
+INSERT INTO m SELECT '2024-01-01'::date + i, i % 7 FROM generate_series(0, 500) i;
+CREATE TABLE guarded (id int, who text);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON guarded USING (who = current_user);
+INSERT INTO guarded VALUES (1, 'alice');
+CREATE VIEW v AS SELECT * FROM orders;
+CREATE MATERIALIZED VIEW mv AS SELECT count(*) FROM orders;
+"""
+
+
+@pytest.fixture
+def shop(source_server: PostgresServer, short_tmp: Path, place: Workplace) -> Backup:
+    source_server.execute("CREATE ROLE alice")
+    source_server.execute("CREATE DATABASE shop")
+    source_server.execute(SHOP, "shop")
+    source_server.execute(
+        "ALTER TABLE orders OWNER TO alice; GRANT SELECT ON orders TO PUBLIC; "
+        "GRANT UPDATE (note) ON orders TO alice WITH GRANT OPTION; "
+        "ALTER DEFAULT PRIVILEGES GRANT DELETE ON TABLES TO PUBLIC",
+        "shop",
+    )
+    what = component(source_server.dsn("shop"), fingerprint="digest")
+    return back_up(what, place, short_tmp / "shop.dump")
+
+
+def copied(server: PostgresServer, backup: Backup, place: Workplace, part: Part) -> Restored:
+    """Into the database that was backed up; its copies hold what the fingerprint says."""
+    what = component(server.dsn("shop"))
+    part, snapshot = KIND.narrow(backup.snapshot, part)
+    destination = KIND.target(what, what.settings, place, no_owner=False, part=part)
+    try:
+        findings = destination.preflight(snapshot, overwrite=False)
+        assert [f for f in findings if not f.ok] == []
+        fetch(destination, backup)
+        done = destination.restore(snapshot, backup.private, on_progress=no_progress)
+        before = snapshot.fingerprint
+        assert isinstance(before, DatabaseFingerprint)
+        now = destination.inspector().fingerprint(before, 60.0)
+        assert isinstance(now, DatabaseFingerprint)
+        assert (now.tables, now.not_reached) == (before.tables, {})
+        assert before.tables
+        return done
+    finally:
+        destination.close()
+
+
+def rows(server: PostgresServer, table: str) -> list[str]:
+    """All that it holds, as PostgreSQL itself writes it."""
+    dumped = tool(server, "psql", "-d", server.dsn("shop"), "-c", f"COPY (TABLE {table}) TO STDOUT")
+    return sorted(dumped.splitlines())
+
+
+def test_a_table_comes_beside_the_one_that_somebody_emptied(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    before = rows(source_server, "orders")
+    source_server.execute("DELETE FROM items; DELETE FROM orders WHERE id <= 100", "shop")
+    live = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "orders")
+    done = copied(source_server, shop, place, Part(("ORDERS",), (), "orders_yesterday"))
+
+    assert rows(source_server, "orders_yesterday") == before
+    assert tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "orders") == live
+    notes = "\n".join(done.notes)
+    assert "orders_customer_fkey of public.orders to public.customers is left out" in notes
+    assert "trigger t of public.orders left out" in notes
+    assert "default of public.orders.s is left out" in notes
+
+    said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "orders_yesterday")
+    for words in (
+        "ALTER TABLE public.orders_yesterday OWNER TO alice",
+        "COMMENT ON TABLE public.orders_yesterday IS 'the orders'",
+        "ADD CONSTRAINT orders_yesterday_pkey PRIMARY KEY",
+        "CREATE UNIQUE INDEX orders_yesterday_note ON",
+        'CREATE INDEX "orders_yesterday_by customer" ON',
+        "CONSTRAINT not_negative CHECK",
+        "twice integer GENERATED ALWAYS AS ((customer * 2)) STORED",
+        "DEFAULT public.answer()",
+        "ALTER COLUMN note SET STORAGE EXTERNAL",
+        "GRANT SELECT ON TABLE public.orders_yesterday TO PUBLIC",
+        "SELECT pg_catalog.setval('public.orders_yesterday_id_seq', 500, true)",
+    ):
+        assert words in said
+    assert "DELETE ON TABLE" not in said
+    statistics = "SELECT stxname::text, stxnamespace::regnamespace::text FROM pg_statistic_ext"
+    assert ("orders_yesterday_stat", "public") in source_server.execute(statistics, "shop")
+    names = source_server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'drd%'")
+    assert names == []
+    assert (
+        source_server.execute("SELECT 1 FROM pg_namespace WHERE nspname LIKE 'drd%'", "shop") == []
+    )
+
+
+def test_several_tables_come_into_a_schema_with_what_ties_them_together(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    part = Part(("items", "public.orders", "m", "guarded"), (), "gestern")
+    done = copied(source_server, shop, place, part)
+    assert "schema gestern was made" in done.notes
+    for table in ("items", "orders", "m", "guarded"):
+        assert rows(source_server, f"gestern.{table}") == rows(source_server, f"public.{table}")
+    said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-n", "gestern")
+    assert "FOREIGN KEY (o) REFERENCES gestern.orders(id)" in said
+    assert "REFERENCES public" not in said
+    assert "ALTER TABLE gestern.guarded ENABLE ROW LEVEL SECURITY" in said
+    assert "CREATE POLICY own ON gestern.guarded" in said
+    tree = source_server.execute(
+        "SELECT count(*), count(*) FILTER (WHERE isleaf) FROM pg_partition_tree('gestern.m')",
+        "shop",
+    )
+    assert tree == [(5, 3)]
+
+
+NAMES = (
+    ('"Neu ""ü"" ."', '"Größe"."Täble ""x"".y z"', '"Größe"."Neu ""ü"" ."'),
+    ("alone", "elsewhere", "alone"),
+    ("x" * 63, "m_2025", "x" * 63),
+    ("elsewhere.m_2024", "m", "elsewhere.m_2024"),
+)
+
+
+def test_tables_of_any_name_and_kind(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    for into, name, copy in NAMES:
+        copied(source_server, shop, place, Part((name,), (), into))
+        assert rows(source_server, copy) == rows(source_server, name)
+    # What hangs on a copy is not the original's, so that this can go.
+    source_server.execute("DROP TABLE m CASCADE", "shop")
+    for _, _, copy in NAMES:
+        source_server.execute(f"INSERT INTO {copy} SELECT * FROM {copy} LIMIT 0", "shop")
+
+
+def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup) -> None:
+    def refused(tables: tuple[str, ...], into: str | None = "x") -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            KIND.narrow(shop.snapshot, Part(tables, (), into))
+        return caught.value
+
+    assert "public.orders" in refused(("ordres",)).hint
+    assert "is a view" in refused(("v",)).message
+    assert "is a materialised view" in refused(("public.mv",)).message
+    assert "to be called" in refused(("orders",), None).message
+    assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
+    assert "no name of a table" in refused(("orders",), "a.b.c").message
+    assert "schema that the tables are in" in refused(("orders", "items"), "public").message
+    with pytest.raises(UsageError, match="no paths"):
+        KIND.narrow(shop.snapshot, Part((), ("/etc",), None))
+
+
+def test_nothing_is_replaced_and_nothing_is_left_half(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    with pytest.raises(TargetNotEmpty, match='there is a "items" in schema public already'):
+        copied(source_server, shop, place, Part(("orders",), (), "items"))
+    source_server.execute("ALTER TYPE mood RENAME TO other", "shop")
+    with pytest.raises(TargetError, match=r'type "public\.mood" does not exist') as caught:
+        copied(source_server, shop, place, Part(("orders",), (), "orders_yesterday"))
+    assert "--into NAME without --table" in caught.value.hint
+    found = source_server.execute(
+        "SELECT relname FROM pg_class WHERE relname LIKE 'orders_y%' UNION ALL "
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'drd%'",
+        "shop",
+    )
+    assert found == []
+
+
+def test_somebody_without_many_rights_makes_his_copy(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    """What he may not make and the table does not need is passed over."""
+    source_server.execute("CREATE ROLE bob LOGIN CREATEDB")
+    what = component(source_server.dsn("shop", user="bob"))
+    part, snapshot = KIND.narrow(shop.snapshot, Part(("items",), (), "items_back"))
+    destination = KIND.target(what, what.settings, place, no_owner=True, part=part)
+    try:
+        said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
+        assert [f.hint for f in said] == ['GRANT CREATE ON DATABASE "shop" TO "bob";']
+        source_server.execute("GRANT CREATE ON DATABASE shop TO bob")
+        said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
+        assert [f.hint for f in said] == ['GRANT CREATE ON SCHEMA "public" TO "bob";']
+        source_server.execute("GRANT CREATE ON SCHEMA public TO bob", "shop")
+        assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+        fetch(destination, shop)
+        destination.restore(snapshot, shop.private, on_progress=no_progress)
+    finally:
+        destination.close()
+    assert rows(source_server, "items_back") == rows(source_server, "items")

@@ -1,0 +1,142 @@
+"""Names of single things, and SQL that is changed in one thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.errors import NotSupported, UsageError
+from drd.kinds.files.part import narrow as narrow_files
+from drd.kinds.postgres.detach import variants
+from drd.kinds.postgres.extract import foreign_key
+from drd.kinds.postgres.naming import database_name, parts
+from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
+from drd.kinds.sqlite.tables import narrow as narrow_sqlite
+from drd.model.part import Part, near
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    FileEntry,
+    Fingerprint,
+    TableState,
+    TreeFingerprint,
+)
+
+
+def snapshot(kind: str, fingerprint: Fingerprint | None) -> ComponentSnapshot:
+    return ComponentSnapshot(
+        "c", kind, "captured", snapshot="s", facts={"paths": ["/etc"]}, fingerprint=fingerprint
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "without"),
+    [
+        ("CREATE TABLE t (a int REFERENCES o)", "CREATE TABLE t (a int )"),
+        (
+            "CREATE TABLE t (a int CONSTRAINT f REFERENCES o(id) ON DELETE SET NULL ON UPDATE NO "  # noqa: ISC004
+            "ACTION MATCH FULL NOT DEFERRABLE INITIALLY DEFERRED NOT NULL, b)",
+            "CREATE TABLE t (a int NOT NULL, b)",
+        ),
+        ("CREATE TABLE t (a, b, FOREIGN KEY (a, b) REFERENCES o (x, y))", "CREATE TABLE t (a, b)"),
+        ("CREATE TABLE t (a, CONSTRAINT k FOREIGN KEY (a) REFERENCES o) STRICT", "CREATE TABLE t (a) STRICT"),
+        (
+            "CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES c */)",
+            "CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES c */)",
+        ),
+        ("CREATE TABLE t (a REFERENCES \"o (\" DEFERRABLE UNIQUE)", "CREATE TABLE t (a UNIQUE)"),
+    ],
+)  # fmt: skip
+def test_foreign_keys_and_nothing_else_are_taken_out(sql: str, without: str) -> None:
+    assert without_foreign_keys(sql) == without
+
+
+def test_an_index_gets_another_name_and_nothing_else() -> None:
+    sql = 'CREATE UNIQUE INDEX IF NOT EXISTS "on" ON t("on") WHERE x = \'on\''
+    assert (
+        renamed_index(sql, 'a "b"')
+        == 'CREATE UNIQUE INDEX IF NOT EXISTS "a ""b""" ON t("on") WHERE x = \'on\''
+    )
+
+
+def test_the_script_of_a_foreign_key_says_whose_it_is() -> None:
+    script = (
+        '--\n\nALTER TABLE ONLY public."a ""b"" REFERENCES x"\n    ADD CONSTRAINT "k (" FOREIGN KEY '
+        '("c, d", e) REFERENCES "s.t".orders(id, "x)") ON DELETE CASCADE;\n'
+    )
+    found = foreign_key(script)
+    assert found is not None
+    assert (found.table, found.name, found.refers_to) == (
+        'public."a ""b"" REFERENCES x"',
+        '"k ("',
+        '"s.t".orders',
+    )
+
+
+def test_names_are_read_as_sql_writes_them() -> None:
+    assert parts('"a.b"."c ""d"""') == [("a.b", True), ('c "d"', True)]
+    assert parts("Public.Orders") == [("Public", False), ("Orders", False)]
+    assert [parts(t) for t in ("", ".", "a.", ".a", 'a"b', '"a"b')] == [[]] * 6
+    for wrong in ("", "ü" * 32, "postgres", "a\0"):
+        with pytest.raises(UsageError):
+            database_name(wrong)
+
+
+def test_names_that_are_too_long_stay_apart() -> None:
+    first, second = (next(variants("ü" * 40 + end)) for end in ("a", "b"))
+    assert first != second
+    assert all(len(n.encode()) <= 63 for n in (first, second))
+    assert next(variants("short")) == "short"
+
+
+def test_what_may_have_been_meant() -> None:
+    known = ["/etc/nginx/nginx.conf", "/etc/nginx", "/etc/app/limits.conf"]
+    assert near("/etc/nginx.conf", known, separator="/") == ["/etc/nginx/nginx.conf"]
+    assert near("/etc/ngnix", known, separator="/")[0] == "/etc/nginx"
+    assert near("/quite/else", known, separator="/") == []
+
+
+def test_a_part_of_a_tree_is_whole_in_itself() -> None:
+    file = FileEntry("file", 0o644, 0, 0, 3, "d1")
+    tree = TreeFingerprint(
+        {
+            "/etc/a": file,
+            "/etc/b": FileEntry("directory", 0o755, 0, 0),
+            "/etc/b/one": FileEntry("file", 0o644, 0, 0, 3, link="/etc/a"),
+            "/etc/b/two": FileEntry("file", 0o644, 0, 0, 3, link="/etc/a"),
+            "/etc/bc": file,
+        }
+    )
+    part, found = narrow_files(snapshot("files", tree), Part((), ("etc//b/",)))
+    assert part.paths == ("/etc/b",)
+    assert isinstance(found.fingerprint, TreeFingerprint)
+    links = {p: (e.link, e.digest) for p, e in found.fingerprint.entries.items()}
+    assert links == {
+        "/etc/b": (None, None),
+        "/etc/b/one": (None, "d1"),
+        "/etc/b/two": ("/etc/b/one", None),
+    }
+    with pytest.raises(UsageError, match="comes with it"):
+        narrow_files(snapshot("files", tree), Part((), ("/etc/b", "/etc/b/one")))
+    with pytest.raises(UsageError) as caught:
+        narrow_files(snapshot("files", tree), Part((), ("/srv",)))
+    assert caught.value.hint == "it has what is at and below /etc."
+    with pytest.raises(NotSupported, match="no tables"):
+        narrow_files(snapshot("files", tree), Part(("t",)))
+
+
+def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
+    known = DatabaseFingerprint("counts", {"Orders": TableState(1)}, others={"v": "view"})
+    of = snapshot("sqlite", known)
+    part, found = narrow_sqlite(of, Part(("ORDERS",), (), "x"))
+    assert part.tables == ("Orders",)
+    assert found.fingerprint == DatabaseFingerprint("counts", {"Orders": TableState(1)})
+    for tables, into, said in (
+        (("v",), "x", "is a view"),
+        (("Orders",), None, "to be called"),
+        (("Orders",), "sqlite_x", "keeps for itself"),
+        (("a", "b"), "x", "no schemas"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            narrow_sqlite(of, Part(tables, (), into))
+    with pytest.raises(UsageError, match="no paths"):
+        narrow_sqlite(of, Part((), ("/etc",)))
