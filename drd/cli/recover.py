@@ -196,6 +196,7 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Change
     for name in planned.components:
         row = point.component(name)
         say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
+    say(f"  from       {', else '.join(planned.repositories)}")
     for line in _steps(planned):
         say(f"  {line}")
     for line in _what_of_it(planned, changed):
@@ -218,9 +219,10 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield from single.heading(planned)
         yield from single.lines(planned, changed) if changed is not None else ()
     else:
-        yield f"would lose {format_duration(planned.loss_s)}"
+        yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
     if planned.expected_s is not None:
-        yield f"expected   {format_duration(planned.expected_s)}, as it last took"
+        took = f"as the last {planned.measured_by} took"
+        yield f"expected   {format_duration(planned.expected_s)}, {took}"
     elif planned.single is None:
         yield "expected   unknown: no drill has measured it"
 
@@ -240,6 +242,11 @@ def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, A
         "data_time": to_rfc3339(point.data_time),
         "lost_at": to_rfc3339(planned.lost_at),
         "loss_s": planned.loss_s,
+        "loss_rows": [
+            {"component": r.component, "rows": r.rows, "counted": r.counted}
+            for r in planned.loss_rows
+        ],
+        "repositories": list(planned.repositories),
         "expected_s": planned.expected_s,
         "components": list(planned.components),
         "steps": [_step(planned, s) for s in planned.plan.runbook],
@@ -247,6 +254,13 @@ def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, A
         "notes": list(planned.notes),
         **single.document(planned, changed),
     }
+
+
+def _rows(planned: RecoveryPlan) -> Iterator[str]:
+    for loss in planned.loss_rows:
+        how = "at least" if loss.counted else "about"
+        if loss.rows:
+            yield f"{how} {loss.rows:,} row{'s' if loss.rows != 1 else ''} of {loss.component}"
 
 
 def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import (
     PARTIAL,
+    RECOVERY,
     DrillResult,
     Evidence,
     Run,
@@ -346,7 +347,7 @@ def _record(
         run=runner.run.id,
         plan=plan.plan.name,
         point=plan.point.id,
-        scenario=PARTIAL if plan.partial else "recovery",
+        scenario=PARTIAL if plan.partial else RECOVERY,
         result=result,
         plan_digest=plan.plan.digest,
         started_at=started,

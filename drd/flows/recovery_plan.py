@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from drd.errors import TargetError, UsageError
 from drd.flows.choose import choose
 from drd.flows.holders import holders, left_in
 from drd.flows.services import Services
 from drd.flows.single import Single, component_of, single
+from drd.model.loss import RowLoss, rows_lost
 from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
-from drd.model.run import PARTIAL, Run, RunKind, StepState
+from drd.model.run import PARTIAL, RECOVERY, Run, RunKind, StepState
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -85,9 +86,10 @@ class RecoveryRequest:
 class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
-    `loss_s` is the expected data loss; `expected_s` the duration that drills measured, None when
-    none did; `expected_steps` has that of each step which the newest drill carried out. `asked_at`
-    is when somebody began to deal with it. `continues` is the id of a run that died and would go
+    `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
+    `repositories` are tried in this order. `expected_s` is the duration that the newest drill
+    measured, else the newest recovery, None when none did; `expected_steps` has that of each step
+    which it carried out. `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and would go
     on. `notes` are sentences about what will be left out. With a `single` thing plan and point are
     as far as they are about it.
     """
@@ -99,7 +101,10 @@ class RecoveryPlan:
     components: tuple[str, ...]
     lost_at: datetime
     loss_s: float
+    loss_rows: tuple[RowLoss, ...]
+    repositories: tuple[str, ...]
     expected_s: float | None
+    measured_by: Literal["drill", "recovery"]
     expected_steps: Mapping[str, float]
     continues: str | None
     notes: tuple[str, ...]
@@ -136,14 +141,16 @@ def plan_recovery(
         point = services.catalogue.point(plan.name, str(continued.detail["point"]))
     else:
         point = _choose(services, plan, request)
-    holders(plan, point, only)
+    held = holders(plan, point, only)
     chosen = None
     if request.part is not None:
         names = (component_of(services, plan, point, names, request.part),)
         chosen = single(services, plan, point, names[0], request.part)
         plan, point = chosen.plan, chosen.point
     known = services.catalogue.evidence(plan.name)
-    drills = [e for e in known if e.rta_s is not None and e.scenario != PARTIAL]
+    measured = [e for e in known if e.rta_s is not None and e.scenario != PARTIAL]
+    # A recovery waited for people as well.
+    drills = [e for e in measured if e.scenario != RECOVERY] or measured
     if chosen is not None and not chosen.part.whole:
         drills = []
     return RecoveryPlan(
@@ -154,12 +161,30 @@ def plan_recovery(
         asked_at=now,
         lost_at=lost_at,
         loss_s=(lost_at - point.data_time).total_seconds(),
+        loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
+        repositories=tuple(spec.name for spec in held),
         expected_s=drills[0].rta_s if drills else None,
+        measured_by="recovery" if drills and drills[0].scenario == RECOVERY else "drill",
         expected_steps=_durations(services, drills[0].run) if drills else {},
         continues=continued.id if continued else None,
         notes=_notes(plan, request, names) if chosen is None else (),
         single=chosen,
     )
+
+
+def _loss_in_rows(
+    services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
+) -> tuple[RowLoss, ...]:
+    """By what the points beside it hold."""
+    known = services.catalogue.points(point.plan)
+    newer = (p for p in known if point.data_time < p.data_time <= lost_at)
+    older = (p for p in known if p.data_time < point.data_time)
+    here, after, before = (
+        services.catalogue.point(point.plan, found.id) if found is not None else None
+        for found in (point, next(newer, None), next(older, None))
+    )
+    assert here is not None
+    return tuple(r for r in rows_lost(here, after, before, lost_at) if r.component in names)
 
 
 def _durations(services: Services, run: str) -> dict[str, float]:

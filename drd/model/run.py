@@ -13,6 +13,7 @@ from drd.model.coverage import Coverage
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
 
+RECOVERY = "recovery"
 PARTIAL = "partial-recovery"
 """The scenario in the evidence of a recovery of single components or things: what it measured says
 nothing about the whole service."""

@@ -1,0 +1,59 @@
+"""What a recovery would lose, in rows, as far as restore points tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from drd.model.snapshot import DatabaseFingerprint, RestorePoint
+
+
+@dataclass(frozen=True, slots=True)
+class RowLoss:
+    """Rows of one database that are not in a point. `counted`: a newer point has at least so many
+    more; else as many as came in lately in that time."""
+
+    component: str
+    rows: int
+    counted: bool
+
+
+def rows_lost(
+    point: RestorePoint,
+    newer: RestorePoint | None,
+    older: RestorePoint | None,
+    lost_at: datetime,
+) -> tuple[RowLoss, ...]:
+    """One for each database of the point about which something is known. All with fingerprints:
+    `newer` is the newest from before the loss, `older` the one before the point."""
+    found = []
+    for snapshot in point.components:
+        name = snapshot.component
+        more = _growth(point, newer, name) if newer is not None else None
+        if more is not None:
+            found.append(RowLoss(name, more, counted=True))
+            continue
+        lately = _growth(older, point, name) if older is not None else None
+        if lately is None or older is None:
+            continue
+        seconds = (point.data_time - older.data_time) / timedelta(seconds=1)
+        loss_s = max(0.0, (lost_at - point.data_time) / timedelta(seconds=1))
+        if seconds > 0:
+            found.append(RowLoss(name, round(lately * loss_s / seconds), counted=False))
+    return tuple(found)
+
+
+def _growth(before: RestorePoint, after: RestorePoint, component: str) -> int | None:
+    """How many rows the tables that grew have grown by; None when either was not counted."""
+    old, new = _rows(before, component), _rows(after, component)
+    if old is None or new is None:
+        return None
+    return sum(max(0, rows - old.get(table, 0)) for table, rows in new.items())
+
+
+def _rows(point: RestorePoint, component: str) -> dict[str, int] | None:
+    snapshot = point.component(component)
+    seen = snapshot.fingerprint if snapshot is not None else None
+    if not isinstance(seen, DatabaseFingerprint) or seen.mode == "off":
+        return None
+    return {n: t.rows for n, t in seen.tables.items() if n not in seen.derived}

@@ -1,0 +1,44 @@
+"""What would be lost, in rows: counted by a newer point, or as many as came in lately."""
+
+from __future__ import annotations
+
+from drd.model.loss import RowLoss, rows_lost
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
+from tests.catalogue_support import at
+
+
+def point(minute: int, mode: str = "counts", **tables: int) -> RestorePoint:
+    seen = DatabaseFingerprint(
+        mode,  # type: ignore[arg-type]
+        {n: TableState(r) for n, r in tables.items()},
+        derived=frozenset({"totals"}),
+    )
+    snapshot = ComponentSnapshot("db", "postgres", "captured", at(minute), "s", 1, fingerprint=seen)
+    return RestorePoint(
+        f"p{minute}",
+        "shop",
+        at(minute),
+        at(minute),
+        complete=True,
+        plan_digest="",
+        components=(snapshot,),
+    )
+
+
+OLD, CHOSEN = point(0, orders=100, people=50), point(10, orders=200, people=40, totals=7)
+
+
+def test_a_newer_point_counts_what_the_tables_that_grew_have_more() -> None:
+    newer = point(20, orders=230, people=10, fresh=5, totals=900)
+    assert rows_lost(CHOSEN, newer, OLD, at(30)) == (RowLoss("db", 35, counted=True),)
+
+
+def test_without_one_it_is_what_came_in_lately() -> None:
+    assert rows_lost(CHOSEN, None, OLD, at(13)) == (RowLoss("db", 30, counted=False),)
+    assert rows_lost(CHOSEN, None, OLD, at(10)) == (RowLoss("db", 0, counted=False),)
+
+
+def test_nothing_is_said_of_what_nobody_counted() -> None:
+    assert rows_lost(CHOSEN, None, None, at(13)) == ()
+    assert rows_lost(point(10, "off"), None, OLD, at(13)) == ()
+    assert rows_lost(CHOSEN, point(20, "off"), None, at(30)) == ()
