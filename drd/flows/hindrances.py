@@ -31,6 +31,10 @@ class Hindrances:
         except DrdError as error:
             self._errors.append(error)
 
+    @property
+    def none(self) -> bool:
+        return not self._errors
+
     def refuse(self) -> None:
         """Raise what was found: one error as it is, several as one TargetError."""
         if self._errors:

@@ -107,6 +107,8 @@ class Holders:
         self._lock = threading.Lock()
         self._open: dict[str, Repository] = {}
         self._ids: dict[str, dict[str, str]] = {}
+        self._reading = threading.Lock()
+        self._manifest: Manifest | None = None
         self._out: dict[str, DrdError] = {}
         self.used: dict[str, None] = {}
         """The names of those that gave something, in that order."""
@@ -122,8 +124,16 @@ class Holders:
         """Ask it for nothing more."""
         self._out[repository] = error
 
+    def rule_in(self, repository: str) -> None:
+        """Ask it again, after all."""
+        self._out.pop(repository, None)
+
     def manifest(self) -> Manifest:
-        return self._first("the manifest", self._read_manifest)
+        """Read once."""
+        with self._reading:
+            if self._manifest is None:
+                self._manifest = self._first("the manifest", self._read_manifest)
+            return self._manifest
 
     def fetch(
         self,

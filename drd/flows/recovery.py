@@ -22,6 +22,7 @@ from drd.errors import (
     TargetNotEmpty,
 )
 from drd.flows import restore
+from drd.flows.ahead import Ahead, at_once
 from drd.flows.deeds import Deeds, look_at_step
 from drd.flows.engine import Engine, Outcome, failures
 from drd.flows.guard import require_elsewhere
@@ -47,9 +48,10 @@ from drd.model.run import (
     drill_result,
 )
 from drd.model.runbook import PEOPLE, Circumstances, Step, unmet
+from drd.model.snapshot import ComponentSnapshot
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
-from drd.ports import Destination, Finding, Owned
+from drd.ports import Destination, Finding, NamedDestination, Owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         destinations = _destinations(services, plan, runner, stack)
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
+        ahead = stack.enter_context(Ahead(held, _part(plan)))
         runner.step(
             "preflight",
             "preflight",
-            lambda: _preflight(services, plan, destinations, held, runner.run.id),
+            lambda: _preflight(plan, destinations, ahead, runner.run.id),
         )
-        work = restore.begin(runner, held, destinations, _part(plan))
+        work = restore.begin(runner, held, destinations, _part(plan), ahead)
         if plan.continues is not None:
             _look_again(services, plan, destinations, held, runner)
         engine = Engine(work, _deeds(services, plan, work))
@@ -96,7 +99,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
 def _look_again(
     services: Services,
     plan: RecoveryPlan,
-    destinations: Mapping[str, Destination],
+    destinations: Mapping[str, NamedDestination],
     held: Holders,
     runner: Runner,
 ) -> None:
@@ -218,9 +221,9 @@ def _remove(services: Services, run: str) -> None:
 
 def _destinations(
     services: Services, plan: RecoveryPlan, runner: Runner, stack: ExitStack
-) -> dict[str, Destination]:
+) -> dict[str, NamedDestination]:
     target = target_of(plan.plan, plan.request.target)
-    made: dict[str, Destination] = {}
+    made: dict[str, NamedDestination] = {}
     for name in plan.components:
         component = plan.plan.components[name]
         place = component_place(services, runner.run.id, component)
@@ -241,27 +244,45 @@ def _close(destination: Destination) -> None:
 
 
 def _preflight(
-    services: Services,
     plan: RecoveryPlan,
-    destinations: Mapping[str, Destination],
-    held: Holders,
+    destinations: Mapping[str, NamedDestination],
+    ahead: Ahead,
     run: str,
 ) -> Mapping[str, Any]:
-    """Every place is looked at before any is touched. Raises all that stands in the way."""
+    """Every place is looked at before any is touched. Raises all that stands in the way. What comes
+    back first is fetched meanwhile, as far as it lands in none of them."""
+    held, services = ahead.held, ahead.held.services
+    wanted = _wanted_first(plan)
+    for name, snapshot in wanted.items():
+        if destinations[name].lands_apart(snapshot):
+            ahead.begin(snapshot, destinations[name])
     found = Hindrances()
     if not plan.request.over_production and not plan.beside:
         target = target_of(plan.plan, plan.request.target)
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
     findings = found.tried(lambda: _look_at_steps(services, plan))
     findings += _look_at(plan, destinations, found)
-    found.kept(lambda: _confirm_one(services, plan, held))
+    if found.none:
+        for name, snapshot in wanted.items():
+            ahead.begin(snapshot, destinations[name])
+    if not ahead.answered():
+        found.kept(lambda: _confirm_one(services, plan, held))
     _warn(services, findings)
     found.refuse()
     return {"findings": [f.name for f in findings]}
 
 
+def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
+    """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
+    if plan.continues is not None:
+        return {}
+    first = at_once(plan.plan.runbook, _around(plan), plan.components)
+    found = {name: plan.point.component(name) for name in first}
+    return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
+
+
 def _look_at(
-    plan: RecoveryPlan, destinations: Mapping[str, Destination], found: Hindrances
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
 ) -> list[Finding]:
     """What the places say."""
     findings: list[Finding] = []
@@ -318,6 +339,7 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
             held.rule_out(repository.name, error)
             errors.append(error)
         else:
+            held.rule_in(repository.name)
             return
     others = [
         name
@@ -391,8 +413,9 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
         begin = record.started_at.timestamp()
         end = (record.finished_at or services.clock.now()).timestamp()
         if "fetch_s" in record.result:
-            fetched = begin + record.result["fetch_s"]
-            found += [Span("fetch", begin, fetched), Span("restore", fetched, end)]
+            fetching = begin - record.result.get("ahead_s", 0.0)
+            fetched = fetching + record.result["fetch_s"]
+            found += [Span("fetch", fetching, fetched), Span("restore", max(begin, fetched), end)]
         elif kinds.get(record.name) == "check":
             found.append(Span("validate", begin, end))
         elif kinds.get(record.name) in PEOPLE:

@@ -24,6 +24,8 @@ from drd.errors import (
     StepFailed,
     WrongKey,
 )
+from drd.flows.ahead import Ahead
+from drd.flows.fetching import fetched
 from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
@@ -33,7 +35,7 @@ from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.spans import Span
-from drd.ports import CheckContext, Destination, Progress, Restored
+from drd.ports import CheckContext, Destination, Restored
 
 ENDS_ALL = (
     Fenced,
@@ -63,6 +65,7 @@ class Restoration:
     destinations: Mapping[str, Destination]
     begun: float
     part: Part | None = None
+    ahead: Ahead | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
@@ -74,10 +77,14 @@ def begin(
     held: Holders,
     destinations: Mapping[str, Destination],
     part: Part | None = None,
+    ahead: Ahead | None = None,
 ) -> Restoration:
-    """A restoration of the point that is `held`, whose clock starts now."""
+    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is fetched
+    already."""
     now = held.services.clock.monotonic()
-    return Restoration(held.services, runner, held.plan, held.point, held, destinations, now, part)
+    return Restoration(
+        held.services, runner, held.plan, held.point, held, destinations, now, part, ahead
+    )
 
 
 def cold(services: Services, run: str) -> Path:
@@ -150,26 +157,20 @@ def _effect(
     begun = clock.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
         preparing = pool.submit(destination.prepare)
-        work.holders.fetch(
-            name,
-            str(snapshot.snapshot),
-            destination.landing(),
-            lambda p: work.services.on_progress(
-                Progress(name, "fetch", p.done_bytes, p.total_bytes or snapshot.bytes)
-            ),
-            include=work.part.paths if work.part is not None else (),
-        )
-        fetched = clock.monotonic()
-        work.spans.append(Span("fetch", begun, fetched))
+        fetch = work.ahead.take(name) if work.ahead is not None else None
+        if fetch is None:
+            fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
+        work.spans.append(fetch)
         preparing.result()
     private = manifest().private.get(name, {})
     process.check_cancelled()
     restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
-    ended = clock.monotonic()
-    work.spans.append(Span("restore", fetched, ended))
+    ended, landed = clock.monotonic(), max(begun, fetch.end)
+    work.spans.append(Span("restore", landed, ended))
     return {
-        "fetch_s": round(fetched - begun, 3),
-        "restore_s": round(ended - fetched, 3),
+        "ahead_s": round(max(0.0, begun - fetch.begin), 3),
+        "fetch_s": round(fetch.end - fetch.begin, 3),
+        "restore_s": round(ended - landed, 3),
         "bytes": snapshot.bytes,
         "notes": list(restored.notes),
         "differences": list(restored.differences),

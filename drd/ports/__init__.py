@@ -17,7 +17,14 @@ How a component goes out and comes back:
 from drd.ports.catalogue import Catalogue, Owned
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
-from drd.ports.destinations import Destination, Inspector, Kind, KindFactory, Restored
+from drd.ports.destinations import (
+    Destination,
+    Inspector,
+    Kind,
+    KindFactory,
+    NamedDestination,
+    Restored,
+)
 from drd.ports.queue import JobRow, PlanRow, Queue
 from drd.ports.repository import Pruned, Repository, SnapshotInfo
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace
@@ -35,6 +42,7 @@ __all__ = [
     "JobRow",
     "Kind",
     "KindFactory",
+    "NamedDestination",
     "OnProgress",
     "Owned",
     "Payload",

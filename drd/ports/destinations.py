@@ -99,6 +99,10 @@ class NamedDestination(Destination, Protocol):
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         """The part of `preflight` that changes nothing and does not mind what the place holds."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
+        """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at the
+        target, and has room there."""
+
 
 class Kind(Protocol):
     """One kind of component: `postgres`, `sqlite`, `files`."""

@@ -6,6 +6,7 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 """
 
 from drd.process.cancel import (
+    CallOff,
     cancel,
     cancelled,
     check_cancelled,
@@ -28,6 +29,7 @@ from drd.process.sweep import (
 
 __all__ = [
     "MEMORY_HINT",
+    "CallOff",
     "Child",
     "Command",
     "Completed",

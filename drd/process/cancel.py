@@ -1,7 +1,8 @@
 """Cancelling the one run that this process is.
 
 `cancel` may be called from a signal handler: it sets a flag and wakes every wait for a child.
-Tear-down happens inside `shielded`, where the flag is not looked at.
+Tear-down happens inside `shielded`, where the flag is not looked at. Some of a run's work can be
+called off alone (`CallOff`): what it has started then ends as by a cancel.
 """
 
 from __future__ import annotations
@@ -16,7 +17,36 @@ from drd.errors import Cancelled
 _flag = threading.Event()
 _interruption: list[str] = []
 _shield = threading.local()
+_part = threading.local()
 _wake_read, _wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+class CallOff:
+    """Ends what is done by the threads that are inside `heeded`: there it is a cancel."""
+
+    def __init__(self) -> None:
+        self.called = False
+        self.wake_fd, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def call(self) -> None:
+        """Once and for all."""
+        if not self.called:
+            self.called = True
+            os.write(self._write_end, b"x")
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """This thread does work that may be called off."""
+        _part.call_off = self
+        try:
+            yield
+        finally:
+            _part.call_off = None
+
+    def close(self) -> None:
+        """When no thread is inside `heeded` any more."""
+        os.close(self.wake_fd)
+        os.close(self._write_end)
 
 
 def cancel(interruption: str = "") -> None:
@@ -41,7 +71,15 @@ def reset_cancel() -> None:
 
 def cancelled() -> bool:
     """Whether to stop: false inside `shielded`, also after a cancel."""
-    return _flag.is_set() and not getattr(_shield, "depth", 0)
+    if getattr(_shield, "depth", 0):
+        return False
+    part = _call_off()
+    return _flag.is_set() or (part is not None and part.called)
+
+
+def _call_off() -> CallOff | None:
+    found: CallOff | None = getattr(_part, "call_off", None)
+    return found
 
 
 def interruption() -> str:
@@ -55,9 +93,12 @@ def check_cancelled() -> None:
         raise Cancelled("cancelled")
 
 
-def wake_fd() -> int | None:
-    """Readable from the cancel on (it is never drained); None inside `shielded`."""
-    return None if getattr(_shield, "depth", 0) else _wake_read
+def wake_fds() -> list[int]:
+    """One of them is readable from the cancel on (none is ever drained); empty inside `shielded`."""
+    if getattr(_shield, "depth", 0):
+        return []
+    part = _call_off()
+    return [_wake_read] if part is None else [_wake_read, part.wake_fd]
 
 
 @contextmanager

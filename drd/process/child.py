@@ -16,7 +16,7 @@ from typing import IO
 
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.log import masked
-from drd.process.cancel import cancelled, wake_fd
+from drd.process.cancel import cancelled, wake_fds
 from drd.process.command import Command, full_argv, full_environment
 
 GRACE_S = 5.0
@@ -173,9 +173,8 @@ class _Pump:
                 os.set_blocking(stream.fileno(), False)
                 self.open[stream.fileno()] = name
                 self.poll.register(stream, select.POLLIN | select.POLLHUP)
-        self.wake = wake_fd()
-        if self.wake is not None:
-            self.poll.register(self.wake, select.POLLIN)
+        for wake in wake_fds():
+            self.poll.register(wake, select.POLLIN)
 
     def drive(self) -> Completed:
         pidfd = os.pidfd_open(self.child.pid) if self.child.popen.poll() is None else None

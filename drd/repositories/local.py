@@ -22,6 +22,8 @@ from drd.repositories.place import CONTENTS, damaged, lock_names
 class LocalPlace:
     """An absolute path that is, or will become, the directory of a repository."""
 
+    far = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = str(path)

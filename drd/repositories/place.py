@@ -14,6 +14,8 @@ class Place(Protocol):
     """A bucket or a directory, looked at without restic: in milliseconds and without a key."""
 
     url: str
+    far: bool
+    """Whether a look at it takes a moment: it asks over a network, with a client of its own."""
 
     def preflight(self, *, writing: bool = True) -> None:
         """The place answers, exists and may be used; a few seconds at most. Without `writing`, one

@@ -59,6 +59,8 @@ class S3Keys:
 class S3Place:
     """A bucket and a prefix. `keys` is called at the first look, so that secrets are read late."""
 
+    far = True
+
     def __init__(self, location: S3Location, keys: Callable[[], S3Keys]) -> None:
         self.location = location
         self.url = location.url

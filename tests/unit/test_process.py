@@ -129,6 +129,25 @@ def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatc
     _until(lambda: not _running(f"sleep 61{OWN}"))
 
 
+def test_part_of_the_work_is_called_off_alone() -> None:
+    off, ended = process.CallOff(), []
+
+    def work() -> None:
+        with off.heeded(), pytest.raises(Cancelled):
+            process.run(Command(("sleep", f"62{OWN}")))
+        ended.append(process.run(Command(("true",))).exit_code)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    _until(lambda: _running(f"sleep 62{OWN}"))
+    off.call()
+    thread.join(60)
+    off.close()
+    assert ended == [0], "and what comes after it is done"
+    assert not process.cancelled()
+    _until(lambda: not _running(f"sleep 62{OWN}"))
+
+
 @pytest.mark.parametrize(
     ("script", "state", "asked"),
     [

@@ -185,6 +185,9 @@ class FilesTarget:
     def prepare(self) -> None:
         """Nothing: the directory above is there, `preflight` saw to that."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
+        return False
+
     def landing(self) -> Path:
         publication = self._publication
         publication.announce(overwrite=publication.may_overwrite())

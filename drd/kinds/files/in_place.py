@@ -163,6 +163,9 @@ class FilesInPlace:
     def prepare(self) -> None:
         """Nothing: `preflight` saw to it that the places can be written."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
+        return False
+
     def landing(self) -> Path:
         landing = Path(read_journal(self._journal)["landing"])
         remove(landing)

@@ -195,6 +195,9 @@ class FilesPart:
     def prepare(self) -> None:
         """Nothing: directories are made when what goes there has come."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
+        return False
+
     def landing(self) -> Path:
         self._announce(overwrite=self._may_overwrite())
         remove(self._root)

@@ -61,6 +61,9 @@ class PostgresTargetDatabase:
         self._place = place
         self._no_owner = no_owner
         self._cluster: Cluster | None = None
+        self._found_programs: Programs | None = None
+        self._looked_at: ComponentSnapshot | None = None
+        self._restorer: Restorer | None = None
         self._inspector: PostgresInspector | None = None
 
     def _reach(self) -> Cluster:
@@ -86,6 +89,7 @@ class PostgresTargetDatabase:
         findings = self.look(snapshot)
         if self._cluster is not None:
             self._require_empty(self._cluster, overwrite)
+        self._looked_at = snapshot
         return findings
 
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
@@ -155,6 +159,8 @@ class PostgresTargetDatabase:
     def _programs(self) -> Programs:
         """pg_restore of the server's major version: since 17, one uses settings that an older
         server does not know."""
+        if self._found_programs is not None:
+            return self._found_programs
         major = self._reach().version // 10000
         found = programs_for(major, "pg_restore", bin_dir=self._settings.bin_dir)
         if major < 17 <= found.major:
@@ -162,20 +168,21 @@ class PostgresTargetDatabase:
                 f"pg_restore {found.version} does not restore into PostgreSQL {major}",
                 hint=f"apt-get install postgresql-client-{major}",
             )
+        self._found_programs = found
         return found
 
     def prepare(self) -> None:
-        """Nothing ahead of time: an empty database is made in a moment."""
+        """The empty working database, unless this run has published it before."""
+        if self._looked_at is None:
+            return
+        with as_target_error(f"cannot restore {self._component}"):
+            if not Publication(self._reach(), self._component, self._place.run).done:
+                self._begin().make_working(self._looked_at.facts)
 
-    def landing(self) -> Path:
-        return fresh_landing(self._place.directory)
-
-    def restore(
-        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
-    ) -> Restored:
-        landing = self._place.directory / "landing"
+    def _begin(self) -> Restorer:
+        """From now on the server may hold something of this run."""
         (self._place.directory / BEGUN).touch(mode=0o600)
-        try:
+        if self._restorer is None:
             order = Order(
                 self._component,
                 self._place,
@@ -184,8 +191,22 @@ class PostgresTargetDatabase:
                 no_owner=self._no_owner,
                 overwrite=(self._place.directory / _OVERWRITE).exists(),
             )
-            restorer = Restorer(self._reach(), order)
-            done = restorer.restore(snapshot, private, dump_file(landing, snapshot), on_progress)
+            self._restorer = Restorer(self._reach(), order)
+        return self._restorer
+
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
+        return self.room(snapshot).ok
+
+    def landing(self) -> Path:
+        return fresh_landing(self._place.directory)
+
+    def restore(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
+    ) -> Restored:
+        landing = self._place.directory / "landing"
+        try:
+            dump = dump_file(landing, snapshot)
+            done = self._begin().restore(snapshot, private, dump, on_progress)
         finally:
             shutil.rmtree(landing, ignore_errors=True)
         return Restored((*done.notes, _STATISTICS), done.differences, done.not_restored, done.facts)

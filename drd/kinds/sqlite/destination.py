@@ -204,6 +204,9 @@ class SqliteTarget:
     def prepare(self) -> None:
         """Nothing: the directory is there, `preflight` saw to that."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
+        return False
+
     def landing(self) -> Path:
         self._publication.announce(overwrite=self._publication.may_overwrite())
         remove(self._publication.landing)

@@ -136,6 +136,9 @@ class SqliteTables:
     def prepare(self) -> None:
         """Nothing: the database is there."""
 
+    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
+        return False
+
     def landing(self) -> Path:
         shutil.rmtree(self._landing, ignore_errors=True)
         self._landing.mkdir(mode=0o700)

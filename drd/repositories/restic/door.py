@@ -31,7 +31,7 @@ from drd.repositories.restic import pair
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
-from drd.repositories.restic.stall import Patience, StallWatch
+from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
 from drd.repositories.restic.trouble import judge
 
 T = TypeVar("T")
@@ -46,6 +46,9 @@ ANSWER_BYTES = 256 << 20
 
 _READING = frozenset({"cat", "check", "dump", "restore", "snapshots", "stats"})
 """What restic can do without a lock."""
+
+_AT_ONCE = frozenset({"dump", "restore"})
+"""What a recovery waits for, and what proves by its success that all was well."""
 
 
 class Door:
@@ -129,18 +132,19 @@ class Door:
 
         Raises RepositoryError's children; without an answer in time, what is wrong with the place.
         """
-        self.ready()
+        late = self._begin(words)
         command = self.session.command(
             self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
         # In anonymous memory: the pump keeps text only, masked, and we need every byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
+
+            def work(first: Callable[[], None]) -> Completed:
+                child = process.start(command, stdout=answer.fileno())
+                return child.pump(on_tick=_both(first, self._answering(answer)))
+
             try:
-                done = self._buried(
-                    process.start(command, stdout=answer.fileno()).pump(
-                        on_tick=self._answering(answer)
-                    )
-                )
+                done = self._first(late, lambda: os.fstat(answer.fileno()).st_size, work)
             except DeadlineExceeded as error:
                 raise self._silent(deadline_s) from error
             said = judge(done, self.url)
@@ -157,14 +161,16 @@ class Door:
         retry_lock_s: int = 0,
     ) -> Completed:
         """Run restic to its end; the exit code is not judged."""
-        self.ready()
+        late = self._begin(words)
         command = self.session.command(
             self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
-        tick = self._watch(lambda: listener.done).tick
-        return self._buried(
-            process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
-        )
+
+        def work(first: Callable[[], None]) -> Completed:
+            tick = _both(first, self._watch(lambda: listener.done).tick)
+            return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
+
+        return self._first(late, lambda: listener.done, work)
 
     def copy(
         self,
@@ -283,8 +289,33 @@ class Door:
             hint=f"if a prune runs on {self._beside}, wait for its end or end it, then try again.",
         )
 
+    def _begin(self, words: Sequence[str]) -> bool:
+        """What has to be known before restic is started; whether the rest is looked at beside it.
+
+        That takes as long as restic itself takes to begin, so a recovery does not wait for it.
+        """
+        place = self.session.place
+        if self._ready or _verb(words) not in _AT_ONCE:
+            self.ready()
+            return False
+        if not place.far:
+            place.preflight(writing=False)
+        self._lockless = self._lockless or place.read_only()
+        return True
+
+    def _first(
+        self, late: bool, moved: Callable[[], int], work: Callable[[Callable[[], None]], Completed]
+    ) -> Completed:
+        """`work`, which gets what to call about once a second. One that is `late` with the look is
+        ended by what that finds, and when it fails, what is wrong with the place is the news."""
+        first = FirstLook(self.ready, moved, self.patience).tick if late else _nothing
+        done = self._buried(work(first))
+        if late and done.exit_code != 0:
+            self.ready()
+        return done
+
     def _locked(self, words: Sequence[str]) -> list[str]:
-        verb = next((word for word in words if not word.startswith("-")), "")
+        verb = _verb(words)
         without = self._lockless and verb in _READING
         # What a check finds without a lock is not believed, so it gets one.
         without = without or (self._beside is not None and verb in _READING - {"check"})
@@ -363,3 +394,19 @@ class Door:
             f"the repository at {self.url} did not answer within {deadline_s:g} s",
             hint="look into the server's log and at the network; a retry may help.",
         )
+
+
+def _verb(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _nothing() -> None:
+    """Nothing is looked at."""
+
+
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        one()
+        other()
+
+    return call

@@ -17,12 +17,14 @@ from drd.errors import DrdError, RepositoryUnreachable
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends the
-    call. `probe_s` is how long one look may take."""
+    call. `probe_s` is how long one look may take. `first_s` is how long a first call may say nothing
+    before its place is looked at."""
 
     still_s: float = 15.0
     gone_s: float = 60.0
     every_s: float = 5.0
     probe_s: float = 15.0
+    first_s: float = 2.0
 
 
 class StallWatch:
@@ -75,6 +77,36 @@ class StallWatch:
             self._failing_since = look.begun
         if now - self._failing_since >= self._patience.gone_s:
             raise error
+
+
+class FirstLook:
+    """Looks at what a first call needs beside that call, when it is silent: its answer is the
+    quicker proof. Called about once a second; raises what is wrong."""
+
+    def __init__(
+        self,
+        look: Callable[[], None],
+        moved: Callable[[], int],
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look_at = look
+        self._moved = moved
+        self._patience = patience
+        self._clock = clock
+        self._begun = clock()
+        self._look: _Look | None = None
+
+    def tick(self) -> None:
+        """Raises what the look found, or RepositoryUnreachable when it finds nothing in time."""
+        now = self._clock()
+        if self._look is None:
+            if now - self._begun >= self._patience.first_s and not self._moved():
+                self._look = _Look(self._look_at, now)
+        elif self._look.error is not None:
+            raise self._look.error
+        elif not self._look.over and now - self._look.begun >= self._patience.probe_s:
+            raise RepositoryUnreachable("the repository does not answer")
 
 
 class _Look(threading.Thread):
