@@ -142,7 +142,7 @@ def _reference(value: Any) -> SecretRef:
     if isinstance(value, SecretRef):
         return value
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError(f"a secret stands as a reference; use {_FORMS}")
+        raise ValueError(_no_reference(value))
     ((source, place),) = value.items()
     if source not in _REFERENCE_SCHEMA["properties"]:
         # What stands there may be the secret itself, so it is not repeated.
@@ -160,6 +160,15 @@ def _reference(value: Any) -> SecretRef:
     if source == "env" and re.search(r"[\s$={}]", place):
         raise ValueError("env takes the name of a variable; write it alone, without a $")
     return SecretRef(source, place)
+
+
+def _no_reference(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"a secret stands as a reference; use {_FORMS}"
+    # Keys that we do not know may be the secret itself.
+    known = [str(k) for k in value if k in _REFERENCE_SCHEMA["properties"]]
+    given = f", this one has {' and '.join(known)}" if len(known) > 1 else ""
+    return f"a secret reference has a single key{given}; use one of {_FORMS}"
 
 
 def _reference_or_text(value: Any) -> SecretRef:

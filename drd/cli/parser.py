@@ -17,7 +17,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Knows the terminal's width without shutil, which argparse would import for each parser, also
     where no help is asked for: 4 ms of a cold `drd status`.
 
-    Examples keep their lines; a description, which is one long line, is wrapped.
+    Examples keep their lines, with what they mean wrapped beside or below them where the terminal is
+    narrow; other text is wrapped.
     """
 
     def __init__(self, prog: str) -> None:
@@ -31,9 +32,43 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=(columns or 80) - 2)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if "\n" not in text:
-            text = super(argparse.RawDescriptionHelpFormatter, self)._fill_text(text, width, "")
-        return super()._fill_text(text, width, indent)
+        return "\n".join(indent + line for line in _reflowed(text.split("\n"), width))
+
+
+def _reflowed(lines: Sequence[str], width: int) -> Iterator[str]:
+    from textwrap import wrap
+
+    if all(len(line) <= width for line in lines):
+        yield from lines
+        return
+    text: list[str] = []
+    for line in lines:
+        if line and not line.startswith((" ", "exit codes")):
+            text.append(line)
+            continue
+        yield from wrap(" ".join(text), width)
+        text = [line] if line.startswith("exit codes") else []
+        if not text:
+            yield from _example(line, width)
+    yield from wrap(" ".join(text), width)
+
+
+def _example(line: str, width: int) -> Iterator[str]:
+    """A command, which is never broken, and what it means."""
+    from textwrap import wrap
+
+    found = re.fullmatch(r"( *\S.*?)( {2,})(\S.*)", line)
+    if len(line) <= width or found is None:
+        yield line
+        return
+    beside = len(found[1] + found[2])
+    if beside < width - 24:
+        meaning = wrap(found[3], width - beside)
+        yield found[1] + found[2] + meaning[0]
+        yield from (" " * beside + rest for rest in meaning[1:])
+    else:
+        yield found[1]
+        yield from (" " * 6 + rest for rest in wrap(found[3], width - 6))
 
 
 class Parser(argparse.ArgumentParser):

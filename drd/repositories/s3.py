@@ -255,8 +255,8 @@ def _judge_lock(state: Mapping[str, Any], bucket: str) -> Finding:
         detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
         return Finding(_PROTECTION, ok=True, warning=True, detail=detail)
     retention = state.get("Rule", {}).get("DefaultRetention", {})
-    length = f"{retention['Days']} days" if retention.get("Days") else ""
-    length = length or (f"{retention['Years']} years" if retention.get("Years") else "")
+    units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
+    length = next((f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in units if n), "")
     if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
         return Finding(
             _PROTECTION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,22 @@ def test_ctrl_c_before_anything_was_begun_is_130(interrupted: str, tmp_path: Pat
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "drd: cancelled\n")
 
 
+def test_ctrl_c_while_modules_are_imported_is_130_without_a_traceback() -> None:
+    script = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'drd.cli.main': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from drd.__main__ import start\n"
+        "start()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "drd: cancelled\n")
+
+
 def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for action in nested:
@@ -174,11 +191,15 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 def test_every_command_has_examples_and_a_help_that_fits_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    for parser in _parsers(build_parser([], every=True)):
-        text = parser.format_help()
-        assert "examples:\n  drd " in text, parser.prog
-        assert max(map(len, text.splitlines())) <= 100, parser.prog
+    for columns in (100, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for parser in _parsers(build_parser([], every=True)):
+            text = parser.format_help()
+            assert "examples:\n  drd " in text, parser.prog
+            # A command is never broken, so that it can be copied.
+            long = [line for line in text.splitlines() if len(line) > columns]
+            assert columns == 80 or not long, parser.prog
+            assert all(re.match(" {2,}(drd|--)", line) for line in long), parser.prog
 
 
 def test_overview_fits_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:

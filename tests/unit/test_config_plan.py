@@ -59,6 +59,7 @@ BROKEN = [
     ("paths: [/etc/shop]", "paths: /etc/shop", 12, "components.etc.paths", "is text, not a list", "write [a, b], or lines that begin with `- `."),
     ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add paths: files and directories; one that is missing is an error."),
     ("dsn: {credential: shop-dsn}", "dsn: {credentail: x}", 6, "components.db.dsn", "this is no kind of secret reference", REFERENCE),
+    ("dsn: {credential: shop-dsn}", "dsn: {env: A, file: /b, hunter2: c}", 6, "components.db.dsn", "a secret reference has a single key, this one has env and file", "use one of {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("dsn: {credential: shop-dsn}", "dsn: host=h password=hunter2", 6, "components.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: db-dsn}."),
     ("dsn: {credential: shop-dsn}", "dsn: {credential: /etc/dsn}", 6, "components.db.dsn", "credential takes the name of a file", "a whole path stands as {file: PATH}."),
