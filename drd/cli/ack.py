@@ -50,10 +50,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(document(alert))
     elif not args.quiet:
+        from drd.cli.render import plain
         from drd.flows.alert_messages import acknowledgement
 
-        output.say(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})")
-        output.say(f"acknowledged {acknowledgement(alert)}")
+        output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})"))
+        output.say(plain(f"acknowledged {acknowledgement(alert)}"))
     return 0
 
 

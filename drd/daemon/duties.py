@@ -84,6 +84,7 @@ class Duties:
         self._wake = threading.Event()
         self._stopping = False
         self._assess_now = True
+        self._told = False
         self._changed: set[str] = set()
         self._next: dict[str, float] = {}
         self._moved = time.monotonic()
@@ -215,7 +216,9 @@ class Duties:
             self._assess_changed()
         if not last:
             self._hearts.alive(self._said.sentence, well=self._host.catalogue_error is None)
-        self._postman.deliver_due()
+        if self._told or last or self._is_time("deliver", DELIVER_S):
+            self._told = False
+            self._postman.deliver_due()
         if self._is_time("upkeep", UPKEEP_S):
             self._upkeep()
         if last:
@@ -258,6 +261,7 @@ class Duties:
     def _tell_alerts(self, outlook: Outlook) -> None:
         self._outlook = outlook
         for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
+            self._told = True
             alert = transition.after
             level = "warning" if transition.change.event == "firing" else "info"
             getattr(_log, level)(
@@ -286,6 +290,7 @@ class Duties:
         routed = route(message, self._app.settings.channels)
         if routed:
             self._app.catalogue.outbox.add(routed, self._app.clock.now())
+            self._told = True
 
     def _evidence(self, run: Run) -> Evidence | None:
         if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):

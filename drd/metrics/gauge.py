@@ -18,6 +18,18 @@ Metric = str
 """The lines of one metric."""
 
 
+def labelled(labels: Sequence[str], values: Sequence[str]) -> str:
+    """The labels as they stand behind a name: `{plan="orders-api"}`."""
+    return "{" + ",".join([f'{n}="{v}"' for n, v in zip(labels, values, strict=True)]) + "}"
+
+
+def gauge_of(name: str, text: str, samples: Iterable[tuple[str, float | None]]) -> Metric:
+    """As `gauge`, with labels that were put together before, for what many gauges tell of."""
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+    lines += [f"{name}{labels} {float(value)!r}" for labels, value in samples if value is not None]
+    return "\n".join([*lines, ""])
+
+
 def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
     """A gauge of those samples that are known. It is there without any, too: then only its
     description shows."""

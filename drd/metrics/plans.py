@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from drd.metrics.gauge import Metric, Sample, gauge, moment, one_of, printable
+from drd.metrics.gauge import (
+    Metric,
+    Sample,
+    gauge,
+    gauge_of,
+    labelled,
+    moment,
+    one_of,
+    printable,
+)
 from drd.model.run import DrillResult
 from drd.model.verdicts import Assessment, ComponentAssessment, Readiness, Verdict
 
@@ -87,8 +96,9 @@ def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
         ("plan", "readiness"),
         (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
     )
+    of_plan = [(labelled(("plan",), (n,)), p) for n, p in named]
     for name, text, figure in _FIGURES:
-        yield gauge(name, text, ("plan",), (((n,), figure(p)) for n, p in named))
+        yield gauge_of(name, text, [(of, figure(p)) for of, p in of_plan])
     yield gauge(
         "drd_restore_point_timestamp_seconds",
         "Data time of the newest complete restore point; absent when there is none.",
@@ -106,24 +116,21 @@ def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
 
 def _component_metrics(found: Sequence[tuple[str, ComponentAssessment]]) -> Iterator[Metric]:
     labels = ("plan", "component", "kind")
-    named = [((plan, c.component, c.kind), c) for plan, c in found]
-    yield gauge(
+    named = [(labelled(labels, (plan, c.component, c.kind)), c) for plan, c in found]
+    yield gauge_of(
         "drd_component_timestamp_seconds",
         "Data time of the component's newest snapshot, also in an incomplete restore point.",
-        labels,
-        ((values, moment(c.data_time)) for values, c in named),
+        [(of, moment(c.data_time)) for of, c in named],
     )
-    yield gauge(
+    yield gauge_of(
         "drd_component_exposure_seconds",
         "Data of the component that would have been lost at the last tick.",
-        labels,
-        ((values, c.exposure_s) for values, c in named),
+        [(of, c.exposure_s) for of, c in named],
     )
-    yield gauge(
+    yield gauge_of(
         "drd_component_size_bytes",
         "Size of the component's newest snapshot, before compression and deduplication.",
-        labels,
-        ((values, c.size_bytes) for values, c in named),
+        [(of, c.size_bytes) for of, c in named],
     )
 
 

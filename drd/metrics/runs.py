@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from drd.metrics.gauge import Metric, gauge, moment, printable
+from drd.metrics.gauge import Metric, gauge, gauge_of, labelled, moment, printable
 from drd.model.exposure import age
 from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
 from drd.model.run import RunState
@@ -50,9 +50,11 @@ def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> 
     Alerts are told whatever they are about.
     """
     labels = ("plan", "kind", "repository")
-    runs = [((r.plan, r.kind, r.repository), r) for r in kept.runs if r.plan in plans]
+    runs = [
+        (labelled(labels, (r.plan, r.kind, r.repository)), r) for r in kept.runs if r.plan in plans
+    ]
     for name, text, figure in _RUN_FIGURES:
-        yield gauge(name, text, labels, ((values, figure(r)) for values, r in runs))
+        yield gauge_of(name, text, [(of, figure(r)) for of, r in runs])
     yield from _copy_metrics([c for c in kept.copies if c.plan in plans], at)
     verifications = [((v.plan, v.repository), v) for v in kept.verifications if v.plan in plans]
     yield gauge(

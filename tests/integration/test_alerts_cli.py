@@ -190,3 +190,10 @@ def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
     assert 'did you mean "anna"?' in drd("ack", "a1", "--by", "ana", code=2)
     assert "one of: anna, first on call." in drd("ack", "a1", "--by", "zoe", code=2)
     drd("ack", "a1", "--by", "first on call")
+
+
+def test_what_somebody_wrote_moves_no_cursor(catalogue: SqlCatalogue, drd: Any) -> None:
+    look(catalogue, ago(minutes=5), RPO)
+    said = drd("ack", "a1b2", "--by", "an\x1bna", "--why", "\x1b[2Jgone\x07")
+    assert "gone" in said
+    assert said.replace("\n", "").isprintable()
