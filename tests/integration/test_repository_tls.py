@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from drd import process
 from drd.errors import RepositoryError
-from drd.process import Command
 from drd.repositories import open_repository
 from drd.repositories.restic import ResticRepository
 from tests.repository_support import new_bucket, s3_repository, value
-from tests.servers import Proxy, S3Server
-
-
-class TlsProxy(Proxy):
-    """Speaks TLS to the client and hands on what it says in the clear."""
-
-    def __init__(self, target_host: str, target_port: int, certificate: Path) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
-        super().__init__(target_host, target_port)
-
-    def _accept(self) -> None:
-        # Handshakes happen in accept(): a client that breaks one off must not end the proxy.
-        self._listener = self._context.wrap_socket(
-            self._listener, server_side=True, do_handshake_on_connect=False
-        )
-        super()._accept()
+from tests.servers import S3Server
+from tests.servers.tls import TlsProxy, self_signed
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """Key and certificate in one file, which also is the CA that signed it."""
-    path = tmp_path / "server.pem"
-    done = process.run(
-        Command(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path),
-             "-out", str(tmp_path / "ca.pem")]
-        )
-    )  # fmt: skip
-    assert done.exit_code == 0, done.complaint
-    path.write_text(path.read_text() + (tmp_path / "ca.pem").read_text())
-    return path
+    return self_signed(tmp_path)
 
 
 @pytest.fixture
