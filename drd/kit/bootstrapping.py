@@ -11,7 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drd.config.plan_file import plan_of_text
-from drd.errors import ConfigError, DrdError, NoRestorePoint, UsageError
+from drd.errors import (
+    ConfigError,
+    DrdError,
+    NoRestorePoint,
+    RepositoryMissing,
+    UsageError,
+    WrongKey,
+)
 from drd.kit.archive import Kit
 from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
@@ -96,7 +103,7 @@ def from_repository(
     spec = RepositorySpec("repository", normal, ref, s3=S3Access(ca_cert=ca_cert))
     with _room() as room:
         repository = open_repository(spec, cache_dir=room / "cache", resolve=lambda _: password)
-        confirm(repository, None)
+        _confirm_as_typed(repository)
         own = _everything(repository, room, now)
         secrets: dict[SecretRef, str] = {}
         for name, text in own.plans.items():
@@ -110,6 +117,20 @@ def from_repository(
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else []
         yield _prepared(layout, own, tuple(own.plans), notes)
+
+
+def _confirm_as_typed(repository: Repository) -> None:
+    """With the remedy for somebody who has typed the URL and the password from a piece of paper."""
+    try:
+        confirm(repository, None)
+    except RepositoryMissing as error:
+        error.hint = "check the URL: it is the one that the plan had, to the last letter."
+        raise
+    except WrongKey as error:
+        error.hint = (
+            "check --password-file: whoever holds a kit of the plan has the password in it."
+        )
+        raise
 
 
 def _prepared(

@@ -213,7 +213,9 @@ def test_what_does_not_open_leaves_nothing_behind(
     }
     file = str(short_tmp / "wrong")
     code = 12 if key else 10
-    machine.drd("bootstrap", *url, "--password-file", file, "--root", str(machine.root), code=code)
+    root = ("--root", str(machine.root))
+    told = machine.drd("bootstrap", *url, "--password-file", file, *root, code=code)
+    assert f"HINT: check {'--password-file' if key else 'the URL'}: " in told.err
     assert not machine.root.exists()
 
 
