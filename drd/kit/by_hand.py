@@ -20,13 +20,12 @@ from drd.ports.by_hand import ByHand
 class Places:
     """Where things lie in the kit: secrets by their reference, other files by their path on the host.
     `untrimmed` are secrets that begin or end with white space, which restic takes from files.
-    `programs` are scripts that the plan runs, `needs` what else has to be there first."""
+    `programs` are scripts that the plan runs."""
 
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, str]
     untrimmed: frozenset[SecretRef] = frozenset()
     programs: tuple[KitFile, ...] = ()
-    needs: tuple[str, ...] = ()
 
 
 def sections(
@@ -37,12 +36,12 @@ def sections(
     found: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(
-            "This needs restic, jq and, for databases, psql and pg_restore or sqlite3: on Debian "
-            "`apt-get install restic jq postgresql-client sqlite3`. Become root where files have to "
+            "This needs restic, jq, curl where steps make requests, and for databases psql and "
+            "pg_restore or sqlite3: on Debian `apt-get install restic jq curl postgresql-client "
+            "sqlite3`. Become root where files have to "
             "get their owners back. Type `bash`, and go to the directory recovery-kit in it: a "
             "command that fails ends that bash, and nothing after it happens."
         ),
-        *_first(places),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
         *_scripts(places.programs),
@@ -71,12 +70,6 @@ def sections(
         ),
     ]
     return found
-
-
-def _first(places: Places) -> Iterator[Block]:
-    if places.needs:
-        yield Text("The plan runs these as well, which are not in the kit:")
-        yield Items(places.needs)
 
 
 def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,9 +13,13 @@ h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 
 h3 { font-size: 1.05em }
 table { border-collapse: collapse } th, td { border: 1px solid #999; padding: .25em .6em; text-align: left;
   vertical-align: top }
+pre, code { font-size: 9pt } code { background: #f3f3f3; overflow-wrap: anywhere }
 pre { background: #f3f3f3; border: 1px solid #bbb; padding: .6em; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 9pt }
-@media print { body { margin: 0; max-width: none } h2, h3 { break-after: avoid } tr { break-inside: avoid } }
+table.form td:last-child { min-width: 4em } table.form { width: 100% }
+@page { margin: 15mm; @bottom-right { content: counter(page) " / " counter(pages) } }
+@media print { body { margin: 0; max-width: none } h2, h3 { break-after: avoid } p { orphans: 2 }
+  tr, pre { break-inside: avoid } p:has(+ pre) { break-after: avoid } thead { display: table-header-group } }
 """
 
 
@@ -37,8 +42,11 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A `form` has a last column for whoever holds the page to write in."""
+
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +99,21 @@ def _html(block: Block) -> str:
     if isinstance(block, Heading):
         return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
     if isinstance(block, Text):
-        return f"<p>{escape(block.text)}</p>"
+        return f"<p>{_words(block.text)}</p>"
     if isinstance(block, Items):
         tag = "ol" if block.numbered else "ul"
-        return f"<{tag}>{''.join(f'<li>{escape(i)}</li>' for i in block.items)}</{tag}>"
+        return f"<{tag}>{''.join(f'<li>{_words(i)}</li>' for i in block.items)}</{tag}>"
     if isinstance(block, Table):
         head = "".join(f"<th>{escape(c)}</th>" for c in block.header)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>\n" for row in block.rows
+            f"<tr>{''.join(f'<td>{_words(c)}</td>' for c in row)}</tr>\n" for row in block.rows
         )
-        return f"<table>\n<tr>{head}</tr>\n{rows}</table>"
+        kept = ' class="form"' if block.form else ""
+        return f"<table{kept}>\n<thead><tr>{head}</tr></thead>\n{rows}</table>"
     name = "shown" if block.shown else "bash"
     return f'<pre class="{name}">{escape(block.text.rstrip())}\n</pre>'
+
+
+def _words(text: str) -> str:
+    """With what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

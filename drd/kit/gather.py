@@ -26,6 +26,7 @@ from drd.kit.document import html, markdown
 from drd.kit.programs import Programs, found_at, named_by
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
+from drd.model.run import DrillResult, StepState
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
 
@@ -100,7 +101,8 @@ def gather(
     )
     files |= programs.contents
     for one in loaded:
-        files |= dict(_pages(one.plan, index, settings, secrets, hands[one.plan.name]))
+        sources = _Sources(index, settings, secrets, _rehearsal(one.plan, catalogue))
+        files |= dict(_pages(one.plan, sources, hands[one.plan.name]))
         files |= {
             n: d
             for h in hands[one.plan.name].values()
@@ -202,27 +204,49 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What the pages of a plan are written from."""
+
+    index: KitIndex
+    settings: DaemonSettings
+    secrets: _Secrets
+    rehearsal: runbook.Rehearsal | None
+
+
 def _pages(
-    plan: Plan,
-    index: KitIndex,
-    settings: DaemonSettings,
-    secrets: _Secrets,
-    hands: Mapping[str | None, Mapping[str, ByHand]],
+    plan: Plan, sources: _Sources, hands: Mapping[str | None, Mapping[str, ByHand]]
 ) -> Iterator[tuple[str, bytes]]:
-    named = people(settings.file)
+    index, secrets, last = sources.index, sources.secrets, sources.rehearsal
+    named = people(sources.settings.file)
     places = Places(
         {ref: s.file for ref, s in secrets.found.items()},
         index.files,
         frozenset(ref for ref, value in secrets.values.items() if value != value.strip()),
         tuple(p for p in index.programs if p.path in map(found_at, named_by(plan))),
-        index.plan(plan.name).needs,
     )
-    pages = {"runbook": runbook.runbook(plan, index, named, sections(plan, places, hands))}
+    whole = runbook.runbook(plan, index, named, sections(plan, places, hands), last)
+    pages = {"runbook": whole}
     for role in runbook.roles_of(named):
-        pages[f"runbook-{runbook.slug(role)}"] = runbook.for_role(plan, index, named, role)
+        pages[f"runbook-{runbook.slug(role)}"] = runbook.for_role(plan, index, named, role, last)
     for name, page in pages.items():
         yield f"runbooks/{plan.name}/{name}.md", markdown(page)
         yield f"runbooks/{plan.name}/{name}.html", html(page)
+
+
+def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
+    """The last drill that passed, and what its steps took."""
+    passed = (e for e in catalogue.evidence(plan.name, limit=100) if e.target is None)
+    last = next((e for e in passed if e.result is DrillResult.PASSED), None)
+    if last is None:
+        return None
+    took_s = {
+        step.name: (step.finished_at - step.started_at).total_seconds()
+        for step in catalogue.steps(last.run)
+        if step.finished_at is not None and step.state is StepState.SUCCEEDED
+    }
+    covered = last.coverage.words() if last.coverage is not None else ""
+    return runbook.Rehearsal(last.started_at, last.scenario, last.rta_s, covered, took_s)
 
 
 def _versions() -> dict[str, str]:

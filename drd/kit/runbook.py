@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from drd.config.daemon_schema import Person
 from drd.kit.document import Block, Commands, Heading, Items, Table, Text
@@ -23,31 +25,55 @@ def slug(role: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-") or "role"
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The last drill that passed: `took_s` by the names of its steps."""
+
+    at: datetime
+    scenario: str
+    rta_s: float | None
+    covered: str
+    took_s: Mapping[str, float]
+
+
 def runbook(
-    plan: Plan, index: KitIndex, people: Sequence[Person], by_hand: Sequence[Block]
+    plan: Plan,
+    index: KitIndex,
+    people: Sequence[Person],
+    by_hand: Sequence[Block],
+    rehearsal: Rehearsal | None = None,
 ) -> list[Block]:
     """Everything on one page: for the operator."""
     known = index.plan(plan.name)
     return [
         *_head(plan, index, known, f"Recovery of {plan.name}"),
+        *_rehearsed(rehearsal),
         *_people(people),
         *_state(known),
-        *_order(plan, ""),
+        *_order(plan, "", people, rehearsal),
+        *_needs(known),
         *_with_drd(plan),
         *by_hand,
         *_versions(index.versions),
     ]
 
 
-def for_role(plan: Plan, index: KitIndex, people: Sequence[Person], role: str) -> list[Block]:
+def for_role(
+    plan: Plan,
+    index: KitIndex,
+    people: Sequence[Person],
+    role: str,
+    rehearsal: Rehearsal | None = None,
+) -> list[Block]:
     """What one role has to know and to do."""
     known = index.plan(plan.name)
     return [
         *_head(plan, index, known, f"Recovery of {plan.name}: {role}"),
         Text(f"This role is held by {', '.join(p.name for p in people if role in p.roles)}."),
+        *_rehearsed(rehearsal),
         *_people(people),
         *_state(known),
-        *_order(plan, role),
+        *_order(plan, role, people, rehearsal),
         Text("The commands are in the page runbook beside this one."),
     ]
 
@@ -73,6 +99,18 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
     )
 
 
+def _rehearsed(rehearsal: Rehearsal | None) -> Iterator[Block]:
+    if rehearsal is None:
+        yield Text("No drill of it has passed yet: nobody knows how long this takes.")
+        return
+    took = f", back in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
+    covered = f"; {rehearsal.covered}" if rehearsal.covered else ""
+    yield Text(
+        f"Rehearsed last {rehearsal.at:%Y-%m-%d %H:%M} UTC ({rehearsal.scenario}): "
+        f"passed{took}{covered}."
+    )
+
+
 def _people(people: Sequence[Person]) -> Iterator[Block]:
     yield Heading(2, "Who")
     if not people:
@@ -87,10 +125,15 @@ def _people(people: Sequence[Person]) -> Iterator[Block]:
 def _state(known: KitPlan) -> Iterator[Block]:
     yield Heading(2, "What there was when this was printed")
     rows = tuple(
-        (r.name, r.url, (r.id or "unknown")[:12], f"copy of {r.copy_of}" if r.copy_of else "")
+        (
+            r.name,
+            r.url,
+            (r.id or "unknown")[:12],
+            f"a copy of {r.copy_of}" if r.copy_of else "backups went here",
+        )
         for r in known.repositories
     )
-    yield Table(("repository", "where", "id", ""), rows)
+    yield Table(("repository", "where", "id", "what"), rows)
     newest = known.newest
     if newest is None:
         yield Text("No complete restore point was known.")
@@ -101,7 +144,7 @@ def _state(known: KitPlan) -> Iterator[Block]:
         tuple(
             (
                 c.component,
-                c.kind,
+                f"{c.kind} {c.version}".rstrip(),
                 format_size(c.bytes),
                 (c.snapshot or "")[:12],
                 ", ".join(f"{count:,} {what}" for what, count in c.summary.items()),
@@ -116,7 +159,9 @@ def _point(point: KitPoint) -> str:
     return f"{point.id}, data of {point.data_time:%Y-%m-%d %H:%M:%S} UTC, {proven}"
 
 
-def _order(plan: Plan, role: str) -> Iterator[Block]:
+def _order(
+    plan: Plan, role: str, people: Sequence[Person], rehearsal: Rehearsal | None
+) -> Iterator[Block]:
     yield Heading(2, "Order of work")
     steps = printed_steps(plan)
     mine = tuple(f"{s.name}: {s.does}" for s in steps if role and s.role == role)
@@ -125,16 +170,47 @@ def _order(plan: Plan, role: str) -> Iterator[Block]:
         yield Items(mine)
     elif role:
         yield Text(f"No step waits for the {role}: decide, tell people, and see that it goes on.")
-    yield Items(
-        tuple(f"{s.name}: {s.does}{f' ({s.role})' if s.role else ''}" for s in steps), numbered=True
+    took_s = rehearsal.took_s if rehearsal is not None else {}
+    yield Table(
+        ("", "step", "what", "who", "takes", "done at"),
+        tuple(
+            (
+                str(number),
+                step.name,
+                step.does,
+                _who(step.role, people),
+                format_duration(took_s[step.name]) if step.name in took_s else "",
+                "",
+            )
+            for number, step in enumerate(steps, 1)
+        ),
+        form=True,
     )
+    yield Text("What a step takes is what it took in the last drill.")
+
+
+def _who(role: str, people: Sequence[Person]) -> str:
+    """The role, and whom to call."""
+    if not role:
+        return ""
+    holders = [" ".join(filter(None, (p.name, p.phone))) for p in people if role in p.roles]
+    return f"{role}: {', '.join(holders) or 'nobody holds it'}"
+
+
+def _needs(known: KitPlan) -> Iterator[Block]:
+    if not known.needs:
+        return
+    yield Heading(2, "Install first")
+    yield Text("The plan runs these, which are not in the kit:")
+    yield Items(known.needs)
 
 
 def _with_drd(plan: Plan) -> Iterator[Block]:
     yield Heading(2, "With drd")
     yield Text(
-        "On a machine with drd and restic, as root; THE-KIT is the file that this came out of, and the "
-        "passphrase stands in a file of mode 0600:"
+        "On a machine with drd, restic and the client programs of the databases, as root; THE-KIT is "
+        "the file that this came out of, and the passphrase stands in a file of mode 0600 (a kit for "
+        "people takes --identity FILE, one with shares --share FILE for each of them):"
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
     yield Commands(

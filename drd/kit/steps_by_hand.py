@@ -55,7 +55,8 @@ class StepsByHand:
         self._unknown = []
         self._port = getattr(step.settings, "port", None)
         lines = list(self._lines(step))
-        said = f"{step.name}: {step_in_words(self.plan, step)}."
+        does = step_in_words(self.plan, step).replace("${target}", self.target or "here")
+        said = f"{step.name}: {does}."
         if self._unknown:
             names = ", ".join(f"${{{name}}}" for name in dict.fromkeys(self._unknown))
             said += f" Put in what {names} stands for:"

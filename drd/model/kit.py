@@ -90,7 +90,7 @@ class KitRepository:
 @dataclass(frozen=True, slots=True)
 class KitComponent:
     """One component of a point. `summary` counts what the fingerprint holds: tables and rows, or
-    entries; `snapshot` is its id where the point was made."""
+    entries; `snapshot` is its id where the point was made, `version` the server's."""
 
     component: str
     kind: str
@@ -98,6 +98,7 @@ class KitComponent:
     data_time: datetime | None
     bytes: int
     summary: Mapping[str, int] = field(default_factory=dict)
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,13 @@ def kit_point(point: RestorePoint) -> KitPoint:
         tuple(point.repositories),
         tuple(
             KitComponent(
-                c.component, c.kind, c.snapshot, c.data_time, c.bytes, summary(c.fingerprint)
+                c.component,
+                c.kind,
+                c.snapshot,
+                c.data_time,
+                c.bytes,
+                summary(c.fingerprint),
+                str(c.facts.get("server_version", "")),
             )
             for c in point.components
         ),

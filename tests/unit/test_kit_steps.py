@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from drd.kit.document import Commands, Text
+from drd.config.daemon_schema import Person
+from drd.kit.document import Commands, Text, html, markdown
+from drd.kit.runbook import Rehearsal, runbook
 from drd.kit.steps import printed_steps
 from drd.kit.steps_by_hand import StepsByHand
+from drd.model.kit import KitIndex, KitPlan, KitRepository
 from drd.model.plan import Plan
 from drd.ports.by_hand import ByHand
 from tests.config_support import EXAMPLES, GOOD, load
+
+NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
 STEPS = """\
 runbook:
@@ -98,3 +105,22 @@ def test_the_steps_are_done_in_bash(plan: Plan, tmp_path: Path) -> None:
     words = [b.text for b in blocks if isinstance(b, Text)]
     assert any("Put in what ${steps.move.output} stands for" in w for w in words)
     assert not any("elsewhere" in w for w in words)
+
+
+def test_the_page_says_whom_to_call_and_leaves_room_to_tick_off(plan: Plan) -> None:
+    """With what the steps took when they were rehearsed."""
+    people = [Person(name="Ann", phone="+49 30 1", roles=["commander"]), Person(name="Bob")]
+    known = KitPlan("shop", "d", "f", (KitRepository("primary", "/r", None),), needs=("nginx",))
+    index = KitIndex(NOW, "old", None, "/etc/drd", (known,), (), {}, {}, {})
+    last = Rehearsal(NOW, "host-loss", 93.0, "7 of 11 steps rehearsed", {"data": 61.0})
+    page = runbook(replace(plan, name="shop"), index, people, [], last)
+    text = markdown(page).decode()
+    said = "(host-loss): passed, back in 1m 33s; 7 of 11 steps rehearsed."
+    assert said in text
+    assert "| 1 | data | bring back store (sqlite), etc (files) |  | 1m 01s |  |" in text
+    assert "| commander: Ann +49 30 1 |  |  |" in text
+    assert "| hands: nobody holds it |  |  |" in text
+    assert "## Install first" in text
+    web = html(page).decode()
+    assert '<table class="form">' in web
+    assert "<code>sh -c " in web
