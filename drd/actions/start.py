@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drd import process
 from drd.actions.command import (
@@ -66,22 +66,23 @@ class Start:
         settings, name = context.step.settings, context.step.name
         assert isinstance(settings, StartSettings)
         if settings.unit is not None:
-            return _unit_lasts(settings.unit)
+            return unit_state(settings.unit) != "down"
         started = known(context.directory, name)
         if started is not None and started.is_alive():
             return True
         return unnoted(context.directory, name, context.key) is not None
 
 
-def _unit_lasts(unit: str) -> bool:
-    """Whether a unit is up; one that only does something once has done it."""
+def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
+    """Whether a unit is up; of one that only does something once nobody can tell."""
     if not is_there("systemctl"):
-        return True
+        return "unknown"
     words = ["systemctl", "show", "--property=ActiveState,Type", unit]
     told = process.run(process.Command(tuple(words), deadline_s=30.0)).stdout.split()
-    return "Type=oneshot" in told or any(
-        f"ActiveState={state}" in told for state in ("active", "activating", "reloading")
-    )
+    if "Type=oneshot" in told or not told:
+        return "unknown"
+    up = ("active", "activating", "reloading")
+    return "up" if any(f"ActiveState={state}" in told for state in up) else "down"
 
 
 def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:

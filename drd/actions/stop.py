@@ -7,6 +7,7 @@ from typing import Any
 
 from drd.actions.command import TIMEOUT_S, carry_out, missing, missing_rollback
 from drd.actions.settings import StopSettings
+from drd.actions.start import unit_state
 from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
@@ -35,3 +36,8 @@ class Stop:
             words = [filled(w, context.value) for w in settings.command or ()]
             carry_out(words, context, timeout_s=timeout_s)
         return {"stopped": True}
+
+    def lasts(self, context: ActionContext) -> bool:
+        settings = context.step.settings
+        assert isinstance(settings, StopSettings)
+        return settings.unit is None or unit_state(settings.unit) != "up"

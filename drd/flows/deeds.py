@@ -99,7 +99,7 @@ class Deeds:
     # the deeds
 
     def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
-        if kind == "start":
+        if kind == "start" and getattr(step.settings, "command", None):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.work.services.actions(kind).run(self._context(step))
 

@@ -130,16 +130,22 @@ class Engine:
                 restore.recall(self.work, step.subjects, records)
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
-        """Whether the service that a step has started is gone, although no step has stopped it: the
-        host was started anew since, or it died by itself."""
-        if step.kind != "start" or record.state is not StepState.SUCCEEDED:
+        """Whether the service that a step has started is gone, or the unit that it stopped is up,
+        although no later step saw to that: the host was started anew since, for instance."""
+        if step.kind not in ("start", "stop") or record.state is not StepState.SUCCEEDED:
             return False
-        stopped = any(stops(s, step) and s.name in records for s in self.steps.values())
-        return not stopped and not self.deeds.lasts(step)
+        later = any(
+            (stops(other, step) or stops(step, other))
+            and (begun := records.get(other.name)) is not None
+            and begun.started_at > record.started_at
+            for other in self.steps.values()
+        )
+        return not later and not self.deeds.lasts(step)
 
     def _again(self, step: Step, record: StepRecord) -> None:
-        why = "what it had started does not run any more"
-        self.services.warn(f"{step.name}: {why}; it is started again")
+        starts = step.kind == "start"
+        why = "what it had started does not run any more" if starts else "its unit runs again"
+        self.services.warn(f"{step.name}: {why}; it is {step.kind}{'' if starts else 'p'}ed again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.finish_step(owned, step.name, StepState.FAILED, at=now, error=why)

@@ -150,10 +150,11 @@ class Machine:
                 raise AssertionError(f"not within {seconds:g} s: {what}\n{said}")
             time.sleep(0.1)
 
-    def reboot(self) -> None:
-        """Shut it down in order and boot it again; what is on its disk stays."""
+    def reboot(self, *, hard: bool = False) -> None:
+        """Shut it down in order, or (`hard`) as if its power had failed, and boot it again; what is
+        on its disk stays."""
         before = self.leader
-        self.run("systemctl", "reboot", check=False)
+        self.run("systemctl", "reboot", *(["-ff"] if hard else []), check=False)
         deadline = time.monotonic() + 60
         while Path(f"/proc/{before}").exists():
             if time.monotonic() > deadline:
