@@ -28,6 +28,7 @@ LIVE_S = 20.0
 """Time for a look at what is live before a recovery begins."""
 
 _COMPARE = "compare-it"
+_TITLE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
 
 def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:
     """The plan with nothing to do but to bring it back and to compare it with the point."""
-    compares = services.compares(component, f"{_titled(part)} as at backup"[:80])
+    compares = services.compares(component, f"{_titled(part)} as at backup")
     checks = () if compares is None else (compares,)
     steps = [Step("bring-back", "restore", (component.name,))]
     if checks:
@@ -116,6 +117,7 @@ def _whole(services: Services, plan: Plan, component: Component) -> Plan:
 
 def _titled(part: Part) -> str:
     first, *more = part.names
+    first = first if len(first) <= _TITLE else f"{first[:_TITLE]}…"
     return f"{first} and {len(more)} more" if more else first
 
 

@@ -37,11 +37,11 @@ _COMMENT = "SELECT pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_cl
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a run has put its copies: `sources` has each copy's name, as it stands in SQL, with the
-    table of the point that it is of."""
+    """What a run has put in place: `sources` has each copy's name, as it stands in SQL, with the
+    table of the point that it is of. `comparable`: digests of the point mean the same there."""
 
-    schema: str
     sources: Mapping[str, str]
+    comparable: bool = True
 
 
 def taken_names(connection: Connection, schema: str) -> set[str]:

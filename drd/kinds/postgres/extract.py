@@ -8,6 +8,7 @@ is taken off, and it moves into a schema that is named after the run.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -50,33 +51,50 @@ WITH RECURSIVE below(oid) AS (
     SELECT %s::int8 UNION
     SELECT i.inhrelid::int8 FROM below b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid
       JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relispartition)
-SELECT c.oid::int8, n.nspname, c.relname, format('%%I.%%I', n.nspname, c.relname), c.relkind::text,
-       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '')
+SELECT c.oid::int8, n.nspname, c.relname, format('%%I.%%I', n.nspname, c.relname),
+       pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()),
+       pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()),
+       pg_catalog.convert_to(format('%%I.%%I', n.nspname, c.relname),
+                             pg_catalog.getdatabaseencoding()),
+       c.relkind::text, coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '')
   FROM below b JOIN pg_catalog.pg_class c ON c.oid = b.oid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 2, 3"""
 
 _OWNED = """
-SELECT s.oid::int8, n.nspname, s.relname
+SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()),
+       pg_catalog.convert_to(s.relname::text, pg_catalog.getdatabaseencoding())
   FROM pg_catalog.pg_depend d
   JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
   JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-   AND d.refobjid = ANY(%s) AND d.deptype IN ('a', 'i') ORDER BY 2, 3"""
+   AND d.refobjid = ANY(%s) AND d.deptype IN ('a', 'i') ORDER BY 1, 2"""
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A table in the working database. `source` is its name at the point, as the server prints it;
-    `top` that it was asked for, not only a partition of one that was."""
+    `raw` schema, name and that in the bytes of the dump; `top` that it was asked for, not only a
+    partition of one that was."""
 
     oid: int
     schema: str
     name: str
     source: str
+    raw: tuple[bytes, bytes, bytes]
     kind: str
     comment: str
     top: bool
+
+    @property
+    def listed(self) -> str:
+        """As it stands in listings: nothing is quoted there."""
+        return f"{_printed(self.raw[0])} {_printed(self.raw[1])} "
+
+    @property
+    def spelled(self) -> str:
+        """As it stands in scripts and in messages."""
+        return _printed(self.raw[2])
 
 
 @dataclass
@@ -136,8 +154,10 @@ class Extraction:
         tops = [self._find(name) for name in tables]
         seen: set[int] = set()
         for top in tops:
-            for oid, schema, name, source, kind, comment in self.rows(_BELOW, top):
-                relation = Relation(oid, schema, name, source, kind, comment, oid == top)
+            for oid, schema, name, source, *raw, kind, comment in self.rows(_BELOW, top):
+                relation = Relation(
+                    oid, schema, name, source, (raw[0], raw[1], raw[2]), kind, comment, oid == top
+                )
                 if relation.oid in seen or (relation.oid in tops and not relation.top):
                     raise TargetError(f"{relation.source} is a partition of another of the tables")
                 seen.add(relation.oid)
@@ -170,7 +190,7 @@ class Extraction:
                 yield trouble
 
     def _require_whole(self, relations: Sequence[Relation]) -> None:
-        for trouble in self._about([r.source for r in relations]):
+        for trouble in self._about([r.spelled for r in relations]):
             raise TargetError(
                 f"what belongs to a table could not be made: {trouble.said}",
                 hint="bring back the whole database beside this one: --into NAME without --table.",
@@ -178,13 +198,13 @@ class Extraction:
 
     def _rows(self, found: Extracted) -> None:
         """Their rows, and where their sequences were."""
-        wanted = [(r.schema, r.name) for r in found.relations if r.kind == "r"]
-        sequences = [(s, n) for _, s, n in self.rows(_OWNED, found.oids)]
+        wanted = [r.raw[:2] for r in found.relations if r.kind == "r"]
+        sequences = [(s, n) for s, n in self.rows(_OWNED, found.oids)]
         entries: list[Entry] = []
         for schema in sorted({s for s, _ in (*wanted, *sequences)}):
             names = [n for s, n in (*wanted, *sequences) if s == schema]
-            words = [w for name in names for w in ("-t", name)]
-            entries += self._archive.entries("--section=data", "-n", schema, *words)
+            words = [os.fsdecode(w) for name in names for w in (b"-t", name)]
+            entries += self._archive.entries("--section=data", "-n", os.fsdecode(schema), *words)
         held = [e for e in entries if e.is_a(("TABLE DATA",))]
         if len(held) != len(wanted):
             raise TargetError(
@@ -197,7 +217,7 @@ class Extraction:
 
     def _foreign_keys(self, entries: Sequence[Entry], found: Extracted) -> None:
         """Those between the tables; the others are named."""
-        ours = {r.source for r in found.relations}
+        ours = {r.spelled: r.source for r in found.relations}
         for entry in entries:
             if not _may_be_of(entry, found.relations):
                 continue
@@ -210,7 +230,7 @@ class Extraction:
                     raise _failed(done)
             else:
                 found.notes.append(
-                    f"foreign key {key.name} of {key.table} to {key.refers_to} is left out: the copy "
+                    f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left out: the copy "
                     "must not hold live rows back"
                 )
 
@@ -239,16 +259,16 @@ def foreign_key(script: str) -> ForeignKey | None:
 
 def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:
     """By the listing, which quotes nothing: it may also be of another one."""
-    starts = [_listed(f"FK CONSTRAINT {r.schema} {r.name} ") for r in relations]
-    return any(entry.text.startswith(start) for start in starts)
+    return any(entry.text.startswith(f"FK CONSTRAINT {r.listed}") for r in relations)
 
 
-def _listed(text: str) -> str:
-    return re.sub(r"[\r\n]", " ", text)
+def _printed(raw: bytes) -> str:
+    """As pg_restore prints it, and as that is read here."""
+    return re.sub(r"[\r\n]", " ", raw.decode("utf-8", "backslashreplace"))
 
 
 def _owner(entries: Collection[Entry], relation: Relation) -> str:
-    start = _listed(f"TABLE {relation.schema} {relation.name} ")
+    start = f"TABLE {relation.listed}"
     return next((e.text[len(start) :] for e in entries if e.text.startswith(start)), "")
 
 
@@ -257,7 +277,7 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
     notes = []
     for kind, word in (("TRIGGER", "trigger"), ("RULE", "rule")):
         for relation in relations:
-            start = _listed(f"{kind} {relation.schema} {relation.name} ")
+            start = f"{kind} {relation.listed}"
             owner = f" {_owner_of(entries, start)}"
             names = [
                 e.text[len(start) :].removesuffix(owner)

@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 
 from drd.errors import DrdError
-from drd.kinds.postgres import database, naming, server, tables
+from drd.kinds.postgres import database, naming, server
+from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
 from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database
@@ -54,12 +55,12 @@ class PostgresKind:
         )
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-        return tables.narrow(snapshot, part)
+        return parts.narrow(snapshot, part)
 
     def live(
         self, component: Component, part: Part, like: Fingerprint, budget_s: float
     ) -> Fingerprint:
-        return tables.live(_settings(component), part, like, budget_s)
+        return parts.live(_settings(component), part, like, budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         assert isinstance(settings, PostgresTarget)

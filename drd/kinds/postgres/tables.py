@@ -7,23 +7,20 @@ what the working database holds, one transaction moves them to where they are to
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError, NotSupported, TargetError, TargetNotEmpty
+from drd.errors import DrdError, TargetError, TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.archive import Archive
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
     Connection,
-    address_of,
     connect,
     interruptible,
     password_file,
@@ -32,23 +29,22 @@ from drd.kinds.postgres.copies import Placed, clear, placed_before, put_in_place
 from drd.kinds.postgres.detach import Copies, Detached
 from drd.kinds.postgres.extract import Extraction
 from drd.kinds.postgres.fingerprint import (
-    describe,
-    others_of,
     split_name,
     state_of,
     tables_of,
 )
-from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.load import Load
-from drd.kinds.postgres.naming import copy_names, resolve
+from drd.kinds.postgres.naming import copy_names
+from drd.kinds.postgres.part import TablesInspector
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.restore import dump_file, first_error
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.stored import as_spelled, shown
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
+from drd.kinds.publish import read_journal, write_journal
 from drd.model.part import Part
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
 from drd.process import Command, check_cancelled, run
 
@@ -60,45 +56,12 @@ SELECT rolsuper OR rolcreatedb,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), rolname::text
   FROM pg_catalog.pg_roles WHERE rolname = current_user"""
 
+_PUBLISHED = """
+SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXISTS (
+    SELECT 1 FROM pg_catalog.pg_replication_slots
+     WHERE slot_type = 'logical' AND database = pg_catalog.current_database()) LIMIT 1"""
 
-def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-    """As `Kind.narrow`."""
-    if part.paths:
-        raise NotSupported(
-            f"{snapshot.component} is a database: there are tables in it, no paths",
-            hint="--table SCHEMA.NAME --into NAME",
-        )
-    known = snapshot.fingerprint
-    if part.whole:
-        return part, snapshot
-    if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
-        return resolve(part, None, snapshot.component), snapshot
-    found = resolve(part, known, snapshot.component)
-    return found, replace(snapshot, fingerprint=known.only(found.tables))
-
-
-def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
-    """As `Kind.live`."""
-    assert isinstance(like, DatabaseFingerprint)
-    address = address_of(settings.dsn)
-    with closing(connect(address)) as connection:
-        properties = {} if part.tables else database.read(connection)
-        connection.execute("SET default_transaction_isolation = 'repeatable read'")
-        connection.execute("SET default_transaction_read_only = on")
-        with interruptible(connection), connection.transaction():
-            only = None
-            if part.tables:
-                only = {split_name(n) for n in _leaves(connection, part.tables)}
-            found = describe(
-                connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
-            )
-    return found if part.whole else found.only(part.tables)
-
-
-def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
-    """The tables, or their partitions as they are now."""
-    partitioned, _ = others_of(connection)
-    return [leaf for name in tables for leaf in partitioned.get(name, (name,))]
+_WHOLE = "bring back the whole database beside this one: --into NAME without --table."
 
 
 class PostgresTables(PostgresTargetDatabase):
@@ -162,6 +125,7 @@ class PostgresTables(PostgresTargetDatabase):
                     hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)};",
                 )
             self._require_schema(inside, user)
+            self._require_unpublished(inside)
         return f"{user} may make tables"
 
     def _require_schema(self, inside: Connection, user: str) -> None:
@@ -180,6 +144,17 @@ class PostgresTables(PostgresTargetDatabase):
             raise TargetError(
                 f"{user} may not create tables in schema {schema}",
                 hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)};",
+            )
+
+    @staticmethod
+    def _require_unpublished(inside: Connection) -> None:
+        """Subscribers to every table stop at the first row of one that they do not have."""
+        row = inside.execute(_PUBLISHED).fetchone()
+        if row is not None:
+            raise TargetError(
+                f"publication {row[0]} sends every table to subscribers, and theirs would stop at one "
+                "that they do not have",
+                hint=_WHOLE,
             )
 
     def _schema(self) -> tuple[str, bool]:
@@ -276,10 +251,10 @@ class PostgresTables(PostgresTargetDatabase):
             self._load(cluster, file)
         finally:
             file.unlink(missing_ok=True)
-        self._require_same(cluster, working, inside)
+        comparable = self._require_same(cluster, working, inside)
         schema, _ = self._schema()
-        placed = Placed(schema, {ident_pair(schema, c.name): c.source for c in copies.tables})
-        self._remember(placed)
+        sources = {_ident_pair(schema, c.name): c.source for c in copies.tables}
+        self._remember(Placed(sources, comparable=comparable))
         notes += put_in_place(
             inside, mark, schema, copies, run=self._place.run, with_owner=not self._no_owner
         )
@@ -308,13 +283,14 @@ class PostgresTables(PostgresTargetDatabase):
             done = load.run(self._place.jobs, on_tick=check_cancelled)
         if done.exit_code != 0:
             raise TargetError(
-                f"the table cannot be made in {cluster.address.dbname}: {first_error(done)}",
+                f"the table cannot be made in {cluster.address.dbname}: {_fact(first_error(done))}",
                 hint="what it needs (types, functions) has to be there; or bring back the whole "
                 "database beside this one: --into NAME without --table.",
             )
 
-    def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> None:
-        """Every table holds what the working database holds, row by row."""
+    def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> bool:
+        """Every table holds what the working database holds, row by row; whether texts are in the
+        same encoding, so that their digests tell."""
         schema = self._place.mark
         with closing(connect(cluster.undisturbed(working))) as there:
             digests = _encoding(there) == _encoding(inside)
@@ -326,6 +302,7 @@ class PostgresTables(PostgresTargetDatabase):
                     hint="do functions or types of its columns differ here? The whole database comes "
                     "back with its own: --into NAME without --table.",
                 )
+        return digests
 
     def _ticker(self, working: str, on_progress: OnProgress) -> Callable[[], None]:
         def tick() -> None:
@@ -339,63 +316,36 @@ class PostgresTables(PostgresTargetDatabase):
     # afterwards
 
     def _remember(self, placed: Placed) -> None:
-        text = json.dumps({"schema": placed.schema, "sources": dict(placed.sources)})
-        (self._place.directory / _PLACED).write_text(text, "ascii")
+        known = {"sources": dict(placed.sources), "comparable": placed.comparable}
+        write_journal(self._place.directory / _PLACED, known)
 
     def _placed(self) -> Placed | None:
-        try:
-            known = json.loads((self._place.directory / _PLACED).read_text("ascii"))
-        except FileNotFoundError:
-            return None
-        return Placed(known["schema"], known["sources"])
+        known = read_journal(self._place.directory / _PLACED)
+        return Placed(known["sources"], comparable=known["comparable"]) if known else None
 
     def inspector(self) -> Inspector:
         if self._inspector is None:
             placed = self._placed()
             address, login = self._login()
-            sources = placed.sources if placed is not None else {}
-            self._inspector = _TablesInspector(address, login, sources)
+            self._inspector = TablesInspector(address, login, placed or Placed({}))
         return self._inspector
 
     def _tidy(self) -> None:
         """The working places go, and the marks that told this run its own tables."""
         super()._tidy()
+        if not (self._place.directory / BEGUN).exists():
+            return
         with closing(self._inside()) as inside:
             clear(inside, self._place.mark, self._placed(), self._place.run)
 
 
-class _TablesInspector(PostgresInspector):
-    """Sees the copies alone, by the names of the point."""
-
-    def __init__(
-        self, address: Any, environment: Mapping[str, str], sources: Mapping[str, str]
-    ) -> None:
-        super().__init__(address, environment)
-        self._sources = {split_name(name): source for name, source in sources.items()}
-
-    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        assert isinstance(like, DatabaseFingerprint)
-        names = {split_name(n): n for n in (*like.tables, *like.not_reached)}
-        ours = {key: names.get(split_name(s), s) for key, s in self._sources.items()}
-        with self._lock:
-            connection = self._connection(pinned=True)
-            with interruptible(connection), connection.transaction():
-                found = describe(
-                    connection,
-                    mode=_mode(like),
-                    budget_s=budget_s,
-                    properties={},
-                    names=ours,
-                    only=ours.keys(),
-                )
-        return DatabaseFingerprint(found.mode, found.tables, found.not_reached)
+def _fact(said: str) -> str:
+    """The server's words without the statement that they are about."""
+    fact = said.removeprefix("could not execute query: ").removeprefix("ERROR: ").strip()
+    return fact.partition(" LINE ")[0].partition(" Command was:")[0]
 
 
-def _mode(like: DatabaseFingerprint) -> Literal["counts", "digest"]:
-    return "digest" if like.mode == "digest" else "counts"
-
-
-def ident_pair(schema: str, name: str) -> str:
+def _ident_pair(schema: str, name: str) -> str:
     return f"{ident(schema)}.{ident(name)}"
 
 

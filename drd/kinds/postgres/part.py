@@ -1,0 +1,95 @@
+"""What is asked of single tables: which ones, what they hold live, and as copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Literal
+
+from drd.errors import NotSupported
+from drd.kinds.postgres import database
+from drd.kinds.postgres.connection import (
+    Address,
+    Connection,
+    address_of,
+    connect,
+    interruptible,
+)
+from drd.kinds.postgres.copies import Placed
+from drd.kinds.postgres.fingerprint import describe, others_of, split_name
+from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.naming import resolve
+from drd.kinds.postgres.settings import PostgresSettings
+from drd.model.part import Part
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+
+
+def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
+    """As `Kind.narrow`."""
+    if part.paths:
+        raise NotSupported(
+            f"{snapshot.component} is a database: there are tables in it, no paths",
+            hint="--table SCHEMA.NAME --into NAME",
+        )
+    known = snapshot.fingerprint
+    if part.whole:
+        return part, snapshot
+    if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
+        return resolve(part, None, snapshot.component), snapshot
+    found = resolve(part, known, snapshot.component)
+    return found, replace(snapshot, fingerprint=known.only(found.tables))
+
+
+def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
+    """As `Kind.live`."""
+    assert isinstance(like, DatabaseFingerprint)
+    address = address_of(settings.dsn)
+    with closing(connect(address)) as connection:
+        properties = {} if part.tables else database.read(connection)
+        connection.execute("SET default_transaction_isolation = 'repeatable read'")
+        connection.execute("SET default_transaction_read_only = on")
+        with interruptible(connection), connection.transaction():
+            only = None
+            if part.tables:
+                only = {split_name(n) for n in _leaves(connection, part.tables)}
+            found = describe(
+                connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
+            )
+    return found if part.whole else found.only(part.tables)
+
+
+def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
+    """The tables, or their partitions as they are now."""
+    partitioned, _ = others_of(connection)
+    return [leaf for name in tables for leaf in partitioned.get(name, (name,))]
+
+
+class TablesInspector(PostgresInspector):
+    """Sees the copies alone, by the names of the point."""
+
+    def __init__(self, address: Address, environment: Mapping[str, str], placed: Placed) -> None:
+        super().__init__(address, environment)
+        self._sources = {split_name(name): source for name, source in placed.sources.items()}
+        self._comparable = placed.comparable
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        assert isinstance(like, DatabaseFingerprint)
+        names = {split_name(n): n for n in (*like.tables, *like.not_reached)}
+        ours = {key: names.get(split_name(s), s) for key, s in self._sources.items()}
+        with self._lock:
+            connection = self._connection(pinned=True)
+            with interruptible(connection), connection.transaction():
+                found = describe(
+                    connection,
+                    mode=_mode(like) if self._comparable else "counts",
+                    budget_s=budget_s,
+                    properties={},
+                    names=ours,
+                    only=ours.keys(),
+                )
+        return DatabaseFingerprint(found.mode, found.tables, found.not_reached)
+
+
+def _mode(like: DatabaseFingerprint) -> Literal["counts", "digest"]:
+    return "digest" if like.mode == "digest" else "counts"
