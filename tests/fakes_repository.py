@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,6 +202,9 @@ class MemoryRepository:
         self._opened()
         with self._lock:
             return sum(len(d or b"") for kept in self._kept.values() for d in kept.files.values())
+
+    def tools(self) -> Mapping[str, str]:
+        return {"memory": "1"}
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         return [Finding("repository key", ok=True, detail="in memory")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +41,7 @@ from drd.flows.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.identity import look
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
+from drd.flows.tools import tools
 from drd.flows.workplace import run_directory, sandbox_place, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, DrillResult, Evidence, RunKind, RunState, drill_result
@@ -147,6 +149,7 @@ class _DrillRun:
         self.choice: Choice | None = None
         self.work: restore.Restoration | None = None
         self.engine: Engine | None = None
+        self.tools: Future[Mapping[str, str]] | None = None
         self.ended = 0.0
 
     def drive(self) -> DrillOutcome:
@@ -235,6 +238,8 @@ class _DrillRun:
     def _carry_out(self, work: restore.Restoration) -> None:
         """The runbook; the clock stops at its end, and what it has started is ended."""
         directory = run_directory(self.services.work_dir, self.runner.run.id) / "started"
+        pool = self.sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
+        self.tools = pool.submit(tools, self.services, self.plan, work.point)
         self.sandboxes.callback(_end_started, directory)
         around = Circumstances(str(self.request.scenario), SANDBOX)
         self.engine = Engine(work, Deeds(work, around, directory, drill=True))
@@ -319,6 +324,7 @@ class _DrillRun:
                 "result": str(evidence.result),
                 "point": evidence.point,
                 "bytes": evidence.restored_bytes,
+                "tools": dict(self.tools.result()) if self.tools is not None else {},
                 # What came back wrong comes back wrong again; what could not be tried may not.
                 "permanent": failed or (error is not None and error.permanent),
             },

@@ -6,14 +6,15 @@ a run with a record, so that what breaks between two drills is an alert and not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from drd.errors import DrdError
+from drd.errors import DrdError, UsageError
 from drd.flows.deeds import look_at_step
 from drd.flows.doctor import examine
 from drd.flows.guard import production
 from drd.flows.runner import new_run
 from drd.flows.services import Services
+from drd.flows.tools import tools
 from drd.flows.workplace import component_place, remove_run
 from drd.model import readiness
 from drd.model.compliance import assess
@@ -62,8 +63,13 @@ def _findings(
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
     whole = (e for e in evidence if e.scenario != PARTIAL)
-    passed = next((e.point for e in whole if e.result is DrillResult.PASSED and e.point), None)
-    yield from readiness.of_versions(plan, next((p for p in kept if p.id == passed), None), newest)
+    passed = next((e for e in whole if e.result is DrillResult.PASSED and e.point), None)
+    drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
+    yield from readiness.of_versions(plan, drilled, newest)
+    if passed is not None and newest is not None:
+        yield from readiness.of_tools(
+            plan, _recorded(services, passed.run), tools(services, plan, newest)
+        )
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
     if newest is not None:
@@ -71,6 +77,15 @@ def _findings(
             yield from _target(services, plan, run, target, newest)
     if services.kit_findings is not None:
         yield from readiness.of_kit(services.kit_findings(plan))
+
+
+def _recorded(services: Services, drill: str) -> Mapping[str, str]:
+    """The programs of a drill; none of one that drd did not write down."""
+    try:
+        found: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
+    except UsageError:  # its run is no longer kept
+        return {}
+    return found
 
 
 def _tried(finding: Finding, where: str = "") -> ReadinessFinding:

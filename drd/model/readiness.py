@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from drd.model.kit_findings import KitFinding
 from drd.model.plan import Plan, ReadinessException
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
-from drd.model.snapshot import RestorePoint
+from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import Assessment, Readiness
 
@@ -220,8 +221,7 @@ def of_versions(
             continue
         name = f"{component.component}: server version"
         if now == then:
-            text = f"{now}, as at the last passed drill"
-            found.append(ReadinessFinding(name, "ok", text))
+            found.append(_same_major(plan, name, component, before))
             continue
         text = f"{now} now, {then} at the last passed drill"
         again = f"drd drill {plan.name}"
@@ -229,6 +229,45 @@ def of_versions(
             ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
         )
     return found
+
+
+def _same_major(
+    plan: Plan, name: str, now: ComponentSnapshot, then: ComponentSnapshot | None
+) -> ReadinessFinding:
+    major, here = now.facts["server_major"], now.facts.get("server_version")
+    there = then.facts.get("server_version") if then is not None else None
+    if here == there:
+        return ReadinessFinding(name, "ok", f"{here or major}, as at the last passed drill")
+    text = f"{here} now, {there} at the last passed drill"
+    return ReadinessFinding(name, "warning", text, f"drd drill {plan.name}")
+
+
+def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[ReadinessFinding]:
+    """Programs that are others than in the last passed drill: `then` and `now` are versions by name.
+    Another series of one has brought nothing back yet."""
+    found = []
+    for tool in (t for t in now if t in then):
+        name, version, before = f"{tool} version", now[tool], then[tool]
+        if version == before:
+            text = f"{version}, as in the last passed drill"
+            found.append(ReadinessFinding(name, "ok", text))
+            continue
+        text = f"{version} here now, {before} in the last passed drill"
+        again = f"drd drill {plan.name}"
+        if _series(version) == _series(before):
+            found.append(ReadinessFinding(name, "warning", text, again))
+        else:
+            found.append(
+                ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
+            )
+    return found
+
+
+def _series(version: str) -> tuple[str, ...]:
+    """17 of 17.12, 1 of 1.4.2, and 0.18 of 0.18.1: up to the first number that is not 0."""
+    numbers = re.findall(r"\d+", version)
+    end = next((n for n, part in enumerate(numbers) if int(part)), len(numbers))
+    return tuple(numbers[: end + 1])
 
 
 def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:

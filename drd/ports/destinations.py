@@ -155,6 +155,10 @@ class Kind(Protocol):
         """End and remove what a killed run left in its workplace directory (servers by their
         pidfile); sentences about what was found. The caller removes the directory afterwards."""
 
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
+        """The programs with which this host brings it back in a sandbox: versions by name. Raises
+        SandboxUnavailable or ToolError when they are not here."""
+
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """For `doctor`: whether a sandbox for this component could be made here."""
 

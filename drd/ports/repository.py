@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -150,6 +150,9 @@ class Repository(Protocol):
 
     def size_bytes(self) -> int:
         """What the repository takes, as stored (raw data)."""
+
+    def tools(self) -> Mapping[str, str]:
+        """The programs that reach it from here: versions by name. Raises ToolError."""
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         """restic, endpoint, bucket, key, locks and claimed protection, tried and named; with the

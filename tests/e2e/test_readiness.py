@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
     assert verdict == "ready", found
     assert found["kit missing"]["severity"] == "warning"
     assert found["target standby: db: target"]["severity"] == "ok"
+    assert found["restic version"]["severity"] == "ok"
+    assert found["db: SQLite version"]["severity"] == "ok"
     assert shown(site)[0] == "ready"
     assert not list((site.base / "back").iterdir()), "looking changes nothing"
 
@@ -76,6 +79,29 @@ def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
     assert "accepted until 2999-12-31: keys come on Friday" in text
     assert shown(site)[0] == "ready"
     site.assert_clean()
+
+
+def test_another_restic_than_in_the_last_drill_needs_one(site: Site) -> None:
+    """One that was upgraded since, as far as it says of itself."""
+    write(site)
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    real = shutil.which("restic")
+    (site.base / "bin").mkdir()
+    newer = site.base / "bin/restic"
+    said = '{"message_type":"version","version":"0.99.0","go_version":"go1","go_os":"linux","go_arch":"x"}'
+    newer.write_text(
+        f"#!/bin/sh\ncase $* in *version*) echo '{said}'; exit 0;; esac\nexec {real} \"$@\"\n"
+    )
+    newer.chmod(0o755)
+    site.environment["PATH"] = f"{site.base}/bin:{os.environ['PATH']}"
+    verdict, found = look(site, 3)
+    assert (verdict, found["restic version"]["allows"]) == ("needs drill", "needs drill")
+    assert "0.99.0 here now" in found["restic version"]["evidence"]
+    verdict, reasons = shown(site)
+    assert (verdict, "restic version" in reasons) == ("needs drill", True), reasons
+    site.drd("drill", "shop")
+    assert look(site, 0)[0] == "ready"
 
 
 def test_the_page_on_readiness_holds(site: Site) -> None:

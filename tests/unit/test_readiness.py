@@ -21,6 +21,7 @@ from drd.model.readiness import (
     of_kit,
     of_people,
     of_point,
+    of_tools,
     of_versions,
 )
 from drd.model.run import DrillResult
@@ -114,6 +115,44 @@ def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
     assert (other.allows, other.evidence) == (NEEDS_DRILL, "17 now, 16 at the last passed drill")
     assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("now", "allows", "severity"),
+    [
+        ("17.12", READY, "ok"),
+        ("17.13", READY, "warning"),
+        ("18.0", NEEDS_DRILL, "error"),
+    ],
+)
+def test_another_program_than_in_the_last_drill_is_named(
+    now: str, allows: Readiness, severity: str
+) -> None:
+    [found] = of_tools(plan(), {"db: pg_restore": "17.12"}, {"db: pg_restore": now, "new": "1"})
+    assert (found.name, found.allows, found.severity) == (
+        "db: pg_restore version",
+        allows,
+        severity,
+    )
+    if severity != "ok":
+        assert found.evidence == f"{now} here now, 17.12 in the last passed drill"
+        assert found.remedy == "drd drill orders-api"
+
+
+def test_before_version_1_the_second_number_is_the_series() -> None:
+    [small] = of_tools(plan(), {"restic": "0.18.0"}, {"restic": "0.18.1"})
+    [large] = of_tools(plan(), {"restic": "0.18.0"}, {"restic": "0.19.0"})
+    assert (small.allows, large.allows) == (READY, NEEDS_DRILL)
+    assert of_tools(plan(), {}, {"restic": "0.19.0"}) == [], "nothing was written down"
+
+
+def test_a_server_of_another_minor_version_is_told() -> None:
+    def holding(version: str) -> object:
+        facts = {"server_major": 17, "server_version": version}
+        return point("p", T0, components=[replace(captured(), facts=facts)])
+
+    [found] = of_versions(plan(), holding("17.5"), holding("17.6"))  # type: ignore[arg-type]
+    assert (found.severity, found.allows) == ("warning", READY)
 
 
 def test_steps_that_no_drill_carries_out_are_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from drd.kinds.files import in_place
@@ -86,6 +87,9 @@ class FilesKind:
         publication = announced(directory)
         undone = publication.undo() if publication else in_place.sweep(directory)
         return [*found, *undone, *sweep(directory)]
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - restic does it all
+        return {}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from drd.kinds.postgres import database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
 from drd.kinds.postgres.same_place import same_place
-from drd.kinds.postgres.sandbox import PostgresSandbox, no_database
+from drd.kinds.postgres.sandbox import PostgresSandbox, no_database, sandbox_tools
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
@@ -68,6 +69,9 @@ class PostgresKind:
 
     def sweep(self, directory: Path) -> list[str]:
         return server.sweep(directory)
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
+        return sandbox_tools(snapshot, _settings(component).bin_dir)
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """Starts one, and makes an empty database like the source's in it where that can be asked."""

@@ -16,6 +16,7 @@ from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, no_space, room
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
+from drd.kinds.postgres.tools import programs_for
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
@@ -56,8 +57,7 @@ class PostgresSandbox:
         ]
 
     def _major(self) -> int:
-        facts = self._snapshot.facts
-        return max(int(facts["server_major"]), int(facts["pg_dump_major"]))
+        return _major_of(self._snapshot)
 
     def prepare(self) -> None:
         if self._server is not None and self._server.running and self._restorer is not None:
@@ -150,6 +150,17 @@ class PostgresSandbox:
         if self._server is not None:
             self._server.stop()
         shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
+
+
+def _major_of(snapshot: ComponentSnapshot) -> int:
+    return max(int(snapshot.facts["server_major"]), int(snapshot.facts["pg_dump_major"]))
+
+
+def sandbox_tools(snapshot: ComponentSnapshot, bin_dir: str | None) -> Mapping[str, str]:
+    """Server and pg_restore of a sandbox of this snapshot."""
+    server = sandbox_programs(_major_of(snapshot), bin_dir)
+    loader = programs_for(server.major, "pg_restore", bin_dir=str(server.directory))
+    return {"PostgreSQL": server.version, "pg_restore": loader.version}
 
 
 def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from drd.kinds.places import beside, space_finding
@@ -77,6 +79,9 @@ class SqliteKind:
             found.append(f"removed {copy}, a killed run's temporary copy")
         publication = publication_of(directory)
         return found + (publication.undo() if publication else [])
+
+    def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
+        return {"SQLite": sqlite3.sqlite_version}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         path = Path(_settings(component).path)

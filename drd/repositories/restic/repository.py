@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -171,6 +171,9 @@ class ResticRepository:
 
     def size_bytes(self) -> int:
         return maintenance.size_bytes(self.door)
+
+    def tools(self) -> Mapping[str, str]:
+        return {"restic": self.door.version()}
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         return doctor(self.door, _door(source))

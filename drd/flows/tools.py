@@ -1,0 +1,29 @@
+"""With which programs a plan is brought back on this host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.snapshot import RestorePoint
+
+
+def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
+    """The version of each, by a name that people know; without those that are not here, which is
+    told elsewhere."""
+    found = {"drd": services.versions["drd"]}
+    for spec in plan.repositories.values():
+        with suppress(DrdError):
+            found |= services.open_repository(spec).tools()
+            break
+    for name, component in plan.components.items():
+        snapshot = point.component(name)
+        if snapshot is None or snapshot.snapshot is None:
+            continue
+        with suppress(DrdError):
+            used = services.kinds(component.kind).tools(component, snapshot)
+            found |= {f"{name}: {tool}": version for tool, version in used.items()}
+    return found
