@@ -91,7 +91,8 @@ class Console:
 
 class App:
     """Configuration and catalogue of one process. `settings` instead of reading drd.yaml; `busy_s`
-    is how long a write waits for another process's, None for as long as results are worth."""
+    is how long a write waits for another process's, None for as long as results are worth. One that is
+    only `reading` can do so also where nobody can write."""
 
     def __init__(
         self,
@@ -99,9 +100,12 @@ class App:
         console: Console | None = None,
         settings: DaemonSettings | None = None,
         busy_s: float | None = None,
+        *,
+        reading: bool = False,
     ) -> None:
         self._config = config
         self._busy_s = busy_s
+        self._reading = reading
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
@@ -124,6 +128,7 @@ class App:
                 create=True,
                 state_dir=self.settings.state_dir or self.settings.work_dir,
                 busy_s=self._busy_s,
+                reading=self._reading,
             )
         return self._catalogue
 
@@ -408,9 +413,11 @@ def app(
     console: Console | None = None,
     settings: DaemonSettings | None = None,
     busy_s: float | None = None,
+    *,
+    reading: bool = False,
 ) -> Iterator[App]:
     """An App that is closed at the end."""
-    opened = App(config, console, settings, busy_s)
+    opened = App(config, console, settings, busy_s, reading=reading)
     try:
         yield opened
     finally:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -30,9 +31,10 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 
 class Store:
     """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
-    waits for another, by default BUSY_S."""
+    waits for another, by default BUSY_S. One `at_rest` is a SQLite file that nobody writes to, read
+    without locks."""
 
-    def __init__(self, url: str, busy_s: float | None = None) -> None:
+    def __init__(self, url: str, busy_s: float | None = None, *, at_rest: bool = False) -> None:
         self._busy_s = BUSY_S if busy_s is None else busy_s
         try:
             self.url: URL = make_url(url)
@@ -42,9 +44,11 @@ class Store:
             ) from None
         self.path = sqlite_path(self.url)
         self.place = str(self.path or self.url.render_as_string(hide_password=True))
-        self.engine = (
-            _sqlite_engine(self.url, self._busy_s) if self.path else _postgresql_engine(self.url)
-        )
+        if self.path is None:
+            self.engine = _postgresql_engine(self.url)
+        else:
+            url_ = _without_locks(self.path) if at_rest else self.url
+            self.engine = _sqlite_engine(url_, self._busy_s)
         self._writer = self.engine.execution_options(drd_write=True)
         self._reader = self.engine
         if self.path is None:
@@ -145,6 +149,11 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Insert rows, also none."""
     if rows:
         connection.execute(table.insert(), [dict(row) for row in rows])
+
+
+def _without_locks(path: Path) -> URL:
+    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
 
 
 def _sqlite_engine(url: URL, busy_s: float) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from drd.catalogue.locks import LockFiles, make_directory
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
+from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
@@ -309,12 +310,14 @@ def open_catalogue(
     state_dir: Path | None = None,
     schema: migrate.Schema = migrate.OURS,
     busy_s: float | None = None,
+    reading: bool = False,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
     Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
     SQLite file; for PostgreSQL it must be given. What is made here has the modes 2770 and 0660.
-    `busy_s` is how long a write waits for another process's, by default half a minute.
+    `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
+    `reading` gets what was recorded also where SQLite needs to write for it and cannot.
     """
     store = Store(url, busy_s)
     directory = state_dir or (store.path.parent if store.path else None)
@@ -335,10 +338,29 @@ def open_catalogue(
                 migrate.bring_up_to_date(store, schema)
     except BaseException as error:
         store.close()
+        if reading and isinstance(error, CatalogueError):
+            found = _at_rest(url, store, directory, schema)
+            if found is not None:
+                return found
         if isinstance(error, OSError):
             raise explain_os(error, store.place) from error
         raise
     return SqlCatalogue(store, locks)
+
+
+def _at_rest(
+    url: str, store: Store, directory: Path, schema: migrate.Schema
+) -> SqlCatalogue | None:
+    """The catalogue of a disk that is full or may only be read, as its file has it; None while
+    somebody writes to it, and for one of another version."""
+    if store.path is None or at_rest(str(store.path)) is None:
+        return None
+    resting = Store(url, at_rest=True)
+    with suppress(CatalogueError):
+        if _is_current(resting, schema):
+            return SqlCatalogue(resting, LockFiles(directory / "locks"))
+    resting.close()
+    return None
 
 
 def set_aside(url: str, at: datetime) -> Path:

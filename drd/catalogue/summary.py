@@ -199,11 +199,11 @@ def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
     except sqlite3.Error as error:
         # A reader shares memory with writers by a file that a disk which is full, or may only be
         # read, does not take. While nobody writes, the catalogue's own file is all there is.
-        before = _at_rest(path)
+        before = at_rest(path)
         if before is not None:
             with suppress(sqlite3.Error):
                 found = ask("mode=ro&immutable=1")
-                if _at_rest(path) == before:
+                if at_rest(path) == before:
                     return found
         from pathlib import Path
 
@@ -215,7 +215,7 @@ def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
         raise explained from error
 
 
-def _at_rest(path: str) -> tuple[int, int] | None:
+def at_rest(path: str) -> tuple[int, int] | None:
     """What tells whether somebody has written to the file; None while somebody is about to."""
     try:
         if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):  # noqa: PTH110, PTH202 - no pathlib in a cold start

@@ -40,7 +40,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
 
-    with app(args.config) as opened:
+    with app(args.config, reading=True) as opened:
         plan = opened.known_plan(args.plan) if args.plan else None
         found = _sorted(opened.catalogue.alerts.history(plan, limit=50 if args.all else 0))
         now = opened.clock.now()

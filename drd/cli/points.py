@@ -33,7 +33,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
 
-    with app(args.config) as opened:
+    with app(args.config, reading=True) as opened:
         name = opened.known_plan(args.plan)
         points = opened.catalogue.points(name)
         if args.json:

@@ -50,7 +50,7 @@ def show(args: argparse.Namespace) -> int:
     from drd.cli.session import session
     from drd.model.run import RunState
 
-    with session(args) as opened:
+    with session(args, reading=True) as opened:
         run = opened.catalogue.run(args.run)
         if args.follow:
             run = follow(opened, run.id, quiet=args.quiet or args.json)

@@ -37,7 +37,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
 
-    with app(args.config) as opened:
+    with app(args.config, reading=True) as opened:
         plan = opened.known_plan(args.plan) if args.plan else None
         runs = opened.catalogue.runs(plan, limit=args.limit)
         if args.json:

@@ -46,7 +46,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
 
-    with app(args.config) as opened:
+    with app(args.config, reading=True) as opened:
         now = opened.clock.now()
         plan = opened.known_plan(args.plan) if args.plan else None
         dues, unscheduled = _agenda(opened, plan, now)

@@ -18,7 +18,7 @@ from drd.model.plan import Plan
 
 
 @contextmanager
-def session(args: argparse.Namespace) -> Iterator[App]:
+def session(args: argparse.Namespace, *, reading: bool = False) -> Iterator[App]:
     """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal."""
     quiet = bool(args.quiet or getattr(args, "json", False))
     log.configure(level="error" if args.quiet else "warning")
@@ -35,7 +35,8 @@ def session(args: argparse.Namespace) -> Iterator[App]:
             progress.clear()
             print(output.unmarked(message), file=sys.stderr)
 
-    with _cancelled_by_signals(), app(args.config, Console(progress, warn, note)) as opened:
+    console = Console(progress, warn, note)
+    with _cancelled_by_signals(), app(args.config, console, reading=reading) as opened:
         try:
             yield opened
         finally:

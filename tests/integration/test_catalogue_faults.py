@@ -15,6 +15,7 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue, set_aside
 from drd.catalogue.summary import read_facts
+from drd.cli.main import main
 from drd.errors import CatalogueError
 from drd.model.run import RunKind, RunState
 from tests.catalogue_support import at, captured, fingerprint, plan, point
@@ -210,6 +211,37 @@ def test_a_disk_that_may_only_be_read_still_tells_the_status(small_disk: Path) -
     with pytest.raises(CatalogueError, match="read-only: /") as raised:
         open_catalogue(url, create=True).load_plan(plan(), file_digest="g", at=at(1))
     assert "dmesg" in raised.value.hint
+
+
+@as_root
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_what_was_recorded_can_be_read_where_nobody_can_write(
+    small_disk: Path,
+    trouble: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (small_disk / "drd.yaml").write_text(f"state: sqlite:///{small_disk}/state/drd.db\n")
+    monkeypatch.setenv("DRD_CONFIG", str(small_disk / "drd.yaml"))
+    catalogue = open_catalogue(f"sqlite:///{small_disk}/state/drd.db", create=True)
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.record_point(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
+    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(2))
+    catalogue.close()
+    if trouble == "full":
+        fill(small_disk)
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for words, says in (
+        (["points", "orders-api"], "p1"),
+        (["runs"], owned.run.id),
+        (["run", "show", owned.run.id], "of orders-api: succeeded"),
+        (["schedule"], "nothing is scheduled"),
+        (["alerts"], "no alert"),
+    ):
+        assert main(words) == 0
+        assert says in capsys.readouterr().out
 
 
 @as_root
