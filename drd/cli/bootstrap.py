@@ -12,6 +12,7 @@ from drd.cli.kit import key_of, key_options
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -65,6 +66,7 @@ class _Plan:
 
     name: str
     targets: tuple[str, ...] = ()
+    option: str = ""
     points: int = 0
     newest: RestorePoint | None = None
     unreached: tuple[DrdError, ...] = field(default=())
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         with installed(prepared.layout, prepared.replica) as written:
             args.config = str(prepared.layout.config)
             with session(args) as app:
-                found = [_rebuilt(app, name) for name in prepared.plans]
+                found = [_rebuilt(app, name, prepared.proven) for name in prepared.plans]
             if all(p.error for p in found):
                 raise next(p.error for p in found if p.error)
         _say(args, prepared, written, found)
@@ -119,9 +121,10 @@ def _source(
     return from_repository(args.repository, password, root, now, ca_cert=authority)
 
 
-def _rebuilt(app: App, name: str) -> _Plan:
+def _rebuilt(app: App, name: str, proven: Mapping[str, str]) -> _Plan:
     from drd.errors import DrdError
     from drd.flows.rebuild import rebuild
+    from drd.kit.runbook import scenario_option
     from drd.model.snapshot import newest_complete
 
     try:
@@ -129,9 +132,22 @@ def _rebuilt(app: App, name: str) -> _Plan:
         compared = rebuild(app.services(plan), plan)
     except DrdError as error:
         return _Plan(name, error=error)
+    _prove(app, name, proven)
     points = app.catalogue.points(name)
     unreached = tuple(compared.unreached.values())
-    return _Plan(name, tuple(plan.targets), len(points), newest_complete(points), unreached)
+    option = scenario_option(plan)
+    newest = newest_complete(points)
+    return _Plan(name, tuple(plan.targets), option, len(points), newest, unreached)
+
+
+def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
+    """What drills had proven when the kit was made, of points whose drill no replica knows."""
+    from dataclasses import replace
+
+    for point in app.catalogue.points(name):
+        if point.proven_by is None and point.id in proven:
+            whole = app.catalogue.point(name, point.id)  # with its fingerprints
+            app.catalogue.record_point(replace(whole, proven_by=proven[point.id]))
 
 
 def _exit_code(found: list[_Plan]) -> int:
@@ -167,7 +183,8 @@ def _say(
     if ready is not None:
         target = next((f"--target {t}" for t in ready.targets), "--in-place")
         output.say(
-            f"Next: drd --config {prepared.layout.config} recover {ready.name} {target} --dry-run"
+            f"Next: drd --config {prepared.layout.config} recover {ready.name} {target}{ready.option} "
+            "--dry-run"
         )
 
 

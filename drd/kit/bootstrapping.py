@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,13 +35,15 @@ from drd.repositories import open_repository
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
-    can be used, from `taken_at`; `notes` are what a person should know."""
+    can be used, from `taken_at`; `notes` are what a person should know. `proven` has by restore point
+    the drill that had proven it when the kit was made."""
 
     layout: Layout
     replica: Path | None
     taken_at: datetime | None
     plans: tuple[str, ...]
     notes: tuple[str, ...]
+    proven: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -85,7 +87,9 @@ def from_kit(
                 for name, text in belongings.plans.items()
                 if own.plans.get(name, text) != text
             ]
-        yield _prepared(layout, own, tuple(belongings.plans), notes)
+        prepared = _prepared(layout, own, tuple(belongings.plans), notes)
+        proven = {p.id: p.proven_by for known in chosen for p in known.points if p.proven_by}
+        yield replace(prepared, proven=proven)
 
 
 @contextmanager

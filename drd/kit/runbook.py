@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drd.config.daemon_schema import Person
+from drd.flows.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Heading, Items, Table, Text
 from drd.kit.steps import printed_steps
 from drd.model.kit import KitIndex, KitPlan, KitPoint
@@ -213,14 +214,19 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         "people takes --identity FILE, one with shares --share FILE for each of them):"
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
+    words = f"drd recover {plan.name} {target}{scenario_option(plan)}"
     yield Commands(
-        "drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n"
-        f"drd recover {plan.name} {target} --dry-run\n"
-        f"drd recover {plan.name} {target}\n",
+        f"drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n{words} --dry-run\n{words}\n",
         shown=True,
     )
     if not plan.targets:
         yield Text("The plan names no target: it comes back to where it was, --in-place.")
+
+
+def scenario_option(plan: Plan) -> str:
+    """What a recovery is told after the loss of the host, where steps depend on that."""
+    depends = any(step.when is not None and step.when.scenarios for step in plan.runbook)
+    return f" --scenario {HOST_LOSS}" if depends else ""
 
 
 def _versions(versions: Mapping[str, str]) -> Iterator[Block]:

@@ -12,6 +12,7 @@ from drd.actions.settings import (
     StartSettings,
     StopSettings,
 )
+from drd.flows.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Text
 from drd.kit.steps import step_in_words
 from drd.model.plan import Plan
@@ -43,14 +44,18 @@ class StepsByHand:
         yield Text("What the commands of the runbook are told:")
         yield Commands(
             f"export DRD_PLAN={quote(self.plan.name)} DRD_TARGET={quote(self.target or 'here')}\n"
-            "export DRD_MODE=recovery DRD_SCENARIO=database-loss\n"
+            f"export DRD_MODE=recovery DRD_SCENARIO={HOST_LOSS}\n"
             "export DRD_POINT=$(jq -er .point manifest.json)"
             " DRD_DATA_TIME=$(jq -er .data_time manifest.json)\n"
         )
 
     def step(self, step: Step) -> Iterator[Block]:
-        """One step; nothing where its condition names other targets."""
-        if step.when is not None and step.when.targets and self.target not in step.when.targets:
+        """One step; nothing where its condition names other targets or scenarios: whoever has only
+        the kit has lost the host."""
+        when = step.when
+        if when is not None and when.targets and self.target not in when.targets:
+            return
+        if when is not None and when.scenarios and HOST_LOSS not in when.scenarios:
             return
         self._unknown = []
         self._port = getattr(step.settings, "port", None)

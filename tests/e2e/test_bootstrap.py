@@ -63,3 +63,21 @@ def test_a_failure_in_the_middle_takes_everything_away_again(small: Site, machin
     state.unlink()
     from_kit(small, machine)
     assert machine.after("points", "shop", "--json").json["points"]
+
+
+def test_what_a_drill_has_proven_and_what_hangs_on_the_scenario_is_known_from_the_kit(
+    small: Site, machine: Machine
+) -> None:
+    """The drill came after the last replica, which is made at most hourly."""
+    plan = small.base / "plans/shop.yaml"
+    steps = (
+        "[{restore: [db, conf]}, {check: all}, {wait: 1s, name: dns, when: {scenario: host-loss}}]"
+    )
+    plan.write_text(f"{plan.read_text()}runbook: {steps}\n")
+    evidence = small.drd("drill", "shop", "--json").json["evidence"]
+    identity = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
+    recipient = ("--recipient", str(identity.to_public()))
+    small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *recipient)
+    assert "--target standby --scenario host-loss --dry-run" in from_kit(small, machine)
+    (point,) = machine.after("points", "shop", "--json").json["points"]
+    assert point["proven_by"] == evidence
