@@ -150,3 +150,38 @@ def test_a_daemon_tries_the_kit_and_tells_when_it_would_not_do(small: Site) -> N
     (small.base / "lost").rename(small.base / "k")
     small.drd("kit", "verify", f"{small.base}/k", "--identity", f"{small.base}/secrets/identity")
     small.assert_clean()
+
+
+@pytest.mark.faults
+def test_a_kit_of_all_plans_is_tried_once_drd_yaml_names_it(small: Site) -> None:
+    """A reload is enough; and the daemon rehearses the loss of its host in its turn."""
+    plan, config = small.base / "plans/shop.yaml", small.base / "drd.yaml"
+    lines = plan.read_text().splitlines()
+    (kit,) = (line for line in lines if line.startswith("kit: "))
+    drills = "drill: {every: 5s, scenarios: [host-loss]}"
+    lines = [drills if li.startswith("drill: ") else li for li in lines if li != kit]
+    plan.write_text("\n".join(lines) + "\n")
+    export(small)
+
+    def seen(query: str) -> list[tuple[str, ...]]:
+        return small.catalogue(f"select id from {query}")
+
+    with daemon(small) as running:
+        until(lambda: seen("evidence where result = 'inconclusive'"), "no kit", running)
+        assert not seen("runs where kind = 'kit' and subject = 'verify'")
+        config.write_text(
+            f"{config.read_text()}{kit.replace('kit: {', 'kit: {verify: {every: 3s}, ')}\n"
+        )
+        running.reload()
+        until(
+            lambda: seen("runs where subject = 'verify' and state = 'succeeded'"),
+            "the kit that drd.yaml names",
+            running,
+        )
+        until(lambda: seen("evidence where result = 'passed'"), "a drill with it", running)
+        items = small.drd("schedule", "shop", "--json").json["items"]
+        assert "kit" in {i["kind"] for i in items}
+        config.write_text(
+            config.read_text().replace(kit[5:-1].partition(",")[0], "{file: /nowhere")
+        )
+    small.assert_clean()
