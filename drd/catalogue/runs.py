@@ -241,19 +241,7 @@ def begin_step(
     if row is not None and row.state == StepState.SUCCEEDED:
         return _to_step(row)
     if row is None:
-        before = select(func.count()).select_from(steps).where(steps.c.run == owned.run.id)
-        connection.execute(
-            steps.insert().values(
-                run=owned.run.id,
-                name=name,
-                position=connection.execute(before).scalar_one(),
-                kind=kind,
-                state=str(StepState.RUNNING),
-                attempt=1,
-                started_at=at,
-                result={},
-            )
-        )
+        _insert_step(connection, owned.run.id, name, kind, at, StepState.RUNNING)
     else:
         connection.execute(
             update(steps)
@@ -269,6 +257,39 @@ def begin_step(
             )
         )
     return _to_step(connection.execute(select(steps).where(*this)).one())
+
+
+def _insert_step(  # noqa: PLR0917 - the columns
+    connection: Connection, run: str, name: str, kind: str, at: datetime, state: StepState
+) -> None:
+    before = select(func.count()).select_from(steps).where(steps.c.run == run)
+    connection.execute(
+        steps.insert().values(
+            run=run,
+            name=name,
+            position=connection.execute(before).scalar_one(),
+            kind=kind,
+            state=str(state),
+            attempt=1,
+            started_at=at,
+            result={},
+        )
+    )
+
+
+def note_step(
+    connection: Connection,
+    run: str,
+    name: str,
+    kind: str,
+    *,
+    at: datetime,
+    result: Mapping[str, Any],
+) -> None:
+    this = (steps.c.run == run, steps.c.name == name)
+    if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
+        _insert_step(connection, run, name, kind, at, StepState.SUCCEEDED)
+    connection.execute(update(steps).where(*this).values(result=dict(result), finished_at=at))
 
 
 def finish_step(

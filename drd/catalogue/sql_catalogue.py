@@ -171,6 +171,12 @@ class SqlCatalogue:
         with self._store.read() as connection:
             return runs.steps_of(connection, run)
 
+    def note_step(
+        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
+    ) -> None:
+        with self._store.write() as connection:
+            runs.note_step(connection, run, name, kind, at=at, result=result)
+
     # what people decide
 
     def decide(self, run: str, decision: Decision) -> None:

@@ -81,6 +81,11 @@ def add_parser(sub: Any) -> None:
         "--overwrite", action="store_true", help="replace what a target that is not empty holds"
     )
     parser.add_argument(
+        "--no-undo",
+        action="store_true",
+        help="remove at once what is replaced, instead of setting it aside until `drd done`",
+    )
+    parser.add_argument(
         "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
     )
     add_options(parser)
@@ -145,6 +150,7 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         components=tuple(args.component),
         overwrite=args.overwrite,
         no_owner=args.no_owner,
+        no_undo=args.no_undo,
         repository=args.repository,
         scenario=args.scenario,
         in_place=args.in_place and args.target is not None,
@@ -207,7 +213,8 @@ def _print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Change
         say(f"  note       {note}")
     if request.overwrite:
         what = "production holds" if request.over_production else "the target holds"
-        say(f"  overwrites what {what}")
+        fate = "" if request.no_undo else ", which is set aside: both need room until drd done"
+        say(f"  overwrites what {what}{fate}")
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
@@ -239,6 +246,7 @@ def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, A
         "target": request.target,
         "in_place": request.over_production,
         "overwrite": request.overwrite,
+        "undo": not request.no_undo,
         "data_time": to_rfc3339(point.data_time),
         "lost_at": to_rfc3339(planned.lost_at),
         "loss_s": planned.loss_s,
@@ -292,7 +300,9 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
 
 def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
     from drd.cli import single
+    from drd.cli.aside import documents
     from drd.cli.checks_table import evidence_document
+    from drd.flows.aside import noted
     from drd.model.units import to_rfc3339
 
     evidence, work = outcome.evidence, outcome.restoration
@@ -313,6 +323,7 @@ def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]
             for name in work.destinations
         ],
         "steps": [_ended(outcome, step.name) for step in work.plan.runbook],
+        "aside": documents(noted(work.services.catalogue, work.runner.run)),
     }
 
 
@@ -334,7 +345,9 @@ def _notes(work: Any, name: str) -> list[str]:
 
 
 def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
+    from drd.cli.aside import say_all
     from drd.cli.checks_table import STYLE, print_checks, print_phases
+    from drd.flows.aside import noted
 
     evidence, work = outcome.evidence, outcome.restoration
     colour = output.colours(args.no_color)
@@ -356,6 +369,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
         if lost
         else _measured(evidence, planned)
     )
+    say_all(noted(work.services.catalogue, work.runner.run), evidence.run)
     result = str(evidence.result)
     output.say(
         f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"

@@ -11,6 +11,7 @@ from drd.cli.runs import deadline, document
 
 if TYPE_CHECKING:
     from drd.model.run import Run, StepRecord
+    from drd.ports import Catalogue
 
 EXAMPLES = """\
 examples:
@@ -46,8 +47,11 @@ def add_parser(sub: Any) -> None:
 
 
 def show(args: argparse.Namespace) -> int:
+    from drd.cli.aside import documents
     from drd.cli.follow import follow
     from drd.cli.session import session
+    from drd.flows.aside import STEP as ASIDE
+    from drd.flows.aside import noted
     from drd.model.run import RunState
 
     with session(args, reading=True) as opened:
@@ -57,10 +61,25 @@ def show(args: argparse.Namespace) -> int:
         steps = opened.catalogue.steps(run.id)
         if args.json:
             detail = {"token": run.token, "detail": dict(run.detail)}
-            output.print_json({**document(run), **detail, "steps": [_step(s) for s in steps]})
+            aside = documents(noted(opened.catalogue, run))
+            output.print_json(
+                {**document(run), **detail, "aside": aside, "steps": [_step(s) for s in steps]}
+            )
         else:
-            _print(run, steps)
+            _print(run, [s for s in steps if s.name != ASIDE])
+            _print_aside(opened.catalogue, run)
     return 1 if args.follow and run.state is not RunState.SUCCEEDED else 0
+
+
+def _print_aside(catalogue: Catalogue, run: Run) -> None:
+    """What the run has set aside, and what people said about that."""
+    from drd.cli.aside import say_all
+    from drd.flows.aside import noted
+
+    for said in catalogue.decisions(run.id):
+        if not said.step:
+            output.say(f"  {said.action:<10} {said.at:{_AT}} UTC by {said.by}")
+    say_all(noted(catalogue, run), run.id)
 
 
 def _step(step: StepRecord) -> dict[str, Any]:

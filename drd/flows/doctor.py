@@ -9,13 +9,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 from drd.errors import DrdError
+from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.identity import look
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.model.plan import Plan, SecretRef
 from drd.model.snapshot import newest_complete
-from drd.model.units import format_size
+from drd.model.units import format_duration, format_size
 from drd.ports import Finding, Repository
 
 Doctored = Callable[[], Iterable[Finding]]
@@ -48,9 +49,28 @@ def examine(
             name = f"repository {spec.name}"
             findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
         findings += _disk(services, plan)
+        findings += _aside(services, plan)
         return findings
     finally:
         remove_run(services, probe)
+
+
+def _aside(services: Services, plan: Plan) -> list[Finding]:
+    """What recoveries have left beside what they brought, which takes room until somebody is done."""
+    now, found = services.clock.now(), []
+    for run, aside in reminders(services.catalogue, plan.name):
+        since = (now - (run.started_at or now)).total_seconds()
+        size = f", {format_size(aside.bytes)}" if aside.bytes is not None else ""
+        found.append(
+            Finding(
+                f"{aside.component}: set aside",
+                ok=True,
+                warning=True,
+                detail=f"{aside.kept} is set aside since {format_duration(since)}{size}",
+                hint=f"drd done {run.id} removes it, drd undo {run.id} brings it back.",
+            )
+        )
+    return found
 
 
 def _repository(services: Services, repository: Repository) -> list[Finding]:

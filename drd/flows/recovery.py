@@ -21,7 +21,7 @@ from drd.errors import (
     SecretUnavailable,
     TargetNotEmpty,
 )
-from drd.flows import restore
+from drd.flows import aside, restore
 from drd.flows.ahead import Ahead, at_once
 from drd.flows.deeds import Deeds, look_at_step
 from drd.flows.engine import Engine, Outcome, failures
@@ -34,7 +34,7 @@ from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, started_directory
 from drd.model.part import Part
-from drd.model.plan import IN_PLACE, Plan
+from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL,
     RECOVERY,
@@ -51,7 +51,7 @@ from drd.model.runbook import PEOPLE, Circumstances, Step, unmet
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
-from drd.ports import Destination, Finding, NamedDestination, Owned
+from drd.ports import Destination, Finding, NamedDestination
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         "point": plan.point.id,
         "overwrite": request.overwrite,
         "no_owner": request.no_owner,
+        "no_undo": request.no_undo,
         "asked_at": to_rfc3339(plan.asked_at),
         "begun": list(plan.components),
     }
@@ -126,7 +127,7 @@ def _begin(
     killed one's stay for whoever continues it."""
     if plan.continues is not None:
         run = services.catalogue.run(plan.continues)
-        runner = adopted(services, run, stack)
+        runner = adopted(services, plan.plan, run, stack)
         if runner is None:
             raise AlreadyRunning(
                 f"run {run.id} of {run.plan} is being carried out by another process",
@@ -137,46 +138,24 @@ def _begin(
     for run in services.catalogue.abandoned(plan.plan.name):
         if run.kind is not RunKind.RECOVERY:
             continue
-        owned = services.catalogue.adopt(run, services.clock.now())
-        if owned is None:
-            continue
-        _undo(services, plan.plan, run)
-        services.catalogue.finish(
-            owned,
-            RunState.INTERRUPTED,
-            at=services.clock.now(),
-            error="the process that did this recovery died; another recovery was begun instead",
-        )
+        why = "the process that did this recovery died; another recovery was begun instead"
+        aside.give_up(services, plan.plan, run, why=why)
     runner = stack.enter_context(
         new_run(services, plan.plan, RunKind.RECOVERY, trigger="manual", detail=detail)
     )
+    stack.callback(aside.note, services, plan.plan, runner.owned)
     stack.callback(_remove, services, runner.run.id)
+    aside.wait_for_exchange(services, plan.plan)
     return runner
 
 
-def _undo(services: Services, plan: Plan, dead: Run) -> None:
-    """Remove what a dead recovery had not given its final name, here and where it was to be."""
-    at = str(dead.detail.get("target"))
-    target = target_of(plan, at) if at == IN_PLACE or at in plan.targets else None
-    begun = dead.detail.get("begun")
-    part = Part.from_json(dead.detail["part"]) if dead.detail.get("part") else None
-    for name, settings in target.components.items() if target is not None else ():
-        if name in plan.components and (begun is None or name in begun):
-            component = plan.components[name]
-            place = component_place(services, dead.id, component)
-            kind = services.kinds(component.kind)
-            _close(kind.target(component, settings, place, no_owner=False, part=part))
-    remove_run(services, dead.id)
-
-
-def adopted(services: Services, run: Run, stack: ExitStack) -> Runner | None:
+def adopted(services: Services, plan: Plan, run: Run, stack: ExitStack) -> Runner | None:
     """The run, whose process is dead, as ours; None when somebody else was faster."""
     owned = services.catalogue.adopt(run, services.clock.now())
-    return _closing(services, owned, stack) if owned is not None else None
-
-
-def _closing(services: Services, owned: Owned, stack: ExitStack) -> Runner:
+    if owned is None:
+        return None
     runner = stack.enter_context(closing_run(services, owned))
+    stack.callback(aside.note, services, plan, owned)
     stack.callback(_remove, services, owned.run.id)
     return runner
 
@@ -233,6 +212,7 @@ def _destinations(
             place,
             no_owner=plan.request.no_owner,
             part=_part(plan),
+            keep=not plan.request.no_undo,
         )
         stack.callback(_close, made[name])
     return made

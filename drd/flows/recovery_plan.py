@@ -26,7 +26,7 @@ DEFAULT_SCENARIO = "database-loss"
 class RecoveryRequest:
     """What the operator stated; no `components` means all that the target names. `in_place`: the
     target may be production. With a `part` it is about one component, and only that of it, or
-    beside what is there."""
+    beside what is there. `no_undo`: what is replaced is not set aside."""
 
     target: str
     point: str | None = None
@@ -39,6 +39,7 @@ class RecoveryRequest:
     scenario: str = DEFAULT_SCENARIO
     in_place: bool = False
     part: Part | None = None
+    no_undo: bool = False
 
     @property
     def over_production(self) -> bool:
@@ -79,6 +80,7 @@ class RecoveryRequest:
             scenario=said.get("scenario", DEFAULT_SCENARIO),
             in_place=bool(said.get("in_place")),
             part=Part.from_json(said["part"]) if said.get("part") else None,
+            no_undo=bool(said.get("no_undo")),
         )
 
 

@@ -36,7 +36,13 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         raise UsageError(
             f"run {run.id} of {run.plan} had not begun yet", hint="give drd recover once more."
         )
-    if any(d.action == "rollback" for d in services.catalogue.decisions(run.id)):
+    said = [d.action for d in services.catalogue.decisions(run.id) if not d.step]
+    if [a for a in said if a in ("undo", "redo")][-1:] == ["undo"]:
+        raise UsageError(
+            f"run {run.id} of {run.plan} was undone",
+            hint=f"drd undo {run.id} --redo takes that back; drd recover begins anew.",
+        )
+    if "rollback" in said:
         raise UsageError(
             f"run {run.id} of {run.plan} was taken back",
             hint=f"drd rollback {run.id} goes on with that; drd recover begins anew.",
@@ -129,7 +135,7 @@ def rollback(services: Services, plan: Plan, run: Run, *, by: str) -> Undone:
     if run.state.final:
         run = services.catalogue.reopen(run, now, succeeded=True)
     with ExitStack() as stack:
-        runner = adopted(services, run, stack)
+        runner = adopted(services, plan, run, stack)
         if runner is None:
             raise Fenced(f"run {run.id} was taken over by another process")
         deeds = opened(services, planned, runner, stack, found)

@@ -6,7 +6,7 @@ The order, and what a kill in between leaves:
 2. what the target holds is set aside as `NAME.drd_<run>_before`, companions (-wal) after it;
 3. the working file or directory is renamed to the target: from here on it is published,
    because the target's inode is the one in the journal;
-4. what was set aside and the landing are removed.
+4. the landing is removed, and what was set aside, unless it is to be kept and holds something.
 
 Killed after 1 or 2: `publish` continues, `undo` gives the old name back. After 3: both tidy up.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import TargetError
+from drd.kinds.aside import Beside
 from drd.kinds.places import fsync_path, remove
 
 JOURNAL = "target.json"
@@ -35,11 +36,12 @@ class Publication:
     journal: Path
     mark: str
     companions: tuple[str, ...] = ()
+    keep: bool = False
 
     @property
     def before(self) -> Path:
-        """Where the old content waits until the new one has its name."""
-        return self.target.with_name(f"{self.target.name}.{self.mark}_before")
+        """Where the old content waits until the new one has its name, or for longer."""
+        return Beside(self.target, self.mark).before
 
     def announce(self, *, overwrite: bool) -> None:
         """Write down what will be touched, before it is: a sweep finds it by this."""
@@ -51,6 +53,7 @@ class Publication:
             "companions": list(self.companions),
             "inside": False,
             "overwrite": overwrite,
+            "keep": self.keep,
         }
         write_journal(self.journal, known)
 
@@ -89,7 +92,8 @@ class Publication:
 
     def tidy(self) -> None:
         """Remove what the finished work no longer needs."""
-        for suffix in ("", *self.companions):
+        stays = self.keep and self.may_overwrite() and not is_nothing(self.before)
+        for suffix in ("", *self.companions) if not stays else ():
             remove(_with(self.before, suffix))
         remove(self.landing)
 
@@ -130,7 +134,15 @@ def publication_at(journal: Path) -> Publication | None:
         journal,
         known["mark"],
         tuple(known["companions"]),
+        keep=bool(known.get("keep")),
     )
+
+
+def is_nothing(path: Path) -> bool:
+    """Nobody would want it back: an empty directory or file, or nothing at all."""
+    if path.is_dir() and not path.is_symlink():
+        return next(path.iterdir(), None) is None
+    return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
 
 
 def read_journal(journal: Path) -> dict[str, Any]:

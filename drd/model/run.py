@@ -126,7 +126,7 @@ class Decision:
     the one of the step that they saw."""
 
     step: str
-    action: Literal["approve", "done", "retry", "skip", "rollback"]
+    action: Literal["approve", "done", "retry", "skip", "rollback", "undo", "redo"]
     by: str
     comment: str
     attempt: int

@@ -14,6 +14,7 @@ How a component goes out and comes back:
                                                      destination.close()
 """
 
+from drd.ports.aside import Aside, Kept
 from drd.ports.catalogue import Catalogue, Owned
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
@@ -27,9 +28,10 @@ from drd.ports.destinations import (
 )
 from drd.ports.queue import JobRow, PlanRow, Queue
 from drd.ports.repository import Pruned, Repository, SnapshotInfo
-from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace
+from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace, mark_of
 
 __all__ = [
+    "Aside",
     "Capture",
     "Catalogue",
     "Check",
@@ -40,6 +42,7 @@ __all__ = [
     "Finding",
     "Inspector",
     "JobRow",
+    "Kept",
     "Kind",
     "KindFactory",
     "NamedDestination",
@@ -58,5 +61,6 @@ __all__ = [
     "Stream",
     "Tree",
     "Workplace",
+    "mark_of",
     "no_progress",
 ]

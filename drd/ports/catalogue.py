@@ -154,6 +154,12 @@ class Catalogue(Protocol):
     def steps(self, run: str) -> list[StepRecord]:
         """In the order in which they first began."""
 
+    def note_step(
+        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
+    ) -> None:
+        """A step of a run that is over, which somebody has done by hand: made, or its result
+        replaced."""
+
     # what people decide
     def decide(self, run: str, decision: Decision) -> None:
         """Record it; whoever carries the run out looks at it, now or when it goes on."""

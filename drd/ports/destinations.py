@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
+from drd.ports.aside import Kept
 from drd.ports.common import Finding, OnProgress
 from drd.ports.sources import Source, Workplace
 
@@ -124,10 +125,12 @@ class Kind(Protocol):
         *,
         no_owner: bool,
         part: Part | None = None,
+        keep: bool = False,
     ) -> NamedDestination:
         """The named place of a recovery; `settings` are the target's for this component, or the
         component's own: then it comes back to where it is backed up from. With a `part` (as `narrow`
-        gives it) the place of that, beside what is there.
+        gives it) the place of that, beside what is there. With `keep`, what is replaced there is
+        set aside and stays.
 
         Raises UsageError for a name that cannot be given."""
 
@@ -146,6 +149,17 @@ class Kind(Protocol):
         """The same kind of fingerprint as `like`, of what the source now has of the part.
 
         Raises SourceError and its children."""
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,
+        run: str,
+        *,
+        part: Part | None = None,
+    ) -> Kept:
+        """What that run has set aside there. `snapshot` is what it restored, where that is known."""
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         """Where a target with these settings would overwrite what the component is backed up from;

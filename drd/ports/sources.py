@@ -33,7 +33,12 @@ class Workplace:
 
     @property
     def mark(self) -> str:
-        return f"drd_{self.run}"
+        return mark_of(self.run)
+
+
+def mark_of(run: str) -> str:
+    """What everything begins with that a run leaves anywhere outside of its workplace."""
+    return f"drd_{run}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def left_as_found(server: PostgresServer) -> Iterator[None]:
 
 
 def _databases(server: PostgresServer) -> set[str]:
-    sql = "SELECT datname FROM pg_database WHERE datallowconn"
+    sql = "SELECT datname FROM pg_database WHERE datname <> 'template0'"
     return {name for (name,) in server.execute(sql)}
 
 

@@ -109,13 +109,22 @@ class FilesTarget:
     """A named directory; the tree is laid below it with its absolute paths. A symlink there stays
     and its directory is filled."""
 
-    def __init__(self, component: str, path: str, place: Workplace, *, no_owner: bool) -> None:
+    def __init__(
+        self,
+        component: str,
+        path: str,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        keep: bool = False,
+    ) -> None:
         self._component = component
         self._no_owner = no_owner
         self._place = place
         self._target = Path(os.path.realpath(path))
         name = f".{place.mark}.{component}"
-        self._publication = way_to(self._target, name, place.directory / JOURNAL, place.mark)
+        journal = place.directory / JOURNAL
+        self._publication = way_to(self._target, name, journal, place.mark, keep=keep)
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         target, publication = self._target, self._publication
@@ -242,14 +251,14 @@ class FilesTarget:
 Way = Publication | InsidePublication
 
 
-def way_to(target: Path, name: str, journal: Path, mark: str) -> Way:
+def way_to(target: Path, name: str, journal: Path, mark: str, *, keep: bool) -> Way:
     """By one rename where that is possible, with a landing called `name`. A run that has announced
     a way stays with it."""
     known = read_journal(journal)
     inside = known["inside"] if "inside" in known else _cannot_rename(target)
     if inside:
-        return InsidePublication(target, target / name, journal, mark)
-    return Publication(target, target.with_name(name), journal, mark)
+        return InsidePublication(target, target / name, journal, mark, keep)
+    return Publication(target, target.with_name(name), journal, mark, keep=keep)
 
 
 def _cannot_rename(target: Path) -> bool:
@@ -264,7 +273,11 @@ def announced(directory: Path) -> Way | None:
     if not known.get("inside"):
         return publication_of(directory)
     return InsidePublication(
-        Path(known["target"]), Path(known["landing"]), directory / JOURNAL, known["mark"]
+        Path(known["target"]),
+        Path(known["landing"]),
+        directory / JOURNAL,
+        known["mark"],
+        bool(known.get("keep")),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,20 @@ class FilesInPlace:
     """Implements the port `NamedDestination`. What to replace is what the point holds; once a run
     has begun, its journal says so."""
 
-    def __init__(self, component: str, place: Workplace, *, no_owner: bool) -> None:
+    def __init__(
+        self,
+        component: str,
+        paths: Sequence[str],
+        place: Workplace,
+        *,
+        no_owner: bool,
+        keep: bool = False,
+    ) -> None:
+        """`paths` are those of the plan, for what came back in an earlier process of the run."""
         self._component = component
+        self._paths = paths
         self._no_owner = no_owner
+        self._keep = keep
         self._place = place
         self._journal = place.directory / JOURNAL
 
@@ -80,6 +91,7 @@ class FilesInPlace:
                 "paths": [r.path for r in roots],
                 "landing": os.fspath(_landing(roots[0])),
                 "overwrite": overwrite,
+                "keep": self._keep,
             },
         )
         return findings
@@ -208,7 +220,7 @@ class FilesInPlace:
         os.sync()
 
     def inspector(self) -> FilesInspector:
-        paths = read_journal(self._journal).get("paths", ())
+        paths = read_journal(self._journal).get("paths", self._paths)
         return FilesInspector(Path("/"), owners=not self._no_owner, roots=tuple(paths))
 
     def close(self) -> None:
@@ -216,20 +228,27 @@ class FilesInPlace:
 
     def _roots(self, snapshot: ComponentSnapshot) -> list[Root]:
         paths = read_journal(self._journal).get("paths") or snapshot.facts["paths"]
-        return roots_of(paths, self._component, self._place.directory, self._place.mark)
+        mark = self._place.mark
+        return roots_of(paths, self._component, self._place.directory, mark, keep=self._keep)
 
 
-def roots_of(paths: list[str], component: str, directory: Path, mark: str) -> list[Root]:
+def roots_of(
+    paths: Iterable[str], component: str, directory: Path, mark: str, *, keep: bool
+) -> list[Root]:
     """The places of these paths, with the way into each that a run has announced or would take."""
     found = []
     for number, path in enumerate(paths):
-        above, name = os.path.split(path)
-        place = Path(os.path.realpath(above)) / name
-        way = way_to(
-            place, f".{mark}.{component}-{number}", directory / f"root-{number}.json", mark
-        )
+        place = real_place(path)
+        journal = directory / f"root-{number}.json"
+        way = way_to(place, f".{mark}.{component}-{number}", journal, mark, keep=keep)
         found.append(Root(path, place, way))
     return found
+
+
+def real_place(path: str) -> Path:
+    """Without symlinks on the way; one at the end is meant itself."""
+    above, name = os.path.split(path)
+    return Path(os.path.realpath(above)) / name
 
 
 def sweep(directory: Path) -> list[str]:
@@ -238,7 +257,8 @@ def sweep(directory: Path) -> list[str]:
     if not known:
         return []
     found: list[str] = []
-    for root in roots_of(known["paths"], known["component"], directory, known["mark"]):
+    keep = bool(known["keep"])
+    for root in roots_of(known["paths"], known["component"], directory, known["mark"], keep=keep):
         if root.way.journal.exists():
             found += root.way.undo()
     landing = Path(known["landing"])

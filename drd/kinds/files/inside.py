@@ -6,7 +6,7 @@ each. The journal says how far it got:
 
 1. `aside` (when overwriting): the old entries move into `.drd_<run>_before`, within the target;
 2. `moving`: the new ones move out of the landing; what a kill left there moves when it goes on;
-3. `published`: what was set aside and the landing are removed.
+3. `published`: the landing is removed, and what was set aside unless it is to be kept.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd.errors import TargetNotEmpty
+from drd.kinds.aside import Within
 from drd.kinds.places import fsync_path, remove
 from drd.kinds.publish import read_journal, write_journal
-
-LEFT_ALONE = "lost+found"
-"""Belongs to the file system of a mount point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +29,11 @@ class InsidePublication:
     landing: Path
     journal: Path
     mark: str
+    keep: bool = False
 
     @property
     def before(self) -> Path:
-        return self.target / f".{self.mark}_before"
+        return Within(self.target, self.mark).before
 
     def announce(self, *, overwrite: bool) -> None:
         known = read_journal(self.journal)
@@ -45,6 +44,7 @@ class InsidePublication:
             "mark": self.mark,
             "companions": [],
             "overwrite": overwrite,
+            "keep": self.keep,
         }
         write_journal(self.journal, known)
 
@@ -66,8 +66,7 @@ class InsidePublication:
 
     def content(self) -> list[str]:
         """Names in the target that are not this run's."""
-        names = (p.name for p in self.target.iterdir())
-        return sorted(n for n in names if n != LEFT_ALONE and not n.startswith(f".{self.mark}"))
+        return Within(self.target, self.mark).entries()
 
     def publish(self, working: Path) -> None:
         """Steps 1 to 3; idempotent. Raises TargetNotEmpty when something else took a name."""
@@ -96,7 +95,8 @@ class InsidePublication:
             (self.target / name).rename(self.before / name)
 
     def tidy(self) -> None:
-        remove(self.before)
+        if not (self.keep and self.may_overwrite()):
+            remove(self.before)
         remove(self.landing)
 
     def undo(self) -> list[str]:

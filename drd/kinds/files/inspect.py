@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
+from drd.kinds.aside import LEFT_ALONE, NAMES
 from drd.kinds.files.describe import Describer
-from drd.kinds.files.inside import LEFT_ALONE
 from drd.kinds.files.walk import select, to_bytes, to_text, walk
 from drd.model.snapshot import FileEntry, Fingerprint, TreeFingerprint
 from drd.process import check_cancelled
@@ -49,7 +49,8 @@ class FilesInspector:
         made = _parents(known) - known.keys()
         describer = Describer(budget_s=budget_s, owners=self._owners)
         root = to_bytes(self.location).rstrip(b"/")
-        seen = walk(select(self._roots if self._roots is not None else [to_text(root)]))
+        roots = self._roots if self._roots is not None else [to_text(root)]
+        seen = walk(select(roots, excludes=NAMES))
         found: dict[str, FileEntry] = {}
         for place in seen.entries:
             check_cancelled()

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from drd.kinds.aside import Beside, KeptPlaces, Within
 from drd.kinds.files import in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
-from drd.kinds.files.part import FilesPart, narrow, only, sweep
+from drd.kinds.files.part import FilesPart, finals, narrow, only, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesCapture, FilesSource, selection_of
@@ -18,7 +19,7 @@ from drd.kinds.places import beside, remove, space_finding
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, TreeFingerprint
-from drd.ports import Finding, Workplace
+from drd.ports import Finding, Workplace, mark_of
 
 
 class FilesKind:
@@ -45,16 +46,42 @@ class FilesKind:
         *,
         no_owner: bool,
         part: Part | None = None,
+        keep: bool = False,
     ) -> FilesTarget | FilesInPlace | FilesPart:
         own = settings.path if isinstance(settings, TargetSettings) else None
         if part is not None and part.paths and (own or part.into):
             base = Path(own or "/")
-            return FilesPart(component.name, base, part, place, no_owner=no_owner)
+            return FilesPart(component.name, base, part, place, no_owner=no_owner, keep=keep)
         if part is not None and part.into is not None:
             own = str(beside(Path(own) if own else None, part.into))
         if own is None:
-            return FilesInPlace(component.name, place, no_owner=no_owner)
-        return FilesTarget(component.name, own, place, no_owner=no_owner)
+            paths = _settings(component).paths
+            return FilesInPlace(component.name, paths, place, no_owner=no_owner, keep=keep)
+        return FilesTarget(component.name, own, place, no_owner=no_owner, keep=keep)
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,
+        run: str,
+        *,
+        part: Part | None = None,
+    ) -> KeptPlaces:
+        """By the same names as `target`."""
+        own = settings.path if isinstance(settings, TargetSettings) else None
+        if part is not None and part.paths and (own or part.into):
+            roots = list(finals(part, Path(own or "/")).values())
+        else:
+            if part is not None and part.into is not None:
+                own = str(beside(Path(own) if own else None, part.into))
+            paths = snapshot.facts["paths"] if snapshot else _settings(component).paths
+            whole = Path(os.path.realpath(own)) if own is not None else None
+            roots = [whole] if whole is not None else [in_place.real_place(p) for p in paths]
+        mark = mark_of(run)
+        return KeptPlaces(
+            component.name, [w for r in roots for w in (Beside(r, mark), Within(r, mark))]
+        )
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return narrow(snapshot, part)

@@ -100,7 +100,14 @@ class FilesPart:
     """Some paths of a component, each to a place of its own."""
 
     def __init__(
-        self, component: str, base: Path, part: Part, place: Workplace, *, no_owner: bool
+        self,
+        component: str,
+        base: Path,
+        part: Part,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        keep: bool = False,
     ) -> None:
         """Below `base` they lie with their whole paths; in the directory `part.into` by their last
         names. Raises UsageError."""
@@ -108,13 +115,13 @@ class FilesPart:
         self._place = place
         self._no_owner = no_owner
         self._into = _directory(part)
-        finals = {p: _final(p, base, self._into) for p in part.paths}
-        if len(set(finals.values())) < len(finals):
+        places = finals(part, base)
+        if len(set(places.values())) < len(places):
             raise UsageError(
                 "two of the paths have the same last name",
                 hint="bring them back one after the other, into two directories.",
             )
-        first = next(iter(finals.values()))
+        first = next(iter(places.values()))
         # In the directory that will hold the first, or above it: never across file systems.
         self._root = existing_parent(self._into or first.parent) / f".{place.mark}.{component}"
         known = read_journal(place.directory / LANDINGS)
@@ -126,8 +133,9 @@ class FilesPart:
                 Path(f"{self._root}{path}"),
                 place.directory / f"target.{number}.json",
                 place.mark,
+                keep=keep,
             )
-            for number, (path, final) in enumerate(finals.items())
+            for number, (path, final) in enumerate(places.items())
         }
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
@@ -256,8 +264,8 @@ class FilesPart:
         return None
 
     def inspector(self) -> FilesInspector:
-        finals = {path: way.target for path, way in self._ways.items()}
-        return _PartInspector(finals, self._into or self._root.parent, owners=not self._no_owner)
+        places = {path: way.target for path, way in self._ways.items()}
+        return _PartInspector(places, self._into or self._root.parent, owners=not self._no_owner)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -272,6 +280,12 @@ def _directory(part: Part) -> Path | None:
             f"--into {part.into} does not say where", hint="give the whole path of a directory."
         )
     return Path(os.path.realpath(path))
+
+
+def finals(part: Part, base: Path) -> dict[str, Path]:
+    """Where each path goes. Raises UsageError."""
+    into = _directory(part)
+    return {p: _final(p, base, into) for p in part.paths}
 
 
 def _final(path: str, base: Path, into: Path | None) -> Path:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drd.errors import DrdError, SourceError, SourceMissing
+from drd.kinds.aside import NAMES
 from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
@@ -24,8 +25,11 @@ _LOOK_S = 10.0
 
 
 def selection_of(settings: FilesSettings) -> Selection:
+    """Without what a recovery has set aside within."""
     return select(
-        settings.paths, excludes=settings.exclude, one_file_system=settings.one_file_system
+        settings.paths,
+        excludes=[*settings.exclude, *NAMES],
+        one_file_system=settings.one_file_system,
     )
 
 

@@ -5,8 +5,9 @@ Nothing is dropped here but databases whose name carries this run's mark.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,10 @@ _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
 
 _RENAME_TRIES = 5
 # Renaming locks the database against new sessions at once, then waits five seconds for old ones.
+
+_ENDED_EVERY_S = 0.2
+
+_KNOWN = "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = %s"
 
 _END_SESSIONS = """
 SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
@@ -137,9 +142,17 @@ class Cluster:
         with as_stored(self.admin()):
             self.admin().execute(encoded(statement))
 
+    def has(self, name: str) -> bool:
+        return self.one(_KNOWN, [name]) is not None
+
+    def closed(self, name: str) -> bool:
+        """Whether nobody may connect to it."""
+        row = self.one(_KNOWN, [name])
+        return row is not None and not row[0]
+
     def content(self, name: str) -> str | None:
         """What is in a database (`41 tables`); empty when nothing is, None when there is none."""
-        if self.one("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]) is None:
+        if not self.has(name):
             return None
         with connect(self.address.to_database(name)) as connection:
             row = connection.execute(_CONTENT.encode()).fetchone()
@@ -156,7 +169,7 @@ class Cluster:
         subscriptions stays (psycopg.Error) unless they are to go as well, without their slots."""
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(f"database {name} does not carry this run's mark, so it stays")
-        if self.one("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]) is None:
+        if not self.has(name):
             return
         if subscriptions:
             self._drop_subscriptions(name)
@@ -177,13 +190,13 @@ class Cluster:
                 connection.execute(f"DROP SUBSCRIPTION {ident(subscription)}".encode())
 
     def replace(self, statements: Sequence[str], *, databases: Sequence[str]) -> None:
-        """Run statements that rename databases, as one transaction, after ending the sessions in
-        those; again when an application was quicker to come back."""
+        """Run statements that rename databases, as one transaction, while the sessions in those are
+        ended; again when an application was quicker to come back."""
         for tries_left in reversed(range(_RENAME_TRIES)):
             for name in databases:
                 self.one(_END_SESSIONS, [name])
             try:
-                with self.admin().transaction():
+                with self._ending_sessions(databases), self.admin().transaction():
                     for statement in statements:
                         self.execute(statement)
             except psycopg.errors.ObjectInUse:
@@ -192,6 +205,25 @@ class Cluster:
                 process.check_cancelled()
             else:
                 return
+
+    @contextmanager
+    def _ending_sessions(self, databases: Sequence[str]) -> Iterator[None]:
+        """The first rename locks newcomers out; who slipped in before it is ended meanwhile."""
+        over = threading.Event()
+
+        def end() -> None:
+            with suppress(psycopg.Error, TargetError), closing(self._connect()) as other:
+                while not over.wait(_ENDED_EVERY_S):
+                    for name in databases:
+                        other.execute(_END_SESSIONS.encode(), [name])
+
+        ender = threading.Thread(target=end, name="drd-end-sessions", daemon=True)
+        ender.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ender.join()
 
     def make_roles(self, saved: roles.Globals, *, own: bool) -> list[str]:
         """Make the missing roles; sentences about those that were there and differ, and about what

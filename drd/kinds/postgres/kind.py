@@ -12,6 +12,7 @@ from drd.errors import DrdError
 from drd.kinds.postgres import database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
+from drd.kinds.postgres.kept import KeptDatabase
 from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database, sandbox_tools
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
@@ -46,14 +47,31 @@ class PostgresKind:
         *,
         no_owner: bool,
         part: Part | None = None,
+        keep: bool = False,
     ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
         if part is not None and part.tables:
             return PostgresTables(component.name, settings, place, part, no_owner=no_owner)
-        database = naming.database_name(part.into) if part is not None and part.into else None
         return PostgresTargetDatabase(
-            component.name, settings, place, no_owner=no_owner, database=database
+            component.name,
+            settings,
+            place,
+            no_owner=no_owner,
+            database=_name_of(part),
+            keep=keep,
         )
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,  # noqa: ARG002 - the connection says it all
+        run: str,
+        *,
+        part: Part | None = None,
+    ) -> KeptDatabase:
+        assert isinstance(settings, PostgresTarget | PostgresSettings)
+        return KeptDatabase(component.name, settings.dsn, run, database=_name_of(part))
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return parts.narrow(snapshot, part)
@@ -110,3 +128,8 @@ def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:
             connection.execute(sql.encode())
         except psycopg.Error as error:
             raise no_database(saved, words(error)) from error
+
+
+def _name_of(part: Part | None) -> str | None:
+    """The database that is to be called otherwise than the dsn says."""
+    return naming.database_name(part.into) if part is not None and part.into else None

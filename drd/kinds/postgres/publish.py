@@ -1,5 +1,7 @@
 """The names of a run's databases, and the step that gives a restored one its final name.
 
+One that is set aside to stay takes no connections, so that no application finds it by mistake.
+
 A working database is called after the run and the component. The published one bears the run's
 mark at the end of its comment until the run lets go of it, so a run that was killed in between
 knows its own work again.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import psycopg
 
-from drd.errors import TargetNotEmpty
+from drd.errors import SourceError, TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
@@ -29,7 +31,8 @@ class Publication:
         self._cluster = cluster
         self._run = run
         self.working = f"{cluster.mark}_{component}"[:_NAME_LIMIT]
-        self._aside = f"{cluster.mark}_before_{component}"[:_NAME_LIMIT]
+        self.aside = f"{cluster.mark}_before_{component}"[:_NAME_LIMIT]
+        self.after = f"{cluster.mark}_after_{component}"[:_NAME_LIMIT]
 
     @property
     def final(self) -> str:
@@ -55,41 +58,64 @@ class Publication:
         # A dump's subscriptions come back unconnected: no slot anywhere is theirs yet.
         self._cluster.drop_own(self.working, subscriptions=True)
 
-    def require_room(self, *, overwrite: bool) -> bool:
-        """Whether there is a database under the final name already. Raises TargetNotEmpty when it
-        holds something and may not go."""
-        content = self._cluster.content(self.final)
+    def require_room(self, *, overwrite: bool) -> str | None:
+        """What the database under the final name holds; empty when that is nothing, None when there
+        is none. Raises TargetNotEmpty when it holds something and may not go."""
+        try:
+            content = self._cluster.content(self.final)
+        except SourceError:
+            if not overwrite:
+                raise
+            content = "what cannot be looked at"
         if content and not overwrite:
             raise TargetNotEmpty(
                 f'target database "{self.final}" is not empty ({content})',
                 hint="give an empty --target, or --overwrite if losing these tables is intended.",
             )
-        return content is not None
+        return content
 
-    def publish(self, comment: str, *, overwrite: bool) -> list[str]:
+    def publish(self, comment: str, *, overwrite: bool, keep: bool) -> list[str]:
         """Give the working database its final name, in one transaction with taking it from a
-        former one, which is dropped afterwards; sentences about what stayed."""
+        former one, which is dropped afterwards, unless it holds something and is to be kept;
+        sentences about what stayed."""
         statements = [
             f"ALTER DATABASE {ident(self.working)} RENAME TO {ident(self.final)}",
             database.comment_sql(self.final, database.marked(comment, self._run)),
         ]
-        if self.require_room(overwrite=overwrite):
-            rename = f"ALTER DATABASE {ident(self.final)} RENAME TO {ident(self._aside)}"
-            statements.insert(0, rename)
+        content = self.require_room(overwrite=overwrite)
+        if content is not None:
+            statements[:0] = _named(self.final, self.aside, closed=bool(content) and keep)
         self._cluster.replace(statements, databases=(self.working, self.final))
-        return self.drop_former(overwrite=overwrite)
+        return self.drop_former(overwrite=overwrite, keep=keep)
 
-    def drop_former(self, *, overwrite: bool) -> list[str]:
-        """Drop the former database, unless somebody filled it since we found it empty."""
+    def drop_former(self, *, overwrite: bool, keep: bool) -> list[str]:
+        """Drop the former database, unless it is kept, or somebody filled it since we found it
+        empty."""
         try:
-            if not overwrite:
-                content = self._cluster.content(self._aside)
+            if keep and self._cluster.closed(self.aside):
+                return []
+            if keep or not overwrite:
+                content = self._cluster.content(self.aside)
                 if content:
-                    return [f"the former database got {content} meanwhile: {self._aside}"]
-            self._cluster.drop_own(self._aside)
+                    return [f"the former database got {content} meanwhile: {self.aside}"]
+            self._cluster.drop_own(self.aside)
         except psycopg.Error as error:
-            return [f"the former database is still there as {self._aside}: {words(error)}"]
+            return [f"the former database is still there as {self.aside}: {words(error)}"]
         return []
+
+    def swap(self, *, back: bool) -> None:
+        """Give the final name to the former database (`back`) or to the one that this run made."""
+        give, take = (self.aside, self.after) if back else (self.after, self.aside)
+        if not self._cluster.has(give):
+            return
+        statements = _named(give, self.final, closed=False)
+        if self._cluster.has(self.final):
+            statements[:0] = _named(self.final, take, closed=True)
+        self._cluster.replace(statements, databases=(give, self.final))
+
+    def discard(self) -> None:
+        self._cluster.drop_own(self.aside)
+        self._cluster.drop_own(self.after)
 
     def clean_up(self) -> None:
         """Drop a working database that did not get its final name, and take the mark off one that
@@ -98,3 +124,11 @@ class Publication:
         if self.done:
             comment = database.without_mark(self._comment())
             self._cluster.execute(database.comment_sql(self.final, comment))
+
+
+def _named(old: str, new: str, *, closed: bool) -> list[str]:
+    allowed = "false" if closed else "true"
+    return [
+        f"ALTER DATABASE {ident(old)} RENAME TO {ident(new)}",
+        f"ALTER DATABASE {ident(new)} ALLOW_CONNECTIONS {allowed}",
+    ]

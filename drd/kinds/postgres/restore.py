@@ -38,7 +38,7 @@ _SAID = 400
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to restore, and how: `own` for a cluster that drd made, `overwrite` when what lies
-    under the final name may go."""
+    under the final name may go, `keep` when it is set aside and stays."""
 
     component: str
     place: Workplace
@@ -46,6 +46,7 @@ class Order:
     own: bool
     no_owner: bool
     overwrite: bool
+    keep: bool = False
 
 
 class Restorer:
@@ -93,7 +94,7 @@ class Restorer:
         with as_target_error(f"cannot restore {order.component}"):
             if names.done:
                 notes.append(f"{names.final} was published by this run before")
-                notes += names.drop_former(overwrite=order.overwrite)
+                notes += names.drop_former(overwrite=order.overwrite, keep=order.keep)
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:
                 notes += self._cluster.make_roles(private["globals"], own=order.own)
@@ -120,7 +121,7 @@ class Restorer:
                     "its comment could not be set: its bytes are in no encoding of the server"
                 )
                 comment = ""
-            notes += names.publish(comment, overwrite=order.overwrite)
+            notes += names.publish(comment, overwrite=order.overwrite, keep=order.keep)
         return self._restored(private, notes, differences)
 
     def _begin(

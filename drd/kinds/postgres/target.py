@@ -53,6 +53,7 @@ class PostgresTargetDatabase:
         *,
         no_owner: bool,
         database: str | None = None,
+        keep: bool = False,
     ) -> None:
         """`database` instead of the one that the dsn names."""
         self._component = component
@@ -60,6 +61,7 @@ class PostgresTargetDatabase:
         self._database = database
         self._place = place
         self._no_owner = no_owner
+        self._keep = keep
         self._cluster: Cluster | None = None
         self._found_programs: Programs | None = None
         self._looked_at: ComponentSnapshot | None = None
@@ -190,6 +192,7 @@ class PostgresTargetDatabase:
                 own=False,
                 no_owner=self._no_owner,
                 overwrite=(self._place.directory / _OVERWRITE).exists(),
+                keep=self._keep,
             )
             self._restorer = Restorer(self._reach(), order)
         return self._restorer

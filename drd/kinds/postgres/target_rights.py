@@ -12,6 +12,11 @@ from drd.ports import Finding
 _SELF = """
 SELECT rolname::text, rolsuper, rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = current_user"""
 
+_OWNED = """
+SELECT o.rolname::text, pg_catalog.pg_has_role(d.datdba, 'USAGE')
+  FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.oid = d.datdba
+ WHERE d.datname = %s"""
+
 _ROLES = """
 SELECT w.name, r.oid IS NOT NULL,
        CASE WHEN r.oid IS NOT NULL THEN pg_catalog.pg_has_role(r.oid, 'MEMBER') END
@@ -36,6 +41,19 @@ def rights_findings(
                 ok=False,
                 detail=f"{user} may not create databases",
                 hint=f"ALTER ROLE {ident(user)} CREATEDB;",
+            )
+        ]
+    foreign_owner = _foreign_owner(cluster)
+    if foreign_owner is not None:
+        database = ident(cluster.address.dbname)
+        return [
+            Finding(
+                title,
+                ok=False,
+                detail=f"{user} may not rename database {cluster.address.dbname}, which belongs to "
+                f"{foreign_owner}",
+                hint=f"GRANT {ident(foreign_owner)} TO {ident(user)}; or ALTER DATABASE {database} "
+                f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",
             )
         ]
     if no_owner:
@@ -64,3 +82,9 @@ def rights_findings(
             hint=f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
         )
     ]
+
+
+def _foreign_owner(cluster: Cluster) -> str | None:
+    """Whose the database to be replaced is, when that keeps us from renaming it."""
+    row = cluster.one(_OWNED, [cluster.address.dbname])
+    return None if row is None or row[1] else str(row[0])

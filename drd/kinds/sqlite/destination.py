@@ -20,6 +20,7 @@ from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_f
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
+from drd.kinds.sqlite.use import require_unused, user
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 
@@ -148,7 +149,15 @@ class SqliteSandbox:
 class SqliteTarget:
     """A named file. A symlink there stays and its file is replaced."""
 
-    def __init__(self, component: str, path: str, place: Workplace, *, no_owner: bool) -> None:
+    def __init__(
+        self,
+        component: str,
+        path: str,
+        place: Workplace,
+        *,
+        no_owner: bool,
+        keep: bool = False,
+    ) -> None:
         self._component = component
         self._no_owner = no_owner
         target = Path(os.path.realpath(path))
@@ -158,6 +167,7 @@ class SqliteTarget:
             place.directory / JOURNAL,
             place.mark,
             SIDE_FILES,
+            keep,
         )
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
@@ -197,6 +207,9 @@ class SqliteTarget:
                 hint=f"make room in {parent}.",
             ),
         ]
+        if (who := user(target)) and not self._publication.published():
+            detail = f"{target} is in use by {who}, which has to end before it is replaced"
+            findings.append(Finding("in use", True, detail, warning=True))
         foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
         owner = owner_finding(int(foreign), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
@@ -230,6 +243,7 @@ class SqliteTarget:
             working = landed_file(publication.landing, snapshot)
             lost = self._dress(working, snapshot)
             fsync_path(working)
+            require_unused(publication.target)
             publication.publish(working)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         return Restored(differences=differences(publication.target, snapshot), not_restored=lost)

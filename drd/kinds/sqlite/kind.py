@@ -7,18 +7,20 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
+from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.places import beside, space_finding
 from drd.kinds.publish import publication_of
-from drd.kinds.sqlite.copy import discard
+from drd.kinds.sqlite.copy import SIDE_FILES, discard
 from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
+from drd.kinds.sqlite.use import require_unused
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports import Finding, Workplace
+from drd.ports import Finding, Workplace, mark_of
 
 
 class SqliteKind:
@@ -45,14 +47,27 @@ class SqliteKind:
         *,
         no_owner: bool,
         part: Part | None = None,
+        keep: bool = False,
     ) -> SqliteTarget | SqliteTables:
         assert isinstance(settings, TargetSettings | SqliteSettings)
         if part is not None and part.tables:
             return SqliteTables(component.name, settings.path, place, part)
-        path = settings.path
-        if part is not None and part.into is not None:
-            path = str(beside(Path(path), part.into))
-        return SqliteTarget(component.name, path, place, no_owner=no_owner)
+        path = _path_of(settings, part)
+        return SqliteTarget(component.name, path, place, no_owner=no_owner, keep=keep)
+
+    def kept(
+        self,
+        component: Component,
+        settings: object,
+        snapshot: ComponentSnapshot | None,  # noqa: ARG002 - the path says it all
+        run: str,
+        *,
+        part: Part | None = None,
+    ) -> KeptPlaces:
+        assert isinstance(settings, TargetSettings | SqliteSettings)
+        target = Path(os.path.realpath(_path_of(settings, part)))
+        way = Beside(target, mark_of(run), SIDE_FILES)
+        return KeptPlaces(component.name, [way], guard=require_unused)
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return narrow(snapshot, part)
@@ -99,3 +114,10 @@ class SqliteKind:
 def _settings(component: Component) -> SqliteSettings:
     assert isinstance(component.settings, SqliteSettings)
     return component.settings
+
+
+def _path_of(settings: TargetSettings | SqliteSettings, part: Part | None) -> str:
+    """The file; with `--into` one of another name beside it."""
+    if part is None or not part.whole or part.into is None:
+        return settings.path
+    return str(beside(Path(settings.path), part.into))

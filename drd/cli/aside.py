@@ -1,0 +1,56 @@
+"""What recoveries have set aside, in words: for `undo`, `done`, `recover` and `run show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from drd.cli import output
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+    from drd.model.plan import Plan
+    from drd.ports import Aside
+
+
+def line(aside: Aside) -> str:
+    """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB), what was at /srv/shop.db before`."""
+    from drd.model.units import format_size
+
+    size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
+    what = "what was there before" if aside.former else "what the recovery brought"
+    return output.masked(f"{aside.component}: {aside.kept}{size}, {what}: {aside.place}")
+
+
+def say_all(found: Sequence[Aside], run: str) -> None:
+    """What is set aside, and the two commands about it."""
+    for aside in found:
+        output.say(f"  set aside  {line(aside)}")
+    if any(a.former for a in found):
+        output.say(f"  bring it back: drd undo {run}; let go of it for good: drd done {run}")
+    elif found:
+        output.say(f"  take the undo back: drd undo {run} --redo; let go of it: drd done {run}")
+
+
+def documents(found: Iterable[Aside]) -> list[dict[str, object]]:
+    """For `--json`; sizes in bytes."""
+    return [
+        {
+            "component": a.component,
+            "place": a.place,
+            "kept": a.kept,
+            "size_bytes": a.bytes,
+            "holds": "former" if a.former else "recovered",
+        }
+        for a in found
+    ]
+
+
+def plan_of(app: App, name: str) -> Plan:
+    """The plan as its file has it; where there is no sound one, as it was in force last."""
+    from drd.errors import ConfigError, UnknownPlan
+
+    try:
+        return app.load(name)
+    except (ConfigError, UnknownPlan):
+        return app.plan_in_force(name)

@@ -1,0 +1,109 @@
+"""`drd undo`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.aside import Standing
+
+EXAMPLES = """\
+examples:
+  drd undo 4f2a --dry-run                what would be exchanged
+  drd undo 4f2a                          what was there before is in its place again
+  drd undo 4f2a --component orders-db
+  drd undo 4f2a --redo                   what the recovery brought is in its place again
+
+What an undo takes away is kept as well, until `drd done 4f2a` removes what is not in its place.
+exit codes: 0 it is so, 1 something stood in the way, 2 nothing is set aside, 11 a recovery of the
+plan is being carried out."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "undo",
+        help="bring back what a target held before a recovery",
+        description="Exchange what a recovery brought for what was there before, which it had set "
+        "aside. Also of a recovery that failed, was cancelled or was killed: it does not go on then.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument("--redo", action="store_true", help="take an undo back")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.undo:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd.cli.aside import plan_of
+    from drd.cli.confirm import confirm
+    from drd.cli.decide import somebody
+    from drd.cli.session import session
+    from drd.flows.aside import look, undo
+
+    with session(args) as app:
+        found = app.catalogue.run(args.run)
+        plan = plan_of(app, found.plan)
+        services = app.services(plan)
+        standing = look(services, plan, found, args.component)
+        if args.dry_run:
+            return _say(standing, args, dry=True)
+        if not args.yes:
+            _say(standing, args, dry=True)
+            confirm(plan.name, "an undo", "add --yes when you mean it, or --dry-run to look first.")
+        done = undo(
+            services,
+            plan,
+            found,
+            by=args.by or somebody(),
+            back=not args.redo,
+            components=args.component,
+        )
+    return _say(done, args)
+
+
+def _say(standing: Standing, args: argparse.Namespace, *, dry: bool = False) -> int:
+    from drd.cli.aside import documents, line, say_all
+
+    run = standing.run
+    if args.json:
+        if not dry or args.dry_run:
+            output.print_json(
+                {
+                    "run": run.id,
+                    "plan": run.plan,
+                    "dry_run": dry,
+                    "redo": args.redo,
+                    "aside": documents(standing.held),
+                    "missing": documents(standing.gone),
+                }
+            )
+        return 0
+    if args.quiet and not dry:
+        return 0
+    for aside in standing.gone:
+        output.say(f"  missing    {line(aside)}")
+    if not dry:
+        for aside in standing.held:
+            now = "what was there before" if not aside.former else "what the recovery brought"
+            output.say(f"  in place   {aside.component}: {aside.place}, {now}")
+        say_all(standing.held, run.id)
+        return 0
+    for aside in standing.held:
+        if aside.former is not args.redo:
+            output.say(f"  would take its place again  {line(aside)}")
+        else:
+            output.say(f"  stays aside                 {line(aside)}")
+    if not standing.held:
+        output.say(f"  nothing is set aside of run {run.id}")
+    return 0

@@ -1,0 +1,225 @@
+"""What a run set aside in the file system: found, exchanged and removed by its names alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from drd.errors import TargetError
+from drd.kinds.places import fsync_path, remove
+from drd.ports import Aside
+
+LEFT_ALONE = "lost+found"
+"""Belongs to the file system of a mount point."""
+
+NAMES = tuple(f"*.drd_????????_{what}" for what in ("before", "after", "returning"))
+"""Patterns of what is set aside, which is no part of any tree."""
+
+_MEASURED_S = 1.0
+
+
+class Place(Protocol):
+    """One path that a run has replaced."""
+
+    @property
+    def target(self) -> Path: ...
+
+    def kept(self) -> list[tuple[Path, bool]]:
+        """What waits, and whether it is the former content."""
+
+    def swap(self, *, back: bool) -> None: ...
+
+    def discard(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Things that were renamed whole, beside what has their name now. `companions` are suffixes of
+    files that go with it (-wal)."""
+
+    target: Path
+    mark: str
+    companions: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.{self.mark}_before")
+
+    @property
+    def after(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.{self.mark}_after")
+
+    def kept(self) -> list[tuple[Path, bool]]:
+        found = ((self.before, True), (self.after, False))
+        return [(path, former) for path, former in found if os.path.lexists(path)]
+
+    def swap(self, *, back: bool) -> None:
+        give, take = (self.before, self.after) if back else (self.after, self.before)
+        if not os.path.lexists(give):
+            return
+        if os.path.lexists(self.target):
+            if os.path.lexists(take):
+                raise TargetError(
+                    f"{take} and {give} are both there beside {self.target}",
+                    hint=f"move away the one that is not wanted, then again; drd made {give}.",
+                )
+            self._move(self.target, take)
+        self._move(give, self.target)
+        fsync_path(self.target.parent)
+
+    def _move(self, old: Path, new: Path) -> None:
+        """The companions first: where the file itself is, there are all that it has."""
+        for suffix in (*self.companions, ""):
+            if os.path.lexists(_with(old, suffix)):
+                _with(old, suffix).rename(_with(new, suffix))
+
+    def _torn(self, kept: Path) -> bool:
+        """Companions are there without the file."""
+        apart = any(os.path.lexists(_with(kept, s)) for s in self.companions)
+        return apart and not os.path.lexists(kept)
+
+    def discard(self) -> None:
+        nothing = not os.path.lexists(self.target) and os.path.lexists(self.before)
+        if nothing or any(self._torn(kept) for kept in (self.before, self.after)):
+            raise TargetError(
+                f"what belongs to {self.target} is still on its way there",
+                hint="drd undo goes on with it.",
+            )
+        for kept in (self.before, self.after):
+            for suffix in ("", *self.companions):
+                remove(_with(kept, suffix))
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The entries of a directory that cannot be renamed itself, in a directory within it. While
+    some of them are on their way back, that one is called `returning`."""
+
+    target: Path
+    mark: str
+
+    @property
+    def before(self) -> Path:
+        return self.target / f".{self.mark}_before"
+
+    @property
+    def after(self) -> Path:
+        return self.target / f".{self.mark}_after"
+
+    @property
+    def returning(self) -> Path:
+        return self.target / f".{self.mark}_returning"
+
+    def entries(self) -> list[str]:
+        """Names in the target that are not the run's."""
+        names = (p.name for p in self.target.iterdir())
+        return sorted(n for n in names if n != LEFT_ALONE and not n.startswith(f".{self.mark}"))
+
+    def kept(self) -> list[tuple[Path, bool]]:
+        found = ((self.before, True), (self.returning, True), (self.after, False))
+        return [(path, former) for path, former in found if path.is_dir()]
+
+    def swap(self, *, back: bool) -> None:
+        self._return()
+        give, take = (self.before, self.after) if back else (self.after, self.before)
+        if not give.is_dir():
+            return
+        take.mkdir(mode=0o700, exist_ok=True)
+        for name in self.entries():
+            (self.target / name).rename(take / name)
+        give.rename(self.returning)
+        self._return()
+
+    def _return(self) -> None:
+        if not self.returning.is_dir():
+            return
+        for entry in sorted(self.returning.iterdir()):
+            place = self.target / entry.name
+            if os.path.lexists(place):
+                raise TargetError(f"{place} is in the way of {entry}", hint="move it away.")
+            entry.rename(place)
+        self.returning.rmdir()
+        fsync_path(self.target)
+
+    def discard(self) -> None:
+        if self.returning.is_dir() or (self.before.is_dir() and self.after.is_dir()):
+            raise TargetError(
+                f"what belongs into {self.target} is still on its way back there",
+                hint="drd undo goes on with it.",
+            )
+        remove(self.before)
+        remove(self.after)
+
+
+class KeptPlaces:
+    """Implements the port `Kept`. `guard` is asked before anything is moved, and may refuse."""
+
+    def __init__(
+        self,
+        component: str,
+        places: Sequence[Place],
+        guard: Callable[[Path], None] = lambda _: None,
+    ) -> None:
+        self._component = component
+        self._places = places
+        self._guard = guard
+
+    def held(self) -> list[Aside]:
+        found = []
+        for place in self._places:
+            for kept, former in place.kept():
+                target, size = os.fspath(place.target), size_of(kept)
+                found.append(Aside(self._component, target, os.fspath(kept), size, former))
+        return found
+
+    def swap(self, *, back: bool) -> None:
+        for place in self._places:
+            self._guard(place.target)
+        for place in self._places:
+            with as_target_error(place.target):
+                place.swap(back=back)
+
+    def discard(self) -> None:
+        for place in self._places:
+            with as_target_error(place.target):
+                place.discard()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file, or of all files below a directory; None when that takes too long."""
+    limit = time.monotonic() + _MEASURED_S
+    if not path.is_dir() or path.is_symlink():
+        return path.lstat().st_size
+    total = 0
+    for directory, _, files in os.walk(path):
+        if time.monotonic() > limit:
+            return None
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
+            except OSError:
+                continue
+    return total
+
+
+@contextmanager
+def as_target_error(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(
+            f"cannot exchange what is at {place}: {error.strerror}: {error.filename}",
+            hint="do it as a user who may write there, for instance root; then the same again.",
+        ) from error
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

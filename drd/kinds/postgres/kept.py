@@ -1,0 +1,69 @@
+"""A database that a run has set aside: found, exchanged and dropped by the names that carry its mark."""
+
+from __future__ import annotations
+
+import psycopg
+
+from drd.kinds.postgres.cluster import Cluster, as_target_error
+from drd.kinds.postgres.connection import address_of
+from drd.kinds.postgres.publish import Publication
+from drd.model.plan import SecretRef
+from drd.ports import Aside, mark_of
+
+_SIZE = "SELECT pg_catalog.pg_database_size(%s)"
+
+
+class KeptDatabase:
+    """Implements the port `Kept`."""
+
+    def __init__(
+        self, component: str, dsn: SecretRef, run: str, *, database: str | None = None
+    ) -> None:
+        """`database` instead of the one that the dsn names."""
+        self._database = database
+        self._component = component
+        self._dsn = dsn
+        self._run = run
+        self._cluster: Cluster | None = None
+
+    def _names(self) -> tuple[Cluster, Publication]:
+        if self._cluster is None:
+            given = address_of(self._dsn)
+            cluster = Cluster(given, mark_of(self._run))
+            name = self._database or given.dbname or cluster.admin().info.user
+            cluster.address = given.to_database(name)
+            self._cluster = cluster
+        return self._cluster, Publication(self._cluster, self._component, self._run)
+
+    def held(self) -> list[Aside]:
+        found = []
+        with as_target_error(f"cannot look for what is set aside of {self._component}"):
+            cluster, names = self._names()
+            place = f"database {names.final}"
+            for kept, former in ((names.aside, True), (names.after, False)):
+                if cluster.has(kept):
+                    size = _size(cluster, kept)
+                    found.append(Aside(self._component, place, f"database {kept}", size, former))
+        return found
+
+    def swap(self, *, back: bool) -> None:
+        with as_target_error(f"cannot exchange the databases of {self._component}"):
+            self._names()[1].swap(back=back)
+
+    def discard(self) -> None:
+        with as_target_error(f"cannot drop what is set aside of {self._component}"):
+            self._names()[1].discard()
+
+    def close(self) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
+            self._cluster = None
+
+
+def _size(cluster: Cluster, name: str) -> int | None:
+    """None for who may not ask."""
+    try:
+        row = cluster.one(_SIZE, [name])
+    except psycopg.Error:
+        return None
+    return int(row[0]) if row and row[0] is not None else None

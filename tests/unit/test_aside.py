@@ -1,0 +1,137 @@
+"""What was set aside comes back, and goes away again, whenever drd dies in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from drd.errors import TargetError
+from drd.kinds.aside import Beside, KeptPlaces, Place, Within
+from tests.death_support import Died, every_death
+
+MARK = "drd_4f2a1c3e"
+
+
+def beside(base: Path) -> Place:
+    """A file with a companion, replaced by one with another."""
+    base.mkdir()
+    place = Beside(base / "shop.db", MARK, ("-wal", "-shm"))
+    for name, text in (("", "old"), ("-wal", "old wal")):
+        (base / f"shop.db.{MARK}_before{name}").write_text(text)
+    for name, text in (("", "new"), ("-shm", "new shm")):
+        (base / f"shop.db{name}").write_text(text)
+    return place
+
+
+def within(base: Path) -> Place:
+    """Two entries of a directory, replaced by others."""
+    base.mkdir()
+    place = Within(base, MARK)
+    (base / "lost+found").mkdir()
+    place.before.mkdir()
+    for name in ("a", "b"):
+        (place.before / name).write_text("old")
+    for name in ("b", "c"):
+        (base / name).write_text("new")
+    return place
+
+
+def seen(base: Path) -> dict[str, str]:
+    """By name without what is kept: contents."""
+    return {
+        p.name: p.read_text() for p in base.iterdir() if p.is_file() and f"{MARK}_" not in p.name
+    }
+
+
+WAYS = {
+    "beside": (
+        beside,
+        {"shop.db": "old", "shop.db-wal": "old wal"},
+        {"shop.db": "new", "shop.db-shm": "new shm"},
+    ),
+    "within": (within, {"a": "old", "b": "old"}, {"b": "new", "c": "new"}),
+}
+
+
+@pytest.fixture(params=sorted(WAYS))
+def way(
+    request: pytest.FixtureRequest,
+) -> tuple[Callable[[Path], Place], dict[str, str], dict[str, str]]:
+    return WAYS[request.param]  # type: ignore[return-value]
+
+
+def test_there_and_back_and_there_again(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    make, old, new = way
+    place = make(tmp_path / "t")
+    kept = KeptPlaces("db", [place])
+    assert [a.former for a in kept.held()] == [True]
+    kept.swap(back=False)
+    assert seen(tmp_path / "t") == new
+    for _ in range(2):
+        kept.swap(back=True)
+        assert seen(tmp_path / "t") == old
+    assert [a.former for a in kept.held()] == [False]
+    kept.swap(back=False)
+    assert seen(tmp_path / "t") == new
+    kept.swap(back=True)
+    kept.discard()
+    kept.discard()
+    assert seen(tmp_path / "t") == old
+    assert kept.held() == []
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_killed_anywhere_the_same_again_finishes_it(way, tmp_path: Path, *, back: bool) -> None:  # type: ignore[no-untyped-def]
+    make, old, new = way
+    for death in every_death():
+        base = tmp_path / f"d{death.effect}"
+        kept = KeptPlaces("db", [make(base)])
+        if not back:
+            kept.swap(back=True)
+        with suppress(Died), death.active():
+            kept.swap(back=back)
+        files = [p for p in base.rglob("*") if p.is_file()]
+        assert len(files) == len(old) + len(new), "everything is still somewhere"
+        kept.swap(back=back)
+        assert seen(base) == (old if back else new), death.effect
+        assert [a.former for a in kept.held()] == [not back]
+
+
+def test_nothing_is_removed_while_nothing_has_the_place(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    make, old, new = way
+    refused = 0
+    for death in every_death():
+        base = tmp_path / f"d{death.effect}"
+        kept = KeptPlaces("db", [make(base)])
+        with suppress(Died), death.active():
+            kept.swap(back=True)
+        try:
+            kept.discard()
+        except TargetError:
+            refused += 1
+            kept.swap(back=True)
+            assert seen(base) == old
+        else:
+            assert seen(base) in (old, new), death.effect
+    assert refused
+
+
+def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+    place = beside(tmp_path / "t")
+    assert isinstance(place, Beside)
+    place.after.write_text("somebody's")
+    with pytest.raises(TargetError, match="are both there beside") as caught:
+        place.swap(back=True)
+    assert "move away" in caught.value.hint
+    assert seen(tmp_path / "t")["shop.db"] == "new"
+
+
+def test_a_name_that_is_gone_is_given_all_the_same(tmp_path: Path) -> None:
+    place = beside(tmp_path / "t")
+    for name in ("shop.db", "shop.db-shm"):
+        (tmp_path / "t" / name).unlink()
+    place.swap(back=True)
+    assert seen(tmp_path / "t") == {"shop.db": "old", "shop.db-wal": "old wal"}
