@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
-from drd.flows import aftermath, restore
+from drd.flows import aftermath, holdings, restore
 from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
 from drd.flows.deeds import Deeds
 from drd.flows.engine import Engine, failures, rehearsed
@@ -177,11 +177,9 @@ class _DrillRun:
             )
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(full)), full)
         assert self.work is not None  # what was begun
-        errors = list(self.work.errors.values())
-        if errors and all(_says_nothing(e) for e in errors):
-            return self._record(
-                self._evidence(DrillResult.INCONCLUSIVE, describe(errors[0])), errors[0]
-            )
+        why = self._nothing_learnt(list(self.work.errors.values()))
+        if why is not None:
+            return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(why)), why)
         self.work.checks[:0] = restore.restore_failures(self.work)
         self.work.checks += [*restore.passed_over(self.work), *self.engine_rows()]
         result = drill_result([*self.rows, *self.work.checks])
@@ -258,9 +256,42 @@ class _DrillRun:
         try:
             for repository in self.work.holders.repositories:
                 look(self.services, repository)
-        except RepositoryError as other:
+            other = self._forgotten()
+        except RepositoryError as elsewhere:
+            other = elsewhere
+        if other is not None:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(other)), other)
         return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
+
+    def _nothing_learnt(self, errors: list[DrdError]) -> DrdError | None:
+        """Why components did not come back, where that says nothing about the backup."""
+        if errors and all(_says_nothing(e) for e in errors):
+            return errors[0]
+        return self._forgotten() if errors else None
+
+    def _forgotten(self) -> RepositoryError | None:
+        """Why the point is not there: a retention had decided about it before we took it."""
+        assert self.work is not None
+        beside = (
+            run
+            for run in self.services.catalogue.runs(self.plan.name)
+            if run.kind is RunKind.RETENTION
+            and (run.finished_at is None or run.finished_at >= self.t0)
+        )
+        retention, point = next(beside, None), self.work.point
+        if retention is None:
+            return None
+        with suppress(RepositoryError):
+            for repository in self.work.holders.repositories:
+                listing = holdings.by_run(holdings.listed(repository, self.plan.name))
+                if holdings.manifest(listing.get(point.id, ())) is not None:
+                    return None
+            return RepositoryError(
+                f"retention {retention.id} forgot restore point {point.id} meanwhile",
+                hint=f"the next drill takes another one: drd drill {self.plan.name}",
+                permanent=False,
+            )
+        return None
 
     def _choose(self) -> Choice:
         services = self.services if self.regained is None else self.regained.services

@@ -174,8 +174,8 @@ def _lost(
 def _in_use(services: Services, plan: Plan) -> dict[str, str]:
     """Points that a drill or recovery is restoring just now, with what does."""
     used = {}
-    for run in services.catalogue.runs(plan.name):
-        if run.kind in (RunKind.DRILL, RunKind.RECOVERY) and not run.state.final:
+    for run in services.catalogue.queue.open_runs():
+        if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
             steps = (s.result.get("point") for s in services.catalogue.steps(run.id))
             for point in (run.detail.get("point"), *steps):
                 if point is not None:

@@ -145,3 +145,26 @@ def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
     assert site.drd("drill", "shop", "--json").json["point"] == older["point"]
     assert site.drd("retention", "shop").err == "", "it was told"
     site.assert_clean()
+
+
+def test_a_point_that_a_retention_takes_from_under_a_drill_is_no_failure(short_tmp: Path) -> None:
+    """It had decided about the point before the drill took it, and forgets it while that reads."""
+    site = small_site(short_tmp)
+    point = site.drd("backup", "shop", "--json").json["point"]
+    site.drd("backup", "shop")
+    forget = site.base / "forget"
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(
+        plan.read_text()
+        + "retention: {keep_within: 1d}\n"
+        + f"runbook:\n  - command: {{run: [sh, {forget}]}}\n  - restore: all\n  - check: all\n"
+    )
+    restic = f"restic -q -r {site.repository} --password-file {site.base}/secrets/restic"
+    retention = " ".join(site.argv("retention", "shop"))
+    gone = f"{restic} forget $({restic} snapshots --json --tag run:{point} | jq -r '.[].id')"
+    forget.write_text(f"set -e\n{gone}\nDRD_CONFIG={site.base}/drd.yaml {retention}\n")
+    drill = site.drd("drill", "shop", "--point", point, "--json", code=5).json
+    assert drill["result"] == "inconclusive"
+    assert f"forgot restore point {point} meanwhile" in site.drd("runs", "shop").out
+    forget.write_text("")
+    assert site.drd("drill", "shop", "--json", code=None).json["result"] == "passed"
