@@ -22,6 +22,7 @@ examples:
   drd drill orders-api                   the newest restore point, or what the plan's policy says
   drd drill orders-api --point random    any point of the last 30 days
   drd drill orders-api --point 7c1e      this one
+  drd drill orders-api --component orders-db     one of many: how long that one takes by itself
   drd drill orders-api --scenario region-loss    with copies alone: where backups go is lost, too
   drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
   drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
@@ -47,6 +48,9 @@ def add_parser(sub: Any) -> None:
         choices=SCENARIOS,
         help="what is lost: the data; where backups go as well, so that only copies are left; or "
         "this host, so that a recovery kit has to do (default: what the plan's drills are about)",
+    )
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
     parser.add_argument(
         "--repository", metavar="NAME", help="take nothing from any repository but this"
@@ -78,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
             args.repository,
             keep=keep if args.keep else None,
             kit=_kit(args),
+            components=tuple(args.component),
         )
         outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
@@ -104,7 +109,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     from drd.flows.drill import DrillOutcome
     from drd.model.run import RunKind
 
-    options = ("point", "scenario", "repository", "kit", "keep")
+    options = ("point", "scenario", "component", "repository", "kit", "keep")
     option = next((f"--{name}" for name in options if getattr(args, name)), "")
     run = asked(app, args.plan, RunKind.DRILL, option, quiet=args.quiet or args.json)
     evidence = next((e for e in app.catalogue.evidence(run.plan) if e.run == run.id), None)
@@ -130,7 +135,9 @@ def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
     from drd.cli.checks_table import evidence_document
 
     if args.json:
-        output.print_json(evidence_document(outcome.evidence))
+        whole_s = _whole_s(outcome)
+        more = {"whole_s": whole_s} if whole_s is not None else {}
+        output.print_json({**evidence_document(outcome.evidence), **more})
     elif args.quiet:
         if outcome.evidence.result != "passed":
             output.complain(f"drill of {plan.name}: {_sentence(outcome, plan)}")
@@ -162,6 +169,18 @@ def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
     print_coverage(evidence)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
     output.say(f"{result}: {_sentence(outcome, plan)}")
+    whole_s = _whole_s(outcome)
+    if whole_s is not None:
+        output.say(f"all components one after the other: about {format_duration(whole_s)}")
+
+
+def _whole_s(outcome: DrillOutcome) -> float | None:
+    """How long the whole point would take at the pace of a drill of single components."""
+    evidence, choice = outcome.evidence, outcome.choice
+    partial = evidence.target is not None and choice is not None
+    if not partial or choice is None or evidence.rta_s is None or not evidence.restored_bytes:
+        return None
+    return round(evidence.rta_s * choice.point.size_bytes / evidence.restored_bytes, 3)
 
 
 def _sentence(outcome: DrillOutcome, plan: Plan) -> str:

@@ -20,7 +20,7 @@ from drd.model import readiness
 from drd.model.compliance import assess
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessFinding, ReadinessReport
-from drd.model.run import PARTIAL, DrillResult, RunKind, RunState
+from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
 from drd.ports import Finding
@@ -62,7 +62,7 @@ def _findings(
     yield from readiness.of_coverage(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
-    whole = (e for e in evidence if e.scenario != PARTIAL)
+    whole = (e for e in evidence if e.scenario not in (PARTIAL, PARTIAL_DRILL))
     passed = next((e for e in whole if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
     yield from readiness.of_versions(plan, drilled, newest)

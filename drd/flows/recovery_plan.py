@@ -15,7 +15,7 @@ from drd.flows.single import Single, component_of, single
 from drd.model.loss import RowLoss, rows_lost
 from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
-from drd.model.run import PARTIAL, RECOVERY, Run, RunKind, StepState
+from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Run, RunKind, StepState
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -150,7 +150,9 @@ def plan_recovery(
         chosen = single(services, plan, point, names[0], request.part)
         plan, point = chosen.plan, chosen.point
     known = services.catalogue.evidence(plan.name)
-    measured = [e for e in known if e.rta_s is not None and e.scenario != PARTIAL]
+    measured = [
+        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
+    ]
     # A recovery waited for people as well.
     drills = [e for e in measured if e.scenario != RECOVERY] or measured
     if chosen is not None and not chosen.part.whole:

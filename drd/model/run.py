@@ -18,6 +18,9 @@ PARTIAL = "partial-recovery"
 """The scenario in the evidence of a recovery of single components or things: what it measured says
 nothing about the whole service."""
 
+PARTIAL_DRILL = "partial-drill"
+"""The same of a drill; its evidence has a target, so that nobody takes it for one of the whole."""
+
 
 class RunKind(StrEnum):
     BACKUP = "backup"
