@@ -133,12 +133,14 @@ _WORDS = {"added": "added", "removed": "removed", "rows": "changed", "contents":
 
 
 def _counts(table: TableChange) -> str:
+    from drd.checks.words import counted
+
     a, b = table.a_rows, table.b_rows
     if a is None or b is None:
         known = b if a is None else a
-        return "" if known is None else f"{known:,} rows"
+        return "" if known is None else counted(known, "row")
     if a == b:
-        return f"{b:,} rows as before, other contents"
+        return f"{counted(b, 'row')} as before, other contents"
     return f"{a:,} -> {b:,} rows ({b - a:+,})"
 
 

@@ -106,6 +106,19 @@ def _said(step: StepRecord) -> str:
     return output.unmarked(output.masked(why))
 
 
+def _only(run: Run) -> str:
+    """What of the service a recovery was asked for, where that was not all of it."""
+    from drd.checks.words import printable
+
+    part = run.detail.get("part")
+    if not part:
+        names = run.detail.get("components")
+        return f": {', '.join(names)}" if names else ""
+    names = [*part["tables"], *part["paths"]] or run.detail.get("begun", [])
+    beside = f" as {part['into']}" if part["into"] else ""
+    return f": {', '.join(map(printable, names))}{printable(beside)}"
+
+
 def _print(run: Run, steps: list[StepRecord]) -> None:
     from drd.model.units import format_duration
 
@@ -113,6 +126,8 @@ def _print(run: Run, steps: list[StepRecord]) -> None:
     output.say(f"{run.kind} {run.id} of {run.plan}{subject}: {run.state}")
     why = f": {run.detail['why']}" if run.detail.get("why") else ""
     output.say(f"  trigger    {run.trigger}{why}")
+    if run.detail.get("point") and run.detail.get("target"):
+        output.say(f"  point      {run.detail['point']} into {run.detail['target']}{_only(run)}")
     if run.due_at:
         output.say(f"  due        {run.due_at:{_AT}} UTC")
     if run.started_at:

@@ -11,7 +11,7 @@ from drd.model.part import Part
 if TYPE_CHECKING:
     from drd.flows.recovery_plan import RecoveryPlan
     from drd.flows.services import Services
-    from drd.flows.single import Changes
+    from drd.flows.single import Changes, Held
 
 SHOWN = 10
 """Lines of what differs; `drd diff` has them all."""
@@ -89,7 +89,8 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
     for thing in part.names:
         yield f"{what:<10} {printable(thing)}, of {name}"
     if part.into is not None:
-        yield f"{'as' if len(part.names) < 2 else 'into':<10} {printable(part.into)}"
+        beside = "as" if len(part.tables) < 2 and not part.paths else "into"
+        yield f"{beside:<10} {printable(part.into)}"
     if part.tables or (part.into is not None and not planned.request.overwrite):
         yield "beside     what is there, which stays as it is"
 
@@ -106,7 +107,7 @@ def lines(planned: RecoveryPlan, changed: Changes) -> Iterator[str]:
     if changed.found is not None:
         others = {t.table for t in changed.found.tables if t.change == "contents"}
     for thing in changed.things:
-        was, now = thing.was or "nothing", thing.now or "nothing"
+        was, now = _held(thing.was), _held(thing.now)
         more = ", other contents" if thing.name in others else ""
         yield f"live now   {printable(thing.name)}: {was} at the point, {now} live{more}"
     if changed.found is None or (changed.found.tables and changed.things):
@@ -122,6 +123,19 @@ def lines(planned: RecoveryPlan, changed: Changes) -> Iterator[str]:
         yield f"since then {len(found) - SHOWN:,} more: drd diff shows all"
 
 
+def _held(held: Held | None) -> str:
+    from drd.checks.words import counted
+    from drd.model.units import format_size
+
+    if held is None:
+        return "nothing"
+    if held.count is None:
+        return "rows that nobody counted"
+    if held.bytes is None:
+        return counted(held.count, "row")
+    return f"{counted(held.count, 'entry', 'entries')}, {format_size(held.bytes)}"
+
+
 def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
     """For the JSON."""
     from drd.cli import output
@@ -135,11 +149,16 @@ def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
         "paths": [output.unmarked(p) for p in part.paths],
         "into": part.into,
     }
+    what_is_counted = "entries" if part.paths else "rows"
     if changed is not None:
         what["live"] = {
-            "unknown": changed.unknown,
+            "reason": changed.unknown,
             "things": [
-                {"name": output.unmarked(t.name), "at_point": t.was, "live": t.now}
+                {
+                    "name": output.unmarked(t.name),
+                    f"a_{what_is_counted}": t.was.count if t.was else None,
+                    f"b_{what_is_counted}": t.now.count if t.now else None,
+                }
                 for t in changed.things
             ],
             **(found_document(changed.found) if changed.found is not None else {}),

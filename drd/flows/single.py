@@ -142,12 +142,20 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Rows of a table, None when nobody counted them; entries of a path, with their bytes."""
+
+    count: int | None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One thing at the point (`was`) and live (`now`), in words; None: it is not there."""
+    """One thing at the point (`was`) and live (`now`); None: it is not there."""
 
     name: str
-    was: str | None
-    now: str | None
+    was: Held | None
+    now: Held | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,22 +187,19 @@ def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:
     return [Change(name, _held(was, name), _held(now, name)) for name in part.names]
 
 
-def _held(fingerprint: Fingerprint, name: str) -> str | None:
-    """What a fingerprint knows of a table or path, in words."""
+def _held(fingerprint: Fingerprint, name: str) -> Held | None:
+    """What a fingerprint knows of a table or path."""
     if isinstance(fingerprint, TreeFingerprint):
         return _held_files(fingerprint, name)
     names = fingerprint.partitioned.get(name, (name,))
     known = [fingerprint.tables[n].rows for n in names if n in fingerprint.tables]
     if any(n in fingerprint.not_reached for n in names):
-        return "not counted"
-    if not known and name not in fingerprint.partitioned:
-        return None
-    return f"{sum(known):,} rows" if sum(known) != 1 else "1 row"
+        return Held(None)
+    return Held(sum(known)) if known or name in fingerprint.partitioned else None
 
 
-def _held_files(tree: TreeFingerprint, path: str) -> str | None:
+def _held_files(tree: TreeFingerprint, path: str) -> Held | None:
     below = [e for p, e in tree.entries.items() if p == path or p.startswith(f"{path}/")]
     if not below:
         return None
-    size = sum(e.size for e in below if e.kind == "file")
-    return f"{len(below):,} entries, {size:,} bytes" if len(below) > 1 else f"{size:,} bytes"
+    return Held(len(below), sum(e.size for e in below if e.kind == "file"))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 NEAR = 3
+_MANY = 20_000
+"""More names are not compared letter by letter: somebody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
     same = sorted(
         n for n in known if n.rpartition(separator)[2].strip('"').lower() == last.strip('"')
     )
-    if same:
+    if same or len(known) > _MANY:
         return same[:NEAR]
     folded = {n.lower(): n for n in known}
     alike = difflib.get_close_matches(wanted.lower(), folded, NEAR, 0.6)

@@ -54,9 +54,7 @@ def test_a_table_comes_back_beside_the_live_one(short_tmp: Path) -> None:
 
     told = site.drd(*BESIDE[:-1], "--dry-run", "--json").json["single"]
     assert (told["tables"], told["into"]) == (["orders"], "orders of yesterday")
-    assert told["live"]["things"] == [
-        {"name": "orders", "at_point": "1,000 rows", "live": "901 rows"}
-    ]
+    assert told["live"]["things"] == [{"name": "orders", "a_rows": 1000, "b_rows": 901}]
     assert "1,000 rows at the point, 901 rows live" in site.drd(*BESIDE[:-1], "--dry-run").out
     done = site.drd(*BESIDE, "--json").json
     assert rows(site, "orders of yesterday") == before

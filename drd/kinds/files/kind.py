@@ -10,15 +10,15 @@ from drd.kinds.aside import Beside, KeptPlaces, Within
 from drd.kinds.files import in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
-from drd.kinds.files.part import FilesPart, finals, narrow, only, sweep
+from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
-from drd.kinds.files.source import ESTIMATE_S, FilesCapture, FilesSource, selection_of
+from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import walk
 from drd.kinds.places import beside, remove, space_finding
 from drd.model.part import Part
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot, Fingerprint, TreeFingerprint
+from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import Finding, Workplace, mark_of
 
 
@@ -91,14 +91,12 @@ class FilesKind:
         component: Component,
         part: Part,
         like: Fingerprint,  # noqa: ARG002 - there is one kind of it
-        budget_s: float,  # noqa: ARG002 - as long as a backup would look
+        budget_s: float,
     ) -> Fingerprint:
         settings = _settings(component)
         if part.paths:
             settings = settings.model_copy(update={"paths": list(part.paths)})
-        found = FilesCapture(selection_of(settings)).fingerprint()
-        assert isinstance(found, TreeFingerprint)
-        return only(found, part.paths) if part.paths else found
+        return live(selection_of(settings), budget_s)
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
         assert isinstance(settings, TargetSettings)

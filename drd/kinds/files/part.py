@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drd.errors import NotSupported, TargetError, TargetNotEmpty, UsageError
-from drd.kinds.files.describe import Describer
+from drd.errors import NotSupported, SourceError, TargetError, TargetNotEmpty, UsageError
+from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.destination import (
     device_findings,
     foreign_entries,
@@ -18,7 +18,7 @@ from drd.kinds.files.destination import (
     own_everything,
 )
 from drd.kinds.files.inspect import FilesInspector
-from drd.kinds.files.walk import select, to_bytes, to_text, walk
+from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
 from drd.kinds.places import (
     existing_parent,
     is_root,
@@ -94,6 +94,15 @@ def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
             whole = tree.entries.get(link, entry)
             entries[path] = replace(entry, link=None, digest=whole.digest, size=whole.size)
     return TreeFingerprint(entries, {p: why for p, why in tree.not_reached.items() if ours(p)})
+
+
+def live(selection: Selection, budget_s: float) -> TreeFingerprint:
+    """As `Kind.live`. Raises SourceError when so many entries cannot be seen in time."""
+    seen = walk(selection, limit_s=budget_s)
+    if not seen.complete:
+        raise SourceError(f"more entries than can be looked at in {budget_s:g} s")
+    tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
+    return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 
 
 class FilesPart:

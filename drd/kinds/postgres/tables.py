@@ -61,6 +61,7 @@ SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXIST
     SELECT 1 FROM pg_catalog.pg_replication_slots
      WHERE slot_type = 'logical' AND database = pg_catalog.current_database()) LIMIT 1"""
 
+_ANOTHER = "name a target whose dsn has a user who may."
 _WHOLE = "bring back the whole database beside this one: --into NAME without --table."
 
 
@@ -117,12 +118,12 @@ class PostgresTables(PostgresTargetDatabase):
             if not databases:
                 raise TargetError(
                     f"{user} may not create databases, and one is needed to work in",
-                    hint=f"ALTER ROLE {ident(user)} CREATEDB;",
+                    hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
                 )
             if not schemas:
                 raise TargetError(
                     f"{user} may not create schemas in {name}, and one is needed to work in",
-                    hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)};",
+                    hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)}; or {_ANOTHER}",
                 )
             self._require_schema(inside, user)
             self._require_unpublished(inside)
@@ -143,7 +144,7 @@ class PostgresTables(PostgresTargetDatabase):
         if row is not None and not row[0]:
             raise TargetError(
                 f"{user} may not create tables in schema {schema}",
-                hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)};",
+                hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)}; or {_ANOTHER}",
             )
 
     @staticmethod

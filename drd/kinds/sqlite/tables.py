@@ -156,8 +156,11 @@ class SqliteTables:
             notes = self._copy(file)
         except sqlite3.Error as error:
             check_cancelled()
+            locked = database.is_about(error, "BUSY", "LOCKED")
             raise TargetError(
-                f"cannot bring {self._table} back into {self._path}: {error}", hint=_WHOLE
+                f"cannot bring {self._table} back into {self._path}: {error}",
+                hint="a writer holds it; see what that is with fuser." if locked else _WHOLE,
+                permanent=not locked,
             ) from error
         finally:
             shutil.rmtree(self._landing, ignore_errors=True)

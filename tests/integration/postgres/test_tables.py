@@ -223,10 +223,10 @@ def test_somebody_without_many_rights_makes_his_copy(
     destination = KIND.target(what, what.settings, place, no_owner=True, part=part)
     try:
         said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
-        assert [f.hint for f in said] == ['GRANT CREATE ON DATABASE "shop" TO "bob";']
+        assert 'GRANT CREATE ON DATABASE "shop" TO "bob";' in said[0].hint
         source_server.execute("GRANT CREATE ON DATABASE shop TO bob")
         said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
-        assert [f.hint for f in said] == ['GRANT CREATE ON SCHEMA "public" TO "bob";']
+        assert 'GRANT CREATE ON SCHEMA "public" TO "bob";' in said[0].hint
         source_server.execute("GRANT CREATE ON SCHEMA public TO bob", "shop")
         assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
         fetch(destination, shop)
