@@ -43,6 +43,9 @@ class KindRig(Protocol):
     def fill_target(self) -> None:
         """Put something of somebody else's into the target."""
 
+    def beside(self) -> str:
+        """A name that is free beside the target."""
+
     def lose_source(self) -> None:
         """What a disaster does."""
 
@@ -84,6 +87,9 @@ class SqliteRig:
 
     def target(self) -> SqliteTarget:
         return SqliteTarget(path=str(self._target))
+
+    def beside(self) -> str:
+        return "beside.db"
 
     def fill_target(self) -> None:
         with closing(sqlite3.connect(self._target)) as connection:
@@ -133,6 +139,9 @@ class FilesRig:
     def target(self) -> FilesTarget:
         return FilesTarget(path=str(self._target))
 
+    def beside(self) -> str:
+        return "beside"
+
     def fill_target(self) -> None:
         self._target.mkdir(exist_ok=True)
         (self._target / "theirs").write_text("x")
@@ -171,7 +180,7 @@ class PostgresRig:
         return Component("ledger", "postgres", PostgresSettings.model_validate(settings))
 
     def _drop(self) -> None:
-        for name in (self._source, self._target, *self.left_beside_target()):
+        for name in (self._source, self._target, self.beside(), *self.left_beside_target()):
             self._server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def unreadable(self) -> Component:
@@ -179,6 +188,9 @@ class PostgresRig:
 
     def target(self) -> PostgresTarget:
         return PostgresTarget.model_validate({"dsn": self._server.dsn(self._target)})
+
+    def beside(self) -> str:
+        return f"{self._target}_beside"
 
     def fill_target(self) -> None:
         if (self._target,) not in self._server.execute("SELECT datname FROM pg_database"):

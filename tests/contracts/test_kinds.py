@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty
+from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
+from drd.model.part import Part
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -267,3 +268,48 @@ def test_what_came_back_damaged_is_never_published(
     # Nothing stands at the target: it still counts as empty.
     rig.kind.sweep(work.directory)
     assert all(f.ok for f in target_of(rig, work).preflight(snapshot, overwrite=False))
+
+
+# --- single things ------------------------------------------------------------------------------
+
+
+def test_the_whole_comes_back_beside_what_is_there(
+    rig: KindRig, restic: Restic, work: Workplace
+) -> None:
+    snapshot = back_up(rig, restic, work)
+    rig.fill_target()
+    part = Part(into=rig.beside())
+    destination = rig.kind.target(rig.component, rig.target(), work, no_owner=False, part=part)
+    assert rig.kind.narrow(snapshot, part) == (part, snapshot)
+    try:
+        bring_back(destination, snapshot, restic)
+        assert snapshot.fingerprint is not None
+        back = destination.inspector().fingerprint(snapshot.fingerprint, 60.0)
+        assert contents(back) == contents(snapshot.fingerprint)
+    finally:
+        destination.close()
+    with pytest.raises(TargetNotEmpty):
+        target_of(rig, work).preflight(snapshot, overwrite=False)
+    assert [n for n in rig.left_beside_target() if "drd" in n] == []
+
+
+def test_what_is_live_can_be_compared_with_a_point(
+    rig: KindRig, restic: Restic, work: Workplace
+) -> None:
+    snapshot = back_up(rig, restic, work)
+    assert snapshot.fingerprint is not None
+    live = rig.kind.live(rig.component, Part(into="x"), snapshot.fingerprint, 60.0)
+    assert contents(live) == contents(snapshot.fingerprint)
+
+
+def test_what_the_point_does_not_hold_cannot_be_asked_for(
+    rig: KindRig, restic: Restic, work: Workplace
+) -> None:
+    snapshot = back_up(rig, restic, work)
+    table, path = Part(("nowhere",), (), "x"), Part((), ("/nowhere",), "/x")
+    mine, others = (path, table) if rig.kind.name == "files" else (table, path)
+    with pytest.raises(UsageError) as caught:
+        rig.kind.narrow(snapshot, mine)
+    assert caught.value.hint
+    with pytest.raises(NotSupported):
+        rig.kind.narrow(snapshot, others)

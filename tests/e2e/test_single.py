@@ -110,6 +110,9 @@ def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
     Path(odd).write_text("odd")
     Path(f"{etc}/conf.d/xcaf").write_text("not asked for")
     os.link(etc / "app.conf", etc / "conf.d" / "same")
+    if os.geteuid() == 0:
+        os.chown(etc / "app.conf", 1234, 2345)
+    os.setxattr(etc / "app.conf", "user.note", b"kept")
     (etc / "app.conf").chmod(0o4640)
     damaged(site)
     words = ("recover", "shop", "--in-place", "--yes", "--json")
@@ -122,6 +125,9 @@ def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
     assert sorted(os.fsencode(p.name) for p in out.iterdir()) == [b"*caf\xe9 [x]", b"app.conf"]
     assert (out / "app.conf").read_text() == "listen 8080;\n"
     assert (out / "app.conf").stat().st_mode & 0o7777 == 0o4640
+    assert os.getxattr(out / "app.conf", "user.note") == b"kept"
+    if os.geteuid() == 0:
+        assert (out / "app.conf").stat().st_uid == 1234
 
     # Nothing is overwritten unless that is said, and what is gone comes to its own place.
     assert (
