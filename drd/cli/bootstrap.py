@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from drd.cli.kit import key_of, key_options
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -81,26 +81,30 @@ def run(args: argparse.Namespace) -> int:
     from drd.kit.install import installed
 
     root = Path(args.root).absolute()
-    with without_host(args), _source(args, root, datetime.now(UTC)) as prepared:
+    with without_host(args), _source(args, root, datetime.now(UTC)) as (prepared, kit):
         with installed(prepared.layout, prepared.replica) as written:
             args.config = str(prepared.layout.config)
             with session(args) as app:
-                found = [_rebuilt(app, name, prepared.proven) for name in prepared.plans]
+                found = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
             if all(p.error for p in found):
                 raise next(p.error for p in found if p.error)
         _say(args, prepared, written, found)
     return _exit_code(found)
 
 
+@contextmanager
 def _source(
     args: argparse.Namespace, root: Path, now: datetime
-) -> AbstractContextManager[Prepared]:
+) -> Iterator[tuple[Prepared, Mapping[str, str]]]:
+    """What there is to install, and what to remember of the kit that it is from."""
+    from hashlib import sha256
     from pathlib import Path
 
     from drd.errors import UsageError
     from drd.kit.archive import unpack
     from drd.kit.bootstrapping import from_kit, from_repository
     from drd.kit.sealing import read_kit, read_passphrase, unseal
+    from drd.model.units import to_rfc3339
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
@@ -109,8 +113,12 @@ def _source(
                 "a kit is opened by --passphrase-file, --identity or --share, and by nothing else",
                 hint="its first line says which of them; the repository's password is inside.",
             )
-        kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
-        return from_kit(kit, root, now)
+        sealed = read_kit(Path(args.kit))
+        kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
+        made_at = to_rfc3339(kit.index.made_at)
+        with from_kit(kit, root, now) as prepared:
+            yield prepared, {"sha256": sha256(sealed).hexdigest(), "made_at": made_at}
+        return
     if given or not args.password_file:
         raise UsageError(
             "a repository is opened by --password-file, and by nothing else",
@@ -118,23 +126,29 @@ def _source(
         )
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
-    return from_repository(args.repository, password, root, now, ca_cert=authority)
+    with from_repository(args.repository, password, root, now, ca_cert=authority) as prepared:
+        yield prepared, {}
 
 
-def _rebuilt(app: App, name: str, proven: Mapping[str, str]) -> _Plan:
+def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) -> _Plan:
     from drd.errors import DrdError
     from drd.flows.rebuild import rebuild
     from drd.kit.runbook import scenario_option
+    from drd.kit.standing import record_use
     from drd.model.snapshot import newest_complete
 
     try:
         plan = app.load(name)
-        compared = rebuild(app.services(plan), plan)
+        services = app.services(plan)
+        compared = rebuild(services, plan)
+        unreached = tuple(compared.unreached.values())
+        if kit:
+            detail = {**kit, "plan_digest": prepared.digests[name]}
+            record_use(services, plan, detail, unreached)
     except DrdError as error:
         return _Plan(name, error=error)
-    _prove(app, name, proven)
+    _prove(app, name, prepared.proven)
     points = app.catalogue.points(name)
-    unreached = tuple(compared.unreached.values())
     option = scenario_option(plan)
     newest = newest_complete(points)
     return _Plan(name, tuple(plan.targets), option, len(points), newest, unreached)

@@ -250,14 +250,16 @@ def verify(args: argparse.Namespace) -> int:
     with without_host(args):
         sealed = read_kit(Path(args.file))
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
-        found = look(kit, _loaded_digests(args))
+        found = look(kit, _loaded_digests(args, [p.name for p in kit.index.plans]))
         _remember(args, found, sha256(sealed).hexdigest())
     _say_verification(args, found)
     return found.exit_code
 
 
-def _loaded_digests(args: argparse.Namespace) -> dict[str, str]:
-    """The hashes of the plans that this host has loaded; none where it knows of none."""
+def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """The hashes of the plans that this host has loaded, with its scripts as they are now; none where
+    it knows of none."""
+    from drd.bootstrap import app
     from drd.catalogue.summary import read_facts
     from drd.config.location import config_path, state_and_plans
     from drd.errors import DrdError
@@ -265,9 +267,16 @@ def _loaded_digests(args: argparse.Namespace) -> dict[str, str]:
     path, explicit = config_path(args.config)
     try:
         state, _ = state_and_plans(path, explicit=explicit)
-        return {facts.plan: facts.digest for facts in read_facts(state, None)}
+        found = {facts.plan: facts.digest for facts in read_facts(state, None)}
     except DrdError:
         return {}
+    try:
+        with app(args.config) as opened:
+            for name in found.keys() & set(names):
+                found[name] = opened.plan_in_force(name).digest
+    except DrdError:
+        pass  # what was loaded then has to do
+    return found
 
 
 def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:

@@ -36,7 +36,7 @@ from drd.repositories import open_repository
 class Prepared:
     """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
     can be used, from `taken_at`; `notes` are what a person should know. `proven` has by restore point
-    the drill that had proven it when the kit was made."""
+    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it."""
 
     layout: Layout
     replica: Path | None
@@ -44,6 +44,7 @@ class Prepared:
     plans: tuple[str, ...]
     notes: tuple[str, ...]
     proven: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def from_kit(
             ]
         prepared = _prepared(layout, own, tuple(belongings.plans), notes)
         proven = {p.id: p.proven_by for known in chosen for p in known.points if p.proven_by}
-        yield replace(prepared, proven=proven)
+        yield replace(prepared, proven=proven, digests={p.name: p.digest for p in chosen})
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from drd.config.daemon import DaemonSettings
-from drd.errors import UsageError
+from drd.errors import DrdError, UsageError
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
@@ -85,15 +85,30 @@ def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> dict[str, s
     return {"sha256": sha256, "made_at": to_rfc3339(found.made_at), "plan_digest": plan.digest}
 
 
+def record_use(
+    services: Services, plan: Plan, detail: Mapping[str, str], problems: Sequence[DrdError]
+) -> None:
+    """Remember on a new host which kit it was made from, once: that has opened the repositories."""
+    known = services.catalogue.kit_record(plan.name)
+    if known is not None and known.sha256 == detail["sha256"] and known.verified_at is not None:
+        return
+    _record(services, plan, detail, problems)
+
+
 def record_verification(
     services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
 ) -> None:
     """Remember whether a kit opened this plan's repositories. That the plan changed since is no
     failure here: the hashes say so at any time."""
+    _record(services, plan, detail, found.problems)
+
+
+def _record(
+    services: Services, plan: Plan, detail: Mapping[str, str], problems: Sequence[DrdError]
+) -> None:
     with new_run(
         services, plan, RunKind.KIT, trigger="manual", detail=detail, subject=VERIFY
     ) as runner:
-        problems = found.problems
         services.catalogue.finish(
             runner.owned,
             RunState.FAILED if problems else RunState.SUCCEEDED,

@@ -169,8 +169,11 @@ def test_service_comes_back_from_a_kit_on_an_empty_machine(lost: KitSite, machin
     assert "# where we go when the host is gone" in plan, "comments are worth most on this day"
     old = str(lost.site.base / "secrets")
     assert plan.count(old) == plan.count(f"{machine.root}{old}") > 0
-    (run,) = machine.after("runs", "--json").json["runs"]
-    assert (run["kind"], run["state"]) == ("backup", "succeeded")
+    runs = machine.after("runs", "--json").json["runs"]
+    assert [(r["kind"], r["state"]) for r in runs] == [
+        ("kit", "succeeded"),
+        ("backup", "succeeded"),
+    ]
     told = machine.after("recover", "shop", "--target", "standby", "--yes", "--json").json
     assert told["result"] == "passed"
     lost.assert_back()
@@ -178,7 +181,7 @@ def test_service_comes_back_from_a_kit_on_an_empty_machine(lost: KitSite, machin
     before = machine.everything()
     assert "wrote" not in bootstrap(lost, machine)
     assert machine.everything().keys() == before.keys()
-    assert len(machine.after("runs", "--json").json["runs"]) == 2
+    assert len(machine.after("runs", "--json").json["runs"]) == 3, "and the kit is known already"
 
 
 def test_service_comes_back_from_the_repository_alone(lost: KitSite, machine: Machine) -> None:
@@ -261,6 +264,23 @@ def test_verify_tells_what_is_wrong(small: Site) -> None:
     found = verify(small, "--json", code=10).json
     assert found["ok"] is False
     assert found["plans"][0]["repositories"][0]["error"]["exit"] == 10
+
+
+@pytest.mark.faults
+def test_a_script_that_changed_makes_the_kit_outdated(small: Site) -> None:
+    script, plan = small.base / "replay", small.base / "plans/shop.yaml"
+    script.write_text("#!/bin/sh\ntrue\n")
+    script.chmod(0o755)
+    steps = (
+        f"[{{restore: [db, conf]}}, {{check: all}}, {{name: replay, command: {{run: [{script}]}}}}]"
+    )
+    plan.write_text(f"{plan.read_text()}runbook: {steps}\n")
+    identity = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
+    to = ("--to", f"{small.base}/k", "--recipient", str(identity.to_public()))
+    small.drd("kit", "export", "shop", *to)
+    verify(small)
+    script.write_text("#!/bin/sh\nfalse\n")
+    assert "plan shop has changed since the kit was made" in verify(small, code=4).err
 
 
 def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:
