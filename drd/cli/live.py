@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import threading
@@ -13,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from drd.cli import output
+from drd.cli import output, render
 from drd.cli.progress import ProgressLine
 from drd.model.units import format_duration
 
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
     from drd.model.progression import Progression, StepView
 
 _EVERY_S = 0.5
+_COLOURS = re.compile(r"\x1b\[\d*m")
+_BESIDE_NAMES = 23
+"""Columns for how a step stands and how long it took, with the gaps around."""
+_SHORTEST_NAME = 8
+"""What is cut to less says nothing."""
+_INDENT = 10
 _STYLE = {"succeeded": "good", "failed": "bad", "waiting": "warn", "skipped": "warn"}
-_WIDEST = 120
+_WIDEST = 160
 
 
 @contextmanager
@@ -90,7 +97,7 @@ class Screen:
     def __init__(self, progress: object, *, colour: bool) -> None:
         self._progress = progress
         self._colour = colour
-        self._lines = 0
+        self._shown: list[str] = []
         self._drawn = 0.0
         self._stages: tuple[str, ...] = ()
         self._lock = threading.Lock()
@@ -107,22 +114,22 @@ class Screen:
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
             with suppress(OSError):  # a terminal that is gone ends no recovery
-                self._erase()
+                self._erase(size.columns)
                 sys.stderr.write("\n".join(lines) + "\n")
                 sys.stderr.flush()
-            self._lines = len(lines)
+            self._shown = lines
 
     def clear(self) -> None:
         """Leave what was drawn where it is, and draw below the next time."""
         with self._lock:
-            self._lines = 0
+            self._shown = []
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
 
     def lines(self, now: Progression, width: int, height: int) -> list[str]:
         """What is shown, each line at most `width` wide. Where the steps do not fit into `height`,
         those that are over go first, then those that are far off."""
-        head = [self._head(now)[:width]]
+        head = [render.cut(self._head(now), width)]
         needed = [
             line for step in now.steps if step.stage == "waiting" for line in _needed(step, width)
         ]
@@ -133,7 +140,8 @@ class Screen:
             going = [n for n, s in enumerate(steps) if s.stage in ("running", "waiting", "to come")]
             over = min(max(0, (going[0] if going else last) - 2), last - room + 2)
             last = min(last, over + room - 2)
-        column = max((len(s.name) for s in steps), default=0)
+        longest = max((len(s.name) for s in steps), default=0)
+        column = min(longest, max(_SHORTEST_NAME, width - _BESIDE_NAMES))
         body = [self._step(s, column, width) for s in steps[over:last]]
         if over:
             body.insert(0, f"  {over} steps above")
@@ -151,30 +159,44 @@ class Screen:
 
     def _step(self, step: StepView, column: int, width: int) -> str:
         took = format_duration(step.took_s) if step.took_s is not None else ""
-        line = f"  {step.name:<{column}}  {step.stage:<9}  {took:>8}"
-        if step.says and step.stage != "waiting":
-            line += f"  {output.masked(step.says)}"
-        return self._painted(line[:width].rstrip(), step.stage)
+        name = render.cut(step.name, column)
+        line = f"  {name:<{column}}  {step.stage:<9}  {took:>8}"
+        room = width - len(line) - render.GAP
+        if step.says and step.stage != "waiting" and room >= _SHORTEST_NAME:
+            line += f"  {render.cut(render.plain(output.masked(step.says)), room)}"
+        return self._painted(line.rstrip()[:width], step.stage)
 
     def _painted(self, line: str, stage: str) -> str:
         if stage not in _STYLE:
             return line
         return line.replace(stage, output.paint(stage, _STYLE[stage], self._colour), 1)
 
-    def _erase(self) -> None:
-        if self._lines:
-            sys.stderr.write(f"\x1b[{self._lines}F\x1b[J")
+    def _erase(self, columns: int) -> None:
+        """Also what has been broken into more lines since, by a terminal that got narrower."""
+        rows = sum(
+            max(1, -(-render.measure(_COLOURS.sub("", line)) // columns)) for line in self._shown
+        )
+        if rows:
+            sys.stderr.write(f"\x1b[{rows}F\x1b[J")
 
 
 def _needed(step: StepView, width: int) -> list[str]:
     """What somebody is asked for, and below it the commands, whole where that is possible."""
-    import textwrap
-
     what, *commands = step.says.split("  drd ")
-    text = output.masked(f"  needed: {step.name}: {what}")
-    lines = textwrap.wrap(text, width, subsequent_indent="          ") or [text]
+    lines = _wrapped(f"needed: {step.name}: {output.masked(what)}", width - _INDENT)
     for command in commands:
-        lines += textwrap.wrap(
-            f"drd {command}", width, initial_indent="          ", subsequent_indent="          "
-        )
+        lines += _wrapped(f"drd {command}", width - _INDENT)
+    return [f"  {lines[0]}", *(f"{'':<{_INDENT}}{line}" for line in lines[1:])]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Broken at spaces, and anywhere in what has none: a long address, or Chinese."""
+    lines: list[str] = []
+    for line in render.wrap(text, width):
+        rest = line
+        while render.measure(rest) > width:
+            end = next(n for n in range(len(rest), 0, -1) if render.measure(rest[:n]) <= width)
+            lines.append(rest[:end])
+            rest = rest[end:]
+        lines.append(rest)
     return lines

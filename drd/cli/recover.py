@@ -289,12 +289,13 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
     if all(s.kind in LOOKING for s in steps):
         return
     column = max(len(s.name) for s in steps)
+    known = any(s.name in planned.expected_steps for s in steps)
     for number, step in enumerate(steps, 1):
         usual = planned.expected_steps.get(step.name)
-        took = format_duration(usual) if usual is not None else ""
+        took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
         role = getattr(step.settings, "role", None)
         asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
-        words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took:>8}  {asks}"
+        words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took}{asks}"
         yield words.rstrip()
 
 

@@ -226,7 +226,9 @@ class Engine:
                 except DrdError as error:
                     if not left:
                         raise
-                    self.says[step.name] = f"{error.message} (tries left: {left})"
+                    tries = step.retries + 1
+                    words = f"try {tries - left} of {tries} failed: {error.message}"
+                    self.says[step.name] = words
                     self.deeds.rest(step.pause_s)
         finally:
             if step.kind != "restore":

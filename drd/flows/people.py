@@ -14,6 +14,8 @@ from drd.model.run import Decision, StepRecord, StepState
 from drd.model.runbook import Ask, Step
 from drd.model.units import from_rfc3339, to_rfc3339
 
+_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -37,6 +39,7 @@ class People:
         """By step what somebody is asked to do, for those who watch."""
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
+        self._since: dict[str, str] = {}
         lost_at = runner.run.detail.get("lost_at")
         self.lost_at = from_rfc3339(lost_at) if lost_at else None
 
@@ -52,7 +55,7 @@ class People:
         expires = _expiry(asked, ask)
         verb = "approve" if step.kind == "approve" else "done"
         text = self.deeds.text(ask.text)
-        wanted = ": ".join(w for w in (ask.role or "anybody", text) if w)
+        wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
         by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
         self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
         self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
@@ -69,6 +72,14 @@ class People:
         )
         if expires is not None:
             self._expires[step.name] = expires
+
+    def _whom(self, role: str | None) -> str:
+        """The role, with who holds it as far as that is a few."""
+        if role is None:
+            return "anybody"
+        names = [name for name, held in self.services.roles.items() if role in held]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"{role} ({', '.join(names[:_NAMED])}{more})" if names else role
 
     def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
         """Whether the time for an answer went by while nobody carried the run out: then somebody is
@@ -100,8 +111,10 @@ class People:
                 f"or drd cancel {run}"
             )
             record = next(r for r in self.services.catalogue.steps(run) if r.name == name)
+            asked = record.result.get("asked_at") or to_rfc3339(self.services.clock.now())
+            self._since[name] = asked
             self.services.catalogue.await_step(
-                self.runner.owned, name, self.wants[name], record.result
+                self.runner.owned, name, self.wants[name], {**record.result, "asked_at": asked}
             )
 
     # hearing
@@ -168,10 +181,15 @@ class People:
             word.step,
             word.state,
             at=self.services.clock.now(),
-            result=word.result,
+            result={**word.result, **self._asked_since(word.step)},
             error=word.why if word.state is StepState.FAILED else None,
         )
         return word
+
+    def _asked_since(self, step: str) -> dict[str, str]:
+        """What was waited for is told apart from what was done."""
+        since = self._since.pop(step, None)
+        return {"asked_at": since} if since is not None else {}
 
 
 def _skipped(name: str, decision: Decision) -> Word:

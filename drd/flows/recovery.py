@@ -392,6 +392,12 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
     for record in services.catalogue.steps(runner.run.id):
         begin = record.started_at.timestamp()
         end = (record.finished_at or services.clock.now()).timestamp()
+        asked = record.result.get("asked_at")
+        if asked and kinds.get(record.name) not in PEOPLE:
+            # It failed, and somebody had to say what becomes of it.
+            failed = from_rfc3339(asked).timestamp()
+            found.append(Span("decide", failed, end))
+            end = failed
         if "fetch_s" in record.result:
             fetching = begin - record.result.get("ahead_s", 0.0)
             fetched = fetching + record.result["fetch_s"]

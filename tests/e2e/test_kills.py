@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,24 @@ def test_repository_that_lost_its_config_is_not_begun_anew(site: Site) -> None:
     site.assert_clean()
 
 
+def _stand_still(site: Site, pid: int) -> None:
+    """Stop a process while it does not write the catalogue, which nobody else could then."""
+    limit = time.monotonic() + 30
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        path = site.base / "state/drd.db"
+        try:
+            with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+                connection.execute("begin immediate")
+                connection.execute("rollback")
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+        else:
+            return
+
+
 def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
@@ -286,7 +305,7 @@ def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> Non
     while not any(" restore " in line for line in site.processes().values()):
         assert time.monotonic() < limit
         time.sleep(0.005)
-    os.kill(child.pid, signal.SIGSTOP)
+    _stand_still(site, child.pid)
     try:
         told = site.drd("retention", "shop", "--json").json
     finally:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -263,3 +264,22 @@ def test_an_answer_counts_while_nobody_carries_it_out_and_a_cancelled_recovery_g
     assert_recovered(site, port)
     steps = {s["name"]: s for s in site.drd("run", "show", run, "--json").json["steps"]}
     assert [steps[n]["attempt"] for n in ("data", "go-ahead", "plugged-in")] == [1, 2, 2]
+
+
+def test_the_time_until_somebody_decides_about_a_failed_step_is_told_apart(
+    short_tmp: Path, port: int
+) -> None:
+    asks = (
+        "\nrunbook:\n  - restore: [db, conf]\n"
+        "  - {{name: fragile, command: {{run: ['false']}}, on_failure: ask}}\n"
+    )
+    site = runbook_site(short_tmp, port, asks)
+    child = site.start(*RECOVER, "--json")
+    until(lambda: waits_for(site, "fragile"), "somebody is asked")
+    asked = time.monotonic()
+    until(lambda: time.monotonic() > asked + 1, "a second has gone by")
+    site.drd("skip", run_id(site), "fragile", "--by", "anna", "--why", "not needed")
+    out, _ = child.communicate(timeout=60)
+    phases = json.loads(out)["phases"]
+    assert phases["decide_s"] >= 1
+    assert phases["serve_s"] < phases["decide_s"]

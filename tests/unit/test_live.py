@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from drd.cli.live import Log, Screen
+from drd.cli.render import measure
 from drd.model.progression import Progression, StepView
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
@@ -68,3 +71,39 @@ def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture
         f"00:31:00 go: waiting: {ASKS}",
         "00:31:00 go: succeeded after 5s: approved by anna",
     ]
+
+
+@pytest.mark.parametrize("width", [40, 59, 79])
+def test_a_narrow_terminal_keeps_how_each_step_stands_and_how_long_it_took(width: int) -> None:
+    long = StepView(
+        "warm-up-the-caches-of-all-of-the-nodes", "command", "failed", 61.0, "no \x1b[2Jroom\nleft"
+    )
+    lines = Screen(None, colour=False).lines(at((long, *STEPS)), width, 40)
+    assert all("failed       1m 01s" in line for line in lines if line.startswith("  warm-up"))
+    assert all(measure(line) <= width for line in lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_wide_characters_and_long_words_are_broken_to_fit() -> None:
+    text = f"{'数据库迁移之后把域名指向备用机房' * 4} https://dns.example.com/{'zones/' * 20}"
+    asked = StepView("dns", "manual", "waiting", 5.0, f"operator: {text}  drd done 4f2a dns")
+    lines = Screen(None, colour=False).lines(at((asked,)), 59, 40)
+    assert all(measure(line) <= 59 for line in lines)
+    whole = "".join(line.strip() for line in lines[2:])
+    assert "".join(text.split()) in whole.replace(" ", "")
+
+
+def test_what_a_narrower_terminal_has_broken_is_taken_away_as_well(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen(None, colour=True)
+    size = [os.terminal_size((80, 24)), os.terminal_size((20, 24))]
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: size[0])
+    shown = screen.lines(at(), 79, 23)
+    screen(at())
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: size[1])
+    capsys.readouterr()
+    screen(replace(at(), over=True))
+    plain = (re.sub(r"\x1b\[\d*m", "", line) for line in shown)
+    rows = sum(-(-len(line) // 20) for line in plain)
+    assert capsys.readouterr().err.startswith(f"\x1b[{rows}F\x1b[J")
