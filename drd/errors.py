@@ -302,9 +302,19 @@ class Fenced(DrdError):
     pass
 
 
-def out_of_space(error: BaseException, place: object = "") -> DrdError | None:
-    """The error to tell when the operating system had no room left; None for all others. A write
-    does not say where: then it was at `place`."""
+NO_MORE_TASKS = (
+    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit -u), "
+    "or start less at a time: limits in drd.yaml."
+)
+
+
+def exhausted(error: BaseException, place: object = "") -> DrdError | None:
+    """The error to tell when the operating system had no room left, or starts nothing more; None for
+    all others. A write does not say where: then it was at `place`."""
+    if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
+        return DrdError(
+            "the system starts no more processes or threads", hint=NO_MORE_TASKS, permanent=False
+        )
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return DrdError(

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from drd.cli.options import global_options
 from drd.cli.parser import Parser
-from drd.errors import Cancelled, ConfigError, DrdError, out_of_space
+from drd.errors import Cancelled, ConfigError, DrdError, exhausted
 
 VERBS: dict[str, tuple[str, str]] = {
     "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),
@@ -231,7 +231,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         _discard_output()
         output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
         return 1
-    known = out_of_space(error)
+    known = exhausted(error)
     if known is not None:
         return _report(known, args)
     import traceback

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from drd import log, process
-from drd.errors import Cancelled, DrdError, Fenced, StepFailed, out_of_space
+from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
@@ -127,7 +127,7 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         logger.info("run.finished", state=str(state))
         raise
     except BaseException as raised:
-        error = out_of_space(raised, services.work_dir) or raised
+        error = exhausted(raised, services.work_dir) or raised
         _finish(services, owned, RunState.FAILED, describe(error), permanent=is_permanent(error))
         logger.info("run.finished", state="failed", error=describe(error))
         if error is not raised:

@@ -145,6 +145,23 @@ def test_bug_is_a_document_for_machines_and_a_traceback_for_us(
     assert "Traceback" in err
 
 
+@pytest.mark.parametrize(
+    "error", [BlockingIOError(11, "try again"), RuntimeError("can't start new thread")]
+)
+def test_a_system_that_starts_nothing_more_is_no_bug(
+    error: Exception, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(_: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr("drd.cli.runs.run", starved)
+    assert main(["runs"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "drd: the system starts no more processes or threads\nHINT: raise TasksMax="
+    )
+
+
 _SIGINT = "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
 
 

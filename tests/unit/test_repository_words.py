@@ -75,6 +75,12 @@ def test_complaints_name_files_skipped_paths_and_the_last_word() -> None:
         (1, "Fatal: blob: ciphertext verification failed", RepositoryDamaged, "is damaged"),
         (1, "Fatal: unable to open: dial tcp: connection refused", RepositoryUnreachable, "reach"),
         (77, "", RepositoryError, "exit code 77: no output"),
+        (
+            2,
+            "runtime: failed to create new OS thread (have 9 already; errno=11)\nrip 0x7f\ngs 0x0",
+            RepositoryError,
+            "start no more threads",
+        ),
     ],
 )
 def test_an_end_of_restic_has_an_error_of_its_own(

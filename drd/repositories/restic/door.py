@@ -32,7 +32,7 @@ from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
-from drd.repositories.restic.trouble import judge
+from drd.repositories.restic.trouble import judge, starts_nothing
 
 T = TypeVar("T")
 
@@ -87,7 +87,9 @@ class Door:
                 Command([self.session.program, *words], deadline_s=30.0, name="restic")
             )
             if done.exit_code != 0:
-                raise ToolError(f"restic cannot run: {done.complaint}")
+                raise starts_nothing(done.stderr) or ToolError(
+                    f"restic cannot run: {done.complaint}"
+                )
             return done.stdout
 
         text = str(ask(answer, lambda library: library.version())["restic_version"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from drd.errors import (
+    NO_MORE_TASKS,
     Cancelled,
     DrdError,
     RepositoryDamaged,
@@ -43,6 +44,9 @@ _READ_ONLY = re.compile(
 _LOCKING = re.compile(r"unable to create lock", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
+_NO_THREADS = "failed to create new OS thread"
+"""How the runtime of Go begins to say goodbye."""
+
 DAMAGED_HINT = (
     "restore from another restore point or repository, and look at this one with "
     "`restic check --read-data`."
@@ -51,6 +55,15 @@ DAMAGED_HINT = (
 
 def is_damage(text: str) -> bool:
     return _DAMAGE.search(text) is not None
+
+
+def starts_nothing(text: str) -> RepositoryError | None:
+    """The error for a restic that the system let start no more threads."""
+    if _NO_THREADS not in text:
+        return None
+    return RepositoryError(
+        "restic could start no more threads", hint=NO_MORE_TASKS, permanent=False
+    )
 
 
 def judge(done: Completed, url: str) -> Complaints:
@@ -94,6 +107,8 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
 
 
 def _by_words(code: int, said: Complaints, url: str) -> DrdError:
+    if (starved := starts_nothing(said.text)) is not None:
+        return starved
     if "no space left on device" in said.text:
         # What only reads can do without a lock.
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
