@@ -12,7 +12,7 @@ from drd.cli.options import global_options
 from drd.errors import UsageError
 
 if TYPE_CHECKING:
-    from drd.model.run import Run
+    from drd.flows.aside import Standing
     from drd.ports import Aside
 
 EXAMPLES = """\
@@ -67,9 +67,10 @@ def _with_all(args: argparse.Namespace) -> int:
         found = app.catalogue.run(args.run)
         plan = plan_of(app, found.plan)
         services = app.services(plan)
-        held = look(services, plan, found).held
+        standing = look(services, plan, found)
+        held = standing.held
         if args.dry_run:
-            return _say(args, found, held)
+            return _say(args, standing)
         if held and not args.yes:
             _tell(held, "would remove")
             confirm(
@@ -78,19 +79,27 @@ def _with_all(args: argparse.Namespace) -> int:
                 "add --yes when you mean it, or --dry-run to look first.",
             )
         let_go(services, plan, found, by=args.by or somebody(), comment=args.comment)
-    return _say(args, found, held)
+    return _say(args, standing)
 
 
-def _say(args: argparse.Namespace, run: Run, held: Sequence[Aside]) -> int:
+def _say(args: argparse.Namespace, standing: Standing) -> int:
     from drd.cli.aside import documents
 
+    run, held = standing.run, standing.held
     if args.json:
         removed = documents(held)
         output.print_json(
-            {"run": run.id, "plan": run.plan, "dry_run": args.dry_run, "removed": removed}
+            {
+                "run": run.id,
+                "plan": run.plan,
+                "dry_run": args.dry_run,
+                "removed": removed,
+                "missing": documents(standing.gone),
+            }
         )
     elif not args.quiet:
         _tell(held, "would remove" if args.dry_run else "removed")
+        _tell(standing.gone, "not there any more")
         if not held:
             output.say(f"nothing is set aside of run {run.id}")
     return 0

@@ -45,6 +45,8 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from drd.cli.aside import plan_of
     from drd.cli.confirm import confirm
     from drd.cli.decide import somebody
@@ -69,10 +71,16 @@ def run(args: argparse.Namespace) -> int:
             back=not args.redo,
             components=args.component,
         )
-    return _say(done, args)
+    return _say(replace(done, gone=()), args, before=standing)
 
 
-def _say(standing: Standing, args: argparse.Namespace, *, dry: bool = False) -> int:
+def _say(
+    standing: Standing,
+    args: argparse.Namespace,
+    *,
+    dry: bool = False,
+    before: Standing | None = None,
+) -> int:
     from drd.cli.aside import documents, line, say_all
 
     run = standing.run
@@ -93,10 +101,10 @@ def _say(standing: Standing, args: argparse.Namespace, *, dry: bool = False) -> 
         return 0
     for aside in standing.gone:
         output.say(f"  missing    {line(aside)}")
-    if not dry:
-        for aside in standing.held:
-            now = "what was there before" if not aside.former else "what the recovery brought"
-            output.say(f"  in place   {aside.component}: {aside.place}, {now}")
+    if before is not None:
+        now = "what the recovery brought" if args.redo else "what was there before"
+        for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
+            output.say(f"  in place   {component}: {place}, {now}")
         say_all(standing.held, run.id)
         return 0
     for aside in standing.held:

@@ -62,7 +62,10 @@ def note(services: Services, plan: Plan, owned: Owned) -> None:
 
 
 def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> Iterator[Aside]:
+    begun = {r.name for r in services.catalogue.steps(run.id)}
     for name, kept in _kept(services, plan, run):
+        if f"restore {name}" not in begun:
+            continue
         try:
             with closing(kept):
                 yield from kept.held()
@@ -172,10 +175,12 @@ def undo(
 
 
 def let_go(services: Services, plan: Plan, run: Run, *, by: str, comment: str = "") -> Standing:
-    """The operator is done: remove what is set aside, and the way back with it."""
+    """The operator is done: remove what is set aside, and the way back with it. What was noted and
+    is gone is not looked for any longer."""
     with _alone(services, plan):
-        if not look(services, plan, run).held and run.state.final:
-            return Standing(run, ())
+        standing = look(services, plan, run)
+        if run.state.final and not standing.held and not standing.gone:
+            return standing
         return _settled(
             services,
             plan,
@@ -199,6 +204,7 @@ def _settled(
 ) -> Standing:
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
+    gone = look(services, plan, run).gone if action != "done" else ()  # still to be told of
     why = f"the process that did this recovery died; {by} ended it (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
@@ -209,10 +215,10 @@ def _settled(
                 deed(name, kept)
     finally:
         with process.shielded():
-            standing = look(services, plan, run)
-            now, result = services.clock.now(), _result(standing.held)
-            catalogue.note_step(run.id, STEP, "aside", at=now, result=result)
-    return standing
+            held = look(services, plan, run).held
+            now = services.clock.now()
+            catalogue.note_step(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
+    return Standing(run, held)
 
 
 @contextmanager

@@ -152,8 +152,9 @@ class Within:
                 f"what belongs into {self.target} is still on its way back there",
                 hint="drd undo goes on with it.",
             )
-        remove(self.before)
-        remove(self.after)
+        for kept in (self.before, self.after):
+            if kept.is_dir():
+                remove(kept)
 
 
 class KeptPlaces:

@@ -82,6 +82,17 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
     )
 
 
+def unwritable(directory: Path) -> Finding | None:
+    """A finding when this process can make nothing in a directory."""
+    if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        return None
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        hint = f"mount it writable: findmnt --target {directory}"
+        return Finding("target", False, f"{directory} is on a read-only file system", hint)
+    hint = "run the recovery as a user who may, for instance root."
+    return Finding("target", False, f"cannot write to {directory}", hint)
+
+
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or the names in a directory, survive a power cut."""
     fd = os.open(path, os.O_RDONLY)

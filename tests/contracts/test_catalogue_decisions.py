@@ -54,6 +54,20 @@ def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:
     owned.release()
 
 
+def test_a_step_may_be_noted_with_a_run_that_is_over(catalogue: SqlCatalogue) -> None:
+    owned = begin(catalogue)
+    catalogue.begin_step(owned, "preflight", "preflight", at(0))
+    catalogue.finish_step(owned, "preflight", StepState.SUCCEEDED, at=at(1))
+    catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+    for kept in (["a", "b"], []):
+        catalogue.note_step(owned.run.id, "set aside", "aside", at=at(2), result={"aside": kept})
+        steps = catalogue.steps(owned.run.id)
+        assert [s.name for s in steps] == ["preflight", "set aside"]
+        assert steps[1].state is StepState.SUCCEEDED
+        assert steps[1].result == {"aside": kept}
+    assert catalogue.run(owned.run.id).finished_at == at(1)
+
+
 def test_a_run_that_is_over_is_marked_no_more(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.finish(owned, RunState.FAILED, at=at(1))

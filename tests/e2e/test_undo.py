@@ -122,6 +122,9 @@ def test_what_somebody_has_moved_is_missed_by_name(site: Site) -> None:
     assert now(site) == NEW
     site.drd("undo", run, "--component", "conf", "--yes")
     assert now(site) == (NEW[0], OLD[1])
+    let_go = site.drd("done", run, "--yes").out
+    assert f"not there any more  db: {kept}" in let_go
+    assert "set aside" not in site.drd("run", "show", run).out
 
 
 @pytest.mark.faults

@@ -11,7 +11,7 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import kind_of, select, to_bytes, walk
-from drd.kinds.places import is_root, may_own, owner_finding, remove, space_finding
+from drd.kinds.places import is_root, may_own, owner_finding, remove, space_finding, unwritable
 from drd.kinds.publish import JOURNAL, Publication, publication_of, read_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
@@ -165,10 +165,7 @@ class FilesTarget:
         if not parent.is_dir():
             hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
             return Finding("target", False, f"there is no directory {parent}", hint)
-        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
-            hint = "run the recovery as a user who may, for instance root."
-            return Finding("target", False, f"cannot write to {parent}", hint)
-        return None
+        return unwritable(parent)
 
     def _refuse_content(self) -> None:
         """Raise TargetNotEmpty unless the target is missing, empty, or this run has begun to fill

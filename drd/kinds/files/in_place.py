@@ -37,6 +37,7 @@ from drd.kinds.places import (
     owner_finding,
     remove,
     space_finding,
+    unwritable,
 )
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
@@ -127,9 +128,8 @@ class FilesInPlace:
         parent = existing_parent(root.way.landing.parent)
         if not parent.is_dir():
             yield Finding("target", False, f"{parent} is not a directory", "move it away.")
-        elif not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
-            hint = "run the recovery as a user who may, for instance root."
-            yield Finding("target", False, f"cannot write to {parent}", hint)
+        elif (closed := unwritable(parent)) is not None:
+            yield closed
 
     def _room(self, roots: list[Root], snapshot: ComponentSnapshot) -> Iterator[Finding]:
         """All in the landing, and once more on each other file system what goes there."""

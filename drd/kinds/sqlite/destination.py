@@ -16,7 +16,7 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
-from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_finding
+from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_finding, unwritable
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
@@ -187,10 +187,7 @@ class SqliteTarget:
         if not parent.is_dir():
             hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
             return Finding("target", False, f"there is no directory {parent}", hint)
-        if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
-            hint = "run the recovery as a user who may, for instance root."
-            return Finding("target", False, f"cannot write to {parent}", hint)
-        return None
+        return unwritable(parent)
 
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         target = self._publication.target

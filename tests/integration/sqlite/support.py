@@ -65,8 +65,11 @@ def take(path: Path, work: Workplace, **fingerprint: Any) -> tuple[ComponentSnap
     return snapshot, data
 
 
-def target(path: Path, work: Workplace, *, no_owner: bool = False) -> Destination:
-    return KIND.target(component(path), SqliteTarget(path=str(path)), work, no_owner=no_owner)
+def target(
+    path: Path, work: Workplace, *, no_owner: bool = False, keep: bool = False
+) -> Destination:
+    settings = SqliteTarget(path=str(path))
+    return KIND.target(component(path), settings, work, no_owner=no_owner, keep=keep)
 
 
 def bring_back(destination: Destination, snapshot: ComponentSnapshot, data: bytes) -> None:

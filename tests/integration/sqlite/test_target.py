@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
+from drd.kinds.sqlite.settings import SqliteTarget
 from drd.ports import Workplace, no_progress
 from tests.death_support import Died, every_death
-from tests.integration.sqlite.support import KIND, ask, bring_back, make, take, target
+from tests.integration.sqlite.support import KIND, ask, bring_back, component, make, take, target
 from tests.restic_support import place
 from tests.user_support import NOBODY, acting_as, as_root
 
@@ -167,6 +168,28 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(short_tmp: Path, live
         assert names(base / "t") == ["new.db"], death.effect
         assert again.inspector().scalar(ROWS) == 2
         assert all(f.ok for f in again.preflight(snapshot, overwrite=False))
+
+
+def test_killed_anywhere_and_run_again_what_was_there_is_kept_with_its_wal(
+    short_tmp: Path, live: Path
+) -> None:
+    for death in every_death():
+        base = short_tmp / f"d{death.effect}"
+        (base / "t").mkdir(parents=True)
+        work = place(base / "w", "4f2a1c3e")
+        snapshot, data = take(live, work)
+        new = old_database(base / "t")
+        first, again = (target(new, work, keep=True) for _ in range(2))
+        first.preflight(snapshot, overwrite=True)
+        with suppress(Died), death.active():
+            bring_back(first, snapshot, data)
+        bring_back(again, snapshot, data)
+        assert again.inspector().scalar(ROWS) == 2
+        kept = KIND.kept(component(new), SqliteTarget(path=str(new)), None, work.run)
+        kept.swap(back=True)
+        assert ask(new, "SELECT count(*) FROM old") == 1, death.effect
+        kept.discard()
+        assert not [n for n in names(base / "t") if "drd" in n], death.effect
 
 
 def test_killed_anywhere_and_swept_the_target_is_old_or_new_but_whole(
