@@ -260,6 +260,7 @@ class _Board:
             "copies": limits.copies,
             "maintenance": limits.maintenance,
             RunKind.READINESS: 1,
+            RunKind.KIT: 1,  # a passphrase may take a GiB to try
         }
         self._keys: set[tuple[str, str, str]] = set()
         self._forgetting: dict[str, Running] = {}

@@ -83,6 +83,7 @@ def test_earliest_deadline_first() -> None:
         ("retention", Limits(), "limit: 1 of 1 maintenance"),
         ("verification", Limits(), "limit: 1 of 1 maintenance"),
         ("readiness", Limits(), "limit: 1 of 1 readiness"),
+        ("kit", Limits(), "limit: 1 of 1 kit"),
         ("backup", Limits(runs=1), "limit: 1 of 1 runs"),
     ],
 )
