@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from drd.errors import DrdError, NoRestorePoint, UsageError
+from drd.errors import DrdError, NoRestorePoint, NotInPoint, UsageError
 from drd.flows.services import Services
 from drd.model.difference import Difference, difference
 from drd.model.part import Part
@@ -29,6 +29,8 @@ LIVE_S = 20.0
 
 _COMPARE = "compare-it"
 _TITLE = 50
+_LOOKED_AT = 50
+"""Points: each is read with its fingerprints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,14 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
             hint=f"take another point: drd points {plan.name}",
         )
     component = plan.components[name]
-    part, snapshot = services.kinds(component.kind).narrow(snapshot, part)
+    try:
+        part, snapshot = services.kinds(component.kind).narrow(snapshot, part)
+    except NotInPoint as error:
+        older = _older_with_it(services, plan, point, name, part)
+        if older is not None:
+            at = f"{older.data_time:%Y-%m-%d %H:%M:%S} UTC"
+            error.hint = f"the last point that has it is of {at}: --point {older.id}"
+        raise
     if part.whole:
         return Single(part, _whole(services, plan, component), point)
     others = tuple(snapshot if c.component == name else c for c in point.components)
@@ -92,6 +101,20 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         replace(point, components=others),
         tuple(_left_out(plan, name, part)),
     )
+
+
+def _older_with_it(
+    services: Services, plan: Plan, point: RestorePoint, name: str, part: Part
+) -> RestorePoint | None:
+    """The newest complete point before this one that holds what is asked for: it may have been gone
+    when this one was made."""
+    kept = (p for p in services.catalogue.points(plan.name) if p.complete)
+    earlier = sorted((p for p in kept if p.data_time < point.data_time), key=lambda p: p.data_time)
+    for known in reversed(earlier[-_LOOKED_AT:]):
+        whole = services.catalogue.point(plan.name, known.id)
+        if _has(services, plan, whole, name, part):
+            return whole
+    return None
 
 
 def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:

@@ -102,6 +102,13 @@ def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -
     near = refused(*BESIDE[:3], "--path", f"{site.base}/etc/limits.conf", "--into", "/tmp/x")
     assert f"did you mean {site.base}/etc/conf.d/limits.conf?" in near
 
+    # What is gone for longer is named with the last point that has it.
+    last = site.points()[0]["point"]
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        connection.executescript("drop view v; drop table lines")
+    site.drd("backup", "shop")
+    assert f"--point {last}" in refused(*table, "--table", "lines", "--into", "x")
+
 
 def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
     site = small_site(short_tmp)

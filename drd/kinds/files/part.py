@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drd.errors import NotSupported, SourceError, TargetError, TargetNotEmpty, UsageError
+from drd.errors import (
+    NotInPoint,
+    NotSupported,
+    SourceError,
+    TargetError,
+    TargetNotEmpty,
+    UsageError,
+)
 from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.destination import (
     device_findings,
@@ -67,7 +74,7 @@ def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot
         return
     close = near(path, tree.entries, separator="/")
     of = ", ".join(snapshot.facts["paths"])
-    raise UsageError(
+    raise NotInPoint(
         f"{snapshot.component} has no {path} in this restore point",
         hint=meant(close) or f"it has what is at and below {of}.",
     )

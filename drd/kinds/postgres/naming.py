@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from drd.errors import UsageError
+from drd.errors import NotInPoint, UsageError
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
 from drd.model.part import Part, meant, near
@@ -121,6 +121,8 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     folded = tuple(name if quoted else name.lower() for name, quoted in given)
     for wanted in (exact, folded):
         found = [n for n, key in names.items() if key == wanted or key[1:] == wanted]
+        # As the usual search path has it.
+        found = [n for n in found if names[n][0] == "public"] or found
         if len(found) == 1:
             return found[0]
         if found:
@@ -128,7 +130,7 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
                 f"{asked} is in several schemas", hint=f"say which: {' or '.join(sorted(found))}."
             )
     close = near(asked, names, separator=".")
-    raise UsageError(
+    raise NotInPoint(
         f"{component} has no table {asked} in this restore point",
         hint=meant(close) or f"it has {len(names):,} tables; --table SCHEMA.NAME names one.",
     )

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from drd.errors import NotSupported, SourceError, TargetError, TargetNotEmpty, UsageError
+from drd.errors import (
+    NotInPoint,
+    NotSupported,
+    SourceError,
+    TargetError,
+    TargetNotEmpty,
+    UsageError,
+)
 from drd.kinds.places import space_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
@@ -69,7 +76,7 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
     names = (*known.tables, *known.not_reached, *known.others)
     found = [n for n in names if n == asked] or [n for n in names if n.lower() == asked.lower()]
     if not found:
-        raise UsageError(
+        raise NotInPoint(
             f"{component} has no table {asked} in this restore point",
             hint=meant(near(asked, names, separator=".")) or f"it has {len(names):,} tables.",
         )
