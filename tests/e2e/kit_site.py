@@ -7,6 +7,7 @@ import pty
 import re
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -119,6 +120,7 @@ def kit_site(base: Path, s3: S3Server, source: PostgresServer, standby: Postgres
     back.mkdir()
     make_sqlite(site.base / "sessions.db")
     make_tree(site.base / "etc")
+    _make_odd_names(site.base)
     source.execute(DATABASE)
     source.execute('create database warehouse owner "the owner"')
     source.execute("alter database warehouse set timezone to 'Asia/Tokyo'")
@@ -194,6 +196,13 @@ def dumped(server: PostgresServer, database: str) -> str:
     argv = [f"{server.bin_dir}/pg_dump", "--create", "-d", server.dsn(database)]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     return "\n".join(line for line in text.splitlines() if not re.match(r"\\(un)?restrict ", line))
+
+
+def _make_odd_names(base: Path) -> None:
+    """Such as a shell, a list of digests or an SQL statement take for something else."""
+    (base / "etc" / "two\nlines \\ and $more").write_text("odd\n")
+    with sqlite3.connect(base / "sessions.db") as connection:
+        connection.execute('create table "the ""odd"" one" (id int)')
 
 
 def sqlite_dump(file: Path) -> bytes:

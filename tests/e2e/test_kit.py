@@ -73,7 +73,7 @@ def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short
     # Nothing but the kit, the bucket and the empty server.
     told = run_bash(script, kit, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
     assert "public.orders: 1000 rows" in told
-    assert "gateway: 2 files as at the backup" in told
+    assert "gateway: 3 files as at the backup" in told
     host.assert_back()
     # The same again finds places that hold something, and touches nothing.
     with pytest.raises(AssertionError, match="database back is there and not empty"):
