@@ -100,6 +100,37 @@ def test_a_silent_server_is_no_endless_wait(s3: S3Server, proxy: Proxy, tmp_path
     assert seconds(begun) < 15
 
 
+LATE: dict[str, tuple[dict[str, str], type[RepositoryError], str]] = {
+    "key": ({"secret_key": "not the secret key"}, RepositoryError, "access key is not accepted"),
+    "bucket": ({"url": "no-such-bucket"}, RepositoryMissing, "no-such-bucket does not exist"),
+    "nobody": ({"url": "s3:http://127.0.0.1:1/bucket/p"}, RepositoryUnreachable, "refused"),
+    "silence": ({"endpoint": "stalled"}, RepositoryUnreachable, "answer"),
+}
+
+
+@pytest.mark.parametrize("trouble", LATE)
+def test_a_restore_that_looks_beside_itself_says_what_is_wrong(
+    s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None, trouble: str
+) -> None:
+    """It is begun at once, and the bucket is looked at when restic is silent, or has failed."""
+    given, kind, words = LATE[trouble]
+    if given.get("endpoint"):
+        given = {"endpoint": proxy.endpoint}
+    elif given.get("url") == "no-such-bucket":
+        given = {"url": s3.repository("no-such-bucket", "p")}
+    repository = s3_repository(s3, tmp_path, **given)  # type: ignore[arg-type]
+    proxy.stall()
+    (tmp_path / "into").mkdir()
+    for attempt in (
+        lambda: repository.restore("a" * 64, tmp_path / "into"),
+        lambda: repository.read_file("a" * 64, "manifest.json"),
+    ):
+        begun = time.monotonic()
+        with pytest.raises(kind, match=words):
+            attempt()
+        assert seconds(begun) < 60
+
+
 # --- outages --------------------------------------------------------------------------------
 
 
