@@ -278,6 +278,7 @@ def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
         "needs": list(waits_for(planned.plan.runbook)[step.name]),
         "role": getattr(step.settings, "role", None),
         "expected_s": planned.expected_steps.get(step.name),
+        "left_out": planned.left_out(step),
     }
 
 
@@ -295,6 +296,9 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
         took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
         role = getattr(step.settings, "role", None)
         asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
+        why = planned.left_out(step)
+        if why is not None:
+            took, asks = f"{'':>8}  " if known else "", f"left out: {why}"
         words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took}{asks}"
         yield words.rstrip()
 

@@ -47,7 +47,7 @@ from drd.model.run import (
     StepState,
     drill_result,
 )
-from drd.model.runbook import PEOPLE, Circumstances, Step, unmet
+from drd.model.runbook import PEOPLE, Step
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -182,13 +182,8 @@ def _part(plan: RecoveryPlan) -> Part | None:
     return plan.single.part if plan.single is not None else None
 
 
-def _around(plan: RecoveryPlan) -> Circumstances:
-    request = plan.request
-    return Circumstances(request.scenario, request.target, tuple(request.components))
-
-
 def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> Deeds:
-    around = _around(plan)
+    around = plan.around
     directory = started_directory(services, work.runner.run.id)
     return Deeds(work, around, directory, drill=False)
 
@@ -256,7 +251,7 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
     """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
     if plan.continues is not None:
         return {}
-    first = at_once(plan.plan.runbook, _around(plan), plan.components)
+    first = at_once(plan.plan.runbook, plan.around, plan.components)
     found = {name: plan.point.component(name) for name in first}
     return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
 
@@ -291,12 +286,10 @@ def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> lis
 
 def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
     """What the steps of the runbook will miss on this host."""
-    around = _around(plan)
     findings: list[Finding] = []
     earlier: list[Step] = []
     for step in plan.plan.runbook:
-        after_another = step.when is not None and step.when.step is not None
-        if after_another or unmet(step, {}, around) is None:
+        if plan.left_out(step) is None:
             findings += look_at_step(services, step, earlier)
         earlier.append(step)
     return findings

@@ -16,6 +16,7 @@ from drd.model.loss import RowLoss, rows_lost
 from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
 from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Run, RunKind, StepState
+from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -117,6 +118,18 @@ class RecoveryPlan:
         """Whether single components or things were asked for: how long that takes says nothing
         about the service."""
         return self.single is not None or bool(self.request.components)
+
+    @property
+    def around(self) -> Circumstances:
+        """What conditions of steps are about."""
+        request = self.request
+        return Circumstances(request.scenario, request.target, tuple(request.components))
+
+    def left_out(self, step: Step) -> str | None:
+        """Why a step will not be carried out, as far as that is known beforehand."""
+        if step.when is not None and step.when.step is not None:
+            return None
+        return unmet(step, {}, self.around)
 
     @property
     def beside(self) -> bool:

@@ -34,35 +34,14 @@ def rights_findings(
     title = f"{name}: target's rights"
     if superuser:
         return [Finding(title, ok=True, detail=f"{user} is a superuser")]
-    if not createdb:
-        return [
-            Finding(
-                title,
-                ok=False,
-                detail=f"{user} may not create databases",
-                hint=f"ALTER ROLE {ident(user)} CREATEDB;",
-            )
-        ]
-    foreign_owner = _foreign_owner(cluster)
-    if foreign_owner is not None:
-        database = ident(cluster.address.dbname)
-        return [
-            Finding(
-                title,
-                ok=False,
-                detail=f"{user} may not rename database {cluster.address.dbname}, which belongs to "
-                f"{foreign_owner}",
-                hint=f"GRANT {ident(foreign_owner)} TO {ident(user)}; or ALTER DATABASE {database} "
-                f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",
-            )
-        ]
+    lacking = _may_not(cluster, title, user, createdb=createdb)
     if no_owner:
-        return [Finding(title, ok=True, detail=f"{user} may create databases")]
+        return lacking or [Finding(title, ok=True, detail=f"{user} may create databases")]
     found = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
     missing = [role for role, exists, _ in found if not exists]
     foreign = [role for role, exists, member in found if exists and not member]
     if not missing and not foreign:
-        return [
+        return lacking or [
             Finding(
                 title,
                 ok=True,
@@ -74,14 +53,37 @@ def rights_findings(
     grants = " ".join(f"GRANT {ident(role)} TO {ident(user)};" for role in foreign)
     make = f"make the roles {', '.join(missing)} first; " if missing else ""
     return [
+        *lacking,
         Finding(
             title,
             ok=False,
             detail=f"{user} is no superuser and cannot give objects to their owners: roles missing "
             f"or not his are {', '.join([*missing, *foreign])}",
             hint=f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
-        )
+        ),
     ]
+
+
+def _may_not(cluster: Cluster, title: str, user: str, *, createdb: bool) -> list[Finding]:
+    """What keeps this user from making the database, and giving it its name."""
+    found = []
+    if not createdb:
+        detail, hint = f"{user} may not create databases", f"ALTER ROLE {ident(user)} CREATEDB;"
+        found.append(Finding(title, ok=False, detail=detail, hint=hint))
+    owner = _foreign_owner(cluster)
+    if owner is not None:
+        database = ident(cluster.address.dbname)
+        found.append(
+            Finding(
+                title,
+                ok=False,
+                detail=f"{user} may not rename database {cluster.address.dbname}, which belongs to "
+                f"{owner}",
+                hint=f"GRANT {ident(owner)} TO {ident(user)}; or ALTER DATABASE {database} "
+                f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",
+            )
+        )
+    return found
 
 
 def _foreign_owner(cluster: Cluster) -> str | None:
