@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from drd.errors import DrdError, TargetError
 from drd.ports import Finding
@@ -13,9 +13,18 @@ class Hindrances:
 
     def __init__(self) -> None:
         self._errors: list[DrdError] = []
+        self._about: dict[int, str] = {}
 
-    def tried(self, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-        """What was found; an error is kept, so that the next thing is looked at all the same."""
+    def tried(self, look: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
+        """What was found; an error is kept, so that the next thing is looked at all the same.
+        `about` is the component, for those that do not say it among others."""
+        before = len(self._errors)
+        try:
+            return self._looked(look)
+        finally:
+            self._about |= dict.fromkeys(range(before, len(self._errors)), about)
+
+    def _looked(self, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
         try:
             found = list(look())
         except DrdError as error:
@@ -38,17 +47,21 @@ class Hindrances:
     def refuse(self) -> None:
         """Raise what was found: one error as it is, several as one TargetError."""
         if self._errors:
-            raise joined(self._errors)
+            raise joined(self._errors, self._about)
 
 
-def joined(errors: Sequence[DrdError]) -> DrdError:
+def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
     """One error that tells them all, each with its remedy."""
     if len(errors) == 1:
         return errors[0]
-    facts = dict.fromkeys(e.message for e in errors)
+    facts = dict.fromkeys(_named(e.message, about.get(n, "")) for n, e in enumerate(errors))
     hints = dict.fromkeys(e.hint for e in errors if e.hint)
     message = f"{len(facts)} things stand in the way of this recovery:"
     return TargetError(
         "\n  ".join([message, *facts]) if len(facts) > 1 else next(iter(facts)),
         hint="\n      ".join(hints),
     )
+
+
+def _named(fact: str, about: str) -> str:
+    return fact if not about or about in fact else f"{about}: {fact}"

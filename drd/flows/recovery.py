@@ -262,7 +262,7 @@ def _look_at(
     """What the places say."""
     findings: list[Finding] = []
     for name, destination in destinations.items():
-        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d))  # type: ignore[misc]
+        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d), name)  # type: ignore[misc]
     return findings
 
 

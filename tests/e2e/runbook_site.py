@@ -84,7 +84,9 @@ def traced(site: Site) -> list[str]:
 
 
 def run_id(site: Site) -> str:
-    return str(site.catalogue("select id from runs where kind = 'recovery'")[0][0])
+    """The newest recovery's."""
+    query = "select id from runs where kind = 'recovery' order by started_at desc"
+    return str(site.catalogue(query)[0][0])
 
 
 def waits_for(site: Site, step: str) -> bool:

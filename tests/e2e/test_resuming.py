@@ -4,7 +4,9 @@ that ended, a step that must not be repeated."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,19 @@ def answers(port: int) -> bool:
 
 
 def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, port: int) -> None:
+    # All that is wrong at once, and nothing is touched.
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        (site.base / "back/etc").mkdir()
+        (site.base / "back/etc/theirs").touch()
+        refused = site.drd(*RECOVER, code=1).err
+    assert "2 things stand in the way of this recovery" in refused
+    assert f"target {site.base}/back/etc is not empty (1 entry)" in refused
+    assert f"step serve: something listens on port {port} of this host already" in refused
+    assert not (site.base / "back/shop.db").exists()
+    shutil.rmtree(site.base / "back/etc")
+
     site.killed_at("undone:once", *RECOVER)
     run = run_id(site)
     end_service(site)  # as with the host

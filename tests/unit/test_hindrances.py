@@ -25,14 +25,16 @@ def test_one_error_stays_what_it_is() -> None:
 def test_several_are_told_together_and_a_remedy_once() -> None:
     found = Hindrances()
     found.tried(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
-    found.tried(lambda: [Finding("room", ok=False, detail="no room in /srv", hint="make room")])
+    found.tried(
+        lambda: [Finding("room", ok=False, detail="no room in /srv", hint="make room")], "db"
+    )
     found.tried(lambda: _raises(TargetNotEmpty("conf is not empty", hint="--overwrite")))
     with pytest.raises(TargetError) as caught:
         found.refuse()
     assert caught.value.message.splitlines() == [
         "3 things stand in the way of this recovery:",
         "  orders is not empty",
-        "  no room in /srv",
+        "  db: no room in /srv",
         "  conf is not empty",
     ]
     assert caught.value.hint.split("\n") == ["--overwrite", "      make room"]
