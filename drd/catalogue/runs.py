@@ -162,7 +162,9 @@ def exists(connection: Connection, run: str) -> bool:
     return connection.execute(_EXISTS, {"run": run}).first() is not None
 
 
-def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
+def newest(
+    connection: Connection, plan: str | None, limit: int, kind: RunKind | None = None
+) -> list[Run]:
     """Those that wait to be carried out first, then by their start."""
     begun = (
         select(runs)
@@ -172,7 +174,9 @@ def newest(connection: Connection, plan: str | None, limit: int) -> list[Run]:
     )
     if plan is not None:
         begun = begun.where(runs.c.plan == plan)
-    waiting = pending(connection, plan)
+    if kind is not None:
+        begun = begun.where(runs.c.kind == str(kind))
+    waiting = [run for run in pending(connection, plan) if kind in (None, run.kind)]
     return [*waiting[:limit], *(to_run(row) for row in connection.execute(begun))][:limit]
 
 

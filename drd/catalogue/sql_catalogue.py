@@ -142,9 +142,11 @@ class SqlCatalogue:
         with self._store.read() as connection:
             return runs.by_prefix(connection, prefix)
 
-    def runs(self, plan: str | None = None, *, limit: int = 50) -> list[Run]:
+    def runs(
+        self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
+    ) -> list[Run]:
         with self._store.read() as connection:
-            return runs.newest(connection, plan, limit)
+            return runs.newest(connection, plan, limit, kind)
 
     # steps
 

@@ -152,7 +152,7 @@ class Screen:
     def _head(self, now: Progression) -> str:
         elapsed = (now.now - now.since) / timedelta(seconds=1)
         head = (
-            f"{now.plan}: run {now.run}, {format_duration(max(0.0, elapsed))} since the loss, "
+            f"{now.plan}{' over PRODUCTION' if now.over_production else ''}: run {now.run}, {format_duration(max(0.0, elapsed))} since the loss, "
             f"RTO {format_duration(now.rto_s)}"
         )
         return f"{head}: missed" if elapsed > now.rto_s else head

@@ -100,12 +100,15 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.live import watched
     from drd.cli.session import session
     from drd.cli.single import changes_of
+    from drd.flows.guard import require_elsewhere_ahead
     from drd.flows.recovery_plan import plan_recovery
 
     with session(args) as app, watched(app, args):
         plan = app.load(args.plan)
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app, plan))
+        if args.dry_run or not args.yes:
+            require_elsewhere_ahead(services, planned)
         if args.dry_run:
             _print_plan(planned, args, changes_of(services, planned))
             return 0

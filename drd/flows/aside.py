@@ -35,7 +35,7 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
     """All that recoveries of a plan have set aside and nobody has let go of, the newest first."""
-    runs = catalogue.runs(plan, limit=_LOOKED_AT)
+    runs = catalogue.runs(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
     return [(run, aside) for run in runs for aside in noted(catalogue, run)]
 
 
@@ -226,8 +226,8 @@ def _alone(services: Services, plan: Plan) -> Iterator[None]:
     """While nobody else exchanges anything of the plan, and no recovery of it is carried out."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         dead = {r.id for r in services.catalogue.abandoned(plan.name)}
-        for run in services.catalogue.runs(plan.name, limit=_LOOKED_AT):
-            if run.kind is RunKind.RECOVERY and not run.state.final and run.id not in dead:
+        for run in services.catalogue.runs(plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY):
+            if not run.state.final and run.id not in dead:
                 raise AlreadyRunning(
                     f"run {run.id} of {run.plan} is being carried out by process {run.owner_pid}",
                     run=run.id,
@@ -271,14 +271,19 @@ def _require_something(standing: Standing) -> None:
         raise TargetError(
             f"{lost.kept}, which run {standing.run.id} had set aside of {lost.component}, is not "
             "there any more",
-            hint=f"somebody has moved or removed it, or the plan names another place than {lost.place} "
-            "now; --component names what to take instead.",
+            hint=f"somebody has moved or removed it, the plan names another place than {lost.place} "
+            f"now, or this is not the host where it lies{_host(standing.run)}; --component names what "
+            "to take instead.",
         )
     if not standing.held:
         raise UsageError(
             f"run {standing.run.id} of {standing.run.plan} has nothing set aside",
             hint=f"who let go of it, if it ever had: drd run show {standing.run.id}",
         )
+
+
+def _host(run: Run) -> str:
+    return f" ({run.owner_host})" if run.owner_host else ""
 
 
 def _require_last(catalogue: Catalogue, standing: Standing) -> None:

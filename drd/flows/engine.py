@@ -19,6 +19,7 @@ from drd.flows.deeds import Deeds, is_failure
 from drd.flows.people import People
 from drd.flows.runner import Runner, describe
 from drd.model.coverage import Coverage
+from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
@@ -304,9 +305,9 @@ class Engine:
         since = self.people.lost_at or run.started_at or clock.now()
         views = tuple(self._view(step) for step in self.steps.values())
         rto_s = self.work.plan.objectives.rto_s
-        self.services.on_steps(
-            Progression(run.id, self.work.plan.name, since, clock.now(), rto_s, views, over)
-        )
+        name, now = self.work.plan.name, clock.now()
+        danger = _over_production(run.detail)
+        self.services.on_steps(Progression(run.id, name, since, now, rto_s, views, over, danger))
 
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)
@@ -363,3 +364,9 @@ def failures(engine: Engine) -> list[CheckResult]:
             )
         )
     return rows
+
+
+def _over_production(detail: Mapping[str, Any]) -> bool:
+    """Whether a recovery with these words replaces what production holds."""
+    said = bool(detail.get("in_place")) or detail.get("target") == IN_PLACE
+    return said and not (detail.get("part") or {}).get("into")

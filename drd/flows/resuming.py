@@ -63,9 +63,8 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
     if run.kind is not RunKind.RECOVERY:
         raise UsageError(f"run {run.id} of {run.plan} is a {run.kind}, no recovery", hint=instead)
     dead = {r.id for r in services.catalogue.abandoned(run.plan)}
-    for other in services.catalogue.runs(run.plan, limit=200):
-        busy = other.kind is RunKind.RECOVERY and not other.state.final
-        if busy and other.id not in dead:
+    for other in services.catalogue.runs(run.plan, limit=200, kind=RunKind.RECOVERY):
+        if not other.state.final and other.id not in dead:
             raise AlreadyRunning(
                 f"run {other.id} of {run.plan} is being carried out by process {other.owner_pid}"
                 + (f" on {other.owner_host}" if other.owner_host else ""),

@@ -24,7 +24,8 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class Progression:
-    """All steps of a run at one moment; `since` is when the service was lost."""
+    """All steps of a run at one moment; `since` is when the service was lost. `over_production`:
+    what they bring replaces what production holds."""
 
     run: str
     plan: str
@@ -33,3 +34,4 @@ class Progression:
     rto_s: float
     steps: tuple[StepView, ...]
     over: bool = False
+    over_production: bool = False

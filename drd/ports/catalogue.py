@@ -132,7 +132,9 @@ class Catalogue(Protocol):
     def run(self, prefix: str) -> Run:
         """The run whose id starts so. Raises UsageError when none or several do."""
 
-    def runs(self, plan: str | None = None, *, limit: int = 50) -> list[Run]:
+    def runs(
+        self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
+    ) -> list[Run]:
         """Newest first."""
 
     # steps

@@ -97,6 +97,8 @@ def test_runs_are_newest_first_and_limited(catalogue: SqlCatalogue) -> None:
     assert [r.id for r in catalogue.runs()] == [other.run.id, second.run.id, first.run.id]
     assert [r.id for r in catalogue.runs("orders-api")] == [second.run.id, first.run.id]
     assert [r.id for r in catalogue.runs(limit=1)] == [other.run.id]
+    assert catalogue.runs(kind=RunKind.RECOVERY) == []
+    assert len(catalogue.runs(kind=first.run.kind)) >= 1
 
 
 def test_run_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:

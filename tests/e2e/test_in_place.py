@@ -128,7 +128,8 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
         ("within", f"conf would come back over {site.base}/etc"),
         ("around", f"conf would come back over {site.base}/etc"),
     ):
-        words = ("recover", "shop", "--target", target, "--overwrite", "--yes")
+        last = "--dry-run" if target == "swapped" else "--yes"
+        words = ("recover", "shop", "--target", target, "--overwrite", last)
         refused = site.drd(*words, code=1)
         assert f"target {target} is production itself: {over}" in refused.err
         assert f"--target {target} --in-place" in refused.err

@@ -38,6 +38,8 @@ def test_the_screen_shows_the_steps_the_time_and_what_is_needed_from_whom() -> N
         "          drd approve 4f2a go --by NAME",
     ]
     assert "missed" not in Screen(None, colour=False).lines(at(since_s=30), 79, 40)[0]
+    over = replace(at(), over_production=True)
+    assert "shop over PRODUCTION: run" in Screen(None, colour=False).lines(over, 79, 40)[0]
 
 
 @pytest.mark.parametrize("height", [8, 12, 24])
