@@ -100,11 +100,12 @@ class Relation:
 @dataclass
 class Extracted:
     """What the working database holds of the tables that were asked for, under their names at the
-    point; `owners` by table, `notes` what does not come along."""
+    point; `owners` by table, `notes` what does not come along, `left` the statements that made it."""
 
     relations: list[Relation]
     owners: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     @property
     def oids(self) -> list[int]:
@@ -127,7 +128,13 @@ class Extraction:
         """Raises TargetError in the words of pg_restore."""
         before = self._archive.entries("--section=pre-data")
         self._what_can_be([e for e in before if not e.is_a(_NOT_BEFORE)])
-        found = Extracted(list(self._relations(tables)))
+        everything = list(self._relations(tables))
+        found = Extracted([r for r in everything if r.kind in ("r", "p")])
+        found.notes += [
+            f"partition {r.source} stays away: its rows are on another server"
+            for r in everything
+            if r.kind not in ("r", "p")
+        ]
         for relation in found.relations:
             found.owners[relation.oid] = _owner(before, relation)
         self._rows(found)
@@ -136,6 +143,9 @@ class Extraction:
         keys = [e for e in after if e.is_a(_FOREIGN_KEY)]
         self._foreign_keys(keys, found)
         found.notes += _left_behind(after, found.relations)
+        acting = [f"{kind} {r.listed}" for kind in ("TRIGGER", "RULE") for r in found.relations]
+        for entry in (e for e in after if e.text.startswith(tuple(acting))):
+            found.left.append(statement(self._archive.script([entry])))
         self._require_whole(found.relations)
         return found
 
@@ -221,7 +231,8 @@ class Extraction:
         for entry in entries:
             if not _may_be_of(entry, found.relations):
                 continue
-            key = foreign_key(self._archive.script([entry]))
+            script = self._archive.script([entry])
+            key = foreign_key(script)
             if key is None or key.table not in ours:
                 continue
             if key.refers_to in ours:
@@ -233,6 +244,7 @@ class Extraction:
                     f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left out: the copy "
                     "must not hold live rows back"
                 )
+                found.left.append(statement(script))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +267,12 @@ def foreign_key(script: str) -> ForeignKey | None:
     """Of the script that makes one."""
     match = _KEY.search(script)
     return ForeignKey(match[2], match[1], match[3]) if match else None
+
+
+def statement(script: str) -> str:
+    """The one statement of a script, in one line."""
+    body = script.partition("\n-- Name: ")[2].partition("\n--\n")[2].partition("\n\n\n--")[0]
+    return " ".join(body.split())
 
 
 def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:

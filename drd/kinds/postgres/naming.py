@@ -154,7 +154,7 @@ def _require_table(name: str, known: DatabaseFingerprint) -> None:
     remedy = (
         "bring back the tables that it is made from"
         if "view" in what
-        else "its rows are on another server"
+        else "look on the server where they are"
     )
     raise UsageError(
         f"{name} is a {what}: a backup does not hold its rows",

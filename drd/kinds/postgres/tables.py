@@ -218,6 +218,8 @@ class PostgresTables(PostgresTargetDatabase):
             names.working, snapshot.facts["locale"], version=cluster.version, tablespace=None
         )
         names.make_working(create)
+        # Row security comes after the rows: until then nobody else looks.
+        cluster.execute(f"REVOKE ALL ON DATABASE {ident(names.working)} FROM PUBLIC")
         address = cluster.undisturbed(names.working)
         spaces = cluster.missing_tablespaces(snapshot.facts["tablespaces"])
         flags = ("--no-owner", *(("--no-tablespaces",) if spaces else ()))
@@ -236,6 +238,9 @@ class PostgresTables(PostgresTargetDatabase):
             )
             taken = taken_names(inside, schema)
             copies = Detached(connection, found).into(self._place.mark, name, taken)
+        if (schema, name) == split_name(self._part.tables[0]):
+            # The table itself was gone, and is back.
+            found.notes += [f"to have it as it was: {statement}" for statement in found.left]
         if spaces:
             found.notes.append(
                 f"tablespace {', '.join(spaces)} is not here: the default one is used"

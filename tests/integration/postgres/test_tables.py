@@ -167,6 +167,21 @@ NAMES = (
 )
 
 
+def test_a_table_that_was_dropped_is_back_with_what_ties_it_to_others_to_hand(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    source_server.execute("DROP TABLE items", "shop")
+    done = copied(source_server, shop, place, Part(("items",), (), "items"))
+    lead = "to have it as it was: "
+    statements = [n.removeprefix(lead) for n in done.notes if n.startswith(lead)]
+    assert len(statements) == 2
+    for statement in statements:
+        source_server.execute(statement, "shop")
+    said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "items")
+    assert "FOREIGN KEY (o) REFERENCES public.orders(id)" in said
+    assert "ADD CONSTRAINT items_pkey PRIMARY KEY (id)" in said
+
+
 def test_tables_of_any_name_and_kind(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
