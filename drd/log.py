@@ -32,7 +32,7 @@ def masked(text: str) -> str:
 
 def configure(*, level: str = "warning", style: str = "auto") -> None:
     """Log to stderr from `level` up; `style` is `console`, `json` or `auto` (console on a
-    terminal)."""
+    terminal). Where that is the journal, each line has its fields, in any style."""
     _chosen.update(level=level, style=style)
     _structlog.cache_clear()
 
@@ -73,9 +73,9 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return event
 
 
-def _to_journal(otherwise: Any, sent: type[BaseException]) -> Any:
-    """A renderer that sends a sentence with fields, and only what the journal does not take to
-    `otherwise`."""
+def _to_journal(as_json: Any, sent: type[BaseException], *, sentences: bool) -> Any:
+    """A renderer that sends a sentence or JSON with fields, and only what the journal does not take
+    to `as_json`."""
 
     from drd import journal
 
@@ -84,9 +84,11 @@ def _to_journal(otherwise: Any, sent: type[BaseException]) -> Any:
         level, fact = fields.pop("level", "info"), fields.pop("event", "")
         fields.pop("timestamp", None)
         words = "".join(f" {k}={v}" for k, v in fields.items())
-        if journal.send(journal.datagram(level, fact + words, {**fields, "event": fact})):
+        line = as_json(logger, name, {**event})
+        message = fact + words if sentences else line
+        if journal.send(journal.datagram(level, message, {**fields, "event": fact})):
             raise sent
-        return otherwise(logger, name, event)
+        return line
 
     return render
 
@@ -100,14 +102,11 @@ def _structlog() -> Any:
 
     style = _chosen["style"]
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    to_journal = style == "auto" and journal.is_ours()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if console
-        else _to_journal(structlog.processors.JSONRenderer(), structlog.DropEvent)
-        if to_journal
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if journal.is_ours():
+        renderer = _to_journal(renderer, structlog.DropEvent, sentences=style != "json")
+    elif console:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

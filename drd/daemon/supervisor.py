@@ -115,7 +115,8 @@ class Supervisor:
             self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how, now)
             self._on_over(self._catalogue.run(run.id))
         else:
-            _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how)
+            if run.id not in self._tries:  # else it was said, and is not recorded yet
+                _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how)
             self._settle(now_run, ended.how, now, cancelled=ended.worker.cancelled)
 
     def _settle(self, run: Run, how: str, now: datetime, *, cancelled: bool) -> None:

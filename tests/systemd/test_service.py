@@ -191,9 +191,21 @@ def test_reload_refuses_a_credential_that_came_after_the_start(service: Machine)
     service.write("/etc/drd/plans/other.yaml", other)
     service.run("systemctl", "reload", "drd")
     refused = service.journal("PLAN=other")
-    assert "credential other-restic" in refused
+    assert re.search("credential other-restic .*it needs systemctl restart drd", refused)
     assert not told(service, "schedule", "other")["items"]
     service.path("/etc/drd/plans/other.yaml").unlink()
+    service.run("systemctl", "reload", "drd")
+
+
+def test_lines_of_the_journal_have_fields_also_as_json(service: Machine) -> None:
+    before = service.path("/etc/drd/drd.yaml").read_text()
+    service.write("/etc/drd/drd.yaml", "log: {format: json}\n")
+    service.write("/etc/drd/plans/shop.yaml", SHOP + "# as before\n")
+    service.run("systemctl", "reload", "drd")
+    lines = service.journal("PLAN=shop").splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert ("plan.accepted", "shop") in [(line["event"], line["plan"]) for line in told]
+    service.write("/etc/drd/drd.yaml", before)
     service.run("systemctl", "reload", "drd")
 
 

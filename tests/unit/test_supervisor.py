@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -62,3 +63,22 @@ def test_ends_that_could_not_be_looked_up_are_told_later() -> None:
     assert over == ["a", "b"]
     supervisor.reap(NOW)
     assert over == ["a", "b"]
+
+
+def test_a_death_that_cannot_be_recorded_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a full disk each look tries again: a line a second would be all that the journal holds."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise CatalogueError("the catalogue's disk is full")
+
+    running = replace(run("a"), state=RunState.RUNNING)
+    catalogue: Any = SimpleNamespace(run=lambda _: running, adopt=refuse)
+    workers: Any = SimpleNamespace(
+        kill_overdue=list, reap=lambda: ended.pop() if ended else [], start=refuse
+    )
+    ended = [[Ended(SimpleNamespace(run=running, cancelled=False), 1, "killed")]]  # type: ignore[arg-type]
+    supervisor = Supervisor(catalogue, workers, lambda _: None)
+    for _ in range(10):
+        with pytest.raises(CatalogueError):
+            supervisor.reap(NOW)
+    assert capsys.readouterr().err.count("run.died") == 1
