@@ -9,13 +9,14 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from drd.catalogue.daemon_tables import copies
 from drd.catalogue.engine import upsert
+from drd.catalogue.summaries import believed
 from drd.catalogue.tables import point_repositories, points
 from drd.model.plan import Plan
 
 _AT_ONCE = 500
 
 
-def load(connection: Connection, plan: Plan) -> None:
+def load(connection: Connection, plan: Plan, at: datetime) -> None:
     """A row for each copy of the plan as loaded, also for one that nothing ever reached."""
     named = {s.name: s.copy_of for s in plan.repositories.values() if s.copy_of is not None}
     connection.execute(
@@ -28,7 +29,7 @@ def load(connection: Connection, plan: Plan) -> None:
         key = {"plan": plan.name, "repository": name}
         row = {"position": position, "copy_of": copy_of, "pause_s": pause_s or None}
         upsert(connection, copies, key | row)
-    refresh(connection, plan.name)
+    refresh(connection, plan.name, at)
 
 
 def _distance(name: str, named: Mapping[str, str]) -> int:
@@ -48,7 +49,7 @@ def arrived(
             plans.add(plan)
             _arrived(connection, repository, point, manifests[point], at)
     for plan in sorted(plans):
-        refresh(connection, plan)
+        refresh(connection, plan, at)
 
 
 def _arrived(
@@ -100,11 +101,11 @@ def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozense
     return frozenset(found)
 
 
-def refresh(connection: Connection, plan: str) -> None:
-    """For each copy of the plan, its newest complete point that is kept."""
+def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
+    """For each copy of the plan, its newest complete point that is kept, as `summaries` has it."""
     names = select(copies.c.repository).where(copies.c.plan == plan)
     for repository in connection.execute(names).scalars().all():
-        newest = connection.execute(
+        held = (
             select(points.c.id, points.c.data_time, point_repositories.c.available_at)
             .join(point_repositories, point_repositories.c.point == points.c.id)
             .where(
@@ -115,7 +116,9 @@ def refresh(connection: Connection, plan: str) -> None:
             )
             .order_by(points.c.data_time.desc())
             .limit(1)
-        ).first()
+        )
+        known = held.where(believed(points.c.data_time, at))
+        newest = connection.execute(known).first() or connection.execute(held).first()
         connection.execute(
             update(copies)
             .where(copies.c.plan == plan, copies.c.repository == repository)

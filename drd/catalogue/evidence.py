@@ -39,7 +39,7 @@ def record(connection: Connection, found: Evidence) -> None:
         connection.execute(
             update(points).where(points.c.id == found.point).values(proven_by=found.id)
         )
-    summaries.refresh_drills(connection, found.plan)
+    summaries.refresh_drills(connection, found.plan, found.finished_at)
 
 
 def newest(connection: Connection, plan: str, limit: int) -> list[Evidence]:

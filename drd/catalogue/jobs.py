@@ -5,13 +5,14 @@ What the next start is worked out from: one row instead of a look at a million r
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue.daemon_tables import jobs
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
-from drd.model.run import Run, RunState
+from drd.model.run import Run, RunKind, RunState
 
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
@@ -45,6 +46,13 @@ def ended(connection: Connection, run: Run) -> None:
         values["tries"] = (before.tries if before else 0) + 1
         values["permanent"] = bool(run.detail.get("permanent"))
     _set(connection, run, **values)
+
+
+def last_began(connection: Connection, plan: str) -> datetime | None:
+    """When the plan's last backup began, by the clock that it had."""
+    query = select(jobs.c.last_started_at)
+    found = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
+    return connection.execute(found).scalar()
 
 
 def _same(run: Run) -> tuple[Any, ...]:

@@ -46,16 +46,16 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
         },
     )
     added = _set_components(connection, plan)
-    copies.load(connection, plan)
+    copies.load(connection, plan, at)
     if before is None and not _has_history(connection, plan.name):
         summaries.begin(connection, plan.name)
         return
     if before is None:
-        summaries.refresh_points(connection, plan.name)
-        summaries.refresh_backups(connection, plan.name)
-        summaries.refresh_drills(connection, plan.name)
+        summaries.refresh_points(connection, plan.name, at)
+        summaries.refresh_backups(connection, plan.name, at)
+        summaries.refresh_drills(connection, plan.name, at)
     else:
-        summaries.refresh_components(connection, plan.name, added)
+        summaries.refresh_components(connection, plan.name, added, at)
     now = (objectives.rpo_s, objectives.window_s)
     if before is None or (before.rpo_s, before.window_s) != now:
         missed.recompute(connection, plan.name)

@@ -36,8 +36,9 @@ _AT_ONCE = 500
 """Ids in one statement; SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
 
-def record(connection: Connection, point: RestorePoint) -> None:
-    """Insert or replace. That a drill passed it is kept, also from before a rebuild."""
+def record(connection: Connection, point: RestorePoint, at: datetime | None = None) -> None:
+    """Insert or replace; `at` is what time it is, if that is known. That a drill passed it is kept,
+    also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
     replaced = _fingerprints_of(connection, [point.id])
     if before is not None:
@@ -81,8 +82,8 @@ def record(connection: Connection, point: RestorePoint) -> None:
     else:
         _remove_unused(connection, replaced)
         missed.recompute(connection, point.plan)
-    summaries.refresh_points(connection, point.plan)
-    copies.refresh(connection, point.plan)
+    summaries.refresh_points(connection, point.plan, at)
+    copies.refresh(connection, point.plan, at)
 
 
 def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
@@ -100,8 +101,8 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         )
         _remove_unused(connection, let_go)
     for plan in sorted(plans):
-        summaries.refresh_points(connection, plan)
-        copies.refresh(connection, plan)
+        summaries.refresh_points(connection, plan, at)
+        copies.refresh(connection, plan, at)
 
 
 def remove(connection: Connection, ids: Sequence[str]) -> None:

@@ -141,7 +141,7 @@ def finish(
         .values(state=str(state), finished_at=at, error=error, detail={**row.detail, **detail})
     )
     if owned.run.kind is RunKind.BACKUP:
-        summaries.refresh_backups(connection, owned.run.plan)
+        summaries.refresh_backups(connection, owned.run.plan, at)
     jobs.ended(connection, by_prefix(connection, owned.run.id))
 
 

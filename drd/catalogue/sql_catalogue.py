@@ -19,6 +19,7 @@ from drd.catalogue import (
     export,
     figures,
     forgetting,
+    jobs,
     kits,
     migrate,
     plans,
@@ -210,7 +211,8 @@ class SqlCatalogue:
         with self._store.write() as connection:
             if owned is not None:
                 runs.fence(connection, owned)
-            points.record(connection, point)
+            began = jobs.last_began(connection, point.plan) if owned is not None else None
+            points.record(connection, point, began and max(began, point.available_at))
 
     def points(
         self, plan: str, *, kept_only: bool = True, fingerprints: bool = False

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import (
@@ -21,6 +22,7 @@ from drd.catalogue.tables import (
     runs,
 )
 from drd.model.run import DrillResult, RunKind, RunState, took_s
+from drd.model.snapshot import FAR_AHEAD
 
 USUAL_RUNS = 50
 """How many of the newest successful backups tell what is usual."""
@@ -33,11 +35,17 @@ def begin(connection: Connection, plan: str) -> None:
     _set(connection, plan, complete_points=0, failure_tries=0)
 
 
-def refresh_points(connection: Connection, plan: str) -> None:
-    """Newest complete and incomplete point, their number, and the components' newest captures."""
+def refresh_points(connection: Connection, plan: str, at: datetime | None = None) -> None:
+    """Newest complete and incomplete point, their number, and the components' newest captures, as
+    they are known at `at`: what is dated long after that was made while a clock was wrong, and
+    counts only where nothing else does."""
     kept = (points.c.plan == plan, points.c.forgotten_at.is_(None))
-    newest = connection.execute(_latest_point(*kept, points.c.complete)).first()
-    incomplete = _latest_point(*kept, ~points.c.complete)
+    known = (*kept, believed(points.c.data_time, at))
+    newest = (
+        connection.execute(_latest_point(*known, points.c.complete)).first()
+        or connection.execute(_latest_point(*kept, points.c.complete)).first()
+    )
+    incomplete = _latest_point(*known, ~points.c.complete)
     if newest is not None:
         incomplete = incomplete.where(points.c.data_time > newest.data_time)
     behind = connection.execute(incomplete).first()
@@ -50,10 +58,12 @@ def refresh_points(connection: Connection, plan: str) -> None:
         complete_points=connection.execute(count).scalar_one(),
     )
     names = select(component_summary.c.component).where(component_summary.c.plan == plan)
-    refresh_components(connection, plan, connection.execute(names).scalars().all())
+    refresh_components(connection, plan, connection.execute(names).scalars().all(), at)
 
 
-def refresh_components(connection: Connection, plan: str, names: Sequence[str]) -> None:
+def refresh_components(
+    connection: Connection, plan: str, names: Sequence[str], at: datetime | None = None
+) -> None:
     """For each of these components of the plan as loaded: its newest capture among kept points."""
     for component in names:
         attempts = (
@@ -67,8 +77,16 @@ def refresh_components(connection: Connection, plan: str, names: Sequence[str]) 
             .order_by(component_snapshots.c.available_at.desc())
             .limit(1)
         )
-        last = connection.execute(attempts).first()
-        good = connection.execute(attempts.where(component_snapshots.c.state == "captured")).first()
+        captured = attempts.where(component_snapshots.c.state == "captured")
+        known = believed(component_snapshots.c.available_at, at)
+        last = (
+            connection.execute(attempts.where(known)).first()
+            or connection.execute(attempts).first()
+        )
+        good = (
+            connection.execute(captured.where(known)).first()
+            or connection.execute(captured).first()
+        )
         connection.execute(
             component_summary.update()
             .where(component_summary.c.plan == plan, component_summary.c.component == component)
@@ -80,12 +98,12 @@ def refresh_components(connection: Connection, plan: str, names: Sequence[str]) 
         )
 
 
-def refresh_backups(connection: Connection, plan: str) -> None:
+def refresh_backups(connection: Connection, plan: str, at: datetime | None = None) -> None:
     """Usual duration, and the failures since the last success by the time they began: a run that
-    is found dead long after is no newer for it."""
+    is found dead long after is no newer for it, and one from long after `at` no success yet."""
     backups = (runs.c.plan == plan, runs.c.kind == str(RunKind.BACKUP))
     succeeded = select(func.max(runs.c.started_at)).where(
-        *backups, runs.c.state == str(RunState.SUCCEEDED)
+        *backups, runs.c.state == str(RunState.SUCCEEDED), believed(runs.c.started_at, at)
     )
     failed = [*backups, runs.c.state.in_(_FAILURES)]
     last_success = connection.execute(succeeded).scalar()
@@ -102,7 +120,7 @@ def refresh_backups(connection: Connection, plan: str) -> None:
     )
 
 
-def refresh_drills(connection: Connection, plan: str) -> None:
+def refresh_drills(connection: Connection, plan: str, at: datetime | None = None) -> None:
     """The newest drill, and the newest that passed; recoveries (with a target) are none."""
     drills = (
         select(evidence.c.id)
@@ -111,12 +129,18 @@ def refresh_drills(connection: Connection, plan: str) -> None:
         .limit(1)
     )
     passed = drills.where(evidence.c.result == str(DrillResult.PASSED))
-    _set(
-        connection,
-        plan,
-        last_drill=connection.execute(drills).scalar(),
-        last_passed_drill=connection.execute(passed).scalar(),
-    )
+    known = believed(evidence.c.finished_at, at)
+
+    def newest(query: Select[Any]) -> Any:
+        found = connection.execute(query.where(known)).scalar()
+        return found or connection.execute(query).scalar()
+
+    _set(connection, plan, last_drill=newest(drills), last_passed_drill=newest(passed))
+
+
+def believed(time: ColumnElement[datetime], at: datetime | None) -> ColumnElement[bool]:
+    """Not from long after `at`, if that is known."""
+    return true() if at is None else time <= at + FAR_AHEAD
 
 
 def durations(

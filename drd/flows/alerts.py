@@ -21,9 +21,14 @@ from drd.flows.outbox import still_there
 from drd.flows.status import PlanFile, refused, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
-from drd.model.conditions import blind, conditions
+from drd.model.conditions import blind, conditions, is_late
 from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
-from drd.model.host_conditions import AT_THE_HOST, CHANNEL, host_conditions
+from drd.model.host_conditions import (
+    AT_THE_HOST,
+    CHANNEL,
+    has_just_come_back,
+    host_conditions,
+)
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
@@ -140,6 +145,11 @@ class AlertWatch:
             error = caught.message
             seen = self._see_host(host, now)
             known = self._memory.known
+        if has_just_come_back(host, now):
+            there = {alert.key for alert in known}
+            seen = seen._replace(
+                conditions=[c for c in seen.conditions if not is_late(c) or c.key in there]
+            )
         transitions: list[Transition] = []
         if error is None:
             transitions = self._decide(seen, known, now)

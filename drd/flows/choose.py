@@ -38,10 +38,15 @@ def choose(
 
     Raises NoRestorePoint, or UsageError for an ambiguous id.
     """
-    points = services.catalogue.points(plan.name)
+    points, now = services.catalogue.points(plan.name), services.clock.now()
     if held_by is not None:
         points = [p for p in points if any(name in p.repositories for name in held_by)]
-    newest = newest_complete(points)
+    newest = newest_complete(points, now)
+    if newest is not None and newest is not newest_complete(points):
+        services.note(
+            f"points of {plan.name} that are dated in the future, when a clock was wrong, are not "
+            f"taken for the newest one; one of {to_rfc3339(newest.data_time)} is"
+        )
     if point not in (None, "latest", "random"):
         chosen = services.catalogue.point(plan.name, str(point))
         holders(plan, chosen, held_by)

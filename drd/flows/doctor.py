@@ -138,7 +138,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
             )
         ]
     free = shutil.disk_usage(services.work_dir).free
-    point = newest_complete(services.catalogue.points(plan.name))
+    point = newest_complete(services.catalogue.points(plan.name), services.clock.now())
     if point is None:
         detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
         return [Finding(name, ok=True, detail=detail)]

@@ -54,7 +54,7 @@ def _findings(
 ) -> Iterable[ReadinessFinding]:
     now = services.clock.now()
     kept = services.catalogue.points(plan.name)
-    newest = newest_complete(kept)
+    newest = newest_complete(kept, now)
     evidence = services.catalogue.evidence(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))

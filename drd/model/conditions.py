@@ -67,6 +67,11 @@ def _is_a_repository(finding: str) -> bool:
     return finding.startswith("repository ") and ":" not in finding
 
 
+def is_late(condition: Condition) -> bool:
+    """Work that was not done in its time. What would be lost meanwhile is another matter."""
+    return condition.kind.endswith("-overdue")
+
+
 # --- verdicts -------------------------------------------------------------------------------
 
 

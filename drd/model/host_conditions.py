@@ -15,6 +15,10 @@ TOLD_FOR = timedelta(hours=1)
 """How long what is over at once (a jump, a time without a daemon) stays a condition, so that it
 is seen as an alert and not only as a message."""
 
+OVERDUE_AFTER = timedelta(hours=1)
+"""Nothing is overdue that is less late."""
+TO_MAKE_UP = timedelta(hours=1)
+
 AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
@@ -35,6 +39,19 @@ def host_conditions(
         found += [*_no_plan(rpos), *_down(host, rpos, now)]
     found += [c for disk in host.disks for c in _disk(disk)]
     return [*found, *_channels(host.channels, now)]
+
+
+def has_just_come_back(host: HostFacts, now: datetime) -> bool:
+    """Whether the clock went on by so much within the last hour, while nobody was at work, that
+    what was in time before is overdue now: it is being made up for, and is no news yet."""
+    came = []
+    if host.down_from is not None and host.down_to is not None:
+        came.append((host.down_to - host.down_from, host.down_to))
+    if host.clock_jump_s is not None and host.clock_jumped_at is not None:
+        came.append((timedelta(seconds=host.clock_jump_s), host.clock_jumped_at))
+    return any(
+        missed >= OVERDUE_AFTER and timedelta(0) <= now - at < TO_MAKE_UP for missed, at in came
+    )
 
 
 def _catalogue(host: HostFacts) -> Iterator[Condition]:

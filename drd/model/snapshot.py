@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -291,7 +291,17 @@ def manifest_from_bytes(
     return Manifest(point, raw["resolved_plan"], raw["versions"], raw["private"])
 
 
-def newest_complete(points: Sequence[RestorePoint]) -> RestorePoint | None:
-    """The complete, kept point with the latest data time."""
+FAR_AHEAD = timedelta(hours=1)
+"""What is dated further in the future was made while a clock was wrong, and says nothing about
+which of all is the newest. Less is a clock that goes a little wrong here; S3 allows 15 minutes."""
+
+
+def newest_complete(
+    points: Sequence[RestorePoint], now: datetime | None = None
+) -> RestorePoint | None:
+    """The complete, kept point with the latest data time; with `now` not one from far in the
+    future, unless all are."""
     kept = [p for p in points if p.complete and p.forgotten_at is None]
+    if now is not None:
+        kept = [p for p in kept if p.data_time <= now + FAR_AHEAD] or kept
     return max(kept, key=lambda p: p.data_time, default=None)

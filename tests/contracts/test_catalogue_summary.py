@@ -359,3 +359,40 @@ def test_the_last_look_ahead_is_told_while_it_found_something(
     assert facts().unready == UnreadyFacts(at(2), "not ready: kit missing: none")
     looked(5, RunState.SUCCEEDED, None)
     assert facts().unready is None
+
+
+def test_what_was_made_while_the_clock_was_years_ahead_is_not_the_newest(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    """But where there is nothing else."""
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    years = 10 * 365 * 24 * 60.0
+
+    def backed_up(name: str, minutes: float) -> None:
+        owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes))
+        catalogue.record_point(point(name, at(minutes)), owned=owned)
+        catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes + 1))
+
+    def newest() -> str:
+        found = facts().newest
+        assert found is not None
+        return found.id
+
+    backed_up("ahead", years)
+    drilled(catalogue, "d-ahead", years, DrillResult.FAILED)
+    assert newest() == "ahead"
+    run(catalogue, RunState.FAILED, 5)
+    backed_up("p1", 10)
+    drilled(catalogue, "d-now", 11, DrillResult.PASSED)
+    assert newest() == "p1"
+    assert [c.data_time for c in facts().components if c.data_time] == [at(10)]
+    assert facts().last_drill.evidence == "d-now"  # type: ignore[union-attr]
+    run(catalogue, RunState.FAILED, 20)
+    failures = facts().failures
+    assert failures is not None
+    assert failures.tries == 1
+    backed_up("p2", 30)
+    assert newest() == "p2"
+    assert facts().failures is None
+    catalogue.forget_points(["p2"], at(40))
+    assert newest() == "p1"

@@ -12,7 +12,7 @@ from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions
 from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
-from drd.model.host_conditions import AT_THE_HOST, host_conditions
+from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.message import Severity
 from drd.model.verdicts import Verdict
 from drd.model.watched import (
@@ -353,3 +353,21 @@ def test_no_plan_and_no_catalogue_fire() -> None:
     assert of_host(None, catalogue_error="disk full") == [("catalogue", "critical")]
     assert of_host(None, configuration_error="drd.yaml:3: x") == [("configuration", "warning")]
     assert {"catalogue", "clock-jumped", "configuration", "disk"} == AT_THE_HOST
+
+
+@pytest.mark.parametrize(
+    ("host", "just"),
+    [
+        ({}, False),
+        ({"down_from": ago(DAY), "down_to": ago(MINUTE)}, True),
+        ({"down_from": ago(DAY), "down_to": ago(2 * HOUR)}, False),
+        ({"down_from": ago(10 * MINUTE), "down_to": ago(MINUTE)}, False),
+        ({"clock_jump_s": 2 * HOUR, "clock_jumped_at": ago(MINUTE)}, True),
+        ({"clock_jump_s": 2 * HOUR, "clock_jumped_at": ago(-MINUTE)}, False),
+        ({"clock_jump_s": -2 * HOUR, "clock_jumped_at": ago(MINUTE)}, False),
+    ],
+)
+def test_who_was_away_for_long_has_an_hour_to_make_up_for_it(
+    host: dict[str, Any], just: bool
+) -> None:
+    assert has_just_come_back(HostFacts(**host), NOW) == just
