@@ -13,8 +13,8 @@ from threading import Lock
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 Post = Callable[[str], None]
 
@@ -75,11 +75,26 @@ class Clockwork:
             self._scheduler = None
 
     def _add_every(self, scheduler: BackgroundScheduler, name: str, seconds: float) -> None:
-        first = datetime.now(UTC) + timedelta(seconds=seconds)
         scheduler.add_job(
             self._post,
-            IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC),
+            Regularly(timedelta(seconds=seconds)),
             args=[name],
             id=f"every {name}",
             replace_existing=True,
         )
+
+
+class Regularly(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Every so often, counted from now where the last time is long past or lies in the future.
+
+    APScheduler asks for every time that was missed, one after the other: with its own trigger a
+    clock that is set ahead by years keeps it busy for minutes, under a lock that its end waits for.
+    """
+
+    def __init__(self, interval: timedelta) -> None:
+        self._interval = interval
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        if previous is not None and now - self._interval <= previous <= now:
+            return previous + self._interval
+        return now + self._interval
