@@ -116,7 +116,11 @@ class SqlSettings(Rehearsed):
     """Statements in a database that came back, in one transaction: all of them or none."""
 
     component: str = Field(description="The database.")
-    query: str = Field(min_length=1, description="SQL; what changes data is committed at the end.")
+    query: str = Field(
+        min_length=1,
+        description="SQL; what changes data is committed at the end. `${…}` is a string in it, with "
+        "or without quotes around.",
+    )
 
 
 class ApproveSettings(Settings):

@@ -20,7 +20,7 @@ from drd.config.steps import CheckStep, ErasuresStep, RestoreStep, StepKeys
 from drd.config.yaml import Path
 from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import SANDBOX, before, cycle, groups
-from drd.model.values import references
+from drd.model.values import references, within_quotes
 
 RESERVED = ("preflight",)
 """Names of steps that drd carries out by itself."""
@@ -213,6 +213,11 @@ class _Review:
             if kind is not None and kind not in ("postgres", "sqlite"):
                 hint = "use a command step."
                 self.report.error(where, f"{inner.component} is {kind}, which knows no SQL", hint)
+            try:
+                within_quotes(inner.query)
+            except ValueError as error:
+                hint = "write where name = ${plan}, without quotes; $${…} is left as it is."
+                self.report.error((*path, "sql", "query"), str(error), hint)
 
     def _stop(self, name: str, inner: StopSettings, path: Path) -> None:
         given = [v for v in (inner.step, inner.unit, inner.command) if v is not None]

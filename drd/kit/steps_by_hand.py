@@ -17,7 +17,7 @@ from drd.kit.document import Block, Commands, Text
 from drd.kit.steps import step_in_words
 from drd.model.plan import Plan
 from drd.model.runbook import Pause, Step
-from drd.model.values import pieces
+from drd.model.values import pieces, within_quotes
 from drd.ports.by_hand import ByHand
 
 _LEAVE = '\'echo $$ >"$1"; shift; exec "$@"\''
@@ -86,8 +86,8 @@ class StepsByHand:
             case SqlSettings(component=component, query=query):
                 hand = self.components.get(component)
                 if hand is not None and hand.change:
-                    whole = "begin; " + query.strip().rstrip(";") + "; commit"
-                    yield f"{hand.change} {quote(whole)}"
+                    whole = "begin; " + within_quotes(query).strip().rstrip(";") + "; commit"
+                    yield f"{hand.change} {self._word(whole)}"
             case Pause(seconds=seconds):
                 yield f"sleep {seconds:g}"
 

@@ -33,3 +33,32 @@ def filled(text: str, value: Callable[[str], str]) -> str:
         return f"${{{match[2]}}}" if match[1] else value(match[2].strip())
 
     return _REFERENCE.sub(one, text)
+
+
+_SQL = re.compile(
+    r"""--[^\n]* | /\*.*?\*/ | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+    | \$(\w*)\$(?!\{).*?\$\1\$""",
+    re.DOTALL | re.VERBOSE,
+)
+"""What of SQL is not read word by word: comments, strings, quoted names, dollar quotes."""
+
+
+def within_quotes(sql: str) -> str:
+    """The SQL with every reference in a string: `${point}` becomes `'${point}'`, and one that stands
+    in a string stays there. Raises ValueError, with why, where a value cannot stand."""
+    if not references(sql):
+        return sql
+    found, end = [], 0
+    for token in _SQL.finditer(sql):
+        found += [_quoted(sql[end : token.start()]), token[0]]
+        end = token.end()
+        if references(token[0]) and not token[0].startswith("'"):
+            raise ValueError("a value stands in strings and beside them, not in names or comments")
+    return "".join([*found, _quoted(sql[end:])])
+
+
+def _quoted(sql: str) -> str:
+    """SQL outside of strings. A dollar before the braces stays what it is."""
+    if "'" in sql or '"' in sql:
+        raise ValueError("a quote in it is not closed")
+    return _REFERENCE.sub(lambda m: m[0] if m[1] else f"'{m[0]}'", sql)

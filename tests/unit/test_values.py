@@ -1,0 +1,73 @@
+"""`${…}` in SQL: always a string, never more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from drd.actions import action_for
+from drd.actions.settings import SqlSettings
+from drd.errors import StepFailed
+from drd.model.runbook import Step
+from drd.model.values import within_quotes
+from drd.ports.action import ActionContext
+
+
+@pytest.mark.parametrize(
+    ("sql", "quoted"),
+    [
+        ("select ${point}", "select '${point}'"),
+        ("select 'at ${point}', ${run}", "select 'at ${point}', '${run}'"),
+        ("select 'it''s ${point}' -- don't", "select 'it''s ${point}' -- don't"),
+        ('select "a ""b\'" = ${run} /* it\'s */', "select \"a \"\"b'\" = '${run}' /* it's */"),
+        ("do $x$ it's $x$; select ${run}", "do $x$ it's $x$; select '${run}'"),
+        ("select $${x}, ${run}", "select $${x}, '${run}'"),
+        ("select 'unclosed", "select 'unclosed"),
+    ],
+)
+def test_a_value_stands_in_a_string(sql: str, quoted: str) -> None:
+    assert within_quotes(sql) == quoted
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'select "${run}"',
+        "select 1 -- ${run}",
+        "select E'${run}'",
+        "$$ ${run} $$",
+        "select 'x ${run}",
+    ],
+)
+def test_a_value_stands_nowhere_else(sql: str) -> None:
+    with pytest.raises(ValueError, match=r"a (value stands|quote)"):
+        within_quotes(sql)
+
+
+def carried_out(query: str, value: str) -> str:
+    told: list[str] = []
+
+    def execute(statements: str, **_: Any) -> int:
+        told.append(statements)
+        return 0
+
+    context = ActionContext(
+        step=Step("s", "sql", settings=SqlSettings(component="db", query=query)),
+        key="run/s",
+        value=lambda _: value,
+        environment={},
+        inspectors=lambda _: SimpleNamespace(execute=execute),
+        directory=Path("/"),
+        stays=True,
+    )
+    action_for("sql").run(context)
+    return told[0]
+
+
+def test_statements_get_values_as_strings() -> None:
+    assert carried_out("select ${run}, 'a ${run}'", "x'; y") == "select 'x''; y', 'a x''; y'"
+    with pytest.raises(StepFailed, match="holds a backslash"):
+        carried_out("select ${run}", "\\'; drop table t; --")
