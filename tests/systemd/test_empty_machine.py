@@ -63,7 +63,7 @@ runbook:
 targets:
   standby:
     orders-db: {{dsn: {{credential: standby-db}}}}
-    sessions: {{path: /var/lib/shop/sessions.db}}
+    sessions: {{path: /var/lib/standby/sessions.db}}
     gateway: {{path: /srv/restored}}
 """
 
@@ -163,7 +163,7 @@ def assert_back(machine: EmptyRoot, lost: Lost) -> None:
     there, here = dumped(lost.standby, "back"), dumped(lost.source, "shop")
     assert there == re.sub(r"\bshop\b", "back", here)
     assert lost.standby.execute(ROLES) == lost.source.execute(ROLES)
-    assert machine.sh("sqlite3 /var/lib/shop/sessions.db .dump") == lost.sessions
+    assert machine.sh("sqlite3 /var/lib/standby/sessions.db .dump") == lost.sessions
     assert tree(machine, "/srv/restored/etc/shop") == lost.tree
     replayed = machine.path("/var/lib/replayed").read_text()
     assert replayed == "replayed in back for standby\n"
@@ -194,9 +194,9 @@ def test_by_drd(machine: EmptyRoot, lost: Lost) -> None:
     told = machine.sh("stat -c '%a %n' /etc/drd/credentials/* /usr/local/bin/has-sessions")
     assert all(line.startswith("600 /etc/drd") for line in told.splitlines()[:-1])
     assert told.splitlines()[-1] == "750 /usr/local/bin/has-sessions"
-    with pytest.raises(AssertionError, match="HINT: mkdir -p /var/lib/shop"):
+    with pytest.raises(AssertionError, match="HINT: mkdir -p /var/lib/standby"):
         machine.sh(f"{DRD} recover shop --target standby --yes")
-    machine.sh("mkdir -p /var/lib/shop")
+    machine.sh("mkdir -p /var/lib/standby")
     assert "passed" in machine.sh(f"{DRD} recover shop --target standby --yes")
     assert_back(machine, lost)
 
