@@ -17,6 +17,7 @@ from drd.config.daemon import DaemonSettings
 from drd.config.people import people
 from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes
+from drd.config.references import plan_references
 from drd.errors import DrdError, NotSupported, UsageError
 from drd.kinds.by_hand import by_hand_of
 from drd.kit import runbook
@@ -78,6 +79,8 @@ def gather(
             host_files.setdefault(path, f"files/{len(host_files)}-{Path(path).name}")
             files[host_files[path]] = _host_file(path)
         hands[plan.name], missing = _hands(plan, secrets)
+        if not plan.targets:
+            missing += _source_secrets(one, secrets)
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
         kit_plan = _kit_plan(plan, catalogue, name, missing)
@@ -129,6 +132,22 @@ def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
         for what, ref in repository_secrets(spec).items():
             use = f"repository {spec.name} of {plan.name}: {what}"
             secrets.take(ref, f"{plan.name}.{spec.name}.{what}", use)
+
+
+def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
+    """A plan without a target comes back to where it was, so its own logins are needed; those that are
+    not to be had."""
+    missing = []
+    for path, ref in plan_references(one.text, Path(one.plan.file)).items():
+        if path[0] != "components":
+            continue
+        words = ".".join(str(p) for p in path[1:])
+        use = f"component {path[1]} of {one.plan.name}: {words.partition('.')[2]}"
+        try:
+            secrets.take(ref, f"{one.plan.name}.{words}", use)
+        except DrdError as error:
+            missing.append(f"{use} ({error.message})")
+    return missing
 
 
 def _host_file(path: str) -> bytes:

@@ -129,7 +129,9 @@ class _Moving:
         plan = plan_of_text(text, file)
         references = {}
         for path, ref in plan_references(text, file).items():
-            restoring = path[0] in ("repositories", "targets")
+            # Without a target it comes back to where it was.
+            wanted = "targets" if plan.targets else "components"
+            restoring = path[0] in ("repositories", wanted)
             moved = self.reference(ref, f"{_words(path)} of {name}", restoring=restoring)
             if moved != ref:
                 references[path] = moved

@@ -239,6 +239,25 @@ def small(short_tmp: Path) -> Site:
     return site
 
 
+def test_without_a_target_the_kit_holds_the_logins_of_the_source(short_tmp: Path) -> None:
+    """Which is where the service comes back to. Nothing is contacted, and one that is lost is told."""
+    site = Site(short_tmp)
+    dsn = site.secret("dsn", "postgresql://shop:source%20pw@db.example.com/shop")
+    site.plan(
+        f"components:\n  db: {{kind: postgres, dsn: {dsn}}}\n"
+        f"  old: {{kind: postgres, dsn: {{file: {short_tmp}/secrets/lost}}}}\n"
+    )
+    identity = pyrage.x25519.Identity.generate()
+    site.secret("identity", str(identity))
+    to = ("--to", f"{site.base}/k", "--recipient", str(identity.to_public()))
+    told = site.drd("kit", "export", "shop", *to)
+    assert "not in the kit: component old of shop: dsn (" in told.err
+    command = f"tail -n +2 {site.base}/k | age -d -i {site.base}/secrets/identity | tar -xO"
+    command += " recovery-kit/secrets/shop.db.dsn"
+    done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "postgresql://shop:source%20pw@db.example.com/shop"
+
+
 def verify(site: Site, *words: str, code: int = 0) -> Result:
     identity = f"{site.base}/secrets/identity"
     return site.drd("kit", "verify", f"{site.base}/k", "--identity", identity, *words, code=code)

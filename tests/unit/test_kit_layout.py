@@ -170,3 +170,9 @@ def test_values_that_are_not_there_are_added() -> None:
     assert rewritten("", {}, {("a",): "x: y"}) == "a: 'x: y'\n"
     assert rewritten("b: 1", {}, {("a",): "x"}) == "b: 1\na: x\n"
     assert rewritten("{b: 1}\n", {}, {("a",): "x"}) == "{b: 1, a: x}\n"
+
+
+def test_without_a_target_the_logins_of_the_source_are_needed_to_recover() -> None:
+    text = PLAN[: PLAN.index("targets:")]
+    layout = lay_out(Belongings({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
+    assert ("/etc/drd/credentials/source", True) in [(n.path, n.restoring) for n in layout.needed]
