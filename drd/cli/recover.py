@@ -122,9 +122,17 @@ def run(args: argparse.Namespace) -> int:
 
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
     """Recover, and say how it went."""
+    from drd.errors import Cancelled
     from drd.flows.recovery import recover
+    from drd.model.run import RunKind
 
-    outcome = recover(services, planned)
+    try:
+        outcome = recover(services, planned)
+    except Cancelled as cancelled:
+        runs = services.catalogue.runs(planned.plan.name, limit=20)
+        mine = next((r.id for r in runs if r.kind is RunKind.RECOVERY), None)
+        cancelled.hint = f"go on with it: drd resume {mine}" if mine else ""
+        raise
     if args.json:
         output.print_json(_document(outcome, planned))
     else:

@@ -255,8 +255,9 @@ def test_an_answer_counts_while_nobody_carries_it_out_and_a_cancelled_recovery_g
     child = site.start("resume", run)
     until(lambda: waits_for(site, "plugged-in"), "it waits for the next")
     site.drd("cancel", run)
-    assert child.wait(timeout=60) == 130
-    child.communicate()
+    told = child.communicate(timeout=60)[1].decode()
+    assert child.returncode == 130
+    assert f"HINT: go on with it: drd resume {run}" in told
     over = site.drd("done", run, "plugged-in", "--by", "bert", code=2)
     assert "is over (cancelled)" in over.err
     code, out = carried_out(site, site.start("resume", run))
