@@ -147,6 +147,7 @@ class MemoryRepository:
         into: Path,
         *,
         include: Sequence[str] = (),
+        brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:

@@ -10,6 +10,9 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.spans import Span
 from drd.ports import Progress
 
+BRIEF_BYTES = 256 << 20
+"""What is smaller is fetched in seconds, from wherever it is."""
+
 
 def fetched(held: Holders, snapshot: ComponentSnapshot, landing: Path, part: Part | None) -> Span:
     """Fetch it, or the paths of a part, into its empty `landing`; when that was."""
@@ -23,5 +26,6 @@ def fetched(held: Holders, snapshot: ComponentSnapshot, landing: Path, part: Par
             Progress(name, "fetch", p.done_bytes, p.total_bytes or snapshot.bytes)
         ),
         include=part.paths if part is not None else (),
+        brief=snapshot.bytes < BRIEF_BYTES,
     )
     return Span("fetch", begun, services.clock.monotonic())

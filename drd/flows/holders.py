@@ -143,13 +143,16 @@ class Holders:
         on_progress: OnProgress,
         *,
         include: Sequence[str] = (),
+        brief: bool = False,
     ) -> None:
         """Write a snapshot, by its first id, below the empty directory `into`; of it only what is
         at and below the paths to `include`, where there are any."""
 
         def restore(repository: Repository) -> None:
             id_there = self._id(repository, snapshot)
-            repository.restore(id_there, into, include=include, on_progress=on_progress)
+            repository.restore(
+                id_there, into, include=include, brief=brief, on_progress=on_progress
+            )
 
         self._first(component, restore)
 

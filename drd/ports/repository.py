@@ -115,10 +115,12 @@ class Repository(Protocol):
         into: Path,
         *,
         include: Sequence[str] = (),
+        brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:
-        """Write a snapshot below `into`, which is there and empty; returns bytes.
+        """Write a snapshot below `into`, which is there and empty; returns bytes. One that takes
+        seconds is `brief`: nothing is kept from going on beside it.
 
         On any error `into` is empty again. RepositoryDamaged says what could not be read,
         TargetUnwritable that `into` cannot hold it.

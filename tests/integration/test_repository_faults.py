@@ -502,3 +502,32 @@ def test_a_lock_that_was_never_finished_counts_for_nothing(
     (tmp_path / "repository" / "locks" / f"{'a' * 64}-tmp-123").write_text("half a lo")
     assert repository.remove_stale_locks() == 0
     repository.check()
+
+
+def test_what_is_brief_is_read_without_a_lock_and_damage_is_believed_under_one_only(
+    tmp_path: Path,
+) -> None:
+    program, calls = tmp_path / "restic", tmp_path / "calls"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{calls}\nexec {shutil.which("restic")} "$@"\n')
+    program.chmod(0o755)
+    repository = other_program(tmp_path, str(program))
+    repository.initialise()
+    stored = repository.store(shell("echo here"), host="p", tags=["t"]).snapshot
+
+    def restored() -> list[bool]:
+        """Of each restic that restored, whether it did without a lock."""
+        calls.unlink(missing_ok=True)
+        into = tmp_path / "into"
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir()
+        try:
+            repository.restore(stored, into, brief=True)
+        except RepositoryDamaged:
+            assert not list(into.iterdir())
+        return ["--no-lock" in call for call in calls.read_text().splitlines() if "restore" in call]
+
+    assert restored() == [True]
+    for pack in (tmp_path / "repository/data").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    assert restored() == [True, False]

@@ -133,6 +133,7 @@ class ResticRepository:
         into: Path,
         *,
         include: Sequence[str] = (),
+        brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:
@@ -141,6 +142,7 @@ class ResticRepository:
             snapshot,
             into,
             include=include,
+            brief=brief,
             deadline_s=deadline_s,
             on_progress=on_progress,
         )

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from drd.errors import (
@@ -35,11 +36,15 @@ def restore(
     into: Path,
     *,
     include: Sequence[str],
+    brief: bool,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> int:
     """Write the snapshot below `into` and return the bytes written; on any error remove what was
     written there.
+
+    restic waits a fifth of a second for a lock of its own, so what is `brief` does without: a prune
+    that takes something away meanwhile looks like damage, which is only believed under one.
 
     Raises RepositoryDamaged, TargetUnwritable when it is the target that failed, and TargetNotEmpty
     before anything: what was there could not be told from what we wrote.
@@ -49,15 +54,20 @@ def restore(
     words = ["restore", snapshot, "--json", f"--target={into}"]
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
 
-    def work(retry_lock_s: int) -> int:
+    def work(retry_lock_s: int, *lockless: str) -> int:
         listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
         try:
-            done = door.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+            done = door.run(
+                [*lockless, *words], listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            )
             return _restored(door, done, listener, into)
         except BaseException:
             empty_directory(into)
             raise
 
+    if brief:
+        with suppress(RepositoryDamaged):
+            return work(0, "--no-lock")
     return door.reading(work, beside=True)
 
 
