@@ -1,7 +1,7 @@
 """One metric with its samples, in Prometheus's text format.
 
 Written here and not by prometheus-client, which takes four times as long: a thousand plans have
-80,000 samples, and they are rendered twice a minute.
+80,000 samples, and they are rendered once a minute.
 """
 
 from __future__ import annotations
