@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     with app(args.config, reading=True) as opened:
         now = opened.clock.now()
         plan = opened.known_plan(args.plan) if args.plan else None
-        dues, unscheduled = _agenda(opened, plan, now)
+        dues, unscheduled, gone = _agenda(opened, plan, now)
         if args.json:
             output.print_json({"items": [_item(d) for d in dues[: args.limit]]})
             return 0
@@ -64,24 +65,31 @@ def run(args: argparse.Namespace) -> int:
             output.say(f"and {len(dues) - limit:,} more until {last}: drd schedule --all")
         for name in unscheduled:
             output.warn(f"{name} was loaded by an older drd: the daemon will work out its schedule")
+        for name, file in gone.items():
+            output.warn(f"nothing of {name} starts, since {file} is gone: drd plan forget {name}")
     return 0
 
 
-def _agenda(app: App, plan: str | None, now: datetime) -> tuple[list[Due], list[str]]:
-    """The next starts in order, and the plans whose schedule is not known here."""
+def _agenda(
+    app: App, plan: str | None, now: datetime
+) -> tuple[list[Due], list[str], dict[str, str]]:
+    """The next starts in order, the plans whose schedule is not known here, and those whose files are
+    gone, with them."""
     from drd.flows.agenda import Agenda
     from drd.model.schedule import Schedule
 
     queue = app.catalogue.queue
     agenda = Agenda(queue)
-    unknown = []
+    unknown, gone = [], {}
     for row in queue.plan_rows(None if plan is None else [plan]):
         if row.schedule is None:
             unknown.append(row.name)
+        elif row.file and not os.path.exists(row.file):  # noqa: PTH110 (thousands of plans)
+            gone[row.name] = row.file
         else:
             agenda.set_plan(row, Schedule.from_json(row.schedule), now)
     agenda.refresh(now, plan)
-    return agenda.items(), unknown
+    return agenda.items(), unknown, gone
 
 
 def _item(due: Due) -> dict[str, Any]:

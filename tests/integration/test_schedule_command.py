@@ -95,3 +95,16 @@ def test_machines_get_everything_unless_they_ask_for_less(screen: Screen) -> Non
 def test_a_limit_is_a_number_of_starts(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [main(["schedule", "--limit", limit]) for limit in ("0", "-1", "many")] == [2, 2, 2]
     assert "--limit: invalid count value: 'many'" in capsys.readouterr().err
+
+
+def test_nothing_of_a_plan_whose_file_is_gone_is_said_to_start(
+    screen: Screen, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = config.parent / "plans/service7.yaml"
+    gone.unlink()
+    assert main(["schedule"]) == 0
+    out, err = capsys.readouterr()
+    assert "service8" in out
+    assert "service7" not in out
+    assert f"nothing of service7 starts, since {gone} is gone: drd plan forget service7" in err
+    assert {i["plan"] for i in screen.items()} == {f"service{n}" for n in range(PLANS) if n != 7}
