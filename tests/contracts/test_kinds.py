@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -203,6 +204,40 @@ def test_a_target_filled_after_the_preflight_is_not_overwritten(
     rig.fill_target()
     with pytest.raises(TargetNotEmpty):
         target.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
+
+
+def test_what_is_replaced_is_kept_comes_back_and_goes(
+    rig: KindRig, restic: Restic, work: Workplace
+) -> None:
+    snapshot = back_up(rig, restic, work)
+    rig.fill_target()
+    target = rig.kind.target(rig.component, rig.target(), work, no_owner=False, keep=True)
+    bring_back(target, snapshot, restic, overwrite=True)
+    target.close()
+    kept = rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
+    (aside,) = kept.held()
+    assert aside.former
+    assert rig.left_beside_target()
+    kept.swap(back=True)
+    assert [a.former for a in kept.held()] == [False]
+    # Another run finds what was there before.
+    other = replace(work, run="other", directory=work.directory / "other")
+    other.directory.mkdir(mode=0o711)
+    with pytest.raises(TargetNotEmpty):
+        target_of(rig, other).preflight(snapshot, overwrite=False)
+    kept.swap(back=False)
+    kept.discard()
+    assert kept.held() == []
+    kept.close()
+    assert rig.left_beside_target() == []
+    again = target_of(rig, work)
+    assert contents(again.inspector().fingerprint(_of(snapshot), 60)) == contents(_of(snapshot))
+    again.close()
+
+
+def _of(snapshot: ComponentSnapshot) -> Fingerprint:
+    assert snapshot.fingerprint is not None
+    return snapshot.fingerprint
 
 
 def test_overwrite_replaces_a_target_whole(rig: KindRig, restic: Restic, work: Workplace) -> None:
