@@ -88,7 +88,8 @@ def test_recovery_refuses_what_is_not_empty_unless_told(site: Site) -> None:
     assert "HINT" in refused.err
     assert (site.base / "back/shop.db").read_bytes() == before
     assert not (site.base / "back/etc").exists(), "nothing may be touched when one place is refused"
-    site.drd("recover", "shop", "--target", "standby", "--yes", "--overwrite")
+    words = ("recover", "shop", "--target", "standby", "--yes", "--overwrite", "--no-undo")
+    site.drd(*words)
     with sqlite3.connect(site.base / "back/shop.db") as connection:
         assert connection.execute("select count(*) from orders").fetchone() == (1000,)
     assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
