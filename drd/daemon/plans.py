@@ -55,11 +55,11 @@ class PlanBook:
         self._agenda = agenda
 
     def load(
-        self, *, running: bool, so_far: Callable[[int, int], None] = lambda _done, _all: None
+        self, *, running: bool, so_far: Callable[[int, int], bool] = lambda _done, _all: True
     ) -> Reload:
         """Take what changed. With `running`, a plan that needs a credential which the service was
         not given at its start is refused. `so_far` hears every moment how many plans of how many
-        were looked at."""
+        were looked at, and says whether to go on."""
         files = plans_by_name(self._app.settings.plans_dir)
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
         refused: dict[str, str] = {}
@@ -67,7 +67,8 @@ class PlanBook:
         for start in range(0, len(names), _AT_ONCE):
             some = {name: files[name] for name in names[start : start + _AT_ONCE]}
             refused |= self._load(some, rows, running=running)
-            so_far(start + len(some), len(names))
+            if not so_far(start + len(some), len(names)):
+                break
         never = {n: (files[n][0], why) for n, why in refused.items() if n not in rows}
         note_all(self._app.catalogue.queue, never, self._app.clock.now())
         removed = tuple(n for n in self._agenda.names() if n not in files)

@@ -290,11 +290,12 @@ class Daemon:
         )
         return [f"needs a restart for {' and '.join(found.waiting)}"]
 
-    def _loading(self, done: int, of: int) -> None:
-        """Thousands of plans take longer than a service may be silent."""
+    def _loading(self, done: int, of: int) -> bool:
+        """Thousands of plans take longer than a service may be silent, or take to stop."""
         self._notifier.extend_timeout(LOADING_S)
         self._notifier.watchdog()
         self._notifier.status(f"reading plans: {done} of {of}")
+        return not self._asked.stop
 
     # --- what others tell us --------------------------------------------------------------------
 
