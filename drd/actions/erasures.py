@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Erasures:
             detail = f"the register of erasures {file} cannot be read"
             found.append(Finding("register", ok=False, detail=detail, hint=hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
-            found += missing(words or ())
+            # No step before sees to it: without it nobody can be erased again.
+            found += [replace(f, ok=False, warning=False) for f in missing(words or ())]
         return [*found, *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

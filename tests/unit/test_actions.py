@@ -11,6 +11,7 @@ import pytest
 from drd.actions import KINDS, action_for
 from drd.actions.settings import (
     CommandSettings,
+    ErasuresSettings,
     HttpSettings,
     Ready,
     SqlSettings,
@@ -50,6 +51,24 @@ def test_programs_that_are_missing_are_named() -> None:
     assert told("sql", SqlSettings(component="db", query="select 1")) == [NO_UNDO]
     assert told("sql", None, action="simulate") == [NO_TOOL]
     assert told("sql", None, action="rollback") == [NO_UNDO]
+
+
+def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    register = tmp_path / "register"
+    one = {"component": "db", "replay": {"sql": "x"}, "check": {"command": ["no-such-tool"]}}
+
+    def found(**where: object) -> list[str]:
+        settings = ErasuresSettings.model_validate({**one, "register": where})
+        looked = action_for("erasures").look(Step("erasures", "erasures", settings=settings))
+        assert not any(f.ok or f.warning for f in looked)
+        return [f.detail for f in looked]
+
+    unreadable = f"the register of erasures {register} cannot be read"
+    assert found(file=str(register)) == [unreadable, NO_TOOL]
+    register.touch()
+    assert found(file=str(register)) == [NO_TOOL]
+    assert found(command=["no-such-tool"]) == [NO_TOOL, NO_TOOL]
+    assert found(command=["sh"]) == [NO_TOOL]
 
 
 def test_a_port_that_is_taken_is_named(taken: int) -> None:
