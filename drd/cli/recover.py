@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
 from drd.cli.single import add_options
 from drd.model.plan import IN_PLACE, SCENARIOS
-from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
+from drd.model.runbook import LOOKING
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.flows.recovery import RecoveryOutcome
     from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.services import Services
-    from drd.flows.single import Changes
     from drd.model.plan import Plan
     from drd.model.run import Evidence
 
@@ -98,6 +95,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
     from drd.cli.live import watched
+    from drd.cli.recovery_plan import print_plan
     from drd.cli.session import session
     from drd.cli.single import changes_of
     from drd.flows.guard import require_elsewhere_ahead
@@ -110,10 +108,10 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run or not args.yes:
             require_elsewhere_ahead(services, planned)
         if args.dry_run:
-            _print_plan(planned, args, changes_of(services, planned))
+            print_plan(planned, args, changes_of(services, planned))
             return 0
         if not args.yes:
-            _print_plan(planned, args, changes_of(services, planned))
+            print_plan(planned, args, changes_of(services, planned))
             over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
             confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
@@ -183,135 +181,12 @@ def _target(args: argparse.Namespace, plan: Plan) -> str:
     return str(args.target)
 
 
-def into(request: RecoveryRequest) -> str:
-    """Where a recovery goes, in words."""
-    if request.target == IN_PLACE:
-        return "its own place: PRODUCTION"
-    return f"{request.target}: PRODUCTION" if request.over_production else request.target
-
-
 def exit_code(outcome: RecoveryOutcome) -> int:
     """1 when something did not come back or a step failed, 4 when it did and a check failed, 5 when
     none looked."""
     if outcome.restoration.errors or outcome.outcome.fatal:
         return 1
     return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
-
-
-def _print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes | None) -> None:
-    from drd.model.units import format_size
-
-    point, request = planned.point, planned.request
-    if args.json and args.dry_run:
-        output.print_json(_dry_document(planned, changed))
-        return
-    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
-    say(
-        f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request)}"
-    )
-    for name in planned.components:
-        row = point.component(name)
-        say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
-    say(f"  from       {', else '.join(planned.repositories)}")
-    for line in _steps(planned):
-        say(f"  {line}")
-    for line in _what_of_it(planned, changed):
-        say(f"  {line}")
-    if planned.continues:
-        say(f"  continues  run {planned.continues}, whose process died")
-    for note in planned.notes:
-        say(f"  note       {note}")
-    if request.overwrite:
-        what = "production holds" if request.over_production else "the target holds"
-        fate = "" if request.no_undo else ", which is set aside: both need room until drd done"
-        say(f"  overwrites what {what}{fate}")
-
-
-def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
-    """What would be lost, or of a single thing what would change, and how long it takes."""
-    from drd.cli import single
-    from drd.model.units import format_duration
-
-    if planned.single is not None:
-        yield from single.heading(planned)
-        yield from single.lines(planned, changed) if changed is not None else ()
-    else:
-        yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
-    if planned.expected_s is not None:
-        took = f"as the last {planned.measured_by} took"
-        yield f"expected   {format_duration(planned.expected_s)}, {took}"
-    elif planned.single is None:
-        yield "expected   unknown: no drill has measured it"
-
-
-def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
-    from drd.cli import single
-    from drd.model.units import to_rfc3339
-
-    point, request = planned.point, planned.request
-    return {
-        "dry_run": True,
-        "plan": planned.plan.name,
-        "point": point.id,
-        "target": request.target,
-        "in_place": request.over_production,
-        "overwrite": request.overwrite,
-        "undo": not request.no_undo,
-        "data_time": to_rfc3339(point.data_time),
-        "lost_at": to_rfc3339(planned.lost_at),
-        "loss_s": planned.loss_s,
-        "loss_rows": [
-            {"component": r.component, "rows": r.rows, "counted": r.counted}
-            for r in planned.loss_rows
-        ],
-        "repositories": list(planned.repositories),
-        "expected_s": planned.expected_s,
-        "components": list(planned.components),
-        "steps": [_step(planned, s) for s in planned.plan.runbook],
-        "continues": planned.continues,
-        "notes": list(planned.notes),
-        **single.document(planned, changed),
-    }
-
-
-def _rows(planned: RecoveryPlan) -> Iterator[str]:
-    for loss in planned.loss_rows:
-        how = "at least" if loss.counted else "about"
-        if loss.rows:
-            yield f"{how} {loss.rows:,} row{'s' if loss.rows != 1 else ''} of {loss.component}"
-
-
-def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "kind": step.kind,
-        "needs": list(waits_for(planned.plan.runbook)[step.name]),
-        "role": getattr(step.settings, "role", None),
-        "expected_s": planned.expected_steps.get(step.name),
-        "left_out": planned.left_out(step),
-    }
-
-
-def _steps(planned: RecoveryPlan) -> Iterator[str]:
-    """What will be done beside restoring and checking, in order, with who is asked."""
-    from drd.model.units import format_duration
-
-    steps = planned.plan.runbook
-    if all(s.kind in LOOKING for s in steps):
-        return
-    column = max(len(s.name) for s in steps)
-    known = any(s.name in planned.expected_steps for s in steps)
-    for number, step in enumerate(steps, 1):
-        usual = planned.expected_steps.get(step.name)
-        took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
-        role = getattr(step.settings, "role", None)
-        asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
-        why = planned.left_out(step)
-        if why is not None:
-            took, asks = f"{'':>8}  " if known else "", f"left out: {why}"
-        words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took}{asks}"
-        yield words.rstrip()
 
 
 def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
@@ -363,6 +238,7 @@ def _notes(work: Any, name: str) -> list[str]:
 def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
     from drd.cli.aside import say_all
     from drd.cli.checks_table import STYLE, print_checks, print_phases
+    from drd.cli.recovery_plan import into
     from drd.flows.aside import noted
 
     evidence, work = outcome.evidence, outcome.restoration

@@ -1,0 +1,139 @@
+"""What a recovery would do, as it is shown before anybody confirms it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.model.plan import IN_PLACE
+from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
+
+if TYPE_CHECKING:
+    from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
+    from drd.flows.single import Changes
+
+
+def print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes | None) -> None:
+    from drd.model.units import format_size
+
+    point, request = planned.point, planned.request
+    if args.json and args.dry_run:
+        output.print_json(_dry_document(planned, changed))
+        return
+    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
+    say(
+        f"{planned.plan.name}: recovery of point {point.id} (data of "
+        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request)}"
+    )
+    for name in planned.components:
+        row = point.component(name)
+        say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
+    say(f"  from       {', else '.join(planned.repositories)}")
+    for line in _steps(planned):
+        say(f"  {line}")
+    for line in _what_of_it(planned, changed):
+        say(f"  {line}")
+    if planned.continues:
+        say(f"  continues  run {planned.continues}, whose process died")
+    for note in planned.notes:
+        say(f"  note       {note}")
+    if request.overwrite:
+        what = "production holds" if request.over_production else "the target holds"
+        fate = "" if request.no_undo else ", which is set aside: both need room until drd done"
+        say(f"  overwrites what {what}{fate}")
+
+
+def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
+    """What would be lost, or of a single thing what would change, and how long it takes."""
+    from drd.cli import single
+    from drd.model.units import format_duration
+
+    if planned.single is not None:
+        yield from single.heading(planned)
+        yield from single.lines(planned, changed) if changed is not None else ()
+    else:
+        yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
+    if planned.expected_s is not None:
+        took = f"as the last {planned.measured_by} took"
+        yield f"expected   {format_duration(planned.expected_s)}, {took}"
+    elif planned.single is None:
+        yield "expected   unknown: no drill has measured it"
+
+
+def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
+    from drd.cli import single
+    from drd.model.units import to_rfc3339
+
+    point, request = planned.point, planned.request
+    return {
+        "dry_run": True,
+        "plan": planned.plan.name,
+        "point": point.id,
+        "target": request.target,
+        "in_place": request.over_production,
+        "overwrite": request.overwrite,
+        "undo": not request.no_undo,
+        "data_time": to_rfc3339(point.data_time),
+        "lost_at": to_rfc3339(planned.lost_at),
+        "loss_s": planned.loss_s,
+        "loss_rows": [
+            {"component": r.component, "rows": r.rows, "counted": r.counted}
+            for r in planned.loss_rows
+        ],
+        "repositories": list(planned.repositories),
+        "expected_s": planned.expected_s,
+        "components": list(planned.components),
+        "steps": [_step(planned, s) for s in planned.plan.runbook],
+        "continues": planned.continues,
+        "notes": list(planned.notes),
+        **single.document(planned, changed),
+    }
+
+
+def _rows(planned: RecoveryPlan) -> Iterator[str]:
+    for loss in planned.loss_rows:
+        how = "at least" if loss.counted else "about"
+        if loss.rows:
+            yield f"{how} {loss.rows:,} row{'s' if loss.rows != 1 else ''} of {loss.component}"
+
+
+def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "needs": list(waits_for(planned.plan.runbook)[step.name]),
+        "role": getattr(step.settings, "role", None),
+        "expected_s": planned.expected_steps.get(step.name),
+        "left_out": planned.left_out(step),
+    }
+
+
+def _steps(planned: RecoveryPlan) -> Iterator[str]:
+    """What will be done beside restoring and checking, in order, with who is asked."""
+    from drd.model.units import format_duration
+
+    steps = planned.plan.runbook
+    if all(s.kind in LOOKING for s in steps):
+        return
+    column = max(len(s.name) for s in steps)
+    known = any(s.name in planned.expected_steps for s in steps)
+    for number, step in enumerate(steps, 1):
+        usual = planned.expected_steps.get(step.name)
+        took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
+        role = getattr(step.settings, "role", None)
+        asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
+        why = planned.left_out(step)
+        if why is not None:
+            took, asks = f"{'':>8}  " if known else "", f"left out: {why}"
+        words = f"{number:>2}. {step.name:<{column}}  {step.kind:<8} {took}{asks}"
+        yield words.rstrip()
+
+
+def into(request: RecoveryRequest) -> str:
+    """Where a recovery goes, in words."""
+    if request.target == IN_PLACE:
+        return "its own place: PRODUCTION"
+    return f"{request.target}: PRODUCTION" if request.over_production else request.target
