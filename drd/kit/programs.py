@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drd.actions.settings import HttpSettings, StartSettings, StopSettings
+from drd.actions.settings import ErasuresSettings, HttpSettings, StartSettings, StopSettings
 from drd.config.resolved import COMMAND_PATH
 from drd.model.kit import KitFile
 from drd.model.plan import Plan
@@ -45,6 +45,7 @@ class Programs:
             elif Path(word).name not in _EVERYWHERE:
                 needs[f"{word} {why}".rstrip()] = None
         needs |= {f"systemd unit {unit}": None for unit in _units(plan)}
+        needs |= {f"the register of erasures {file}": None for file in _registers(plan)}
         return tuple(needs)
 
     def _put(self, path: str) -> str:
@@ -100,3 +101,9 @@ def _units(plan: Plan) -> Iterator[str]:
     for step in plan.runbook:
         if isinstance(step.settings, StartSettings | StopSettings) and step.settings.unit:
             yield step.settings.unit
+
+
+def _registers(plan: Plan) -> Iterator[str]:
+    for step in plan.runbook:
+        if isinstance(step.settings, ErasuresSettings) and step.settings.register_.file:
+            yield step.settings.register_.file

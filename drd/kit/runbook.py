@@ -202,7 +202,7 @@ def _needs(known: KitPlan) -> Iterator[Block]:
     if not known.needs:
         return
     yield Heading(2, "Install first")
-    yield Text("The plan runs these, which are not in the kit:")
+    yield Text("The plan needs these, which are not in the kit:")
     yield Items(known.needs)
 
 

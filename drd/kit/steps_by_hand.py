@@ -7,6 +7,7 @@ from shlex import quote
 
 from drd.actions.settings import (
     CommandSettings,
+    ErasuresSettings,
     HttpSettings,
     SqlSettings,
     StartSettings,
@@ -73,12 +74,8 @@ class StepsByHand:
         match step.settings:
             case StartSettings() as start:
                 yield from self._start(step, start)
-            case StopSettings(step=str(name)):
-                yield f'kill -- "$(cat {name}.pid)"'
-            case StopSettings(unit=str(unit)):
-                yield f"systemctl stop {quote(unit)}"
-            case StopSettings(command=list(words)):
-                yield self._command(step, words)
+            case StopSettings() as stop:
+                yield self._stop(step, stop)
             case CommandSettings(run=words, env=env, component=component):
                 yield self._command(step, words, env, component)
             case HttpSettings() as http:
@@ -88,8 +85,40 @@ class StepsByHand:
                 if hand is not None and hand.change:
                     whole = "begin; " + within_quotes(query).strip().rstrip(";") + "; commit"
                     yield f"{hand.change} {self._word(whole)}"
+            case ErasuresSettings(component=component) as erasures:
+                if component in self.components:
+                    yield from self._erasures(step, erasures, self.components[component])
             case Pause(seconds=seconds):
                 yield f"sleep {seconds:g}"
+
+    def _erasures(self, step: Step, erasures: ErasuresSettings, hand: ByHand) -> Iterator[str]:
+        """The ids since the data time in a file, and in the table that the statements name."""
+        ids, component = f"{step.name}.ids", erasures.component
+        register, replay, check = erasures.register_, erasures.replay, erasures.check
+        if register.file is not None:
+            yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
+            yield "while read -r AT ID || [[ $AT ]]; do"
+            yield "    [[ $AT ]] && [[ $AT != '#'* ]] || continue"
+            yield '    AT=$(date -d "$AT" +%s); (( AT < SINCE )) || echo "$ID"'
+            yield f"done <{quote(register.file)} | sort -u >{ids}"
+        else:
+            yield f"{self._command(step, register.command or [])} | sort -u >{ids}"
+        in_table = replay.sql is not None or check.sql is not None
+        if in_table:
+            yield "{ echo 'begin; drop table if exists drd_erased;'"
+            yield "  echo 'create table drd_erased (id text primary key);'"
+            values = "insert into drd_erased values ('&');"
+            yield f"""  sed "s/'/''/g; s/.*/{values}/" {ids}"""
+            yield f"  echo {quote((replay.sql or '').strip().rstrip(';') + '; commit;')}; }} | {hand.feed}"
+        if replay.command is not None:
+            yield f"{self._command(step, replay.command, None, component)} <{ids}"
+        if check.sql is not None:
+            yield f"[[ $({hand.ask} {quote(check.sql)}) == 0 ]]"
+        elif check.command is not None:
+            yield f"{self._command(step, check.command, None, component)} <{ids}"
+        if in_table:
+            yield f"{hand.change} 'drop table drd_erased'"
+        yield f'echo "{component}: $(wc -l <{ids}) erasures carried out again, nobody is back"'
 
     def _start(self, step: Step, start: StartSettings) -> Iterator[str]:
         if start.unit is not None:
@@ -106,6 +135,13 @@ class StepsByHand:
             yield f"until curl -fsS -o {step.name}.ready {self._word(whole)}; do sleep 1; done"
         if start.ready.command is not None:
             yield f"until {self._command(step, start.ready.command)}; do sleep 1; done"
+
+    def _stop(self, step: Step, stop: StopSettings) -> str:
+        if stop.step is not None:
+            return f'kill -- "$(cat {stop.step}.pid)"'
+        if stop.unit is not None:
+            return f"systemctl stop {quote(stop.unit)}"
+        return self._command(step, stop.command or [])
 
     def _request(self, step: Step, http: HttpSettings) -> Iterator[str]:
         words = ["curl", "-sS", "-o", f"{step.name}.answer", "-w", "'%{http_code}'"]

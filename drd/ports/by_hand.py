@@ -25,7 +25,7 @@ class ByHand:
 
     `files` are what the commands read from the kit besides, by their path in it, with secrets in
     them. `ask` are the words before a query that print its answer, `change` those before statements,
-    which stop at the first that fails. `values` has what
+    which stop at the first that fails; `feed` reads such from its standard input. `values` has what
     `${COMPONENT.…}` stands for, each as a part of a word; `environment` the assignments that tell a
     command where it is.
     """
@@ -34,6 +34,7 @@ class ByHand:
     files: Mapping[str, bytes] = field(default_factory=dict)
     ask: str = ""
     change: str = ""
+    feed: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     environment: str = ""
 

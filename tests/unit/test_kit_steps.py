@@ -107,6 +107,45 @@ def test_the_steps_are_done_in_bash(plan: Plan, tmp_path: Path) -> None:
     assert not any("elsewhere" in w for w in words)
 
 
+ERASURES = """\
+erasures:
+  component: store
+  register: {file: REGISTER}
+  replay: {sql: delete from t where name in (select id from drd_erased);}
+  check: {sql: select count(*) from t where name in (select id from drd_erased)}
+"""
+
+
+def test_erasures_are_carried_out_again_in_bash(tmp_path: Path) -> None:
+    """Those since the data time, whatever the ids look like; who is back ends it."""
+    register, database = tmp_path / "register", tmp_path / "t.db"
+    plan = load(tmp_path, GOOD + ERASURES.replace("REGISTER", str(register))).plan
+    register.write_text(
+        "# time and id\n2026-11-25T02:59:59Z before\n2026-11-25T03:00:00Z a&b\n\n"
+        "2026-11-25T04:00:00+01:00 it's\n2026-11-25T05:00:00Z two words"
+    )
+    with sqlite3.connect(database) as connection:
+        connection.executescript(
+            "create table t (name); insert into t values ('before'), ('a&b'), ('it''s'), ('two words')"
+        )
+    (tmp_path / "manifest.json").write_text(json.dumps({"data_time": "2026-11-25T03:00:00.0Z"}))
+    tool = f"sqlite3 -bail '{database}'"
+    steps = StepsByHand(plan, None, {"store": ByHand((), ask=tool, change=tool, feed=tool)})
+    [step] = [s for s in plan.runbook if s.kind == "erasures"]
+    script = "".join(b.text for b in steps.step(step) if isinstance(b, Commands))
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input=script, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, script + done.stderr
+    assert done.stdout == "store: 3 erasures carried out again, nobody is back\n"
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select name from t").fetchall() == [("before",)]
+        assert connection.execute("select name from sqlite_schema").fetchall() == [("t",)]
+
+
 def test_the_page_says_whom_to_call_and_leaves_room_to_tick_off(plan: Plan) -> None:
     """With what the steps took when they were rehearsed."""
     people = [Person(name="Ann", phone="+49 30 1", roles=["commander"]), Person(name="Bob")]

@@ -40,6 +40,7 @@ def by_hand(
             (own, *_passages(name, database)),
             ask=ask,
             change=f"psql {_WHOLE} -d {database} -c",
+            feed=f"psql {_WHOLE} -d {database} -f -",
             values={"host": '"$PGHOST"', "database": database, "user": '"$PGUSER"'},
             environment=f"PGDATABASE={database}",
         )
@@ -56,6 +57,7 @@ def by_hand(
         files={file: service_file(name, parts)},
         ask=f"{login} psql -XAtq -d {quote(database)} -c",
         change=f"{login} psql {_WHOLE} -d {quote(database)} -c",
+        feed=f"{login} psql {_WHOLE} -d {quote(database)} -f -",
         values={
             value: quote(parts[key])
             for value, key in (("host", "host"), ("port", "port"), ("user", "user"))

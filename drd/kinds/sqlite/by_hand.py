@@ -50,6 +50,7 @@ done
         ),
         ask=f"sqlite3 -readonly {where}",
         change=f"sqlite3 -bail {where}",
+        feed=f"sqlite3 -bail {where}",
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",
     )
