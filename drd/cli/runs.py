@@ -87,6 +87,13 @@ def _row(run: Run) -> list[str]:
 
     started = f"{run.started_at:%Y-%m-%d %H:%M:%S}" if run.started_at else ""
     took = format_duration(run.duration_s) if run.duration_s is not None else ""
-    why = run.error.splitlines()[0].partition(" (hint: ")[0] if run.error else ""
+    why = _in_a_line(run.error.partition(" (hint: ")[0]) if run.error else ""
     kind = f"{run.kind} {run.subject}".rstrip()
     return [run.id, run.plan, kind, str(run.state), started, took, run.trigger, why]
+
+
+def _in_a_line(error: str) -> str:
+    """The first line, and what it announces."""
+    first, *others = error.splitlines() or [""]
+    announced = "; ".join(line.strip() for line in others)
+    return f"{first} {announced}" if first.endswith(":") else first

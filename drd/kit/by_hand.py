@@ -59,6 +59,11 @@ def sections(
         ),
         Commands(_manifest(plan)),
     ]
+    if len(hands) > 1:
+        names = ", ".join(str(target) for target in hands)
+        found.append(
+            Text(f"The plan has several targets, {names}: follow what is for one of them.")
+        )
     for target, components in hands.items():
         found += _target(plan, target, components)
     found += list(_copies(plan, places))
