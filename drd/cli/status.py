@@ -156,10 +156,10 @@ def _notes(document: StatusDocument) -> list[Note]:
         alerts = {alert.kind: alert for alert in plan.alerts}
         for reason in plan.reasons:
             style = "" if reason.verdict is Verdict.MET else _STYLE[reason.verdict]
-            alert = alerts.get(reason.kind)
+            alert = alerts.get(reason.kind) or alerts.get(reason.says_why)
             text = f"{reason.text} ({_state(alert, document.at)})" if alert else reason.text
             found.append(Note(plan.plan, Cell(text, style), reason.command))
-        said = {reason.kind for reason in plan.reasons}
+        said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
         others = [alert for alert in plan.alerts if alert.kind not in said]
         found += [_alert(plan.plan, alert, document.at) for alert in others]
         if "copy-behind" not in alerts:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from drd.model.plan import Plan
     from drd.model.run import Run
 
-STOPPED = "the service was stopped"
-
 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
@@ -98,6 +96,7 @@ def _say(level: str, run: str) -> Callable[[str], None]:
 def _listen() -> None:
     """SIGINT cancels the run; SIGTERM (the service stops, or the daemon died) interrupts it."""
     from drd import process
+    from drd.model.run import STOPPED
 
     signal.signal(signal.SIGINT, lambda *_: process.cancel())
     signal.signal(signal.SIGTERM, lambda *_: process.cancel(STOPPED))

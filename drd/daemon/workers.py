@@ -17,7 +17,7 @@ from pathlib import Path
 
 from drd import process
 from drd.config.in_force import VARIABLE
-from drd.model.run import Run
+from drd.model.run import STOPPED, Run
 from drd.model.units import format_duration
 from drd.process import Child, Command
 
@@ -114,7 +114,7 @@ class Workers:
     def stop_all(self, grace_s: float) -> None:
         """Interrupt every run; what has not ended after `grace_s` is killed by `kill_overdue`."""
         for worker in self.alive:
-            self._ask(worker, signal.SIGTERM, "the service was stopped", grace_s)
+            self._ask(worker, signal.SIGTERM, STOPPED, grace_s)
 
     def _ask(self, worker: Worker, number: signal.Signals, why: str, grace_s: float) -> None:
         with suppress(ProcessLookupError):

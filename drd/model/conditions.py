@@ -15,6 +15,7 @@ from drd.model.exposure import age, copy_bound_s, first_line
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.message import Severity
+from drd.model.run import STOPPED
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
 from drd.model.watched import (
@@ -128,6 +129,8 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         yield Condition("point-incomplete", facts.plan, "", "warning", text, command)
     if failures is None or (incomplete is not None and incomplete.id == failures.run):
         return
+    if _was_only_stopped(failures.error, failures.tries):
+        return
     permanent = any(j.permanent for j in more.jobs if j.kind == "backup")
     yield Condition(
         "backup-failing",
@@ -151,6 +154,8 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     if job.tries and job.kind != "readiness":
         if job.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return
+        if _was_only_stopped(job.last_error, job.tries):
+            return
         yield Condition(
             f"{job.kind}-failing",
             facts.plan,
@@ -165,6 +170,12 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
         text = f"{what} overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
         yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
+
+
+def _was_only_stopped(error: str | None, tries: int) -> bool:
+    """Somebody's restart of the service is no failure: what it ended is done again. What it ends
+    again and again never gets done, which is one."""
+    return tries == 1 and error is not None and error.startswith(STOPPED)
 
 
 def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool:

@@ -128,10 +128,10 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         if trouble is None:
             return []
         lead = "last backup failed: " if facts.failures is not None else ""
-        return [Reason(verdict, lead + trouble[0], trouble[1])]
+        return [Reason(verdict, lead + trouble[0], trouble[1], says_why=trouble[2])]
     text = f"last complete backup {format_duration(exposure_s)} ago"
     if trouble:
-        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "rpo")]
+        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "rpo", trouble[2])]
     running = facts.running
     if running is not None and running.kind == "backup":
         since_s = age(running.started_at, now)
@@ -152,25 +152,30 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     text = "no complete restore point" if facts.incomplete else "no restore point yet"
     trouble = _trouble(facts, now)
     if trouble:
-        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "no-point")
+        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "no-point", trouble[2])
     text = f"{text}, nothing could be restored"
     return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
 
 
-def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str] | None:
-    """Why there is nothing newer, and a command: the failures since the last success, else the
+def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
+    """Why there is nothing newer, a command, and the kind of alert that says the same: the failures since the last success, else the
     incomplete point (one that was rebuilt from a repository has no run)."""
     if facts.failures is not None:
         tries, run, at, error = facts.failures
         ago = format_duration(age(at, now))
         times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
-        return f"{first_line(error) or 'backup failed'} ({times})", f"drd run show {run}"
+        text = f"{first_line(error) or 'backup failed'} ({times})"
+        # As the alerts have it: a run that left an incomplete point is told as that.
+        left_a_point = facts.incomplete is not None and facts.incomplete.id == run
+        kind = "point-incomplete" if left_a_point else "backup-failing"
+        return text, f"drd run show {run}", kind
     if facts.incomplete is not None:
         failed = "; ".join(
             f"{name}: {first_line(error)}" for name, error in facts.incomplete.failed
         )
         text = f"newest point {facts.incomplete.id} is incomplete"
-        return f"{text}: {failed}" if failed else text, f"drd points {facts.plan}"
+        text = f"{text}: {failed}" if failed else text
+        return text, f"drd points {facts.plan}", "point-incomplete"
     return None
 
 

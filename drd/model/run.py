@@ -13,6 +13,9 @@ from drd.model.coverage import Coverage
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
 
+STOPPED = "the service was stopped"
+"""How the error begins of a run that was ended because the daemon was."""
+
 RECOVERY = "recovery"
 PARTIAL = "partial-recovery"
 """The scenario in the evidence of a recovery of single components or things: what it measured says

@@ -50,12 +50,14 @@ class Reason(NamedTuple):
 
     `verdict` is the one that this reason alone leads to; `met` for what is only worth saying.
     `kind` is the alert's that it makes; empty for what is no alert.
+    `says_why` is that of an alert about runs whose words the text has; empty where it has none.
     """
 
     verdict: Verdict
     text: str
     command: str = ""
     kind: str = ""
+    says_why: str = ""
 
     def __str__(self) -> str:
         return f"{self.text}: {self.command}" if self.command else self.text

@@ -14,6 +14,7 @@ from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.message import Severity
+from drd.model.run import STOPPED
 from drd.model.verdicts import Verdict
 from drd.model.watched import (
     ChannelState,
@@ -151,6 +152,18 @@ def test_one_failure_that_a_retry_may_help_is_only_noted() -> None:
     assert of_plan(healthy(failures=failures(2))) == [("backup-failing", "warning")]
     permanent = PlanMore(jobs=(JobFacts("backup", tries=1, permanent=True),))
     assert of_plan(healthy(failures=failures(1)), permanent) == [("backup-failing", "warning")]
+
+
+def test_a_restart_of_the_service_is_no_failure_unless_it_comes_in_between_again_and_again() -> (
+    None
+):
+    def stopped(tries: int) -> PlanMore:
+        return PlanMore((JobFacts("verification", "primary", tries=tries, last_error=STOPPED),))
+
+    assert of_plan(healthy(failures=failures(1, STOPPED))) == []
+    assert of_plan(healthy(failures=failures(2, STOPPED))) == [("backup-failing", "warning")]
+    assert of_plan(healthy(), stopped(1)) == []
+    assert of_plan(healthy(), stopped(2)) == [("verification-failing", "warning")]
 
 
 def test_a_failing_backup_says_why_and_how_often() -> None:

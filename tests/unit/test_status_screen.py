@@ -25,6 +25,7 @@ from tests.status_support import (
     drill,
     failures,
     healthy,
+    incomplete,
     point,
 )
 
@@ -155,6 +156,24 @@ def test_an_alert_whose_reason_is_said_already_is_named_beside_it() -> None:
         "  drd backup orders-api"
     )
     assert lines[-1] == "            no backup for 3h (alert 77aa, acknowledged by anna)"
+
+
+@pytest.mark.parametrize("exposure_s", [MINUTE, HOUR])
+def test_a_failure_that_a_reason_gives_is_not_said_again_by_its_alert(exposure_s: float) -> None:
+    own = alert(id="77aa", kind="backup-failing", message="backup failed: pg_dump cannot connect")
+    found = screen(
+        healthy(newest=point(exposure_s), failures=failures(2), alerts=(own,)), width=NO_LIMIT
+    )
+    [told] = [line for line in found if "pg_dump cannot connect" in line]
+    assert "(2 tries, last 4m ago) (alert 77aa for 2h)" in told
+
+
+def test_an_incomplete_point_is_not_said_again_by_its_alert() -> None:
+    own = alert(id="77aa", kind="point-incomplete", message="newest point is incomplete: db: gone")
+    left = failures(2, "db: gone")._replace(run="9b0d")
+    facts = healthy(newest=None, incomplete=incomplete(), failures=left, alerts=(own,))
+    [told] = [line for line in screen(facts, width=NO_LIMIT) if "db: gone" in line]
+    assert "(alert 77aa for 2h)" in told
 
 
 def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
