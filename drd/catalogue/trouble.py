@@ -55,7 +55,15 @@ def not_allowed(place: str) -> CatalogueError:
 def damaged(path: Path, why: object) -> CatalogueError:
     """Names the copies that migrations kept, if any."""
     copies = sorted(str(p) for p in path.parent.glob(f"{path.name}.before-*"))
-    kept = f"copies that were kept: {', '.join(copies)}; " if copies else ""
+    kept = ""
+    if copies:
+        aside = path.parent / "aside"
+        kept = (
+            f"copies that were kept: {', '.join(copies)}. To go back to one, stop drd, "
+            f"`mkdir {aside}`, `find {path.parent} -maxdepth 1 -name {path.name} -o "
+            f"-name '{path.name}-*' | xargs mv -t {aside}`, `cp -p {copies[-1]} {path}`, start drd, "
+            "`drd catalogue rebuild`. Without it, "
+        )
     return CatalogueError(
         f"the catalogue is damaged: {path}: {why}",
         hint=f"{kept}`drd catalogue rebuild` sets it aside and recovers the restore points from "
@@ -68,7 +76,7 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     if found > known:
         hint = f"upgrade drd, or put back the copy that was kept beside it: {place}.before-*"
     else:
-        hint = "the next `drd backup` brings it up to date."
+        hint = "`systemctl restart drd`, or the next `drd backup`, brings it up to date."
     return CatalogueError(
         f"the catalogue {place} has version {found}, this drd knows {known}", hint=hint
     )

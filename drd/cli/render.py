@@ -41,6 +41,19 @@ def terminal_width(out: TextIO) -> int:
         return 80
 
 
+def terminal_height(out: TextIO) -> int | None:
+    """Lines of the terminal, None for anything else; `LINES` overrides a terminal's."""
+    if not out.isatty():
+        return None
+    given = os.environ.get("LINES", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(out.fileno()).lines or None
+    except OSError:
+        return None
+
+
 def paint(text: str, style: str, colour: bool) -> str:
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and style and text else text
 

@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import TextIO
 
-from drd.cli.render import Cell, Note, measure, notes, spread, table, terminal_width
+from drd.cli.render import (
+    Cell,
+    Note,
+    measure,
+    notes,
+    spread,
+    table,
+    terminal_height,
+    terminal_width,
+)
 from drd.errors import DrdError, NoCatalogue
 from drd.flows.status import StatusDocument, collect, plan_files, trouble_at_rest
 from drd.model.exposure import age
@@ -86,6 +95,14 @@ def render(
         below.insert(0, f"and {_counts(left_out, more=' more')}: drd status --all, drd status PLAN")
     head = spread(_counts(document.plans), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])
+
+
+def _gravest(document: StatusDocument) -> str:
+    """What may not be missed of a screen whose beginning has run out of sight."""
+    names = [p.plan for p in document.plans if p.verdict is document.verdict]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    said = f"{document.verdict.words}: {', '.join(names[:5])}{more}"
+    return f"{_counts(document.plans)}\n{said}; drd status {names[0]}"
 
 
 def _counts(plans: Sequence[Assessment], more: str = "") -> str:
@@ -238,6 +255,9 @@ def status_command(
     else:
         at_most = MANY if out.isatty() and not everything else None
         text = render(document, terminal_width(out), colour, at_most=at_most)
+        height = terminal_height(out)
+        if height is not None and text.count("\n") >= height:
+            text += f"\n\n{_gravest(document)}"
     print(text, file=out)
     return exit_code(document.verdict)
 

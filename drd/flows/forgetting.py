@@ -23,6 +23,8 @@ from drd.ports import Repository, SnapshotInfo
 
 CLOCK_SKEW = timedelta(minutes=2)
 """How far ahead a snapshot's time may be before the clock, or the snapshot, is not believed."""
+MOST_NAMED = 200
+"""Snapshots that a hint names: more is no command that anybody copies."""
 FOREIGN_LEFTOVER = timedelta(days=1)
 """Snapshots without manifest of a run that this catalogue does not know: another host's, maybe
 of a backup that is running there."""
@@ -134,21 +136,27 @@ def _look(
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
     everything = repository.snapshots(fresh=True)
-    _refuse_future(everything, now)
+    _refuse_future(spec.name, everything, now)
     listing = holdings.of_plan(everything, plan.name)
     return _Look(repository, listing, holdings.by_run(listing))
 
 
-def _refuse_future(listed: Sequence[SnapshotInfo], now: datetime) -> None:
+def _refuse_future(repository: str, listed: Sequence[SnapshotInfo], now: datetime) -> None:
     """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
-    for snapshot in listed:
-        if snapshot.time > now + CLOCK_SKEW:
-            raise RepositoryError(
-                f"nothing was forgotten: snapshot {snapshot.id[:8]} is dated "
-                f"{to_rfc3339(snapshot.time)}, in the future",
-                hint="check this host's clock. If it is right, the snapshot was made with a wrong "
-                "or forged date: forget it by hand with restic.",
-            )
+    ahead = sorted((s for s in listed if s.time > now + CLOCK_SKEW), key=lambda s: s.time)
+    if not ahead:
+        return
+    ids = [snapshot.id[:8] for snapshot in ahead]
+    more = f" and {len(ahead) - 1} more" if len(ahead) > 1 else ""
+    raise RepositoryError(
+        f"nothing was forgotten: snapshot {ids[0]}{more} in {repository} is dated "
+        f"{to_rfc3339(ahead[0].time)}, in the future",
+        hint="check this host's clock. If it is right, a wrong clock dated what was backed up then, "
+        "or somebody forged it. With that repository's password and keys (docs/copies.md, Mending): "
+        f"`restic forget {' '.join(ids[:MOST_NAMED])}`"
+        + (", and again for the rest" if len(ids) > MOST_NAMED else "")
+        + "; then the next `drd retention` goes on, and takes note of the points that are gone.",
+    )
 
 
 def _is_somewhere(point: RestorePoint, looks: Iterable[_Look], unreached: Collection[str]) -> bool:

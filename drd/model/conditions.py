@@ -43,7 +43,7 @@ def conditions(
         return found
     found += _backup(facts, more, now)
     for job in more.jobs:
-        if job.kind != "backup":
+        if job.kind != "backup" and not _is_told_as_damage(job, more):
             found += _job(facts, job, now)
     for copy in more.copies:
         found += _copy(facts, copy, now)
@@ -176,6 +176,14 @@ def _was_only_stopped(error: str | None, tries: int) -> bool:
     """Somebody's restart of the service is no failure: what it ended is done again. What it ends
     again and again never gets done, which is one."""
     return tries == 1 and error is not None and error.startswith(STOPPED)
+
+
+def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
+    """A verification that found damage did what it is for."""
+    return job.kind == "verification" and any(
+        v.error is not None and (v.repository, v.error) == (job.subject, job.last_error)
+        for v in more.verifications
+    )
 
 
 def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool:

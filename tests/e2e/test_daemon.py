@@ -109,6 +109,7 @@ def test_a_stop_interrupts_runs_and_the_next_start_does_them(site: Site) -> None
     with daemon(site) as running:
         until(lambda: succeeded(site), "the backup", running)
         assert running.stop() == 0
+    assert site.catalogue("select kind from alerts where kind like '%-failing'") == []
     site.assert_clean()
 
 

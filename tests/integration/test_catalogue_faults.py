@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -304,6 +305,10 @@ def test_a_damaged_catalogue_names_its_copies_and_the_way_back(
             attempt()
         assert f"{file}.before-0002" in raised.value.hint
         assert "`drd catalogue rebuild`" in raised.value.hint
+    for command in re.findall(r"`((?:mkdir|find|cp) [^`]*)`", raised.value.hint):
+        subprocess.run(["sh", "-c", command], check=True)
+    assert file.read_bytes() == b"", "the copy that was kept"
+    assert (file.parent / "aside/drd.db").exists()
 
 
 def test_a_damaged_catalogue_set_aside_makes_room_for_a_new_one(url: str, tmp_path: Path) -> None:

@@ -166,6 +166,20 @@ def test_a_restart_of_the_service_is_no_failure_unless_it_comes_in_between_again
     assert of_plan(healthy(), stopped(2)) == [("verification-failing", "warning")]
 
 
+def test_damage_is_told_once() -> None:
+    def found(error: str) -> PlanMore:
+        job = JobFacts("verification", "primary", tries=2, last_error=error)
+        return PlanMore(
+            (job,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),)
+        )
+
+    assert of_plan(healthy(), found("rot")) == [("repository-damaged", "critical")]
+    assert of_plan(healthy(), found("no route")) == [
+        ("repository-damaged", "critical"),
+        ("verification-failing", "warning"),
+    ]
+
+
 def test_a_failing_backup_says_why_and_how_often() -> None:
     [text] = words(healthy(failures=failures(3, "no route to host (hint: look)\nmore")))
     assert text == (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from io import StringIO
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
 from drd.cli.render import Note as Line
-from drd.cli.status import MANY, render
+from drd.cli.status import MANY, render, status_command
 from drd.flows.status import StatusDocument, collect
 from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, StatusFacts
 from tests.status_support import (
@@ -297,3 +299,41 @@ def test_of_many_plans_the_worst_come_first_and_a_terminal_shows_one_screen_of_t
         "and 62 more plans: 62 met: drd status --all, drd status PLAN",
         *whole[-4:],
     ]
+
+
+def test_a_screen_that_is_longer_than_the_terminal_ends_with_what_is_worst(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        (tmp_path / f"service{number}.yaml").write_text(f"plan: service{number}\n")
+
+    def shown(lines: str) -> list[str]:
+        monkeypatch.setenv("LINES", lines)
+        out = Terminal()
+        status_command(
+            state_url=f"sqlite:///{tmp_path}/none.db",
+            plans_dir=tmp_path,
+            plan=None,
+            json=False,
+            nagios=False,
+            colour=False,
+            now=NOW,
+            out=out,
+        )
+        return out.getvalue().splitlines()
+
+    whole = shown("60")
+    assert shown("10") == [
+        *whole,
+        "",
+        "7 plans: 7 unknown",
+        "unknown: service0, service1, service2, service3, service4 and 2 more; drd status service0",
+    ]
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise OSError

@@ -61,7 +61,7 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
 
 def _short(line: str) -> str:
     """The beginning of restic's sentence: what follows are addresses of blobs."""
-    return line.strip().partition(": [")[0][:300]
+    return line.strip().partition(": [")[0].rstrip(":")[:300]
 
 
 def _left(ends: float | None) -> float | None:
