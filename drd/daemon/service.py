@@ -281,6 +281,7 @@ class Daemon:
         self._choose_log(found.settings)
         if found.changed:
             _log.info("configuration.changed", keys=list(found.changed))
+            self._agenda.look_again(self._app.clock.now(), "drd.yaml that changed")
         if not found.waiting:
             return []
         _log.warning(

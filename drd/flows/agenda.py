@@ -60,7 +60,7 @@ class Agenda:
         self._next: dict[Key, Due] = {}
         self._heap: list[tuple[datetime, int, Key]] = []
         self._late: dict[Key, Due] = {}
-        self._mended: dict[str, tuple[datetime, str]] = {}
+        self._changed: dict[str, tuple[datetime, str]] = {}
         self._order = count()
         self._seen = -1
 
@@ -77,8 +77,16 @@ class Agenda:
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
         """This plan is in force from now on."""
+        if row.name in self._plans:
+            self._changed[row.name] = (now, "plan that changed")
         self._plans[row.name] = _Plan(schedule, row.first_loaded_at, row.data_time, row.copied)
         self._plan(row.name, now)
+
+    def look_again(self, now: datetime, what: str) -> None:
+        """Something changed that decides how ready every plan is."""
+        for name in self._plans:
+            self._changed[name] = (now, what)
+            self._plan(name, now)
 
     def drop_plan(self, name: str) -> None:
         """Nothing of this plan is due any more."""
@@ -182,7 +190,7 @@ class Agenda:
         if row.kind in _MEETING and before is not None and before.tries and not row.tries:
             at = row.last_success_at or row.last_finished_at
             if at is not None:
-                self._mended[row.plan] = (at, f"{row.kind} that succeeds again")
+                self._changed[row.plan] = (at, f"{row.kind} that succeeds again")
         self._rows[key] = row
 
     def _news(self, job: Job) -> tuple[datetime, str] | None:
@@ -197,13 +205,13 @@ class Agenda:
         return max(ended, default=None)
 
     def _met(self, plan: str) -> Iterator[tuple[datetime, str]]:
-        """Runs that began to fail, and the last one that succeeded again."""
+        """Runs that began to fail, and what changed last: one that succeeds again, or the plan."""
         for job in self._plans[plan].schedule.jobs:
             row = self._rows.get(job.key) if job.kind in _MEETING else None
             if row is not None and row.tries == 1 and row.last_finished_at is not None:
                 yield row.last_finished_at, f"{row.kind} that failed"
-        if plan in self._mended:
-            yield self._mended[plan]
+        if plan in self._changed:
+            yield self._changed[plan]
 
     def _plan(self, name: str, now: datetime) -> None:
         jobs = self._plans[name].schedule.jobs

@@ -7,6 +7,7 @@ a run with a record, so that what breaks between two drills is an alert and not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from drd.errors import DrdError, UsageError
 from drd.flows.deeds import look_at_step
@@ -138,12 +139,8 @@ def _at_target(
     """The service's user may lack rights there that the operator of a recovery has: what it cannot
     do is a warning."""
     named = finding.name if finding.name.startswith(component) else f"{component}: {finding.name}"
-    found = _tried(Finding(named, finding.ok, finding.detail, finding.hint, finding.warning), where)
-    if found.severity == "error" and not services.is_root and _is_about_rights(finding):
+    found = _tried(replace(finding, name=named), where)
+    if found.severity == "error" and not services.is_root and finding.rights:
         text = f"{found.evidence} (as this user; a recovery runs with its operator's rights)"
         return ReadinessFinding(found.name, "warning", text, found.remedy)
     return found
-
-
-def _is_about_rights(finding: Finding) -> bool:
-    return finding.name in ("target", "ownership", "disk space")

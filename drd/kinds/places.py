@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,7 +80,22 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
         False,
         f"{files} to other users, and only root can give files to others",
         "run the recovery as root, or accept your own user as the owner: --no-owner",
+        rights=True,
     )
+
+
+def no_directory(directory: Path) -> Finding | None:
+    """A finding when this process finds no such directory."""
+    hint = f"mkdir -p {directory}, with the owner and mode that the service needs"
+    try:
+        if stat.S_ISDIR(directory.stat().st_mode):
+            return None
+    except PermissionError:
+        hint = "run the recovery as a user who may, for instance root."
+        return Finding("target", False, f"cannot look at {directory}", hint, rights=True)
+    except OSError:
+        pass
+    return Finding("target", False, f"there is no directory {directory}", hint)
 
 
 def unwritable(directory: Path) -> Finding | None:
@@ -88,9 +104,11 @@ def unwritable(directory: Path) -> Finding | None:
         return None
     if os.statvfs(directory).f_flag & os.ST_RDONLY:
         hint = f"mount it writable: findmnt --target {directory}"
-        return Finding("target", False, f"{directory} is on a read-only file system", hint)
+        # The unit of the service sees most of the host read-only.
+        text = f"{directory} is on a read-only file system"
+        return Finding("target", False, text, hint, rights=True)
     hint = "run the recovery as a user who may, for instance root."
-    return Finding("target", False, f"cannot write to {directory}", hint)
+    return Finding("target", False, f"cannot write to {directory}", hint, rights=True)
 
 
 def fsync_path(path: Path) -> None:

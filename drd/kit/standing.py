@@ -10,7 +10,15 @@ from drd.errors import DrdError, UsageError
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
-from drd.model.kit_findings import EXPORT, VERIFY, KitFinding, kit_findings
+from drd.model.kit_findings import (
+    EXPORT,
+    IDENTITY,
+    PASSPHRASE,
+    SHARES,
+    VERIFY,
+    KitFinding,
+    kit_findings,
+)
 from drd.model.plan import Plan, Sharing
 from drd.model.run import RunKind, RunState
 from drd.model.units import to_rfc3339
@@ -23,7 +31,15 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
     record = catalogue.kit_record(plan.name)
     watch = plan.kit.watched(settings.kit_watch)
     file = watch.file if watch is not None else None
-    return kit_findings(plan.name, plan.digest, record, required=required, file=file)
+    named = _named(settings, plan)
+    opener = SHARES if isinstance(named, Sharing) else IDENTITY if named else PASSPHRASE
+    return kit_findings(plan.name, plan.digest, record, required=required, file=file, opener=opener)
+
+
+def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
+    """For whom a kit of the plan is encrypted; nobody where neither file names somebody."""
+    default = settings.kit_recipients or settings.kit_shares or ()
+    return plan.kit.recipients or plan.kit.shares or default
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
@@ -44,8 +60,7 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
     """For whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or people with
     shares. Raises UsageError when they name nobody, or differ: nobody's keys are to be opened to
     the people of another plan."""
-    default = settings.kit_recipients or settings.kit_shares or ()
-    named = {plan.name: plan.kit.recipients or plan.kit.shares or default for plan in plans}
+    named = {plan.name: _named(settings, plan) for plan in plans}
     if len(set(named.values())) > 1:
         raise UsageError(
             f"the plans {', '.join(named)} name different recipients or shares",

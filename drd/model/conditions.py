@@ -257,4 +257,4 @@ def _readiness(plan: str, findings: Iterable[FindingFacts]) -> Iterator[Conditio
             continue
         severity: Severity = "info" if finding.ok else "warning"
         text = f"{finding.name}: {first_line(finding.detail)}"
-        yield Condition(kind, plan, finding.name, severity, text, f"drd doctor {plan}")
+        yield Condition(kind, plan, finding.name, severity, text, f"drd readiness {plan}")

@@ -9,6 +9,9 @@ from typing import Literal
 EXPORT, VERIFY = "export", "verify"
 """What runs of the kind `kit` do, which is their subject."""
 
+PASSPHRASE, IDENTITY, SHARES = "--passphrase-file F", "--identity F", "--share F --share F"
+"""What a kit is opened with, as `drd kit verify` has to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class KitTry:
@@ -50,16 +53,26 @@ class KitFinding:
 
 
 def kit_findings(
-    plan: str, digest: str, record: KitRecord | None, *, required: bool, file: str | None = None
+    plan: str,
+    digest: str,
+    record: KitRecord | None,
+    *,
+    required: bool,
+    file: str | None = None,
+    opener: str = PASSPHRASE,
 ) -> tuple[KitFinding, ...]:
     """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of this
-    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself.
+    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself;
+    `opener` is what `drd kit verify` has to be told; a passphrase `drd kit export`, too.
 
     A missing kit warns, a `required` one that is not in order is an error.
     """
     severity: Literal["error", "warning"] = "error" if required else "warning"
-    export = f"drd kit export {plan} --to FILE --passphrase-file F"
-    verify = "drd kit verify FILE --passphrase-file F"
+    where = file or "FILE"
+    export = f"drd kit export {plan} --to {where}"
+    if opener == PASSPHRASE:
+        export += f" {PASSPHRASE}"
+    verify = f"drd kit verify {where} {opener}"
     if record is None:
         missing = "no recovery kit was ever made: with this host the repository's password is gone"
         return (KitFinding("kit missing", severity, missing, export),)
@@ -76,7 +89,7 @@ def kit_findings(
         found.append(KitFinding("kit does not open", severity, text, export))
     tried = record.tried
     if tried is not None and tried.file == file and tried.problem is not None:
-        again = f"drd kit export {plan} --to {file} …, then drd kit verify {file} …"
+        again = f"{export}, then {verify}"
         if not tried.there:
             text = f"the copy that drd is to try is not to be had: {tried.problem}"
             found.append(KitFinding("kit missing", severity, text, again))

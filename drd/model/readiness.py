@@ -100,7 +100,8 @@ def judge(
             )
     readiness = max((f.allows for f in found if f.counts), key=_WORST.index, default=_WORST[0])
     rank = {"error": 1, "warning": 2, "ok": 3}
-    found.sort(key=lambda f: (not f.counts, rank[f.severity]))
+    # What withholds most comes first: it is what the verdict is called after.
+    found.sort(key=lambda f: (-_WORST.index(f.allows) if f.counts else 1, rank[f.severity]))
     return ReadinessReport(readiness, tuple(found))
 
 
@@ -225,9 +226,7 @@ def of_versions(
             continue
         text = f"{now} now, {then} at the last passed drill"
         again = f"drd drill {plan.name}"
-        found.append(
-            ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
-        )
+        found.append(ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL))
     return found
 
 
@@ -257,9 +256,7 @@ def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> lis
         if _series(version) == _series(before):
             found.append(ReadinessFinding(name, "warning", text, again))
         else:
-            found.append(
-                ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
-            )
+            found.append(ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL))
     return found
 
 

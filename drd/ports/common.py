@@ -38,7 +38,7 @@ class Finding:
     """One thing that was tried (`doctor`, preflight) and how it went.
 
     `ok` False is an error; `warning` marks what works but deserves a look. `hint` is the remedy,
-    exact enough to paste.
+    exact enough to paste. `rights` marks what somebody with more of them may be able to do.
     """
 
     name: str
@@ -46,3 +46,4 @@ class Finding:
     detail: str
     hint: str = ""
     warning: bool = False
+    rights: bool = False

@@ -113,3 +113,22 @@ def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into()
     mended = later(row("backup", 6, 30 * MINUTE))
     assert mended.at == ago(30 * MINUTE)
     assert later(row("readiness", 7, 29 * MINUTE), row("backup", 8, 20 * MINUTE)).at > NOW
+
+
+def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
+    looked = JobRow("orders-api", "readiness", "", changed=1, last_started_at=ago(HOUR))
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [looked] if seen < 1 else [])
+    row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(DAY), ago(MINUTE), None, copied={})
+    queue.plan_rows = lambda _: [row]
+    made = Agenda(queue)
+
+    def look() -> Due:
+        return next(d for d in made.items() if d.job.kind == "readiness")
+
+    made.set_plan(row, schedule_of(COPIED), NOW)
+    made.refresh(NOW)
+    assert look().at > NOW
+    made.set_plan(row, schedule_of(COPIED), NOW)
+    assert (look().at, look().why) == (NOW, "plan that changed of 00:31 is news")
+    made.look_again(NOW, "drd.yaml that changed")
+    assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 is news")

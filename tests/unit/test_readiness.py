@@ -49,7 +49,7 @@ def test_the_gravest_finding_decides_and_stands_first() -> None:
     assert report.readiness is NOT_READY
     assert [f.name for f in report.findings[2:]] == ["kit missing", "restic"]
     assert report.error is not None
-    assert report.error.splitlines()[0] == "not ready: drill database-loss: never"
+    assert report.error.splitlines()[0] == "not ready: repository primary: refused"
     assert judge([FINE, WARNING], (), T0).error is None
 
 

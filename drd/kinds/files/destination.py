@@ -11,7 +11,15 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import kind_of, select, to_bytes, walk
-from drd.kinds.places import is_root, may_own, owner_finding, remove, space_finding, unwritable
+from drd.kinds.places import (
+    is_root,
+    may_own,
+    no_directory,
+    owner_finding,
+    remove,
+    space_finding,
+    unwritable,
+)
 from drd.kinds.publish import JOURNAL, Publication, publication_of, read_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
@@ -162,10 +170,7 @@ class FilesTarget:
         if target == Path("/") or target in self._place.directory.resolve().parents:
             hint = "give a directory of its own, and move files to their places from there."
             return Finding("target", False, f"{target} cannot be replaced as a whole", hint)
-        if not parent.is_dir():
-            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
-            return Finding("target", False, f"there is no directory {parent}", hint)
-        return unwritable(parent)
+        return no_directory(parent) or unwritable(parent)
 
     def _refuse_content(self) -> None:
         """Raise TargetNotEmpty unless the target is missing, empty, or this run has begun to fill

@@ -16,7 +16,15 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
-from drd.kinds.places import fsync_path, may_own, owner_finding, remove, space_finding, unwritable
+from drd.kinds.places import (
+    fsync_path,
+    may_own,
+    no_directory,
+    owner_finding,
+    remove,
+    space_finding,
+    unwritable,
+)
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
@@ -184,10 +192,7 @@ class SqliteTarget:
 
     @staticmethod
     def _wrong_place(parent: Path) -> Finding | None:
-        if not parent.is_dir():
-            hint = f"mkdir -p {parent}, with the owner and mode that the service needs"
-            return Finding("target", False, f"there is no directory {parent}", hint)
-        return unwritable(parent)
+        return no_directory(parent) or unwritable(parent)
 
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         target = self._publication.target
