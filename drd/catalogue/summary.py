@@ -44,7 +44,7 @@ _OF = re.compile(r"OF\(([\w.]+)\)")
 statement, for which there is an index."""
 
 _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
-{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage"
+{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage, {0}.scenario"
 
 _PLANS = f"""
 SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
@@ -256,8 +256,8 @@ def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         complete_points=row[23] or 0,
         backup_p95_s=row[24],
         failures=_failures(row[25:30]),
-        last_drill=_drill(row[30:42]),
-        last_passed_drill=_drill(row[42:54]),
+        last_drill=_drill(row[30:43]),
+        last_passed_drill=_drill(row[43:56]),
     )
 
 
@@ -276,7 +276,7 @@ def _drill(row: Sequence[Any]) -> DrillFacts | None:
     (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row[:11]
     return DrillFacts(
         evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason,
-        _rehearsed(row[11]),
+        _rehearsed(row[11]), row[12],
     )  # fmt: skip
 
 

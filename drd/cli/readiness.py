@@ -61,10 +61,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(app: App, plan: Plan) -> ReadinessReport:
-    from drd import secrets
-    from drd.flows.readiness import evaluate
+    """Where the daemon is just looking, its look is waited for: it takes seconds."""
+    import time
 
-    return evaluate(app.services(plan), plan, secrets.resolve, trigger="manual")
+    from drd import secrets
+    from drd.errors import AlreadyRunning
+    from drd.flows.readiness import evaluate
+    from drd.model.schedule import READINESS_TIMEOUT_S
+
+    limit = time.monotonic() + READINESS_TIMEOUT_S
+    while True:
+        try:
+            return evaluate(app.services(plan), plan, secrets.resolve, trigger="manual")
+        except AlreadyRunning:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.5)
 
 
 def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:

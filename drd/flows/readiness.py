@@ -125,17 +125,15 @@ def _target(
                 for finding in kind.target(component, settings, place, no_owner=False).look(
                     snapshot
                 ):
-                    yield _at_target(services, finding, where, name)
+                    yield at_target(services, finding, where, name)
             except DrdError as error:
                 failed = Finding(name, ok=False, detail=error.message, hint=error.hint)
-                yield _at_target(services, failed, where, name)
+                yield at_target(services, failed, where, name)
     finally:
         remove_run(services, run)
 
 
-def _at_target(
-    services: Services, finding: Finding, where: str, component: str
-) -> ReadinessFinding:
+def at_target(services: Services, finding: Finding, where: str, component: str) -> ReadinessFinding:
     """The service's user may lack rights there that the operator of a recovery has: what it cannot
     do is a warning."""
     named = finding.name if finding.name.startswith(component) else f"{component}: {finding.name}"

@@ -156,7 +156,7 @@ def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness
     back to and the last look ahead found nothing amiss.
 
     What that found is told where the drill's own reasons do not say it. That a drill is needed is
-    outdone by a drill since.
+    outdone by a drill since, except for other scenarios than that drill's.
     """
     proven = _proven(facts, drill)
     unready = facts.unready
@@ -164,10 +164,14 @@ def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness
         return proven, []
     needs = f"{Readiness.NEEDS_DRILL}: "
     if unready.error.startswith(needs):
-        newer = drill.last_at is not None and drill.last_at > unready.at
-        if newer or proven is not Readiness.READY:
+        missing = unready.error.removeprefix(needs).splitlines()
+        last = facts.last_drill
+        if last is not None and last.at > unready.at:
+            others = (f for f in missing if f.startswith("drill "))
+            missing = [f for f in others if not f.startswith(f"drill {last.scenario}:")]
+        if not missing or proven is not Readiness.READY:
             return proven, []
-        found, text = Readiness.NEEDS_DRILL, unready.error
+        found, text = Readiness.NEEDS_DRILL, needs + "\n".join(missing)
     else:
         found = Readiness.NOT_READY
         text = f"{found}: {unready.error.removeprefix(f'{found}: ')}"

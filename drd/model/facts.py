@@ -97,6 +97,7 @@ class DrillFacts(NamedTuple):
     restored_bytes: int
     reason: str | None = None
     rehearsed: tuple[int, int] | None = None
+    scenario: str = ""
 
 
 class AlertFacts(NamedTuple):

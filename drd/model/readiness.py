@@ -173,7 +173,20 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[R
     for one in evidence:
         if one.target is None:
             drills.setdefault(one.scenario, one)
-    return [_drill(plan, scenario, drills.get(scenario), now) for scenario in plan.drill.scenarios]
+    newest = max((one.finished_at for one in drills.values()), default=None)
+    found = []
+    for scenario in plan.drill.scenarios:
+        last = drills.get(scenario)
+        finding = _drill(plan, scenario, last, now)
+        if (
+            last is not None
+            and last.finished_at != newest
+            and last.result is not DrillResult.PASSED
+        ):
+            # A later drill of another scenario has ended the alert on this one.
+            finding = replace(finding, proof=False)
+        found.append(finding)
+    return found
 
 
 def _drill(plan: Plan, scenario: str, last: Evidence | None, now: datetime) -> ReadinessFinding:

@@ -61,8 +61,9 @@ def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillRes
     catalogue.record_evidence(owned, found)
     catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes))
     return DrillFacts(
-        name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why"
-    )  # type: ignore[arg-type]
+        name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why",
+        scenario="database-loss",
+    )  # type: ignore[arg-type]  # fmt: skip
 
 
 # --- plans ----------------------------------------------------------------------------------

@@ -122,3 +122,11 @@ def test_a_broken_plan_and_a_wrong_date_are_said(site: Site) -> None:
     verdict, found = look(site, 3)
     assert verdict == "not ready"
     assert "soon" in found["plan file"]["evidence"]
+
+
+def test_two_who_look_at_once_both_get_an_answer(site: Site) -> None:
+    """The daemon may just be looking, too."""
+    write(site)
+    looking = [site.start("readiness", "shop", "--json") for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in looking]
+    assert [process.returncode for process in looking] == [3, 3], told

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from drd.flows.readiness import at_target
+from drd.kinds.places import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, UnreadyFacts
@@ -27,8 +32,10 @@ from drd.model.readiness import (
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
+from drd.ports import Finding
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
 from tests.status_support import NOW, ago, drill, healthy
+from tests.user_support import NOBODY, acting_as, as_root
 
 READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
 
@@ -103,6 +110,12 @@ def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
     first, second = of_drills(both, [last], at(1))
     assert (first.allows, second.allows) == (READY, NEEDS_DRILL)
     assert second.remedy == "drd drill orders-api --scenario region-loss"
+    failed = evidence(
+        id="e0", scenario="region-loss", result=DrillResult.FAILED, finished_at=at(-60)
+    )
+    first, second = of_drills(both, [last, failed], at(1))
+    assert (second.allows, second.proof) == (NOT_READY, False), "it has an alert of its own no more"
+    assert of_drills(both, [failed], at(1))[1].proof
 
 
 def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
@@ -208,6 +221,32 @@ def test_objectives_warn() -> None:
     assert {f.name: f.allows for f in of_assessment(plan(), broken)}["plan file"] is NEEDS_DRILL
 
 
+# --- targets --------------------------------------------------------------------------------
+
+
+@as_root
+def test_a_place_that_is_gone_is_no_matter_of_rights(short_tmp: Path) -> None:
+    """Somebody with fewer rights than the operator of a recovery is warned of what he may not do."""
+    services: Any = SimpleNamespace(is_root=False)
+    closed = short_tmp / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0o700)
+
+    def judged(finding: Finding | None) -> tuple[str, Readiness]:
+        assert finding is not None
+        found = at_target(services, finding, "target standby: ", "db")
+        assert found.name == "target standby: db: target"
+        return found.severity, found.allows
+
+    with acting_as(NOBODY):
+        assert judged(unwritable(short_tmp)) == ("warning", READY)
+        assert judged(no_directory(closed / "inner")) == ("warning", READY)
+        assert judged(no_directory(short_tmp / "gone")) == ("error", NOT_READY)
+        assert no_directory(short_tmp) is None
+    full = space_finding(short_tmp, 1 << 60, what="db restored", hint="make room.")
+    assert at_target(services, full, "", "db").allows is NOT_READY
+
+
 # --- what status makes of it ----------------------------------------------------------------
 
 
@@ -228,8 +267,15 @@ def test_status_shows_what_a_look_ahead_found() -> None:
 def test_status_believes_a_drill_that_came_after() -> None:
     needs = UnreadyFacts(ago(60), "needs drill: drill region-loss: never rehearsed")
     assert assess(healthy(unready=needs), NOW).readiness is NEEDS_DRILL
-    since = healthy(unready=needs, last_drill=drill(since_s=30), last_passed_drill=drill())
+    own = drill(since_s=30, scenario="region-loss")
+    since = healthy(unready=needs, last_drill=own, last_passed_drill=own)
     assert assess(since, NOW).readiness is READY
+    other = since._replace(last_drill=drill(since_s=30, scenario="database-loss"))
+    told = assess(other, NOW)
+    assert told.readiness is NEEDS_DRILL
+    assert "drill region-loss: never rehearsed: drd readiness" in str(told.reasons[-1])
+    upgraded = UnreadyFacts(ago(60), "needs drill: restic version: 2 here now, 1 in the last")
+    assert assess(other._replace(unready=upgraded), NOW).readiness is READY
 
 
 def test_a_look_that_failed_by_itself_is_not_ready() -> None:
