@@ -118,7 +118,9 @@ def plan_forgetting(services: Services, plan: Plan, *, writing: bool = True) -> 
     zone = plan.backup.timezone
     chosen = plan_retention(known, plan.retention, now, proven, timezone=zone)
     if chosen.refused is not None:
-        raise RepositoryError(f"nothing was forgotten: {chosen.refused}", hint="check the clock.")
+        raise RepositoryError(
+            f"nothing was forgotten: {chosen.refused}", hint=_hint(known, looks, now)
+        )
     chosen = _spare(chosen, {**_last_of_copies(known, looks[1:]), **used})
     there = {p.id for p in known}
     vanished = tuple(p.id for p in points if p.id not in there)
@@ -146,17 +148,36 @@ def _refuse_future(repository: str, listed: Sequence[SnapshotInfo], now: datetim
     ahead = sorted((s for s in listed if s.time > now + CLOCK_SKEW), key=lambda s: s.time)
     if not ahead:
         return
-    ids = [snapshot.id[:8] for snapshot in ahead]
+    first = ahead[0]
     more = f" and {len(ahead) - 1} more" if len(ahead) > 1 else ""
+    marks = {tag for s in ahead for tag in s.tags if tag.startswith("run:")}
     raise RepositoryError(
-        f"nothing was forgotten: snapshot {ids[0]}{more} in {repository} is dated "
-        f"{to_rfc3339(ahead[0].time)}, in the future",
-        hint="check this host's clock. If it is right, a wrong clock dated what was backed up then, "
-        "or somebody forged it. With that repository's password and keys (docs/copies.md, Mending): "
-        f"`restic forget {' '.join(ids[:MOST_NAMED])}`"
-        + (", and again for the rest" if len(ids) > MOST_NAMED else "")
-        + "; then the next `drd retention` goes on, and takes note of the points that are gone.",
+        f"nothing was forgotten: snapshot {first.id[:8]}{more} in {repository} is dated "
+        f"{to_rfc3339(first.time)}, in the future",
+        hint=_out_of_the_future([s for s in listed if s in ahead or marks & set(s.tags)]),
     )
+
+
+def _out_of_the_future(snapshots: Sequence[SnapshotInfo]) -> str:
+    """The whole of each point: what is left of one would hold retention up as well."""
+    ids = [s.id[:8] for s in snapshots]
+    rest = ", and again for the rest" if len(ids) > MOST_NAMED else ""
+    return (
+        "check this host's clock. If it is right, a wrong clock dated what was backed up then, or "
+        "somebody forged it. Then, with that repository's password and keys (docs/copies.md, Mending): "
+        f"`drd backup`, `restic forget {' '.join(ids[:MOST_NAMED])}`{rest}; the next `drd retention` goes on, "
+        "and takes note of the points that are gone."
+    )
+
+
+def _hint(known: Iterable[RestorePoint], looks: Iterable[_Look], now: datetime) -> str:
+    """For points whose snapshots have sound dates, as where restic saw another clock than drd."""
+    ahead = [p.id for p in known if max(p.data_time, p.available_at) > now + CLOCK_SKEW]
+    for look in looks:
+        snapshots = [s for point in ahead for s in look.by_run.get(point, ())]
+        if snapshots:
+            return f"in {look.repository.name}: {_out_of_the_future(snapshots)}"
+    return "check the clock."
 
 
 def _is_somewhere(point: RestorePoint, looks: Iterable[_Look], unreached: Collection[str]) -> bool:

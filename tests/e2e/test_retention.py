@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,7 +110,9 @@ def test_nothing_is_forgotten_while_a_snapshot_lies_in_the_future(short_tmp: Pat
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
     [old, _] = [site.drd("backup", "shop", "--json").json["point"] for _ in range(2)]
     tomorrow = f"{datetime.now(UTC) + DAY:%Y-%m-%d %H:%M:%S}"
-    site.restic("backup", "--host", "elsewhere", "--time", tomorrow, str(site.base / "etc"))
+    strange = ("backup", "--host", "elsewhere", "--tag", "run:1234abcd", str(site.base / "etc"))
+    site.restic(*strange)
+    site.restic(*strange, "--time", tomorrow)
     for more in ((), ("--dry-run",)):
         told = site.drd("retention", "shop", "--json", *more, code=1).json["error"]
         assert "in the future" in told["message"]
@@ -119,8 +122,28 @@ def test_nothing_is_forgotten_while_a_snapshot_lies_in_the_future(short_tmp: Pat
     assert [(state, "in the future" in error) for state, error in runs] == [("failed", True)]
     [command] = re.findall(r"`restic (forget [0-9a-f ]+)`", told["hint"])
     site.restic(*command.split())
+    assert json.loads(site.restic("snapshots", "--json", "--host", "elsewhere")) == []
     assert site.drd("retention", "shop", "--json").json["forgotten"] == [old]
     site.assert_clean()
+
+
+def test_a_point_of_the_future_whose_snapshots_have_sound_dates_can_be_forgotten(
+    short_tmp: Path,
+) -> None:
+    """Where restic saw another clock than drd."""
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    [ahead, new] = [site.drd("backup", "shop", "--json").json["point"] for _ in range(2)]
+    with sqlite3.connect(site.base / "state/drd.db") as connection:
+        tomorrow = (datetime.now(UTC) + DAY).isoformat()
+        connection.execute("update points set data_time = ? where id = ?", (tomorrow, ahead))
+    told = site.drd("retention", "shop", "--json", code=1).json["error"]
+    assert f"restore point {ahead} is dated" in told["message"]
+    [command] = re.findall(r"`restic (forget [0-9a-f ]+)`", told["hint"])
+    site.restic(*command.split())
+    assert site.drd("retention", "shop", "--json").json["forgotten"] == []
+    assert [p["point"] for p in site.points()] == [new]
 
 
 def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
