@@ -169,13 +169,16 @@ def reconcile(
     """What changes, by plan, kind and subject; nothing for an alert that stays as it is.
 
     Of several conditions with the same key the gravest counts. What was not `looked_at` counts as
-    still there: no data is no good news.
+    still there: no data is no good news. It does not begin anew either how long one that was gone
+    has been: looking takes its time.
     """
     there = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
         condition = there.pop(alert.key, None)
         if condition is None and not looked_at(alert):
+            if alert.gone_at is not None:
+                continue
             condition = _as_before(alert)
         found = _gone(alert, now, rules) if condition is None else None
         if condition is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from drd.model.exposure import age, in_short, judge_component, judge_copy, judge_rpo
+from drd.model.exposure import age, first_line, in_short, judge_component, judge_copy, judge_rpo
 from drd.model.facts import DrillFacts, NotLoaded, PlanFacts
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
@@ -175,8 +175,9 @@ def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness
     else:
         found = Readiness.NOT_READY
         text = f"{found}: {unready.error.removeprefix(f'{found}: ')}"
-    if any(alert.kind in LOOKING_AHEAD for alert in facts.alerts):
-        return found, []  # they say it
+    first = first_line(text).removeprefix(f"{found}: ")
+    if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
+        return found, []  # it says it
     command = f"drd readiness {facts.plan}"
     return found, [Reason(Verdict.MET, in_short(text), command)]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from drd.model.compliance import is_overdue
@@ -89,20 +90,35 @@ def judge(
         if needed and not over:
             found = [replace(f, excepted=exception) if f in needed else f for f in found]
         else:
-            what = "is over" if over else "is not needed: nothing is wrong there"
-            found.append(
-                ReadinessFinding(
-                    f"exception for {exception.finding}",
-                    "warning",
-                    f"the one until {exception.until:%Y-%m-%d} ({exception.reason}) {what}",
-                    "remove it from `readiness` of the plan, or give it a new end.",
-                )
-            )
+            found.append(_useless(exception, [f.name for f in found], over=over))
     readiness = max((f.allows for f in found if f.counts), key=_WORST.index, default=_WORST[0])
     rank = {"error": 1, "warning": 2, "ok": 3}
     # What withholds most comes first: it is what the verdict is called after.
     found.sort(key=lambda f: (-_WORST.index(f.allows) if f.counts else 1, rank[f.severity]))
     return ReadinessReport(readiness, tuple(found))
+
+
+def _useless(
+    exception: ReadinessException, names: Sequence[str], *, over: bool
+) -> ReadinessFinding:
+    """Some findings are there only while something is wrong, so a name may be unknown or mistyped."""
+    last = exception.until - timedelta(seconds=1)
+    remedy = "remove it from `readiness` of the plan"
+    if over:
+        what, remedy = "is over", f"{remedy}, or give it a new end"
+    elif exception.finding in names:
+        what = "is not needed: nothing is wrong there"
+    else:
+        what = "is not needed: there is no such finding now"
+        close = get_close_matches(exception.finding, names, n=1)
+        if close:
+            remedy = f'{remedy}, or write "{close[0]}" if that was meant'
+    return ReadinessFinding(
+        f"exception for {exception.finding}",
+        "warning",
+        f"the one until {last:%Y-%m-%d} ({exception.reason}) {what}",
+        f"{remedy}.",
+    )
 
 
 def of_kit(found: Sequence[KitFinding]) -> list[ReadinessFinding]:

@@ -108,6 +108,15 @@ def test_what_was_not_looked_at_is_not_over(kind: str) -> None:
     assert not world.alerts
 
 
+def test_a_look_that_is_under_way_does_not_begin_the_wait_anew() -> None:
+    world = World()
+    world.look(NOON, bad(kind="not-ready"))
+    assert world.look(after(minutes=1)) == []
+    assert world.look(after(minutes=3), known=["disk"]) == []
+    assert world.look(after(minutes=6, seconds=1), known=["disk"]) == [], "nobody knows"
+    assert world.look(after(minutes=6, seconds=2)) == ["resolved"]
+
+
 # --- severity -------------------------------------------------------------------------------
 
 

@@ -74,7 +74,11 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     idle = judge([FINE], [exception("restic")], T0)
     assert idle.readiness is READY
     assert idle.findings[0].severity == "warning"
-    assert "not needed" in idle.findings[0].evidence
+    assert "not needed: nothing is wrong there" in idle.findings[0].evidence
+    mistyped = judge([GONE], [exception("repositry primary")], T0)
+    assert mistyped.readiness is NOT_READY
+    assert "there is no such finding" in mistyped.findings[1].evidence
+    assert 'write "repository primary"' in mistyped.findings[1].remedy
 
 
 @pytest.mark.parametrize(
@@ -262,6 +266,9 @@ def test_status_shows_what_a_look_ahead_found() -> None:
     told = assess(healthy(unready=trouble, alerts=(alert,)), NOW)
     assert told.readiness is NOT_READY
     assert not [r for r in told.reasons if "drd readiness" in str(r)], "the alert says it"
+    other = alert._replace(message="people: operator: nobody")
+    told = assess(healthy(unready=trouble, alerts=(other,)), NOW)
+    assert "kit missing: none" in str(told.reasons[-1]), "no alert says that yet"
 
 
 def test_status_believes_a_drill_that_came_after() -> None:
