@@ -118,7 +118,7 @@ def _judge_result(facts: PlanFacts, now: datetime) -> list[Reason]:
     if last is None:
         text = "never drilled, so nobody knows whether it comes back"
         return [Reason(Verdict.UNKNOWN, text, again, "never-drilled")]
-    why = f": {last.reason}" if last.reason else ""
+    why = f": {in_short(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
     ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
     if last.result == "failed":

@@ -253,7 +253,11 @@ def test_failed_drill_is_breached_although_an_older_one_passed() -> None:
 
 
 def test_inconclusive_drill_is_unknown() -> None:
-    plan = judged(last_drill=drill("inconclusive", since_s=HOUR, reason="no server binary"))
+    plan = judged(
+        last_drill=drill(
+            "inconclusive", since_s=HOUR, reason="no server binary (hint: set bin_dir.)"
+        )
+    )
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert "drill was inconclusive 1h ago: no server binary: drd drill" in words(plan)
