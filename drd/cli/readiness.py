@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
 
     plans: list[dict[str, Any]] = []
     with session(args) as app:
-        for name, plan in loaded_plans(app, args.plan):
+        if not app.owns_state:
+            names = [args.plan] if args.plan else app.plan_names()
+            plans += [_by_the_daemon(app, name, args) for name in names]
+        for name, plan in loaded_plans(app, args.plan) if app.owns_state else ():
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
             else:
@@ -79,19 +82,34 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
             time.sleep(0.5)
 
 
+def _by_the_daemon(app: App, name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """What it found: whoever only reads the state may lack what a recovery's operator has, and a
+    look by such a one would say that the plan is not ready."""
+    from drd.cli.follow import asked, failure
+    from drd.model.run import RunKind
+
+    run = asked(app, name, RunKind.READINESS, "", quiet=args.quiet or args.json)
+    if "findings" not in run.detail:
+        return _broken(run.plan, failure(run), "looking ahead")
+    return _shown(run.plan, run.detail["readiness"], run.detail["findings"])
+
+
 def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
     """One plan: its verdict, and the findings with what withholds `ready` first."""
-    findings = [f.to_json() for f in report.findings]
+    return _shown(plan.name, report.readiness.value, [f.to_json() for f in report.findings])
+
+
+def _shown(plan: str, readiness: str, findings: list[dict[str, Any]]) -> dict[str, Any]:
     for finding in findings:
         for key in ("evidence", "remedy"):
             finding[key] = output.unmarked(output.masked(finding[key]))
         del finding["proof"]
-    return {"plan": plan.name, "readiness": report.readiness.value, "findings": findings}
+    return {"plan": plan, "readiness": readiness, "findings": findings}
 
 
-def _broken(name: str, error: Any) -> dict[str, Any]:
+def _broken(name: str, error: Any, what: str = "plan file") -> dict[str, Any]:
     finding = {
-        "name": "plan file",
+        "name": what,
         "severity": "error",
         "evidence": output.unmarked(output.masked(error.message)),
         "remedy": output.unmarked(output.masked(error.hint)),

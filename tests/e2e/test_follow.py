@@ -16,7 +16,7 @@ from tests.user_support import NOBODY, acting_as, as_root
 
 LOADED_LATE = (
     "drd.cli.backup", "drd.cli.checks_table", "drd.cli.drill", "drd.cli.follow", "drd.cli.session",
-    "drd.flows.backup", "drd.flows.drill",
+    "drd.cli.readiness", "drd.flows.backup", "drd.flows.drill",
 )  # fmt: skip
 """The interpreter of these tests may lie where only root can read."""
 
@@ -48,6 +48,8 @@ def test_who_does_not_own_the_state_leaves_word_and_watches(
             backed_up = json.loads(capsys.readouterr().out)
             assert main(["drill", "shop", "--json"]) == 0
             drilled = json.loads(capsys.readouterr().out)
+            assert main(["readiness", "shop", "--json"]) == 0
+            [looked] = json.loads(capsys.readouterr().out)["plans"]
             assert main(["backup", "shop", "--component", "conf"]) == 1
             assert "the state belongs to root, who alone can use --component" in (
                 capsys.readouterr().err
@@ -55,13 +57,15 @@ def test_who_does_not_own_the_state_leaves_word_and_watches(
         assert backed_up["complete"] is True
         assert [c["component"] for c in backed_up["components"]] == ["conf"]
         assert drilled["result"] == "passed"
+        assert (looked["plan"], looked["readiness"]) == ("shop", "ready")
+        assert all("proof" not in f and f["severity"] for f in looked["findings"])
     shown = site.drd("run", "show", backed_up["run"], "--follow", "--json").json
     assert (shown["state"], shown["trigger"]) == ("succeeded", "manual")
     assert shown["why"].startswith("asked for by ")
     with acting_as(NOBODY):
         assert main(["backup", "shop"]) == 1
     assert "no daemon runs that could do it" in capsys.readouterr().err
-    assert len(rows(site, where="trigger = 'manual'")) == 2
+    assert len(rows(site, where="trigger = 'manual' and kind <> 'readiness'")) == 2
     site.assert_clean()
 
 
