@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.recovery_plan import print_plan
     from drd.cli.session import session
     from drd.cli.single import changes_of
-    from drd.flows.guard import require_elsewhere_ahead
+    from drd.flows.preflight import look_ahead
     from drd.flows.recovery_plan import plan_recovery
 
     with session(args) as app, watched(app, args):
@@ -106,16 +107,26 @@ def run(args: argparse.Namespace) -> int:
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app, plan))
         if args.dry_run or not args.yes:
-            require_elsewhere_ahead(services, planned)
+            changed = changes_of(services, planned)
+            if args.json and args.dry_run:
+                look_ahead(services, planned)
+                print_plan(planned, args, changed)
+            else:
+                print_plan(planned, args, changed)
+                _say_looked(look_ahead(services, planned), args)
         if args.dry_run:
-            print_plan(planned, args, changes_of(services, planned))
             return 0
         if not args.yes:
-            print_plan(planned, args, changes_of(services, planned))
             over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
             confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
         return carry_out(services, planned, args)
+
+
+def _say_looked(looked: int, args: argparse.Namespace) -> None:
+    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
+    if looked:
+        say(f"  preflight  {looked} things were looked at, and nothing stands in the way")
 
 
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:

@@ -4,12 +4,10 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from uuid import uuid4
 
 from drd.errors import TargetIsProduction
-from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.services import Services
-from drd.flows.workplace import component_place, remove_run
+from drd.flows.workplace import component_place
 from drd.model.plan import IN_PLACE, Plan, Target
 
 
@@ -25,18 +23,6 @@ def require_elsewhere(
             hint=f"correct `targets` in {plan.file}; or, if production is to be overwritten: "
             f"drd recover {plan.name} --target {target.name} --in-place",
         )
-
-
-def require_elsewhere_ahead(services: Services, plan: RecoveryPlan) -> None:
-    """As `require_elsewhere`, for whoever only looks at what a recovery would do."""
-    if plan.request.over_production or plan.beside:
-        return
-    probe = f"look-{uuid4().hex[:8]}"
-    try:
-        target = target_of(plan.plan, plan.request.target)
-        require_elsewhere(services, plan.plan, target, plan.components, probe)
-    finally:
-        remove_run(services, probe)
 
 
 def production(

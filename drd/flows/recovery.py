@@ -7,7 +7,7 @@ begins again in its own marked place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,25 +15,19 @@ from typing import Any
 from drd import process
 from drd.errors import (
     AlreadyRunning,
-    DrdError,
-    NoRestorePoint,
-    RepositoryError,
-    SecretUnavailable,
-    TargetNotEmpty,
 )
 from drd.flows import aside, restore
-from drd.flows.ahead import Ahead, at_once
-from drd.flows.deeds import Deeds, look_at_step
+from drd.flows.ahead import Ahead
+from drd.flows.deeds import Deeds
 from drd.flows.engine import Engine, Outcome, failures
-from drd.flows.guard import require_elsewhere
 from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
-from drd.flows.identity import confirm, tidy
-from drd.flows.recovery_plan import RecoveryPlan, target_of
+from drd.flows.identity import tidy
+from drd.flows.preflight import destinations_of, look_at, part_of, preflight, warn
+from drd.flows.recovery_plan import RecoveryPlan
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
-from drd.flows.workplace import component_place, remove_run, started_directory
-from drd.model.part import Part
+from drd.flows.workplace import remove_run, started_directory
 from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL,
@@ -47,11 +41,10 @@ from drd.model.run import (
     StepState,
     drill_result,
 )
-from drd.model.runbook import PEOPLE, Step
-from drd.model.snapshot import ComponentSnapshot
+from drd.model.runbook import PEOPLE
 from drd.model.spans import Span, split
 from drd.model.units import from_rfc3339, to_rfc3339
-from drd.ports import Destination, Finding, NamedDestination
+from drd.ports import NamedDestination
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +70,16 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
     }
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
-        destinations = _destinations(services, plan, runner, stack)
+        destinations = destinations_of(services, plan, runner.run.id, stack)
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
-        ahead = stack.enter_context(Ahead(held, _part(plan)))
+        ahead = stack.enter_context(Ahead(held, part_of(plan)))
         runner.step(
             "preflight",
             "preflight",
-            lambda: _preflight(plan, destinations, ahead, runner.run.id),
+            lambda: preflight(plan, destinations, ahead, runner.run.id),
         )
-        work = restore.begin(runner, held, destinations, _part(plan), ahead)
+        work = restore.begin(runner, held, destinations, part_of(plan), ahead)
         if plan.continues is not None:
             _look_again(services, plan, destinations, held, runner)
         engine = Engine(work, _deeds(services, plan, work))
@@ -115,8 +108,8 @@ def _look_again(
         if records.get(f"restore {name}") is not StepState.SUCCEEDED
     }
     found = Hindrances()
-    findings = _look_at(plan, missing, found)
-    _warn(services, findings)
+    findings = look_at(plan, missing, found)
+    warn(services, findings)
     found.refuse()
 
 
@@ -168,18 +161,14 @@ def opened(
     records: Mapping[str, StepRecord],
 ) -> Deeds:
     """The run's steps as they can be carried out by themselves, with what it has brought back."""
-    destinations = _destinations(services, plan, runner, stack)
+    destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-    work = restore.begin(runner, held, destinations, _part(plan))
+    work = restore.begin(runner, held, destinations, part_of(plan))
     restore.recall(work, tuple(destinations), records)
     deeds = _deeds(services, plan, work)
     for record in records.values():
         deeds.learn(record.name, record.state, record.result)
     return deeds
-
-
-def _part(plan: RecoveryPlan) -> Part | None:
-    return plan.single.part if plan.single is not None else None
 
 
 def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) -> Deeds:
@@ -191,138 +180,6 @@ def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) ->
 def _remove(services: Services, run: str) -> None:
     with process.shielded():
         remove_run(services, run)
-
-
-def _destinations(
-    services: Services, plan: RecoveryPlan, runner: Runner, stack: ExitStack
-) -> dict[str, NamedDestination]:
-    target = target_of(plan.plan, plan.request.target)
-    made: dict[str, NamedDestination] = {}
-    for name in plan.components:
-        component = plan.plan.components[name]
-        place = component_place(services, runner.run.id, component)
-        made[name] = services.kinds(component.kind).target(
-            component,
-            target.components[name],
-            place,
-            no_owner=plan.request.no_owner,
-            part=_part(plan),
-            keep=not plan.request.no_undo,
-        )
-        stack.callback(_close, made[name])
-    return made
-
-
-def _close(destination: Destination) -> None:
-    with process.shielded():
-        destination.close()
-
-
-def _preflight(
-    plan: RecoveryPlan,
-    destinations: Mapping[str, NamedDestination],
-    ahead: Ahead,
-    run: str,
-) -> Mapping[str, Any]:
-    """Every place is looked at before any is touched. Raises all that stands in the way. What comes
-    back first is fetched meanwhile, as far as it lands in none of them."""
-    held, services = ahead.held, ahead.held.services
-    wanted = _wanted_first(plan)
-    for name, snapshot in wanted.items():
-        if destinations[name].lands_apart(snapshot):
-            ahead.begin(snapshot, destinations[name])
-    found = Hindrances()
-    if not plan.request.over_production and not plan.beside:
-        target = target_of(plan.plan, plan.request.target)
-        found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
-    findings = found.tried(lambda: _look_at_steps(services, plan))
-    findings += _look_at(plan, destinations, found)
-    if found.none:
-        for name, snapshot in wanted.items():
-            ahead.begin(snapshot, destinations[name])
-    if not ahead.answered():
-        found.kept(lambda: _confirm_one(services, plan, held))
-    _warn(services, findings)
-    found.refuse()
-    return {"findings": [f.name for f in findings]}
-
-
-def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
-    """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
-    if plan.continues is not None:
-        return {}
-    first = at_once(plan.plan.runbook, plan.around, plan.components)
-    found = {name: plan.point.component(name) for name in first}
-    return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
-
-
-def _look_at(
-    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
-) -> list[Finding]:
-    """What the places say."""
-    findings: list[Finding] = []
-    for name, destination in destinations.items():
-        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d), name)  # type: ignore[misc]
-    return findings
-
-
-def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
-    snapshot = plan.point.component(name)
-    if snapshot is None or snapshot.snapshot is None:
-        raise NoRestorePoint(
-            f"restore point {plan.point.id} does not hold {name}",
-            hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
-        )
-    try:
-        return destination.preflight(snapshot, overwrite=plan.request.overwrite)
-    except TargetNotEmpty as error:
-        if not plan.request.over_production or plan.beside:
-            raise
-        raise TargetNotEmpty(
-            f"production is there, where {name} would come back in place: {error.message}",
-            hint="--overwrite, if it may be replaced; --into puts it beside what is there.",
-        ) from error
-
-
-def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
-    """What the steps of the runbook will miss on this host."""
-    findings: list[Finding] = []
-    earlier: list[Step] = []
-    for step in plan.plan.runbook:
-        if plan.left_out(step) is None:
-            findings += look_at_step(services, step, earlier)
-        earlier.append(step)
-    return findings
-
-
-def _warn(services: Services, findings: Iterable[Finding]) -> None:
-    for finding in findings:
-        if finding.warning:
-            services.warn(f"{finding.name}: {finding.detail}")
-
-
-def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
-    """One of the repositories that hold the point is the one that it was; those before it that are
-    not, or cannot be asked, are ruled out. Raises what the first of them says."""
-    errors: list[DrdError] = []
-    for repository in held.repositories:
-        try:
-            confirm(services, repository, writing=False)
-        except (RepositoryError, SecretUnavailable) as error:
-            held.rule_out(repository.name, error)
-            errors.append(error)
-        else:
-            held.rule_in(repository.name)
-            return
-    others = [
-        name
-        for name in plan.plan.repositories
-        if name not in plan.point.repositories
-        and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
-    ]
-    if others and plan.request.repository is None:
-        errors[0].hint += f" An older point may do: --repository {others[0]} takes its newest."
-    raise errors[0]
 
 
 def _record(

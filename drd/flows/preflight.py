@@ -1,0 +1,204 @@
+"""Everything is looked at before anything is touched: by the run itself, and before that by whoever
+asks what a recovery would do or is about to confirm one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+from drd import process
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryError,
+    SecretUnavailable,
+    TargetNotEmpty,
+)
+from drd.flows.ahead import Ahead, at_once
+from drd.flows.deeds import look_at_step
+from drd.flows.guard import require_elsewhere
+from drd.flows.hindrances import Hindrances
+from drd.flows.holders import Holders
+from drd.flows.identity import confirm
+from drd.flows.recovery_plan import RecoveryPlan, target_of
+from drd.flows.services import Services
+from drd.flows.workplace import component_place, remove_run
+from drd.model.part import Part
+from drd.model.runbook import Step
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Destination, Finding, NamedDestination
+
+
+def part_of(plan: RecoveryPlan) -> Part | None:
+    return plan.single.part if plan.single is not None else None
+
+
+def destinations_of(
+    services: Services, plan: RecoveryPlan, run: str, stack: ExitStack
+) -> dict[str, NamedDestination]:
+    target = target_of(plan.plan, plan.request.target)
+    made: dict[str, NamedDestination] = {}
+    for name in plan.components:
+        component = plan.plan.components[name]
+        place = component_place(services, run, component)
+        made[name] = services.kinds(component.kind).target(
+            component,
+            target.components[name],
+            place,
+            no_owner=plan.request.no_owner,
+            part=part_of(plan),
+            keep=not plan.request.no_undo,
+        )
+        stack.callback(_close, made[name])
+    return made
+
+
+def _close(destination: Destination) -> None:
+    with process.shielded():
+        destination.close()
+
+
+def preflight(
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    ahead: Ahead,
+    run: str,
+) -> Mapping[str, Any]:
+    """Every place is looked at before any is touched. Raises all that stands in the way. What comes
+    back first is fetched meanwhile, as far as it lands in none of them."""
+    held, services = ahead.held, ahead.held.services
+    wanted = _wanted_first(plan)
+    for name, snapshot in wanted.items():
+        if destinations[name].lands_apart(snapshot):
+            ahead.begin(snapshot, destinations[name])
+    found = Hindrances()
+    findings = _look_around(services, plan, destinations, run, found)
+    if found.none:
+        for name, snapshot in wanted.items():
+            ahead.begin(snapshot, destinations[name])
+    if not ahead.answered():
+        found.kept(lambda: _confirm_one(services, plan, held))
+    warn(services, findings)
+    found.refuse()
+    return {"findings": [f.name for f in findings]}
+
+
+def look_ahead(services: Services, plan: RecoveryPlan) -> int:
+    """What the preflight of the recovery would find, without a run: warnings are told. Gives how
+    many things were looked at. Raises all that stands in the way.
+
+    Of a recovery that goes on nothing is looked at: its own working places are in the target.
+    """
+    if plan.continues is not None:
+        return 0
+    probe = f"look-{uuid4().hex[:8]}"
+    found = Hindrances()
+    with ExitStack() as stack:
+        stack.callback(_remove, services, probe)
+        destinations = destinations_of(services, plan, probe, stack)
+        held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+        findings = _look_around(services, plan, destinations, probe, found)
+        found.kept(lambda: _confirm_one(services, plan, held))
+    warn(services, findings)
+    found.refuse()
+    return len(findings) + len(held.repositories[:1])
+
+
+def _remove(services: Services, run: str) -> None:
+    with process.shielded():
+        remove_run(services, run)
+
+
+def _look_around(
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    run: str,
+    found: Hindrances,
+) -> list[Finding]:
+    """What the targets and the steps say, and that no target is production unawares."""
+    if not plan.request.over_production and not plan.beside:
+        target = target_of(plan.plan, plan.request.target)
+        found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
+    findings = found.tried(lambda: _look_at_steps(services, plan))
+    return findings + look_at(plan, destinations, found)
+
+
+def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
+    """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
+    if plan.continues is not None:
+        return {}
+    first = at_once(plan.plan.runbook, plan.around, plan.components)
+    found = {name: plan.point.component(name) for name in first}
+    return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
+
+
+def look_at(
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+) -> list[Finding]:
+    """What the places say."""
+    findings: list[Finding] = []
+    for name, destination in destinations.items():
+        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d), name)  # type: ignore[misc]
+    return findings
+
+
+def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
+    snapshot = plan.point.component(name)
+    if snapshot is None or snapshot.snapshot is None:
+        raise NoRestorePoint(
+            f"restore point {plan.point.id} does not hold {name}",
+            hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
+        )
+    try:
+        return destination.preflight(snapshot, overwrite=plan.request.overwrite)
+    except TargetNotEmpty as error:
+        if not plan.request.over_production or plan.beside:
+            raise
+        raise TargetNotEmpty(
+            f"production is there, where {name} would come back in place: {error.message}",
+            hint="--overwrite, if it may be replaced; --into puts it beside what is there.",
+        ) from error
+
+
+def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
+    """What the steps of the runbook will miss on this host."""
+    findings: list[Finding] = []
+    earlier: list[Step] = []
+    for step in plan.plan.runbook:
+        if plan.left_out(step) is None:
+            findings += look_at_step(services, step, earlier)
+        earlier.append(step)
+    return findings
+
+
+def warn(services: Services, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.warning:
+            services.warn(f"{finding.name}: {finding.detail}")
+
+
+def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+    """One of the repositories that hold the point is the one that it was; those before it that are
+    not, or cannot be asked, are ruled out. Raises what the first of them says."""
+    errors: list[DrdError] = []
+    for repository in held.repositories:
+        try:
+            confirm(services, repository, writing=False)
+        except (RepositoryError, SecretUnavailable) as error:
+            held.rule_out(repository.name, error)
+            errors.append(error)
+        else:
+            held.rule_in(repository.name)
+            return
+    others = [
+        name
+        for name in plan.plan.repositories
+        if name not in plan.point.repositories
+        and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
+    ]
+    if others and plan.request.repository is None:
+        errors[0].hint += f" An older point may do: --repository {others[0]} takes its newest."
+    raise errors[0]
