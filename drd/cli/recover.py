@@ -267,15 +267,26 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
         _print_step(outcome, step.name)
     lost = work.errors or evidence.rta_s is None
-    sentence = (
-        f"not recovered; go on with it: drd resume {evidence.run}"
-        if lost
-        else _measured(evidence, planned)
-    )
+    sentence = _how_on(outcome) if lost else _measured(evidence, planned)
     say_all(noted(work.services.catalogue, work.runner.run), evidence.run)
     result = str(evidence.result)
     output.say(
         f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"
+    )
+
+
+def _how_on(outcome: RecoveryOutcome) -> str:
+    """What is left to do: a step that fails again whenever it is tried can be left out."""
+    from drd.model.run import StepState
+
+    run, states = outcome.evidence.run, outcome.outcome.states
+    named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
+    failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)
+    if failed is None:
+        return f"not recovered; go on with it: drd resume {run}"
+    return (
+        f"not recovered; drd resume {run} tries {failed} again, "
+        f"drd skip {run} {failed} --why TEXT and then drd resume {run} goes on without it"
     )
 
 

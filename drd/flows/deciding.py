@@ -167,4 +167,4 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
     for known in people:
         if known.casefold() == name.casefold():
             return known
-    raise UsageError(f"{name} is not among the people of drd.yaml", hint=f"{', '.join(people)}.")
+    raise UsageError(f"{name!r} is not among the people of drd.yaml", hint=f"{', '.join(people)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 from datetime import datetime
@@ -83,9 +84,11 @@ def test_recovery_refuses_what_is_not_empty_unless_told(site: Site) -> None:
     site.drd("backup", "shop")
     make_sqlite(site.base / "back/shop.db", rows=10)
     before = (site.base / "back/shop.db").read_bytes()
-    refused = site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
-    assert "not empty" in refused.err
-    assert "HINT" in refused.err
+    for words in (("--yes",), ("--dry-run",), ("--dry-run", "--json")):
+        refused = site.drd("recover", "shop", "--target", "standby", *words, code=1)
+        assert "not empty" in refused.err + refused.out
+        assert ("HINT" in refused.err) == ("--json" not in words)
+    assert json.loads(refused.out)["error"]["hint"]
     assert (site.base / "back/shop.db").read_bytes() == before
     assert not (site.base / "back/etc").exists(), "nothing may be touched when one place is refused"
     words = ("recover", "shop", "--target", "standby", "--yes", "--overwrite", "--no-undo")
@@ -101,6 +104,8 @@ def test_recovery_without_a_terminal_wants_yes(site: Site) -> None:
     assert "--yes" in refused.err
     planned = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
     assert planned["components"] == ["db", "conf"]
+    looked = site.drd("recover", "shop", "--target", "standby", "--dry-run").out
+    assert re.search(r"preflight +[0-9]+ things were looked at", looked)
     assert not list((site.base / "back").iterdir())
 
 

@@ -59,7 +59,7 @@ def deciding(catalogue: SqlCatalogue, owned: Owned, now: datetime | None = None)
 
 REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
     (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not hold the role commander", "anna does"),
-    (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "eve is not among the people", "anna, bert"),
+    (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not among the people", "anna, bert"),
     (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml names no people", "people: "),
     (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "plug is a step of kind manual", "drd done"),
     (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "traffic is a step of kind command", "what waits: go-ahead"),

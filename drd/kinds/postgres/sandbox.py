@@ -170,9 +170,24 @@ def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:
     return sorted(set(facts["extensions"]) - available)
 
 
+_CONTRIB = (
+    "amcheck autoinc bloom bool_plperl btree_gin btree_gist citext cube dblink dict_int dict_xsyn "
+    "earthdistance file_fdw fuzzystrmatch hstore insert_username intagg intarray isn lo ltree moddatetime "
+    "pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm "
+    "pg_visibility pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw refint seg sslinfo "
+    "tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2"
+)
+
+
 def extension_hint(missing: list[str], major: int) -> str:
     """Debian calls most packages after the extension; contrib is part of the server's package."""
-    packages = " ".join(f"postgresql-{major}-{name.replace('_', '-')}" for name in missing)
+    contrib = f"postgresql-contrib-{major}"  # provided by the server's package or one of its own
+    packages = " ".join(
+        dict.fromkeys(
+            contrib if name in _CONTRIB.split() else f"postgresql-{major}-{name.replace('_', '-')}"
+            for name in missing
+        )
+    )
     return f"install them for PostgreSQL {major}, for example: apt-get install {packages}"
 
 
