@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
@@ -26,14 +27,34 @@ from drd.ports import Catalogue, Finding
 
 
 def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[KitFinding, ...]:
-    """What is not in order with the kit of a plan, by what the catalogue remembers."""
+    """What is not in order with the kit of a plan: by what the catalogue remembers, and whether the
+    copy that drd tries by itself is there now."""
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
     record = catalogue.kit_record(plan.name)
     watch = plan.kit.watched(settings.kit_watch)
     file = watch.file if watch is not None else None
     named = _named(settings, plan)
     opener = SHARES if isinstance(named, Sharing) else IDENTITY if named else PASSPHRASE
-    return kit_findings(plan.name, plan.digest, record, required=required, file=file, opener=opener)
+    return kit_findings(
+        plan.name,
+        plan.digest,
+        record,
+        required=required,
+        file=file,
+        opener=opener,
+        gone=file is not None and _is_gone(file),
+    )
+
+
+def _is_gone(file: str) -> bool:
+    """Not for somebody who may not look there: nobody knows then."""
+    try:
+        Path(file).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:

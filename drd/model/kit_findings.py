@@ -60,9 +60,10 @@ def kit_findings(
     required: bool,
     file: str | None = None,
     opener: str = PASSPHRASE,
+    gone: bool = False,
 ) -> tuple[KitFinding, ...]:
     """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of this
-    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself;
+    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself, `gone` that there is none now;
     `opener` is what `drd kit verify` has to be told; a passphrase `drd kit export`, too.
 
     A missing kit warns, a `required` one that is not in order is an error.
@@ -88,6 +89,8 @@ def kit_findings(
         text = f"{made} did not open every repository: {record.problem}"
         found.append(KitFinding("kit does not open", severity, text, export))
     tried = record.tried
+    if file is not None and gone and (tried is None or tried.file != file or tried.there):
+        tried = KitTry(file, record.made_at, f"there is no {file}", there=False)
     if tried is not None and tried.file == file and tried.problem is not None:
         again = f"{export}, then {verify}"
         if not tried.there:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drd.model.kit_findings import KitRecord, KitTry, kit_findings
+from drd.model.kit_findings import IDENTITY, KitRecord, KitTry, kit_findings
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
 GOOD = KitRecord(NOW, "d1", "aa", NOW)
@@ -58,3 +58,10 @@ def test_the_copy_that_is_tried_has_findings_of_its_own(tried: KitTry, found: li
     findings = kit_findings("shop", "d1", record, required=False, file="/k")
     assert [f.name for f in findings] == found
     assert all("/k" in f.evidence for f in findings)
+
+
+def test_a_copy_that_is_gone_is_missing_before_drd_tries_it() -> None:
+    [gone] = kit_findings("shop", "d1", GOOD, required=True, file="/k", opener=IDENTITY, gone=True)
+    assert (gone.name, gone.severity) == ("kit missing", "error")
+    assert gone.evidence.endswith("there is no /k")
+    assert gone.remedy == "drd kit export shop --to /k, then drd kit verify /k --identity F"
