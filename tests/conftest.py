@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from drd import log
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -46,6 +47,15 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for everybody: make a database of your own, and leave it running."""
     with short_directory(_run_directory()) as path, postgres_server(path) as server:
         yield server
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Gives the lines logged since the last call, whatever was chosen or bound in this process
+    before."""
+    log.configure(style="json")
+    yield lambda: capsys.readouterr().err
+    log.configure()
 
 
 def _run_directory() -> Path:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -266,14 +266,14 @@ def locked_by_another_host(repository: ResticRepository) -> None:
 
 @as_root
 def test_a_restore_does_not_wait_for_a_host_that_is_gone(
-    repository: ResticRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    repository: ResticRepository, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     snapshot = random_stream(repository)
     locked_by_another_host(repository)
     repository.door.retry_lock_s = 1
     (tmp_path / "into").mkdir()
     assert repository.restore(snapshot, tmp_path / "into") == 300000
-    assert '"locked_by": "elsewhere"' in capsys.readouterr().err
+    assert '"locked_by": "elsewhere"' in logged()
     with pytest.raises(RepositoryLocked):
         repository.prune()
     # What cannot be read beside a lock is no damage: a prune may just have moved it.

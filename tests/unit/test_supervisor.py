@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -65,7 +66,7 @@ def test_ends_that_could_not_be_looked_up_are_told_later() -> None:
     assert over == ["a", "b"]
 
 
-def test_a_death_that_cannot_be_recorded_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_death_that_cannot_be_recorded_is_logged_once(logged: Callable[[], str]) -> None:
     """On a full disk each look tries again: a line a second would be all that the journal holds."""
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -81,4 +82,4 @@ def test_a_death_that_cannot_be_recorded_is_logged_once(capsys: pytest.CaptureFi
     for _ in range(10):
         with pytest.raises(CatalogueError):
             supervisor.reap(NOW)
-    assert capsys.readouterr().err.count("run.died") == 1
+    assert logged().count("run.died") == 1
