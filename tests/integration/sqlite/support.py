@@ -105,8 +105,10 @@ def steady_writer(path: Path) -> Iterator[None]:
     assert writer.stdout is not None
     try:
         # Told by the writer: a reader that polls may starve beside it.
-        ready, _, _ = select.select([writer.stdout], [], [], 30)
-        assert ready, "the writer never got going"
+        # Not select(): it takes no descriptor above 1023, and a worker may have had more open.
+        waiting = select.poll()
+        waiting.register(writer.stdout, select.POLLIN)
+        assert waiting.poll(30_000), "the writer never got going"
         assert writer.stdout.readline() == b"steady\n"
         yield
         assert writer.poll() is None, "the writer has died"
