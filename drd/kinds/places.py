@@ -37,6 +37,10 @@ def beside(own: Path | None, into: str) -> Path:
     return found
 
 
+def counted(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
 def existing_parent(path: Path) -> Path:
     """`path`, or the nearest directory above it that exists."""
     return next(p for p in (path, *path.parents) if p.exists())
@@ -47,6 +51,12 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     free = shutil.disk_usage(existing_parent(directory)).free
     detail = f"{what} needs {format_size(need)}, {format_size(free)} are free in {directory}"
     return Finding("disk space", free > need, detail, "" if free > need else hint)
+
+
+def work_finding(place: Path, need: int, *, what: str) -> Finding:
+    """Whether `need` bytes fit into a place in `work_dir`."""
+    hint = "make room in work_dir, or set work_dir to another disk."
+    return space_finding(place, need, what=what, hint=hint)
 
 
 def mounts_below(directory: Path) -> list[Path]:
@@ -118,6 +128,13 @@ def fsync_path(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def fresh(directory: Path, *, parents: bool = False) -> Path:
+    """The directory, made, empty and only for us to look into: a landing. What was there goes."""
+    remove(directory)
+    directory.mkdir(mode=0o700, parents=parents)
+    return directory
 
 
 def remove(path: Path) -> None:

@@ -60,6 +60,14 @@ class Publication:
     def may_overwrite(self) -> bool:
         return bool(read_journal(self.journal).get("overwrite"))
 
+    def begun(self) -> bool:
+        """Whether parts of what lands stand in the target: never, it comes as a whole."""
+        return False
+
+    def content(self) -> list[str]:
+        """Names in the target, which is a directory."""
+        return sorted(os.listdir(self.target))  # noqa: PTH208 - names
+
     def published(self) -> bool:
         """Whether the target is what this run put there."""
         promised = read_journal(self.journal).get("inode")

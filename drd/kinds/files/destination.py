@@ -12,6 +12,8 @@ from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import kind_of, select, to_bytes, walk
 from drd.kinds.places import (
+    counted,
+    fresh,
     is_root,
     may_own,
     no_directory,
@@ -19,6 +21,7 @@ from drd.kinds.places import (
     remove,
     space_finding,
     unwritable,
+    work_finding,
 )
 from drd.kinds.publish import JOURNAL, Publication, publication_of, read_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
@@ -70,21 +73,15 @@ class FilesSandbox:
         self._tree = place.directory / SANDBOX
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
-        room = space_finding(
-            self._landing,
-            snapshot.bytes,
-            what=f"{self._component} restored",
-            hint="make room in work_dir, or set work_dir to another disk.",
-        )
+        what = f"{self._component} restored"
+        room = work_finding(self._landing, snapshot.bytes, what=what)
         return [room, *device_findings(snapshot)]
 
     def prepare(self) -> None:
         """Nothing: a directory needs no server."""
 
     def landing(self) -> Path:
-        remove(self._landing)
-        self._landing.mkdir(mode=0o700)
-        return self._landing
+        return fresh(self._landing)
 
     def restore(
         self,
@@ -108,8 +105,9 @@ class FilesSandbox:
         remove(self._tree)
 
 
-def lost_owners(snapshot: ComponentSnapshot) -> tuple[str, ...]:
-    foreign = foreign_entries(snapshot)
+def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple[str, ...]:
+    """What belongs to others than it should; nothing where root was asked for that."""
+    foreign = 0 if no_owner and is_root() else foreign_entries(snapshot)
     return (f"the owners of {foreign:,} entries",) if foreign else ()
 
 
@@ -182,14 +180,9 @@ class FilesTarget:
             raise TargetError(
                 f"{target} is not a directory", hint="`path` of the target names a directory."
             )
-        if isinstance(publication, InsidePublication):
-            held = [] if publication.begun() else publication.content()
-        else:
-            held = sorted(p.name for p in target.iterdir())
-        if held:
-            entries = "1 entry" if len(held) == 1 else f"{len(held):,} entries"
+        if not publication.begun() and (held := publication.content()):
             raise TargetNotEmpty(
-                f"target {target} is not empty ({entries})",
+                f"target {target} is not empty ({counted(len(held))})",
                 hint="give an empty --target, or --overwrite if losing what is there is intended.",
             )
 
@@ -202,15 +195,10 @@ class FilesTarget:
     def landing(self) -> Path:
         publication = self._publication
         publication.announce(overwrite=publication.may_overwrite())
-        if isinstance(publication, InsidePublication) and publication.begun():
+        if publication.begun():
             # Part of the landing already stands in the target: what is fetched anew is not used.
-            spare = self._place.directory / LANDING
-            remove(spare)
-            spare.mkdir(mode=0o700)
-            return spare
-        remove(publication.landing)
-        publication.landing.mkdir(mode=0o700)
-        return publication.landing
+            return fresh(self._place.directory / LANDING)
+        return fresh(publication.landing)
 
     def restore(
         self,
@@ -220,16 +208,15 @@ class FilesTarget:
         on_progress: OnProgress,
     ) -> Restored:
         publication = self._publication
-        begun = isinstance(publication, InsidePublication) and publication.begun()
         if publication.published():
             publication.tidy()
         else:
-            if not begun:
+            if not publication.begun():
                 self._get_ready(snapshot)
             publication.publish(publication.landing)
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
+        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
@@ -237,7 +224,7 @@ class FilesTarget:
         require_paths(landing, snapshot)
         if not self._publication.may_overwrite():
             self._refuse_content()
-        if self._no_owner and is_root():
+        if self._no_owner:
             own_everything(landing)
         if isinstance(self._publication, Publication):
             _dress(landing, self._target)
@@ -295,8 +282,10 @@ def _dress(landing: Path, target: Path) -> None:
 
 
 def own_everything(landing: Path) -> None:
-    """Root asked for no owners: everything is root's. Giving away clears set-id bits, so modes are
-    set again."""
+    """Whoever asked for no owners gets everything: nothing to do for others than root. Giving away
+    clears set-id bits, so modes are set again."""
+    if not is_root():
+        return
     for name in walk(select([os.fspath(landing)])).entries:
         check_cancelled()
         path = to_bytes(name)

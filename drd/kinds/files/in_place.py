@@ -30,8 +30,9 @@ from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import to_bytes, to_text
 from drd.kinds.places import (
+    counted,
     existing_parent,
-    is_root,
+    fresh,
     may_own,
     mounts_below,
     owner_finding,
@@ -160,13 +161,10 @@ class FilesInPlace:
             return
         held = "1 file"
         if root.place.is_dir() and not root.place.is_symlink():
-            if isinstance(root.way, InsidePublication):
-                count = 0 if root.way.begun() else len(root.way.content())
-            else:
-                count = len(os.listdir(root.place))  # noqa: PTH208 - only how many
+            count = 0 if root.way.begun() else len(root.way.content())
             if not count:
                 return
-            held = "1 entry" if count == 1 else f"{count:,} entries"
+            held = counted(count)
         raise TargetNotEmpty(
             f"{root.path} is not empty ({held})",
             hint="--overwrite, if losing what is there is intended.",
@@ -179,10 +177,7 @@ class FilesInPlace:
         return False
 
     def landing(self) -> Path:
-        landing = Path(read_journal(self._journal)["landing"])
-        remove(landing)
-        landing.mkdir(mode=0o700, parents=True)
-        return landing
+        return fresh(Path(read_journal(self._journal)["landing"]), parents=True)
 
     def restore(
         self,
@@ -202,15 +197,16 @@ class FilesInPlace:
             root.way.tidy()
         remove(landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
+        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
 
     def _get_ready(self, landing: Path, roots: list[Root]) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
         overwrite = bool(read_journal(self._journal)["overwrite"])
-        if self._no_owner and is_root():
+        if self._no_owner:
             own_everything(landing)
         for root in roots:
-            if root.way.published() or _begun(root):
+            if root.way.published() or root.way.begun():
+                # Part of it stands in the target already: what is fetched anew is not used.
                 continue
             if not overwrite:
                 self._refuse_content(root)
@@ -284,17 +280,13 @@ def _staged(root: Root) -> Path:
     return way.landing if isinstance(way, InsidePublication) else way.landing / root.place.name
 
 
-def _begun(root: Root) -> bool:
-    """Part of what was staged stands in the target already: what is fetched anew is not used."""
-    return isinstance(root.way, InsidePublication) and root.way.begun()
-
-
 def _stage(landed: Path, root: Root) -> None:
     """Bring a path beside its final place, with everything that it has."""
     staged = _staged(root)
-    remove(root.way.landing)
     if staged != root.way.landing:
-        root.way.landing.mkdir(mode=0o700)
+        fresh(root.way.landing)
+    else:
+        remove(root.way.landing)
     try:
         landed.rename(staged)
     except OSError as error:

@@ -15,7 +15,7 @@ from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import walk
-from drd.kinds.places import beside, remove, space_finding
+from drd.kinds.places import beside, remove, work_finding
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -48,12 +48,9 @@ class FilesKind:
         part: Part | None = None,
         keep: bool = False,
     ) -> FilesTarget | FilesInPlace | FilesPart:
-        own = settings.path if isinstance(settings, TargetSettings) else None
-        if part is not None and part.paths and (own or part.into):
-            base = Path(own or "/")
+        base, own = _where(settings, part)
+        if part is not None and base is not None:
             return FilesPart(component.name, base, part, place, no_owner=no_owner, keep=keep)
-        if part is not None and part.into is not None:
-            own = str(beside(Path(own) if own else None, part.into))
         if own is None:
             paths = _settings(component).paths
             return FilesInPlace(component.name, paths, place, no_owner=no_owner, keep=keep)
@@ -68,16 +65,14 @@ class FilesKind:
         *,
         part: Part | None = None,
     ) -> KeptPlaces:
-        """By the same names as `target`."""
-        own = settings.path if isinstance(settings, TargetSettings) else None
-        if part is not None and part.paths and (own or part.into):
-            roots = list(finals(part, Path(own or "/")).values())
+        base, own = _where(settings, part)
+        if part is not None and base is not None:
+            roots = list(finals(part, base).values())
+        elif own is not None:
+            roots = [Path(os.path.realpath(own))]
         else:
-            if part is not None and part.into is not None:
-                own = str(beside(Path(own) if own else None, part.into))
             paths = snapshot.facts["paths"] if snapshot else _settings(component).paths
-            whole = Path(os.path.realpath(own)) if own is not None else None
-            roots = [whole] if whole is not None else [in_place.real_place(p) for p in paths]
+            roots = [in_place.real_place(p) for p in paths]
         mark = mark_of(run)
         return KeptPlaces(
             component.name, [w for r in roots for w in (Beside(r, mark), Within(r, mark))]
@@ -118,14 +113,20 @@ class FilesKind:
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)
-        return [
-            space_finding(
-                place.directory,
-                seen.bytes,
-                what=f"a sandbox for {component.name}",
-                hint="make room in work_dir, or set work_dir to another disk.",
-            )
-        ]
+        return [work_finding(place.directory, seen.bytes, what=f"a sandbox for {component.name}")]
+
+
+def _where(settings: object, part: Part | None) -> tuple[Path | None, str | None]:
+    """For paths alone, what they come back below; else the directory that holds the whole tree.
+    Neither: each path comes back to its own place."""
+    own = settings.path if isinstance(settings, TargetSettings) else None
+    if part is None:
+        return None, own
+    if part.paths and (own or part.into):
+        return Path(own or "/"), None
+    if part.into is not None:
+        own = str(beside(Path(own) if own else None, part.into))
+    return None, own
 
 
 def _settings(component: Component) -> FilesSettings:

@@ -28,11 +28,13 @@ from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
 from drd.kinds.places import (
     existing_parent,
-    is_root,
+    fresh,
     may_own,
+    no_directory,
     owner_finding,
     remove,
     space_finding,
+    unwritable,
 )
 from drd.kinds.publish import Publication, publication_at, read_journal, write_journal
 from drd.model.part import Part, meant, near
@@ -186,9 +188,8 @@ class FilesPart:
             yield Finding("target", False, f"{self._into} is not a directory", hint)
         for way in self._ways.values():
             above = existing_parent(way.target.parent)
-            if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
-                hint = "run the recovery as a user who may, for instance root."
-                yield Finding("target", False, f"cannot write to {above}", hint)
+            if (wrong := no_directory(above) or unwritable(above)) is not None:
+                yield wrong
             elif above.stat().st_dev != parent.stat().st_dev:
                 hint = "bring back what lies on other file systems by a recovery of its own."
                 yield Finding("target", False, f"{above} is on another file system", hint)
@@ -224,9 +225,7 @@ class FilesPart:
 
     def landing(self) -> Path:
         self._announce(overwrite=self._may_overwrite())
-        remove(self._root)
-        self._root.mkdir(mode=0o700)
-        return self._root
+        return fresh(self._root)
 
     def restore(
         self,
@@ -244,7 +243,7 @@ class FilesPart:
                 )
         if not self._may_overwrite():
             self._refuse_content()
-        if self._no_owner and is_root():
+        if self._no_owner:
             own_everything(self._root)
         os.sync()
         for way in waiting.values():
@@ -255,7 +254,7 @@ class FilesPart:
             way.tidy()
         remove(self._root)
         on_progress(Progress(self._component, "restore", 1, 1))
-        return Restored(not_restored=() if is_root() and self._no_owner else lost_owners(snapshot))
+        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
 
     def _make_parents(self, directory: Path) -> None:
         """Those that are missing, as they were where the point's landing tells it."""

@@ -249,11 +249,3 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
             hint="take another restore point.",
         )
     return found
-
-
-def fresh_landing(directory: Path) -> Path:
-    """An empty directory that only we can look into: the dump lies there in the clear."""
-    landing = directory / "landing"
-    shutil.rmtree(landing, ignore_errors=True)
-    landing.mkdir(mode=0o700, parents=True)
-    return landing

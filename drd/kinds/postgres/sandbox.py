@@ -11,10 +11,11 @@ import psycopg
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable
+from drd.kinds.places import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, no_space, room
+from drd.kinds.postgres.restore import Order, Restorer, dump_file, no_space, room
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import programs_for
 from drd.model.snapshot import ComponentSnapshot
@@ -96,7 +97,7 @@ class PostgresSandbox:
             )
 
     def landing(self) -> Path:
-        return fresh_landing(self._place.directory)
+        return fresh(self._place.directory / "landing", parents=True)
 
     def restore(
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress

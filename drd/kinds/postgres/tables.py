@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError, TargetError, TargetNotEmpty
+from drd.errors import TargetError, TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.archive import Archive
 from drd.kinds.postgres.cluster import Cluster, as_target_error
@@ -89,20 +89,8 @@ class PostgresTables(PostgresTargetDatabase):
                 self._require_free(inside)
         return findings
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
-        name = self._component
-        try:
-            cluster = self._reach()
-            version = cluster.admin().info.parameter_status("server_version") or ""
-        except DrdError as error:
-            return [Finding(f"{name}: target", ok=False, detail=error.message, hint=error.hint)]
-        return [
-            Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
-            self._found("version", lambda: self._versions(cluster, snapshot)),
-            self._found("pg_restore", lambda: f"version {self._programs().version}"),
-            self._found("rights", lambda: self._rights(cluster)),
-            self.room(snapshot),
-        ]
+    def _look_inside(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+        return [self._found("rights", lambda: self._rights(cluster)), self.room(snapshot)]
 
     def _rights(self, cluster: Cluster) -> str:
         name = cluster.address.dbname

@@ -11,6 +11,7 @@ import psycopg
 
 from drd import log
 from drd.errors import DrdError, TargetError, ToolError
+from drd.kinds.places import fresh
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
     PASSFILE,
@@ -21,7 +22,7 @@ from drd.kinds.postgres.connection import (
 )
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.publish import Publication
-from drd.kinds.postgres.restore import Order, Restorer, dump_file, fresh_landing, room
+from drd.kinds.postgres.restore import Order, Restorer, dump_file, room
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
@@ -101,10 +102,17 @@ class PostgresTargetDatabase:
             version = cluster.admin().info.parameter_status("server_version") or ""
         except DrdError as error:
             return [Finding(f"{name}: target", ok=False, detail=error.message, hint=error.hint)]
-        findings = [
+        return [
             Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
             self._found("version", lambda: self._versions(cluster, snapshot)),
             self._found("pg_restore", lambda: f"version {self._programs().version}"),
+            *self._look_inside(cluster, snapshot),
+        ]
+
+    def _look_inside(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+        """What it takes beyond a server that answers and programs that fit."""
+        name = self._component
+        findings = [
             self._found("extensions", lambda: _extensions(cluster, snapshot)),
             self._found("locale", lambda: missing_locale(cluster, snapshot.facts["locale"])),
             self.room(snapshot),
@@ -201,7 +209,7 @@ class PostgresTargetDatabase:
         return self.room(snapshot).ok
 
     def landing(self) -> Path:
-        return fresh_landing(self._place.directory)
+        return fresh(self._place.directory / "landing", parents=True)
 
     def restore(
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress

@@ -17,6 +17,7 @@ from drd.errors import (
     TargetNotEmpty,
 )
 from drd.kinds.places import (
+    fresh,
     fsync_path,
     may_own,
     no_directory,
@@ -24,6 +25,7 @@ from drd.kinds.places import (
     remove,
     space_finding,
     unwritable,
+    work_finding,
 )
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
@@ -119,17 +121,14 @@ class SqliteSandbox:
         self._file = place.directory / "sandbox" / f"{component}.sqlite"
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
-        hint = "make room in work_dir, or set work_dir to another disk."
         what = f"{self._component} restored"
-        return [space_finding(self._landing, snapshot.bytes, what=what, hint=hint)]
+        return [work_finding(self._landing, snapshot.bytes, what=what)]
 
     def prepare(self) -> None:
         """Nothing: a database in a file needs no server."""
 
     def landing(self) -> Path:
-        remove(self._landing)
-        self._landing.mkdir(mode=0o700)
-        return self._landing
+        return fresh(self._landing)
 
     def restore(
         self,
@@ -224,9 +223,7 @@ class SqliteTarget:
 
     def landing(self) -> Path:
         self._publication.announce(overwrite=self._publication.may_overwrite())
-        remove(self._publication.landing)
-        self._publication.landing.mkdir(mode=0o700)
-        return self._publication.landing
+        return fresh(self._publication.landing)
 
     def restore(
         self,

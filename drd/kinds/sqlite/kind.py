@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drd.kinds.aside import Beside, KeptPlaces
-from drd.kinds.places import beside, space_finding
+from drd.kinds.places import beside, work_finding
 from drd.kinds.publish import publication_of
 from drd.kinds.sqlite.copy import SIDE_FILES, discard
 from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
@@ -101,14 +101,7 @@ class SqliteKind:
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         path = Path(_settings(component).path)
         size = path.stat().st_size if path.is_file() else 0
-        return [
-            space_finding(
-                place.directory,
-                size,
-                what=f"a sandbox for {component.name}",
-                hint="make room in work_dir, or set work_dir to another disk.",
-            )
-        ]
+        return [work_finding(place.directory, size, what=f"a sandbox for {component.name}")]
 
 
 def _settings(component: Component) -> SqliteSettings:

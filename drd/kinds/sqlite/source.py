@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, SourceError, SourceMissing
-from drd.kinds.places import space_finding
+from drd.kinds.places import work_finding
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import begin_reading, consistent_copy, discard
 from drd.kinds.sqlite.settings import SqliteSettings
@@ -169,12 +169,8 @@ class SqliteSource:
         return info
 
     def _check_room(self, size: int) -> None:
-        room = space_finding(
-            self._place.directory,
-            size,
-            what=f"the temporary copy of {self._path}",
-            hint="make room in work_dir, or set work_dir to another disk.",
-        )
+        what = f"the temporary copy of {self._path}"
+        room = work_finding(self._place.directory, size, what=what)
         if not room.ok:
             raise SourceError(room.detail, hint=room.hint)
 

@@ -25,7 +25,7 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
-from drd.kinds.places import space_finding
+from drd.kinds.places import fresh, work_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
@@ -132,12 +132,7 @@ class SqliteTables:
             return [Finding("target", False, f"cannot write to {self._path}", hint)]
         return [
             Finding("target", True, f"{self._path} can be written"),
-            space_finding(
-                self._landing,
-                snapshot.bytes,
-                what=f"{self._component} restored",
-                hint="make room in work_dir, or set work_dir to another disk.",
-            ),
+            work_finding(self._landing, snapshot.bytes, what=f"{self._component} restored"),
         ]
 
     def prepare(self) -> None:
@@ -147,9 +142,7 @@ class SqliteTables:
         return False
 
     def landing(self) -> Path:
-        shutil.rmtree(self._landing, ignore_errors=True)
-        self._landing.mkdir(mode=0o700)
-        return self._landing
+        return fresh(self._landing)
 
     def restore(
         self,
