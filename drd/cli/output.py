@@ -70,9 +70,10 @@ def warn(message: str) -> None:
     print(f"drd: warning: {unmarked(masked(message))}", file=sys.stderr)
 
 
-def say(text: str = "") -> None:
+def say(text: str = "", *, beside: bool = False) -> None:
+    """A line on stdout; `beside` a document, which has that for itself, on stderr."""
     _clear_line()
-    print(unmarked(text))
+    print(unmarked(text), file=sys.stderr if beside else sys.stdout)
 
 
 def colours(no_color: bool) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -124,9 +123,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say_looked(looked: int, args: argparse.Namespace) -> None:
-    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
     if looked:
-        say(f"  preflight  {looked} things were looked at, and nothing stands in the way")
+        text = f"  preflight  {looked} things were looked at, and nothing stands in the way"
+        output.say(text, beside=args.json)
 
 
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -23,7 +23,7 @@ def print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes
     if args.json and args.dry_run:
         output.print_json(_dry_document(planned, changed))
         return
-    say = output.say if not args.json else lambda text: print(text, file=sys.stderr)
+    say = partial(output.say, beside=args.json)
     say(
         f"{planned.plan.name}: recovery of point {point.id} (data of "
         f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request)}"

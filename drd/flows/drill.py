@@ -342,7 +342,7 @@ class _DrillRun:
                 )
             place = sandbox_place(self.services, self.runner.run.id, component)
             made[name] = self.services.kinds(component.kind).sandbox(component, snapshot, place)
-            self.sandboxes.callback(_close, made[name])
+            self.sandboxes.callback(restore.close, made[name])
         return made
 
     def _evidence(self, result: DrillResult, reason: str | None) -> Evidence:
@@ -414,8 +414,3 @@ def _why(evidence: Evidence) -> str | None:
 def _end_started(directory: Path) -> None:
     with process.shielded():
         started.end_all(directory)
-
-
-def _close(destination: Destination) -> None:
-    with process.shielded():
-        destination.close()

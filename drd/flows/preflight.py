@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
-from drd import process
 from drd.errors import (
     DrdError,
     NoRestorePoint,
@@ -23,8 +22,9 @@ from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm
 from drd.flows.recovery_plan import RecoveryPlan, target_of
+from drd.flows.restore import close
 from drd.flows.services import Services
-from drd.flows.workplace import component_place, remove_run
+from drd.flows.workplace import component_place, swept_afterwards
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
@@ -51,13 +51,8 @@ def destinations_of(
             part=part_of(plan),
             keep=not plan.request.no_undo,
         )
-        stack.callback(_close, made[name])
+        stack.callback(close, made[name])
     return made
-
-
-def _close(destination: Destination) -> None:
-    with process.shielded():
-        destination.close()
 
 
 def preflight(
@@ -96,7 +91,7 @@ def look_ahead(services: Services, plan: RecoveryPlan) -> int:
     probe = f"look-{uuid4().hex[:8]}"
     found = Hindrances()
     with ExitStack() as stack:
-        stack.callback(_remove, services, probe)
+        stack.enter_context(swept_afterwards(services, probe))
         destinations = destinations_of(services, plan, probe, stack)
         held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
         findings = _look_around(services, plan, destinations, probe, found)
@@ -104,11 +99,6 @@ def look_ahead(services: Services, plan: RecoveryPlan) -> int:
     warn(services, findings)
     found.refuse()
     return len(findings) + len(held.repositories[:1])
-
-
-def _remove(services: Services, run: str) -> None:
-    with process.shielded():
-        remove_run(services, run)
 
 
 def _look_around(

@@ -12,10 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from drd import process
-from drd.errors import (
-    AlreadyRunning,
-)
+from drd.errors import AlreadyRunning
 from drd.flows import aside, restore
 from drd.flows.ahead import Ahead
 from drd.flows.deeds import Deeds
@@ -27,7 +24,7 @@ from drd.flows.preflight import destinations_of, look_at, part_of, preflight, wa
 from drd.flows.recovery_plan import RecoveryPlan
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
-from drd.flows.workplace import remove_run, started_directory
+from drd.flows.workplace import started_directory, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL,
@@ -137,7 +134,7 @@ def _begin(
         new_run(services, plan.plan, RunKind.RECOVERY, trigger="manual", detail=detail)
     )
     stack.callback(aside.note, services, plan.plan, runner.owned)
-    stack.callback(_remove, services, runner.run.id)
+    stack.enter_context(swept_afterwards(services, runner.run.id))
     aside.wait_for_exchange(services, plan.plan)
     return runner
 
@@ -149,7 +146,7 @@ def adopted(services: Services, plan: Plan, run: Run, stack: ExitStack) -> Runne
         return None
     runner = stack.enter_context(closing_run(services, owned))
     stack.callback(aside.note, services, plan, owned)
-    stack.callback(_remove, services, owned.run.id)
+    stack.enter_context(swept_afterwards(services, owned.run.id))
     return runner
 
 
@@ -175,11 +172,6 @@ def _deeds(services: Services, plan: RecoveryPlan, work: restore.Restoration) ->
     around = plan.around
     directory = started_directory(services, work.runner.run.id)
     return Deeds(work, around, directory, drill=False)
-
-
-def _remove(services: Services, run: str) -> None:
-    with process.shielded():
-        remove_run(services, run)
 
 
 def _record(

@@ -277,3 +277,9 @@ def _last_observed(work: Restoration) -> dict[str, Any]:
         if evidence.result == "passed":
             return {c.name: c.observed for c in evidence.checks if not c.part}
     return {}
+
+
+def close(destination: Destination) -> None:
+    """As the port says; a cancel does not end it half way."""
+    with process.shielded():
+        destination.close()
