@@ -9,7 +9,7 @@ import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,28 +20,28 @@ from typing import TYPE_CHECKING
 import drd
 from drd import secrets
 from drd.actions import action_for
+from drd.checks import check_for, comparison
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
+from drd.flows.handing_over import hand_over
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import ChannelSpec, Message, route
-from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec
+from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
-from drd.ports import Catalogue, Check, Clock, Kind, OnProgress, Repository, no_progress
+from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
     from drd.flows.host_loss import KitAt, Regained
     from drd.flows.outbox import Postman
-    from drd.model.message import ChannelSpec
-    from drd.ports.notify import Notifier
 
 
 class SystemClock:
@@ -70,13 +70,6 @@ def kind_for(name: str) -> Kind:
 
         return FilesKind()
     raise NotSupported(f"components of kind {name} are not supported")
-
-
-def check_for(name: str) -> Check:
-    """The implementation of a kind of check."""
-    from drd.checks import check_for as find
-
-    return find(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,47 +345,9 @@ class App:
     def close(self) -> None:
         if self._catalogue is not None:
             self._catalogue.close()
-        self._hand_over()
-
-    def _hand_over(self) -> None:
-        """As root, leave no file of root's where the service user keeps its state and copies."""
-        if os.geteuid() != 0:
-            return
-        own = {self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir}
-        for place in own:
-            if place is not None and place.is_dir():
-                _give_to_owner(place, place.stat())
-        state = self.settings.state_dir
-        for place in self._local_repositories.keys() - own:
-            if place.is_dir():
-                # Root's, when a command of root's made it: then it is for whoever has the state.
-                made_here = not self._local_repositories[place]
-                of = state if made_here and state is not None and state.is_dir() else place.parent
-                owner = place.stat()
-                _give_to_owner(place, owner if owner.st_uid else of.stat())
-
-
-def _give_to_owner(place: Path, owner: os.stat_result) -> None:
-    """What is root's at and below `place` becomes the owner's, unless that is root."""
-    if owner.st_uid == 0:
-        return
-    for directory, _, files in os.walk(place):
-        for entry in (directory, *(os.path.join(directory, f) for f in files)):  # noqa: PTH118
-            with suppress(OSError):
-                if os.lstat(entry).st_uid == 0:
-                    os.lchown(entry, owner.st_uid, owner.st_gid)
-
-
-def comparison(component: Component, name: str) -> CheckSpec:
-    """A check of that name, of the component against its fingerprint."""
-    from drd.checks.settings import FilesCheck, RowsCheck
-
-    settings: FilesCheck | RowsCheck
-    if component.kind == "files":
-        settings = FilesCheck(kind="files", name=name, component=component.name)
-    else:
-        settings = RowsCheck(kind="rows", name=name, component=component.name)
-    return CheckSpec(name, settings.kind, component.name, settings)
+        if os.geteuid() == 0:
+            own = (self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir)
+            hand_over([p for p in own if p], self._local_repositories, self.settings.state_dir)
 
 
 def sandbox_user(configured: str) -> str:
