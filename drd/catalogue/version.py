@@ -1,4 +1,4 @@
 """Which version of the tables this code reads and writes."""
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`; revisions are numbers of four digits."""
