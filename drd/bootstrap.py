@@ -28,6 +28,7 @@ from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
 from drd.flows.handing_over import hand_over
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
+from drd.flows.state_modes import close_state
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import ChannelSpec, Message, route
@@ -116,10 +117,15 @@ class App:
         if self._catalogue is None:
             from drd.catalogue.sql_catalogue import open_catalogue
 
+            settings = self.settings
+            state_dir = settings.state_dir or settings.work_dir
+            close_state(
+                settings.database, state_dir / "locks", settings.work_dir, settings.cache_dir
+            )
             self._catalogue = open_catalogue(
-                self.settings.state_url,
+                settings.state_url,
                 create=True,
-                state_dir=self.settings.state_dir or self.settings.work_dir,
+                state_dir=state_dir,
                 busy_s=self._busy_s,
                 reading=self._reading,
             )

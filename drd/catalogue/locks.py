@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drd import process
+from drd import modes, process
 from drd.catalogue import trouble
 from drd.errors import AlreadyRunning
 
@@ -79,7 +79,7 @@ class LockFiles:
         Shared, so that several may look at once, and nobody takes it meanwhile.
         """
         try:
-            fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             yield None
             return
@@ -127,27 +127,16 @@ class LockFiles:
 
     def _open(self, path: Path) -> int:
         try:
-            make_directory(self.directory)
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-            with suppress(PermissionError):
-                os.fchmod(fd, 0o660)  # whatever the umask took
+            modes.make_private_directory(self.directory)
+            return modes.open_private_file(path)
         except OSError as error:
             raise trouble.explain_os(error, str(path)) from error
-        return fd
 
 
 def safe_name(name: str) -> str:
     """A file name for any text: readable, and different for different texts."""
     words = re.sub(r"[^a-zA-Z0-9-]+", "-", name).strip("-")[:60]
     return f"{words}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
-def make_directory(directory: Path) -> None:
-    """Make it with mode 2770 whatever the umask, so that the group of the first one shares all
-    that is made below; one that exists keeps its mode."""
-    with suppress(FileExistsError):
-        directory.mkdir()
-        directory.chmod(0o2770)
 
 
 def _flock(fd: int, how: int) -> bool:

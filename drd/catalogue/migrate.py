@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from drd import modes
 from drd.catalogue import trouble
 from drd.catalogue.engine import Store
 from drd.catalogue.export import copy_sqlite
@@ -48,7 +49,7 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
         if found > schema.head:
             raise trouble.wrong_version(store.place, found, schema.head)
         if store.path is not None:
-            copy_sqlite(store, _copy_name(store.path, schema.head), mode=0o660)
+            copy_sqlite(store, _copy_name(store.path, schema.head), mode=modes.PRIVATE_FILE)
     try:
         _upgrade(store, schema)
     except SQLAlchemyError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
+from drd import modes
 from drd.catalogue import (
     copies,
     decisions,
@@ -31,7 +32,7 @@ from drd.catalogue import (
 )
 from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.engine import Store, sqlite_path
-from drd.catalogue.locks import LockFiles, make_directory
+from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
@@ -325,7 +326,7 @@ def open_catalogue(
     """Open the catalogue and bring its tables up to date.
 
     Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
-    SQLite file; for PostgreSQL it must be given. What is made here has the modes 2770 and 0660.
+    SQLite file; for PostgreSQL it must be given. What is made here has the modes 0700 and 0600.
     `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
     `reading` gets what was recorded also where SQLite needs to write for it and cannot.
     """
@@ -395,7 +396,7 @@ def set_aside(url: str, at: datetime) -> Path:
 def _prepare(store: Store, directory: Path, *, create: bool) -> LockFiles:
     if create:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        make_directory(directory)
+        modes.make_private_directory(directory)
     elif store.path is not None and not store.path.exists():
         raise no_catalogue(store.place)
     return LockFiles(directory / "locks")
@@ -409,13 +410,12 @@ def _is_current(store: Store, schema: migrate.Schema) -> bool:
 
 
 def _create_file(store: Store) -> None:
-    """With its mode from the start, which SQLite copies to the files beside it. By path: opening
-    and closing a SQLite file elsewhere in a process drops the locks of its connections."""
+    """With its mode from the start, which SQLite copies to the files beside it. Only where there is
+    none: opening and closing a SQLite file elsewhere in a process drops its connections' locks."""
     if store.path is None or store.path.exists():
         return
     try:
-        sqlite3.connect(store.path).close()
-        store.path.chmod(0o660)
-    except sqlite3.Error:
+        os.close(modes.open_private_file(store.path))
+    except OSError:
         # Opening it once more, through the engine, says what is wrong.
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drd.errors import CatalogueError, NoCatalogue
 
-GROUP_HINT = "join the group that owns it (usually: adduser USER drd), or run this as root."
+OWNER_HINT = "only its owner and root can open it: run this with sudo."
 NOTHING_YET_HINT = "nothing was loaded yet; `drd backup PLAN` creates it."
 _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -49,7 +49,7 @@ def read_only(place: str) -> CatalogueError:
 
 
 def not_allowed(place: str) -> CatalogueError:
-    return CatalogueError(f"no permission to use the catalogue: {place}", hint=GROUP_HINT)
+    return CatalogueError(f"no permission to use the catalogue: {place}", hint=OWNER_HINT)
 
 
 def damaged(path: Path, why: object) -> CatalogueError:

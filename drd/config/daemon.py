@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from drd.config.address import loopback
-from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, state_url
+from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.status import plan_files, plan_name
 from drd.model.alerts import Rules
@@ -29,7 +29,8 @@ class DaemonSettings:
     `file` is None when there is none and defaults are used. `warnings` are about what is accepted
     and deserves a look. `metrics_http` is an address on loopback and a port.
     `channels` are in the order of the file, heartbeats among them. `people` are their names,
-    and `roles` has by name what each of them may decide.
+    and `roles` has by name what each of them may decide. `own_public_dir` is what the file names,
+    `read_group` who may look into `public_dir`.
     """
 
     state_url: str
@@ -56,8 +57,15 @@ class DaemonSettings:
     kit_watch: KitWatch | None = None
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alert_rules: Rules = field(default_factory=Rules)
+    own_public_dir: Path | None = None
+    read_group: str = "drd"
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def public_dir(self) -> Path:
+        """What others than the service's user may read: the summary of the status, the socket."""
+        return self.own_public_dir or Path(public_of(self.state_url))
 
     @property
     def known_roles(self) -> frozenset[str]:
@@ -65,11 +73,16 @@ class DaemonSettings:
         return frozenset(role for roles in self.roles.values() for role in roles)
 
     @property
-    def state_dir(self) -> Path | None:
-        """The directory of the SQLite catalogue; None when the state is elsewhere."""
+    def database(self) -> Path | None:
+        """The file of the SQLite catalogue; None when the state is elsewhere."""
         if not self.state_url.startswith("sqlite:///"):
             return None
-        return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0]).parent
+        return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0])
+
+    @property
+    def state_dir(self) -> Path | None:
+        """The directory of the SQLite catalogue; None when the state is elsewhere."""
+        return self.database.parent if self.database is not None else None
 
 
 def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
@@ -142,6 +155,7 @@ def _settings(
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         cache_dir=Path(place(file.cache_dir, base)),
+        own_public_dir=Path(place(file.public_dir, base)) if file.public_dir else None,
         run_as=file.run_as,
         runs=file.limits.runs,
         drills=file.limits.drills,

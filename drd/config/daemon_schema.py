@@ -104,6 +104,12 @@ class DaemonFile(Settings):
     state: Annotated[str, AfterValidator(_state)] = Field(
         DEFAULT_STATE, description="SQLAlchemy URL of the catalogue."
     )
+    public_dir: str | None = Field(
+        None,
+        min_length=1,
+        description="What others than drd's user may read: the status, the daemon's socket. Else "
+        "the state's directory with -public behind it.",
+    )
     plans: str = Field(DEFAULT_PLANS, min_length=1, description="Every *.yaml in it is one plan.")
     work_dir: str = Field(
         "/var/lib/drd/work", min_length=1, description="Sandboxes; needs room for one restore."

@@ -17,9 +17,10 @@ from drd.model.plan import KitWatch, SecretRef
 VARIABLE = "DRD_SETTINGS"
 """In the environment of a run's process. It holds places, numbers and names, and no secrets."""
 
-_PATHS = ("plans_dir", "work_dir", "cache_dir", "file")
+_PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
 _VALUES = (
     "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
+    "read_group",
 )  # fmt: skip
 
 

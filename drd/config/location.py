@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import NamedTuple
 
 from drd.errors import ConfigError, Problem
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = "/etc/drd/drd.yaml"
 DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
 DEFAULT_PLANS = "plans"
+DEFAULT_PUBLIC = "/var/lib/drd-public"
+"""Of a state that is in PostgreSQL; one in a directory has its own beside it."""
 NOT_A_MAPPING = "drd.yaml is `key: value` lines."
 
 _SQLITE = "sqlite:///"
@@ -31,7 +34,9 @@ _COMMENT = re.compile(r"(^|(?<= ))#.*")
 _PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
 _OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
-_KEYS |= {"people", "notify", "kit", "metrics", "alerts"}
+_KEYS |= {"people", "notify", "kit", "metrics", "alerts", "public_dir"}
+_READ = ("state", "plans", "public_dir")
+"""Those whose values are wanted here."""
 
 
 def config_path(given: str | None) -> tuple[str, bool]:
@@ -40,8 +45,21 @@ def config_path(given: str | None) -> tuple[str, bool]:
     return (chosen, True) if chosen else (DEFAULT_CONFIG, False)
 
 
+class Places(NamedTuple):
+    """Where a drd.yaml says that things are."""
+
+    state_url: str
+    plans_dir: str
+    public_dir: str
+
+
 def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[str, str]:
-    """The state's URL and the plans directory that the drd.yaml at `path` gives.
+    """The state's URL and the plans directory that the drd.yaml at `path` gives. As `places`."""
+    return places(path, explicit=explicit)[:2]
+
+
+def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
+    """The state's URL, the plans directory and the public one that the drd.yaml at `path` gives.
 
     Raises ConfigError when an explicit file is not there, or one cannot be read or is not YAML.
     """
@@ -61,8 +79,20 @@ def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[st
     found = _simple(raw)
     if found is None:
         found = _from_yaml(raw, path)
-    state = found.get("state", DEFAULT_STATE)
-    return state_url(state, base), place(found.get("plans", DEFAULT_PLANS), base)
+    state = state_url(found.get("state", DEFAULT_STATE), base)
+    public = found.get("public_dir")
+    return Places(
+        state,
+        place(found.get("plans", DEFAULT_PLANS), base),
+        place(public, base) if public is not None else public_of(state),
+    )
+
+
+def public_of(url: str) -> str:
+    """The public directory of a state whose drd.yaml names none."""
+    if not url.startswith(_SQLITE):
+        return DEFAULT_PUBLIC
+    return f"{os.path.dirname(url[len(_SQLITE) :].partition('?')[0])}-public"  # noqa: PTH120 (4 ms)
 
 
 def missing(path: str) -> Problem:
@@ -85,11 +115,11 @@ def state_url(url: str, base: str) -> str:
 
 
 def _simple(raw: bytes) -> dict[str, str] | None:
-    """`state` and `plans` of a file of plain lines; None when it takes a YAML parser to be sure.
+    """`state`, `plans` and `public_dir` of a file of plain lines; None when it takes a YAML parser to be sure.
 
     Sure is: every line that is not indented is blank, a comment, or a known key that stands once;
-    brackets and quotes close on the line that opens them; and the two values are plain words that
-    do not go on below.
+    brackets and quotes close on the line that opens them; and these values are plain words that do
+    not go on below.
     """
     try:
         text = raw.decode("ascii")
@@ -105,7 +135,7 @@ def _simple(raw: bytes) -> dict[str, str] | None:
         if not bare.strip():
             continue
         if line[0] == " ":
-            if key in ("", "state", "plans"):
+            if key in ("", *_READ):
                 return None
             continue
         match = _LINE.fullmatch(bare)
@@ -113,7 +143,7 @@ def _simple(raw: bytes) -> dict[str, str] | None:
             return None
         key = match[1]
         seen.add(key)
-        if key in ("state", "plans"):
+        if key in _READ:
             if _QUOTED.search(line) or not _PLAIN.fullmatch(match[2] or ""):
                 return None
             found[key] = match[2]
@@ -128,7 +158,7 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     if not isinstance(found, dict) or found.keys() - _KEYS:
         # A misspelt `plans` must not pass for a host that has no plan: say what is wrong.
         _refuse(document)
-    return {k: found[k] for k in ("state", "plans") if isinstance(found.get(k), str)}
+    return {k: found[k] for k in _READ if isinstance(found.get(k), str)}
 
 
 def _refuse(document: Document) -> NoReturn:

@@ -8,7 +8,12 @@ from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.daemon.credentials import require_credentials
 
-_AT_START_ONLY = {"state_url": "state", "work_dir": "work_dir", "cache_dir": "cache_dir"}
+_AT_START_ONLY = {
+    "state_url": "state",
+    "own_public_dir": "public_dir",
+    "work_dir": "work_dir",
+    "cache_dir": "cache_dir",
+}
 """Settings by their key: what stays where it is under work that goes on."""
 
 _KEYS = {

@@ -39,7 +39,8 @@ FILES = {
 """Where each shipped file goes, below the prefix."""
 
 DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
-STATE = ("var/lib/drd", "var/cache/drd")
+STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o750}
+"""The service's own directories, which drd.tmpfiles.conf makes."""
 
 OLDEST_SYSTEMD = 254
 """Type=notify-reload came with 253, RestartSteps= with 254."""
@@ -183,12 +184,12 @@ def _read(place: Path) -> bytes | None:
 
 def _set_up(found: Installation) -> Iterator[Step]:
     """The service's user and directories, and the manager's knowledge of the unit."""
-    state = [Path("/") / path for path in STATE]
+    state = {Path("/") / path: mode for path, mode in STATE.items()}
     new_user = not _user_exists("drd")
     if new_user or found.does(SYSUSERS):
         yield from _tool(found, ["systemd-sysusers", f"/{SYSUSERS}"], "useradd --system drd")
     if new_user or found.does(TMPFILES) or not all(place.is_dir() for place in state):
-        by_hand = f"install -d -o drd -g drd -m 2770 {' '.join(map(str, state))}"
+        by_hand = " && ".join(f"install -d -o drd -g drd -m {m:04o} {p}" for p, m in state.items())
         yield from _tool(found, ["systemd-tmpfiles", "--create", f"/{TMPFILES}"], by_hand)
     for place in state:
         if _has_files_of_root(place):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
 from drd.flows.installing import is_as_put
 from drd.kit.layout import CREDENTIALS, Layout, Placed, root_path
@@ -129,11 +130,11 @@ def _write(file: Placed, undo: _Undo, private: Path) -> bool:
 
 
 def _catalogue(replica: Path, state: Path, undo: _Undo) -> None:
-    _directory(state.parent, 0o2770)
+    _directory(state.parent, modes.PRIVATE_DIRECTORY)
     part = state.with_name(f".{state.name}.part")
     undo.wrote(part, None)
     shutil.copyfile(replica, part)
-    part.chmod(0o660)
+    part.chmod(modes.PRIVATE_FILE)
     part.rename(state)
 
 

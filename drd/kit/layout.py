@@ -209,6 +209,8 @@ class _Moving:
             "work_dir": (known.work_dir, self._moved(known.work_dir)),
             "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),
         }
+        if known.public_dir is not None:
+            wanted["public_dir"] = (known.public_dir, self._moved(known.public_dir))
         values: dict[YamlPath, str] = {
             (key,): new for key, (old, new) in wanted.items() if old != new and (data or old != new)
         }

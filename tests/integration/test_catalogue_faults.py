@@ -37,8 +37,8 @@ def modes(directory: Path) -> dict[str, str]:
 # --- modes ----------------------------------------------------------------------------------
 
 
-def test_group_may_use_everything_whatever_the_umask(url: str, tmp_path: Path) -> None:
-    before = os.umask(0o077)
+def test_nobody_else_may_open_anything_whatever_the_umask(url: str, tmp_path: Path) -> None:
+    before = os.umask(0o002)
     try:
         catalogue = open_catalogue(url, create=True)
         owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
@@ -48,12 +48,12 @@ def test_group_may_use_everything_whatever_the_umask(url: str, tmp_path: Path) -
         os.umask(before)
 
     assert found == {
-        "state": "0o2770",
-        "drd.db": "0o660",
-        "drd.db-shm": "0o660",
-        "drd.db-wal": "0o660",
-        "locks": "0o2770",
-        f"run-{owned.run.id}.lock": "0o660",
+        "state": "0o700",
+        "drd.db": "0o600",
+        "drd.db-shm": "0o600",
+        "drd.db-wal": "0o600",
+        "locks": "0o700",
+        f"run-{owned.run.id}.lock": "0o600",
     }
 
 
@@ -110,7 +110,7 @@ def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> 
 
 
 @as_root
-def test_whoever_is_not_in_the_group_is_told_so(url: str, short_tmp: Path) -> None:
+def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> None:
     """Once where the directory is closed to others, once where only the file is."""
     url = f"sqlite:///{short_tmp}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
@@ -125,8 +125,11 @@ def test_whoever_is_not_in_the_group_is_told_so(url: str, short_tmp: Path) -> No
         "    try: attempt(sys.argv[1])\n"
         "    except CatalogueError as e: print(e.message.split(':')[0], '|', e.hint.split(' (')[0])\n"
     )
-    expected = "no permission to use the catalogue | join the group that owns it\n" * 2
-    for mode in (0o2770, 0o2755):
+    expected = (
+        "no permission to use the catalogue | only its owner and root can open it: run this with sudo.\n"
+        * 2
+    )
+    for mode in (0o700, 0o755):
         (short_tmp / "state").chmod(mode)
         done = subprocess.run(
             [sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60,

@@ -103,7 +103,7 @@ def test_a_migration_keeps_the_data_and_on_sqlite_a_copy_of_before(
     if url.startswith("sqlite"):
         [copy] = copies(tmp_path)
         assert copy.name == "drd.db.before-9999"
-        assert stat.S_IMODE(copy.stat().st_mode) == 0o660
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         before = open_catalogue(f"sqlite:///{copy}", create=False)
         assert [p.id for p in before.points("orders-api")] == ["p1"]
         before.close()

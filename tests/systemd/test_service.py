@@ -123,7 +123,7 @@ def test_start_is_over_when_the_service_is_ready(service: Machine) -> None:
     status = service.run("systemctl", "status", "--no-pager", "drd").stdout
     assert re.search(r'Status: ".*1 plan', status), status
     owners = service.sh("stat -c '%U:%G %a' /var/lib/drd /var/lib/drd/drd.db /var/cache/drd")
-    assert owners.split("\n")[:3] == ["drd:drd 2770", "drd:drd 660", "drd:drd 2770"]
+    assert owners.split("\n")[:3] == ["drd:drd 700", "drd:drd 600", "drd:drd 700"]
 
 
 def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machine) -> None:
@@ -304,7 +304,7 @@ def test_catalogue_of_the_version_before_is_brought_up_to_date(
     service.run("systemctl", "start", "drd")
     assert [p["point"] for p in told(service, "points", "shop")["points"]] == ["aaaaaaaa"]
     [kept, _] = service.sh("stat -c '%n %U:%G %a' /var/lib/drd/drd.db.before-*").split("\n")
-    assert kept == f"/var/lib/drd/drd.db.before-{OURS.head} drd:drd 660"
+    assert kept == f"/var/lib/drd/drd.db.before-{OURS.head} drd:drd 600"
     service.sh("systemctl stop drd; rm /var/lib/drd/drd.db*; mv /srv/aside/* /var/lib/drd")
     service.run("systemctl", "start", "drd")
 

@@ -1,0 +1,92 @@
+"""Closing a state to everybody but its owner: one of before was shared with a group.
+
+What is drd's own is closed, and nothing else: the catalogue may lie in a directory that somebody
+uses for more.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from drd import log
+from drd.modes import close_to_others, is_open_to_others
+
+_log = log.get()
+
+_NAMED = 8
+"""So many paths of those that were closed are logged."""
+
+_SHARED = 0o2770
+"""The mode that drd gave its directories while it shared them."""
+
+_IN_WORK_DIR = ("run-*", "started-*", "templates")
+
+
+def close_state(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) -> list[str]:
+    """Take group and others every right to the catalogue, its copies and its locks, and to the
+    directories that are drd's, and log it; the paths that were open. Of root and the state's owner:
+    for others it changes nothing."""
+    closed = [str(path) for path in _own(database, locks, work_dir, cache_dir) if _close(path)]
+    if closed:
+        more = f" and {len(closed) - _NAMED} more" if len(closed) > _NAMED else ""
+        _log.warning(
+            "state.closed",
+            what="only its owner can open drd's state now: directories 0700, files 0600",
+            paths=f"{', '.join(closed[:_NAMED])}{more}",
+        )
+    return closed
+
+
+def left_open(database: Path | None, locks: Path) -> list[Path]:
+    """What lies in a state and is open to others although it was closed once: a directory that drd
+    shares with somebody, or what others have opened since."""
+    places = [locks] if database is None else [database.parent, database, locks]
+    return [path for path in places if is_open_to_others(path)]
+
+
+def _close(path: Path) -> bool:
+    return is_open_to_others(path) and close_to_others(path)
+
+
+def _own(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) -> Iterator[Path]:
+    """The directories first, so that nobody comes in meanwhile."""
+    if database is not None:
+        state = database.parent
+        names = _names(state)
+        ours = [n for n in names if _of(database.name, n)]
+        inside = {p.name for p in (locks, work_dir, cache_dir) if p.parent == state}
+        if _is_shared(state) or not set(names) - inside - set(ours):
+            yield state
+        yield from (state / name for name in ours)
+    yield locks
+    yield from (locks / name for name in _names(locks) if name.endswith(".lock"))
+    names = _names(work_dir)
+    ours = [n for n in names if any(fnmatchcase(n, pattern) for pattern in _IN_WORK_DIR)]
+    if (database is not None and work_dir.parent == database.parent) or _is_shared(work_dir):
+        yield work_dir
+        yield from (work_dir / name for name in ours)
+    if _is_shared(cache_dir) or not set(_names(cache_dir)) - {"restic"}:
+        yield cache_dir
+
+
+def _of(database: str, name: str) -> bool:
+    """The catalogue, what SQLite keeps beside it, and the copies that drd made of it."""
+    return name == database or name.startswith((f"{database}-", f"{database}.", f".{database}."))
+
+
+def _is_shared(directory: Path) -> bool:
+    try:
+        return stat.S_IMODE(directory.lstat().st_mode) == _SHARED
+    except OSError:
+        return False
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))  # noqa: PTH208 - names are wanted
+    except OSError:
+        return []

@@ -1,0 +1,136 @@
+"""Directories and files that are drd's own: made so that nobody else can open them, and never
+through a link that somebody has put in their place.
+
+Nothing here changes the mode of what it did not make, except `close_to_others`, which is asked to.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+PUBLIC_DIRECTORY = 0o750
+"""Of the one directory in which the group may read: the summary of `drd status`, the socket."""
+
+_OTHERS = 0o7077
+"""What a private directory or file must not have: anything for group and others, special bits."""
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make it with mode 0700 whatever the umask; one that exists stays as it is.
+
+    Where root makes it in somebody's private directory, it is for that one.
+    """
+    with suppress(FileExistsError):
+        directory.mkdir(PRIVATE_DIRECTORY)
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(fd, PRIVATE_DIRECTORY)
+            if _is_empty(fd):
+                _give_to_owner_above(fd, directory)
+        finally:
+            os.close(fd)
+
+
+def open_private_file(path: Path) -> int:
+    """A descriptor to read and write the file, made empty with mode 0600 where there is none. One
+    that is there keeps its mode. Raises OSError, with ELOOP for a link."""
+    how = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        try:
+            return os.open(path, how)
+        except FileNotFoundError:
+            pass
+        try:
+            fd = os.open(path, how | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        except FileExistsError:
+            continue  # somebody was faster, or has just removed it
+        try:
+            os.fchmod(fd, PRIVATE_FILE)
+            _give_to_owner_above(fd, path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+
+def _is_empty(fd: int) -> bool:
+    with os.scandir(fd) as entries:
+        return next(entries, None) is None
+
+
+def _give_to_owner_above(fd: int, path: Path) -> None:
+    """What root has just made in a private directory of somebody else's is for that one, who could
+    not open it otherwise. It is new and empty: nothing of root's is given away."""
+    if os.geteuid() != 0:
+        return
+    above = path.parent.stat()
+    if above.st_uid != 0 and not above.st_mode & 0o022:
+        os.fchown(fd, above.st_uid, above.st_gid)
+
+
+def make_public_directory(directory: Path, group: str, *, owner: int | None = None) -> None:
+    """Make the directory that `group` may look into, with mode 0750, or see that it is one.
+
+    Without such a group, or for a user who may not give files to it, it is its owner's alone. Made
+    by root it belongs to the user id `owner`. Raises OSError when it cannot be made, or when
+    somebody else could exchange what lies in it.
+    """
+    with suppress(FileExistsError):
+        directory.mkdir(PRIVATE_DIRECTORY)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if os.geteuid() == 0 and owner and found.st_uid == 0 and _is_empty(fd):
+            os.fchown(fd, owner, -1)
+            found = os.fstat(fd)
+        if os.geteuid() not in (0, found.st_uid):
+            raise PermissionError(f"it belongs to another user ({found.st_uid})")
+        with suppress(KeyError, PermissionError):
+            wanted = grp.getgrnam(group).gr_gid
+            if found.st_gid != wanted:
+                os.fchown(fd, -1, wanted)
+            # Only now: until then it would have been open to another group.
+            if stat.S_IMODE(found.st_mode) != PUBLIC_DIRECTORY:
+                os.fchmod(fd, PUBLIC_DIRECTORY)
+            return
+        if stat.S_IMODE(found.st_mode) & 0o022:
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~0o022 & 0o777)
+    finally:
+        os.close(fd)
+
+
+def close_to_others(path: Path) -> bool:
+    """Take every right of group and others, and special bits, from a directory or regular file of
+    drd's; whether it had any. Without following links, and nothing for a file with a second name,
+    which may be somebody else's by that one. Only its owner and root can; others change nothing.
+    """
+    with suppress(OSError):
+        # Without opening it: to open and close a SQLite file would drop its locks in this process.
+        fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(fd)
+            directory = stat.S_ISDIR(found.st_mode)
+            mode = stat.S_IMODE(found.st_mode)
+            ours = os.geteuid() in (0, found.st_uid)
+            single = directory or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+            if ours and single and mode & _OTHERS:
+                Path(f"/proc/self/fd/{fd}").chmod(mode & ~_OTHERS)
+                return True
+        finally:
+            os.close(fd)
+    return False
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether group or others have any right to it, as to all of drd's state once."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISLNK(found.st_mode) and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
