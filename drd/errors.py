@@ -51,12 +51,14 @@ import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from drd.masking import masked
+
 
 class DrdError(Exception):
     """A fact in lower case, with a remedy.
 
     `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may know
-    better than its class.
+    better than its class. Both texts are for people, so known secrets are masked in them here.
     """
 
     exit_code = 1
@@ -66,10 +68,11 @@ class DrdError(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, permanent: bool | None = None
     ) -> None:
+        message = masked(message)
         super().__init__(message)
         self.message = message
         if hint is not None:
-            self.hint = hint
+            self.hint = masked(hint)
         if permanent is not None:
             self.permanent = permanent
 

@@ -11,23 +11,13 @@ from collections.abc import Mapping, MutableMapping
 from functools import cache
 from typing import Any
 
+from drd.masking import mask, masked
+
+__all__ = ["Logger", "configure", "get", "mask", "masked"]
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-_secrets: set[str] = set()
 _chosen = {"level": "warning", "style": "auto"}
-
-
-def mask(secret: str) -> None:
-    """From now on `secret` never appears in a log line; too short ones would mask common words."""
-    if len(secret) >= 4:
-        _secrets.add(secret)
-
-
-def masked(text: str) -> str:
-    """`text` with every known secret replaced."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def configure(*, level: str = "warning", style: str = "auto") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drd import log, process
 from drd.errors import SecretUnavailable
+from drd.masking import MASK
 from drd.model.plan import SecretRef
 
 CREDENTIALS = Path("/etc/drd/credentials")
@@ -18,7 +19,8 @@ UNIT_PREFIX = "drd_"
 
 
 def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
-    """The secret, without a trailing newline; from now on masked in logs and messages.
+    """The secret as it is, however often, without a trailing newline; from now on masked in texts
+    for people. One that reads as the mask is refused.
 
     A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY),
     and no others: one that was changed since counts from the next start, all at once. Elsewhere a
@@ -31,6 +33,12 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     value = _read(ref, credentials).removesuffix("\n").removesuffix("\r")
     if not value:
         raise SecretUnavailable(f"secret {ref.describe()} is empty")
+    if value == MASK:
+        raise SecretUnavailable(
+            f"secret {ref.describe()} reads {MASK}, which drd writes in place of a secret",
+            hint="it was copied from a masked text, or is a password that anybody would guess: "
+            "write the real one; of a repository see `drd repository rekey`.",
+        )
     log.mask(value)
     return value
 

@@ -11,6 +11,7 @@ from typing import Any
 from drd import process
 from drd.actions.settings import CommandSettings
 from drd.errors import DeadlineExceeded, StepFailed
+from drd.log import masked
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
@@ -40,7 +41,7 @@ class OwnCommand:
         words = [filled(w, context.value) for w in settings.run]
         timeout_s = context.step.timeout_s or TIMEOUT_S
         done = carry_out(words, context, timeout_s=timeout_s, env={**address, **own})
-        return {"exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+        return {"exit": 0, "output": _kept(done)}
 
 
 class StandIn:
@@ -52,7 +53,7 @@ class StandIn:
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         words = [filled(w, context.value) for w in context.step.stand_in]
         done = carry_out(words, context, timeout_s=context.step.timeout_s or TIMEOUT_S)
-        return {"simulated": True, "exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+        return {"simulated": True, "exit": 0, "output": _kept(done)}
 
 
 class TakeBack:
@@ -67,7 +68,7 @@ class TakeBack:
             return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
         done = carry_out(words, context, timeout_s=undo.timeout_s)
-        return {"exit": 0, "output": done.stdout.strip()[-_OUTPUT:]}
+        return {"exit": 0, "output": _kept(done)}
 
 
 def carry_out(
@@ -109,12 +110,16 @@ def carry_out(
             if done.exit_code < 0
             else f"ended with exit {done.exit_code}"
         )
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise StepFailed(
-            f"{title} {ended}" + (f": {said[-1][:300]}" if said else ""),
-            result={"exit": done.exit_code, "output": done.stdout.strip()[-_OUTPUT:]},
+            f"{title} {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
+            result={"exit": done.exit_code, "output": _kept(done)},
         )
     return done
+
+
+def _kept(done: process.Completed) -> str:
+    """What the catalogue and later steps get of what it printed: masked, since people read it."""
+    return masked(done.stdout).strip()[-_OUTPUT:]
 
 
 def missing(words: Sequence[str]) -> list[Finding]:

@@ -84,5 +84,4 @@ def _text(done: process.Completed) -> str:
     if done.exit_code == 0:
         return "exit 0"
     how = f"exit {done.exit_code}" if done.exit_code >= 0 else process.ended(done.exit_code)
-    said = done.stderr.strip() or done.stdout.strip()
-    return shorten(f"{how}: {said.splitlines()[-1]}") if said else how
+    return shorten(f"{how}: {done.says[-1]}") if done.says else how

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from drd import masking
 from drd.cli import render
 from drd.cli.render import paint
 
@@ -52,9 +53,8 @@ def unmarked(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Secrets that this process resolved are hidden; free when none was (nothing is imported)."""
-    log = sys.modules.get("drd.log")
-    return str(log.masked(text)) if log is not None else text
+    """Secrets that this process resolved are hidden."""
+    return masking.masked(text)
 
 
 def complain(message: str, hint: str = "") -> None:

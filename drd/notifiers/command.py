@@ -79,5 +79,5 @@ def _startable(program: str) -> bool:
 
 
 def _fault(title: str, done: process.Completed) -> str:
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return f"{title} {process.ended(done.exit_code)}" + (f": {said[-1][:200]}" if said else "")
+    said = f": {done.says[-1][:200]}" if done.says else ""
+    return f"{title} {process.ended(done.exit_code)}{said}"

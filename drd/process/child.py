@@ -41,7 +41,11 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-spawn")
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a child ended. `exit_code` is negative for a signal; the texts are bounded, masked tails."""
+    """How a child ended. `exit_code` is negative for a signal.
+
+    `stdout` and `stderr` are what it printed, the last part of what was too long: data, never
+    masked. What goes to people is `complaint`, `failure` or `says`, or passes `masked()`.
+    """
 
     exit_code: int
     stdout: str
@@ -61,9 +65,13 @@ class Completed:
         return f"{ended(self.exit_code)}: {self._last_lines or 'no output'}"
 
     @property
+    def says(self) -> list[str]:
+        """The lines of what it said for people (stderr, else stdout), masked."""
+        return masked(self.stderr.strip() or self.stdout.strip()).splitlines()
+
+    @property
     def _last_lines(self) -> str:
-        text = self.stderr.strip() or self.stdout.strip()
-        return "\n".join(text.splitlines()[-5:])
+        return "\n".join(self.says[-5:])
 
     @property
     def killed(self) -> bool:
@@ -140,7 +148,7 @@ class Child:
     def pump(
         self, *, on_line: OnLine | None = None, on_tick: OnTick | None = None, limit: int = 1 << 20
     ) -> Completed:
-        """Wait while reading what it says; `on_line` gets each line of stdout instead of the
+        """Wait while reading what it says; `on_line` gets each line of stdout, raw, instead of the
         result. At most `limit` bytes a stream are kept, from the end."""
         try:
             return _Pump(self, on_line, on_tick, limit).drive()
@@ -242,7 +250,7 @@ class _Pump:
         if self.on_line is not None and self.partial:
             self.on_line(_text(self.partial))
         code = self.child.popen.returncode
-        out, err = (masked(_text(self.kept[n][-self.limit :])) for n in ("stdout", "stderr"))
+        out, err = (_text(self.kept[n][-self.limit :]) for n in ("stdout", "stderr"))
         return Completed(code, out, err, time.monotonic() - self.child.started)
 
 

@@ -72,11 +72,13 @@ def test_environment_is_chosen_not_inherited(monkeypatch: pytest.MonkeyPatch) ->
     assert "PATH=" in told
 
 
-def test_secret_in_output_is_masked() -> None:
+def test_output_is_raw_and_its_words_for_people_are_masked() -> None:
     from drd import log
 
     log.mask("hunter2hunter2")
-    assert process.run(sh("echo hunter2hunter2")).stdout == "***\n"
+    done = process.run(sh("echo hunter2hunter2; exit 3"))
+    assert done.stdout == "hunter2hunter2\n"
+    assert (done.complaint, done.failure) == ("***", "exited with 3: ***")
 
 
 def test_missing_program_is_named_with_its_package() -> None:

@@ -20,9 +20,10 @@ import psycopg
 from psycopg import conninfo, pq
 
 from drd import log, process, secrets
-from drd.errors import SourceError, SourceMissing, SourceUnreachable
+from drd.errors import SecretUnavailable, SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
 from drd.kinds.postgres.stored import keep_bytes
+from drd.masking import MASK
 from drd.model.plan import SecretRef
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -164,6 +165,12 @@ def address_of(ref: SecretRef) -> Address:
     params.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     params.pop("client_encoding", None)
     password = params.pop("password", None)
+    if password == MASK:
+        raise SecretUnavailable(
+            f"the password of the dsn ({ref.describe()}) reads {MASK}, which drd writes in place "
+            "of a secret",
+            hint="the dsn was copied from a masked text: write the real password.",
+        )
     if password:
         log.mask(password)
         params.pop("passfile", None)

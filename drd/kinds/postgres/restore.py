@@ -23,6 +23,7 @@ from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.stored import shown
 from drd.kinds.postgres.tools import Programs
+from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
@@ -208,7 +209,7 @@ def first_error(done: Completed) -> str:
     """What pg_restore said of what it could not do, in one line: the last words of its parallel
     jobs are only that one of them ended."""
     told: list[str] = []
-    for line in done.stderr.splitlines():
+    for line in masked(done.stderr).splitlines():
         if told and line.startswith("pg_restore:"):
             break
         if told or (line.startswith("pg_restore:") and "error:" in line):

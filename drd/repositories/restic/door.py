@@ -138,7 +138,7 @@ class Door:
         command = self.session.command(
             self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
-        # In anonymous memory: the pump keeps text only, masked, and we need every byte.
+        # In anonymous memory: the pump keeps the end of a text, and we need every byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
 
             def work(first: Callable[[], None]) -> Completed:
