@@ -132,6 +132,11 @@ class ApproveSettings(Settings):
     expires: Duration | None = Field(
         None, description="Without an approval in this time the step has failed."
     )
+    two_person: bool = Field(
+        False,
+        description="Whether it has to be another person than the one who started the recovery, by "
+        "what the kernel says of both (root without a login may be anybody, and is refused).",
+    )
 
 
 class ManualSettings(Rehearsed):

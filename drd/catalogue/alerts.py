@@ -9,14 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from drd import process
 from drd.catalogue import outbox, watched
 from drd.catalogue.engine import Store, insert_all
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
+from drd.model.actor import Actor
 from drd.model.alerts import Alert, Change, Transition, acknowledged
 from drd.ports.alerts import Tell, Watched, tell_nobody
 
 _COLUMNS = tuple(f.name for f in fields(Alert))
+_ACTOR = "acknowledged_actor"
 _KEPT = ("severity", "message", "command", "seen_at", "told_at", "gone_at")
 """What changes without anybody being told: never what an acknowledgement writes."""
 
@@ -61,10 +64,12 @@ class SqlAlertBook:
         why: str | None,
         at: datetime,
         tell: Tell = tell_nobody,
+        actor: Actor | None = None,
     ) -> Alert:
+        actor = actor or process.actor_here()
         with self._store.write() as connection:
             found = _by_prefix(connection, prefix)
-            transition = acknowledged(found, by=by, until=until, why=why, now=at)
+            transition = acknowledged(found, by=by, until=until, why=why, now=at, actor=actor)
             _change(connection, transition)
             outbox.insert(connection, tell([transition]), at)
         return transition.after
@@ -95,11 +100,15 @@ def _open(connection: Connection, plan: str | None = None) -> list[Alert]:
 
 
 def _alert(row: Row[Any]) -> Alert:
-    return Alert(**{name: getattr(row, name) for name in _COLUMNS})
+    found = {name: getattr(row, name) for name in _COLUMNS}
+    return Alert(**{**found, _ACTOR: Actor.from_json(found[_ACTOR])})
 
 
 def _values(alert: Alert, names: Iterable[str] = _COLUMNS) -> dict[str, Any]:
-    return {name: getattr(alert, name) for name in names}
+    found = {name: getattr(alert, name) for name in names}
+    if (actor := found.get(_ACTOR)) is not None:
+        found[_ACTOR] = actor.to_json()
+    return found
 
 
 def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[Transition]:

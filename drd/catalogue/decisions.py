@@ -6,16 +6,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
+from drd import process
 from drd.catalogue import runs
 from drd.catalogue.tables import decisions
 from drd.catalogue.tables import runs as run_table
 from drd.catalogue.tables import steps as step_table
 from drd.errors import UsageError
+from drd.model.actor import Actor
 from drd.model.run import Decision, Run, RunState, StepState
 from drd.ports import Owned
 
 
 def add(connection: Connection, run: str, decision: Decision) -> None:
+    """Record it, as of whoever runs this process where it names no actor."""
     connection.execute(
         decisions.insert().values(
             run=run,
@@ -25,6 +28,7 @@ def add(connection: Connection, run: str, decision: Decision) -> None:
             comment=decision.comment,
             attempt=decision.attempt,
             at=decision.at,
+            actor=(decision.actor or process.actor_here()).to_json(),
         )
     )
 
@@ -32,7 +36,7 @@ def add(connection: Connection, run: str, decision: Decision) -> None:
 def of_run(connection: Connection, run: str) -> list[Decision]:
     query = select(decisions).where(decisions.c.run == run).order_by(decisions.c.id)
     return [
-        Decision(r.step, r.action, r.by, r.comment, r.attempt, r.at)
+        Decision(r.step, r.action, r.by, r.comment, r.attempt, r.at, Actor.from_json(r.actor))
         for r in connection.execute(query)
     ]
 

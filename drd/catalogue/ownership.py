@@ -64,7 +64,13 @@ class Ownership:
                     run, held = self._claimed(connection, run)
                 else:
                     run_id, held = self._new_id(connection)
-                    run = replace(run, id=run_id, owner_pid=os.getpid(), owner_host=me().host)
+                    run = replace(
+                        run,
+                        id=run_id,
+                        owner_pid=os.getpid(),
+                        owner_host=me().host,
+                        actor=run.actor or process.actor_here(),
+                    )
                     runs.insert(connection, run, me())
                 unless_recorded.callback(held.discard)
                 jobs.began(connection, run)

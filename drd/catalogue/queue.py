@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
+from drd import process
 from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
 from drd.catalogue import runs
@@ -19,6 +20,7 @@ from drd.catalogue.runs import Owner
 from drd.catalogue.tables import decisions, evidence, plan_summary, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
+from drd.model.actor import Actor
 from drd.model.run import Run, RunState
 from drd.ports.queue import JobRow, PlanRow
 
@@ -91,7 +93,12 @@ class SqlQueue:
             for other in runs.pending(connection, run.plan):
                 if (other.kind, other.subject) == (run.kind, run.subject):
                     return other
-            run = replace(run, id=_new_id(connection), state=RunState.PENDING)
+            run = replace(
+                run,
+                id=_new_id(connection),
+                state=RunState.PENDING,
+                actor=run.actor or process.actor_here(),
+            )
             runs.insert(connection, run, _NOBODY)
         return run
 
@@ -111,7 +118,7 @@ class SqlQueue:
             histories.ended(connection, runs.by_prefix(connection, run))
         return True
 
-    def ask_cancel(self, run: str, at: datetime) -> Run:
+    def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
         with self._store.write() as connection:
             found = runs.by_prefix(connection, run)
             if found.state.final:
@@ -120,7 +127,12 @@ class SqlQueue:
                     hint="drd runs lists those that are not.",
                 )
             connection.execute(
-                update(run_table).where(run_table.c.id == found.id).values(cancel_asked_at=at)
+                update(run_table)
+                .where(run_table.c.id == found.id)
+                .values(
+                    cancel_asked_at=at,
+                    cancel_actor=(actor or process.actor_here()).to_json(),
+                )
             )
         return found
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from drd.catalogue import jobs, summaries
 from drd.catalogue.tables import runs, steps
 from drd.errors import Fenced, UsageError
+from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
 from drd.ports import Owned
 
@@ -59,6 +60,7 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
             "detail": dict(run.detail),
             "error": run.error,
             "subject": run.subject,
+            "actor": run.actor.to_json() if run.actor is not None else None,
         },
     )
 
@@ -229,6 +231,8 @@ def to_run(row: Row[Any]) -> Run:
         error=row.error,
         subject=row.subject,
         cancel_asked=row.cancel_asked_at is not None,
+        actor=Actor.from_json(row.actor),
+        cancel_actor=Actor.from_json(row.cancel_actor),
     )
 
 

@@ -121,6 +121,8 @@ runs = Table(
     Column("error", Words),
     Column("subject", String(40), nullable=False, server_default=""),  # a repository's name
     Column("cancel_asked_at", UtcTime),
+    Column("actor", Json),  # who asked for it; NULL: an older drd recorded nobody
+    Column("cancel_actor", Json),
 )
 Index("runs_by_time", runs.c.started_at)
 Index("runs_by_plan", runs.c.plan, runs.c.started_at)
@@ -162,6 +164,7 @@ decisions = Table(
     Column("comment", Words, nullable=False),
     Column("attempt", Integer, nullable=False),  # of the step, that it is about
     Column("at", UtcTime, nullable=False),
+    Column("actor", Json),  # who decided, by the kernel; NULL: recorded by an older drd
 )
 Index("decisions_by_run", decisions.c.run)
 
@@ -288,6 +291,7 @@ alerts = Table(
     Column("acknowledged_by", Words),
     Column("acknowledged_until", UtcTime),
     Column("acknowledged_why", Words),
+    Column("acknowledged_actor", Json),
     Column("resolved_at", UtcTime),
     Column("severity", String(16), nullable=False, server_default="warning"),
     Column("seen_at", UtcTime),  # when the condition was last there

@@ -72,6 +72,7 @@ def document(alert: Alert) -> dict[str, Any]:
         "acknowledged_by": alert.acknowledged_by,
         "acknowledged_until": time(alert.acknowledged_until),
         "acknowledged_why": alert.acknowledged_why,
+        "acknowledged_actor": actor.to_json() if (actor := alert.acknowledged_actor) else None,
         "resolved_at": time(alert.resolved_at),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,9 @@ def add_verb(
 
 def add_person(parser: argparse.ArgumentParser, what: str) -> None:
     """Who says so; `what` is what they do, for the help."""
-    parser.add_argument("--by", required=True, metavar="NAME", help=f"who {what}")
+    parser.add_argument(
+        "--by", metavar="NAME", help=f"who {what} (default: whom `people` maps to your user)"
+    )
     parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
 
 
@@ -41,10 +42,24 @@ def agreed(args: argparse.Namespace, action: str, words: str) -> int:
     return decided(
         args,
         lambda deciding, settings: deciding.agree(
-            args.step, action, args.by, args.comment, settings.roles
+            args.step, action, _name(args, deciding, settings), args.comment, settings.roles
         ),
         words,
     )
+
+
+def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings) -> str:
+    """What `--by` claims, else the person of whoever logged in. Raises UsageError for nobody."""
+    from drd.errors import UsageError
+
+    actor = deciding.actor
+    found = args.by or settings.users.get(actor.login_user or actor.user)
+    if not found:
+        raise UsageError(
+            f"it is not said who answers {args.step}",
+            hint="give --by NAME, of `people` in drd.yaml, or map your user there: user: USER.",
+        )
+    return str(found)
 
 
 def decided(
@@ -53,11 +68,14 @@ def decided(
     """Record it, and say what happens now."""
     from drd.bootstrap import app
     from drd.flows.deciding import Deciding
+    from drd.process import actor_here
 
     with app(args.config) as opened:
         run = opened.catalogue.run(args.run)
         plan = opened.plan_in_force(run.plan)
-        said = decide(Deciding(opened.catalogue, plan, run, opened.clock.now()), opened.settings)
+        actor = actor_here(by=args.by or "")
+        deciding = Deciding(opened.catalogue, plan, run, opened.clock.now(), actor)
+        said = decide(deciding, opened.settings)
     if args.json:
         output.print_json(_document(said))
     elif not args.quiet:
@@ -79,18 +97,16 @@ def _document(said: Said) -> dict[str, Any]:
         "by": decision.by,
         "comment": decision.comment,
         "at": to_rfc3339(decision.at),
+        "actor": decision.actor.to_json() if decision.actor is not None else None,
+        "started_the_run": str(said.own),
         "alive": said.alive,
     }
 
 
-def somebody() -> str:
-    """The user who typed this, also behind sudo."""
-    import pwd
+def who(args: argparse.Namespace) -> dict[str, Any]:
+    """`by` and `actor` of what is decided here: the name that `--by` claims, else the one of whoever
+    logged in, and what the kernel says of this process."""
+    from drd.process import actor_here
 
-    name = os.environ.get("SUDO_USER")
-    if name:
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+    actor = actor_here(by=args.by or "")
+    return {"by": args.by or actor.login_user or actor.user, "actor": actor}

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.decide import agreed, somebody
+from drd.cli.decide import agreed, who
 from drd.cli.options import global_options
-from drd.errors import UsageError
 
 if TYPE_CHECKING:
     from drd.flows.aside import Standing
@@ -49,11 +48,6 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.step is None:
         return _with_all(args)
-    if args.by is None:
-        raise UsageError(
-            f"it is not said who has done {args.step}",
-            hint="give --by NAME, of `people` in drd.yaml.",
-        )
     return agreed(args, "done", "done")
 
 
@@ -78,7 +72,7 @@ def _with_all(args: argparse.Namespace) -> int:
                 "removing what is set aside",
                 "add --yes when you mean it, or --dry-run to look first.",
             )
-        let_go(services, plan, found, by=args.by or somebody(), comment=args.comment)
+        let_go(services, plan, found, comment=args.comment, **who(args))
     return _say(args, standing)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli.decide import add_verb, decided, somebody
+from drd.cli.decide import add_verb, decided, who
 
 EXAMPLES = """\
 examples:
@@ -27,5 +27,5 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    who = args.by or somebody()
-    return decided(args, lambda deciding, _: deciding.retry(args.step, who), "is tried again,")
+    by = who(args)["by"]
+    return decided(args, lambda deciding, _: deciding.retry(args.step, by), "is tried again,")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from drd.cli import output
-from drd.cli.decide import somebody
+from drd.cli.decide import who
 from drd.cli.options import global_options
 
 EXAMPLES = """\
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             records = {r.name: r for r in app.catalogue.steps(found.id)}
             can, cannot = to_undo(plan, records)
             return _say(args, found.id, can, cannot, dry=True)
-        undone = rollback(app.services(plan), plan, found, by=args.by or somebody())
+        undone = rollback(app.services(plan), plan, found, **who(args))
     _say(args, found.id, undone.steps, undone.left, failed=undone.failed)
     if undone.error is not None:
         output.complain(

@@ -10,7 +10,9 @@ from drd.cli.options import global_options
 from drd.cli.runs import deadline, document
 
 if TYPE_CHECKING:
-    from drd.model.run import Run, StepRecord
+    from collections.abc import Sequence
+
+    from drd.model.run import Decision, Run, StepRecord
     from drd.ports import Catalogue
 
 EXAMPLES = """\
@@ -62,8 +64,15 @@ def show(args: argparse.Namespace) -> int:
         if args.json:
             detail = {"token": run.token, "detail": dict(run.detail)}
             aside = documents(noted(opened.catalogue, run))
+            said = opened.catalogue.decisions(run.id)
             output.print_json(
-                {**document(run), **detail, "aside": aside, "steps": [_step(s) for s in steps]}
+                {
+                    **document(run),
+                    **detail,
+                    "aside": aside,
+                    "steps": [_step(s) for s in steps],
+                    "decisions": [_decision(run, said, d) for d in said],
+                }
             )
         else:
             _print(run, [s for s in steps if s.name != ASIDE])
@@ -78,8 +87,32 @@ def _print_aside(catalogue: Catalogue, run: Run) -> None:
 
     for said in catalogue.decisions(run.id):
         if not said.step:
-            output.say(f"  {said.action:<10} {said.at:{_AT}} UTC by {said.by}")
+            output.say(f"  {said.action:<10} {said.at:{_AT}} UTC by {_who(said)}")
     say_all(noted(catalogue, run), run.id)
+
+
+def _who(said: Decision) -> str:
+    """`anna: root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
+    from drd.cli.render import plain
+
+    words = f"{said.by}: {said.actor.words()}" if said.actor is not None else said.by
+    return plain(output.masked(words))
+
+
+def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> dict[str, Any]:
+    from drd.flows.deciding import own
+    from drd.model.units import to_rfc3339
+
+    return {
+        "step": said.step or None,
+        "action": said.action,
+        "by": said.by,
+        "comment": output.unmarked(said.comment),
+        "attempt": said.attempt,
+        "at": to_rfc3339(said.at),
+        "actor": said.actor.to_json() if said.actor is not None else None,
+        "started_the_run": str(own(run, all_said, said.actor)),
+    }
 
 
 def _step(step: StepRecord) -> dict[str, Any]:
@@ -119,6 +152,14 @@ def _only(run: Run) -> str:
     return f": {', '.join(map(printable, names))}{printable(beside)}"
 
 
+def _print_actors(run: Run) -> None:
+    from drd.cli.render import plain
+
+    for what, actor in (("asked by", run.actor), ("cancelled", run.cancel_actor)):
+        if actor is not None:
+            output.say(f"  {what:<10} {plain(actor.words())}")
+
+
 def _print(run: Run, steps: list[StepRecord]) -> None:
     from drd.model.units import format_duration
 
@@ -126,6 +167,7 @@ def _print(run: Run, steps: list[StepRecord]) -> None:
     output.say(f"{run.kind} {run.id} of {run.plan}{subject}: {run.state}")
     why = f": {run.detail['why']}" if run.detail.get("why") else ""
     output.say(f"  trigger    {run.trigger}{why}")
+    _print_actors(run)
     if run.detail.get("point") and run.detail.get("target"):
         output.say(f"  point      {run.detail['point']} into {run.detail['target']}{_only(run)}")
     if run.due_at:

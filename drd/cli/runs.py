@@ -58,6 +58,8 @@ def document(run: Run) -> dict[str, Any]:
         "kind": str(run.kind),
         "repository": run.subject or None,
         "trigger": run.trigger,
+        "actor": run.actor.to_json() if run.actor else None,
+        "cancel_actor": run.cancel_actor.to_json() if run.cancel_actor else None,
         "why": run.detail.get("why"),
         "state": str(run.state),
         "due_at": to_rfc3339(run.due_at) if run.due_at else None,
@@ -89,7 +91,14 @@ def _row(run: Run) -> list[str]:
     took = format_duration(run.duration_s) if run.duration_s is not None else ""
     why = _in_a_line(run.error.partition(" (hint: ")[0]) if run.error else ""
     kind = f"{run.kind} {run.subject}".rstrip()
-    return [run.id, run.plan, kind, str(run.state), started, took, run.trigger, why]
+    return [run.id, run.plan, kind, str(run.state), started, took, _trigger(run), why]
+
+
+def _trigger(run: Run) -> str:
+    """`manual, root, logged in as anna`; of what was due nothing but how it came."""
+    if run.actor is None or run.actor.came == "schedule":
+        return run.trigger
+    return f"{run.trigger}, {run.actor.short()}"
 
 
 def _in_a_line(error: str) -> str:

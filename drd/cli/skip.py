@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli.decide import add_verb, decided, somebody
+from drd.cli.decide import add_verb, decided, who
 
 EXAMPLES = """\
 examples:
@@ -32,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.why.strip():
         raise UsageError("--why says nothing", hint="give the reason: it is kept with the run.")
-    who = args.by or somebody()
-    return decided(args, lambda deciding, _: deciding.skip(args.step, who, args.why), "skipped")
+    by = who(args)["by"]
+    return decided(args, lambda deciding, _: deciding.skip(args.step, by, args.why), "skipped")

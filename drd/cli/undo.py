@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     from drd.cli.aside import plan_of
     from drd.cli.confirm import confirm
-    from drd.cli.decide import somebody
+    from drd.cli.decide import who
     from drd.cli.session import session
     from drd.flows.aside import look, undo
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             services,
             plan,
             found,
-            by=args.by or somebody(),
+            **who(args),
             back=not args.redo,
             components=args.component,
         )

@@ -29,8 +29,9 @@ class DaemonSettings:
     `file` is None when there is none and defaults are used. `warnings` are about what is accepted
     and deserves a look. `metrics_http` is an address on loopback and a port.
     `channels` are in the order of the file, heartbeats among them. `people` are their names,
-    and `roles` has by name what each of them may decide. `own_public_dir` is what the file names,
-    `read_group` who may look into `public_dir`.
+    `roles` has by name what each of them may decide, `users` the name by system user.
+    `own_public_dir` is what the file names, `read_group` who may look into `public_dir`,
+    `operate_group` who may also ask for runs.
     """
 
     state_url: str
@@ -56,9 +57,11 @@ class DaemonSettings:
     kit_shares: Sharing | None = None
     kit_watch: KitWatch | None = None
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
     alert_rules: Rules = field(default_factory=Rules)
     own_public_dir: Path | None = None
     read_group: str = "drd"
+    operate_group: str = "drd-operator"
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -175,6 +178,9 @@ def _settings(
         kit_shares=sharing(file.kit),
         kit_watch=watch(file.kit, base),
         roles={person.name: tuple(person.roles) for person in file.people},
+        users={person.user: person.name for person in file.people if person.user is not None},
+        read_group=file.groups.read,
+        operate_group=file.groups.operate,
         alert_rules=Rules(
             hold_s=file.alerts.hold,
             remind_s=file.alerts.remind,

@@ -75,6 +75,32 @@ class Person(Settings):
     email: str | None = None
     phone: str | None = None
     roles: list[str] = Field(default_factory=list)
+    user: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="The system user of this person: what comes from it counts as hers, and her "
+        "roles say what it may do.",
+    )
+
+
+def _one_person_each(people: list[Person]) -> list[Person]:
+    users = [person.user for person in people if person.user is not None]
+    twice = sorted({user for user in users if users.count(user) > 1})
+    if twice:
+        raise ValueError(f"two people have the user {twice[0]}; give each a user of their own")
+    return people
+
+
+class Groups(Settings):
+    """System groups whose members may use the daemon's socket. People with a `user` need neither."""
+
+    read: str = Field("drd", min_length=1, description="May read what drd knows.")
+    operate: str = Field(
+        "drd-operator",
+        min_length=1,
+        description="May also ask for backups and drills, cancel, acknowledge and approve.",
+    )
 
 
 class Metrics(Settings):
@@ -118,9 +144,10 @@ class DaemonFile(Settings):
     run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
     limits: Limits = Limits()
     log: Log = Log()
-    people: list[Person] = Field(
+    people: Annotated[list[Person], AfterValidator(_one_person_each)] = Field(
         default_factory=list, description="Who may acknowledge alerts; none: anybody."
     )
+    groups: Groups = Groups()
     notify: list[Channel] = Field(
         default_factory=list, description="Who is told, by which channels, and of what."
     )

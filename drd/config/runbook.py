@@ -152,7 +152,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
 def _value(inner: object) -> object:
     """What the flows carry out themselves, in the model's words; what actions do stays as it is."""
     if isinstance(inner, ApproveSettings):
-        return Ask(inner.why, inner.by, inner.expires)
+        return Ask(inner.why, inner.by, inner.expires, inner.two_person)
     if isinstance(inner, ManualSettings):
         return Ask(inner.do, inner.by, inner.expires)
     if isinstance(inner, NotifySettings):

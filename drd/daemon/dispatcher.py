@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from drd import log
+from drd import log, process
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
 from drd.flows.agenda import Agenda
@@ -106,6 +106,7 @@ class Dispatcher:
                 plan_digest=schedule.digest if schedule else "",
                 detail=detail,
                 subject=job.subject,
+                actor=process.actor_of_daemon(),
             )
         )
         if not self._start(run, now):

@@ -67,8 +67,9 @@ def _lines(transition: Transition) -> list[str]:
 
 
 def acknowledgement(alert: Alert) -> str:
-    """`by NAME until TIME: why`."""
-    until = alert.acknowledged_until
-    words = f"by {alert.acknowledged_by} until "
+    """`by NAME (USER) until TIME: why`; the user where the kernel tells another name."""
+    until, actor = alert.acknowledged_until, alert.acknowledged_actor
+    known = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
+    words = f"by {alert.acknowledged_by}{known} until "
     words += to_rfc3339(until.replace(microsecond=0)) if until else "it is resolved"
     return f"{words}: {alert.acknowledged_why}" if alert.acknowledged_why else words

@@ -16,6 +16,7 @@ from drd.errors import AlreadyRunning, DrdError, TargetError, UsageError
 from drd.flows.recovery_plan import RecoveryRequest, target_of
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run
+from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.ports import Aside, Catalogue, Kept, Owned
@@ -151,6 +152,7 @@ def undo(
     by: str,
     back: bool = True,
     components: Sequence[str] = (),
+    actor: Actor | None = None,
 ) -> Standing:
     """Give each place back what was there before the recovery (`back`), or what the recovery had
     brought; the other is kept instead. Killed in between, the same again finishes it.
@@ -170,11 +172,25 @@ def undo(
         if all(a.former is not back for a in standing.held):
             return standing  # it is so already
         return _settled(
-            services, plan, run, action="undo" if back else "redo", by=by, deed=exchange
+            services,
+            plan,
+            run,
+            action="undo" if back else "redo",
+            by=by,
+            deed=exchange,
+            actor=actor,
         )
 
 
-def let_go(services: Services, plan: Plan, run: Run, *, by: str, comment: str = "") -> Standing:
+def let_go(
+    services: Services,
+    plan: Plan,
+    run: Run,
+    *,
+    by: str,
+    comment: str = "",
+    actor: Actor | None = None,
+) -> Standing:
     """The operator is done: remove what is set aside, and the way back with it. What was noted and
     is gone is not looked for any longer."""
     with _alone(services, plan):
@@ -189,6 +205,7 @@ def let_go(services: Services, plan: Plan, run: Run, *, by: str, comment: str = 
             by=by,
             comment=comment,
             deed=lambda _, kept: kept.discard(),
+            actor=actor,
         )
 
 
@@ -201,6 +218,7 @@ def _settled(
     by: str,
     deed: Callable[[str, Kept], None],
     comment: str = "",
+    actor: Actor | None,
 ) -> Standing:
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
@@ -208,7 +226,8 @@ def _settled(
     why = f"the process that did this recovery died; {by} ended it (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
-    catalogue.decide(run.id, Decision("", action, by, comment, 0, services.clock.now()))
+    at = services.clock.now()
+    catalogue.decide(run.id, Decision("", action, by, comment, 0, at, actor))
     try:
         for name, kept in _kept(services, plan, run):
             with closing(kept):

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 
+from drd import process
 from drd.errors import UsageError
+from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.plan import Plan
-from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
-from drd.model.runbook import PEOPLE, Step
+from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState, operators
+from drd.model.runbook import PEOPLE, Ask, Step
 from drd.model.units import from_rfc3339
 from drd.ports import Catalogue
 
@@ -27,18 +29,27 @@ _STATES = {
 @dataclass(frozen=True, slots=True)
 class Said:
     """What was recorded. `alive`: a process carries the run out and hears of it; else somebody has
-    to go on with it."""
+    to go on with it. `own`: whether whoever decided had started the recovery himself."""
 
     run: Run
     decision: Decision
     alive: bool
+    own: Sameness = Sameness.UNKNOWN
 
 
 class Deciding:
-    """Records decisions about one run. Every method raises UsageError for what does not fit, and
-    then nothing is recorded."""
+    """Records decisions about one run, as of `actor` (else whoever runs this process). Every method
+    raises UsageError for what does not fit, and then nothing is recorded."""
 
-    def __init__(self, catalogue: Catalogue, plan: Plan, run: Run, now: datetime) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        plan: Plan,
+        run: Run,
+        now: datetime,
+        actor: Actor | None = None,
+    ) -> None:
+        self.actor = actor or process.actor_here()
         self.catalogue = catalogue
         self.plan = plan
         self.run = run
@@ -75,6 +86,8 @@ class Deciding:
                 f"{name} does not hold the role {role}, which {step} asks for",
                 hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml does.",
             )
+        if action == "approve" and isinstance(known.settings, Ask) and known.settings.two_person:
+            self._another_person(step)
         return self._record(step, action, name, comment, record.attempt)
 
     def retry(self, step: str, by: str) -> Said:
@@ -131,6 +144,29 @@ class Deciding:
             raise self._unfit(step, record, "it waits for nobody")
         return record
 
+    def _own(self) -> Sameness:
+        return own(self.run, self.catalogue.decisions(self.run.id), self.actor)
+
+    def _another_person(self, step: str) -> None:
+        """Raises UsageError unless the kernel tells that whoever approves is another person than
+        those who started the recovery and went on with it."""
+        own = self._own()
+        if own is Sameness.OTHER:
+            return
+        starter = self.run.actor.words() if self.run.actor is not None else "nobody knows whom"
+        again = f"drd approve {self.run.id} {step}, as a user of their own"
+        if own is Sameness.SAME:
+            raise UsageError(
+                f"{step} wants two persons, and this recovery was started by the same one: {starter}",
+                hint=f"let another person approve it through the daemon's socket: {again}",
+            )
+        raise UsageError(
+            f"{step} wants two persons, and drd cannot tell that {self.actor.words()} is another "
+            f"one than {starter}",
+            hint=f"approve it through the daemon's socket: {again}; a recovery that root began "
+            "without a login has to be begun anew from one (ssh as yourself, then sudo).",
+        )
+
     def _in_time(self, record: StepRecord) -> None:
         expires = record.result.get("expires_at")
         if expires and self.now > from_rfc3339(expires):
@@ -152,9 +188,16 @@ class Deciding:
         return f"what waits: {', '.join(waiting)}."
 
     def _record(self, step: str, action: str, by: str, comment: str, attempt: int) -> Said:
-        decision = Decision(step, action, by, comment, attempt, self.now)  # type: ignore[arg-type]
+        actor = self.actor
+        decision = Decision(step, action, by, comment, attempt, self.now, actor)  # type: ignore[arg-type]
+        own = self._own()
         self.catalogue.decide(self.run.id, decision)
-        return Said(self.run, decision, self.alive)
+        return Said(self.run, decision, self.alive, own)
+
+
+def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
+    """Whether `actor` is the person who started the run or went on with it."""
+    return compare_all(operators(run, said), actor)
 
 
 def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
@@ -164,6 +207,8 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
             "drd.yaml names no people, so nobody can agree to anything",
             hint="add them: people: [{name: …, roles: […]}].",
         )
+    if name in people:
+        return name
     for known in people:
         if known.casefold() == name.casefold():
             return known

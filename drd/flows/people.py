@@ -10,7 +10,8 @@ from typing import Any
 from drd.flows.deeds import Deeds
 from drd.flows.runner import Runner
 from drd.flows.services import Services
-from drd.model.run import Decision, StepRecord, StepState
+from drd.model.actor import Sameness, compare_all
+from drd.model.run import Decision, StepRecord, StepState, operators
 from drd.model.runbook import Ask, Step
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -40,6 +41,7 @@ class People:
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
         self._since: dict[str, str] = {}
+        self._two_person: set[str] = set()
         lost_at = runner.run.detail.get("lost_at")
         self.lost_at = from_rfc3339(lost_at) if lost_at else None
 
@@ -68,10 +70,13 @@ class People:
                 "expires_at": to_rfc3339(expires) if expires else None,
                 "role": ask.role,
                 "text": text,
+                "two_person": ask.two_person,
             },
         )
         if expires is not None:
             self._expires[step.name] = expires
+        if ask.two_person:
+            self._two_person.add(step.name)
 
     def _whom(self, role: str | None) -> str:
         """The role, with who holds it as far as that is a few."""
@@ -159,11 +164,10 @@ class People:
             if decision.action == "skip" and decision.attempt:
                 return _skipped(name, decision)
             if decision.action in ("approve", "done"):
-                result = {"by": decision.by, "comment": decision.comment}
-                text = f"{'approved' if decision.action == 'approve' else 'done'} by {decision.by}"
-                return Word(
-                    name, StepState.SUCCEEDED, result, f"{text}: {decision.comment}".rstrip(": ")
-                )
+                own = compare_all(operators(self.runner.run, list(said)), decision.actor)
+                if name in self._two_person and own is not Sameness.OTHER:
+                    continue
+                return _agreed(name, decision, own)
         return None
 
     def _late(self, name: str) -> Word | None:
@@ -190,6 +194,19 @@ class People:
         """What was waited for is told apart from what was done."""
         since = self._since.pop(step, None)
         return {"asked_at": since} if since is not None else {}
+
+
+def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
+    """How the step ended by what somebody said, marked where he had started the recovery."""
+    self_approved = decision.action == "approve" and own is Sameness.SAME
+    result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
+    result["self_approved"] = self_approved
+    result["actor"] = decision.actor.to_json() if decision.actor is not None else None
+    text = f"{'approved' if decision.action == 'approve' else 'done'} by {decision.by}"
+    actor = decision.actor
+    text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
+    text += ", who started this recovery" if self_approved else ""
+    return Word(name, StepState.SUCCEEDED, result, f"{text}: {decision.comment}".rstrip(": "))
 
 
 def _skipped(name: str, decision: Decision) -> Word:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from drd import process
 from drd.errors import AlreadyRunning
 from drd.flows import aside, restore
 from drd.flows.ahead import Ahead
@@ -29,6 +30,7 @@ from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL,
     RECOVERY,
+    Decision,
     DrillResult,
     Evidence,
     Run,
@@ -124,6 +126,9 @@ def _begin(
                 run=run.id,
                 hint=f"see how far it is: drd run show {run.id}",
             )
+        actor = process.actor_here()
+        again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)
+        services.catalogue.decide(run.id, again)
         return runner
     for run in services.catalogue.abandoned(plan.plan.name):
         if run.kind is not RunKind.RECOVERY:

@@ -12,6 +12,7 @@ from drd.flows.recovery import adopted, opened
 from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
 from drd.flows.runner import describe
 from drd.flows.services import Services
+from drd.model.actor import Actor
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.runbook import can_be_undone
@@ -108,7 +109,9 @@ def to_undo(plan: Plan, records: Mapping[str, StepRecord]) -> tuple[list[str], l
     return can, [s.name for s in last_first if not can_be_undone(s)]
 
 
-def rollback(services: Services, plan: Plan, run: Run, *, by: str) -> Undone:
+def rollback(
+    services: Services, plan: Plan, run: Run, *, by: str, actor: Actor | None = None
+) -> Undone:
     """Take back what the run's steps did, the last first; killed, it goes on where it stopped.
 
     A step that cannot be taken back ends it. Raises UsageError for a run without such steps,
@@ -130,7 +133,7 @@ def rollback(services: Services, plan: Plan, run: Run, *, by: str) -> Undone:
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     now = services.clock.now()
-    services.catalogue.decide(run.id, Decision("", "rollback", by, "", 0, now))
+    services.catalogue.decide(run.id, Decision("", "rollback", by, "", 0, now, actor))
     if run.state.final:
         run = services.catalogue.reopen(run, now, succeeded=True)
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from drd.model.actor import Actor
 from drd.model.message import SEVERITIES, Severity
 
 State = Literal["firing", "acknowledged", "resolved"]
@@ -82,6 +83,7 @@ class Alert:
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
     acknowledged_why: str | None = None
+    acknowledged_actor: Actor | None = None
     resolved_at: datetime | None = None
 
     @property
@@ -190,7 +192,13 @@ def reconcile(
 
 
 def acknowledged(
-    alert: Alert, *, by: str, until: datetime | None, why: str | None, now: datetime
+    alert: Alert,
+    *,
+    by: str,
+    until: datetime | None,
+    why: str | None,
+    now: datetime,
+    actor: Actor | None = None,
 ) -> Transition:
     """Somebody takes care: silence until then, or until the alert is resolved."""
     after = replace(
@@ -199,6 +207,7 @@ def acknowledged(
         acknowledged_by=by,
         acknowledged_until=until,
         acknowledged_why=why,
+        acknowledged_actor=actor,
         told_at=now,
     )
     return Transition(Change.ACKNOWLEDGED, alert, after)

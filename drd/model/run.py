@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 
 TOOK = "took_s"
@@ -75,7 +76,8 @@ class DrillResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`detail` is JSON that says what the run was asked for and what came out of it."""
+    """`detail` is JSON that says what the run was asked for and what came out of it. `actor` is who
+    asked for it, `cancel_actor` who asked to end it; None: an older drd recorded nobody."""
 
     id: str
     plan: str
@@ -93,6 +95,8 @@ class Run:
     error: str | None = None
     subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit
     cancel_asked: bool = False
+    actor: Actor | None = None
+    cancel_actor: Actor | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -129,14 +133,20 @@ class StepRecord:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a person said about a step of a run; of the whole run when `step` is empty. `attempt` is
-    the one of the step that they saw."""
+    the one of the step that they saw. `by` is a name; `actor` is who it was by the kernel."""
 
     step: str
-    action: Literal["approve", "done", "retry", "skip", "rollback", "undo", "redo"]
+    action: Literal["approve", "done", "retry", "skip", "rollback", "undo", "redo", "resume"]
     by: str
     comment: str
     attempt: int
     at: datetime
+    actor: Actor | None = None
+
+
+def operators(run: Run, said: Sequence[Decision]) -> list[Actor | None]:
+    """Who started the run, and who went on with it."""
+    return [run.actor, *(d.actor for d in said if d.action == "resume")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from drd.model.actor import Actor
 from drd.model.alerts import Alert, Transition
 from drd.model.message import Routed
 from drd.model.watched import FindingFacts, VerificationFacts
@@ -53,9 +54,10 @@ class AlertBook(Protocol):
         why: str | None,
         at: datetime,
         tell: Tell = tell_nobody,
+        actor: Actor | None = None,
     ) -> Alert:
         """Silence an open alert until then, or until it is resolved; one that is acknowledged
-        already gets the new words. Raises UsageError when none or several begin with `prefix`."""
+        already gets the new words. `actor` is who does, else whoever runs this process. Raises UsageError when none or several begin with `prefix`."""
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
         """The open ones, and as many resolved ones, the newest first."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from drd.model.actor import Actor
 from drd.model.run import Run
 
 
@@ -73,7 +74,8 @@ class Queue(Protocol):
         """That text."""
 
     def enqueue(self, run: Run) -> Run:
-        """Record a pending run; the result has its id. When one of the same plan, kind and subject
+        """Record a pending run; the result has its id, and whoever runs this process as the one who
+        asked where it named nobody. When one of the same plan, kind and subject
         is pending already, that one is returned."""
 
     def open_runs(self) -> list[Run]:
@@ -82,8 +84,9 @@ class Queue(Protocol):
     def drop(self, run: str, state: str, error: str, at: datetime) -> bool:
         """End a run that nobody began; False when somebody did."""
 
-    def ask_cancel(self, run: str, at: datetime) -> Run:
-        """Note that the run is to end: `cancel_asked`. Raises UsageError when it is over already."""
+    def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
+        """Note that the run is to end: `cancel_asked`, and who asks (else whoever runs this
+        process). Raises UsageError when it is over already."""
 
     def note(self, key: str, value: Any, at: datetime) -> None:
         """Keep a small fact of the daemon's."""

@@ -5,6 +5,7 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """
 
+from drd.process.asking import actor_here, actor_of_daemon, actor_of_peer, user_name
 from drd.process.cancel import (
     CallOff,
     cancel,
@@ -34,6 +35,9 @@ __all__ = [
     "Command",
     "Completed",
     "PipeResult",
+    "actor_here",
+    "actor_of_daemon",
+    "actor_of_peer",
     "base_environment",
     "cancel",
     "cancelled",
@@ -53,4 +57,5 @@ __all__ = [
     "shielded",
     "start",
     "unreaped",
+    "user_name",
 ]

@@ -9,6 +9,7 @@ from drd.errors import Fenced, UsageError
 from drd.model.coverage import Coverage
 from drd.model.run import Decision, RunKind, RunState, StepState
 from drd.ports import Owned
+from drd.process import actor_here, actor_of_peer
 from tests.catalogue_support import at, evidence, plan
 
 
@@ -19,16 +20,17 @@ def begin(catalogue: SqlCatalogue) -> Owned:
 def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> None:
     mine, other = begin(catalogue).run.id, "ffffffff"
     said = [
-        Decision("ask", "approve", "Anna Ö", "seen; 'twas fine", 1, at(1)),
-        Decision("ask", "approve", "bert", "", 1, at(1)),
-        Decision("", "rollback", "root", "", 0, at(0)),
+        Decision("ask", "approve", "Anna Ö", "seen; 'twas fine", 1, at(1), actor_here(by="Ö")),
+        Decision("ask", "approve", "bert", "", 1, at(1), actor_of_peer(65534, 1)),
+        Decision("", "rollback", "root", "", 0, at(0), actor_here({"SUDO_USER": "eve"})),
     ]
     for decision in said:
         catalogue.decide(mine, decision)
     catalogue.decide(other, Decision("ask", "skip", "eve", "why", 2, at(2)))
 
     assert catalogue.decisions(mine) == said
-    assert [d.by for d in catalogue.decisions(other)] == ["eve"]
+    [by_eve] = catalogue.decisions(other)
+    assert (by_eve.by, by_eve.actor) == ("eve", actor_here())
 
 
 def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:

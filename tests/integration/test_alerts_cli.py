@@ -14,6 +14,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.main import main
 from drd.model.alerts import Condition, Rules, reconcile
 from drd.model.units import from_rfc3339
+from drd.process import actor_here
 from tests.catalogue_support import plan
 
 Output = pytest.CaptureFixture[str]
@@ -112,6 +113,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
         "acknowledged_by": None,
         "acknowledged_until": None,
         "acknowledged_why": None,
+        "acknowledged_actor": None,
         "resolved_at": None,
     }
 
@@ -136,7 +138,10 @@ def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
 ) -> None:
     look(catalogue, ago(minutes=5), RPO)
     said = drd("ack", "a1", "--by", "anna", "--until", "8h", "--why", "disk ordered")
-    assert said.startswith("a1b2c3d4 (orders-api: last backup 13m ago)\nacknowledged by anna until")
+    user = actor_here().short()  # what the kernel says, beside the name that was claimed
+    assert said.startswith(
+        f"a1b2c3d4 (orders-api: last backup 13m ago)\nacknowledged by anna ({user}) until"
+    )
     [alert] = as_json("alerts")["alerts"]
     assert (alert["state"], alert["acknowledged_by"], alert["acknowledged_why"]) == (
         "acknowledged",
@@ -147,7 +152,7 @@ def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
     assert timedelta(hours=7, minutes=59) < left <= timedelta(hours=8)
     shown = drd("alerts")
     assert shown.startswith("1 alert: 1 warning, 1 of them acknowledged\n")
-    assert "acknowledged by anna until" in shown
+    assert f"acknowledged by anna ({user}) until" in shown
     [told] = catalogue.outbox.waiting("hook")
     assert (told.message.event, told.message.alert) == ("acknowledged", "a1b2c3d4")
 

@@ -1,0 +1,1 @@
+"""One replay an attack and one a lie, each with a healthy twin."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0005"
 down_revision = "0004"
 
@@ -17,6 +20,10 @@ def upgrade() -> None:
 
 def _actors() -> None:
     """Who asked for a run, and who decided."""
+    op.add_column("runs", sa.Column("actor", sa.Text()))
+    op.add_column("runs", sa.Column("cancel_actor", sa.Text()))
+    op.add_column("decisions", sa.Column("actor", sa.Text()))
+    op.add_column("alerts", sa.Column("acknowledged_actor", sa.Text()))
 
 
 def _runs() -> None:

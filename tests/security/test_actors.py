@@ -1,0 +1,116 @@
+"""Attack: whoever runs a recovery approves it himself, under somebody else's name.
+
+`--by NAME` and SUDO_USER were all that drd knew of people, and both are only claimed. Now the kernel
+says who decided, beside the claim, and a step with `two_person: true` refuses the same person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.errors import UsageError
+from drd.flows.deciding import Deciding, Said
+from drd.model.actor import Actor, Sameness
+from drd.model.plan import Plan
+from drd.model.run import Run, RunKind, RunState
+from drd.model.runbook import Ask, Step
+from tests.catalogue_support import at, plan
+
+PEOPLE = {"Anna": ("commander",), "Bert": ("commander",)}
+
+anna = Actor(1000, "anna", 1000, "db1", "socket", "anna")
+anna_by_sudo = Actor(0, "root", 1000, "db1", "terminal", "anna", claimed_user="bert")
+bert = Actor(1001, "bert", 1001, "db1", "socket", "bert")
+root = Actor(0, "root", None, "db1", "terminal", claimed_by="Bert")
+
+
+def two_person(wanted: bool) -> Plan:
+    ask = Ask("", "commander", two_person=wanted)
+    return replace(plan(), runbook=(Step("go-ahead", "approve", settings=ask),))
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
+    with closing(open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)) as opened:
+        yield opened
+
+
+def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
+    """A recovery that `who` has started, and that waits for an approval."""
+    pending = catalogue.queue.enqueue(
+        Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=who)
+    )
+    this = two_person(wanted=True)
+    owned = catalogue.begin(
+        replace(this, name="shop"),
+        RunKind.RECOVERY,
+        trigger="manual",
+        detail={},
+        at=at(0),
+        claim=pending.id,
+    )
+    catalogue.begin_step(owned, "go-ahead", "approve", at(0))
+    catalogue.await_step(owned, "go-ahead", "x", {"role": "commander"})
+    return catalogue.run(owned.run.id)
+
+
+def approve(catalogue: SqlCatalogue, run: Run, who: Actor, name: str, *, two: bool = True) -> Said:
+    deciding = Deciding(catalogue, two_person(two), run, at(1), who)
+    return deciding.agree("go-ahead", "approve", name, "", PEOPLE)
+
+
+@pytest.mark.parametrize("starter", [anna, anna_by_sudo])
+@pytest.mark.parametrize("who", [anna, anna_by_sudo])
+def test_starter_cannot_approve_as_somebody_else(
+    catalogue: SqlCatalogue, starter: Actor, who: Actor
+) -> None:
+    run = started_by(catalogue, starter)
+    with pytest.raises(UsageError, match="go-ahead wants two persons") as raised:
+        approve(catalogue, run, who, "Bert")
+    assert "through the daemon's socket: drd approve" in raised.value.hint
+    assert catalogue.decisions(run.id) == []
+
+
+@pytest.mark.parametrize(("starter", "who"), [(root, bert), (anna, root), (root, root)])
+def test_root_without_a_login_may_be_anybody_and_is_refused(
+    catalogue: SqlCatalogue, starter: Actor, who: Actor
+) -> None:
+    run = started_by(catalogue, starter)
+    with pytest.raises(UsageError, match="drd cannot tell that") as raised:
+        approve(catalogue, run, who, "Bert")
+    assert "socket" in raised.value.hint
+    assert catalogue.decisions(run.id) == []
+
+
+@pytest.mark.parametrize("starter", [anna, anna_by_sudo])
+def test_healthy_twin_second_person_approves(catalogue: SqlCatalogue, starter: Actor) -> None:
+    run = started_by(catalogue, starter)
+    assert approve(catalogue, run, bert, "Bert").own is Sameness.OTHER
+    [decision] = catalogue.decisions(run.id)
+    assert (decision.by, decision.actor) == ("Bert", bert)
+
+
+def test_without_the_rule_self_approval_is_recorded_and_marked(catalogue: SqlCatalogue) -> None:
+    run = started_by(catalogue, anna)
+    assert approve(catalogue, run, anna_by_sudo, "Bert", two=False).own is Sameness.SAME
+    [decision] = catalogue.decisions(run.id)
+    assert decision.by == "Bert"
+    assert decision.actor is not None
+    assert (decision.actor.login_user, decision.actor.claimed_user) == ("anna", "bert")
+
+
+def test_whoever_went_on_with_the_recovery_cannot_approve_it_either(
+    catalogue: SqlCatalogue,
+) -> None:
+    from drd.model.run import Decision
+
+    run = started_by(catalogue, anna)
+    catalogue.decide(run.id, Decision("", "resume", "bert", "", 0, at(1), bert))
+    with pytest.raises(UsageError, match="two persons"):
+        approve(catalogue, run, bert, "Bert")

@@ -1,0 +1,74 @@
+"""Who stands behind a process or a peer, and whether two of them are one person."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from drd.model.actor import Actor, Sameness, compare, compare_all
+from drd.process import actor_here, actor_of_peer
+
+
+def actor(uid: int, login_uid: int | None) -> Actor:
+    return Actor(uid, f"u{uid}", login_uid, "db1", "terminal")
+
+
+SAME, OTHER, UNKNOWN = Sameness.SAME, Sameness.OTHER, Sameness.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "expected"),
+    [
+        (actor(1000, 1000), actor(1001, 1001), OTHER),
+        (actor(1000, 1000), actor(1000, 1000), SAME),
+        (actor(0, 1000), actor(1000, 1000), SAME),  # sudo in between
+        (actor(0, 1000), actor(0, 1001), OTHER),  # two people, both by sudo
+        (actor(0, 1000), actor(1001, 1000), SAME),  # sudo -u of the other one
+        (actor(1000, None), actor(1001, 1001), OTHER),  # no audit: the users are all there is
+        (actor(1000, None), actor(1000, 1000), SAME),
+        (actor(1000, 1002), actor(1000, 1001), SAME),  # two logins, one shared user
+        (actor(0, None), actor(1001, 1001), UNKNOWN),
+        (actor(0, None), actor(0, None), UNKNOWN),
+        (actor(0, 0), actor(0, 0), SAME),  # a login as root
+        (actor(0, 0), actor(1001, 1001), OTHER),
+        (None, actor(1001, 1001), UNKNOWN),  # recorded by an older drd
+    ],
+)
+def test_persons_by_login_then_by_user(
+    one: Actor | None, another: Actor | None, expected: Sameness
+) -> None:
+    assert compare(one, another) is expected
+    assert compare(another, one) is expected
+
+
+def test_one_of_several_operators_is_enough() -> None:
+    anna, bert, nobody = actor(1000, 1000), actor(1001, 1001), actor(0, None)
+    assert compare_all([anna, bert], bert) is SAME
+    assert compare_all([anna, nobody], bert) is UNKNOWN
+    assert compare_all([anna], bert) is OTHER
+
+
+def test_claims_stand_beside_what_the_kernel_says() -> None:
+    here = actor_here({"SUDO_USER": "eve"}, by="the boss")
+    assert (here.uid, here.came) == (os.getuid(), "terminal")
+    assert (here.claimed_user, here.claimed_by) == ("eve", "the boss")
+    assert here.words().endswith("; claimed: SUDO_USER eve and --by the boss")
+    assert here.user != "eve"
+    assert Actor.from_json(here.to_json()) == here
+
+
+def test_process_of_the_daemon_works_by_the_schedule() -> None:
+    assert actor_here({"DRD_DAEMON": "1"}).came == "schedule"
+
+
+def test_peer_that_became_somebody_else_has_no_login() -> None:
+    assert actor_of_peer(os.getuid() + 1, os.getpid()).login_uid is None
+
+
+def test_words_name_the_login_behind_root() -> None:
+    anna = Actor(0, "root", 1000, "db1", "terminal", login_user="anna")
+    assert anna.words() == "root (uid 0), logged in as anna (uid 1000), at a terminal of db1"
+    assert anna.short() == "root, logged in as anna"
+    alone = Actor(0, "root", None, "db1", "socket")
+    assert alone.words() == "root (uid 0), without a login, through the socket of db1"
