@@ -34,7 +34,7 @@ _COMMENT = re.compile(r"(^|(?<= ))#.*")
 _PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
 _OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
-_KEYS |= {"people", "notify", "kit", "metrics", "alerts", "public_dir"}
+_KEYS |= {"people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
 _READ = ("state", "plans", "public_dir")
 """Those whose values are wanted here."""
 
