@@ -33,6 +33,7 @@ def format_duration(seconds: float | None) -> str:
     """At most two units, truncated: `4m 12s`, `3h 02m`, `2d 5h`, `0.8s`; `unknown` for None."""
     if seconds is None:
         return "unknown"
+    seconds = float(seconds)  # no decision rests on a text: `held` need not follow what comes now
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds < 10:

@@ -1,0 +1,107 @@
+"""Facts as JSON and back, whatever fields they have.
+
+A value of one of the classes of `drd.model.facts` becomes a list that begins with the number of its
+class, so that what comes back is what went in, without looking at annotations: that would cost a
+cold `drd status` more than reading. Readers refuse what was written with other classes or fields
+(`FORMAT`): a fact that a reader does not know could be the one that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from drd.model import facts
+
+_TUPLE, _TIME, _SET = 0, 1, 2
+"""In the place of a class's number; classes are counted from `_FIRST`."""
+_FIRST = 3
+
+
+def _fields(found: Any) -> tuple[str, ...] | None:
+    """Of a named tuple or a dataclass; none of an enumeration; None for all else."""
+    if not isinstance(found, type):
+        return None
+    if issubclass(found, Enum):
+        return ()
+    if issubclass(found, tuple) and hasattr(found, "_fields"):
+        return tuple(found._fields)
+    if hasattr(found, "__dataclass_fields__"):
+        return tuple(found.__dataclass_fields__)
+    return None
+
+
+_CLASSES: list[type] = sorted(
+    (c for c in vars(facts).values() if _fields(c) is not None and c is not Enum),
+    key=lambda c: str(c.__name__),
+)
+_NUMBER = {c: number for number, c in enumerate(_CLASSES, _FIRST)}
+FORMAT = " ".join(f"{c.__name__}({','.join(_fields(c) or ())})" for c in _CLASSES)
+"""What a file of facts was written with."""
+
+
+def encode(value: Any) -> Any:
+    """Numbers, texts, lists and objects that JSON takes. Raises TypeError for what facts are not
+    made of."""
+    kind = type(value)
+    if kind in (str, int, float, bool) or value is None:
+        return value
+    number = _NUMBER.get(kind)
+    if number is not None:
+        if isinstance(value, Enum):
+            return [number, value.value]
+        names = _fields(kind) or ()
+        return [number, *(encode(getattr(value, name)) for name in names)]
+    if kind in (tuple, list):
+        return [_TUPLE, *map(encode, value)]
+    if isinstance(value, datetime):
+        return [_TIME, value.astimezone(UTC).isoformat()]
+    if isinstance(value, frozenset):
+        return [_SET, *sorted(map(encode, value))]
+    if isinstance(value, Mapping):
+        return {str(key): encode(each) for key, each in value.items()}
+    raise TypeError(f"no fact is made of {kind.__name__}")
+
+
+def decode(data: Any) -> Any:
+    """The inverse of `encode`; sequences come back as tuples. Raises ValueError for what it never
+    wrote."""
+    kind = type(data)
+    if kind is list:
+        try:
+            return _MAKERS[data[0]](data)
+        except (IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"no facts: {error}") from None
+    if kind is dict:
+        return {key: decode(each) for key, each in data.items()}
+    return data
+
+
+def _all(data: Iterable[Any]) -> list[Any]:
+    """Without a call for what needs no decoding, which is most."""
+    return [decode(d) if type(d) is list or type(d) is dict else d for d in data]
+
+
+def _maker(kind: Any) -> Callable[[list[Any]], Any]:
+    if issubclass(kind, Enum):
+        return lambda data: kind(data[1])
+    if issubclass(kind, tuple):
+        make, count = kind._make, len(kind._fields)
+
+        def named(data: list[Any]) -> Any:
+            if len(data) != count + 1:
+                raise ValueError(f"{kind.__name__} has {count} fields, not {len(data) - 1}")
+            return make(_all(data[1:]))
+
+        return named
+    return lambda data: kind(*_all(data[1:]))
+
+
+_MAKERS: dict[int, Callable[[list[Any]], Any]] = {
+    _TUPLE: lambda data: tuple(_all(data[1:])),
+    _TIME: lambda data: datetime.fromisoformat(data[1]),
+    _SET: lambda data: frozenset(_all(data[1:])),
+    **{number: _maker(kind) for kind, number in _NUMBER.items()},
+}

@@ -1,0 +1,350 @@
+"""For how long an assessment holds: a `now` that notes how near each comparison came to another
+answer.
+
+Verdicts change with time because code asks whether something is older than something else. A
+function that is given a `Watched` time answers as it would for the plain one, and every question
+that depends on time leaves its mark: the moment at which its answer would be another one. Until the
+earliest of these the function takes the same way through its code, so that it says the same, but for
+the figures and texts that age. That needs no list of thresholds that somebody could forget to
+extend; tests/unit/test_status_summary.py holds it against `assess()` itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+_ROUNDING_S = 0.001
+"""By which an answer is taken to change too early, never too late."""
+
+
+def holds(judge: Callable[[datetime], _T], now: datetime) -> tuple[_T, float]:
+    """What `judge` says at `now`, and for how many seconds it takes the same way; infinity for one
+    that asks for no time, 0 where it changes at once or nobody can tell."""
+    marks = _Marks()
+    watched = _Now.of(now, marks)
+    return judge(watched), max(0.0, marks.until_s - _ROUNDING_S)
+
+
+Course = tuple[float, float, float, float]
+"""Of a figure that ages: it is (a + b·t) / (c + d·t), t seconds later."""
+
+
+def course(value: float) -> Course | None:
+    """How a figure of what was judged goes on while that holds; None where nobody can tell."""
+    if not isinstance(value, _Seconds):
+        return (float(value), 0.0, 1.0, 0.0)
+    return None if value.line is None else (*value.line, *value.over)
+
+
+class _Marks:
+    """The earliest moment at which an answer becomes another, in seconds from now."""
+
+    def __init__(self) -> None:
+        self.until_s = math.inf
+
+    def crossing(self, gap: float, speed: float) -> None:
+        """`gap` grows by `speed` a second, and the answer is another one when it is no longer
+        negative, zero or positive as it is now."""
+        if not speed:
+            return
+        if not math.isfinite(gap / speed) or gap == 0:
+            self.until_s = min(self.until_s, 0.0 if gap == 0 else math.inf)
+        elif gap * speed < 0:
+            self.until_s = min(self.until_s, -gap / speed)
+
+
+class _Now(datetime):
+    """The time at which something is judged, `speed` seconds a second later."""
+
+    marks: _Marks
+
+    @classmethod
+    def of(cls, at: datetime, marks: _Marks) -> _Now:
+        at = at.astimezone(UTC)
+        found = cls(
+            at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, tzinfo=UTC
+        )
+        found.marks = marks
+        return found
+
+    def plain(self) -> datetime:
+        return datetime.combine(self.date(), self.time(), self.tzinfo)
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, timedelta):
+            if isinstance(other, _Span):
+                return _unknown(self.marks, self.plain() - other.plain())
+            return _Now.of(self.plain() - other, self.marks)
+        if isinstance(other, _Now):
+            return self.plain() - other.plain()
+        return _Span.of(self.plain() - other, self.marks, 1.0)
+
+    def __rsub__(self, other: datetime) -> Any:
+        return _Span.of(other - self.plain(), self.marks, -1.0)
+
+    def __add__(self, other: timedelta) -> Any:
+        if isinstance(other, _Span):
+            return _unknown(self.marks, self.plain() + other.plain())
+        return _Now.of(self.plain() + other, self.marks)
+
+    __radd__ = __add__
+
+    def _gap(self, other: datetime) -> float:
+        if isinstance(other, _Now):
+            return (self.plain() - other.plain()).total_seconds()
+        gap = (self.plain() - other).total_seconds()
+        self.marks.crossing(gap, 1.0)
+        return gap
+
+    def __lt__(self, other: datetime) -> bool:  # type: ignore[override]
+        return self._gap(other) < 0
+
+    def __le__(self, other: datetime) -> bool:  # type: ignore[override]
+        return self._gap(other) <= 0
+
+    def __gt__(self, other: datetime) -> bool:  # type: ignore[override]
+        return self._gap(other) > 0
+
+    def __ge__(self, other: datetime) -> bool:  # type: ignore[override]
+        return self._gap(other) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, datetime) and self._gap(other) == 0
+
+    def __hash__(self) -> int:
+        return hash(self.plain())
+
+    def astimezone(self, tz: Any = None) -> Any:
+        return _unknown(self.marks, self.plain().astimezone(tz))
+
+    def timestamp(self) -> float:
+        return _Seconds.of((at := self.plain().timestamp()), self.marks, (at, 1.0))
+
+
+def _unknown(marks: _Marks, value: _T) -> _T:
+    """A value whose change with time is not followed: nothing can be said about what comes of it."""
+    marks.until_s = 0.0
+    return value
+
+
+class _Span(timedelta):
+    """A span of time that grows by `speed` seconds a second."""
+
+    marks: _Marks
+    speed: float
+
+    @classmethod
+    def of(cls, span: timedelta, marks: _Marks, speed: float) -> _Span:
+        found = cls(span.days, span.seconds, span.microseconds)
+        found.marks, found.speed = marks, speed
+        return found
+
+    def plain(self) -> timedelta:
+        return timedelta(self.days, self.seconds, self.microseconds)
+
+    def total_seconds(self) -> float:
+        seconds = super().total_seconds()
+        return _Seconds.of(seconds, self.marks, (seconds, self.speed))
+
+    def _with(self, span: timedelta, speed: float) -> timedelta:
+        return _Span.of(span, self.marks, speed) if speed else span
+
+    def __add__(self, other: timedelta) -> Any:
+        return self._with(self.plain() + _plain(other), self.speed + _speed(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: timedelta) -> Any:
+        return self._with(self.plain() - _plain(other), self.speed - _speed(other))
+
+    def __rsub__(self, other: timedelta) -> Any:
+        return self._with(_plain(other) - self.plain(), _speed(other) - self.speed)
+
+    def __neg__(self) -> Any:
+        return self._with(-self.plain(), -self.speed)
+
+    def __abs__(self) -> Any:
+        return -self if self < timedelta() else self
+
+    def __mul__(self, other: float) -> Any:
+        return self._with(self.plain() * float(other), self.speed * float(other))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, timedelta):
+            return self.total_seconds() / other.total_seconds()
+        return self._with(self.plain() / float(other), self.speed / float(other))
+
+    def __rtruediv__(self, other: timedelta) -> Any:
+        return other.total_seconds() / self.total_seconds()
+
+    def _gap(self, other: timedelta) -> float:
+        gap = (self.plain() - _plain(other)).total_seconds()
+        self.marks.crossing(gap, self.speed - _speed(other))
+        return gap
+
+    def __lt__(self, other: timedelta) -> bool:
+        return self._gap(other) < 0
+
+    def __le__(self, other: timedelta) -> bool:
+        return self._gap(other) <= 0
+
+    def __gt__(self, other: timedelta) -> bool:
+        return self._gap(other) > 0
+
+    def __ge__(self, other: timedelta) -> bool:
+        return self._gap(other) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, timedelta) and self._gap(other) == 0
+
+    def __hash__(self) -> int:
+        return hash(self.plain())
+
+    def __bool__(self) -> bool:
+        return self._gap(timedelta()) != 0
+
+
+def _plain(span: timedelta) -> timedelta:
+    return span.plain() if isinstance(span, _Span) else span
+
+
+def _speed(value: object) -> float:
+    return value.speed if isinstance(value, _Span) else 0.0
+
+
+_Line = tuple[float, float]
+"""A number now, and by how much it grows in a second."""
+
+
+class _Seconds(float):
+    """A number that changes with time: the quotient of two that grow evenly, of which the second is
+    mostly 1. `line` is None where nobody knows how it changes."""
+
+    marks: _Marks
+    line: _Line | None
+    over: _Line
+
+    @classmethod
+    def of(
+        cls, value: float, marks: _Marks, line: _Line | None, over: _Line = (1.0, 0.0)
+    ) -> _Seconds:
+        found = cls(value)
+        found.marks, found.line, found.over = marks, line, over
+        return found
+
+    def _plus(self, other: float, sign: float, value: float) -> _Seconds:
+        """`self + sign * other`."""
+        line = None
+        if isinstance(other, _Seconds):
+            added = other.line if other.over == self.over else None
+        else:
+            added = (other * self.over[0], other * self.over[1])
+        if self.line is not None and added is not None:
+            line = (self.line[0] + sign * added[0], self.line[1] + sign * added[1])
+        return _Seconds.of(value, self.marks, line, self.over)
+
+    def _scaled(self, factor: float, value: float) -> _Seconds:
+        line = self.line and (self.line[0] * factor, self.line[1] * factor)
+        return _Seconds.of(value, self.marks, line, self.over)
+
+    def _untold(self, value: float) -> _Seconds:
+        return _Seconds.of(value, self.marks, None)
+
+    def __add__(self, other: float) -> Any:
+        return self._plus(other, 1.0, float(self) + float(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: float) -> Any:
+        return self._plus(other, -1.0, float(self) - float(other))
+
+    def __rsub__(self, other: float) -> Any:
+        return (-self)._plus(other, 1.0, float(other) - float(self))
+
+    def __neg__(self) -> Any:
+        return self._scaled(-1.0, -float(self))
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return -self if self < 0 else self
+
+    def __mul__(self, other: float) -> Any:
+        value = float(self) * float(other)
+        return self._untold(value) if isinstance(other, _Seconds) else self._scaled(other, value)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float) -> Any:
+        value = float(self) / float(other)
+        if not isinstance(other, _Seconds):
+            return self._scaled(1 / other, value)
+        if self.over == other.over and other.line is not None:
+            return _Seconds.of(value, self.marks, self.line, other.line)
+        return self._untold(value)
+
+    def __rtruediv__(self, other: float) -> Any:
+        value = float(other) / float(self)
+        if self.line is None:
+            return self._untold(value)
+        (c, d) = self.over
+        return _Seconds.of(value, self.marks, (other * c, other * d), self.line)
+
+    def __int__(self) -> int:
+        return _unknown(self.marks, int(float(self)))
+
+    __trunc__ = __floor__ = __int__
+
+    def __ceil__(self) -> int:
+        return -int(-self)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return _unknown(self.marks, round(float(self), digits))
+
+    def __floordiv__(self, other: float) -> Any:
+        return self._untold(float(self) // float(other))
+
+    def __mod__(self, other: float) -> Any:
+        return self._untold(float(self) % float(other))
+
+    def __pow__(self, other: Any, mod: None = None) -> Any:
+        return self._untold(float(self) ** float(other))
+
+    def _compared(self, other: float) -> float:
+        """`other`, and the mark of the comparison with it."""
+        gap = self._plus(other, -1.0, 0.0)
+        if gap.line is None:
+            self.marks.until_s = 0.0
+        else:
+            self.marks.crossing(*gap.line)
+            self.marks.crossing(*self.over)
+        return float(other)
+
+    def __lt__(self, other: float) -> bool:
+        return float(self) < self._compared(other)
+
+    def __le__(self, other: float) -> bool:
+        return float(self) <= self._compared(other)
+
+    def __gt__(self, other: float) -> bool:
+        return float(self) > self._compared(other)
+
+    def __ge__(self, other: float) -> bool:
+        return float(self) >= self._compared(other)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (int, float)) and float(self) == self._compared(other)
+
+    def __hash__(self) -> int:
+        return hash(float(self))
+
+    def __bool__(self) -> bool:
+        return float(self) != self._compared(0.0)

@@ -1,0 +1,198 @@
+"""What the summary of the status says without judging again, held against `assess()` itself.
+
+A green that is stale is a lie: whatever the facts, what was written down about a plan holds for as
+long as it says, and what comes back from a file is what went in.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import datetime, timedelta
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drd.model import facts as facts_module
+from drd.model.brief import Brief, brief_of, microseconds
+from drd.model.compliance import assess
+from drd.model.facts import CopyFacts, PlanFacts, StatusFacts
+from drd.model.facts_codec import FORMAT, decode, encode
+from drd.model.held import course, holds
+from drd.model.verdicts import Verdict
+from tests.status_support import DAY, NOW, ago, alert, drill, healthy, point
+from tests.unit.test_compliance_properties import plans
+
+st.register_type_strategy(
+    datetime, st.integers(-40 * 86400, 40 * 86400).map(lambda s: NOW + timedelta(seconds=s))
+)
+st.register_type_strategy(float, st.floats(0, 1e9))
+later = st.one_of(
+    st.floats(0, 3 * 3600), st.floats(0, 400 * DAY), st.sampled_from([0.0, 468.0, 719.999, 648.0])
+)
+
+
+@st.composite
+def anything(draw: st.DrawFn) -> PlanFacts:
+    """Any value in some of the fields, also in one that was added yesterday; the others are a
+    healthy plan's."""
+    names = draw(st.sets(st.sampled_from(PlanFacts._fields), min_size=1, max_size=4))
+    hints = get_type_hints(PlanFacts)
+    return quiet(**{name: draw(_VALUES(hints[name])) for name in sorted(names)})
+
+
+def _any_of(kind: Any) -> st.SearchStrategy[Any]:
+    return st.from_type(kind)
+
+
+_VALUES = functools.cache(_any_of)
+
+
+def quiet(**changes: Any) -> PlanFacts:
+    return healthy(**{"last_drill": drill(since_s=DAY), **changes})
+
+
+# --- facts in a file ---------------------------------------------------------------------------
+
+
+@settings(max_examples=150)
+@given(anything())
+def test_facts_come_back_from_json_as_they_were(facts: PlanFacts) -> None:
+    assert decode(json.loads(json.dumps(encode(facts)))) == facts
+
+
+def test_what_comes_back_has_its_types() -> None:
+    facts = quiet(alerts=(alert(),), copies=(CopyFacts("offsite", "primary", NOW, NOW),))
+
+    back = decode(json.loads(json.dumps(encode(facts))))
+
+    assert (type(back), type(back.copies[0]), type(back.newest.data_time)) == (
+        PlanFacts, CopyFacts, datetime
+    )  # fmt: skip
+
+
+def test_every_class_of_facts_is_known_to_the_file() -> None:
+    named = {
+        c for c in vars(facts_module).values() if isinstance(c, type) and hasattr(c, "_fields")
+    }
+    assert StatusFacts in named
+    assert all(f"{c.__name__}(" in FORMAT for c in named)
+
+
+@pytest.mark.parametrize("bad", [[], [99], [[1]], [1, "no time"], [3, "too", "few"], ["x"]])
+def test_what_was_never_written_is_refused(bad: Any) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever words
+        decode(bad)
+
+
+def test_facts_hold_nothing_that_is_no_fact() -> None:
+    with pytest.raises(TypeError, match="no fact is made of bytes"):
+        encode(quiet(owner=b"x"))
+
+
+# --- what holds for how long -------------------------------------------------------------------
+
+
+@settings(max_examples=200)
+@given(plans() | anything(), later)
+def test_an_assessment_holds_for_as_long_as_it_says(facts: PlanFacts, after_s: float) -> None:
+    then = NOW + timedelta(seconds=after_s)
+    said, for_s = holds(lambda at: assess(facts, at), NOW)
+
+    assert said.verdict is assess(facts, NOW).verdict
+    if after_s < for_s:
+        now = assess(facts, then)
+        assert (now.verdict, now.readiness) == (said.verdict, said.readiness)
+        assert [r.verdict for r in now.reasons] == [r.verdict for r in said.reasons]
+        assert [c.verdict for c in now.copies] == [c.verdict for c in said.copies]
+
+
+@settings(max_examples=200)
+@given(plans() | anything() | st.builds(quiet, newest=st.builds(point, st.floats(0, 900))), later)
+def test_a_brief_never_says_other_than_assess(facts: PlanFacts, after_s: float) -> None:
+    then = NOW + timedelta(seconds=after_s)
+    brief = brief_of(facts, NOW)
+    now_us = microseconds(then)
+
+    if brief is not None and brief.since <= now_us < brief.until:
+        full = assess(facts, then)
+        assert (full.verdict, full.reasons, full.alerts) == (Verdict.MET, (), ())
+        assert full.readiness.value == brief.readiness
+        assert full.rpo.exposure_s == (now_us - brief.data) / 1e6
+        assert full.rto.projected_s == brief.projected_s
+        assert full.rpo.attainment == pytest.approx(brief.attainment(now_us), abs=1e-9)
+        assert full.drill.last_at is not None
+        assert microseconds(full.drill.last_at) == brief.drilled
+
+
+@pytest.mark.parametrize("age_s", [0.5, 300.0, 710.0])
+def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
+    brief = brief_of(quiet(newest=point(age_s)), NOW)
+
+    assert brief is not None
+    assert (brief.until - brief.since) / 1e6 == pytest.approx(720 - age_s, abs=0.01)
+    assert (brief.rpo_s, brief.attainment(brief.since)) == (900, 1.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"newest": None},
+        {"newest": point(800.0)},
+        {"load_error": "broke"},
+        {"alerts": (alert(),)},
+        {"copies": (CopyFacts("offsite", "primary"),)},
+        {"last_drill": None, "last_passed_drill": None},
+        {"missed": ((ago(7200), ago(3600)),)},
+    ],
+)
+def test_a_plan_with_something_to_say_has_none(changes: dict[str, Any]) -> None:
+    assert brief_of(quiet(**changes), NOW) is None
+
+
+def test_what_was_missed_long_ago_ages_in_a_brief() -> None:
+    facts = quiet(missed=((ago(20 * DAY), ago(19 * DAY)),), first_loaded_at=ago(60 * DAY))
+    brief = brief_of(facts, NOW)
+    then = NOW + timedelta(seconds=400)
+
+    assert isinstance(brief, Brief)
+    share = assess(facts, then).rpo.attainment
+    assert share is not None
+    assert share < 1
+    assert brief.attainment(microseconds(then)) == pytest.approx(share, abs=1e-9)
+
+
+# --- the time that notes what it is asked ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("judge", "for_s"),
+    [
+        (lambda now: (now - ago(10)).total_seconds() > 25, 15),
+        (lambda now: (now - ago(10)).total_seconds() * 2 > 25, 2.5),
+        (lambda now: (ago(-30) - now).total_seconds() < 10, 20),
+        (lambda now: now - ago(10) > timedelta(seconds=25), 15),
+        (lambda now: now - timedelta(seconds=60) > ago(70), float("inf")),
+        (lambda now: now - timedelta(seconds=60) > ago(50), 10),
+        (lambda now: max(ago(-5), now) == now, 5),
+        (lambda now: ago(-7) > now, 7),
+        (lambda now: (now - ago(10)) / timedelta(seconds=100) > 0.5, 40),
+        (lambda now: 1 - timedelta(seconds=10) / (now - ago(20)) > 0.75, 20),
+        (lambda now: int((now - ago(10)).total_seconds()) > 25, 0),
+        (lambda now: (now - ago(10)).total_seconds() % 7 > 3, 0),
+        (lambda now: True, float("inf")),
+    ],
+)
+def test_each_question_about_time_says_when_its_answer_changes(judge: Any, for_s: float) -> None:
+    said, found = holds(judge, NOW)
+
+    assert said == judge(NOW)
+    assert found == pytest.approx(for_s, abs=0.0011)
+
+
+def test_a_figure_whose_course_nobody_knows_has_none() -> None:
+    value, _ = holds(lambda now: (now - ago(10)).total_seconds() % 7, NOW)
+    assert course(value) is None
+    assert course(3.5) == (3.5, 0.0, 1.0, 0.0)
