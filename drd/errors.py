@@ -19,6 +19,9 @@ DrdError                         1   a run failed
 ├── RepositoryError              1
 │   ├── RepositoryUnreachable    1   (a retry can help)
 │   ├── RepositoryDamaged        1   restic could not read what it had stored
+│   │   └── ManifestRefused      1   a manifest says what drd does not write
+│   │       └── ManifestTooNew   1   a newer drd made it
+│   ├── PointGone               13   a snapshot of a restore point is not there any more
 │   ├── RepositoryReadOnly       1   it may only be read: no backup, no retention
 │   ├── SnapshotIncomplete       1   restic's 3: some of the source could not be read
 │   ├── RepositoryMissing       10
@@ -179,6 +182,20 @@ class RepositoryDamaged(RepositoryError):
     def __init__(self, message: str, *, hint: str | None = None, parts: Sequence[str] = ()) -> None:
         super().__init__(message, hint=hint)
         self.parts = tuple(parts)
+
+
+class ManifestRefused(RepositoryDamaged):
+    """A manifest says what drd does not write."""
+
+
+class ManifestTooNew(ManifestRefused):
+    """A manifest is of a schema that this drd does not know."""
+
+
+class PointGone(RepositoryError):
+    """The repository answers and is sound, and a snapshot of the restore point is not in it."""
+
+    exit_code = 13
 
 
 class RepositoryReadOnly(RepositoryError):

@@ -21,6 +21,7 @@ from drd.errors import (
 from drd.model.snapshot import Stored
 from drd.ports import (
     Finding,
+    Listing,
     OnProgress,
     Payload,
     Progress,
@@ -49,6 +50,7 @@ class MemoryRepository:
         self.id: str | None = None
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
+        self.unreadable: dict[str, str] = {}
 
     def preflight(self, *, writing: bool = True) -> None:
         """Memory is always there."""
@@ -131,7 +133,7 @@ class MemoryRepository:
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
-    ) -> list[SnapshotInfo]:
+    ) -> Listing:
         self._opened()
         with self._lock:
             found = [
@@ -139,7 +141,10 @@ class MemoryRepository:
                 for kept in self._kept.values()
                 if host in (None, kept.info.host) and set(tags) <= set(kept.info.tags)
             ]
-        return sorted(found, key=lambda s: s.time)
+        return Listing(sorted(found, key=lambda s: s.time), self.unreadable)
+
+    def removal(self, snapshot: str) -> str:
+        return f"remove {snapshot} from memory"
 
     def restore(
         self,

@@ -77,7 +77,7 @@ def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
     """Whether a unit is up; of one that only does something once nobody can tell."""
     if not is_there("systemctl"):
         return "unknown"
-    words = ["systemctl", "show", "--property=ActiveState,Type", unit]
+    words = ["systemctl", "show", "--property=ActiveState,Type", "--", unit]
     told = process.run(process.Command(tuple(words), deadline_s=30.0)).stdout.split()
     if "Type=oneshot" in told or not told:
         return "unknown"
@@ -88,7 +88,7 @@ def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
 def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     unit = str(settings.unit)
     timeout_s = context.step.timeout_s or TIMEOUT_S
-    carry_out(["systemctl", "start", unit], context, timeout_s=timeout_s)
+    carry_out(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
     url = _url(settings, context, settings.port)
     _until_ready(settings, context, Started(0, None, settings.port, url), unit=unit)
     return {"pid": None, "port": settings.port, "url": url}

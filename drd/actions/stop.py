@@ -31,7 +31,7 @@ class Stop:
             key = f"{context.key.rpartition('/')[0]}/{settings.step}"
             return {"stopped": stop(context.directory, settings.step, key=key)}
         if settings.unit is not None:
-            carry_out(["systemctl", "stop", settings.unit], context, timeout_s=timeout_s)
+            carry_out(["systemctl", "stop", "--", settings.unit], context, timeout_s=timeout_s)
         else:
             words = [filled(w, context.value) for w in settings.command or ()]
             carry_out(words, context, timeout_s=timeout_s)

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from drd import log
 from drd.errors import DrdError
 from drd.flows import holdings
+from drd.flows.manifests import read_point
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState
-from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
-from drd.ports import Owned, Repository, SnapshotInfo
+from drd.model.snapshot import RestorePoint
+from drd.ports import Owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     if services.catalogue.repository_id(plan.primary.url) is None:
         return None
     repository = services.open_repository(plan.primary)
-    left = repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"])
+    left = holdings.whole(
+        repository, repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"], fresh=True)
+    )
     manifest = next((s for s in left if "manifest" in s.tags), None)
     if manifest is None:
         if left:
@@ -101,7 +103,7 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     if own:
         # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
         repository.forget(own)
-    point = read_point(repository, manifest)
+    point = read_point(services.kinds, repository, manifest, plan.name)
     services.catalogue.record_point(point, owned=owned)
     return point
 
@@ -123,7 +125,9 @@ def _settle_retention(services: Services, plan: Plan) -> None:
             continue
         # Before the listing: what is recorded later need not be in it.
         known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
-        held = holdings.by_run(holdings.listed(services.open_repository(spec), plan.name))
+        repository = services.open_repository(spec)
+        listing = holdings.whole(repository, holdings.listed(repository, plan.name))
+        held = holdings.by_run(listing)
         gone = [p for p in known if holdings.manifest(held.get(p.id, ())) is None]
         nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]
         moved = [p.id for p in gone if p.id not in nowhere]
@@ -131,16 +135,3 @@ def _settle_retention(services: Services, plan: Plan) -> None:
         services.catalogue.forget_points(nowhere, services.clock.now())
         if gone:
             services.note(f"{spec.name} no longer holds {len(gone)} restore points")
-
-
-def read_point(
-    repository: Repository, manifest: SnapshotInfo, *, now: datetime | None = None
-) -> RestorePoint:
-    """The restore point that a manifest snapshot describes; `now` is since when a copy is known."""
-    return manifest_from_bytes(
-        repository.read_file(manifest.id, MANIFEST_FILE),
-        repository=repository.name,
-        snapshot=manifest.id,
-        available_at=manifest.time,
-        copied_at=now if manifest.original is not None else None,
-    ).point

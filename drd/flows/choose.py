@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
 from drd.flows.holders import holders
+from drd.flows.manifests import require_sound
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint, newest_complete
@@ -36,7 +37,8 @@ def choose(
     """By id (or its beginning), `latest`, `random`, or the newest with data from before a time; of
     those that a repository in `held_by` holds.
 
-    Raises NoRestorePoint, or UsageError for an ambiguous id.
+    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one of which the
+    catalogue says what drd does not write.
     """
     points, now = services.catalogue.points(plan.name), services.clock.now()
     if held_by is not None:
@@ -49,6 +51,7 @@ def choose(
         )
     if point not in (None, "latest", "random"):
         chosen = services.catalogue.point(plan.name, str(point))
+        require_sound(services.kinds, chosen)
         holders(plan, chosen, held_by)
         return Choice(chosen, newest is not None and chosen.id == newest.id)
     if newest is None:
@@ -65,7 +68,9 @@ def choose(
         chosen = _before(plan, points, before)
     elif point == "random":
         chosen = _random(services, plan, points) or newest
-    return Choice(services.catalogue.point(plan.name, chosen.id), chosen.id == newest.id)
+    whole = services.catalogue.point(plan.name, chosen.id)
+    require_sound(services.kinds, whole)
+    return Choice(whole, chosen.id == newest.id)
 
 
 def drill_choice(

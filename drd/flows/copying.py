@@ -87,13 +87,14 @@ class _CopyRun:
 
     def drive(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
-        listing = holdings.listed(self.source, self.plan.name)
-        there = holdings.listed(self.into, self.plan.name)
+        warn = self.services.warn
+        listing = holdings.sound(self.source, holdings.listed(self.source, self.plan.name), warn)
+        there = holdings.sound(self.into, holdings.listed(self.into, self.plan.name), warn)
         source, into = holdings.by_run(listing), holdings.by_run(there)
         # Newest data first, as the catalogue has them.
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
         held = holdings.whole_points(points, into)
-        self._reconcile(points, held)
+        self._reconcile(points, held, there.unreadable)
         lacking = [
             p for p in points if p.id not in held and holdings.manifest(source.get(p.id, ()))
         ]
@@ -109,14 +110,20 @@ class _CopyRun:
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
         return {"repository": made}
 
-    def _reconcile(self, points: Sequence[RestorePoint], held: Mapping[str, str]) -> None:
+    def _reconcile(
+        self,
+        points: Sequence[RestorePoint],
+        held: Mapping[str, str],
+        unreadable: Mapping[str, str],
+    ) -> None:
         """What the catalogue says is there follows what is: a run may have died before it could
-        record a point, and somebody may have removed one."""
+        record a point, and somebody may have removed one. One that something `unreadable` may belong
+        to stays."""
         known = {p.id: p.repositories[self.spec.name] for p in points if self._records(p)}
         news = {i: m for i, m in held.items() if known.get(i) != m}
         if news:
             self._record(news)
-        gone = [i for i in known if i not in held]
+        gone = [i for i in known if i not in held] if not unreadable else []
         if gone:
             self.services.catalogue.remove_from(self.plan.name, self.spec.name, gone)
 
@@ -167,14 +174,15 @@ class _CopyRun:
     def _look(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
         """The points of the batch that are whole there, recorded; a manifest of another is
         forgotten."""
-        there = holdings.by_run(holdings.listed(self.into, self.plan.name))
+        listing = holdings.listed(self.into, self.plan.name)
+        there = holdings.by_run(listing)
         held = holdings.whole_points(batch, there)
         torn = [
             found.id
             for p in batch
             if p.id not in held and (found := holdings.manifest(there.get(p.id, ()))) is not None
         ]
-        if torn:
+        if torn and not listing.unreadable:
             self.into.forget(torn)
         self._record(held)
         return held

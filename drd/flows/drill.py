@@ -280,7 +280,8 @@ class _DrillRun:
     def _unreadable(self, error: RepositoryDamaged) -> DrillOutcome:
         """The point's manifest cannot be read, so it cannot come back: a failure, unless the
         repository is not the one in which it lies."""
-        assert self.work is not None  # what reads the repository
+        if self.work is None:
+            return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
         try:
             for repository in self.work.holders.repositories:
                 look(self.services, repository)

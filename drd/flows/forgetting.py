@@ -137,7 +137,7 @@ def _look(
 ) -> _Look:
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
-    everything = repository.snapshots(fresh=True)
+    everything = holdings.whole(repository, repository.snapshots(fresh=True))
     _refuse_future(spec.name, everything, now)
     listing = holdings.of_plan(everything, plan.name)
     return _Look(repository, listing, holdings.by_run(listing))

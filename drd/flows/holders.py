@@ -20,9 +20,11 @@ from drd.errors import (
     UsageError,
 )
 from drd.flows import holdings
+from drd.flows.manifests import look_of, require_same, require_sound
 from drd.flows.services import Services
+from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
-from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint, manifest_from_bytes
+from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.ports import OnProgress, Repository
 
 T = TypeVar("T")
@@ -98,10 +100,12 @@ class Holders:
         cache: Path | None = None,
     ) -> None:
         """Of the repositories in `only`. With `cache` everything is read as by a host that never
-        had to do with a repository. Raises NoRestorePoint when none holds the point."""
+        had to do with a repository. Raises NoRestorePoint when none holds the point, and ManifestRefused
+        for one that drd did not write."""
         self.services = services
         self.plan = plan
         self.point = point
+        require_sound(services.kinds, point)
         self._specs = holders(plan, point, only)
         self._cache = cache
         self._lock = threading.Lock()
@@ -195,18 +199,15 @@ class Holders:
     def _read_manifest(self, repository: Repository) -> Manifest:
         snapshot = self.point.repositories[repository.name]
         data = repository.read_file(snapshot, MANIFEST_FILE)
-        try:
-            return manifest_from_bytes(
-                data,
-                repository=repository.name,
-                snapshot=snapshot,
-                available_at=self.point.available_at,
-            )
-        except (ValueError, KeyError) as error:
-            raise RepositoryDamaged(
-                f"the manifest of restore point {self.point.id} cannot be read: {error}",
-                hint=f"take another point: drd points {self.point.plan}",
-            ) from error
+        manifest = manifest_from_bytes(
+            data,
+            repository=repository.name,
+            snapshot=snapshot,
+            available_at=self.point.available_at,
+            look=look_of(self.services.kinds),
+        )
+        require_same(manifest, self.point, repository.name)
+        return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:
         """What the snapshot is called there."""

@@ -6,19 +6,56 @@ everything is found by its first id, which is the one that a manifest names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from drd.model.plan import OWN_COMPONENT
+from drd.errors import RepositoryDamaged
+from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
-from drd.ports import Repository, SnapshotInfo
+from drd.ports import Listing, Repository, SnapshotInfo
 
 _OURS = "drd"
+_NAMED = 5
+"""Snapshots that a message names."""
 _OWN = f"component:{OWN_COMPONENT}"
 
 
-def listed(repository: Repository, plan: str) -> list[SnapshotInfo]:
+def listed(repository: Repository, plan: str) -> Listing:
     """All that drd stored there for the plan, oldest first, from the repository itself."""
     return repository.snapshots(host=plan, tags=[_OURS], fresh=True)
+
+
+def whole(repository: Repository, listing: Listing) -> Listing:
+    """The listing, for whoever deletes: RepositoryDamaged when a snapshot cannot be read, since that
+    may be the manifest of what would go."""
+    if listing.unreadable:
+        message, hint = _unreadable(repository, listing)
+        raise RepositoryDamaged(message, hint=f"{hint}.")
+    return listing
+
+
+def sound(repository: Repository, listing: Listing, warn: Callable[[str], object]) -> Listing:
+    """The listing, for all others: they go on with what can be read, and `warn` gets the rest."""
+    if listing.unreadable:
+        message, hint = _unreadable(repository, listing)
+        warn(f"{message}; {hint}")
+    return listing
+
+
+class _Unreadable(NamedTuple):
+    message: str
+    hint: str
+
+
+def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
+    ids = sorted(listing.unreadable)
+    some = ", ".join(i[:8] for i in ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")
+    what = "1 snapshot" if len(ids) == 1 else f"{len(ids):,} snapshots"
+    return _Unreadable(
+        f"{what} in {repository.name} cannot be read: {some} ({listing.unreadable[ids[0]][:200]})",
+        "a copy of the repository may still have it. Until it is removed nothing is forgotten or pruned "
+        f"there; to remove it: {'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
+    )
 
 
 def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
@@ -42,7 +79,9 @@ def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
 
 
 def run_of(snapshot: SnapshotInfo) -> str | None:
-    return next((t[4:] for t in snapshot.tags if t.startswith("run:")), None)
+    """None for what no run of drd marks so: a tag is what its writer likes."""
+    found = (t[4:] for t in snapshot.tags if t.startswith("run:"))
+    return next((run for run in found if NAME.fullmatch(run)), None)
 
 
 def manifest(snapshots: Iterable[SnapshotInfo]) -> SnapshotInfo | None:

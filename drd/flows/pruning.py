@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drd.flows import aftermath
+from drd.flows import aftermath, holdings
 from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
 from drd.flows.runner import new_run
@@ -26,6 +26,7 @@ def prune(services: Services, plan: Plan, repository: str = "", *, trigger: str 
     ) as runner:
         opened = services.open_repository(spec)
         confirm(services, opened)
+        holdings.whole(opened, opened.snapshots(fresh=True))
 
         def effect() -> Mapping[str, Any]:
             done = opened.prune(

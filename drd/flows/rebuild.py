@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows import holdings
-from drd.flows.aftermath import read_point
 from drd.flows.identity import confirm
+from drd.flows.manifests import read_point
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
-from drd.ports import Repository, SnapshotInfo
+from drd.ports import Listing, Repository, SnapshotInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
     seen = _look_around(services, plan)
     unreadable: dict[str, str] = {}
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
-        read = pool.map(lambda i: _read(services, seen.places[i], unreadable), seen.unknown)
+        read = pool.map(
+            lambda i: _read(services, plan.name, seen.places[i], unreadable), seen.unknown
+        )
         added = [point for point in read if point is not None]
     for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.record_point(point)
@@ -70,9 +72,17 @@ class _Seen:
     unknown: Sequence[str]
     reached: Collection[str]
     unreached: Mapping[str, DrdError]
+    unreadable: Mapping[str, Mapping[str, str]]
 
     def is_somewhere(self, point: RestorePoint) -> bool:
-        return point.id in self.places or any(n in self.unreached for n in point.repositories)
+        return point.id in self.places or any(
+            name in self.unreached or self.cannot_tell(name, manifest)
+            for name, manifest in point.repositories.items()
+        )
+
+    def cannot_tell(self, repository: str, manifest: str) -> bool:
+        """Whether the manifest is there, but cannot be read."""
+        return manifest in self.unreadable.get(repository, ())
 
     def compared(
         self, unknown: Sequence[str], unreadable: Mapping[str, str] | None = None
@@ -82,7 +92,8 @@ class _Seen:
             tuple(p.id for p in self.known.values() if self.is_somewhere(p)),
             tuple(sorted(unknown)),
             tuple(p.id for p in self.known.values() if not self.is_somewhere(p)),
-            unreadable or {},
+            {i: why for found in self.unreadable.values() for i, why in found.items()}
+            | dict(unreadable or {}),
             self.unreached,
         )
 
@@ -92,6 +103,7 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     proven: set[str] = set()
     reached: list[str] = []
     unreached: dict[str, DrdError] = {}
+    unreadable: dict[str, Mapping[str, str]] = {}
     # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
     recorded = {p.id for p in services.catalogue.points(plan.name)}
     for spec in plan.repositories.values():
@@ -103,7 +115,9 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
                 unreached[spec.name] = error
             continue
         reached.append(spec.name)
-        for run, manifest in manifests.items():
+        unreadable[spec.name] = manifests.unreadable
+        for manifest in manifests:
+            run = holdings.run_of(manifest) or manifest.id
             places.setdefault(run, []).append((repository, manifest))
             if spec.copy_of is None:
                 proven.add(run)
@@ -115,13 +129,13 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     # What retention forgot may still lie in a copy that it could not reach then.
     late = services.catalogue.forgotten_points(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
-    return _Seen(plan.name, known, places, unknown, reached, unreached)
+    return _Seen(plan.name, known, places, unknown, reached, unreached, unreadable)
 
 
-def _manifests(services: Services, plan: Plan, repository: Repository) -> dict[str, SnapshotInfo]:
+def _manifests(services: Services, plan: Plan, repository: Repository) -> Listing:
     confirm(services, repository, writing=False)
     found = repository.snapshots(host=plan.name, tags=["drd", "manifest"], fresh=True)
-    return {holdings.run_of(s) or s.id: s for s in found}
+    return holdings.sound(repository, found, services.warn)
 
 
 def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
@@ -134,32 +148,43 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
 
 
 def _read(
-    services: Services, places: Sequence[Place], unreadable: dict[str, str]
+    services: Services, plan: str, places: Sequence[Place], unreadable: dict[str, str]
 ) -> RestorePoint | None:
     """The point by the first manifest that can be read; the others are the same."""
     now = services.clock.now()
-    for number, (repository, manifest) in enumerate(places):
+    for repository, manifest in places:
         try:
-            point = read_point(repository, manifest, now=now)
-        except (DrdError, ValueError, KeyError) as error:
+            point = read_point(services.kinds, repository, manifest, plan, now=now)
+        except DrdError as error:
             unreadable[manifest.id] = str(error)
             continue
-        return _placed(services, point, places[number + 1 :])
+        return _placed(services, point, _one_each(point, places))
     return None
+
+
+def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
+    """A manifest for each repository: the one that is known there, else the oldest. Whoever has the
+    key can store a second one with the same mark; which is the point's, its contents say when it is
+    read (`drd.flows.manifests.require_same`)."""
+    found: dict[str, Place] = {}
+    for repository, manifest in places:
+        if repository.name not in found or point.repositories.get(repository.name) == manifest.id:
+            found[repository.name] = (repository, manifest)
+    return list(found.values())
 
 
 def _put_right(services: Services, seen: _Seen) -> None:
     """Where the known points lie; one that is nowhere is left to retention, which says so."""
     gone: dict[str, list[str]] = {}
     for point in filter(seen.is_somewhere, seen.known.values()):
-        places = seen.places.get(point.id, ())
+        places = _one_each(point, seen.places.get(point.id, ()))
         news = [(r, m) for r, m in places if point.repositories.get(r.name) != m.id]
         if news:
             whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
             services.catalogue.record_point(_placed(services, whole, news))
         here = {repository.name for repository, _ in places}
-        for name in point.repositories:
-            if name in seen.reached and name not in here:
+        for name, manifest in point.repositories.items():
+            if name in seen.reached and name not in here and not seen.cannot_tell(name, manifest):
                 gone.setdefault(name, []).append(point.id)
     for name, ids in gone.items():
         services.catalogue.remove_from(seen.plan, name, ids)

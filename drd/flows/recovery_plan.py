@@ -10,6 +10,7 @@ from typing import Any, Literal
 from drd.errors import TargetError, UsageError
 from drd.flows.choose import choose
 from drd.flows.holders import holders, left_in
+from drd.flows.manifests import require_sound
 from drd.flows.services import Services
 from drd.flows.single import Single, component_of, single
 from drd.model.loss import RowLoss, rows_lost
@@ -154,6 +155,7 @@ def plan_recovery(
     lost_at = request.lost_at or begun or now
     if continued is not None:
         point = services.catalogue.point(plan.name, str(continued.detail["point"]))
+        require_sound(services.kinds, point)
     else:
         point = _choose(services, plan, request)
     held = holders(plan, point, only)

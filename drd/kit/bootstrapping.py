@@ -27,7 +27,7 @@ from drd.kit.opened import confirm, opened
 from drd.kit.own import Own, fetch, newest_own
 from drd.log import mask
 from drd.model.location import normal_url
-from drd.model.plan import OWN_COMPONENT, RepositorySpec, S3Access, SecretRef
+from drd.model.plan import NAME, OWN_COMPONENT, RepositorySpec, S3Access, SecretRef
 from drd.ports import Repository
 from drd.repositories import open_repository
 
@@ -186,7 +186,9 @@ def _everything(repository: Repository, room: Path, now: datetime) -> Own:
         )
     own = fetch(*found, room / "own", now)
     manifests = repository.snapshots(tags=["drd", "manifest"])
-    for host in sorted({s.host for s in manifests} - own.plans.keys()):
+    # Only what can be the name of a plan: it becomes that of a directory.
+    hosts = {s.host for s in manifests if NAME.fullmatch(s.host)}
+    for host in sorted(hosts - own.plans.keys()):
         theirs = repository.snapshots(host=host, tags=["drd", f"component:{OWN_COMPONENT}"])
         if theirs:
             other = fetch(repository, theirs[-1], room / f"own-{host}", now)

@@ -9,12 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drd.config.plan_file import plan_of_text
-from drd.errors import RepositoryDamaged, RepositoryMissing, SecretUnavailable
+from drd.errors import DrdError, RepositoryDamaged, RepositoryMissing, SecretUnavailable
 from drd.kit.archive import Kit
 from drd.log import mask
 from drd.model.kit import KitPlan
+from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec, SecretRef
-from drd.model.snapshot import MANIFEST_FILE, RestorePoint, manifest_from_bytes
+from drd.model.snapshot import MANIFEST_FILE, RestorePoint
 from drd.ports import Repository
 from drd.repositories import open_repository
 
@@ -67,24 +68,25 @@ def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
 
 
 def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
-    """The newest complete point whose manifest can be read; None when there is none."""
+    """The newest complete point whose manifest can be read; None when there is none. Raises what is
+    wrong with the first manifest when none of those that were tried can be read."""
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
+    wrong: list[DrdError] = []
     for snapshot in sorted(manifests, key=lambda s: s.time, reverse=True)[:_TRIES]:
-        data = repository.read_file(snapshot.id, MANIFEST_FILE)
         try:
-            manifest = manifest_from_bytes(
-                data,
+            point = manifest_from_bytes(
+                repository.read_file(snapshot.id, MANIFEST_FILE),
                 repository=repository.name,
                 snapshot=snapshot.id,
                 available_at=snapshot.time,
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise RepositoryDamaged(
-                f"manifest {snapshot.id[:8]} cannot be read: {error}",
-                hint="a newer drd may read it; else see docs/recovery-without-drd.md.",
-            ) from None
-        if manifest.point.complete:
-            return manifest.point
+            ).point
+        except RepositoryDamaged as error:
+            wrong.append(error)
+            continue
+        if point.complete and point.plan == plan:
+            return point
+    if wrong:
+        raise wrong[0]
     return None
 
 

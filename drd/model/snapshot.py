@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.units import to_rfc3339
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = 1
@@ -110,7 +110,7 @@ Fingerprint = DatabaseFingerprint | TreeFingerprint
 
 
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
-    """The inverse of `to_json`."""
+    """The inverse of `to_json`, for what this host has written."""
     if data["type"] == "tree":
         entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])
@@ -186,18 +186,6 @@ class ComponentSnapshot:
         return data
 
 
-def component_from_json(data: Mapping[str, Any]) -> ComponentSnapshot:
-    """The inverse of `ComponentSnapshot.to_json`, with or without its fingerprint."""
-    known = dict(data)
-    raw = known.pop("fingerprint", None)
-    at = known.pop("data_time")
-    return ComponentSnapshot(
-        **known,
-        data_time=from_rfc3339(at) if at else None,
-        fingerprint=fingerprint_from_json(raw) if raw else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
     """One state that the service could go back to.
@@ -243,6 +231,8 @@ class Manifest:
     resolved_plan: Mapping[str, Any]
     versions: Mapping[str, str]
     private: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    digest: str = ""
+    """sha256 of the bytes that it was read from."""
 
     def to_bytes(self) -> bytes:
         point = self.point
@@ -259,36 +249,6 @@ class Manifest:
             "private": {name: dict(value) for name, value in self.private.items()},
         }
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
-
-
-def manifest_from_bytes(
-    data: bytes,
-    *,
-    repository: str,
-    snapshot: str,
-    available_at: datetime,
-    copied_at: datetime | None = None,
-) -> Manifest:
-    """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
-    copy of it is known.
-
-    Raises ValueError or KeyError when the bytes are no manifest of a schema that we know.
-    """
-    raw = json.loads(data)
-    if raw["schema"] != MANIFEST_SCHEMA:
-        raise ValueError(f"manifest of schema {raw['schema']}, this drd reads {MANIFEST_SCHEMA}")
-    point = RestorePoint(
-        id=raw["point"],
-        plan=raw["plan"],
-        data_time=from_rfc3339(raw["data_time"]),
-        available_at=available_at,
-        complete=raw["complete"],
-        plan_digest=raw["plan_digest"],
-        components=tuple(component_from_json(c) for c in raw["components"]),
-        repositories={repository: snapshot},
-        copied={repository: copied_at} if copied_at is not None else {},
-    )
-    return Manifest(point, raw["resolved_plan"], raw["versions"], raw["private"])
 
 
 FAR_AHEAD = timedelta(hours=1)

@@ -100,6 +100,9 @@ class NamedDestination(Destination, Protocol):
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         """The part of `preflight` that changes nothing and does not mind what the place holds."""
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Everything that would be written, by its name: paths, or a database and its server."""
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
         """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at the
         target, and has room there."""
@@ -109,6 +112,13 @@ class Kind(Protocol):
     """One kind of component: `postgres`, `sqlite`, `files`."""
 
     name: str
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        """Whether a manifest says of a component what this kind writes into one: it comes from a
+        repository, and whoever has the key can put there what he likes. Raises ValueError."""
+
+    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Places that the snapshot would come back to and the plan does not name."""
 
     def source(self, component: Component, place: Workplace) -> Source: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,19 @@ class SnapshotInfo:
     tags: tuple[str, ...]
     paths: tuple[str, ...] = ()
     original: str | None = None
+
+
+class Listing(list[SnapshotInfo]):
+    """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is wrong
+    with it. What deletes looks at that first (`drd.flows.holdings.whole`); all else goes on with
+    what is there. A selection out of it is a plain list.
+    """
+
+    def __init__(
+        self, found: Iterable[SnapshotInfo] = (), unreadable: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(found)
+        self.unreadable: Mapping[str, str] = dict(unreadable or {})
 
 
 class Pruned(NamedTuple):
@@ -106,8 +119,12 @@ class Repository(Protocol):
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
-    ) -> list[SnapshotInfo]:
-        """Oldest first; snapshots that carry all `tags`. `fresh` bypasses the local cache."""
+    ) -> Listing:
+        """Oldest first; snapshots that carry all `tags`. `fresh` bypasses the local cache. What
+        cannot be read is named in `unreadable`, whatever it may be of."""
+
+    def removal(self, snapshot: str) -> str:
+        """How a person removes the object of a snapshot that cannot be read."""
 
     def restore(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -100,6 +101,9 @@ class LocalPlace:
                 (self.path / below / name).unlink(missing_ok=True)
         except OSError as error:
             raise self._unreachable(error) from error
+
+    def removal(self, name: str) -> str:
+        return shlex.join(["rm", "-f", "--", str(self.path / name)])
 
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):

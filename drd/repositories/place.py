@@ -48,6 +48,9 @@ class Place(Protocol):
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
         """Remove files by name; one that is gone already is none of our business."""
 
+    def removal(self, name: str) -> str:
+        """How a person removes an object, by its name below the repository: a command."""
+
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
 

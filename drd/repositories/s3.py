@@ -7,6 +7,7 @@ bucket is asked first, once and with short time limits.
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -110,6 +111,14 @@ class S3Place:
         """Last parts of the names of the objects there, of the first thousand."""
         listed = self._ask("list_objects_v2", Prefix=self._below(below)).get("Contents", [])
         return [str(entry["Key"]).rpartition("/")[2] for entry in listed]
+
+    def removal(self, name: str) -> str:
+        """Without a version: where the bucket keeps versions, or locks them, a marker hides the object
+        from everybody who lists."""
+        place = self.location
+        key = "/".join(part for part in (place.prefix, name) if part)
+        words = ["aws", "--endpoint-url", place.endpoint, "s3", "rm", f"s3://{place.bucket}/{key}"]
+        return shlex.join(words)
 
     def findings(self, protection: str | None) -> list[Finding]:
         found = [self._clock()]

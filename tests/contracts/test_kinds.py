@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
+from drd.model.manifest import component
 from drd.model.part import Part
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
     Fingerprint,
-    component_from_json,
 )
 from drd.ports import Destination, Workplace, no_progress
 from tests.contracts.kind_rigs import RIGS, KindRig
@@ -124,7 +124,7 @@ def test_a_capture_that_breaks_off_leaves_nothing_behind(rig: KindRig, work: Wor
 
 def test_what_a_snapshot_says_survives_json(rig: KindRig, restic: Restic, work: Workplace) -> None:
     snapshot = back_up(rig, restic, work)
-    assert component_from_json(json.loads(json.dumps(snapshot.to_json()))) == snapshot
+    assert component(json.loads(json.dumps(snapshot.to_json())), "here") == snapshot
 
 
 def test_queries_are_answered_from_the_captured_state(rig: KindRig, work: Workplace) -> None:

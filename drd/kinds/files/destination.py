@@ -189,6 +189,10 @@ class FilesTarget:
     def prepare(self) -> None:
         """Nothing: the directory above is there, `preflight` saw to that."""
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        top = os.fspath(self._target).rstrip("/")
+        return tuple(f"{top}{path}" for path in snapshot.facts["paths"])
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
         return False
 

@@ -173,6 +173,9 @@ class FilesInPlace:
     def prepare(self) -> None:
         """Nothing: `preflight` saw to it that the places can be written."""
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        return tuple(r.path for r in self._roots(snapshot))
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces, Within
 from drd.kinds.files import in_place
@@ -14,7 +15,8 @@ from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
-from drd.kinds.files.walk import walk
+from drd.kinds.files.walk import to_text, walk
+from drd.kinds.files.written import outside, require_written
 from drd.kinds.places import beside, remove, work_finding
 from drd.model.part import Part
 from drd.model.plan import Component
@@ -26,6 +28,12 @@ class FilesKind:
     """Implements the port `Kind`."""
 
     name = "files"
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        return outside(snapshot.facts["paths"], _named(component))
 
     def source(self, component: Component, place: Workplace) -> FilesSource:  # noqa: ARG002 - nothing is copied
         return FilesSource(component.name, _settings(component))
@@ -114,6 +122,11 @@ class FilesKind:
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         seen = walk(selection_of(_settings(component)), limit_s=ESTIMATE_S)
         return [work_finding(place.directory, seen.bytes, what=f"a sandbox for {component.name}")]
+
+
+def _named(component: Component) -> tuple[str, ...]:
+    """The plan's paths, as they are stored."""
+    return tuple(to_text(r) for r in selection_of(_settings(component)).roots)
 
 
 def _where(settings: object, part: Part | None) -> tuple[Path | None, str | None]:

@@ -220,6 +220,9 @@ class FilesPart:
     def prepare(self) -> None:
         """Nothing: directories are made when what goes there has come."""
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - what was asked for
+        return tuple(os.fspath(way.target) for way in self._ways.values())
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
         return False
 

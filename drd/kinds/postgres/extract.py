@@ -213,8 +213,10 @@ class Extraction:
         entries: list[Entry] = []
         for schema in sorted({s for s, _ in (*wanted, *sequences)}):
             names = [n for s, n in (*wanted, *sequences) if s == schema]
-            words = [os.fsdecode(w) for name in names for w in (b"-t", name)]
-            entries += self._archive.entries("--section=data", "-n", os.fsdecode(schema), *words)
+            words = [os.fsdecode(b"--table=" + name) for name in names]
+            entries += self._archive.entries(
+                "--section=data", f"--schema={os.fsdecode(schema)}", *words
+            )
         held = [e for e in entries if e.is_a(("TABLE DATA",))]
         if len(held) != len(wanted):
             raise TargetError(

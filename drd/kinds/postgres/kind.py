@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -20,6 +21,7 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.kinds.postgres.written import require_written
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -30,6 +32,12 @@ class PostgresKind:
     """The kind `postgres`."""
 
     name = "postgres"
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one place
+        return ()  # the plan names the place
 
     def source(self, component: Component, place: Workplace) -> Source:
         return PostgresSource(component.name, _settings(component), place)

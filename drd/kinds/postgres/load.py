@@ -50,7 +50,7 @@ class Load:
 
     def listing(self, *chosen: str) -> Completed:
         """What is in the dump, of what pg_restore's options choose."""
-        return run(self._command(["--list", *chosen, str(self.dump)]), limit=_LISTING)
+        return run(self._command(["--list", *chosen, "--", str(self.dump)]), limit=_LISTING)
 
     def script(self, entries: list[str]) -> Completed:
         """The SQL of these lines of the listing."""
@@ -90,7 +90,7 @@ class Load:
             chosen.write_text("\n".join(entries) + "\n", encoding="utf-8")
             words.append(f"--use-list={chosen}")
         try:
-            command = self._command([*words, str(self.dump)])
+            command = self._command([*words, "--", str(self.dump)])
             return run(command, on_tick=on_tick, limit=_LISTING)
         finally:
             chosen.unlink(missing_ok=True)

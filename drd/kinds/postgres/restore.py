@@ -23,6 +23,7 @@ from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.stored import shown
 from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.written import filename
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
@@ -242,8 +243,8 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
 
     Raises TargetError when it is not there.
     """
-    name = str(snapshot.facts["filename"])
-    found = next((p for p in landing.rglob(name) if p.is_file()), None)
+    name = filename(snapshot.component)
+    found = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
     if found is None:
         raise TargetError(
             f"the snapshot of {snapshot.component} does not hold {name}",

@@ -202,7 +202,7 @@ class ThrowAwayServer:
         that of the databases it begins with: in SQL_ASCII a role's name may be any bytes."""
         argv = [
             self.programs.path("initdb"), "--pgdata", "data",
-            "--username", self.superuser, "--auth", "trust", "--encoding", "SQL_ASCII", "--no-locale",
+            f"--username={self.superuser}", "--auth", "trust", "--encoding", "SQL_ASCII", "--no-locale",
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
         return self._command(argv, deadline_s=120.0)
@@ -289,7 +289,7 @@ class ThrowAwayServer:
 
 
 def _passes(directory: Path, user: str) -> bool:
-    command = Command(["test", "-x", str(directory)], user=user, deadline_s=10.0)
+    command = Command(["test", "-x", str(directory.absolute())], user=user, deadline_s=10.0)
     return process.run(command).exit_code == 0
 
 

@@ -31,15 +31,11 @@ from drd.kinds.postgres.moment import Moment, export_snapshot
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.postgres.tools import Programs, programs_for
+from drd.kinds.postgres.written import SESSION_SETTINGS
+from drd.kinds.postgres.written import filename as filename_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, Stored
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
-
-SESSION_SETTINGS = (
-    "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config",
-    "lc_monetary", "lc_numeric", "lc_time",
-)  # fmt: skip
-"""What money, times and the refresh of materialised views depend on in a restore."""
 
 OBSERVE_S = 60.0
 """Time for each query whose answer is kept for a later comparison."""
@@ -186,7 +182,7 @@ class PostgresCapture:
             "globals_sql": roles.script(cluster),
             "database_sql": database.script(self._properties, version=version),
         }
-        filename = f"{self._name}.dump"
+        filename = filename_of(self._name)
         self._facts = {
             **facts,
             "filename": filename,

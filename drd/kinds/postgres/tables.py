@@ -169,6 +169,13 @@ class PostgresTables(PostgresTargetDatabase):
         cluster = self._reach()
         return connect(cluster.undisturbed(cluster.address.dbname))
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        _, name = copy_names(self._part, ())
+        schema, _ = self._schema()
+        names = [ident(name or split_name(t)[1]) for t in self._part.tables]
+        where = next(iter(super().writes(snapshot)), "")
+        return tuple(f"table {ident(schema)}.{n} in {where}" for n in names) if where else ()
+
     # the way back
 
     def restore(

@@ -205,6 +205,12 @@ class PostgresTargetDatabase:
             self._restorer = Restorer(self._reach(), order)
         return self._restorer
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one database
+        try:
+            return (f"database {self._reach().address.uri}",)
+        except DrdError:
+            return ()  # `look` says why it cannot be reached
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
         return self.room(snapshot).ok
 

@@ -100,7 +100,7 @@ def contents(data: Path) -> str:
 
 
 def _copied(source: Path, into: Path, run: Run) -> bool:
-    return run(["cp", "-a", "--reflink=auto", str(source), str(into)]).exit_code == 0
+    return run(["cp", "-a", "--reflink=auto", "--", str(source), str(into)]).exit_code == 0
 
 
 def _identity(program: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
 from drd.kinds.sqlite.use import require_unused, user
+from drd.kinds.sqlite.written import filename
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 
@@ -76,16 +78,20 @@ class SqliteInspector:
 def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     """The file that the repository put into the landing, proven to be a sound database.
 
-    Raises RepositoryDamaged when it is missing, of another size or damaged.
+    Raises RepositoryDamaged when it is missing, no plain file, of another size or damaged.
     """
-    file = landing / str(snapshot.facts["filename"])
+    file = landing / filename(snapshot.component)
     hint = "choose another restore point, and verify the repository."
     try:
-        size = file.stat().st_size
+        found = file.lstat()
     except FileNotFoundError as error:
         raise RepositoryDamaged(
             f"snapshot {snapshot.snapshot} has no {file.name}", hint=hint
         ) from error
+    size = found.st_size
+    if not stat.S_ISREG(found.st_mode):
+        # A link would lead what is done to it (its mode, its owner) to another file.
+        raise RepositoryDamaged(f"{file.name} came back as something else than a file", hint=hint)
     if size != snapshot.bytes:
         raise RepositoryDamaged(
             f"{file.name} came back with {size:,} of {snapshot.bytes:,} bytes", hint=hint
@@ -217,6 +223,9 @@ class SqliteTarget:
 
     def prepare(self) -> None:
         """Nothing: the directory is there, `preflight` saw to that."""
+
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one file
+        return (os.fspath(self._publication.target),)
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
         return False

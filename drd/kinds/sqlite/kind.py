@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.places import beside, work_finding
@@ -17,6 +18,7 @@ from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
 from drd.kinds.sqlite.use import require_unused
+from drd.kinds.sqlite.written import require_written
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -27,6 +29,12 @@ class SqliteKind:
     """Implements the port `Kind`."""
 
     name = "sqlite"
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        require_written(snapshot, private)
+
+    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one place
+        return ()  # the plan names the place
 
     def source(self, component: Component, place: Workplace) -> SqliteSource:
         return SqliteSource(component.name, _settings(component), place)

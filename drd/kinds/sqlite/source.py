@@ -18,6 +18,7 @@ from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import begin_reading, consistent_copy, discard
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.unwritable import is_about_shm
+from drd.kinds.sqlite.written import filename
 from drd.model.snapshot import Fingerprint, Stored
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Stream, Workplace
@@ -143,7 +144,7 @@ class SqliteSource:
         return facts | {
             "journal_mode": _journal_mode(copy),
             "path": self._settings.path,
-            "filename": f"{self._component}.sqlite",
+            "filename": filename(self._component),
             "mode": stat.S_IMODE(info.st_mode),
             "uid": info.st_uid,
             "gid": info.st_gid,

@@ -138,6 +138,9 @@ class SqliteTables:
     def prepare(self) -> None:
         """Nothing: the database is there."""
 
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one table
+        return (f"table {self._name} in {self._path}",)
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
         return False
 

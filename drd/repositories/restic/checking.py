@@ -11,6 +11,7 @@ from drd import log
 from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
+from drd.repositories.restic.payload import ids
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
@@ -77,7 +78,7 @@ def snapshots_with(door: Door, parts: Sequence[str], *, deadline_s: float) -> fr
     """The snapshots that need one of these files. Raises RepositoryError's children."""
     if not parts:
         return frozenset()
-    words = ["--no-lock", "find", "--json", "--pack", *parts]
+    words = ["--no-lock", "find", "--json", "--pack", *ids(parts)]
     told, _ = door.capture(words, deadline_s=deadline_s)
     try:
         found = json.loads(told or b"[]")

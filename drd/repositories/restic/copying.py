@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from drd.errors import RepositoryDamaged
 from drd.ports import OnProgress, Progress
 from drd.process import Completed
+from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Listener, complaints
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
@@ -38,7 +39,7 @@ def copy_from(
     """
     missing: list[str] = []
     for start in range(0, len(ids), _BATCH):
-        words = ["copy", *ids[start : start + _BATCH]]
+        words = ["copy", *payload.ids(ids[start : start + _BATCH])]
 
         def work(retry_lock_s: int, words: Sequence[str] = words) -> Completed:
             listener = CopyListener(subject, len(ids), expected_bytes, on_progress)

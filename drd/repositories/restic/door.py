@@ -30,6 +30,7 @@ from drd.repositories.place import lock_names
 from drd.repositories.restic import pair
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
+from drd.repositories.restic.payload import ids
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
 from drd.repositories.restic.trouble import judge, starts_nothing
@@ -355,7 +356,7 @@ class Door:
     def _lock_file(self, lock: str) -> Mapping[str, Any]:
         """What is in a lock; empty when it is gone."""
         try:
-            told, _ = self.capture(["--no-lock", "cat", "lock", lock])
+            told, _ = self.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
             made = json.loads(told)
         except (RepositoryError, ValueError):
             return {}

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drd.errors import RepositoryDamaged, RepositoryMissing
+from drd.errors import RepositoryMissing
+from drd.model import strict
 from drd.model.location import is_s3
-from drd.model.units import from_rfc3339
-from drd.ports import Pruned, SnapshotInfo
+from drd.ports import Listing, Pruned, SnapshotInfo
 from drd.repositories import founding
+from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
-from drd.repositories.restic.trouble import DAMAGED_HINT, judge
+from drd.repositories.restic.trouble import judge
 
 COUNT_S = 600.0
 """For `stats`, which reads every index."""
@@ -25,8 +26,13 @@ _BATCH = 500  # ids of 64 characters: far below the longest command line
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SIZE = re.compile(rf"([\d.]+) ({'|'.join(_UNITS)})$")
 
-_UNREADABLE = re.compile(r'Ignoring "(\S+)": failed to load snapshot(?!.*(?:no such|not exist))')
+_UNREADABLE = re.compile(
+    r'Ignoring "([^"\s]+)": (?!.*(?:no such|not exist))(?:failed to load snapshot \w+: )?(.*)'
+)
 # One that another process forgets while we list is no damage.
+
+_MOST_WORDS = 100_000
+"""Tags, or paths, of one snapshot."""
 
 
 def identity(door: Door) -> str | None:
@@ -84,51 +90,56 @@ def _init_like(door: Door, other: str, password: str) -> str:
     )
 
 
-def snapshots(
-    door: Door, *, host: str | None, tags: Sequence[str], fresh: bool
-) -> list[SnapshotInfo]:
-    """Raises RepositoryDamaged when a snapshot cannot be read; restic only leaves it out."""
+def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool) -> Listing:
+    """What restic lists, and what it only leaves out because it cannot read it."""
+    unreadable: dict[str, str] = {}
 
     def hear(said: Complaints) -> None:
-        unreadable = _UNREADABLE.findall(said.text)
-        if unreadable:
-            raise RepositoryDamaged(
-                f"{len(unreadable)} snapshots at {door.url} cannot be read: {unreadable[0][:8]}",
-                hint=DAMAGED_HINT,
-            )
+        unreadable.clear()
+        unreadable.update(_UNREADABLE.findall(said.text))
 
-    def work(retry_lock_s: int) -> list[SnapshotInfo]:
+    def work(retry_lock_s: int) -> Listing:
         listed = door.ask(
             lambda library: library.snapshots(host=host, tags=list(tags)),
             *(["--no-cache"] if fresh else []),
             hear=hear,
             retry_lock_s=retry_lock_s,
         )
-        return sorted((_info(item) for item in listed), key=lambda s: s.time)
+        found = []
+        for item in listed:
+            try:
+                found.append(_info(item))
+            except strict.Refused as error:
+                unreadable[str(item.get("id", ""))[:64]] = str(error)
+        return Listing(sorted(found, key=lambda s: s.time), unreadable)
 
     return door.reading(work, beside=True)
 
 
-def _info(item: dict[str, object]) -> SnapshotInfo:
-    def texts(key: str) -> tuple[str, ...]:
-        value = item.get(key)
-        return tuple(str(v) for v in value) if isinstance(value, list) else ()
+def _info(item: Mapping[str, object]) -> SnapshotInfo:
+    """Raises Refused for what restic lists and never writes: whoever has the key may store anything."""
 
-    original = item.get("original")
+    def texts(key: str) -> tuple[str, ...]:
+        return tuple(strict.each(_word, item.get(key) or [], key, most=_MOST_WORDS))
+
     return SnapshotInfo(
-        id=str(item["id"]),
-        time=from_rfc3339(str(item["time"])),
-        host=str(item.get("hostname", "")),
+        id=strict.snapshot_id(item.get("id"), "id"),
+        time=strict.time(item.get("time"), "time"),
+        host=strict.text(item.get("hostname") or "", "hostname"),
         tags=texts("tags"),
         paths=texts("paths"),
-        original=str(original) if original else None,
+        original=strict.maybe(strict.snapshot_id, item.get("original") or None, "original"),
     )
+
+
+def _word(value: object, place: str) -> str:
+    return strict.text(value, place, most=4 * strict.LONGEST_TEXT)
 
 
 def forget(door: Door, ids: Sequence[str]) -> None:
     """An id that is not there any more is none of our business: forgetting is idempotent."""
     for start in range(0, len(ids), _BATCH):
-        batch = list(ids[start : start + _BATCH])
+        batch = payload.ids(ids[start : start + _BATCH])
         door.locking(lambda wait, b=batch: door.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
 
 

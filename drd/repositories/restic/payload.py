@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from drd.errors import RepositoryError
+from drd.model import strict
 from drd.ports import Tree
 
 _NEWLINE = b"[^\x01-\x09\x0b-\xf4\x8f\xbf\xbf]"
@@ -15,12 +17,26 @@ _NEWLINE = b"[^\x01-\x09\x0b-\xf4\x8f\xbf\xbf]"
 
 def backup_words(host: str, tags: Sequence[str], time: datetime | None) -> list[str]:
     """What every backup has in common. `time` has seconds; the zone is UTC (TZ of the child)."""
-    words = ["backup", "--json", "--host", host]
-    for tag in tags:
-        words += ["--tag", tag]
+    words = ["backup", "--json", f"--host={host}", *(f"--tag={tag}" for tag in tags)]
     if time is not None:
-        words += ["--time", time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")]
+        words.append(f"--time={time.astimezone(UTC):%Y-%m-%d %H:%M:%S}")
     return words
+
+
+def ids(words: Sequence[str]) -> list[str]:
+    """Ids of snapshots, locks or packs as they stand in an argv: behind `--`, and nothing else than
+    64 hexadecimal digits. They come from manifests and listings, which others may have written.
+
+    Raises RepositoryError.
+    """
+    for word in words:
+        if not strict.is_snapshot_id(word):
+            raise RepositoryError(
+                f"{word[:80]!a} is no id of restic's, which has 64 hexadecimal digits",
+                hint="find out where it comes from: drd catalogue verify PLAN compares with the "
+                "repository.",
+            )
+    return ["--", *words]
 
 
 def stdin_words(filename: str) -> list[str]:

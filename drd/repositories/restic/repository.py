@@ -11,11 +11,11 @@ from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.snapshot import Stored
 from drd.ports import (
     Finding,
+    Listing,
     OnProgress,
     Payload,
     Pruned,
     Repository,
-    SnapshotInfo,
     Stream,
     no_progress,
 )
@@ -124,8 +124,11 @@ class ResticRepository:
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
-    ) -> list[SnapshotInfo]:
+    ) -> Listing:
         return maintenance.snapshots(self.door, host=host, tags=tags, fresh=fresh)
+
+    def removal(self, snapshot: str) -> str:
+        return self.door.session.place.removal(f"snapshots/{snapshot}")
 
     def restore(
         self,

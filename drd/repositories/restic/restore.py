@@ -20,7 +20,7 @@ from drd.ports import OnProgress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
-from drd.repositories.restic.payload import literal
+from drd.repositories.restic.payload import ids, literal
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 
 _TARGET = re.compile(
@@ -51,8 +51,9 @@ def restore(
     """
     if any(into.iterdir()):
         raise TargetNotEmpty(f"{into} is not empty", hint="restore into an empty directory.")
-    words = ["restore", snapshot, "--json", f"--target={into}"]
+    words = ["restore", "--json", f"--target={into}"]
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
+    words += ids([snapshot])
 
     def work(retry_lock_s: int, *lockless: str) -> int:
         listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
@@ -110,7 +111,7 @@ def read_file(door: Door, snapshot: str, filename: str) -> bytes:
     Without a lock, for which restic waits a fifth of a second each time: what a prune takes away
     meanwhile looks like damage, so that is only believed under one.
     """
-    words = ["dump", snapshot, "/" + filename.lstrip("/")]
+    words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
     try:
         return door.capture(["--no-lock", *words])[0]
     except RepositoryDamaged:

@@ -19,8 +19,9 @@ from drd.model.snapshot import Stored
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
 from drd.repositories.restic.door import Door
+from drd.repositories.restic.maintenance import snapshots
 from drd.repositories.restic.messages import Complaints, Listener, complaints
-from drd.repositories.restic.payload import backup_words, stdin_words, tree_words
+from drd.repositories.restic.payload import backup_words, ids, stdin_words, tree_words
 from drd.repositories.restic.trouble import failure
 
 SMALL_S = 300.0
@@ -91,18 +92,44 @@ def store_tree(
         listener = Listener(
             subject, "backup", expected_bytes=tree.expected_bytes, on_progress=on_progress
         )
-        done = door.run(
-            [*words, *more],
-            listener,
-            stdin=stdin,
-            deadline_s=deadline_s,
-            retry_lock_s=retry_lock_s,
-        )
+
+        def run(*parent: str) -> Completed:
+            return door.run(
+                [*words, *parent, *more],
+                listener,
+                stdin=stdin,
+                deadline_s=deadline_s,
+                retry_lock_s=retry_lock_s,
+            )
+
+        done = run()
+        if done.exit_code == 1 and not listener.summary and _no_parent(complaints(done.stderr)):
+            done = run(_parent(door, subject, words, tree))
         if done.exit_code == 3 and _only_vanished(complaints(done.stderr), tree):
             done = replace(done, exit_code=0)
         return _stored(door, done, listener)
 
     return door.locking(work)
+
+
+def _no_parent(said: Complaints) -> bool:
+    """restic looks for the snapshot before this one, and gives up over any that cannot be read."""
+    return said.last.startswith("error loading snapshot")
+
+
+def _parent(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
+    """The word that names the snapshot before this one, so that what did not change is not read
+    again; without one all is."""
+    host = next(w.partition("=")[2] for w in words if w.startswith("--host="))
+    listing = snapshots(door, host=host, tags=(), fresh=False)
+    before = [s for s in listing if sorted(s.paths) == sorted(tree.paths)]
+    log.get().warning(
+        "repository.unreadable",
+        repository=door.url,
+        snapshots=sorted(listing.unreadable),
+        component=subject,
+    )
+    return f"--parent={before[-1].id}" if before else "--force"
 
 
 def _only_vanished(said: Complaints, tree: Tree) -> bool:
@@ -173,6 +200,6 @@ def _take_back(door: Door, listener: Listener) -> None:
     snapshot = listener.summary.get("snapshot_id")
     if snapshot:
         try:
-            door.capture(["forget", str(snapshot)])
+            door.capture(["forget", *ids([str(snapshot)])])
         except RepositoryError as error:
             log.get().warning("snapshot.left", snapshot=snapshot, error=str(error))

@@ -1,0 +1,44 @@
+"""What a manifest may say about a tree: what the source writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.model import strict
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+
+MOST_PATHS = 10_000
+
+
+def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+    """Raises Refused for facts, a fingerprint or a private part that no source of files writes."""
+    place, facts = f"facts of {snapshot.component}", snapshot.facts
+    paths = strict.each(
+        strict.absolute_path,
+        strict.member(facts, "paths", place),
+        f"{place}.paths",
+        most=MOST_PATHS,
+    )
+    if not paths:
+        raise strict.Refused(f"{place}.paths is empty")
+    for key in ("files", "excluded"):
+        if key in facts:
+            strict.count(facts[key], f"{place}.{key}")
+    if private:
+        raise strict.Refused(f"private of {snapshot.component} is not empty")
+    tree = snapshot.fingerprint
+    if tree is None:
+        return
+    if not isinstance(tree, TreeFingerprint):
+        raise strict.Refused(f"the fingerprint of {snapshot.component} is of no tree")
+
+
+def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:
+    """Whether a path is one of these or lies below one."""
+    return any(path == p or path.startswith(f"{p.rstrip('/')}/") for p in paths)
+
+
+def outside(found: list[str], named: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the paths that the plan's paths do not hold."""
+    return tuple(p for p in found if not within(p, named))

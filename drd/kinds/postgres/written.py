@@ -1,0 +1,188 @@
+"""What a manifest may say about a PostgreSQL database: what the source writes there.
+
+Facts become arguments of initdb, postgres and pg_restore, and the private part becomes SQL that a
+superuser runs. Names and texts are quoted where they are used; what stands there unquoted is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from drd.model import strict
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+
+SESSION_SETTINGS = (
+    "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config",
+    "lc_monetary", "lc_numeric", "lc_time",
+)  # fmt: skip
+"""What money, times and the refresh of materialised views depend on in a restore."""
+
+MOST_ROLES = 1_000_000
+_LONGEST_NAME = 1024
+"""NAMEDATALEN is 64 unless somebody built a server with more."""
+
+_PROVIDERS = ("libc", "icu", "builtin")
+_DATABASE_RIGHTS = ("CREATE", "CONNECT", "TEMPORARY")
+_PARAMETER_RIGHTS = ("SET", "ALTER SYSTEM")
+_ROLE_FLAGS = (
+    "superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls",
+)  # fmt: skip
+_VERSION = re.compile(r"[\w.~+() -]{1,100}")
+
+
+def filename(component: str) -> str:
+    """The file of a snapshot."""
+    return f"{component}.dump"
+
+
+def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+    """Raises Refused for facts, a fingerprint or a private part that no source of PostgreSQL writes."""
+    _facts(snapshot.facts, snapshot.component)
+    place = f"private of {snapshot.component}"
+    if "database" in private:
+        _database(strict.mapping(private["database"], f"{place}.database"), f"{place}.database")
+    if "globals" in private:
+        _globals(strict.mapping(private["globals"], f"{place}.globals"), f"{place}.globals")
+    for key in ("globals_sql", "database_sql"):
+        if key in private:
+            strict.text(private[key], f"{place}.{key}", most=strict.LONGEST_SQL)
+    if snapshot.fingerprint is not None and not isinstance(
+        snapshot.fingerprint, DatabaseFingerprint
+    ):
+        raise strict.Refused(f"the fingerprint of {snapshot.component} is of no database")
+
+
+def _facts(facts: Mapping[str, Any], component: str) -> None:
+    place = f"facts of {component}"
+    wanted = filename(component)
+    if strict.member(facts, "filename", place) != wanted:
+        raise strict.refuse(f"{place}.filename", f"is not {wanted}", facts["filename"])
+    for key in ("server_major", "pg_dump_major"):
+        strict.count(strict.member(facts, key, place), f"{place}.{key}", most=1000)
+    for key in ("server_version", "pg_dump_version"):
+        strict.matching(strict.member(facts, key, place), f"{place}.{key}", _VERSION, "version")
+    strict.count(strict.member(facts, "database_bytes", place), f"{place}.database_bytes")
+    for key in ("database", "bootstrap_role", "tablespace"):
+        name(strict.member(facts, key, place), f"{place}.{key}")
+    for key in ("tablespaces", "roles"):
+        strict.each(name, strict.member(facts, key, place), f"{place}.{key}", most=MOST_ROLES)
+    _locale(strict.mapping(strict.member(facts, "locale", place), f"{place}.locale"), place)
+    extensions = strict.member(facts, "extensions", place)
+    strict.by_key(strict.text, extensions, f"{place}.extensions")
+    settings = strict.mapping(strict.member(facts, "settings", place), f"{place}.settings")
+    for key, value in settings.items():
+        strict.one_of(key, f"a name in {place}.settings", SESSION_SETTINGS)
+        if not strict.text(value, f"{place}.settings.{key}", most=_LONGEST_NAME).isprintable():
+            raise strict.refuse(f"{place}.settings.{key}", "is not printable", value)
+
+
+def name(value: Any, place: str) -> str:
+    """A name of PostgreSQL's: any text but an empty one."""
+    found = strict.text(value, place, most=_LONGEST_NAME)
+    if not found:
+        raise strict.refuse(place, "is empty")
+    return found
+
+
+def _name_or_all(value: Any, place: str) -> str:
+    """The empty name is PUBLIC, or every role."""
+    return strict.text(value, place, most=_LONGEST_NAME)
+
+
+def _locale(locale: Mapping[str, Any], place: str) -> None:
+    strict.one_of(strict.member(locale, "provider", place), f"{place}.provider", _PROVIDERS)
+    for key in ("encoding", "collate", "ctype"):
+        strict.text(strict.member(locale, key, place), f"{place}.{key}", most=_LONGEST_NAME)
+    for key in ("locale", "icu_rules"):
+        strict.maybe(_text, strict.member(locale, key, place), f"{place}.{key}")
+
+
+def _text(value: Any, place: str) -> str:
+    return strict.text(value, place, most=1 << 20)
+
+
+def _limit(value: Any, place: str) -> int:
+    """A limit of connections; -1 is none, -2 a database that a broken DROP has left."""
+    return value if value in (-1, -2) else strict.count(value, place, most=(1 << 31) - 1)
+
+
+def _database(saved: Mapping[str, Any], place: str) -> None:
+    for key in ("name", "owner", "tablespace"):
+        name(strict.member(saved, key, place), f"{place}.{key}")
+    _locale(saved, place)
+    _limit(strict.member(saved, "connection_limit", place), f"{place}.connection_limit")
+    for key in ("is_template", "has_public"):
+        strict.flag(strict.member(saved, key, place), f"{place}.{key}")
+    _text(strict.member(saved, "comment", place), f"{place}.comment")
+    strict.by_key(strict.text, strict.member(saved, "extensions", place), f"{place}.extensions")
+    for entry in strict.array(strict.member(saved, "acl", place), f"{place}.acl"):
+        to, right, grantable, by = _items(entry, 4, f"{place}.acl")
+        _name_or_all(to, f"{place}.acl")
+        strict.one_of(right, f"{place}.acl", _DATABASE_RIGHTS)
+        strict.flag(grantable, f"{place}.acl")
+        name(by, f"{place}.acl")
+    for entry in strict.array(strict.member(saved, "settings", place), f"{place}.settings"):
+        role, setting = _items(entry, 2, f"{place}.settings")
+        _name_or_all(role, f"{place}.settings")
+        _setting(setting, f"{place}.settings")
+
+
+def _items(value: Any, number: int, place: str) -> list[Any]:
+    found = strict.array(value, place, most=number)
+    if len(found) != number:
+        raise strict.refuse(place, f"has an entry that does not have {number} items")
+    return found
+
+
+def _setting(value: Any, place: str) -> str:
+    found = _text(value, place)
+    if "=" not in found:
+        raise strict.refuse(place, "has an entry without `=`", found)
+    return found
+
+
+def _globals(saved: Mapping[str, Any], place: str) -> None:
+    strict.count(strict.member(saved, "version", place), f"{place}.version", most=10_000_000)
+    strict.flag(strict.member(saved, "passwords", place), f"{place}.passwords")
+    name(strict.member(saved, "bootstrap", place), f"{place}.bootstrap")
+    for entry in _rows(saved, "roles", place):
+        _role(entry, f"{place}.roles")
+    for entry in _rows(saved, "memberships", place):
+        where = f"{place}.memberships"
+        name(strict.member(entry, "role", where), where)
+        name(strict.member(entry, "member", where), where)
+        _name_or_all(strict.member(entry, "grantor", where), where)
+        strict.flag(strict.member(entry, "admin", where), where)
+        for key in ("inherit", "set"):
+            strict.maybe(strict.flag, strict.member(entry, key, where), where)
+    for entry in _rows(saved, "parameters", place):
+        where = f"{place}.parameters"
+        name(strict.member(entry, "parameter", where), where)
+        _name_or_all(strict.member(entry, "grantee", where), where)
+        strict.one_of(strict.member(entry, "privilege", where), where, _PARAMETER_RIGHTS)
+        strict.flag(strict.member(entry, "grantable", where), where)
+    strict.each(_setting, saved.get("everyone", []), f"{place}.everyone")
+    for entry in _rows(saved, "tablespaces", place):
+        where = f"{place}.tablespaces"
+        for key in ("name", "owner"):
+            name(strict.member(entry, key, where), where)
+        _text(strict.member(entry, "location", where), where)
+
+
+def _rows(saved: Mapping[str, Any], key: str, place: str) -> list[Mapping[str, Any]]:
+    return strict.each(
+        strict.mapping, strict.member(saved, key, place), f"{place}.{key}", most=MOST_ROLES
+    )
+
+
+def _role(role: Mapping[str, Any], place: str) -> None:
+    name(strict.member(role, "name", place), f"{place}.name")
+    for key in _ROLE_FLAGS:
+        strict.flag(strict.member(role, key, place), f"{place}.{key}")
+    _limit(strict.member(role, "connection_limit", place), f"{place}.connection_limit")
+    for key in ("password", "valid_until"):
+        strict.maybe(_text, strict.member(role, key, place), f"{place}.{key}")
+    _text(strict.member(role, "comment", place), f"{place}.comment")
+    strict.each(_setting, strict.member(role, "settings", place), f"{place}.settings")

@@ -1,0 +1,251 @@
+"""The strict reader of manifests: what a manifest may say is what drd writes into one, whoever wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from drd.errors import ManifestRefused, ManifestTooNew
+from drd.model import strict
+from drd.model.plan import OWN_COMPONENT
+from drd.model.snapshot import (
+    MANIFEST_SCHEMA,
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    FileEntry,
+    Fingerprint,
+    Manifest,
+    RestorePoint,
+    TableState,
+    TreeFingerprint,
+)
+
+MOST_COMPONENTS = 1000
+MOST_ANSWERS = 10_000
+
+_MODES: tuple[Literal["counts", "digest", "off"], ...] = ("counts", "digest", "off")
+_ENTRIES = frozenset({"file", "directory", "symlink", "fifo", "socket", "device"})
+_MOST_ID = (1 << 32) - 1
+
+Look = Callable[[ComponentSnapshot, Mapping[str, Any]], None]
+"""What a kind has to say about a component and its private part. Raises ValueError."""
+
+
+def manifest_digest(data: bytes) -> str:
+    """sha256 of a manifest's bytes, by which it is known again."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def manifest_from_bytes(
+    data: bytes,
+    *,
+    repository: str,
+    snapshot: str,
+    available_at: datetime,
+    copied_at: datetime | None = None,
+    look: Look | None = None,
+) -> Manifest:
+    """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
+    copy of it is known. `look` says of each component that was captured whether its kind writes such.
+
+    Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for everything
+    that drd would not have written.
+    """
+    called = f"manifest {snapshot[:8]} in {repository}"
+    try:
+        raw = strict.document(data, "the manifest")
+        schema = strict.count(strict.member(raw, "schema"), "schema")
+        if schema != MANIFEST_SCHEMA:
+            raise ManifestTooNew(
+                f"{called} is of schema {schema}, this drd reads {MANIFEST_SCHEMA}",
+                hint="a newer drd made it: install that one. See docs/recovery-without-drd.md.",
+            )
+        return _manifest(
+            raw,
+            repository={repository: strict.snapshot_id(snapshot, "the manifest's snapshot")},
+            available_at=available_at,
+            copied={repository: copied_at} if copied_at is not None else {},
+            digest=manifest_digest(data),
+            look=look,
+        )
+    except strict.Refused as error:
+        raise refused(called, error) from None
+
+
+def refused(called: str, error: ValueError) -> ManifestRefused:
+    """The error for a manifest, named by `called`, that says what drd does not write."""
+    return ManifestRefused(
+        f"{called} is refused, since drd does not write such: {error}",
+        hint="take another restore point, and find out who can write to the repository: whoever has its "
+        "password can forge manifests.",
+    )
+
+
+def _manifest(
+    raw: Mapping[str, Any],
+    *,
+    repository: Mapping[str, str],
+    available_at: datetime,
+    copied: Mapping[str, datetime],
+    digest: str,
+    look: Look | None,
+) -> Manifest:
+    components = tuple(
+        strict.each(component, strict.member(raw, "components"), "components", most=MOST_COMPONENTS)
+    )
+    names = [c.component for c in components]
+    if len(set(names)) != len(names):
+        raise strict.Refused("components names one of them twice")
+    point = RestorePoint(
+        id=strict.point_id(strict.member(raw, "point"), "point"),
+        plan=strict.name(strict.member(raw, "plan"), "plan"),
+        data_time=strict.time(strict.member(raw, "data_time"), "data_time"),
+        available_at=available_at,
+        complete=strict.flag(strict.member(raw, "complete"), "complete"),
+        plan_digest=strict.text(strict.member(raw, "plan_digest"), "plan_digest", most=80),
+        components=components,
+        repositories=repository,
+        copied=copied,
+    )
+    private = strict.by_key(
+        _private, strict.member(raw, "private"), "private", most=MOST_COMPONENTS
+    )
+    if look is not None:
+        for row in (c for c in components if c.state == "captured"):
+            look(row, private.get(row.component, {}))
+    return Manifest(
+        point,
+        strict.plain(
+            strict.mapping(strict.member(raw, "resolved_plan"), "resolved_plan"), "resolved_plan"
+        ),
+        strict.by_key(strict.text, strict.member(raw, "versions"), "versions", most=100),
+        private,
+        digest,
+    )
+
+
+def _private(value: Any, place: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place), place)
+    return found
+
+
+def component(value: Any, place: str) -> ComponentSnapshot:
+    """One component of a point. What came with a later drd is passed over. Raises Refused."""
+    raw = strict.mapping(value, place)
+
+    def read(key: str, how: Callable[[Any, str], Any]) -> Any:
+        return how(strict.member(raw, key, place), f"{place}.{key}")
+
+    def maybe(key: str, how: Callable[[Any, str], Any]) -> Any:
+        return strict.maybe(how, raw.get(key), f"{place}.{key}")
+
+    state: Literal["captured", "failed"] = read(
+        "state", lambda v, p: strict.one_of(v, p, ("captured", "failed"))
+    )
+    found = ComponentSnapshot(
+        component=read("component", strict.name),
+        kind=read("kind", strict.name),
+        state=state,
+        data_time=maybe("data_time", strict.time),
+        snapshot=maybe("snapshot", strict.snapshot_id),
+        bytes=read("bytes", strict.count),
+        added_bytes=read("added_bytes", strict.count),
+        duration_s=read("duration_s", strict.number),
+        error=maybe("error", lambda v, p: strict.text(v, p, most=1 << 20)),
+        facts=read("facts", _free),
+        observations=read("observations", _answers),
+        fingerprint=maybe("fingerprint", fingerprint),
+    )
+    if found.component == OWN_COMPONENT:
+        raise strict.refuse(f"{place}.component", "is the name of drd's own")
+    if state == "captured" and found.snapshot is None:
+        raise strict.refuse(f"{place}.snapshot", "is missing, although it was captured")
+    return found
+
+
+def _free(value: Any, place: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=10_000), place)
+    return found
+
+
+def _answers(value: Any, place: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=MOST_ANSWERS), place)
+    return found
+
+
+def fingerprint(value: Any, place: str) -> Fingerprint:
+    """Raises Refused."""
+    raw = strict.mapping(value, place)
+    kind = strict.one_of(strict.member(raw, "type", place), f"{place}.type", ("database", "tree"))
+    reasons = strict.by_key(
+        _reason, strict.member(raw, "not_reached", place), f"{place}.not_reached"
+    )
+    if kind == "tree":
+        entries = strict.mapping(strict.member(raw, "entries", place), f"{place}.entries")
+        return TreeFingerprint({p: _entry(p, e, place) for p, e in entries.items()}, reasons)
+    mode = strict.one_of(strict.member(raw, "mode", place), f"{place}.mode", _MODES)
+    return DatabaseFingerprint(
+        next(m for m in _MODES if m == mode),
+        strict.by_key(_table, strict.member(raw, "tables", place), f"{place}.tables"),
+        reasons,
+        strict.plain(
+            strict.mapping(strict.member(raw, "properties", place), f"{place}.properties"),
+            f"{place}.properties",
+        ),
+        frozenset(strict.each(_qualified, raw.get("derived", []), f"{place}.derived")),
+        strict.by_key(_partitions, raw.get("partitioned", {}), f"{place}.partitioned"),
+        strict.by_key(strict.text, raw.get("others", {}), f"{place}.others"),
+    )
+
+
+def _reason(value: Any, place: str) -> str:
+    return strict.text(value, place, most=1 << 20)
+
+
+def _qualified(value: Any, place: str) -> str:
+    return strict.text(value, place)
+
+
+def _partitions(value: Any, place: str) -> tuple[str, ...]:
+    return tuple(strict.each(_qualified, value, place))
+
+
+def _table(value: Any, place: str) -> TableState:
+    pair = strict.array(value, place, most=2)
+    if len(pair) != 2:
+        raise strict.refuse(place, "is no pair of rows and digest")
+    return TableState(strict.count(pair[0], place), strict.maybe(_short, pair[1], place))
+
+
+def _short(value: Any, place: str) -> str:
+    return strict.text(value, place, most=200)
+
+
+def _entry(path: str, value: Any, place: str) -> FileEntry:
+    """There may be millions of them, so a place in words is only made for what is wrong."""
+    if path[:1] != "/" or "\0" in path or "/." in path or "//" in path or path[-1:] == "/":
+        strict.absolute_path(path, f"a path of {place}.entries")
+    try:
+        kind, mode, uid, gid = value["kind"], value["mode"], value["uid"], value["gid"]
+        size = value.get("size", 0)
+        texts = (value.get("digest"), value.get("link"), value.get("xattrs"))
+        volatile = value.get("volatile", False)
+        numbers = (mode, uid, gid, size)
+        if (
+            kind not in _ENTRIES
+            or any(type(n) is not int for n in numbers)
+            or not 0 <= mode <= 0o7777
+            or not 0 <= uid <= _MOST_ID
+            or not 0 <= gid <= _MOST_ID
+            or not 0 <= size <= strict.MOST
+            or any(t is not None and (type(t) is not str or len(t) > 16384) for t in texts)
+            or type(volatile) is not bool
+        ):
+            raise TypeError
+    except (TypeError, KeyError, AttributeError):
+        raise strict.refuse(
+            f"{place}.entries", "has an entry that drd does not write", path
+        ) from None
+    return FileEntry(kind, mode, uid, gid, size, *texts, volatile=volatile)

@@ -1,0 +1,232 @@
+"""Reading what others may have written: each value has the type, the length and the range that drd
+writes, or it is refused with its place in the document.
+
+What comes out of a repository or a kit was written by whoever had its key, which need not have been drd.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from drd.model.plan import NAME
+from drd.model.units import from_rfc3339
+
+T = TypeVar("T")
+
+MOST_BYTES = 1 << 30
+"""Of one document: the fingerprint of a tree of five million files."""
+MOST_DEPTH = 24
+"""Of lists and mappings in what drd only keeps: answers of queries, resolved plans, properties."""
+MOST_ITEMS = 20_000_000
+LONGEST_TEXT = 4096
+"""A path has at most so many bytes."""
+LONGEST_SQL = 64 << 20
+MOST = (1 << 63) - 1
+"""What a column of the catalogue holds."""
+
+_SNAPSHOT = re.compile(r"[0-9a-f]{64}")
+_POINT = re.compile(r"[0-9a-f]{8}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_SHOWN = 60
+
+
+class Refused(ValueError):
+    """What stands there is not what drd writes."""
+
+
+def refuse(place: str, why: str, value: Any = None) -> Refused:
+    """The error for the value at a place in a document, which is shown shortened and escaped."""
+    shown = "" if value is None else f": {_short(value)}"
+    return Refused(f"{place} {why}{shown}")
+
+
+def _short(value: Any) -> str:
+    text = ascii(value if not isinstance(value, str) else value[: _SHOWN + 1])
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def document(data: bytes, what: str) -> Mapping[str, Any]:
+    """One JSON object. Raises Refused for anything else, whatever the bytes are."""
+    if len(data) > MOST_BYTES:
+        raise Refused(f"{what} has {len(data):,} bytes")
+    try:
+        found = json.loads(data)
+    except RecursionError:
+        raise Refused(f"{what} is nested too deeply") from None
+    except (ValueError, UnicodeError) as error:
+        raise Refused(f"{what} is no JSON: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{what} is no JSON object")
+    return found
+
+
+def member(data: Mapping[str, Any], key: str, place: str = "") -> Any:
+    """What stands under a key that has to be there."""
+    if key not in data:
+        raise Refused(f"{_at(place, key)} is missing")
+    return data[key]
+
+
+def _at(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
+
+
+def text(value: Any, place: str, *, most: int = LONGEST_TEXT) -> str:
+    """Text without NUL. Bytes that are not UTF-8 may stand in it as surrogate escapes."""
+    if not isinstance(value, str):
+        raise refuse(place, "is no text", value)
+    if len(value) > most:
+        raise refuse(place, f"is longer than {most:,} characters", value)
+    if "\0" in value:
+        raise refuse(place, "holds a NUL", value)
+    return value
+
+
+def matching(value: Any, place: str, pattern: re.Pattern[str], what: str) -> str:
+    """Text that is as a whole what the pattern says."""
+    found = text(value, place)
+    if not pattern.fullmatch(found):
+        raise refuse(place, f"is no {what}", found)
+    return found
+
+
+def snapshot_id(value: Any, place: str) -> str:
+    """restic's id of a snapshot: 64 hexadecimal digits."""
+    return matching(value, place, _SNAPSHOT, "id of a snapshot")
+
+
+def is_snapshot_id(value: object) -> bool:
+    return isinstance(value, str) and _SNAPSHOT.fullmatch(value) is not None
+
+
+def point_id(value: Any, place: str) -> str:
+    """The id of a restore point: 8 hexadecimal digits, those of the run that made it."""
+    return matching(value, place, _POINT, "id of a restore point")
+
+
+def digest(value: Any, place: str) -> str:
+    """sha256 in hexadecimal digits."""
+    return matching(value, place, _DIGEST, "sha256")
+
+
+def name(value: Any, place: str) -> str:
+    """A name by the rule of plans."""
+    return matching(value, place, NAME, "name")
+
+
+def flag(value: Any, place: str) -> bool:
+    if not isinstance(value, bool):
+        raise refuse(place, "is neither true nor false", value)
+    return value
+
+
+def count(value: Any, place: str, *, most: int = MOST) -> int:
+    """A number of bytes, rows or entries: whole, and not negative."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise refuse(place, "is no whole number", value)
+    if not 0 <= value <= most:
+        raise refuse(place, "is out of range", value)
+    return value
+
+
+def number(value: Any, place: str, *, most: float = 1e12) -> float:
+    """Seconds, at least 0. What was written as a whole number stays one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refuse(place, "is no number", value)
+    if not 0 <= value <= most:
+        raise refuse(place, "is out of range", value)
+    return value
+
+
+def one_of(value: Any, place: str, known: Iterable[str]) -> str:
+    found = text(value, place)
+    if found not in known:
+        raise refuse(place, f"is none of {', '.join(known)}", found)
+    return found
+
+
+def time(value: Any, place: str) -> datetime:
+    """A time that a computer's clock shows: from this century or the next."""
+    found = text(value, place, most=64)
+    try:
+        at = from_rfc3339(found)
+    except (ValueError, OverflowError):
+        raise refuse(place, "is no time", found) from None
+    if not _EARLIEST <= at < _LATEST:
+        raise refuse(place, "is no plausible time", found)
+    return at
+
+
+def absolute_path(value: Any, place: str) -> str:
+    """A path as drd stores it: absolute, and without `.`, `..` and doubled slashes."""
+    found = text(value, place, most=4 * LONGEST_TEXT)
+    parts = found.split("/")[1:] if found != "/" else []
+    if not found.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise refuse(place, "is no absolute path without detours", found)
+    return found
+
+
+def maybe(read: Callable[[Any, str], T], value: Any, place: str) -> T | None:
+    return None if value is None else read(value, place)
+
+
+def mapping(value: Any, place: str, *, most: int = MOST_ITEMS) -> Mapping[str, Any]:
+    """A JSON object; its values are still to be read."""
+    if not isinstance(value, dict):
+        raise refuse(place, "is no JSON object", value)
+    if len(value) > most:
+        raise refuse(place, f"has more than {most:,} entries")
+    return value
+
+
+def array(value: Any, place: str, *, most: int = MOST_ITEMS) -> list[Any]:
+    """A JSON array; its items are still to be read."""
+    if not isinstance(value, list):
+        raise refuse(place, "is no JSON array", value)
+    if len(value) > most:
+        raise refuse(place, f"has more than {most:,} items")
+    return value
+
+
+def each(
+    read: Callable[[Any, str], T], value: Any, place: str, *, most: int = MOST_ITEMS
+) -> list[T]:
+    """A JSON array whose items are read by `read`."""
+    return [read(v, f"{place}.{n}") for n, v in enumerate(array(value, place, most=most))]
+
+
+def by_key(
+    read: Callable[[Any, str], T], value: Any, place: str, *, most: int = MOST_ITEMS
+) -> dict[str, T]:
+    """A JSON object whose values are read by `read`; its keys are text without NUL."""
+    return {
+        text(k, f"the name of an entry of {place}", most=4 * LONGEST_TEXT): read(
+            v, f"{place}.{_short(k)}"
+        )
+        for k, v in mapping(value, place, most=most).items()
+    }
+
+
+def plain(value: Any, place: str, *, most_text: int = LONGEST_SQL) -> Any:
+    """JSON of any shape, bounded in depth and in the length of its texts; returned as it is."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MOST_DEPTH:
+            raise refuse(place, f"is nested deeper than {MOST_DEPTH}")
+        if isinstance(item, dict):
+            for key in item:
+                text(key, f"a name in {place}", most=4 * LONGEST_TEXT)
+            waiting += [(v, depth + 1) for v in item.values()]
+        elif isinstance(item, list):
+            waiting += [(v, depth + 1) for v in item]
+        elif isinstance(item, str):
+            if len(item) > most_text:
+                raise refuse(place, f"has a text of {len(item):,} characters")
+    return value
