@@ -13,6 +13,7 @@ from drd.bootstrap import App, app
 from drd.flows import rebuild
 from drd.flows.forgetting import plan_forgetting
 from drd.flows.services import Services
+from drd.ports import Listing
 from tests.e2e.site import Site, small_site
 
 
@@ -30,7 +31,7 @@ class ListsBeforeManifest:
         before = {s.id for s in self._real.snapshots(**which)}
         self._still_to_come.pop()()
         after = self._real.snapshots(**which)
-        return [s for s in after if s.id in before or "manifest" not in s.tags]
+        return Listing(s for s in after if s.id in before or "manifest" not in s.tags)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
