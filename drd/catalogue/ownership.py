@@ -70,6 +70,7 @@ class Ownership:
                         owner_pid=os.getpid(),
                         owner_host=me().host,
                         actor=run.actor or process.actor_here(),
+                        stamp=secrets.token_hex(16),
                     )
                     runs.insert(connection, run, me())
                 unless_recorded.callback(held.discard)

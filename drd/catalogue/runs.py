@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,7 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
             "error": run.error,
             "subject": run.subject,
             "actor": run.actor.to_json() if run.actor is not None else None,
+            "stamp": run.stamp or secrets.token_hex(16),
         },
     )
 
@@ -233,6 +235,7 @@ def to_run(row: Row[Any]) -> Run:
         cancel_asked=row.cancel_asked_at is not None,
         actor=Actor.from_json(row.actor),
         cancel_actor=Actor.from_json(row.cancel_actor),
+        stamp=row.stamp,
     )
 
 

@@ -123,6 +123,7 @@ runs = Table(
     Column("cancel_asked_at", UtcTime),
     Column("actor", Json),  # who asked for it; NULL: an older drd recorded nobody
     Column("cancel_actor", Json),
+    Column("stamp", String(32)),  # what the run's directories hold as well
 )
 Index("runs_by_time", runs.c.started_at)
 Index("runs_by_plan", runs.c.plan, runs.c.started_at)

@@ -46,7 +46,7 @@ def note(services: Services, plan: Plan, owned: Owned) -> None:
     catalogue = services.catalogue
     run = catalogue.run(owned.run.id)
     request = RecoveryRequest.of_run(run)
-    if not request.overwrite or request.no_undo or "point" not in run.detail:
+    if (request.overwrite and request.no_undo) or "point" not in run.detail:
         return
     with process.shielded():
         try:

@@ -13,6 +13,7 @@ from drd import process
 from drd.errors import Cancelled, DrdError, StepFailed
 from drd.flows import restore
 from drd.flows.services import Services
+from drd.flows.workplace import make_started
 from drd.model.message import Message
 from drd.model.run import StepRecord, StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
@@ -100,7 +101,10 @@ class Deeds:
 
     def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
         if kind == "start" and getattr(step.settings, "command", None):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.drill:  # in the run's own directory
+                self.directory.mkdir(mode=0o700, exist_ok=True)
+            else:
+                make_started(self.work.services, self.work.runner.run.id)
         return self.work.services.actions(kind).run(self._context(step))
 
     def lasts(self, step: Step) -> bool:

@@ -12,6 +12,7 @@ from drd.errors import DrdError
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.identity import look
+from drd.flows.leftovers import leftovers
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.model.plan import Plan, SecretRef
@@ -50,6 +51,7 @@ def examine(
             findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
         findings += _disk(services, plan)
         findings += _aside(services, plan)
+        findings += leftovers(services)
         return findings
     finally:
         remove_run(services, probe)

@@ -231,7 +231,7 @@ class _DrillRun:
         """From here on the kit's plan, and what its secrets open; only the record stays ours."""
         clock = self.services.clock
         begun = clock.monotonic()
-        place = run_directory(self.services.work_dir, self.runner.run.id) / "host"
+        place = run_directory(self.services, self.runner.run.id) / "host"
         regaining = self.services.regain(self.plan, self.request.kit, place)
 
         def effect() -> Mapping[str, Any]:
@@ -263,7 +263,7 @@ class _DrillRun:
 
     def _carry_out(self, work: restore.Restoration) -> None:
         """The runbook; the clock stops at its end, and what it has started is ended."""
-        directory = run_directory(self.services.work_dir, self.runner.run.id) / "started"
+        directory = run_directory(self.services, self.runner.run.id) / "started"
         pool = self.sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         self.tools = pool.submit(tools, self.services, self.plan, work.point)
         self.sandboxes.callback(_end_started, directory)

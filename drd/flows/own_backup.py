@@ -70,7 +70,7 @@ def _store(
     run: str,
     sealed: Callable[[], object],
 ) -> None:
-    stage = run_directory(services.work_dir, run) / f"{OWN_COMPONENT}.own"
+    stage = run_directory(services, run) / f"{OWN_COMPONENT}.own"
     stage.mkdir(mode=0o700)
 
     def collect() -> None:

@@ -89,7 +89,7 @@ def begin(
 
 def cold(services: Services, run: str) -> Path:
     """Where a drill caches what it reads: it must not live on what only this host still has."""
-    return run_directory(services.work_dir, run) / "cache.cold"
+    return run_directory(services, run) / "cache.cold"
 
 
 def bring_back(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
@@ -192,7 +192,7 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
         now=services.clock.now(),
         is_root=services.is_root,
         last_observed=_last_observed(work),
-        directory=run_directory(services.work_dir, work.runner.run.id),
+        directory=run_directory(services, work.runner.run.id),
         run_as=services.run_as,
     )
     rows = _property_rows(work)

@@ -1,4 +1,10 @@
-"""The directories that runs work in, and sweeping what a dead run left there."""
+"""The directories that runs work in, and sweeping what a dead run left there.
+
+What is swept is believed: journals in it say what to remove and to rename elsewhere, and which
+processes to end. So a run's directory counts only where nobody else can have put or exchanged it:
+it belongs to this user, lies where nobody else can write, and holds the stamp of a run that the
+catalogue knows. Anything else is left alone; `drd doctor` names it.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +12,41 @@ import os
 import pwd
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 
-from drd import process
+from drd import log, process
 from drd.errors import DrdError, SandboxUnavailable, UsageError
 from drd.flows.services import Services
 from drd.model.plan import Component
+from drd.model.run import Run
 from drd.ports import Workplace
+from drd.process.private import (
+    STAMP,
+    Identity,
+    identity,
+    make_private,
+    read_own,
+    why_not_private,
+)
 from drd.process.started import anything_runs
 
-_PREFIX = "run-"
-_STARTED = "started-"
+RUN = "run-"
+STARTED = "started-"
+OUTSIDE = Path("/var/lib/drd-sandboxes")
+"""Where root keeps sandboxes whose servers' user cannot reach `work_dir`: nobody but root can make
+or exchange anything in it."""
+
 _SHELF = "templates"
 _DAY_S = 86400.0
-_FALLBACK = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - owner and mode are checked
-"""Where sandboxes go when the unprivileged user cannot reach `work_dir`."""
+_PASSABLE = 0o711
+
+_making = threading.Lock()
+_made: dict[Path, Identity] = {}
+"""Directories that this very process has made: for looks that are no runs, and have no row."""
 
 
 def component_place(services: Services, run: str, component: Component) -> Workplace:
@@ -34,39 +58,79 @@ def sandbox_place(services: Services, run: str, component: Component) -> Workpla
     """Like `component_place`, but where the user of sandbox servers can get to."""
     root = services.work_dir
     if services.run_as is not None and not _reachable(root, services.run_as):
-        root = _own_fallback()
+        root = outside(services)
     return _place(root, services, run, component)
 
 
-def _own_fallback() -> Path:
-    """The fallback, which must be a directory of ours: anybody may have put something there."""
-    _make(_FALLBACK)
-    info = _FALLBACK.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-        raise SandboxUnavailable(
-            f"{_FALLBACK} is not a directory of ours",
-            hint="remove it, or set work_dir to a directory that the user run_as can reach.",
-        )
-    return _FALLBACK
+def outside(services: Services) -> Path:
+    """Of all states on this host, each has a place of its own there."""
+    of = blake2b(os.fsencode(services.work_dir.absolute()), digest_size=4).hexdigest()
+    return OUTSIDE / of
+
+
+def roots(services: Services) -> list[Path]:
+    """Where directories of runs may lie."""
+    return [services.work_dir, *([outside(services)] if services.is_root else [])]
 
 
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
-    directory = run_directory(root, run) / f"{component.name}.{component.kind}"
-    _make(directory)
+    directory = _in(root, services, run) / f"{component.name}.{component.kind}"
+    with _explained(directory):
+        make_private(directory, _PASSABLE)
     return Workplace(directory, run, services.run_as, services.jobs, shelf=root / _SHELF)
 
 
-def run_directory(root: Path, run: str) -> Path:
-    """Made when it is not there: others may pass through (a sandbox's user must), not look."""
-    directory = root / f"{_PREFIX}{run}"
-    _make(directory)
+def run_directory(services: Services, run: str) -> Path:
+    """A run's directory in `work_dir`. Made when it is not there: others may pass through (a
+    sandbox's user must), not look. Raises SandboxUnavailable when something else has its name."""
+    return _in(services.work_dir, services, run)
+
+
+def _in(root: Path, services: Services, run: str) -> Path:
+    directory = root / f"{RUN}{run}"
+    with _explained(root):
+        _make_root(root)
+        return _stamped(directory, run, _row(services, run), _PASSABLE)
+
+
+def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
+    """The directory, which gets its name when it has its stamp: a kill leaves none without."""
+    with _making:
+        if not os.path.lexists(directory):
+            new = directory.with_name(f".{directory.name}.{os.getpid()}")
+            shutil.rmtree(new, ignore_errors=True)
+            make_private(new, mode)
+            _put_stamp(new, known)
+            new.rename(directory)
+            if (made := identity(directory)) is not None:
+                _made[directory] = made
+    _require_ours(directory, run, known)
     return directory
 
 
-def _make(directory: Path) -> None:
+def _require_ours(directory: Path, run: str, known: Run | None) -> None:
+    if not _ours(directory, known):
+        raise SandboxUnavailable(
+            f"{directory} is not what run {run} has made there",
+            hint=f"look who made it, and remove it: rm -r {directory}",
+        )
+
+
+def _make_root(root: Path) -> None:
+    if root.is_relative_to(OUTSIDE):
+        make_private(OUTSIDE, _PASSABLE)
+        if why := why_not_private(OUTSIDE):
+            raise SandboxUnavailable(
+                f"others can change what lies in {OUTSIDE}: {why}",
+                hint=f"chown root: {OUTSIDE}; chmod 0711 {OUTSIDE}",
+            )
+    make_private(root, _PASSABLE)
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o711)
+        yield
     except OSError as error:
         raise SandboxUnavailable(
             f"cannot make {directory}: {error.strerror}",
@@ -74,11 +138,53 @@ def _make(directory: Path) -> None:
         ) from error
 
 
+def _put_stamp(directory: Path, run: Run | None) -> None:
+    if run is None or run.stamp is None:
+        return
+    fd = os.open(directory / STAMP, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(run.stamp.encode("ascii"))
+
+
+def _row(services: Services, run: str) -> Run | None:
+    """The run that has exactly this id."""
+    try:
+        found = services.catalogue.run(run)
+    except UsageError:
+        return None
+    return found if found.id == run else None
+
+
+def _ours(directory: Path, run: Run | None) -> bool:
+    """Whether a directory is this user's, and of this run: by the stamp that its row keeps, or
+    because this process made it. (A run from before there were stamps has none, nor its directory.)"""
+    now = identity(directory)
+    if now is None:
+        return False
+    if _made.get(directory) == now:
+        return True
+    if run is None:
+        return False
+    put = read_own(directory / STAMP, 100)
+    return (put.decode("ascii", "replace") if put is not None else None) == run.stamp
+
+
+def why_foreign(services: Services, directory: Path, run: str) -> str | None:
+    """Why a directory of this name is nobody's whom the catalogue knows; None when it is the run's."""
+    if directory in _made:
+        return None
+    known = _row(services, run)
+    if known is None:
+        return f"the catalogue knows no run {run}"
+    return None if _ours(directory, known) else f"it is not what run {run} has made"
+
+
 def _reachable(directory: Path, user: str) -> bool:
     """Whether `user` may pass through every directory down to this one."""
     account = pwd.getpwnam(user)
     groups = os.getgrouplist(user, account.pw_gid)
-    directory.mkdir(parents=True, exist_ok=True)
+    with _explained(directory):
+        _make_root(directory)
     for place in (directory, *directory.parents):
         info = place.stat()
         if info.st_uid == account.pw_uid:
@@ -103,54 +209,92 @@ def swept_afterwards(services: Services, run: str) -> Iterator[None]:
 
 
 def remove_run(services: Services, run: str) -> list[str]:
-    """End what still runs in a run's directories and remove them; sentences about what was found."""
+    """End what still runs in a run's directories and remove them; sentences about what was found.
+    A directory that is not proven to be the run's stays as it is."""
     found: list[str] = []
-    for root in (services.work_dir, _FALLBACK):
-        directory = root / f"{_PREFIX}{run}"
-        if not directory.is_dir() or directory.is_symlink():
+    known = _row(services, run)
+    for root in roots(services):
+        directory = root / f"{RUN}{run}"
+        if not _ours(directory, known):
             continue
-        for place in sorted(directory.iterdir()):
-            with suppress(DrdError):
-                found += services.kinds(place.name.rpartition(".")[2]).sweep(place)
+        if why_not_private(root) is None:
+            for place in _components(directory):
+                with suppress(DrdError):
+                    found += services.kinds(place.name.rpartition(".")[2]).sweep(place)
+        elif directory not in _made:
+            continue
+        # Where others can write nothing that is read there is believed: it goes, and no more.
         shutil.rmtree(directory, ignore_errors=True)
+        _made.pop(directory, None)
     return found
 
 
+def _components(directory: Path) -> list[Path]:
+    """The workplaces in a run's directory: real directories of this user."""
+    return [p for p in sorted(directory.iterdir()) if identity(p) is not None]
+
+
 def sweep_orphans(services: Services) -> list[str]:
-    """Remove the directories of runs that are over; those of live or resumable runs stay."""
+    """Remove the directories of runs that are over; those of live or resumable runs stay, and those
+    of which no run is known."""
     found: list[str] = []
-    for root in (services.work_dir, _FALLBACK):
-        if not root.is_dir():
+    for root in roots(services):
+        if not _may_sweep(root):
             continue
-        for directory in sorted(root.glob(f"{_PREFIX}*")):
-            run = directory.name.removeprefix(_PREFIX)
-            if _over(services, run, directory):
+        for directory in sorted(root.glob(f"{RUN}*")):
+            run = directory.name.removeprefix(RUN)
+            if _over(services, run):
                 found += remove_run(services, run)
     sweep_started(services)
     return found
 
 
+def _may_sweep(root: Path) -> bool:
+    if not root.is_dir():
+        return False
+    why = why_not_private(root)
+    if why is not None:
+        log.get().warning("sweep.left_out", place=str(root), why=why)
+    return why is None
+
+
 def started_directory(services: Services, run: str) -> Path:
-    """Where a recovery notes down what it has started and leaves running."""
-    return services.work_dir / f"{_STARTED}{run}"
+    """Where a recovery notes down what it has started and leaves running; it need not be there yet.
+    Raises SandboxUnavailable when something else has its name."""
+    directory = services.work_dir / f"{STARTED}{run}"
+    if os.path.lexists(directory):
+        _require_ours(directory, run, _row(services, run))
+    return directory
+
+
+def make_started(services: Services, run: str) -> Path:
+    """The same, made when it is not there."""
+    directory = services.work_dir / f"{STARTED}{run}"
+    with _explained(directory):
+        _make_root(services.work_dir)
+        return _stamped(directory, run, _row(services, run), 0o700)
 
 
 def sweep_started(services: Services, run: str = "*") -> None:
     """Remove the notes about services that have ended, of runs that are over. What they printed
     stays for a day, for whoever wants to know why."""
     now = services.clock.now().timestamp()
-    for directory in services.work_dir.glob(f"{_STARTED}{run}"):
-        of_run = directory.name.removeprefix(_STARTED)
-        if not _over(services, of_run, directory) or anything_runs(directory, of_run):
+    if not _may_sweep(services.work_dir):
+        return
+    for directory in services.work_dir.glob(f"{STARTED}{run}"):
+        of_run = directory.name.removeprefix(STARTED)
+        known = _row(services, of_run)
+        if known is None or not known.state.final or not _ours(directory, known):
             continue
-        last = max((f.stat().st_mtime for f in directory.iterdir()), default=0.0)
+        if anything_runs(directory, of_run):
+            continue
+        said = (f for f in directory.iterdir() if f.name != STAMP)
+        last = max((f.lstat().st_mtime for f in said), default=0.0)
         if now - last > _DAY_S:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _over(services: Services, run: str, directory: Path) -> bool:
-    try:
-        return services.catalogue.run(run).state.final
-    except UsageError:
-        # Another state directory's run may share the fallback: only what nobody touched for a day.
-        return services.clock.now().timestamp() - directory.stat().st_mtime > _DAY_S
+def _over(services: Services, run: str) -> bool:
+    """Whether it is known, and over: of another catalogue's nobody here can tell."""
+    found = _row(services, run)
+    return found is not None and found.state.final

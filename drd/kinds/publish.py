@@ -7,14 +7,21 @@ The order, and what a kill in between leaves:
 3. the working file or directory is renamed to the target: from here on it is published,
    because the target's inode is the one in the journal;
 4. the landing is removed, and what was set aside, unless it is to be kept and holds something.
+   Where nothing was to be overwritten it was looked at before: what has come since is kept.
 
 Killed after 1 or 2: `publish` continues, `undo` gives the old name back. After 3: both tidy up.
+
+A journal says what to remove and to rename. It is believed only as far as it names what bears the
+mark of the run in whose directory it lies.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +29,26 @@ from typing import Any
 from drd.errors import TargetError
 from drd.kinds.aside import Beside
 from drd.kinds.places import fsync_path, remove
+from drd.ports import mark_of
+from drd.process.private import read_own
 
 JOURNAL = "target.json"
+
+_MARK = re.compile(r"drd_[A-Za-z0-9_-]{1,40}")
+
+
+def is_nothing(path: Path) -> bool:
+    """Nobody would want it back: an empty directory or file, or nothing at all."""
+    if path.is_dir() and not path.is_symlink():
+        return next(path.iterdir(), None) is None
+    return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One target of one run. `landing` is the marked directory beside it on the same file system;
-    `companions` are suffixes of files that belong to the target's old content."""
+    `companions` are suffixes of files that belong to the target's old content; `nothing` tells
+    whether that is something that nobody would want back."""
 
     target: Path
     landing: Path
@@ -37,6 +56,7 @@ class Publication:
     mark: str
     companions: tuple[str, ...] = ()
     keep: bool = False
+    nothing: Callable[[Path], bool] = is_nothing
 
     @property
     def before(self) -> Path:
@@ -100,10 +120,26 @@ class Publication:
 
     def tidy(self) -> None:
         """Remove what the finished work no longer needs."""
-        stays = self.keep and self.may_overwrite() and not is_nothing(self.before)
-        for suffix in ("", *self.companions) if not stays else ():
-            remove(_with(self.before, suffix))
+        aside = [_with(self.before, suffix) for suffix in ("", *self.companions)]
+        if self.may_overwrite() and not self.keep:
+            for path in aside:
+                remove(path)
+        elif self._nothing_aside():
+            for path in aside:
+                remove_nothing(path)
         remove(self.landing)
+
+    def _nothing_aside(self) -> bool:
+        if os.path.lexists(self.before):
+            return self.nothing(self.before)
+        return all(is_nothing(_with(self.before, s)) for s in self.companions)
+
+    def appeared(self) -> list[str]:
+        """What came to the target after the last look at it, although nothing was to be replaced: it
+        is set aside, and this says where."""
+        if self.may_overwrite() or not os.path.lexists(self.before):
+            return []
+        return [came_meanwhile(self.target, self.before)]
 
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""
@@ -126,39 +162,71 @@ class Publication:
         return found
 
 
+def remove_nothing(path: Path) -> None:
+    """Remove what was found to be nothing. A directory that has got an entry since stays."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
+
+
+def came_meanwhile(target: Path, before: Path) -> str:
+    """For whoever asked for a recovery into nothing."""
+    return f"{target} got content while the recovery was going on; it is kept as {before}"
+
+
 def publication_of(directory: Path) -> Publication | None:
     """What a run in this workplace directory had announced."""
     return publication_at(directory / JOURNAL)
 
 
 def publication_at(journal: Path) -> Publication | None:
-    """What a run had announced in this journal."""
+    """What a run had announced in this journal; None too for what it cannot have announced."""
     known = read_journal(journal)
-    if "landing" not in known:
+    mark = mark_in(known, journal.parent)
+    target, landing = place_in(known, "target"), place_in(known, "landing")
+    if target is None or landing is None or mark is None:
         return None
-    return Publication(
-        Path(known["target"]),
-        Path(known["landing"]),
-        journal,
-        known["mark"],
-        tuple(known["companions"]),
-        keep=bool(known.get("keep")),
-    )
+    companions = known.get("companions")
+    plain = isinstance(companions, list) and all(s in COMPANIONS for s in companions)
+    if not plain or not is_landing(landing, mark):
+        return None
+    keep = bool(known.get("keep"))
+    return Publication(target, landing, journal, mark, tuple(known["companions"]), keep=keep)
 
 
-def is_nothing(path: Path) -> bool:
-    """Nobody would want it back: an empty directory or file, or nothing at all."""
-    if path.is_dir() and not path.is_symlink():
-        return next(path.iterdir(), None) is None
-    return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""Suffixes of files that belong to another one."""
+
+
+def mark_in(known: Mapping[str, Any], workplace: Path) -> str | None:
+    """The mark of a journal, which is that of the run in whose directory it lies."""
+    mark, of = known.get("mark"), workplace.parent.name
+    if not isinstance(mark, str) or not _MARK.fullmatch(mark):
+        return None
+    return None if of.startswith("run-") and mark != mark_of(of.removeprefix("run-")) else mark
+
+
+def place_in(known: Mapping[str, Any], key: str) -> Path | None:
+    """A path of a journal: absolute, and without steps back."""
+    text = known.get(key)
+    if not isinstance(text, str) or not text.startswith("/") or "\0" in text:
+        return None
+    return Path(text) if os.path.normpath(text) == text else None
+
+
+def is_landing(path: Path, mark: str) -> bool:
+    """Whether a path is in, or is, a directory that a run of this mark has made beside its target."""
+    return any(part.startswith(f".{mark}.") for part in path.parts)
 
 
 def read_journal(journal: Path) -> dict[str, Any]:
-    """Empty when nothing was written down yet."""
-    try:
-        data = json.loads(journal.read_text("ascii"))
-    except FileNotFoundError:
+    """Empty when nothing was written down yet, or not by this user."""
+    written = read_own(journal)
+    if written is None:
         return {}
+    data = json.loads(written)
     assert isinstance(data, dict)
     return data
 

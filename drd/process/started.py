@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from drd.process.sweep import process_alive, process_start_time
+from drd.process.private import STAMP, read_own
+from drd.process.sweep import is_marked, process_alive, process_start_time
 
 GRACE_S = 10.0
 
@@ -32,22 +33,42 @@ class Started:
 
 
 def known(directory: Path, name: str) -> Started | None:
-    """What was started under this name and noted down, alive or not."""
-    try:
-        return Started(**json.loads((directory / f"{name}.json").read_text()))
-    except (OSError, ValueError, TypeError):
+    """What was started under this name and noted down, alive or not. Notes that somebody else could
+    have written are none."""
+    written = read_own(directory / f"{name}.json")
+    if written is None:
         return None
+    try:
+        found = Started(**json.loads(written))
+    except (ValueError, TypeError):
+        return None
+    numbers = (found.pid, found.born, found.port)
+    sound = all(n is None or type(n) is int for n in numbers) and found.pid > 1
+    return found if sound and isinstance(found.url, str | None) else None
 
 
 def unnoted(directory: Path, name: str, key: str) -> int | None:
     """The pid of what was started under this name for this key, although drd died before it could
     note that down."""
+    written = read_own(directory / f"{name}.pid")
     try:
-        pid = int((directory / f"{name}.pid").read_text())
-        around = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except (OSError, ValueError):
+        pid = int(written or b"")
+    except ValueError:
         return None
-    return pid if f"{MARK}={key}".encode() in around else None
+    return pid if is_marked(pid, MARK, key) else None
+
+
+def _may_be(pid: int, key: str) -> bool:
+    """Whether a process can be the one that was started for this key (without one: for any), by its
+    environment. Servers that write their state over it (nginx) have none left, and say nothing."""
+    try:
+        around = [v for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if v]
+    except OSError:
+        return False
+    if not any(b"=" in v for v in around):
+        return True
+    mark = f"{MARK}={key}".encode()
+    return any(v == mark if key else v.startswith(mark) for v in around)
 
 
 def note(directory: Path, name: str, started: Started) -> None:
@@ -64,6 +85,8 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
         pid = unnoted(directory, name, key)
         found = Started(pid, process_start_time(pid)) if pid is not None else None
     alive = found is not None and found.is_alive()
+    if found is not None and alive and not _may_be(found.pid, key):
+        alive = False  # whatever has that number, the step did not start it
     if found is not None and alive:
         _end(found, grace_s)
     for suffix in ("json", "pid"):
@@ -76,6 +99,8 @@ def stop(directory: Path, name: str, *, key: str) -> bool:
     ended = end(directory, name, key=key, grace_s=GRACE_S)
     (directory / f"{name}.log").unlink(missing_ok=True)
     with suppress(OSError):  # of others something is there
+        if [f.name for f in directory.iterdir()] == [STAMP]:
+            (directory / STAMP).unlink()
         directory.rmdir()
     return ended
 

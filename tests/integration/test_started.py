@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.flows.services import Services
-from drd.flows.workplace import started_directory, sweep_started
+from drd.flows.workplace import make_started, sweep_started
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
 from drd.process.started import MARK, Started, end, note
@@ -32,8 +32,7 @@ def services(tmp_path: Path) -> Services:
 def test_notes_go_a_day_after_the_service_has_ended_and_never_before(tmp_path: Path) -> None:
     here = services(tmp_path)
     owned = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
-    notes = started_directory(here, owned.run.id)
-    notes.mkdir()
+    notes = make_started(here, owned.run.id)
     key = f"{owned.run.id}/serve"
     service = subprocess.Popen(
         ["sleep", "600"], env={**os.environ, MARK: key}, start_new_session=True

@@ -23,7 +23,15 @@ from drd.kinds.places import (
     unwritable,
     work_finding,
 )
-from drd.kinds.publish import JOURNAL, Publication, publication_of, read_journal
+from drd.kinds.publish import (
+    JOURNAL,
+    Publication,
+    is_landing,
+    mark_in,
+    place_in,
+    publication_of,
+    read_journal,
+)
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
@@ -220,7 +228,8 @@ class FilesTarget:
             publication.publish(publication.landing)
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
+        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        return Restored(notes=tuple(publication.appeared()), not_restored=lost)
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
@@ -263,15 +272,15 @@ def _cannot_rename(target: Path) -> bool:
 def announced(directory: Path) -> Way | None:
     """What a run in this workplace directory had begun to publish."""
     known = read_journal(directory / JOURNAL)
+    mark = mark_in(known, directory)
     if not known.get("inside"):
         return publication_of(directory)
-    return InsidePublication(
-        Path(known["target"]),
-        Path(known["landing"]),
-        directory / JOURNAL,
-        known["mark"],
-        bool(known.get("keep")),
-    )
+    target, landing = place_in(known, "target"), place_in(known, "landing")
+    if target is None or landing is None or mark is None:
+        return None
+    if landing.parent != target or not is_landing(landing, mark):
+        return None
+    return InsidePublication(target, landing, directory / JOURNAL, mark, bool(known.get("keep")))
 
 
 def _dress(landing: Path, target: Path) -> None:

@@ -40,7 +40,7 @@ from drd.kinds.places import (
     space_finding,
     unwritable,
 )
-from drd.kinds.publish import read_journal, write_journal
+from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 
@@ -200,7 +200,9 @@ class FilesInPlace:
             root.way.tidy()
         remove(landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
+        appeared = tuple(sentence for r in roots for sentence in r.way.appeared())
+        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        return Restored(notes=appeared, not_restored=lost)
 
     def _get_ready(self, landing: Path, roots: list[Root]) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
@@ -253,14 +255,17 @@ def real_place(path: str) -> Path:
 def sweep(directory: Path) -> list[str]:
     """Take back what a run in this workplace directory had begun and will not go on with."""
     known = read_journal(directory / JOURNAL)
-    if not known:
+    mark = mark_in(known, directory)
+    landing, paths = place_in(known, "landing"), known.get("paths")
+    if landing is None or mark is None or not is_landing(landing, mark):
+        return []
+    if not isinstance(paths, list) or not all(isinstance(p, str) and p[:1] == "/" for p in paths):
         return []
     found: list[str] = []
-    keep = bool(known["keep"])
-    for root in roots_of(known["paths"], known["component"], directory, known["mark"], keep=keep):
+    keep, component = bool(known["keep"]), str(known["component"])
+    for root in roots_of(paths, component, directory, mark, keep=keep):
         if root.way.journal.exists():
             found += root.way.undo()
-    landing = Path(known["landing"])
     if os.path.lexists(landing):
         remove(landing)
         found.append(f"removed {landing}, left by an unfinished recovery")

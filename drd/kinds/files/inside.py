@@ -18,7 +18,7 @@ from pathlib import Path
 from drd.errors import TargetNotEmpty
 from drd.kinds.aside import Within
 from drd.kinds.places import fsync_path, remove
-from drd.kinds.publish import read_journal, write_journal
+from drd.kinds.publish import came_meanwhile, read_journal, remove_nothing, write_journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,16 @@ class InsidePublication:
             (self.target / name).rename(self.before / name)
 
     def tidy(self) -> None:
-        if not (self.keep and self.may_overwrite()):
+        if self.may_overwrite() and not self.keep:
             remove(self.before)
+        else:
+            remove_nothing(self.before)  # a directory: goes only while it is empty
         remove(self.landing)
+
+    def appeared(self) -> list[str]:
+        if self.may_overwrite() or not os.path.lexists(self.before):
+            return []
+        return [came_meanwhile(self.target, self.before)]
 
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""

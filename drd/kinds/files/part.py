@@ -36,7 +36,15 @@ from drd.kinds.places import (
     space_finding,
     unwritable,
 )
-from drd.kinds.publish import Publication, publication_at, read_journal, write_journal
+from drd.kinds.publish import (
+    Publication,
+    is_landing,
+    mark_in,
+    place_in,
+    publication_at,
+    read_journal,
+    write_journal,
+)
 from drd.model.part import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
@@ -209,7 +217,11 @@ class FilesPart:
             )
 
     def _announce(self, *, overwrite: bool) -> None:
-        known = {"landing": os.fspath(self._root), "overwrite": overwrite}
+        known = {
+            "landing": os.fspath(self._root),
+            "mark": self._place.mark,
+            "overwrite": overwrite,
+        }
         write_journal(self._place.directory / LANDINGS, known)
         for way in self._ways.values():
             way.announce(overwrite=overwrite)
@@ -257,7 +269,9 @@ class FilesPart:
             way.tidy()
         remove(self._root)
         on_progress(Progress(self._component, "restore", 1, 1))
-        return Restored(not_restored=lost_owners(snapshot, no_owner=self._no_owner))
+        appeared = tuple(sentence for w in self._ways.values() for sentence in w.appeared())
+        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        return Restored(notes=appeared, not_restored=lost)
 
     def _make_parents(self, directory: Path) -> None:
         """Those that are missing, as they were where the point's landing tells it."""
@@ -317,15 +331,16 @@ def _final(path: str, base: Path, into: Path | None) -> Path:
 def sweep(directory: Path) -> list[str]:
     """Take back what a run that will not go on has left; sentences about it."""
     known = read_journal(directory / LANDINGS)
-    if not known:
+    landing, mark = place_in(known, "landing"), mark_in(known, directory)
+    if landing is None or mark is None or not is_landing(landing, mark):
         return []
     found: list[str] = []
     for journal in sorted(directory.glob("target.*.json")):
         way = publication_at(journal)
         found += way.undo() if way is not None else []
-    if os.path.lexists(known["landing"]):
-        remove(Path(known["landing"]))
-        found.append(f"removed {known['landing']}, left by an unfinished recovery")
+    if os.path.lexists(landing):
+        remove(landing)
+        found.append(f"removed {landing}, left by an unfinished recovery")
     return found
 
 

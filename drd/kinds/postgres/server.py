@@ -313,7 +313,7 @@ def sweep(directory: Path) -> list[str]:
     """
     found = []
     base, landing = directory / "server", directory / "landing"
-    if base.is_dir():
+    if base.is_dir() and not base.is_symlink():
         pids = _end_server(base)
         found.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
     if landing.is_dir():
@@ -324,16 +324,21 @@ def sweep(directory: Path) -> list[str]:
 
 
 def _end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; the pids."""
-    pids = _processes_in((base / "data").resolve())
+    """End the processes of a server's directory, remove it and its sockets; the pids.
+
+    What lies in it belongs to the server's user, and with that to whatever the data made it do: no
+    link in there is followed."""
+    pids = _processes_in(base.parent.resolve() / base.name / "data")
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
         process.end_process(pid, ask=signal.SIGQUIT)
     sockets = base / "sockets"
-    if sockets.is_symlink():
-        place = sockets.readlink()
-        if place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir()):
+    with suppress(OSError):
+        place, user = sockets.readlink(), base.lstat().st_uid
+        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
+        # The server's user could have put another link there: nothing goes but its own.
+        if ours and place.lstat().st_uid == user and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
     shutil.rmtree(base, ignore_errors=True)
     return pids

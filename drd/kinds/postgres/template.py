@@ -19,6 +19,7 @@ from pathlib import Path
 from drd.errors import DrdError
 from drd.kinds.postgres.tools import Programs
 from drd.process import Command, Completed
+from drd.process.private import make_private, why_not_private
 
 ROOM_BYTES = 2 << 30
 """Free space below which nothing is kept: a cluster takes 40 MB that a restore may need."""
@@ -42,7 +43,7 @@ class ClusterTemplate:
 
     def copy(self, into: Path, run: Run) -> bool:
         """Make `into` a new cluster; False, and nothing there, when there is no whole template."""
-        if not self._home.is_dir():
+        if not self._home.is_dir() or self._home.is_symlink() or why_not_private(self._shelf):
             return False
         try:
             wanted = (self._home / _DIGEST).read_text(encoding="ascii")
@@ -58,8 +59,9 @@ class ClusterTemplate:
         """Take a copy of a cluster that nothing has used yet, where there is room for it. `own`
         gives a directory to the user. What cannot be kept is not: nothing is raised."""
         with suppress(OSError, DrdError):
-            self._shelf.mkdir(exist_ok=True)
-            self._shelf.chmod(0o711)
+            make_private(self._shelf, 0o711)
+            if why_not_private(self._shelf):
+                return
             if shutil.disk_usage(self._shelf).free < ROOM_BYTES:
                 return
             self._sweep()
@@ -76,6 +78,8 @@ class ClusterTemplate:
 
     def discard(self) -> None:
         """Remove it, so that the next cluster is a new one."""
+        if not self._shelf.is_dir() or why_not_private(self._shelf):
+            return
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _sweep(self) -> None:

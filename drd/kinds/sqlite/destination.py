@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,7 @@ class SqliteTarget:
             place.mark,
             SIDE_FILES,
             keep,
+            holds_nothing,
         )
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
@@ -254,7 +255,11 @@ class SqliteTarget:
             require_unused(publication.target)
             publication.publish(working)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(differences=differences(publication.target, snapshot), not_restored=lost)
+        return Restored(
+            notes=tuple(publication.appeared()),
+            differences=differences(publication.target, snapshot),
+            not_restored=lost,
+        )
 
     def _dress(self, working: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """Owner and mode as at the source; what could not be."""
@@ -272,6 +277,14 @@ class SqliteTarget:
 
     def close(self) -> None:
         """Nothing is held: every question opens the file and closes it."""
+
+
+def holds_nothing(path: Path) -> bool:
+    """Whether it is what `refuse_content` lets pass."""
+    with suppress(TargetError):
+        refuse_content(path)
+        return True
+    return False
 
 
 def refuse_content(target: Path) -> None:

@@ -28,6 +28,7 @@ def _actors() -> None:
 
 def _runs() -> None:
     """What binds a run's directories and hooks to its row."""
+    op.add_column("runs", sa.Column("stamp", sa.String(32)))
 
 
 def _repositories() -> None:

@@ -1,0 +1,143 @@
+"""Directories that nobody else can change: what drd believes, sweeps and gives away lies in one.
+
+A directory is private when it and every directory above it belongs to root or to this process's
+user and cannot be written by others. Above it, a directory like /tmp will do, whose sticky bit keeps
+others from what is not theirs. Then no name on the way to it can be exchanged, by nobody but root and
+this user, and a path below it means the same thing when it is used as when it was looked at.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+STAMP = "stamp"
+"""The file in a run's directory with the text that its row has as well."""
+
+_LINKS = 40
+"""As many links on the way as the kernel follows."""
+
+
+def why_not_private(path: Path, uid: int | None = None) -> str | None:
+    """Who else could change what lies in a directory, in words; None when nobody but root and `uid`
+    (this process's effective user) can. Symlinks on the way are followed where only those could
+    exchange them. Raises FileNotFoundError."""
+    trusted = {0, os.geteuid() if uid is None else uid}
+    place, rest, links = Path("/"), deque(Path(os.path.abspath(path)).parts[1:]), 0  # noqa: PTH100 - no links are resolved
+    info = place.lstat()
+    while True:
+        if stat.S_ISLNK(info.st_mode):
+            links += 1
+            if links > _LINKS:
+                return f"{path} leads through too many links"
+            target = Path(place.readlink())
+            rest.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
+            place = Path("/") if target.is_absolute() else place.parent
+            info = place.lstat()
+            continue
+        if not stat.S_ISDIR(info.st_mode):
+            return f"{place} is not a directory"
+        if info.st_uid not in trusted:
+            return f"{place} belongs to {_name(info.st_uid)}"
+        if why := _writable(place, info, last=not rest):
+            return why
+        if not rest:
+            return None
+        name = rest.popleft()
+        place = place.parent if name == ".." else place / name
+        info = place.lstat()
+        if stat.S_ISLNK(info.st_mode) and info.st_uid not in trusted:
+            return f"the link {place} belongs to {_name(info.st_uid)}"
+
+
+def _writable(place: Path, info: os.stat_result, *, last: bool) -> str | None:
+    if not last and info.st_mode & stat.S_ISVTX:
+        return None
+    if info.st_mode & stat.S_IWOTH:
+        return f"everybody can write to {place}"
+    if info.st_mode & stat.S_IWGRP and not _only_member(info.st_gid, info.st_uid):
+        return f"the group {_group(info.st_gid)} can write to {place}"
+    return None
+
+
+def _only_member(gid: int, uid: int) -> bool:
+    """Whether a group has nobody in it but this user: the one that many systems make with a user."""
+    if gid == 0:
+        return True  # whoever is in root's group is root
+    with suppress(KeyError):
+        me = pwd.getpwuid(uid)
+        others = {a.pw_name for a in pwd.getpwall() if a.pw_gid == gid} - {me.pw_name}
+        return me.pw_gid == gid and not others and not set(grp.getgrgid(gid).gr_mem) - {me.pw_name}
+    return False
+
+
+def _name(uid: int) -> str:
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return f"the user with id {uid}"
+
+
+def _group(gid: int) -> str:
+    with suppress(KeyError):
+        return grp.getgrgid(gid).gr_name
+    return str(gid)
+
+
+def make_private(directory: Path, mode: int = 0o700) -> None:
+    """Make a directory, and those above it that are missing, with this mode whatever the umask. One
+    that is there loses what its group and others could write, when it is ours: by its descriptor,
+    never through a link. Raises OSError."""
+    missing = [p for p in (directory, *directory.parents) if not os.path.lexists(p)]
+    for place in reversed(missing):
+        with suppress(FileExistsError):
+            place.mkdir(mode=mode | 0o700)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        if info.st_uid != os.geteuid():
+            return
+        wanted = mode if directory in missing else stat.S_IMODE(info.st_mode) & ~0o022
+        if stat.S_IMODE(info.st_mode) & 0o7777 != wanted:
+            os.fchmod(fd, wanted)
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a path named once: another thing of the same name has another one."""
+
+    device: int
+    inode: int
+
+
+def identity(path: Path) -> Identity | None:
+    """Of a directory of this process's user, which is not a link; None for everything else."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+        return None
+    return Identity(info.st_dev, info.st_ino)
+
+
+def read_own(file: Path, limit: int = 1 << 20) -> bytes | None:
+    """The bytes of a file that root or this process's user wrote and nobody else can write; None when
+    there is no such file, or it is a link, someone else's, or longer than `limit`."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as opened:
+        info = os.fstat(fd)
+        own = stat.S_ISREG(info.st_mode) and info.st_uid in (0, os.geteuid())
+        if not own or info.st_mode & 0o002 or info.st_size > limit:
+            return None
+        return opened.read(limit)

@@ -1,0 +1,267 @@
+"""Attack: somebody leaves a directory where drd sweeps, with a journal that names what is not theirs.
+
+A run that nobody knew counted as over after a day, and root removed what its `target.json` said. Now
+only what belongs to whoever sweeps, lies where nobody else can write and bears the stamp of a known
+run is believed; what is left of killed runs goes as before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue.sql_catalogue import open_catalogue
+from drd.flows.workplace import make_started, run_directory, started_directory, sweep_started
+from drd.kinds.files.kind import FilesKind
+from drd.model.run import RunKind, RunState
+from drd.process import process_start_time
+from drd.process.private import make_private, why_not_private
+from drd.process.started import MARK, Started, end, note
+from tests.catalogue_support import at, plan
+from tests.e2e.site import Site, small_site
+from tests.user_support import NOBODY, acting_as, as_root
+
+LONG_AGO = time.time() - 2 * 86400
+UNKNOWN = "run-feedface"
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+@pytest.fixture
+def victim(short_tmp: Path) -> Path:
+    place = short_tmp / "victim"
+    place.mkdir(mode=0o700)
+    (place / "precious").write_text("precious")
+    return place
+
+
+def journals(victim: Path, mark: str) -> dict[str, object]:
+    """Each kind of note that a sweep reads, with the victim in the place of what it removes."""
+    way = {"target": f"{victim}/x", "landing": f"{victim}", "mark": mark, "companions": []}
+    return {
+        "x.files/target.json": {**way, "inside": False, "overwrite": True, "keep": False},
+        "y.sqlite/target.json": {**way, "inside": False, "overwrite": True, "keep": False},
+        "z.files/target.json": {**way, "inside": True, "overwrite": True, "keep": False},
+        "v.files/in-place.json": {
+            "component": "v", "mark": mark, "paths": [f"{victim}"], "landing": f"{victim}",
+            "overwrite": True, "keep": False,
+        },
+        "w.files/part.json": {"landing": f"{victim}", "mark": mark, "overwrite": True},
+    }  # fmt: skip
+
+
+def plant(root: Path, name: str, victim: Path) -> Path:
+    directory = root / name
+    for path, journal in journals(victim, f"drd_{name.removeprefix('run-')}").items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text(json.dumps(journal))
+    os.utime(directory, (LONG_AGO, LONG_AGO))
+    return directory
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """Where everybody could put something, and root swept it."""
+    place = Path("/var/tmp/drd-sandboxes")
+    if place.exists():
+        pytest.skip(f"{place} is there already")
+    with acting_as(NOBODY):
+        place.mkdir()
+    yield place
+    shutil.rmtree(place)
+
+
+@as_root
+def test_directory_of_a_stranger_is_not_swept(site: Site, victim: Path, everybodys: Path) -> None:
+    with acting_as(NOBODY):
+        plant(everybodys, UNKNOWN, victim)
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    assert (victim / "precious").read_text() == "precious"
+    assert (everybodys / UNKNOWN).is_dir()
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_stranger_in_work_dir_is_not_swept(site: Site, victim: Path, mode: int) -> None:
+    (site.base / "work").chmod(mode)
+    with acting_as(NOBODY):
+        plant(site.base / "work", UNKNOWN, victim)
+    site.drd("backup", "shop")
+    assert (victim / "precious").exists()
+    assert (site.base / "work" / UNKNOWN).is_dir()
+    assert why_not_private(site.base / "work") is None, "drd closes what is its own"
+
+
+def test_what_no_catalogue_knows_is_named_and_stays(site: Site, victim: Path) -> None:
+    left = plant(site.base / "work", UNKNOWN, victim)
+    (site.base / "elsewhere").mkdir()
+    (site.base / "work/run-beefbeef").symlink_to(site.base / "elsewhere")
+    site.drd("backup", "shop")
+    assert (victim / "precious").exists()
+    assert left.is_dir()
+    told = site.drd("doctor", "shop", code=None).out
+    assert f"{left} holds" in told
+    assert "the catalogue knows no run feedface" in told
+    assert f"rm -r {left}" in told
+    assert left.is_dir()
+    assert (site.base / "elsewhere").is_dir()
+
+
+def test_directory_with_the_name_of_a_known_run_needs_its_stamp(site: Site, victim: Path) -> None:
+    site.drd("backup", "shop")
+    (run,) = (r["run"] for r in site.runs())
+    left = plant(site.base / "work", f"run-{run}", victim)
+    (left / "stamp").write_text("0" * 32)
+    site.drd("backup", "shop")
+    assert (victim / "precious").exists()
+    assert left.is_dir()
+    assert f"it is not what run {run} has made" in site.drd("doctor", "shop", code=None).out
+
+
+@pytest.mark.parametrize("mark", ["drd_feedface", "drd_0badcafe", "", "/", None])
+def test_journal_names_nothing_but_what_bears_the_mark(
+    tmp_path: Path, victim: Path, mark: str
+) -> None:
+    for path, journal in journals(victim, mark).items():
+        place = tmp_path / UNKNOWN / path
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps(journal))
+        assert FilesKind().sweep(place.parent) == []
+    assert (victim / "precious").exists()
+
+
+@as_root
+def test_journal_of_a_stranger_or_behind_a_link_is_none(tmp_path: Path, victim: Path) -> None:
+    place = tmp_path / UNKNOWN / "x.files"
+    place.mkdir(parents=True)
+    landing = victim / ".drd_feedface.x"
+    landing.mkdir()
+    journal = journals(victim, "drd_feedface")["x.files/target.json"]
+    (tmp_path / "real.json").write_text(json.dumps({**journal, "landing": f"{landing}"}))  # type: ignore[dict-item]
+    (place / "target.json").symlink_to(tmp_path / "real.json")
+    assert FilesKind().sweep(place) == []
+    (place / "target.json").unlink()
+    (tmp_path / "real.json").rename(place / "target.json")
+    os.chown(place / "target.json", NOBODY, NOBODY)
+    assert FilesKind().sweep(place) == []
+    assert landing.is_dir()
+    os.chown(place / "target.json", 0, 0)
+    assert FilesKind().sweep(place), "its own is believed"
+    assert not landing.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("drill", "shop"), ("recover", "shop", "--target", "standby", "--yes")]
+)
+def test_own_leftovers_are_swept(site: Site, words: tuple[str, ...]) -> None:
+    site.drd("backup", "shop")
+    site.killed_at("undone:restore conf", *words)
+    (left,) = (site.base / "work").glob("run-*")
+    if words[0] == "recover":
+        site.drd("recover", *words[1:])  # another one, which gives the dead one up
+    else:
+        site.drd("backup", "shop")
+    assert not left.exists()
+    assert not list((site.base / "back").glob(".drd_*"))
+    site.assert_clean()
+
+
+# --- what was started ---------------------------------------------------------------------------
+
+
+def services(tmp_path: Path) -> object:
+    class Clock:
+        def now(self) -> object:
+            return at(0)
+
+    class Made:
+        catalogue = open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)
+        work_dir = tmp_path
+        clock = Clock()
+        is_root = os.geteuid() == 0
+
+    return Made()
+
+
+@pytest.mark.parametrize("around", ["", f"{MARK}=other/serve"])
+def test_process_that_no_step_started_is_not_ended(tmp_path: Path, around: str) -> None:
+    env = dict(os.environ) | dict([around.split("=")] if around else [])
+    bystander = subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
+    try:
+        note(tmp_path, "serve", Started(bystander.pid, process_start_time(bystander.pid)))
+        assert not end(tmp_path, "serve", key="abcd0123/serve", grace_s=0.1)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_process_that_a_step_started_is_ended(tmp_path: Path) -> None:
+    env = {**os.environ, MARK: "abcd0123/serve"}
+    service = subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
+    try:
+        note(tmp_path, "serve", Started(service.pid, process_start_time(service.pid)))
+        assert end(tmp_path, "serve", key="abcd0123/serve", grace_s=0.1)
+        assert service.wait(5) != 0
+    finally:
+        service.kill()
+
+
+def test_notes_without_the_stamp_are_refused(tmp_path: Path) -> None:
+    here = services(tmp_path)
+    begun = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))  # type: ignore[attr-defined]
+    forged = tmp_path / f"started-{begun.run.id}"
+    forged.mkdir()
+    with pytest.raises(Exception, match="is not what run"):
+        started_directory(here, begun.run.id)  # type: ignore[arg-type]
+    here.catalogue.finish(begun, RunState.SUCCEEDED, at=at(1))  # type: ignore[attr-defined]
+    sweep_started(here)  # type: ignore[arg-type]
+    assert forged.is_dir()
+    forged.rmdir()
+    assert make_started(here, begun.run.id).is_dir()  # type: ignore[arg-type]
+    assert run_directory(here, begun.run.id).is_dir()  # type: ignore[arg-type]
+    sweep_started(here)  # type: ignore[arg-type]
+    assert not forged.exists(), "its own goes"
+
+
+# --- what is private ----------------------------------------------------------------------------
+
+
+def test_private_is_what_nobody_else_can_change(tmp_path: Path) -> None:
+    place = tmp_path / "a/b"
+    make_private(place)
+    assert why_not_private(place) is None
+    (tmp_path / "a").chmod(0o777)
+    assert "everybody can write" in (why_not_private(place) or "")
+    (tmp_path / "a").chmod(0o1777)
+    assert why_not_private(place) is None, "as below /tmp"
+    place.chmod(0o1777)
+    assert why_not_private(place) is not None
+    make_private(place)
+    assert why_not_private(place) is None
+    (tmp_path / "link").symlink_to(place)
+    assert why_not_private(tmp_path / "link") is None
+    with pytest.raises(OSError, match="link"):
+        make_private(tmp_path / "link")
+
+
+@as_root
+def test_link_of_a_stranger_leads_nowhere_private(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(place)
+    os.lchown(tmp_path / "link", NOBODY, NOBODY)
+    assert "belongs to nobody" in (why_not_private(tmp_path / "link") or "")
+    os.chown(place, NOBODY, NOBODY)
+    assert "belongs to nobody" in (why_not_private(place) or "")
