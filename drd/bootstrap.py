@@ -22,6 +22,7 @@ from drd import secrets
 from drd.actions import action_for
 from drd.checks import check_for, comparison
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
+from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
@@ -32,10 +33,12 @@ from drd.flows.state_modes import close_state
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import ChannelSpec, Message, route
+from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
+from drd.modes import is_roots_alone
 from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 
@@ -105,6 +108,8 @@ class App:
         self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
         self._local_repositories: dict[Path, bool] = {}  # and whether they were there before
+        self.handed: Callable[[str], Handed | None] = lambda _: None
+        """The texts of plans that the daemon has in force, for itself and the processes of its runs."""
 
     def read_settings(self) -> DaemonSettings:
         """drd.yaml as it is now. Raises ConfigError."""
@@ -172,15 +177,59 @@ class App:
         """What drd.yaml adds to the schedules of plans: how often their kit is tried."""
         return self.settings.kit_watch.every_s if self.settings.kit_watch else None
 
-    def plan_in_force(self, name: str) -> Plan:
-        """The plan as it was last accepted, whatever became of its file since.
+    def load_named(self, name: str) -> Plan:
+        """As `load`, for a name that stands in a row: it is no path, whatever it looks like."""
+        return self.load(self._by_name(name))
 
-        Raises UnknownPlan when none was."""
+    def _by_name(self, name: str) -> str:
+        if not PLAN_NAME.fullmatch(name):
+            raise UnknownPlan(
+                f"the catalogue has {name!r} where the name of a plan belongs",
+                hint="somebody has changed the catalogue: drd runs shows what else it says.",
+            )
+        return name
+
+    def plan_in_force(self, name: str) -> Plan:
+        """The plan as it was last accepted, whatever became of its file since: in the daemon and its
+        runs by the text that was loaded, elsewhere by the one that is stored.
+
+        Root, to whom the state does not belong, goes by root's file alone: the stored text is what
+        another user could have written. Raises UnknownPlan when none was accepted, or for a name that
+        is none, and ConfigError."""
+        if (handed := self.handed(self._by_name(name))) is not None:
+            return plan_of_text(handed.text, Path(handed.file))
+        if self._is_root_for_another:
+            return self._of_roots_file(name)
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
             raise UnknownPlan(f"plan {name} was never loaded", hint=f"drd doctor {name}")
         return plan_of_text(text, Path(rows[0].file))
+
+    @property
+    def _is_root_for_another(self) -> bool:
+        directory = self.settings.state_dir
+        # The real user: root may be working as the state's owner just now.
+        if os.getuid() != 0 or directory is None or not directory.is_dir():
+            return False
+        return directory.stat().st_uid != 0
+
+    def _of_roots_file(self, name: str) -> Plan:
+        """The plan from the plans directory; else from the file that it was accepted from, when nobody
+        but root can have written that, and it holds the plan of this name."""
+        try:
+            return load_plan(find_plan(self.settings, name), self.settings.known_roles).plan
+        except UnknownPlan:
+            [*rows] = self.catalogue.queue.plan_rows([name])
+            file = Path(rows[0].file) if rows else None
+            if file is None or not is_roots_alone(file):
+                raise
+        plan = load_plan(file, self.settings.known_roles).plan
+        if plan.name != name:
+            raise UnknownPlan(
+                f"{file} holds plan {plan.name}, not {name}", hint=f"drd doctor {name}"
+            )
+        return plan
 
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it:

@@ -134,3 +134,18 @@ def is_open_to_others(path: Path) -> bool:
     except OSError:
         return False
     return not stat.S_ISLNK(found.st_mode) and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
+
+
+def is_roots_alone(file: Path) -> bool:
+    """Whether nobody but root can have written this: a regular file of root's at an absolute path
+    without links, which no other user can write or exchange."""
+    if not file.is_absolute() or ".." in file.parts:
+        return False
+    try:
+        places = [file, *file.parents]
+        found = [place.lstat() for place in places]
+    except OSError:
+        return False
+    if not stat.S_ISREG(found[0].st_mode) or not all(stat.S_ISDIR(f.st_mode) for f in found[1:]):
+        return False
+    return all(f.st_uid == 0 and not f.st_mode & 0o022 for f in found)

@@ -90,6 +90,18 @@ class LockFiles:
         finally:
             os.close(fd)
 
+    def is_open_in(self, name: str, pid: int) -> bool:
+        """Whether the process has the lock file open, as its holder has; False where we may not look
+        into it."""
+        with suppress(OSError):
+            wanted = self._path(name).lstat()
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    found = entry.stat()
+                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                        return True
+        return False
+
     @contextmanager
     def waiting(self, name: str, wait_s: float) -> Iterator[None]:
         """Hold the lock for the body; its file is gone afterwards.

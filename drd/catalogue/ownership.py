@@ -146,6 +146,13 @@ class Ownership:
         )
         return self._owned(mine, held)
 
+    def process_of(self, run: Run) -> int | None:
+        """See `Catalogue.process_of`."""
+        pid = run.owner_pid
+        if pid is None or pid <= 1 or run.owner_host != me().host:
+            return None
+        return pid if self._locks.is_open_in(_lock_name(run.id), pid) else None
+
     def measured(self, owned: Owned) -> dict[str, float]:
         """What belongs into the run's detail, if the wall clock does not tell how long it took."""
         begun = self._begun.get((owned.run.id, owned.token))

@@ -88,6 +88,13 @@ class SqlQueue:
             text: str | None = connection.execute(_SOURCE, {"plan": plan}).scalar()
             return text
 
+    def accepted_texts(self, plans: Sequence[str] | None = None) -> dict[str, str]:
+        query = select(sources.c.plan, sources.c.text)
+        if plans is not None:
+            query = query.where(sources.c.plan.in_(plans))
+        with self._store.read() as connection:
+            return {row.plan: row.text for row in connection.execute(query)}
+
     def enqueue(self, run: Run) -> Run:
         with self._store.write() as connection:
             for other in runs.pending(connection, run.plan):

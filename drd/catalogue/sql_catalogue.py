@@ -123,6 +123,9 @@ class SqlCatalogue:
     def abandoned(self, plan: str | None = None) -> list[Run]:
         return self._ownership.abandoned(plan)
 
+    def process_of(self, run: Run) -> int | None:
+        return self._ownership.process_of(run)
+
     def adopt(self, run: Run, at: datetime) -> Owned | None:
         return self._ownership.adopt(run, at)
 

@@ -51,6 +51,6 @@ def plan_of(app: App, name: str) -> Plan:
     from drd.errors import ConfigError, UnknownPlan
 
     try:
-        return app.load(name)
+        return app.load_named(name)
     except (ConfigError, UnknownPlan):
         return app.plan_in_force(name)

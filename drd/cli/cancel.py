@@ -75,7 +75,7 @@ def _until_over(app: App, run: Run) -> Run:
     killed with everything that it started, and what it left is settled.
     """
     began = time.monotonic()
-    _signal(run, signal.SIGINT)
+    _signal(app, run, signal.SIGINT)
     killed = False
     while True:
         now = app.catalogue.run(run.id)
@@ -87,23 +87,24 @@ def _until_over(app: App, run: Run) -> Run:
             app.catalogue.queue.drop(run.id, "cancelled", "cancelled", app.clock.now())
         if waited > _ASK_AGAIN_S and not killed:
             killed = True
-            _kill(now)
+            _kill(app, now)
         if any(r.id == run.id for r in app.catalogue.abandoned(run.plan)):
             _settle(app, now)
         time.sleep(0.1)
 
 
-def _signal(run: Run, number: signal.Signals) -> None:
-    if run.owner_pid is not None and str(run.state) in ("running", "waiting"):
+def _signal(app: App, run: Run, number: signal.Signals) -> None:
+    pid = app.catalogue.process_of(run) if str(run.state) in ("running", "waiting") else None
+    if pid is not None:
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(run.owner_pid, signal.SIGCONT)
-            os.kill(run.owner_pid, number)
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, number)
 
 
-def _kill(run: Run) -> None:
+def _kill(app: App, run: Run) -> None:
     from drd import process
 
-    _signal(run, signal.SIGKILL)
+    _signal(app, run, signal.SIGKILL)
     process.kill_marked("DRD_RUN", run.id)
 
 

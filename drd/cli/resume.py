@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
 
     with session(args) as app, watched(app, args):
         found = app.catalogue.run(args.run)
-        plan = app.load(found.plan)
+        plan = app.load_named(found.plan)
         services = app.services(plan)
         return carry_out(services, resume_plan(services, plan, found), args)

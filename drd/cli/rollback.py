@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     with session(args) as app:
         found = app.catalogue.run(args.run)
-        plan = app.load(found.plan)
+        plan = app.load_named(found.plan)
         if args.dry_run:
             records = {r.name: r for r in app.catalogue.steps(found.id)}
             can, cannot = to_undo(plan, records)

@@ -13,6 +13,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
+    from drd.config.in_force import Handed
     from drd.errors import DrdError
     from drd.model.plan import Plan
     from drd.model.run import Run
@@ -28,6 +29,9 @@ def add_parser(sub: Any) -> None:
     parser.add_argument("run", help="id of the run")
     parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
     parser.add_argument("--cancelled", action="store_true", help="with --settle: as was asked for")
+    parser.add_argument(
+        "--plan-on-stdin", action="store_true", help="go by the plan's text that stands there"
+    )
     parser.set_defaults(handler="drd.cli.worker:run")
 
 
@@ -38,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     from drd.errors import DrdError
 
     process.offer_to_oom_killer()
+    handed = _handed() if args.plan_on_stdin else None
     with app(args.config, settings=from_environment(os.environ)) as opened:
         settings = opened.settings
         log.configure(level=settings.log_level, style=settings.log_format)
+        opened.handed = lambda name: handed if handed and handed.plan == name else None
         opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))
         _listen()
         found = opened.catalogue.run(args.run)
@@ -57,6 +63,18 @@ def run(args: argparse.Namespace) -> int:
             opened.catalogue.queue.drop(found.id, state, error.message, opened.clock.now())
             log.get(run=found.id, plan=found.plan).warning(f"run.{state}", error=error.message)
             return error.exit_code
+
+
+def _handed() -> Handed:
+    """What the daemon has in force. Nobody after us finds anything on stdin."""
+    from drd.config.in_force import Handed
+
+    with os.fdopen(os.dup(0), "rb") as file:
+        found = Handed.from_bytes(file.read())
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return found
 
 
 def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,23 @@ _VALUES = (
     "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
     "read_group",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The text of a plan that the daemon has in force, and the file that it was in."""
+
+    plan: str
+    file: str
+    text: str
+
+    def to_bytes(self) -> bytes:
+        """For a pipe to the process of a run; `from_bytes` is the inverse."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Handed:
+        return cls(**json.loads(raw))
 
 
 def to_text(settings: DaemonSettings) -> str:

@@ -19,6 +19,7 @@ from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.figures import Figures, Said
 from drd.daemon.hearts import Hearts
+from drd.daemon.texts import Texts
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts import AlertWatch, Outlook, World
 from drd.flows.status import plan_files
@@ -53,8 +54,11 @@ FAREWELL_S = 5.0
 class Duties:
     """Begins with `start`, ends with `stop`; the other methods only leave word and never block."""
 
-    def __init__(self, app: App, schedule: Callable[[str], Schedule | None]) -> None:
+    def __init__(
+        self, app: App, schedule: Callable[[str], Schedule | None], texts: Texts | None = None
+    ) -> None:
         self._app = app
+        texts = texts or Texts()
         self._schedule = schedule
         settings = app.settings
         places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
@@ -69,6 +73,7 @@ class Duties:
                 places=places,
                 channels=settings.channels,
                 rules=settings.alert_rules,
+                differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
             )
         )
         self._postman = app.postman()

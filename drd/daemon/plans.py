@@ -17,7 +17,9 @@ from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
+from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
+from drd.daemon.texts import Texts
 from drd.errors import ConfigError
 from drd.flows.agenda import Agenda
 from drd.flows.refusals import note_all
@@ -48,11 +50,12 @@ class Reload:
 
 
 class PlanBook:
-    """Keeps an agenda to the plans of the plans directory."""
+    """Keeps an agenda, and the texts that runs go by, to the plans of the plans directory."""
 
-    def __init__(self, app: App, agenda: Agenda) -> None:
+    def __init__(self, app: App, agenda: Agenda, texts: Texts | None = None) -> None:
         self._app = app
         self._agenda = agenda
+        self.texts = texts or Texts()
 
     def load(
         self, *, running: bool, so_far: Callable[[int, int], bool] = lambda _done, _all: True
@@ -74,6 +77,7 @@ class PlanBook:
         removed = tuple(n for n in self._agenda.names() if n not in files)
         for name in removed:
             self._agenda.drop_plan(name)
+            self.texts.drop(name)
             _log.warning("plan.gone", plan=name, remedy="its file is no longer there")
         return Reload(tuple(self._agenda.names()), removed, refused)
 
@@ -83,15 +87,18 @@ class PlanBook:
         """Take some plans in one transaction; the errors of those refused."""
         accepted: dict[str, Schedule] = {}
         refused: dict[str, str] = {}
+        stored = self._app.catalogue.queue.accepted_texts([n for n in files if n in rows])
         with self._app.catalogue.together():
             for name, paths in files.items():
                 try:
                     if len(paths) > 1:
                         raise ConfigError([clash(name, paths)])
-                    schedule = self._take(name, paths[0], rows.get(name), running=running)
+                    row = rows.get(name)
+                    schedule = self._take(name, paths[0], row, stored.get(name), running=running)
                 except ConfigError as error:
                     refused[name] = error.message
                     self._refuse(name, error, rows.get(name))
+                    self._hold_stored(name, paths[0], stored.get(name))
                 else:
                     if schedule is not None:
                         accepted[schedule.plan] = schedule
@@ -101,10 +108,10 @@ class PlanBook:
         return refused
 
     def _take(
-        self, name: str, path: Path, row: PlanRow | None, *, running: bool
+        self, name: str, path: Path, row: PlanRow | None, stored: str | None, *, running: bool
     ) -> Schedule | None:
         """Accept the plan in this file; its schedule, None when this very file was accepted."""
-        if row is not None and self._is_known(row, path):
+        if row is not None and self._is_known(row, path) and self._is_stored(name, path, stored):
             assert row.schedule is not None
             if self._agenda.schedule(name) is None:
                 schedule = Schedule.from_json(row.schedule)
@@ -115,7 +122,30 @@ class PlanBook:
             require_credentials(loaded.plan, str(path))
         for warning in loaded.warnings:
             _log.info("plan.advice", plan=name, advice=str(warning))
-        return self._app.accept(loaded)
+        schedule = self._app.accept(loaded)
+        stamp = (loaded.mtime_ns, loaded.size)
+        self.texts.take(loaded.plan.name, loaded.plan.file, loaded.text, stamp)
+        return schedule
+
+    def _is_stored(self, name: str, path: Path, stored: str | None) -> bool:
+        """Whether the stored text is the file's, which is in force then. Of a file that we have read
+        and that did not change since, what we have read counts."""
+        there = path.stat()
+        stamp = (there.st_mtime_ns, there.st_size)
+        handed = self.texts(name) if self.texts.is_stamped(name, stamp) else None
+        text = handed.text if handed is not None else _text(path)
+        if text == stored:
+            if handed is None:
+                self.texts.take(name, os.path.abspath(path), text, stamp)  # noqa: PTH100
+            return True
+        _log.error("plan.stored_text_differs", plan=name, remedy="it is taken from its file anew")
+        return False
+
+    def _hold_stored(self, name: str, path: Path, stored: str | None) -> None:
+        """After a start with a broken file that text serves on which was accepted last: nobody but
+        the service's user could have stored it."""
+        if self.texts(name) is None and stored is not None:
+            self.texts.take(name, os.path.abspath(path), stored, None)  # noqa: PTH100
 
     def _is_known(self, row: PlanRow, path: Path) -> bool:
         """Whether this very file was accepted by this very drd, and is as it was then."""
@@ -136,3 +166,8 @@ class PlanBook:
         _log.error("plan.refused", plan=name, error=error.message, hint=hints, before_stays=stays)
         if row is not None and row.schedule is not None and self._agenda.schedule(name) is None:
             self._agenda.set_plan(row, Schedule.from_json(row.schedule), now)
+
+
+def _text(path: Path) -> str:
+    """Of a file that is no UTF-8, something that no row holds. Raises ConfigError."""
+    return read_bytes(path, what="plan")[0].decode("utf-8", "replace")

@@ -90,7 +90,8 @@ class Daemon:
         self._agenda = Agenda(app.catalogue.queue)
         self._workers = workers or Workers(config, to_text(app.settings))
         self._book = PlanBook(app, self._agenda)
-        self._duties = Duties(app, self._agenda.schedule)
+        self._workers.texts = app.handed = self._book.texts
+        self._duties = Duties(app, self._agenda.schedule, self._book.texts)
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.begun
         )

@@ -60,9 +60,10 @@ class Supervisor:
                 self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), "cancelled", now)
             elif run.owner_pid is not None:
                 # A command in somebody's terminal: it ends itself, when we may tell it.
-                if run.id not in self._told:
+                pid = self._catalogue.process_of(run) if run.id not in self._told else None
+                if pid is not None:
                     with suppress(ProcessLookupError, PermissionError):
-                        os.kill(run.owner_pid, signal.SIGINT)
+                        os.kill(pid, signal.SIGINT)
                 self._told.add(run.id)
 
     def end_strangers(self, open_runs: Sequence[Run]) -> None:

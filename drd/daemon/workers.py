@@ -10,13 +10,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from drd import process
-from drd.config.in_force import VARIABLE
+from drd.config.in_force import VARIABLE, Handed
 from drd.model.run import STOPPED, Run
 from drd.model.units import format_duration
 from drd.process import Child, Command
@@ -60,12 +60,13 @@ class Ended:
 
 
 class Workers:
-    """The living workers by the id of their run. `settings` is what new ones are to go by, whatever
-    has become of drd.yaml (`drd.config.in_force`)."""
+    """The living workers by the id of their run. `settings` and the plan's text from `texts` are what
+    new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`)."""
 
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
         self.settings = settings
+        self.texts: Callable[[str], Handed | None] = lambda _: None
         self._alive: dict[str, Worker] = {}
 
     @property
@@ -82,9 +83,12 @@ class Workers:
             words += ["--config", self._config]
         if settle is not None:
             words += ["--settle", settle] + (["--cancelled"] if cancelled else [])
+        handed = self.texts(run.plan)
+        if handed is not None:
+            words.append("--plan-on-stdin")
         env = _environment(None if settle is not None else run.id) | {VARIABLE: self.settings}
         command = Command(words, env=env)
-        child = process.start(command, stdout=2, stderr=2)
+        child = _started(command, handed)
         timeout_s = run.detail.get("timeout_s")
         worker = Worker(
             run,
@@ -143,6 +147,20 @@ class Workers:
             os.close(worker.pidfd)
             ended.append(Ended(worker, code, _how(worker, code)))
         return ended
+
+
+def _started(command: Command, handed: Handed | None) -> Child:
+    """With the plan on its stdin, in memory that nobody else can write to."""
+    if handed is None:
+        return process.start(command, stdout=2, stderr=2)
+    fd = os.memfd_create("drd-plan", os.MFD_CLOEXEC)
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(handed.to_bytes())
+        os.lseek(fd, 0, os.SEEK_SET)
+        return process.start(command, stdin=fd, stdout=2, stderr=2)
+    finally:
+        os.close(fd)
 
 
 def _environment(run: str | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ from drd.flows.outbox import still_there
 from drd.flows.status import PlanFile, refused, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
-from drd.model.conditions import blind, conditions, is_late
+from drd.model.conditions import blind, conditions, is_late, stored_text_differs
 from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
 from drd.model.host_conditions import (
     AT_THE_HOST,
@@ -46,7 +46,7 @@ they have written all files. Until then nobody forgot it."""
 class World:
     """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places` are directories that must not fill, by their key in
     drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
-    force."""
+    force. `differing` has by plan what to say of a stored text that is not the one in force."""
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -55,6 +55,7 @@ class World:
     places: Mapping[str, Path]
     channels: Sequence[ChannelSpec] = ()
     rules: Rules = field(default_factory=Rules)
+    differing: Callable[[], Mapping[str, str]] = dict
 
 
 class Outlook(NamedTuple):
@@ -99,6 +100,7 @@ class AlertWatch:
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, str] = {}
         self._written: dict[str, datetime] = {}
+        self._differing: Mapping[str, str] = {}
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
         """From now on these, as drd.yaml has them."""
@@ -213,6 +215,7 @@ class AlertWatch:
         self._plans = {}
         there = subjects(StatusFacts(facts), world.plan_files())
         self._written = {n: at for n, at in self._written.items() if n in there}
+        self._differing = world.differing()
         found, unknown = self._judge(dict(sorted(there.items())), now)
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
@@ -247,6 +250,8 @@ class AlertWatch:
                 of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
                 unknown[name, NOT_LOADED] = ("",)
             bad += of_plan
+            if name in self._differing:
+                bad.append(stored_text_differs(name, self._differing[name]))
             for kind, begins in blind(more):
                 unknown[name, kind] = (*unknown.get((name, kind), ()), begins)
             self._plans[name] = assessment

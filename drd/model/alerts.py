@@ -29,6 +29,7 @@ AT_ONCE = frozenset(
         "plan-changed",
         "repository-damaged",
         "plan-not-loaded",
+        "plan-text",
         "configuration",
     }
 )

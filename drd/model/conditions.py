@@ -68,6 +68,11 @@ def _is_a_repository(finding: str) -> bool:
     return finding.startswith("repository ") and ":" not in finding
 
 
+def stored_text_differs(plan: str, message: str) -> Condition:
+    """The catalogue has another text of the plan than the one in force."""
+    return Condition("plan-text", plan, "", "critical", message, "systemctl reload drd")
+
+
 def is_late(condition: Condition) -> bool:
     """Work that was not done in its time. What would be lost meanwhile is another matter."""
     return condition.kind.endswith("-overdue")

@@ -112,6 +112,10 @@ class Catalogue(Protocol):
     def abandoned(self, plan: str | None = None) -> list[Run]:
         """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""
 
+    def process_of(self, run: Run) -> int | None:
+        """The process that carries the run out, when it is proven to: on this host, with the run's
+        lock open. The pid in the row alone could be anybody's."""
+
     def adopt(self, run: Run, at: datetime) -> Owned | None:
         """Take over an abandoned run with a new token; None when somebody else was faster.
 

@@ -73,6 +73,9 @@ class Queue(Protocol):
     def accepted(self, plan: str) -> str | None:
         """That text."""
 
+    def accepted_texts(self, plans: Sequence[str] | None = None) -> dict[str, str]:
+        """The texts of these plans, or of all, by plan."""
+
     def enqueue(self, run: Run) -> Run:
         """Record a pending run; the result has its id, and whoever runs this process as the one who
         asked where it named nobody. When one of the same plan, kind and subject

@@ -1,0 +1,102 @@
+"""The texts of the plans in force, as root's files had them when they were loaded.
+
+Rows of the catalogue hold them as well, for the other commands and for the next start. What the
+daemon carries out it takes from here: a row that differs is an alert, and no order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd import log
+from drd.config.in_force import Handed
+from drd.config.reading import read_bytes
+from drd.errors import ConfigError
+
+_log = log.get()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A text, small: there may be thousands. `stamp` is the file's time and size when it was read."""
+
+    file: str
+    digest: str
+    packed: bytes
+    stamp: tuple[int, int] | None
+
+
+class Texts:
+    """By plan. For several threads: the loop takes texts, others ask for them."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, _Held] = {}
+        self._lock = threading.Lock()
+
+    def take(self, plan: str, file: Path | str, text: str, stamp: tuple[int, int] | None) -> None:
+        """From now on this one is in force. `stamp` None: the file does not hold it any more."""
+        raw = text.encode()
+        held = _Held(str(file), _digest(raw), zlib.compress(raw), stamp)
+        with self._lock:
+            self._held[plan] = held
+
+    def drop(self, plan: str) -> None:
+        """The plan is not in force any more."""
+        with self._lock:
+            self._held.pop(plan, None)
+
+    def __call__(self, plan: str) -> Handed | None:
+        """The text in force and its file; None of a plan that is not in force."""
+        held = self._get(plan)
+        return Handed(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
+
+    def is_stamped(self, plan: str, stamp: tuple[int, int]) -> bool:
+        """Whether the text was read from the file as it is now."""
+        held = self._get(plan)
+        return held is not None and held.stamp == stamp
+
+    def is_stored(self, plan: str, stored: str | None) -> bool:
+        """Whether the row has the text that is in force.
+
+        A row that holds what root's file holds now was written by a command of root's, which has
+        loaded it: that one is in force from now on, as it is after a reload.
+        """
+        held = self._get(plan)
+        if held is None or stored is None:
+            return held is None
+        digest = _digest(stored.encode())
+        if digest == held.digest:
+            return True
+        try:
+            raw, stat = read_bytes(Path(held.file), what="plan")
+        except ConfigError:
+            return False
+        if _digest(raw) != digest:
+            return False
+        self.take(plan, held.file, stored, (stat.st_mtime_ns, stat.st_size))
+        _log.info("plan.loaded_elsewhere", plan=plan, file=held.file)
+        return True
+
+    def differing(self, stored: Mapping[str, str]) -> dict[str, str]:
+        """The plans whose stored text is another one, with what to say of that."""
+        with self._lock:
+            names = list(self._held)
+        return {
+            name: f"the stored text of plan {name} differs from the one in force, which goes on: "
+            "somebody has changed the catalogue"
+            for name in names
+            if not self.is_stored(name, stored.get(name))
+        }
+
+    def _get(self, plan: str) -> _Held | None:
+        with self._lock:
+            return self._held.get(plan)
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

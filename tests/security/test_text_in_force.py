@@ -1,0 +1,275 @@
+"""Attack: whoever can write a row of the catalogue has the daemon, and root, carry it out.
+
+The daemon took a plan's text from `plan_sources`, and root took `runs.plan` for a path to a file whose
+commands it ran. Now the text in force is root's file as it was loaded, and a row names, never orders.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.bootstrap import App
+from drd.daemon.plans import PlanBook
+from drd.daemon.texts import Texts
+from drd.errors import ConfigError, UnknownPlan
+from drd.flows.agenda import Agenda
+from drd.model.run import RunKind
+from drd.modes import is_roots_alone
+from tests.catalogue_support import plan as catalogue_plan
+from tests.e2e.daemons import daemon, quick_plan, rows, until
+from tests.e2e.site import Site, make_tree
+from tests.user_support import NOBODY, as_root
+
+PLAN = """\
+plan: {name}
+objectives: {{rpo: 1h, rto: 1h}}
+components:
+  conf: {{kind: files, paths: [{paths}]}}
+repositories:
+  primary: {{url: {base}/repo, password: {{env: X}}}}
+"""
+
+
+def change_row(base: Path, statement: str, *values: Any) -> None:
+    """As whoever has the rights of the service's user could."""
+    with closing(sqlite3.connect(base / "state/drd.db")) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    return site
+
+
+class Loaded:
+    """What a daemon that starts now has in force."""
+
+    def __init__(self, base: Path) -> None:
+        self.app = App(str(base / "drd.yaml"))
+        self.agenda = Agenda(self.app.catalogue.queue)
+        self.book = PlanBook(self.app, self.agenda)
+        self.refused = self.book.load(running=False).refused
+        self.app.handed = self.book.texts
+
+    def differing(self) -> dict[str, str]:
+        return self.book.texts.differing(self.app.catalogue.queue.accepted_texts())
+
+    def paths(self) -> object:
+        [component] = self.app.plan_in_force("shop").components
+        return component.settings.paths  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "drd.yaml").write_text(
+        f"state: sqlite:///{tmp_path}/state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
+    )
+    write(tmp_path, "/etc/hostname")
+    yield tmp_path
+
+
+def write(base: Path, paths: str) -> None:
+    text = PLAN.format(name="shop", paths=paths, base=base)
+    (base / "plans/shop.yaml").write_text(text)
+
+
+def forge(base: Path) -> None:
+    text = PLAN.format(name="shop", paths="/etc/shadow", base=base)
+    change_row(base, "update plan_sources set text = ?", text)
+
+
+# --- the daemon -----------------------------------------------------------------------------
+
+
+def test_changed_row_is_told_and_not_carried_out(base: Path) -> None:
+    now = Loaded(base)
+    forge(base)
+    assert now.paths() == ["/etc/hostname"]
+    assert "the stored text of plan shop differs" in now.differing()["shop"]
+
+
+def test_healthy_twin_row_of_the_loaded_text_is_no_alert(base: Path) -> None:
+    now = Loaded(base)
+    assert now.paths() == ["/etc/hostname"]
+    assert now.differing() == {}
+
+
+def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path) -> None:
+    Loaded(base).app.close()
+    forge(base)
+    now = Loaded(base)
+    assert now.paths() == ["/etc/hostname"]
+    assert now.differing() == {}
+    assert "/etc/shadow" not in (now.app.catalogue.queue.accepted("shop") or "")
+
+
+def test_after_a_start_with_a_broken_file_the_stored_text_serves_on(base: Path) -> None:
+    Loaded(base).app.close()
+    (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
+    now = Loaded(base)
+    assert set(now.refused) == {"shop"}
+    assert now.paths() == ["/etc/hostname"]
+    assert now.differing() == {}
+    forge(base)
+    assert now.paths() == ["/etc/hostname"]
+    assert set(now.differing()) == {"shop"}
+
+
+def test_file_that_root_loaded_by_another_command_is_in_force(base: Path) -> None:
+    now = Loaded(base)
+    write(base, "/etc/hosts")
+    with closing(App(str(base / "drd.yaml"))) as other:
+        other.load("shop")
+    assert now.differing() == {}
+    assert now.paths() == ["/etc/hosts"]
+
+
+def test_text_that_nobody_has_stored_is_a_difference() -> None:
+    texts = Texts()
+    texts.take("shop", "/nowhere/shop.yaml", "plan: shop\n", None)
+    assert set(texts.differing({})) == {"shop"}
+    assert texts.differing({"shop": "plan: shop\n", "other": "x"}) == {}
+
+
+def test_real_daemon_goes_on_by_its_text_and_says_so(site: Site) -> None:
+    quick_plan(site, "every: 1s, jitter: none")
+    taken = site.base / "taken"
+    with daemon(site) as running:
+        until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
+        [(text,)] = site.catalogue("select text from plan_sources")
+        hook = f"kind: files, before: {{command: [touch, {taken}]}}"
+        change_row(site.base, "update plan_sources set text = ?", text.replace("kind: files", hook))
+        before = len(rows(site, where="state = 'succeeded'"))
+        until(lambda: len(rows(site, where="state = 'succeeded'")) > before + 1, "backups", running)
+        running.reload()  # another look at alerts; the row is put right by it
+        [healed] = running.events("plan.stored_text_differs")
+        assert healed["plan"] == "shop"
+    assert not taken.exists()
+    assert site.catalogue("select text from plan_sources") == [(text,)]
+    site.assert_clean()
+
+
+# --- root -----------------------------------------------------------------------------------
+
+
+EVIL = PLAN + "  checks: nothing\n"
+
+
+@pytest.mark.parametrize("verb", ["undo", "resume", "rollback", "done", "cancel"])
+def test_plan_of_a_row_is_a_name_and_no_path(site: Site, verb: str) -> None:
+    quick_plan(site)
+    site.drd("backup", "shop")
+    [(run,)] = rows(site, "id")
+    taken = site.base / "taken"
+    evil = site.base / "evil.yaml"
+    evil.write_text(
+        f"plan: evil\nobjectives: {{rpo: 1h, rto: 1h}}\ncomponents:\n"
+        f"  db: {{kind: postgres, dsn: {{command: [touch, {taken}]}}}}\n"
+        f"repositories:\n  primary: {{url: {site.base}/r, password: {{command: [touch, {taken}]}}}}\n"
+        f"targets:\n  here: {{db: {{dsn: {{command: [touch, {taken}]}}}}}}\n"
+    )
+    change_row(
+        site.base,
+        "update runs set plan = ?, kind = 'recovery', state = 'waiting', finished_at = null,"
+        ' detail = \'{"target": "here", "point": "x", "components": []}\' where id = ?',
+        str(evil),
+        run,
+    )
+    words = {"undo": ["--dry-run"], "done": ["--dry-run"]}.get(verb, [])
+    done = site.drd(verb, run, *words, code=None)
+    assert not taken.exists(), done
+    if verb != "cancel":
+        assert "where the name of a plan belongs" in done.err, done
+
+
+def test_healthy_twin_plan_is_found_by_its_name(site: Site) -> None:
+    quick_plan(site)
+    site.drd("backup", "shop")
+    with closing(App(str(site.base / "drd.yaml"))) as app:
+        assert app.load_named("shop").name == "shop"
+        for name in ("../shop", "/etc/shop.yaml", "shop.yaml", "", "Shop", "shop\n"):
+            with pytest.raises(UnknownPlan, match="where the name of a plan belongs"):
+                app.load_named(name)
+            with pytest.raises(UnknownPlan):
+                app.plan_in_force(name)
+
+
+def test_pid_of_a_row_is_nobody_to_kill(site: Site) -> None:
+    quick_plan(site)
+    site.drd("backup", "shop")
+    [(run,)] = rows(site, "id")
+    with subprocess.Popen(["sleep", "600"]) as victim:
+        change_row(
+            site.base,
+            "update runs set owner_pid = ?, state = 'running', finished_at = null where id = ?",
+            victim.pid,
+            run,
+        )
+        site.drd("cancel", run, code=None)
+        assert victim.poll() is None
+        victim.send_signal(signal.SIGKILL)
+
+
+def test_healthy_twin_run_that_lives_is_cancelled(site: Site) -> None:
+    plan = "kind: files, before: {command: [sleep, '600'], timeout: 20m}"
+    quick_plan(site)
+    file = site.base / "plans/shop.yaml"
+    file.write_text(file.read_text().replace("kind: files", plan, 1))
+    running = site.start("backup", "shop")
+    [(run,)] = until(lambda: rows(site, "id", "state = 'running'"), "the run")
+    with closing(App(str(site.base / "drd.yaml"))) as app:
+        assert app.catalogue.process_of(app.catalogue.run(run)) == running.pid
+    site.drd("cancel", run)
+    assert running.wait(30) == 130
+    site.assert_clean()
+
+
+@as_root
+def test_root_goes_by_its_own_file_where_the_state_is_another_user_s(base: Path) -> None:
+    Loaded(base).app.close()
+    forge(base)
+    for place in [base / "state", *(base / "state").iterdir()]:
+        os.chown(place, NOBODY, NOBODY)
+    with closing(App(str(base / "drd.yaml"))) as app:
+        [component] = app.plan_in_force("shop").components
+        assert component.settings.paths == ["/etc/hostname"]  # type: ignore[attr-defined]
+        (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
+        with pytest.raises(ConfigError):
+            app.plan_in_force("shop")
+
+
+@as_root
+def test_file_that_another_user_could_have_written_is_not_root_s(tmp_path: Path) -> None:
+    assert is_roots_alone(Path("/etc/passwd"))
+    file = tmp_path / "plan.yaml"
+    file.touch()
+    file.chmod(0o666)
+    assert not is_roots_alone(file)
+    link = tmp_path / "link"
+    link.symlink_to("/etc/passwd")
+    assert not is_roots_alone(link)
+    assert not is_roots_alone(Path("/etc/../etc/passwd"))
+    assert not is_roots_alone(Path("etc/passwd"))
+
+
+def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
+    """Healthy twin of all above: nothing is refused that names a plan by its rule."""
+    with closing(App(str(base / "drd.yaml"))) as app:
+        app.load("shop")
+        owned = app.catalogue.begin(
+            catalogue_plan("shop"), RunKind.BACKUP, trigger="manual", detail={}, at=app.clock.now()
+        )
+        assert app.load_named(app.catalogue.run(owned.run.id).plan).name == "shop"
+        owned.release()
