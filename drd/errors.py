@@ -37,6 +37,8 @@ DrdError                         1   a run failed
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
 │   └── NoCatalogue              1   there is none yet: no plan was ever loaded
+├── NotOwner                     1   the state is another user's, and nobody does it instead
+├── Refused                      1   whoever asks the daemon has no right to that
 ├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
 │   ├── MetricsUnwritable        1   the file cannot be written
 │   └── MetricsUnserved          1   the address cannot be listened on
@@ -263,6 +265,10 @@ class StepFailed(DrdError):
 
 class NotOwner(DrdError):
     """This user may not do it, and nobody is there who does it instead."""
+
+
+class Refused(DrdError):
+    """Whoever asks the daemon has no right to that."""
 
 
 class NoRestorePoint(DrdError):

@@ -23,6 +23,7 @@ from drd.errors import DrdError, NoCatalogue
 from drd.flows.status import StatusDocument, collect, plan_files, trouble_at_rest
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, StatusFacts
+from drd.model.text import escaped
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
 
@@ -222,7 +223,7 @@ def _state(alert: AlertFacts, at: datetime) -> str:
     if alert.state != "acknowledged":
         return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
     until = alert.acknowledged_until
-    words = f"alert {alert.id}, acknowledged by {alert.acknowledged_by}"
+    words = f"alert {alert.id}, acknowledged by {escaped(alert.acknowledged_by or '')}"
     return f"{words} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else words
 
 

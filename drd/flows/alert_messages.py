@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from drd.model.alerts import Alert, Change, Transition
 from drd.model.message import ChannelSpec, Message, Routed, route
+from drd.model.text import escaped
 from drd.model.units import format_duration, to_rfc3339
 
 _LEADS = {
@@ -70,6 +71,6 @@ def acknowledgement(alert: Alert) -> str:
     """`by NAME (USER) until TIME: why`; the user where the kernel tells another name."""
     until, actor = alert.acknowledged_until, alert.acknowledged_actor
     known = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
-    words = f"by {alert.acknowledged_by}{known} until "
+    words = f"by {escaped(alert.acknowledged_by or '')}{known} until "
     words += to_rfc3339(until.replace(microsecond=0)) if until else "it is resolved"
-    return f"{words}: {alert.acknowledged_why}" if alert.acknowledged_why else words
+    return f"{words}: {escaped(alert.acknowledged_why)}" if alert.acknowledged_why else words

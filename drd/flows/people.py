@@ -13,6 +13,7 @@ from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.run import Decision, StepRecord, StepState, operators
 from drd.model.runbook import Ask, Step
+from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 
 _NAMED = 3
@@ -202,15 +203,16 @@ def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
     result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
     result["self_approved"] = self_approved
     result["actor"] = decision.actor.to_json() if decision.actor is not None else None
-    text = f"{'approved' if decision.action == 'approve' else 'done'} by {decision.by}"
+    text = f"{'approved' if decision.action == 'approve' else 'done'} by {escaped(decision.by)}"
     actor = decision.actor
     text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
     text += ", who started this recovery" if self_approved else ""
-    return Word(name, StepState.SUCCEEDED, result, f"{text}: {decision.comment}".rstrip(": "))
+    comment = escaped(decision.comment)
+    return Word(name, StepState.SUCCEEDED, result, f"{text}: {comment}".rstrip(": "))
 
 
 def _skipped(name: str, decision: Decision) -> Word:
-    why = f"skipped by {decision.by}: {decision.comment}"
+    why = f"skipped by {escaped(decision.by)}: {escaped(decision.comment)}"
     return Word(name, StepState.SKIPPED, {"reason": why}, why)
 
 

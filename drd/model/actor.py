@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from drd.model.text import escaped
+
 Came = Literal["terminal", "socket", "schedule"]
 
 NO_LOGIN = 4294967295
@@ -46,13 +48,13 @@ class Actor:
         text += f", {places.get(self.came, 'by the schedule of')} {self.host}"
         claims = {"SUDO_USER": self.claimed_user, "--by": self.claimed_by}
         claimed = " and ".join(f"{name} {value}" for name, value in claims.items() if value)
-        return f"{text}; claimed: {claimed}" if claimed else text
+        return escaped(f"{text}; claimed: {claimed}" if claimed else text)
 
     def short(self) -> str:
         """`root, logged in as anna`, for a line that has little room."""
         if self.login_user and self.login_user != self.user:
-            return f"{self.user}, logged in as {self.login_user}"
-        return self.user
+            return escaped(f"{self.user}, logged in as {self.login_user}")
+        return escaped(self.user)
 
     def _login(self) -> str:
         if self.login_uid is None:

@@ -10,7 +10,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -66,18 +65,18 @@ class Loaded:
         return self.book.texts.differing(self.app.catalogue.queue.accepted_texts())
 
     def paths(self) -> object:
-        [component] = self.app.plan_in_force("shop").components
+        [component] = self.app.plan_in_force("shop").components.values()
         return component.settings.paths  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Iterator[Path]:
+def base(tmp_path: Path) -> Path:
     (tmp_path / "plans").mkdir()
     (tmp_path / "drd.yaml").write_text(
         f"state: sqlite:///{tmp_path}/state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
     )
     write(tmp_path, "/etc/hostname")
-    yield tmp_path
+    return tmp_path
 
 
 def write(base: Path, paths: str) -> None:
@@ -164,9 +163,6 @@ def test_real_daemon_goes_on_by_its_text_and_says_so(site: Site) -> None:
 # --- root -----------------------------------------------------------------------------------
 
 
-EVIL = PLAN + "  checks: nothing\n"
-
-
 @pytest.mark.parametrize("verb", ["undo", "resume", "rollback", "done", "cancel"])
 def test_plan_of_a_row_is_a_name_and_no_path(site: Site, verb: str) -> None:
     quick_plan(site)
@@ -227,6 +223,8 @@ def test_healthy_twin_run_that_lives_is_cancelled(site: Site) -> None:
     quick_plan(site)
     file = site.base / "plans/shop.yaml"
     file.write_text(file.read_text().replace("kind: files", plan, 1))
+    with closing(App(str(site.base / "drd.yaml"))) as app:
+        app.load("shop")
     running = site.start("backup", "shop")
     [(run,)] = until(lambda: rows(site, "id", "state = 'running'"), "the run")
     with closing(App(str(site.base / "drd.yaml"))) as app:
@@ -243,7 +241,7 @@ def test_root_goes_by_its_own_file_where_the_state_is_another_user_s(base: Path)
     for place in [base / "state", *(base / "state").iterdir()]:
         os.chown(place, NOBODY, NOBODY)
     with closing(App(str(base / "drd.yaml"))) as app:
-        [component] = app.plan_in_force("shop").components
+        [component] = app.plan_in_force("shop").components.values()
         assert component.settings.paths == ["/etc/hostname"]  # type: ignore[attr-defined]
         (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
         with pytest.raises(ConfigError):
