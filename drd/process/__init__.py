@@ -17,6 +17,7 @@ from drd.process.cancel import (
 )
 from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
+from drd.process.fence import Attempt, Fence, Limits, Sandbox
 from drd.process.gate import PipeResult, gated_pipe
 from drd.process.memory import offer_to_oom_killer
 from drd.process.sweep import (
@@ -30,11 +31,15 @@ from drd.process.sweep import (
 
 __all__ = [
     "MEMORY_HINT",
+    "Attempt",
     "CallOff",
     "Child",
     "Command",
     "Completed",
+    "Fence",
+    "Limits",
     "PipeResult",
+    "Sandbox",
     "actor_here",
     "actor_of_daemon",
     "actor_of_peer",

@@ -293,6 +293,7 @@ def start(
             stdout=stdout,
             stderr=stderr,
             process_group=0,
+            pass_fds=(command.fence.sandbox.record,) if command.fence is not None else (),
         )
 
     if cancelled():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drd.errors import ToolMissing
+from drd.process.fence import Fence, fenced_argv
 
 _PASSED_ON = [
     "PATH",
@@ -45,7 +46,8 @@ class Command:
     `user` switches to that user (needs root). `drop_capabilities` takes away the rights that
     systemd gave to drd alone (reading files that only root may read): for commands of a plan's
     own, and for servers that run code from the data. Root stays root. `death_signal` is what the kernel sends when drd
-    dies: TERM for programs that clean up (restic drops its lock), KILL for the rest.
+    dies: TERM for programs that clean up (restic drops its lock), KILL for the rest. Behind a `fence`
+    it may use what that says, and whatever it leaves running ends with it.
     """
 
     argv: Sequence[str]
@@ -57,6 +59,7 @@ class Command:
     death_signal: signal.Signals = signal.SIGTERM
     stop_signal: signal.Signals = signal.SIGTERM
     name: str = ""
+    fence: Fence | None = None
 
     @property
     def title(self) -> str:
@@ -100,6 +103,8 @@ def full_environment(command: Command) -> dict[str, str]:
     if command.user is not None:
         account = pwd.getpwnam(command.user)
         env |= {"HOME": account.pw_dir, "USER": command.user, "LOGNAME": command.user}
+    if command.fence is not None:
+        env |= command.fence.environment()
     return env | dict(command.env)
 
 
@@ -113,6 +118,13 @@ def full_argv(command: Command) -> list[str]:
     setpriv sets the death signal last: the kernel clears it when the user changes. Without
     setpriv a child still ends by cancel and deadline, and by the sweep after a crash.
     """
+    if command.fence is not None:
+        return fenced_argv(
+            command.fence,
+            command.argv,
+            user=command.user,
+            death_signal=command.death_signal,
+        )
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         if command.user is not None or _has_more_to_drop(command):

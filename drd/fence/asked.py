@@ -1,0 +1,178 @@
+"""One system call that waits for a decision, and the process that made it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from fcntl import ioctl
+
+from drd.fence import kernel
+
+_RECEIVE, _SEND, _STILL_THERE, _ADD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_ANSWER = struct.Struct("=QqiI")
+_DESCRIPTOR = struct.Struct("=QIIII")
+_ADD_AND_ANSWER = 2
+_PATH_MAX = 4096
+AT_FDCWD = -100
+
+
+class Gone(Exception):
+    """The process that asked is not there any more, or does not wait any longer."""
+
+
+class Held:
+    """A descriptor that is closed at the end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __enter__(self) -> int:
+        return self.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+class Asked:
+    """`process` is the thread that waits."""
+
+    def __init__(
+        self, listener: int, key: int, process: int, number: int, arguments: tuple[int, ...]
+    ) -> None:
+        self.listener = listener
+        self.key = key
+        self.process = process
+        self.number = number
+        self.arguments = arguments
+
+    def whole(self, index: int) -> int:
+        """An argument of type int."""
+        value = self.arguments[index] & 0xFFFFFFFF
+        return value - (1 << 32) if value >> 31 else value
+
+    def waits(self) -> None:
+        """Raises Gone unless it is still the one that asked: its number may be another's by now."""
+        try:
+            ioctl(self.listener, _STILL_THERE, struct.pack("=Q", self.key))
+        except OSError as error:
+            raise Gone from error
+
+    def memory(self, address: int, size: int) -> bytes:
+        """What lies there now. Everything is decided by this copy, which it cannot change."""
+        try:
+            with open(f"/proc/{self.process}/mem", "rb", buffering=0) as file:
+                self.waits()
+                file.seek(address)
+                return file.read(size)
+        except (OSError, OverflowError, ValueError) as error:
+            raise OSError(errno.EFAULT, "its memory cannot be read") from error
+
+    def text(self, address: int) -> bytes:
+        """A path. It may end right before a page that is not there."""
+        found = b""
+        while len(found) < _PATH_MAX:
+            part = self.memory(address + len(found), 4096 - (address + len(found)) % 4096)
+            end = part.find(b"\0")
+            if end >= 0:
+                return found + part[:end]
+            if not part:
+                raise OSError(errno.EFAULT, "no end")
+            found += part
+        raise OSError(errno.ENAMETOOLONG, "too long")
+
+    def descriptor(self, number: int) -> Held:
+        """A duplicate of one of its descriptors."""
+        with Held(kernel.pidfd(self._group())) as process:
+            self.waits()
+            return Held(kernel.descriptor_of(process, number))
+
+    def _group(self) -> int:
+        """The process of the thread."""
+        return int(self._status("Tgid")[0])
+
+    def owner(self) -> int:
+        """The user by whose rights on files it acts."""
+        return int(self._status("Uid")[3])
+
+    def mask(self) -> int:
+        """Which bits of a mode it takes away from what it makes."""
+        return int(self._status("Umask")[0], 8)
+
+    def _status(self, name: str) -> list[str]:
+        try:
+            with open(f"/proc/{self.process}/status", encoding="ascii", errors="replace") as file:
+                for line in file:
+                    if line.startswith(f"{name}:"):
+                        self.waits()
+                        return line.split()[1:]
+        except OSError as error:
+            raise Gone from error
+        raise Gone
+
+    def place(self, base: int, path: bytes, *, follow: bool = True) -> Held:
+        """An O_PATH descriptor of what a path of its means; `base` as for openat. Links that only
+        /proc has are not followed: they would lead into ourselves."""
+        flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
+        if path.startswith(b"/"):
+            return Held(kernel.open_without_magic(-1, path, flags))
+        where = "cwd" if base == AT_FDCWD else f"fd/{base}"
+        start = Held(os.open(f"/proc/{self.process}/{where}", os.O_PATH | os.O_CLOEXEC))
+        if not path:
+            self.waits()
+            return start
+        with start as at:
+            self.waits()
+            return Held(kernel.open_without_magic(at, path, flags))
+
+    def answer(self, value: int = 0, error: int = 0) -> None:
+        """Let it go on with this result. Raises Gone."""
+        try:
+            ioctl(self.listener, _SEND, _ANSWER.pack(self.key, value, -error, 0))
+        except OSError as lost:
+            raise Gone from lost
+
+    def go_on(self) -> None:
+        """Let the kernel carry the call out. Only right where nothing was decided by what lies in
+        memory or behind a descriptor, which may have changed."""
+        try:
+            ioctl(self.listener, _SEND, _ANSWER.pack(self.key, 0, 0, 1))
+        except OSError as lost:
+            raise Gone from lost
+
+    def give(self, descriptor: int, *, closes_on_exec: bool) -> None:
+        """Answer with a duplicate of a descriptor of ours."""
+        flags = os.O_CLOEXEC if closes_on_exec else 0
+        data = _DESCRIPTOR.pack(self.key, _ADD_AND_ANSWER, descriptor, 0, flags)
+        try:
+            ioctl(self.listener, _ADD, data)
+        except OSError as lost:
+            raise Gone from lost
+
+
+def received(listener: int) -> Asked | None:
+    """The next call that waits; None when there is none after all."""
+    data = bytearray(_NOTIFICATION.size)
+    try:
+        ioctl(listener, _RECEIVE, data, True)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
+            return None
+        raise
+    key, process, _, number, _, _, *arguments = _NOTIFICATION.unpack(data)
+    return Asked(listener, key, process, number, tuple(arguments))
+
+
+def location(descriptor: int) -> str:
+    """Where what it stands for is now, by the names of directories."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a hundred microseconds less
+
+
+def below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+def is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)

@@ -1,0 +1,131 @@
+"""What Landlock leaves open of the file system: modes and times, which the warden sets itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from drd.fence import kernel
+from drd.fence.asked import AT_FDCWD, Asked, below, location
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NOFOLLOW, _EMPTY_PATH = 0x100, 0x1000
+_SPECIAL = stat.S_ISUID | stat.S_ISGID
+
+
+class Files:
+    """Carries out such calls for what lies below the fence's own directories, by the rights of who
+    asks; everything else is refused with EPERM."""
+
+    def __init__(self, own: tuple[str, ...]) -> None:
+        self._own = own
+
+    def calls(self) -> dict[str, Callable[[Asked], None]]:
+        return {
+            "chmod": lambda a: self._chmod(a, AT_FDCWD, 0, 1),
+            "fchmod": self._fchmod,
+            "fchmodat": lambda a: self._chmod(a, a.whole(0), 1, 2),
+            "fchmodat2": self._fchmodat2,
+            "utime": lambda a: self._times(a, AT_FDCWD, 0, self._seconds(a, 1, "=qq")),
+            "utimes": lambda a: self._times(a, AT_FDCWD, 0, self._micros(a, 1)),
+            "futimesat": lambda a: self._times(a, a.whole(0), 1, self._micros(a, 2)),
+            "utimensat": self._utimensat,
+        }
+
+    def _require_own(self, asked: Asked, descriptor: int) -> os.stat_result:
+        """Raises OSError unless it lies here and belongs to who asks."""
+        info = os.fstat(descriptor)
+        if not below(location(descriptor), self._own):
+            raise OSError(errno.EPERM, "outside")
+        if asked.owner() not in (0, info.st_uid):
+            raise OSError(errno.EPERM, "another's")
+        return info
+
+    def _change(self, asked: Asked, descriptor: int, mode: int) -> None:
+        info = self._require_own(asked, descriptor)
+        special = _SPECIAL if not stat.S_ISDIR(info.st_mode) else stat.S_ISUID
+        if mode & special or stat.S_ISLNK(info.st_mode):
+            raise OSError(errno.EPERM, "not behind a fence")
+        if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+            raise OSError(errno.EPERM, "a device")
+        os.chmod(f"/proc/self/fd/{descriptor}", mode & 0o7777)  # noqa: PTH101
+
+    def _chmod(self, asked: Asked, base: int, path: int, mode: int, *, follow: bool = True) -> None:
+        text = asked.text(asked.arguments[path])
+        if not text:
+            raise OSError(errno.ENOENT, "no path")
+        with asked.place(base, text, follow=follow) as found:
+            self._change(asked, found, asked.whole(mode))
+
+    def _fchmod(self, asked: Asked) -> None:
+        with asked.descriptor(asked.whole(0)) as found:
+            self._change(asked, found, asked.whole(1))
+
+    def _fchmodat2(self, asked: Asked) -> None:
+        flags = asked.whole(3)
+        if flags & _EMPTY_PATH and not asked.text(asked.arguments[1]):
+            self._fchmod_at(asked)
+            return
+        self._chmod(asked, asked.whole(0), 1, 2, follow=not flags & _NOFOLLOW)
+
+    def _fchmod_at(self, asked: Asked) -> None:
+        with asked.place(asked.whole(0), b"") as found:
+            self._change(asked, found, asked.whole(2))
+
+    # times
+
+    @staticmethod
+    def _seconds(asked: Asked, index: int, _: str) -> bytes | None:
+        address = asked.arguments[index]
+        if not address:
+            return None
+        data = asked.memory(address, 16)
+        return data[:8] + bytes(8) + data[8:] + bytes(8)
+
+    @staticmethod
+    def _micros(asked: Asked, index: int) -> bytes | None:
+        address = asked.arguments[index]
+        if not address:
+            return None
+        data = asked.memory(address, 32)
+        nanos = [int.from_bytes(data[n : n + 8], "little") * 1000 for n in (8, 24)]
+        if any(n >= 10**9 for n in nanos):
+            raise OSError(errno.EINVAL, "more than a second")
+        return (
+            data[:8] + nanos[0].to_bytes(8, "little") + data[16:24] + nanos[1].to_bytes(8, "little")
+        )
+
+    def _utimensat(self, asked: Asked) -> None:
+        times = asked.memory(asked.arguments[2], 32) if asked.arguments[2] else None
+        if not asked.arguments[1]:
+            with asked.descriptor(asked.whole(0)) as found:
+                self._set(asked, found, times)
+            return
+        follow = not asked.whole(3) & _NOFOLLOW
+        self._times(
+            asked, asked.whole(0), 1, times, follow=follow, empty=bool(asked.whole(3) & _EMPTY_PATH)
+        )
+
+    def _times(
+        self,
+        asked: Asked,
+        base: int,
+        path: int,
+        times: bytes | None,
+        *,
+        follow: bool = True,
+        empty: bool = False,
+    ) -> None:
+        text = asked.text(asked.arguments[path])
+        if not text and not empty:
+            raise OSError(errno.ENOENT, "no path")
+        with asked.place(base, text, follow=follow) as found:
+            self._set(asked, found, times)
+
+    def _set(self, asked: Asked, descriptor: int, times: bytes | None) -> None:
+        self._require_own(asked, descriptor)
+        kernel.set_times(descriptor, times)

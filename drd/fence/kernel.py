@@ -1,0 +1,128 @@
+"""Calls of the kernel that Python has no functions for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+MACHINE = os.uname().machine
+
+# The same on every architecture, as all that came after Linux 5.1.
+PIDFD_OPEN, PIDFD_GETFD, OPENAT2 = 434, 438, 437
+LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
+SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE, -1)
+UTIMENSAT = {"x86_64": 280, "aarch64": 88}.get(MACHINE, -1)
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+LAST_CAPABILITY = 40
+
+
+def syscall(number: int, *arguments: Any) -> int:
+    """Its result. Raises OSError. Numbers are passed as longs, buffers as they are."""
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    found = int(_libc.syscall(ctypes.c_long(number), *words))
+    if found < 0:
+        raise _error()
+    return found
+
+
+def call(name: str, *arguments: Any) -> int:
+    """A function of the C library that returns -1 for an error. Raises OSError."""
+    found = int(getattr(_libc, name)(*arguments))
+    if found < 0:
+        raise _error()
+    return found
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def text(data: bytes) -> Any:
+    """Bytes as an argument; zeros in them are no end."""
+    return ctypes.c_char_p(data)
+
+
+def prctl(option: int, value: int = 0, third: int = 0) -> int:
+    longs = [ctypes.c_ulong(v) for v in (value, third, 0, 0)]
+    return call("prctl", ctypes.c_int(option), *longs)
+
+
+def die_with_parent(number: int) -> None:
+    """Let the kernel send this signal when the thread that made this process ends."""
+    prctl(_PR_SET_PDEATHSIG, number)
+
+
+def no_new_privileges() -> None:
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def keep_capabilities(kept: int) -> None:
+    """Give up all capabilities but these (a bit mask), for good; nothing happens to those that are
+    not there."""
+    for number in range(LAST_CAPABILITY + 1):
+        try:
+            if not kept >> number & 1 and prctl(_PR_CAPBSET_READ, number) == 1:
+                prctl(_PR_CAPBSET_DROP, number)
+        except OSError:  # only who may change the set can; without new privileges it is idle
+            break
+    try:
+        prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    except OSError:
+        pass  # a kernel without them
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    call("capget", header, sets)
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    for index in range(3):
+        sets[index] &= low if index < 2 else 0
+        sets[index + 3] &= high if index < 2 else 0
+    call("capset", header, sets)
+
+
+def landlock_abi() -> int:
+    """The version of Landlock's interface; 0 where there is none."""
+    try:
+        return syscall(LANDLOCK_CREATE, None, 0, 1)
+    except OSError:
+        return 0
+
+
+def pidfd(pid: int) -> int:
+    return syscall(PIDFD_OPEN, pid, 0)
+
+
+def descriptor_of(process: int, number: int) -> int:
+    """A duplicate of a descriptor of the process that this pidfd stands for."""
+    return syscall(PIDFD_GETFD, process, number, 0)
+
+
+RESOLVE_NO_MAGICLINKS = 0x02
+
+
+def open_without_magic(base: int, path: bytes, flags: int) -> int:
+    """openat2 that follows ordinary links only, none of /proc/PID/fd and the like."""
+    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
+    return syscall(OPENAT2, base, ctypes.c_char_p(path), how, ctypes.sizeof(how))
+
+
+def set_times(descriptor: int, times: bytes | None) -> None:
+    """utimensat of what an O_PATH descriptor stands for; `times` are two timespecs, None is now."""
+    buffer = ctypes.create_string_buffer(times, 32) if times is not None else None
+    syscall(UTIMENSAT, descriptor, ctypes.c_char_p(b""), buffer, 0x1000)

@@ -1,0 +1,74 @@
+"""What of the file system a process may use, and whom it may signal: Landlock."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import struct
+
+from drd.fence import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
+_REMOVE_DIR, _REMOVE_FILE, _MAKE_CHAR, _MAKE_DIR = 1 << 4, 1 << 5, 1 << 6, 1 << 7
+_MAKE_REG, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK = 1 << 8, 1 << 9, 1 << 10, 1 << 11
+MAKE_SYM, _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 12, 1 << 13, 1 << 14, 1 << 15
+
+_SINCE = {1: (1 << 13) - 1, 2: _REFER, 3: _TRUNCATE, 5: _IOCTL_DEV}
+_OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | _TRUNCATE | _IOCTL_DEV
+
+READ = EXECUTE | READ_FILE | READ_DIR
+CHANGE = (
+    READ | WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SOCK | _MAKE_FIFO
+    | MAKE_SYM | _REFER | _TRUNCATE
+)  # fmt: skip
+"""No device nodes, which nobody but root could make, and nothing that a device driver does."""
+
+DEVICE = READ_FILE | WRITE_FILE | _IOCTL_DEV
+
+_TCP = 0b11  # binding and connecting: the warden does both
+_SCOPES = 0b11  # abstract sockets, signals
+
+SIGNALS_SINCE = 6
+FILES_SINCE = 3
+"""Before, a file that may only be read could still be cut off."""
+
+
+def restrict(abi: int, rules: Iterable[tuple[str, int]]) -> None:
+    """From now on this process may use of the file system what `rules` (path, rights) say, signal
+    nobody outside, and neither bind nor connect TCP. Paths that are not there are passed over.
+
+    Needs `no_new_privileges`. Raises OSError.
+    """
+    handled = sum(bits for since, bits in _SINCE.items() if since <= abi)
+    words = [handled]
+    if abi >= 4:
+        words.append(_TCP)
+    if abi >= SIGNALS_SINCE:
+        words.append(_SCOPES)
+    data = struct.pack(f"{len(words)}Q", *words)
+    ruleset = kernel.syscall(kernel.LANDLOCK_CREATE, ctypes.c_char_p(data), len(data), 0)
+    try:
+        for path, rights in rules:
+            _add(ruleset, path, rights & handled)
+        kernel.syscall(kernel.LANDLOCK_RESTRICT, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def _add(ruleset: int, path: str, rights: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            rights &= _OF_FILES
+        rule = struct.pack("=Qi", rights, place)
+        kernel.syscall(kernel.LANDLOCK_ADD, ruleset, 1, ctypes.c_char_p(rule), 0)
+    finally:
+        os.close(place)

@@ -1,0 +1,191 @@
+"""Puts a fence up and runs one command behind it."""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]
+import _socket as socket
+import array
+import ctypes
+import errno
+import os
+import resource
+import struct
+import sys
+
+from drd.fence import kernel, landlock, rules
+from drd.fence.parts import CALLS, FILES, NETWORK
+from drd.fence.record import Record
+from drd.fence.spec import Spec
+from drd.fence.warden import DRD_DIED, Warden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+CANNOT = 125
+"""The exit code of a fence that could not be put up; the record has why."""
+
+_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
+
+
+def main() -> NoReturn:
+    spec = Spec.from_text(sys.argv[1])
+    record = Record(spec.record, spec.by)
+    try:
+        os._exit(_status(_run(spec, record)))
+    except OSError as error:
+        record.write("failed", why=f"{error.strerror}")
+        os._exit(CANNOT)
+
+
+def _status(status: int) -> int:
+    """The exit code; a signal that ended the command ends us."""
+    if not os.WIFSIGNALED(status):
+        return os.WEXITSTATUS(status)
+    number = os.WTERMSIG(status)
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
+
+
+def _run(spec: Spec, record: Record) -> int:
+    for group in spec.groups:
+        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write("0")
+    _become(spec)
+    kernel.die_with_parent(DRD_DIED)
+    kernel.adopt_orphans()
+    ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _command(spec, childs)
+    childs.close()
+    listener = _listener(ours, NETWORK in spec.parts)
+    record.write("holds", parts=list(spec.parts), abi=kernel.landlock_abi())
+    _let_go()
+    return Warden(spec, child, listener, record).watch()
+
+
+def _become(spec: Spec) -> None:
+    """The user of the command, so that what we do for it is done by its rights."""
+    if spec.user is None:
+        if os.geteuid() != 0:
+            kernel.keep_capabilities(0)
+        return
+    uid, gid, groups = spec.user
+    os.setgroups(list(groups))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def _let_go() -> None:
+    """Of the streams, whose other ends wait for the command to close them."""
+    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.chdir("/")
+
+
+def _listener(ours: socket.socket, wanted: bool) -> int | None:
+    """What the child says: that it begins, with the listener of its filter. Raises OSError with what
+    went wrong there."""
+    room = array.array("i", [0])
+    data, passed, _, _ = ours.recvmsg(256, socket.CMSG_SPACE(room.itemsize))
+    if data != b"ok":
+        raise OSError(errno.EPERM, data.decode() or "the fence's process ended")
+    if not wanted:
+        return None
+    room.frombytes(passed[0][2][: room.itemsize])
+    return room[-1]
+
+
+# --- the command's own process ------------------------------------------------------------------
+
+
+def _command(spec: Spec, warden: socket.socket) -> NoReturn:
+    try:
+        parent = os.getppid()
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(CANNOT)
+        os.close(spec.record)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        program = _found(spec.argv[0])
+        _limit(spec)
+        if spec.user is None and os.geteuid() == 0:
+            kernel.keep_capabilities(spec.kept_capabilities)
+        listener = _confine(spec)
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
+        warden.sendmsg([b"ok"], passed if listener >= 0 else [])
+        if listener >= 0:
+            os.close(listener)
+    except OSError as error:
+        warden.send(f"{error.strerror}"[:200].encode())
+        os._exit(CANNOT)
+    _become_program(spec, program)
+
+
+def _found(program: str) -> str:
+    """Where it is. Python's own search imports something, which could not be read any more later."""
+    if "/" in program:
+        return program
+    for directory in os.environ.get("PATH", os.defpath).split(":"):
+        path = f"{directory or '.'}/{program}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112
+            return path
+    return f"/nonexistent/{program}"
+
+
+def _become_program(spec: Spec, program: str) -> NoReturn:
+    try:
+        os.execv(program, spec.argv)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        text = f"cannot run {spec.argv[0]}: {error.strerror}\n"
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+        os._exit(127 if error.errno == errno.ENOENT else 126)
+
+
+def _limit(spec: Spec) -> None:
+    _lower(resource.RLIMIT_CORE, 0)
+    if spec.memory_bytes is not None:
+        _lower(resource.RLIMIT_DATA, spec.memory_bytes)
+    if spec.processes is not None:
+        _lower(resource.RLIMIT_NPROC, spec.processes)
+
+
+def _lower(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _confine(spec: Spec) -> int:
+    """Take the rights away; the listener of the filter, or -1."""
+    kernel.no_new_privileges()
+    if FILES in spec.parts:
+        own = [(path, landlock.CHANGE) for path in spec.writes]
+        read = [(path, landlock.READ) for path in spec.reads]
+        device = [(path, landlock.DEVICE) for path in spec.devices]
+        landlock.restrict(kernel.landlock_abi(), [*own, *read, *device])
+    if CALLS not in spec.parts:
+        return -1
+    warden = NETWORK in spec.parts
+    code = rules.filter_for(kernel.MACHINE, warden=warden)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("=HHIQ", len(code) // 8, 0, 0, ctypes.addressof(buffer))
+    if not warden:
+        kernel.syscall(kernel.SECCOMP, _SET_MODE_FILTER, 0, ctypes.c_char_p(program))
+        return -1
+    try:
+        flags = _NEW_LISTENER | _WAIT_KILLABLE
+        return kernel.syscall(kernel.SECCOMP, _SET_MODE_FILTER, flags, ctypes.c_char_p(program))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # Before Linux 5.19 a signal may interrupt what the warden is carrying out.
+        flags = _NEW_LISTENER
+        return kernel.syscall(kernel.SECCOMP, _SET_MODE_FILTER, flags, ctypes.c_char_p(program))

@@ -1,0 +1,374 @@
+"""Where a fenced process may connect to, and on what it may listen: the warden does both for it."""
+
+from __future__ import annotations
+
+import _socket as socket
+import ctypes
+import errno
+import os
+import struct
+from _thread import start_new_thread
+
+from drd.fence import kernel
+from drd.fence.asked import AT_FDCWD, Asked, Gone, below, is_socket, location
+from drd.fence.names import Names, question, resolved
+from drd.fence.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+_CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
+_SO_TYPE, _SO_DOMAIN = 3, 39
+_V6ONLY = 26
+_LISTENS = "0A"
+DNS = 53
+
+_OPTIONS = {
+    0: (1, 2, 7, 8, 10, 11, 13, 21, 24, 51),
+    41: (16, 23, 25, 26, 49, 51, 66, 67),
+}
+"""The usual options of IPv4 and IPv6, by number: none of them changes where packets go."""
+
+_ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
+"""Where the C library asks for names of users and hosts by itself; it goes on without."""
+
+_ANY_4, _LOOPBACK_4 = bytes(4), bytes((127, 0, 0, 1))
+_ANY_6, _LOOPBACK_6 = bytes(16), bytes(15) + b"\1"
+_MAPPED = bytes(10) + b"\xff\xff"
+
+# An address is its 4 or 16 bytes.
+
+
+class Network:
+    """Refuses what is outside and writes it down. Sockets may be made below `own`, and reached there
+    and below `sockets`; `reach` has what the
+    plan has declared: an address, a port, and the host's name."""
+
+    def __init__(
+        self,
+        record: Record,
+        own: tuple[str, ...],
+        sockets: tuple[str, ...],
+        reach: Collection[tuple[str, int, str]],
+    ) -> None:
+        self._record = record
+        self._own = own
+        self._sockets = (*own, *sockets)
+        self._reach = {(_unmapped(resolved(address)), port) for address, port, _ in reach}
+        known: dict[str, tuple[bytes, ...]] = {}
+        for address, _, name in reach:
+            known[name.lower()] = (*known.get(name.lower(), ()), resolved(address))
+        self._names = Names(record, known)
+
+    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
+        return {
+            "socket": self._socket,
+            "connect": self._connect,
+            "sendto": self._send,
+            "bind": self._bind,
+            "listen": self._listen,
+            "setsockopt": self._set_option,
+        }
+
+    # sockets of other kinds
+
+    def _socket(self, asked: Asked) -> bool:
+        """Datagrams get a socket that leads nowhere, so that it is seen where they were to go."""
+        family, kind = asked.whole(0), asked.whole(1)
+        datagram = kind & 0xF == socket.SOCK_DGRAM
+        known = family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
+        if not known or not (datagram or (family == socket.AF_UNIX and kind & 0xF == 3)):
+            self._record.tried(f"a socket of kind {family}/{kind & 0xF}/{asked.whole(2)}")
+            raise OSError(errno.EACCES, "not behind a fence")
+        if family != socket.AF_UNIX and asked.whole(2) not in (0, socket.IPPROTO_UDP):
+            self._record.tried("icmp")
+            raise OSError(errno.EACCES, "not behind a fence")
+        nowhere = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            nowhere.setblocking(not kind & _NONBLOCK)
+            asked.give(nowhere.fileno(), closes_on_exec=bool(kind & _CLOEXEC))
+        finally:
+            nowhere.close()
+        return True
+
+    def _set_option(self, asked: Asked) -> None:
+        """Of IP: those that change where packets go are refused. A socket that leads nowhere takes all."""
+        level, option = asked.whole(1), asked.whole(2)
+        with asked.descriptor(asked.whole(0)) as ours:
+            if _option(ours, _SO_DOMAIN) == socket.AF_UNIX:
+                return
+            if option not in _OPTIONS[level]:
+                raise OSError(errno.EPERM, "not behind a fence")
+            value = asked.memory(asked.arguments[3], max(0, min(asked.whole(4), 64)))
+            kernel.call("setsockopt", ours, level, option, kernel.text(value), len(value))
+
+    def _send(self, asked: Asked) -> None:
+        """A datagram with an address of its own."""
+        data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
+        with asked.descriptor(asked.whole(0)) as ours:
+            if _option(ours, _SO_DOMAIN) in (socket.AF_INET, socket.AF_INET6):
+                raise OSError(errno.EISCONN, "a stream has its address already")
+        if _family(data) == socket.AF_UNIX:
+            self._refuse_unix(data)
+        address, port = _inet(data)
+        if port == DNS:
+            query = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 512)))
+            found = question(query)
+            self._record.tried("dns", found[0] if found else _written(address, port))
+        else:
+            self._record.tried("udp", _written(address, port))
+        raise OSError(errno.ENETUNREACH, "outside")
+
+    def _connect_datagram(self, ours: int, data: bytes) -> None:
+        """A resolver's leads to us. Whoever only chooses among addresses connects and sends nothing:
+        to the host itself that is not written down. Raises OSError."""
+        address, port = _inet(data)
+        if port == DNS:
+            self._names.lead_here(ours)
+            return
+        if port and not _is_loopback(address):
+            self._record.tried("udp", _written(address, port))
+        raise OSError(errno.ENETUNREACH, "outside")
+
+    # connecting
+
+    def _connect(self, asked: Asked) -> bool | None:
+        data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
+        with asked.descriptor(asked.whole(0)) as ours:
+            domain, family = _option(ours, _SO_DOMAIN), _family(data)
+            if domain == socket.AF_UNIX and family in (socket.AF_INET, socket.AF_INET6):
+                self._connect_datagram(ours, data)
+                return None
+            if family == socket.AF_UNIX:
+                return self._connect_unix(asked, ours, data)
+            if family not in (socket.AF_INET, socket.AF_INET6):
+                if family == socket.AF_UNSPEC:
+                    _call("connect", ours, data)
+                    return None
+                raise OSError(errno.EAFNOSUPPORT, "not behind a fence")
+            address, port = _inet(data)
+            if not self._may_reach(address, port):
+                self._record.tried("tcp", _written(address, port))
+                raise OSError(errno.ENETUNREACH, "outside")
+            return _connected(asked, ours, data)
+
+    def _may_reach(self, address: bytes, port: int) -> bool:
+        if (address, port) in self._reach:
+            return True
+        return _is_loopback(address) and self._is_ours(address, port)
+
+    def _is_ours(self, address: bytes, port: int) -> bool:
+        """Whether whoever listens there is behind a fence of this drill."""
+        ours = {e["inode"] for e in self._record.read() if e["event"] == "listens"}
+        found = _listeners(address, port)
+        return bool(found) and found <= ours
+
+    def _connect_unix(self, asked: Asked, ours: int, data: bytes) -> bool:
+        path = _path(data)
+        if path is None or not path:
+            self._refuse_unix(data)
+            raise OSError(errno.ECONNREFUSED, "outside")
+        with asked.place(AT_FDCWD, path) as found:
+            where = location(found)
+            if not is_socket(found) or not below(where, self._sockets):
+                if not where.startswith(_ROUTINE):
+                    self._record.tried("socket", where)
+                raise OSError(errno.EACCES, "outside")
+            name = f"/proc/self/fd/{found}".encode()
+            there = struct.pack("=H", socket.AF_UNIX) + name + b"\0"
+            return _connected(asked, ours, there, keep=found)
+
+    def _refuse_unix(self, data: bytes) -> None:
+        """Raises OSError."""
+        path = _path(data)
+        if path is None:
+            name = data[3:].rstrip(b"\0").decode("utf-8", "replace")
+            self._record.tried("abstract socket", f"@{name}")
+        elif os.path.lexists(path) and not os.fsdecode(path).startswith(_ROUTINE):
+            self._record.tried("socket", os.fsdecode(path))
+        raise OSError(errno.ECONNREFUSED, "outside")
+
+    # listening
+
+    def _bind(self, asked: Asked) -> None:
+        data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
+        with asked.descriptor(asked.whole(0)) as ours:
+            domain, family = _option(ours, _SO_DOMAIN), _family(data)
+            if domain == socket.AF_UNIX and family == socket.AF_UNIX:
+                self._bind_unix(asked, ours, data)
+                return
+            if domain not in (socket.AF_INET, socket.AF_INET6):
+                raise OSError(errno.EADDRNOTAVAIL, "not behind a fence")
+            _call("bind", ours, self._near(ours, domain, data))
+            self._note(ours)
+
+    def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
+        """In its own directories only, from there: nobody can put another in place of it meanwhile."""
+        path = _path(data)
+        if path is None:
+            raise OSError(errno.EACCES, "no names that the whole host shares")
+        if not path:
+            return
+        parent, name = os.path.split(path)
+        if not name or name in (b".", b".."):
+            raise OSError(errno.EADDRINUSE, "no name")
+        with asked.place(AT_FDCWD, parent or b".") as at:
+            if not below(location(at), self._own):
+                raise OSError(errno.EACCES, "outside")
+            mask = os.umask(asked.mask())
+            try:
+                os.fchdir(at)
+                _call("bind", ours, struct.pack("=H", socket.AF_UNIX) + name + b"\0")
+            finally:
+                os.chdir("/")
+                os.umask(mask)
+
+    def _near(self, ours: int, domain: int, data: bytes) -> bytes:
+        """The address on loopback that stands for every address of the host; another one is refused.
+        Raises OSError."""
+        address, port = _inet(data)
+        if _is_loopback(address):
+            return data
+        if not _is_any(address):
+            self._record.tried("listen", _written(address, port))
+            raise OSError(errno.EADDRNOTAVAIL, "only on loopback")
+        if domain == socket.AF_INET:
+            return _sockaddr(_LOOPBACK_4, port)
+        if _option(ours, _V6ONLY, level=socket.IPPROTO_IPV6):
+            return _sockaddr(_LOOPBACK_6, port)
+        return _sockaddr(_MAPPED + _LOOPBACK_4, port)
+
+    def _listen(self, asked: Asked) -> None:
+        with asked.descriptor(asked.whole(0)) as ours:
+            domain = _option(ours, _SO_DOMAIN)
+            if domain in (socket.AF_INET, socket.AF_INET6) and not _port(ours):
+                # It would listen on every address of the host.
+                data = _sockaddr(_ANY_4 if domain == socket.AF_INET else _ANY_6, 0)
+                _call("bind", ours, self._near(ours, domain, data))
+            kernel.call("listen", ours, asked.whole(1))
+            if domain != socket.AF_UNIX:
+                self._note(ours)
+
+    def _note(self, ours: int) -> None:
+        """So that others behind the fences of this drill may connect to it."""
+        self._record.write("listens", port=_port(ours), inode=os.fstat(ours).st_ino)
+
+
+def _connected(asked: Asked, ours: int, data: bytes, keep: int | None = None) -> bool:
+    """Connect, in a thread of its own where that may take a while; whether that answers later."""
+    if not os.get_blocking(ours):
+        _call("connect", ours, data)
+        return False
+    mine = os.dup(ours)
+    kept = os.dup(keep) if keep is not None else None
+    if kept is not None:
+        data = struct.pack("=H", socket.AF_UNIX) + f"/proc/self/fd/{kept}".encode() + b"\0"
+
+    def wait() -> None:
+        number = 0
+        try:
+            _call("connect", mine, data)
+        except OSError as error:
+            number = error.errno or errno.ECONNREFUSED
+        finally:
+            os.close(mine)
+            if kept is not None:
+                os.close(kept)
+        try:
+            asked.answer(error=number)
+        except Gone:
+            pass
+
+    start_new_thread(wait, ())
+    return True
+
+
+def _call(name: str, descriptor: int, address: bytes) -> None:
+    kernel.call(name, descriptor, kernel.text(address), len(address))
+
+
+def _option(descriptor: int, option: int, *, level: int = socket.SOL_SOCKET) -> int:
+    value, size = ctypes.c_int(), ctypes.c_uint32(4)
+    kernel.call("getsockopt", descriptor, level, option, ctypes.byref(value), ctypes.byref(size))
+    return value.value
+
+
+def _port(descriptor: int) -> int:
+    data, size = ctypes.create_string_buffer(128), ctypes.c_uint32(128)
+    kernel.call("getsockname", descriptor, data, ctypes.byref(size))
+    return int.from_bytes(data.raw[2:4], "big")
+
+
+def _family(data: bytes) -> int:
+    if len(data) < 2:
+        raise OSError(errno.EINVAL, "no address")
+    return int.from_bytes(data[:2], "little")
+
+
+def _inet(data: bytes) -> tuple[bytes, int]:
+    """Address and port; one of IPv4 that is written in IPv6 is one of IPv4. Raises OSError."""
+    port = int.from_bytes(data[2:4], "big")
+    if _family(data) == socket.AF_INET and len(data) >= 16:
+        return data[4:8], port
+    if _family(data) == socket.AF_INET6 and len(data) >= 24:
+        return _unmapped(data[8:24]), port
+    raise OSError(errno.EINVAL, "no address")
+
+
+def _sockaddr(address: bytes, port: int) -> bytes:
+    number = port.to_bytes(2, "big")
+    if len(address) == len(_ANY_4):
+        return struct.pack("=H", socket.AF_INET) + number + address + bytes(8)
+    return struct.pack("=H", socket.AF_INET6) + number + bytes(4) + address + bytes(4)
+
+
+def _unmapped(address: bytes) -> bytes:
+    return address[12:] if address.startswith(_MAPPED) else address
+
+
+def _is_loopback(address: bytes) -> bool:
+    return address == _LOOPBACK_6 or (len(address) == len(_ANY_4) and address[0] == _LOOPBACK_4[0])
+
+
+def _is_any(address: bytes) -> bool:
+    return address in (_ANY_4, _ANY_6)
+
+
+def _path(data: bytes) -> bytes | None:
+    """The path of a socket; None for a name without one."""
+    rest = data[2:]
+    if rest.startswith(b"\0"):
+        return None
+    return rest.partition(b"\0")[0]
+
+
+def _written(address: bytes, port: int) -> str:
+    if len(address) == len(_ANY_4):
+        return f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
+
+
+def _listeners(address: bytes, port: int) -> set[int]:
+    """The sockets that would take a connection to this address of the host."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/self/net/{name}", encoding="ascii") as file:
+                lines = file.readlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] != _LISTENS or int(fields[1].rpartition(":")[2], 16) != port:
+                continue
+            there = _from_table(fields[1].rpartition(":")[0])
+            if there == address or _is_any(there):
+                found.add(int(fields[9]))
+    return found
+
+
+def _from_table(text: str) -> bytes:
+    """As the kernel prints it: words in the host's order of bytes."""
+    words = (text[n : n + 8] for n in range(0, len(text), 8))
+    return _unmapped(b"".join(int(word, 16).to_bytes(4, "little") for word in words))

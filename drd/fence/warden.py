@@ -1,0 +1,220 @@
+"""The process that stays outside of a fence: decides, carries out, and ends what is left."""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]
+import errno
+import os
+import select
+import time
+
+from drd.fence import kernel
+from drd.fence.asked import Asked, Gone, received
+from drd.fence.files import Files
+from drd.fence.network import Network
+from drd.fence.numbers import NUMBERS
+from drd.fence.record import Record
+from drd.fence.spec import Spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Call = Callable[[Asked], bool | None]
+
+DRD_DIED = signal.SIGUSR1
+"""What the kernel sends us when drd ends, so that it is told from a signal for the whole group."""
+
+GRACE_S = 5.0
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+
+class Warden:
+    """`child` is the command. What it leaves behind becomes a child of ours, wherever it went."""
+
+    def __init__(self, spec: Spec, child: int, listener: int | None, record: Record) -> None:
+        self._spec = spec
+        self._child = child
+        self._listener = listener
+        network = Network(record, spec.writes, spec.sockets, spec.reach)
+        names: Mapping[str, Call] = {
+            **network.calls(),
+            **Files(spec.writes).calls(),
+            "shmat": self._shared,
+            "shmctl": self._shared,
+        }
+        numbers = NUMBERS.get(kernel.MACHINE, {})
+        self._calls = {numbers[name]: call for name, call in names.items() if name in numbers}
+        self._known_segments = _segments()
+        self._signals: list[int] = []
+        self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def watch(self) -> int:
+        """Until the command has ended and all that came of it; its status as of wait(2)."""
+        self._hear()
+        over = self._end_after()
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if self._listener is not None:
+            poll.register(self._listener, select.POLLIN)
+        status: int | None = None
+        while status is None:
+            left = max(0.0, over - time.monotonic()) if over is not None else None
+            for descriptor, event in poll.poll(left * 1000 if left is not None else None):
+                if descriptor == self._wake:
+                    _drained(self._wake)
+                elif event & select.POLLIN:
+                    self._decide()
+                else:  # nobody is behind the filter any more
+                    poll.unregister(descriptor)
+            over = self._tell_signals(over)
+            if over is not None and time.monotonic() >= over:
+                _kill(self._child)
+            status = self._reaped()
+        end_descendants()
+        return status
+
+    def _end_after(self) -> float | None:
+        lifetime = self._spec.lifetime_s
+        return time.monotonic() + lifetime if lifetime is not None else None
+
+    # signals
+
+    def _hear(self) -> None:
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        for number in (*_PASSED_ON, DRD_DIED, signal.SIGCHLD):
+            signal.signal(number, lambda heard, _: self._signals.append(heard))
+
+    def _tell_signals(self, over: float | None) -> float | None:
+        """To a command that has left our group, which the sender has therefore not reached; when drd
+        is gone, in its name. When to kill it."""
+        heard, self._signals = self._signals, []
+        for number in heard:
+            if number == DRD_DIED:
+                _send(self._child, self._spec.death_signal)
+                over = min(over or float("inf"), time.monotonic() + GRACE_S)
+            elif number != signal.SIGCHLD and not self._is_in_our_group():
+                _send(self._child, number)
+        return over
+
+    def _is_in_our_group(self) -> bool:
+        try:
+            return os.getpgid(self._child) == os.getpgrp()
+        except OSError:
+            return True
+
+    def _reaped(self) -> int | None:
+        """Take note of all that have ended; the command's status when it is among them."""
+        found = None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return found if found is not None else 0
+            if pid == 0:
+                return found
+            if pid == self._child:
+                found = status
+
+    # calls
+
+    def _decide(self) -> None:
+        assert self._listener is not None
+        asked = received(self._listener)
+        if asked is None:
+            return
+        try:
+            call = self._calls.get(asked.number)
+            if call is None:
+                asked.answer(error=errno.ENOSYS)
+            elif not call(asked):
+                asked.answer()
+        except Gone:
+            pass
+        except OSError as error:
+            self._refuse(asked, error.errno or errno.EPERM)
+        except Exception:  # noqa: BLE001 - whatever a fenced process made of us, it waits for a no
+            self._refuse(asked, errno.EPERM)
+
+    @staticmethod
+    def _refuse(asked: Asked, number: int) -> None:
+        try:
+            asked.answer(error=number)
+        except Gone:
+            pass
+
+    def _shared(self, asked: Asked) -> bool:
+        """Segments of System V that were there before the fence, or that somebody outside made, are
+        not there. The arguments are numbers: nobody can change them after the decision."""
+        segment = asked.whole(0)
+        maker = _segments().get(segment)
+        if segment in self._known_segments or maker is None or maker not in descendants():
+            raise OSError(errno.EINVAL, "another's")
+        asked.go_on()
+        return True
+
+
+def _segments() -> dict[int, int]:
+    """Segments of shared memory with the process that made each."""
+    try:
+        with open("/proc/sysvipc/shm", encoding="ascii") as file:
+            lines = file.readlines()[1:]
+    except OSError:
+        return {}
+    return {int(f[1]): int(f[4]) for f in (line.split() for line in lines)}
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - only the names
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def descendants() -> set[int]:
+    """All processes that came of ours."""
+    found: set[int] = set()
+    todo = [os.getpid()]
+    while todo:
+        new = [c for c in _children(todo.pop()) if c not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def end_descendants() -> None:
+    """Kill everything that is left of a fence; returns when it is gone."""
+    limit = time.monotonic() + GRACE_S
+    while time.monotonic() < limit:
+        left = descendants()
+        for pid in left:
+            _kill(pid)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.002)
+
+
+def _kill(pid: int) -> None:
+    _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError:
+        pass
+
+
+def _drained(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 512):
+            pass
+    except BlockingIOError:
+        pass

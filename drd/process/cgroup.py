@@ -1,0 +1,117 @@
+"""A control group for a sandbox, where this host lets drd make one."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+_FINAL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`places` are directories whose `cgroup.procs` a process joins: one with cgroup v2, one for each
+    controller with v1."""
+
+    places: tuple[str, ...]
+
+    @classmethod
+    def made(cls, memory_bytes: int, processes: int) -> Group | None:
+        """A new one with these limits; None where that cannot be had."""
+        name = f"drd-sandbox-{uuid4().hex[:8]}"
+        limits = {
+            "memory": (("memory.max", memory_bytes), ("memory.limit_in_bytes", memory_bytes)),
+            "pids": (("pids.max", processes), ("pids.max", processes)),
+        }
+        for parent in _unified():
+            made = _make(parent / name, [limits[n][0] for n in limits])
+            if made is not None:
+                return cls((made,))
+        old = [_make(parent / name, [limits[n][1]]) for n, parent in _old().items()]
+        if len(old) == len(limits) and all(old):
+            return cls(tuple(str(o) for o in old))
+        for place in old:
+            if place is not None:
+                _remove(Path(place))
+        return None
+
+    def remove(self) -> None:
+        """End what is left in it, and remove it."""
+        for place in self.places:
+            _remove(Path(place))
+
+
+def _make(place: Path, limits: list[tuple[str, int]]) -> str | None:
+    try:
+        place.mkdir()
+    except OSError:
+        return None
+    try:
+        for name, value in limits:
+            (place / name).write_text(f"{value}", encoding="ascii")
+    except OSError:
+        _remove(place)
+        return None
+    return str(place)
+
+
+def _remove(place: Path) -> None:
+    with suppress(OSError):
+        (place / "cgroup.kill").write_text("1", encoding="ascii")
+    limit = time.monotonic() + _FINAL_S
+    while time.monotonic() < limit:
+        try:
+            place.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _mounts() -> list[tuple[str, str, str]]:
+    """Type, options and place of mounts."""
+    found = []
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+            before, _, after = line.partition(" - ")
+            kind, _, options = after.split(" ", 2)
+            found.append((kind, options, before.split(" ")[4]))
+    return found
+
+
+def _unified() -> list[Path]:
+    """Groups of v2 in which one of ours may be made and limited: our own, where it was handed to us,
+    and for root the host's."""
+    found = []
+    for kind, _, place in _mounts():
+        if kind != "cgroup2":
+            continue
+        for parent in (Path(place + _own_path()), Path(place)):
+            with suppress(OSError):
+                text = (parent / "cgroup.subtree_control").read_text(encoding="ascii")
+                if {"memory", "pids"} <= set(text.split()) and os.access(parent, os.W_OK):
+                    found.append(parent)
+    return found
+
+
+def _own_path() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("0::"):
+                return line.removeprefix("0::").rstrip("/")
+    return ""
+
+
+def _old() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for kind, options, place in _mounts():
+        for name in ("memory", "pids"):
+            if kind == "cgroup" and name in options.split(",") and os.access(place, os.W_OK):
+                found[name] = Path(place)
+    return found

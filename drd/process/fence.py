@@ -1,0 +1,297 @@
+"""What drd asks a fence for: the directories of a drill, what it may reach, and its limits.
+
+A fence is a field of `Command`. All the fences of one drill belong to one `Sandbox`: what listens
+behind one of them can be reached from behind the others, and what any of them asked for outside and
+did not get is written down in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from drd.fence import available
+from drd.fence.parts import PARTS
+from drd.fence.record import plain, read
+from drd.fence.spec import Spec
+from drd.process.cgroup import Group
+
+CANNOT = 125
+"""The exit code of a command whose fence could not be put up."""
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_BOOT = (
+    f"import sys; sys.path.insert(0, {str(_PACKAGE)!r}); from drd.fence.main import main; main()"
+)
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/proc")
+_KERNEL = ("/sys/devices/system", "/sys/kernel/mm", "/sys/fs/cgroup")
+_ETC = (
+    "passwd", "group", "nsswitch.conf", "hosts", "host.conf", "resolv.conf", "gai.conf", "hostname",
+    "localtime", "timezone", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs",
+    "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs", "pki/ca-trust", "locale.alias",
+    "locale.conf", "locale.gen", "default/locale", "services", "protocols", "networks", "rpc",
+    "mime.types", "magic", "alternatives", "os-release", "debian_version", "machine-id", "terminfo",
+    "inputrc", "bash.bashrc", "profile", "profile.d", "environment", "shells", "login.defs", "fonts",
+    "perl", "python3", "java-17-openjdk", "java-21-openjdk", "postgresql-common", "xml", "sgml",
+)  # fmt: skip
+"""What every program reads; nothing of it is secret, and nothing configures a service."""
+
+_DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
+
+ROOT_KEEPS = sum(1 << number for number in (0, 1, 2, 3, 4, 6, 7, 10))
+"""Capabilities of a command that drd runs as root: over files (which the fence bounds), to become
+another user, and for low ports. None over the kernel, the network or other processes."""
+
+_SPARE_PROCESSES = 1024
+_SHARE_OF_MEMORY = 0.75
+_LEAST_MEMORY = 2 << 30
+
+Place = Path | str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """One command's part of a sandbox. `by` is how the record calls it. `writes` it may change,
+    `reads` only read and execute, beside what every program reads; sockets below `sockets` it may
+    connect to, as to its own. `home` becomes its HOME and TMPDIR."""
+
+    sandbox: Sandbox
+    by: str
+    writes: tuple[Path, ...] = ()
+    reads: tuple[Path, ...] = ()
+    sockets: tuple[Path, ...] = ()
+    home: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "TMPDIR": str(self.home)} if self.home else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`memory_bytes` for all of a sandbox where cgroups can be had, for each process elsewhere."""
+
+    memory_bytes: int
+    processes: int
+    lifetime_s: float | None = None
+
+    @classmethod
+    def usual(cls, lifetime_s: float | None = None) -> Limits:
+        """Three quarters of the host's memory, and a thousand processes more than there are."""
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = max(int(whole * _SHARE_OF_MEMORY), _LEAST_MEMORY)
+        return cls(memory, _SPARE_PROCESSES, lifetime_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Something outside that a fenced process asked for in vain: `what` (tcp, dns, socket, …), where
+    `to` as far as that can be known, and behind whose fence."""
+
+    by: str
+    what: str
+    to: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.what} {self.to}".strip()
+
+
+@dataclass
+class Sandbox:
+    """All the fences of one drill. `reach` are declared HOST:PORT; `closed` are places of which
+    nothing is ever shown, whatever a command names. Close it at the end."""
+
+    reach: tuple[str, ...] = ()
+    closed: tuple[Path, ...] = ()
+    limits: Limits = field(default_factory=Limits.usual)
+    reads: tuple[Path, ...] = ()
+    wanted: tuple[str, ...] = PARTS
+
+    def __post_init__(self) -> None:
+        self.found = available.look()
+        self.parts = tuple(p for p in self.wanted if p in self.found.parts)
+        self._record = os.memfd_create("drd-fence", os.MFD_CLOEXEC)
+        self._group: Group | None = None
+        self._grouped = False
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The parts that this host does not have, with the reason."""
+        return self.found.missing
+
+    @property
+    def record(self) -> int:
+        return self._record
+
+    @property
+    def group(self) -> Group | None:
+        if not self._grouped:
+            self._grouped = True
+            self._group = Group.made(self.limits.memory_bytes, self.limits.processes)
+        return self._group
+
+    def fence(
+        self,
+        by: str,
+        writes: Iterable[Place] = (),
+        *,
+        reads: Iterable[Place] = (),
+        sockets: Iterable[Place] = (),
+        home: Place | None = None,
+    ) -> Fence:
+        own = (*writes, *([home] if home is not None else []))
+        return Fence(
+            self,
+            by,
+            writes=tuple(map(Path, own)),
+            reads=tuple(map(Path, reads)),
+            sockets=tuple(map(Path, sockets)),
+            home=Path(home) if home is not None else None,
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        return read(self._record)
+
+    def attempts(self) -> list[Attempt]:
+        """In their order; each destination once for each command."""
+        found = (
+            Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
+            for e in self.events()
+            if e["event"] == "tried"
+        )
+        return list(dict.fromkeys(found))
+
+    def failures(self) -> list[str]:
+        """Why fences could not be put up."""
+        return [str(e["why"]) for e in self.events() if e["event"] == "failed"]
+
+    def fenced(self) -> list[str]:
+        """Which commands have run behind a fence."""
+        return list(dict.fromkeys(str(e["by"]) for e in self.events() if e["event"] == "holds"))
+
+    def close(self) -> None:
+        if self._group is not None:
+            self._group.remove()
+        with suppress(OSError):
+            os.close(self._record)
+        self._record = -1
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def fenced_argv(
+    fence: Fence,
+    argv: Sequence[str],
+    *,
+    user: str | None,
+    death_signal: signal.Signals,
+) -> list[str]:
+    """`argv` behind the fence: the words that start the warden and its command."""
+    box = fence.sandbox
+    group = box.group
+    spec = Spec(
+        argv=tuple(argv),
+        by=fence.by,
+        reads=tuple(_readable(fence, argv[0])),
+        writes=_real(fence.writes),
+        devices=_DEVICES,
+        sockets=_real(fence.sockets),
+        reach=_addresses(box.reach),
+        parts=box.parts,
+        record=box.record,
+        death_signal=int(death_signal),
+        user=_account(user),
+        kept_capabilities=ROOT_KEEPS,
+        memory_bytes=box.limits.memory_bytes,
+        processes=_threads() + box.limits.processes,
+        lifetime_s=box.limits.lifetime_s,
+        groups=group.places if group is not None else (),
+    )
+    return [sys.executable, "-I", "-S", "-c", _BOOT, spec.to_text()]
+
+
+def _account(user: str | None) -> tuple[int, int, tuple[int, ...]] | None:
+    if user is None:
+        return None
+    account = pwd.getpwnam(user)
+    groups = tuple(os.getgrouplist(user, account.pw_gid))
+    return (account.pw_uid, account.pw_gid, groups)
+
+
+def _real(places: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(os.path.realpath(p) for p in places))
+
+
+def _threads() -> int:
+    """Of the whole host: no user has more."""
+    with suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/loadavg").read_text(encoding="ascii")
+        return int(text.split()[3].partition("/")[2])
+    return 4096
+
+
+@cache
+def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
+    """Every address of the declared hosts, as they are now; a host that has none cannot be reached."""
+    found = []
+    for one in reach:
+        host, _, port = one.rpartition(":")
+        host = host.strip("[]")
+        with suppress(OSError, ValueError):
+            for *_, address in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM):
+                found.append((str(address[0]), int(port), host))
+    return tuple(dict.fromkeys(found))
+
+
+def _readable(fence: Fence, program: str) -> list[str]:
+    """What it may read: the system's, what was asked for, the program itself."""
+    own = _real(fence.writes)
+    closed = tuple(c for c in _real(fence.sandbox.closed) if c != "/")
+    asked = [*fence.reads, *fence.sandbox.reads, *_of_program(program)]
+    wanted = [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC), *map(os.fspath, asked)]
+    found: list[str] = []
+    for path in dict.fromkeys(os.path.realpath(w) for w in wanted):
+        if path in own:
+            continue
+        found += _around(path, closed)
+    return found
+
+
+def _of_program(program: str) -> list[Path]:
+    """A program outside of the system's directories: its file, what a link leads to, and the virtual
+    environment that it belongs to."""
+    path = Path(program)
+    if not path.is_absolute():
+        return []
+    found = [path]
+    if (path.parent.parent / "pyvenv.cfg").is_file():
+        found.append(path.parent.parent)
+        base = Path(os.path.realpath(path)).parent.parent
+        if (base / "lib").is_dir() and base != Path("/"):
+            found += [base / "lib", base / "bin"]
+    return found
+
+
+def _around(path: str, closed: tuple[str, ...]) -> list[str]:
+    """The path, or as many of its parts as leave out what is closed."""
+    if any(path == c or path.startswith(f"{c}/") for c in closed):
+        return []
+    if not any(c.startswith(f"{path.rstrip('/')}/") for c in closed):
+        return [path]
+    found: list[str] = []
+    with suppress(OSError):
+        for entry in os.scandir(path):
+            if not entry.is_symlink():
+                found += _around(entry.path, closed)
+    return found
