@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
+from drd.catalogue import places, summaries
 from drd.catalogue.daemon_tables import copies
 from drd.catalogue.engine import upsert
-from drd.catalogue.summaries import believed
 from drd.catalogue.tables import point_repositories, points
 from drd.model.plan import Plan
 
@@ -42,52 +42,72 @@ def arrived(
 ) -> None:
     """`repository` holds copies of these points (by id: the manifest there); `at` counts for those
     of which that is news. Points that the catalogue does not know are passed over."""
-    plans: set[str] = set()
+    known: dict[str, str | None] = {}
     for some in _batches(list(manifests)):
         found = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
         for point, plan in connection.execute(found).all():
-            plans.add(plan)
-            _arrived(connection, repository, point, manifests[point], at)
-    for plan in sorted(plans):
+            if plan not in known:
+                known[plan] = places.of_plan(connection, plan).id_of(repository)
+            lies_there = places.of_repository(connection, plan, repository)
+            row = {"point": point, "repository": repository, "repository_id": known[plan]}
+            _arrived(connection, row, lies_there, manifests[point], at)
+    for plan in sorted(known):
+        places.refresh(connection, [plan], manifests)
+        summaries.refresh_points(connection, plan, at)
         refresh(connection, plan, at)
 
 
 def _arrived(
-    connection: Connection, repository: str, point: str, manifest: str, at: datetime
+    connection: Connection,
+    row: Mapping[str, str | None],
+    lies_there: ColumnElement[bool],
+    manifest: str,
+    at: datetime,
 ) -> None:
-    rows = point_repositories
+    rows, point = point_repositories, row["point"]
     changed = connection.execute(
-        update(rows)
-        .where(rows.c.point == point, rows.c.repository == repository)
-        .values(manifest=manifest)
+        update(rows).where(rows.c.point == point, lies_there).values(manifest=manifest)
     )
-    if changed.rowcount == 0:
-        last = connection.execute(
-            select(func.max(rows.c.position)).where(rows.c.point == point)
-        ).scalar()
-        connection.execute(
-            rows.insert().values(
-                point=point,
-                repository=repository,
-                position=0 if last is None else last + 1,
-                manifest=manifest,
-                available_at=at,
-            )
-        )
+    if changed.rowcount:
+        return
+    # What is left under that name is what the name meant before.
+    connection.execute(
+        delete(rows).where(rows.c.point == point, rows.c.repository == row["repository"])
+    )
+    last = connection.execute(
+        select(func.max(rows.c.position)).where(rows.c.point == point)
+    ).scalar()
+    position = 0 if last is None else last + 1
+    connection.execute(
+        rows.insert().values(**row, position=position, manifest=manifest, available_at=at)
+    )
 
 
 def left(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
     """`repository` does not hold these points."""
+    lies_there = places.of_repository(connection, plan, repository)
     for some in _batches(ids):
         connection.execute(
             delete(point_repositories).where(
-                point_repositories.c.repository == repository,
+                lies_there,
                 point_repositories.c.point.in_(
                     select(points.c.id).where(points.c.plan == plan, points.c.id.in_(some))
                 ),
             )
         )
+    places.refresh(connection, [plan], ids)
+    if _moved_away(connection, ids):
+        summaries.refresh_points(connection, plan)
     refresh(connection, plan)
+
+
+def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
+    """Whether one of the points is left in no repository that its plan has now."""
+    away = select(points.c.id).where(points.c.here.is_(False), points.c.forgotten_at.is_(None))
+    return any(
+        connection.execute(away.where(points.c.id.in_(some)).limit(1)).first() is not None
+        for some in _batches(ids)
+    )
 
 
 def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozenset[str]:
@@ -112,12 +132,12 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
                 points.c.plan == plan,
                 points.c.forgotten_at.is_(None),
                 points.c.complete,
-                point_repositories.c.repository == repository,
+                places.of_repository(connection, plan, repository),
             )
             .order_by(points.c.data_time.desc())
             .limit(1)
         )
-        known = held.where(believed(points.c.data_time, at))
+        known = held.where(summaries.believed(points.c.data_time, at))
         newest = connection.execute(known).first() or connection.execute(held).first()
         connection.execute(
             update(copies)

@@ -12,6 +12,7 @@ from drd.catalogue.tables import (
     component_summary,
     evidence,
     missed_intervals,
+    plan_repositories,
     plan_summary,
     plans,
     runs,
@@ -29,6 +30,7 @@ _OTHERS = (
     copies,
     verifications,
     sources,
+    plan_repositories,
 )
 
 

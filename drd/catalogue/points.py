@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from drd.catalogue import copies, missed, summaries
+from drd.catalogue import copies, missed, places, summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
@@ -41,8 +41,9 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
     also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
     replaced = _fingerprints_of(connection, [point.id])
+    known = places.of_plan(connection, point.plan)
     if before is not None:
-        _clear(connection, [point.id])
+        _clear(connection, point, known)
     upsert(
         connection,
         points,
@@ -68,6 +69,7 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
                 "position": n,
                 "manifest": manifest,
                 "available_at": point.copied.get(name),
+                "repository_id": known.id_of(name),
             }
             for n, (name, manifest) in enumerate(point.repositories.items())
         ],
@@ -77,6 +79,7 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
         component_snapshots,
         [_snapshot_row(connection, point, n) for n in range(len(point.components))],
     )
+    places.refresh(connection, [point.plan], [point.id])
     if before is None:
         missed.add_point(connection, point)
     else:
@@ -132,14 +135,22 @@ def exists(connection: Connection, point: str) -> bool:
 
 
 def listed(
-    connection: Connection, plan: str, *, kept_only: bool, with_fingerprints: bool
+    connection: Connection,
+    plan: str,
+    *,
+    kept_only: bool,
+    with_fingerprints: bool,
+    elsewhere: bool = False,
 ) -> list[RestorePoint]:
-    """Newest data time first."""
+    """Newest data time first. Of those that are kept, only the ones that lie in a repository that the
+    plan has now, or with `elsewhere` all."""
     query = (
         select(points).where(points.c.plan == plan).order_by(points.c.data_time.desc(), points.c.id)
     )
     if kept_only:
         query = query.where(points.c.forgotten_at.is_(None))
+    if kept_only and not elsewhere:
+        query = query.where(points.c.here)
     rows = connection.execute(query).all()
     return _to_points(connection, rows, with_fingerprints)
 
@@ -197,9 +208,23 @@ def _newest_pass(connection: Connection, point: str) -> str | None:
     return connection.execute(query).scalars().first()
 
 
-def _clear(connection: Connection, ids: Sequence[str]) -> None:
-    for table in (component_snapshots, point_repositories):
-        connection.execute(delete(table).where(table.c.point.in_(ids)))
+def _clear(connection: Connection, point: RestorePoint, known: places.Places) -> None:
+    """Make room for the point's rows. Where it lies beside the repositories that the plan has now
+    stays known, unless its name is needed."""
+    table = component_snapshots
+    connection.execute(delete(table).where(table.c.point == point.id))
+    rows = point_repositories
+    for row in connection.execute(select(rows).where(rows.c.point == point.id)).all():
+        if known.name_of(row) is not None or row.repository in point.repositories:
+            connection.execute(
+                delete(rows).where(rows.c.point == point.id, rows.c.repository == row.repository)
+            )
+        else:
+            connection.execute(
+                update(rows)
+                .where(rows.c.point == point.id, rows.c.repository == row.repository)
+                .values(position=len(point.repositories) + row.position)
+            )
 
 
 def _snapshot_row(connection: Connection, point: RestorePoint, position: int) -> dict[str, Any]:
@@ -274,7 +299,8 @@ def _to_points(
     where: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in _below(connection, point_repositories, ids):
         where[row.point].append(row)
-    return [_to_point(row, components[row.id], where[row.id]) for row in rows]
+    known = {plan: places.of_plan(connection, plan) for plan in {row.plan for row in rows}}
+    return [_to_point(row, components[row.id], where[row.id], known[row.plan]) for row in rows]
 
 
 def _below(connection: Connection, table: Any, ids: Sequence[str]) -> Iterable[Row[Any]]:
@@ -320,8 +346,12 @@ def _to_snapshot(row: Row[Any]) -> ComponentSnapshot:
 
 
 def _to_point(
-    row: Row[Any], components: Iterable[ComponentSnapshot], where: Iterable[Row[Any]]
+    row: Row[Any],
+    components: Iterable[ComponentSnapshot],
+    where: Iterable[Row[Any]],
+    known: places.Places,
 ) -> RestorePoint:
+    named = [(known.name_of(r), r) for r in where]
     return RestorePoint(
         id=row.id,
         plan=row.plan,
@@ -330,8 +360,13 @@ def _to_point(
         complete=row.complete,
         plan_digest=row.plan_digest,
         components=tuple(components),
-        repositories={r.repository: r.manifest for r in where},
-        copied={r.repository: r.available_at for r in where if r.available_at is not None},
+        repositories={name: r.manifest for name, r in named if name is not None},
+        copied={
+            name: r.available_at
+            for name, r in named
+            if name is not None and r.available_at is not None
+        },
+        elsewhere={r.repository: r.repository_id or "" for name, r in named if name is None},
         proven_by=row.proven_by,
         forgotten_at=row.forgotten_at,
     )

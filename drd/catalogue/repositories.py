@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from drd.catalogue import copies, places, summaries
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import repositories
 
@@ -20,6 +21,9 @@ def record(connection: Connection, url: str, repository_id: str, at: datetime) -
     if recorded_id(connection, url) != repository_id:
         values = {"url": url, "repository_id": repository_id, "recorded_at": at}
         upsert(connection, repositories, values)
+        for plan in places.recognised(connection, url):
+            summaries.refresh_points(connection, plan, at)
+            copies.refresh(connection, plan, at)
 
 
 def count(connection: Connection) -> int:

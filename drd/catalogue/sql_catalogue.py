@@ -219,11 +219,20 @@ class SqlCatalogue:
             points.record(connection, point, began and max(began, point.available_at))
 
     def points(
-        self, plan: str, *, kept_only: bool = True, fingerprints: bool = False
+        self,
+        plan: str,
+        *,
+        kept_only: bool = True,
+        fingerprints: bool = False,
+        elsewhere: bool = False,
     ) -> list[RestorePoint]:
         with self._store.read() as connection:
             return points.listed(
-                connection, plan, kept_only=kept_only, with_fingerprints=fingerprints
+                connection,
+                plan,
+                kept_only=kept_only,
+                with_fingerprints=fingerprints,
+                elsewhere=elsewhere,
             )
 
     def point(self, plan: str, prefix: str) -> RestorePoint:

@@ -39,7 +39,7 @@ def refresh_points(connection: Connection, plan: str, at: datetime | None = None
     """Newest complete and incomplete point, their number, and the components' newest captures, as
     they are known at `at`: what is dated long after that was made while a clock was wrong, and
     counts only where nothing else does."""
-    kept = (points.c.plan == plan, points.c.forgotten_at.is_(None))
+    kept = (points.c.plan == plan, points.c.forgotten_at.is_(None), points.c.here)
     known = (*kept, believed(points.c.data_time, at))
     newest = (
         connection.execute(_latest_point(*known, points.c.complete)).first()
@@ -73,6 +73,7 @@ def refresh_components(
                 component_snapshots.c.plan == plan,
                 component_snapshots.c.component == component,
                 points.c.forgotten_at.is_(None),
+                points.c.here,
             )
             .order_by(component_snapshots.c.available_at.desc())
             .limit(1)

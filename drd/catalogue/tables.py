@@ -182,6 +182,8 @@ points = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("proven_by", String(80)),
     Column("forgotten_at", UtcTime),
+    # Whether it lies in a repository that its plan has now (`drd.catalogue.places`).
+    Column("here", Boolean, nullable=False, server_default="1"),
 )
 Index("points_by_data_time", points.c.plan, points.c.complete, points.c.data_time)
 Index("points_by_availability", points.c.plan, points.c.complete, points.c.available_at)
@@ -202,6 +204,10 @@ point_repositories = Table(
     Column("position", Integer, nullable=False),
     Column("manifest", String(80), nullable=False),
     Column("available_at", UtcTime),  # there; NULL: the point's, as where it was made
+    Column("repository_id", String(80)),  # restic's, which says what the name meant
+)
+Index(
+    "point_repositories_by_id", point_repositories.c.repository_id, point_repositories.c.repository
 )
 
 fingerprints = Table(
@@ -313,6 +319,16 @@ repositories = Table(
     Column("repository_id", String(80)),
     Column("recorded_at", UtcTime),
     Column("last_self_backup_at", UtcTime),
+)
+
+plan_repositories = Table(
+    "plan_repositories",
+    metadata,
+    # Those of the plan as loaded: what their names mean.
+    Column("plan", String(40), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("url", Text, nullable=False),
 )
 
 # What `drd status` reads. Each row is written in the transaction that changes what it sums up.

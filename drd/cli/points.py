@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     with app(args.config, reading=True) as opened:
         name = opened.known_plan(args.plan)
-        points = opened.catalogue.points(name)
+        points = opened.catalogue.points(name, elsewhere=True)
         if args.json:
             output.print_json({"plan": name, "points": [_document(p) for p in points]})
         else:
@@ -53,6 +53,7 @@ def _document(point: RestorePoint) -> dict[str, Any]:
         "complete": point.complete,
         "size_bytes": point.size_bytes,
         "repositories": sorted(point.repositories),
+        "elsewhere": dict(point.elsewhere),
         "proven_by": point.proven_by,
         "components": [
             {
@@ -79,7 +80,7 @@ def _print(plan: str, points: list[RestorePoint]) -> None:
         [
             p.id,
             f"{p.data_time:%Y-%m-%d %H:%M:%S}",
-            "complete" if p.complete else "incomplete: " + _lacking(p),
+            _state(p),
             format_size(p.size_bytes),
             p.proven_by or "",
         ]
@@ -90,6 +91,15 @@ def _print(plan: str, points: list[RestorePoint]) -> None:
             rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"], keep=3
         )
     )
+
+
+def _state(point: RestorePoint) -> str:
+    if not point.repositories and point.elsewhere:
+        places = ", ".join(
+            f"{name} {known[:8]}".rstrip() for name, known in point.elsewhere.items()
+        )
+        return f"at the old place: {places}"
+    return "complete" if point.complete else "incomplete: " + _lacking(point)
 
 
 def _lacking(point: RestorePoint) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
-from drd.flows.holders import holders
+from drd.flows.holders import former_places, holders
+from drd.flows.identity import recognise
 from drd.flows.manifests import require_sound
 from drd.flows.services import Services
 from drd.model.plan import Plan
@@ -40,7 +41,7 @@ def choose(
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one of which the
     catalogue says what drd does not write.
     """
-    points, now = services.catalogue.points(plan.name), services.clock.now()
+    points, now = _points(services, plan), services.clock.now()
     if held_by is not None:
         points = [p for p in points if any(name in p.repositories for name in held_by)]
     newest = newest_complete(points, now)
@@ -95,6 +96,23 @@ def drill_scenario(services: Services, plan: Plan) -> str:
 def _drills(services: Services, plan: Plan) -> int:
     found = services.catalogue.evidence(plan.name, limit=1000)
     return sum(e.target is None for e in found)
+
+
+def _points(services: Services, plan: Plan) -> list[RestorePoint]:
+    """Those that lie where the plan has them now. Where some lie elsewhere, what its URLs mean is
+    asked first: one may be another address of the same repository."""
+    everything = services.catalogue.points(plan.name, elsewhere=True)
+    if any(p.elsewhere for p in everything):
+        recognise(services, plan)
+        everything = services.catalogue.points(plan.name, elsewhere=True)
+    away = [p for p in everything if p.elsewhere and not p.repositories]
+    if away:
+        count = "1 restore point" if len(away) == 1 else f"{len(away):,} restore points"
+        services.note(
+            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which the plan does "
+            "not name now"
+        )
+    return [p for p in everything if p not in away]
 
 
 def _but_incomplete(points: list[RestorePoint]) -> str:

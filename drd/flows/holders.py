@@ -38,6 +38,11 @@ def holders(
 ) -> tuple[RepositorySpec, ...]:
     """The plan's repositories that hold the point, of those in `only`. Raises NoRestorePoint."""
     found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
+    if not found and point.elsewhere:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {former_places(point)}, which {plan.name} does not name now",
+            hint="name it in the plan again, or give the plan a copy that has it.",
+        )
     if not found:
         raise NoRestorePoint(
             f"restore point {point.id} is in {', '.join(point.repositories) or 'no repository'}, "
@@ -52,6 +57,14 @@ def holders(
             hint=f"take another point: drd points {plan.name}",
         )
     return allowed
+
+
+def former_places(point: RestorePoint) -> str:
+    """Where a point is that is nowhere else, in words."""
+    return " and ".join(
+        f"the repository {known[:8] or 'of unknown id'} that was {name}"
+        for name, known in point.elsewhere.items()
+    )
 
 
 def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:

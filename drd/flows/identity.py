@@ -5,6 +5,7 @@ from __future__ import annotations
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows.services import Services
+from drd.model.plan import Plan
 from drd.ports import Repository
 
 INIT_WAIT_S = 120.0
@@ -38,6 +39,22 @@ def look(services: Services, repository: Repository) -> None:
     recorded = services.catalogue.repository_id(repository.url)
     if recorded is not None:
         _expect(repository, repository.identity(), recorded)
+
+
+def recognise(services: Services, plan: Plan) -> None:
+    """Find out which repositories the plan means where nobody has seen them yet, as after its URL
+    was changed: points are known by the id of their repository. Asks nobody else; what cannot be
+    reached is none of the business of whoever only looks."""
+    for spec in plan.repositories.values():
+        if services.catalogue.repository_id(spec.url) is not None:
+            continue
+        try:
+            found = services.open_repository(spec).identity()
+        except DrdError as error:
+            log.get().info("repository.not_recognised", repository=spec.url, error=error.message)
+            continue
+        if found is not None:
+            services.catalogue.record_repository(spec.url, found, services.clock.now())
 
 
 def tidy(repository: Repository) -> None:

@@ -194,8 +194,9 @@ class RestorePoint:
     nothing in it is older. `available_at` is when its manifest was stored: before, it could not
     have been restored. `repositories` maps a repository's name to the manifest's snapshot id
     there. `copied` has those repositories that it was copied to, with since when it is there: its
-    snapshots have other ids there, and name these in `original`. `proven_by` is the newest drill
-    that it passed.
+    snapshots have other ids there, and name these in `original`. `elsewhere` has
+    repositories that the plan does not have any more, by their former name: their ids. `proven_by` is
+    the newest drill that it passed.
     """
 
     id: str
@@ -209,6 +210,7 @@ class RestorePoint:
     copied: Mapping[str, datetime] = field(default_factory=dict)
     proven_by: str | None = None
     forgotten_at: datetime | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:

@@ -192,9 +192,15 @@ class Catalogue(Protocol):
         incomplete ones), and update the summary. Without `owned` when rebuilding."""
 
     def points(
-        self, plan: str, *, kept_only: bool = True, fingerprints: bool = False
+        self,
+        plan: str,
+        *,
+        kept_only: bool = True,
+        fingerprints: bool = False,
+        elsewhere: bool = False,
     ) -> list[RestorePoint]:
-        """Newest data time first."""
+        """Newest data time first. Those that are kept in a repository which the plan has now; with
+        `elsewhere` also those that are only where it kept them before."""
 
     def point(self, plan: str, prefix: str) -> RestorePoint:
         """With fingerprints. Raises NoRestorePoint (none) or UsageError (ambiguous)."""

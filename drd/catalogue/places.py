@@ -1,0 +1,142 @@
+"""Which points lie in a repository that their plan has now.
+
+A repository is known by its id, not by its name or URL: a plan that names another one finds no points
+in it that are in the former one, and one that gives the same repository another name or address loses
+none. A row of `point_repositories` without an id is older than that, or of a repository whose id is not
+known yet: there the name has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, or_, select, update
+
+from drd.catalogue.engine import insert_all
+from drd.catalogue.tables import plan_repositories, point_repositories, points, repositories
+from drd.model.plan import Plan
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The repositories of a plan as it was loaded last, by name: their ids, None where nobody has seen
+    the repository yet. Empty: the plan was never loaded."""
+
+    ids: Mapping[str, str | None]
+
+    def name_of(self, row: Row[Any]) -> str | None:
+        """What the plan calls the repository of a row of `point_repositories`; None where it does
+        not have that one now."""
+        name, known = row.repository, row.repository_id
+        if not self.ids or known is None:
+            return name if not self.ids or name in self.ids else None
+        if self.ids.get(name) == known:
+            return str(name)
+        return next((n for n, found in self.ids.items() if found == known), None)
+
+    def id_of(self, name: str) -> str | None:
+        return self.ids.get(name)
+
+
+def of_plan(connection: Connection, plan: str) -> Places:
+    query = (
+        select(plan_repositories.c.name, repositories.c.repository_id)
+        .outerjoin(repositories, repositories.c.url == plan_repositories.c.url)
+        .where(plan_repositories.c.plan == plan)
+        .order_by(plan_repositories.c.position)
+    )
+    return Places({row.name: row.repository_id for row in connection.execute(query)})
+
+
+def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:
+    """The condition on rows of `point_repositories` that they are of the repository that the plan
+    means by this name now."""
+    return _lies_in(of_plan(connection, plan), name)
+
+
+def _lies_in(places: Places, name: str) -> ColumnElement[bool]:
+    row, known = point_repositories.c, places.ids.get(name)
+    if not places.ids:
+        return row.repository == name
+    if name not in places.ids:
+        return false()
+    by_name = and_(row.repository == name, row.repository_id.is_(None))
+    return by_name if known is None else or_(by_name, row.repository_id == known)
+
+
+def load(connection: Connection, plan: Plan) -> bool:
+    """Remember the plan's repositories; whether that says something else about its points."""
+    before = of_plan(connection, plan.name)
+    rows = plan_repositories
+    connection.execute(delete(rows).where(rows.c.plan == plan.name))
+    insert_all(
+        connection,
+        rows,
+        [
+            {"plan": plan.name, "name": spec.name, "url": spec.url, "position": position}
+            for position, spec in enumerate(plan.repositories.values())
+        ],
+    )
+    filled = _fill(connection, plan.name)
+    changed = filled or before.ids != of_plan(connection, plan.name).ids
+    if changed:
+        refresh(connection, [plan.name])
+    return changed
+
+
+def recognised(connection: Connection, url: str) -> list[str]:
+    """The id at a URL has become known, or is another one: the plans that name it, whose points may
+    lie elsewhere now."""
+    query = select(plan_repositories.c.plan).where(plan_repositories.c.url == url)
+    plans = sorted(set(connection.execute(query).scalars()))
+    for plan in plans:
+        _fill(connection, plan)
+    refresh(connection, plans)
+    return plans
+
+
+def _fill(connection: Connection, plan: str) -> bool:
+    """Give rows that have none the id of the repository that their name means."""
+    rows = point_repositories
+    filled = False
+    for name, known in of_plan(connection, plan).ids.items():
+        if known is not None:
+            done = connection.execute(
+                update(rows)
+                .where(
+                    rows.c.repository == name,
+                    rows.c.repository_id.is_(None),
+                    rows.c.point.in_(select(points.c.id).where(points.c.plan == plan)),
+                )
+                .values(repository_id=known)
+            )
+            filled = filled or done.rowcount > 0
+    return filled
+
+
+def refresh(connection: Connection, plans: Iterable[str], ids: Iterable[str] | None = None) -> None:
+    """Work out `points.here` of these plans, or of these of their points. A point of which nobody
+    knows where it lies counts as here."""
+    chosen = None if ids is None else list(ids)
+    for plan in plans:
+        places, rows = of_plan(connection, plan), point_repositories
+        somewhere = select(rows.c.point).where(rows.c.point == points.c.id)
+        lies = or_(false(), *(_lies_in(places, name) for name in places.ids))
+        current = somewhere.where(lies) if places.ids else somewhere
+        here = or_(current.exists(), ~somewhere.exists())
+        for some in _batches(chosen):
+            which = [points.c.plan == plan, *([points.c.id.in_(some)] if some is not None else [])]
+            connection.execute(update(points).where(*which, here).values(here=True))
+            connection.execute(update(points).where(*which, ~here).values(here=False))
+
+
+def _batches(ids: list[str] | None) -> Iterable[list[str] | None]:
+    if ids is None:
+        yield None
+        return
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]

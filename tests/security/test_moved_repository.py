@@ -1,0 +1,94 @@
+"""A repository is what its id says. A plan that names another place finds nothing there of what lies in
+the former one, however many points the catalogue remembers: they were counted as protection, offered as
+a way back, and marked as forgotten by the first retention. The same repository at another address is the
+same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests import light_repository
+from tests.e2e.site import PASSWORD, Site, small_site
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+def names(site: Site, url: str) -> None:
+    """The plan gives its repository another URL."""
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace(f"url: {site.repository}\n", f"url: {url}\n"))
+    site.repository = url
+
+
+def moved(site: Site) -> None:
+    """The same repository at another address."""
+    where = f"{site.base}/elsewhere"
+    shutil.move(site.repository, where)
+    names(site, where)
+
+
+def begun_anew(site: Site) -> None:
+    names(site, f"{site.base}/anew")
+    site.restic("init")
+    light_repository.lighten(Path(site.repository), PASSWORD)
+
+
+def status(site: Site) -> dict[str, object]:
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    return dict(plan)
+
+
+def test_points_of_the_former_place_are_no_protection(site: Site) -> None:
+    site.drd("backup", "shop")
+    (old,) = site.points()
+    begun_anew(site)
+    site.drd("drill", "shop", code=13)
+    assert status(site)["verdict"] in ("breached", "unknown")
+    (shown,) = site.points()
+    assert shown["repositories"] == []
+    assert set(shown["elsewhere"]) == {"primary"}
+    assert "at the old place" in site.drd("points", "shop").out
+    refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
+    assert "which shop does not name now" in refused.err
+    site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
+
+
+def test_retention_leaves_points_of_the_former_place_alone(site: Site) -> None:
+    site.drd("backup", "shop")
+    before, (old,) = site.repository, site.points()
+    begun_anew(site)
+    site.drd("backup", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    retained = site.drd("retention", "shop")
+    assert "no longer in the repository" not in retained.err
+    assert old["point"] in [p["point"] for p in site.points()]
+    names(site, before)
+    site.drd("recover", "shop", "--target", "standby", "--point", old["point"], "--dry-run")
+
+
+def test_the_same_repository_at_another_address_keeps_its_points(site: Site) -> None:
+    site.drd("backup", "shop")
+    (old,) = site.points()
+    moved(site)
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert status(site)["verdict"] != "breached"
+    site.drd("drill", "shop", "--point", old["point"])
+    (shown,) = site.points()
+    assert shown["repositories"] == ["primary"]
+    assert shown["elsewhere"] == {}
+
+
+def test_another_name_for_a_repository_loses_nothing(site: Site) -> None:
+    site.drd("backup", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("  primary:\n", "  vault:\n"))
+    site.drd("drill", "shop")
+    (shown,) = site.points()
+    assert shown["repositories"] == ["vault"]
