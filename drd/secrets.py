@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from drd import log, process
@@ -53,6 +55,24 @@ def peek(ref: SecretRef) -> str | None:
     with suppress(SecretUnavailable):
         return _read(ref, CREDENTIALS)
     return None
+
+
+def references(value: object) -> Iterator[SecretRef]:
+    """Every secret reference in a plan or a channel, its settings included."""
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from references(each)
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from references(getattr(value, each.name))
+    else:  # the settings of kinds, checks and channels are pydantic's
+        for name in getattr(type(value), "model_fields", ()):
+            yield from references(getattr(value, name))
 
 
 def _read(ref: SecretRef, credentials: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from drd.errors import (
     DumpFailed,
     ImplausibleDump,
+    NotSupported,
     RepositoryDamaged,
     RepositoryMissing,
     SnapshotIncomplete,
@@ -27,6 +28,7 @@ from drd.ports import (
     Progress,
     Pruned,
     Repository,
+    RepositoryKey,
     SnapshotInfo,
     Stream,
     Tree,
@@ -60,6 +62,18 @@ class MemoryRepository:
 
     def identity(self) -> str | None:
         return self.id
+
+    def opens(self) -> bool:  # memory needs no password
+        return self.id is not None
+
+    def list_keys(self) -> list[RepositoryKey]:
+        return []
+
+    def add_key(self, password: str) -> None:
+        raise NotSupported("a repository in memory has no passwords")
+
+    def remove_key(self, key: str) -> None:
+        raise NotSupported("a repository in memory has no passwords")
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         self.id = secrets.token_hex(32)

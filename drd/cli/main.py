@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("drd.cli.verify", "whether the repositories can still be read"),
     "retention": ("drd.cli.retention", "forget restore points by the plan's policy"),
     "prune": ("drd.cli.prune", "remove data that no restore point needs"),
+    "repository": ("drd.cli.repository", "give a repository a new password"),
     "schedule": ("drd.cli.schedule", "what runs next, for how long, and why"),
     "runs": ("drd.cli.runs", "what ran, and how it ended"),
     "run": ("drd.cli.run", "show one run with its steps"),
@@ -75,6 +76,7 @@ LESS_USED = (
     "kit",
     "notify",
     "prune",
+    "repository",
     "resume",
     "retention",
     "retry",
@@ -90,8 +92,8 @@ NOT_FOR_PEOPLE = ("worker",)
 EPILOG = (
     "Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`. "
     "`drd VERB --help` has options and examples. Exit codes: 0 done, 1 failed, 2 usage, "
-    "3 objective breached or unknown, 4 check failed, 5 inconclusive, 10 no repository, "
-    "11 locked, 12 wrong key, 13 no restore point, 130 cancelled."
+    "3 breached or unknown, 4 check failed, 5 inconclusive, 10 no repository, "
+    "11 locked, 12 wrong key, 13 no point, 130 cancelled."
 )
 
 
@@ -104,7 +106,7 @@ class Overview(Parser):
         formatter.add_text(self.description)
         shown = [name for name in VERBS if name not in (*LESS_USED, *NOT_FOR_PEOPLE)]
         formatter.add_text("\n".join(f"  {name:<10} {VERBS[name][1]}" for name in shown))
-        formatter.add_text(f"There are also {', '.join(LESS_USED)}. {self.epilog}")
+        formatter.add_text(f"Also {', '.join(LESS_USED)}. {self.epilog}")
         return formatter.format_help()
 
 

@@ -11,12 +11,13 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import checked
 from drd.config.writing import inline
 from drd.config.yaml import Path, read
-from drd.fields import Settings
+from drd.fields import Secret, Settings
 from drd.model.plan import SecretRef
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,6 +37,19 @@ def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
     """Every secret reference of a drd.yaml that was accepted before."""
     data = read(text.encode(), str(file), allow_empty=True).data
     return dict(_references(DaemonFile.model_validate(data), ()))
+
+
+def reference_of_text(text: str) -> SecretRef:
+    """A reference as a plan has it, like `{credential: NAME}`. Raises ValueError, which does not
+    repeat the text."""
+    try:
+        data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        raise ValueError("is no reference to a secret") from None
+    try:
+        return TypeAdapter(Secret).validate_python(data)
+    except ValidationError as error:
+        raise ValueError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
 
 
 def _references(value: Any, path: Path) -> Iterator[tuple[Path, SecretRef]]:

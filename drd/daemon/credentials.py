@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from drd import secrets
 from drd.errors import ConfigError, DrdError, Problem
-from drd.model.plan import SecretRef
 
 
 def require_credentials(value: object, file: str) -> None:
     """Raises ConfigError for the first credential in `value`, which was read from `file`, that
     this process does not have."""
-    for ref in secret_refs(value):
+    for ref in secrets.references(value):
         if ref.source != "credential":
             continue
         try:
@@ -22,24 +19,6 @@ def require_credentials(value: object, file: str) -> None:
         except DrdError as error:
             line = _line_of(str(ref.value), file)
             raise ConfigError([Problem(file, line, "", error.message, error.hint)]) from None
-
-
-def secret_refs(value: object) -> Iterator[SecretRef]:
-    """Every secret reference in a plan or a channel, its settings included."""
-    if isinstance(value, SecretRef):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from secret_refs(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from secret_refs(each)
-    elif is_dataclass(value):
-        for each in fields(value):
-            yield from secret_refs(getattr(value, each.name))
-    else:  # the settings of kinds, checks and channels are pydantic's
-        for name in getattr(type(value), "model_fields", ()):
-            yield from secret_refs(getattr(value, name))
 
 
 def _line_of(name: str, file: str) -> int:

@@ -13,12 +13,15 @@ from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.identity import look
 from drd.flows.leftovers import leftovers
+from drd.flows.rekeying import BY_MASK
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
+from drd.masking import MASK
 from drd.model.plan import Plan, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
 from drd.ports import Finding, Repository
+from drd.secrets import references
 
 Doctored = Callable[[], Iterable[Finding]]
 
@@ -49,6 +52,8 @@ def examine(
             repository = services.open_repository(spec)
             name = f"repository {spec.name}"
             findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
+        if any(ref.source == "command" for ref in references(plan)):
+            findings += _masked(services, plan)
         findings += _disk(services, plan)
         findings += _aside(services, plan)
         findings += leftovers(services)
@@ -80,6 +85,28 @@ def _repository(services: Services, repository: Repository) -> list[Finding]:
     # What protects it, or does not, says nothing about whether it is the one.
     if all(f.ok or f.name.endswith(" protection") for f in found):
         found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
+    return found
+
+
+def _masked(services: Services, plan: Plan) -> list[Finding]:
+    """An older drd took `***` for the output of a secret's command that it had read before, and made
+    repositories with that."""
+    found = []
+    for spec in plan.repositories.values():
+        name = f"repository {spec.name}: masked password"
+        try:
+            opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
+        except DrdError:
+            continue  # it cannot be reached, or is not there: said already
+        hint = (
+            f"drd repository rekey {plan.name} --repository {spec.name} --password "
+            "'{credential: NEW-NAME}' takes that password away, and says how to make a new "
+            "repository, since whoever has read this one can go on."
+        )
+        detail = f"does not open with {MASK}, which an older drd could take for a password"
+        if opens:
+            detail = f"opens with the password {MASK}: whoever gets at {spec.url} can read it"
+        found.append(Finding(name, ok=not opens, detail=detail, hint=hint if opens else ""))
     return found
 
 

@@ -36,6 +36,7 @@ class RunKind(StrEnum):
     VERIFICATION = "verification"
     READINESS = "readiness"
     KIT = "kit"
+    REKEY = "rekey"
 
 
 class RunState(StrEnum):

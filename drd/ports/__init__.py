@@ -27,7 +27,7 @@ from drd.ports.destinations import (
     Restored,
 )
 from drd.ports.queue import JobRow, PlanRow, Queue
-from drd.ports.repository import Listing, Pruned, Repository, SnapshotInfo
+from drd.ports.repository import Listing, Pruned, Repository, RepositoryKey, SnapshotInfo
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace, mark_of
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Pruned",
     "Queue",
     "Repository",
+    "RepositoryKey",
     "Restored",
     "SnapshotInfo",
     "Source",

@@ -38,6 +38,16 @@ class Listing(list[SnapshotInfo]):
         self.unreadable: Mapping[str, str] = dict(unreadable or {})
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryKey:
+    """One of the keys of a repository. `current` is the one that the password in use has opened."""
+
+    id: str
+    current: bool
+    made_by: str
+    made_at: str
+
+
 class Pruned(NamedTuple):
     """restic's summary in one sentence, and how many bytes went."""
 
@@ -64,6 +74,19 @@ class Repository(Protocol):
 
         Raises WrongKey when the password does not open it.
         """
+
+    def opens(self) -> bool:
+        """Whether the password opens the repository. Raises RepositoryError's children for all else
+        that keeps from knowing it."""
+
+    def list_keys(self) -> list[RepositoryKey]:
+        """Every key that opens the repository."""
+
+    def add_key(self, password: str) -> None:
+        """Let another password open the repository as well."""
+
+    def remove_key(self, key: str) -> None:
+        """Remove a key by its id. Raises RepositoryError for the one that the password in use opens."""
 
     def cold(self, cache: Path) -> Repository:
         """The same repository as a host sees it that never had to do with it: nothing is answered

@@ -16,10 +16,11 @@ from drd.ports import (
     Payload,
     Pruned,
     Repository,
+    RepositoryKey,
     Stream,
     no_progress,
 )
-from drd.repositories.restic import checking, copying, maintenance, restore, store
+from drd.repositories.restic import checking, copying, keys, maintenance, restore, store
 from drd.repositories.restic.doctor import doctor
 from drd.repositories.restic.door import ANSWER_S, Door
 from drd.repositories.restic.payload import backup_words
@@ -54,6 +55,18 @@ class ResticRepository:
 
     def identity(self) -> str | None:
         return maintenance.identity(self.door)
+
+    def opens(self) -> bool:
+        return keys.opens(self.door)
+
+    def list_keys(self) -> list[RepositoryKey]:
+        return keys.keys(self.door)
+
+    def add_key(self, password: str) -> None:
+        keys.add(self.door, password)
+
+    def remove_key(self, key: str) -> None:
+        keys.remove(self.door, key)
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         return maintenance.initialise(self.door, _door(chunker_from))

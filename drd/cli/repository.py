@@ -1,0 +1,151 @@
+"""`drd repository`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+if TYPE_CHECKING:
+    from drd.flows.rekeying import Rekeyed
+    from drd.model.plan import Plan, RepositorySpec, SecretRef
+
+EXAMPLES = """\
+examples:
+  drd repository rekey orders-api --password '{credential: orders-2}'
+  drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
+  drd repository rekey orders-api --repository offsite     go on with what was begun
+
+The new password is added and proven at once. Then the plan's file has to name it; the old one is
+removed when that is in force. Ended at any moment, the same command goes on.
+
+exit codes: 0 done, or with --no-wait waiting for the plan, 1 failed, 2 usage, 11 another rekey
+works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "repository",
+        help="give a repository a new password",
+        description="What is done to a repository itself.",
+        epilog=EXAMPLES,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    rekey = verbs.add_parser(
+        "rekey",
+        help="give a repository a new password",
+        description="Give a repository of a plan a new password, with no moment at which none of "
+        "those that are known opens it.",
+        epilog=EXAMPLES,
+    )
+    global_options(rekey)
+    rekey.add_argument("plan", help="name of a plan, or its file")
+    rekey.add_argument("--repository", metavar="NAME", help="by default the one that backups go to")
+    rekey.add_argument(
+        "--password", metavar="REF", help="where the new password is read from, as in a plan"
+    )
+    rekey.add_argument(
+        "--old-password", metavar="REF", help="the old one, where the plan does not name it"
+    )
+    rekey.add_argument(
+        "--no-wait", action="store_true", help="add and prove it; remove the old one another time"
+    )
+    rekey.add_argument("--json", action="store_true", help="one JSON document")
+    rekey.set_defaults(handler="drd.cli.repository:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd import secrets
+    from drd.cli.in_force import in_force_with
+    from drd.cli.session import session
+    from drd.flows.holders import repository_spec
+    from drd.flows.rekeying import Rekey, rekey
+
+    with session(args) as app:
+        plan = app.load(args.plan)
+        spec = repository_spec(plan, args.repository or plan.primary.name)
+        order = Rekey(
+            spec,
+            _reference("--password", args.password),
+            _reference("--old-password", args.old_password),
+            waits=not args.no_wait,
+        )
+        done = rekey(
+            app.services(plan), plan, order, secrets.resolve, in_force_with(app, plan, spec)
+        )
+    if args.json:
+        output.print_json(_document(plan, spec, done))
+    elif not args.quiet:
+        _print(plan, spec, done)
+    return 0
+
+
+def _reference(option: str, text: str | None) -> SecretRef | None:
+    """A reference as a plan has it. What cannot be read is not repeated: it may be the secret."""
+    from drd.config.references import reference_of_text
+    from drd.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return reference_of_text(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option}: {error}", hint=f"for example {option} '{{credential: NAME}}'."
+        ) from None
+
+
+def _document(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> dict[str, Any]:
+    return {
+        "plan": plan.name,
+        "repository": spec.name,
+        "run": done.run,
+        "password": done.new.describe(),
+        "complete": not done.missing,
+        "removed_keys": list(done.removed),
+        "waits_for": list(done.missing),
+        "other_keys": [
+            {"key": k.id, "made_by": k.made_by, "made_at": k.made_at} for k in done.others
+        ],
+        "was_masked": done.by_mask,
+        "to_do": _afterwards(plan, spec, done),
+    }
+
+
+def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> None:
+    where = f"{plan.name}: {spec.name}"
+    if done.missing:
+        output.say(f"{where}: the new password opens it ({done.new.describe()}), the old one too")
+        output.say("  the old one is removed when:")
+    else:
+        output.say(f"{where}: the new password opens it ({done.new.describe()})")
+        removed = ", ".join(k[:8] for k in done.removed) or "was removed before"
+        output.say(f"  the old one does not any more (key {removed})")
+    for line in done.missing:
+        output.say(f"  - {line}")
+    for key in done.others:
+        output.say(f"  another key opens it: {key.id[:8]}, made by {key.made_by} {key.made_at}")
+    for line in _afterwards(plan, spec, done):
+        output.say(f"  {line}" if not line.startswith(" ") else line)
+
+
+def _afterwards(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> list[str]:
+    """What is left to do by people, and what a new password does not do."""
+    from drd.flows.rekeying import new_repository
+
+    if done.missing:
+        return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
+    why = "the old password was ***" if done.by_mask else "the old password has leaked"
+    return [
+        "to be made anew, since they hold the old password:",
+        f"  the recovery kit: drd kit export {plan.name} --to FILE; hand it and its shares to their",
+        "  holders and destroy the old ones",
+        "  copies of the password that people keep elsewhere",
+        "restic's master key stays the same: whoever could open the repository before, or gets an",
+        "  old version of the key file (a bucket with versions or Object Lock keeps it), can go on",
+        "  reading what is stored later.",
+        f"if {why}, make a new repository and copy into it:",
+        *(f"  {line}" for line in new_repository(plan, spec)),
+    ]

@@ -1,0 +1,67 @@
+"""The keys of a repository: each opens the same master key with a password of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drd.errors import RepositoryError, WrongKey
+from drd.ports import RepositoryKey
+from drd.process import Completed
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.messages import Listener
+from drd.repositories.restic.trouble import judge
+
+ADD_S = 120.0
+
+
+def opens(door: Door) -> bool:
+    """Whether the password of this door opens the repository; one that is not there opens to none."""
+    try:
+        return bool(door.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"])
+    except WrongKey:
+        return False
+
+
+def keys(door: Door) -> list[RepositoryKey]:
+    """All of them; the one that this door's password has opened is `current`."""
+
+    def work(retry_lock_s: int) -> list[RepositoryKey]:
+        told, _ = door.capture(["key", "list", "--json"], retry_lock_s=retry_lock_s)
+        try:
+            return [_key(item) for item in json.loads(told)]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RepositoryError("restic gave an answer that cannot be read") from error
+
+    return door.locking(work)
+
+
+def _key(item: Mapping[str, Any]) -> RepositoryKey:
+    made_by = f"{item.get('userName', '')}@{item.get('hostName', '')}"
+    return RepositoryKey(str(item["id"]), bool(item["current"]), made_by, str(item["created"]))
+
+
+def add(door: Door, password: str) -> None:
+    """Another password for the repository. It travels in anonymous memory, on standard input."""
+
+    def work(retry_lock_s: int) -> Completed:
+        words = ["key", "add", "--new-password-file", "/dev/stdin"]
+        done = door.run(
+            words,
+            Listener(),
+            stdin=password.encode(),
+            deadline_s=ADD_S,
+            retry_lock_s=retry_lock_s,
+        )
+        judge(done, door.url)
+        return done
+
+    door.locking(work)
+
+
+def remove(door: Door, key: str) -> None:
+    """Never the one that this door's password opens: restic refuses that."""
+    door.locking(
+        lambda wait: door.capture(["key", "remove", "--", key], retry_lock_s=wait, deadline_s=ADD_S)
+    )

@@ -1,0 +1,144 @@
+"""An offsite copy was really made with the password `***`: it is found, and gets another one.
+
+At no moment, also when drd is killed between any two steps, is there no known password that opens
+the repository; the old one goes only when the plan that names the new one is in force.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from drd.masking import MASK
+from tests import light_repository
+from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree
+from tests.security.test_secrets import opens
+
+NEW = "a new password for the copy"
+WORDS = ("repository", "rekey", "shop", "--repository", "offsite")
+
+
+def masked_site(base: Path, *, password: str = MASK, source: str = "command") -> Site:
+    """The copy has another password than the plan's command gives, unless it is PASSWORD."""
+    site = Site(base)
+    make_sqlite(base / "shop.db", rows=20)
+    make_tree(base / "etc")
+    (base / "back").mkdir()
+    light_repository.begin(base / "offsite", password)
+    site.secret("new", NEW)
+    _write(site, f"[cat, {base}/secrets/restic]" if source == "command" else None)
+    return site
+
+
+def _write(site: Site, command: str | None, name: str = "restic") -> None:
+    secret = f"{{command: {command}}}" if command else f"{{file: {site.base}/secrets/{name}}}"
+    offsite = f"  offsite:\n    url: {site.base}/offsite\n    password: {secret}\n"
+    site.plan(SMALL.format(base=site.base), s3=f"{offsite}    copy_of: primary")
+
+
+def name_the_new_one(site: Site) -> None:
+    _write(site, None, "new")
+
+
+def _new(site: Site) -> tuple[str, str]:
+    return ("--password", f"{{file: {site.base}/secrets/new}}")
+
+
+def test_doctor_and_readiness_name_the_copy_that_opens_with_the_mask(short_tmp: Path) -> None:
+    site = masked_site(short_tmp)
+    site.drd("backup", "shop")
+    items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    tried = {i["name"]: i for i in items if "mask" in i["name"]}
+    assert tried["repository primary: masked password"]["ok"]
+    found = tried["repository offsite: masked password"]
+    assert not found["ok"]
+    assert "drd repository rekey shop --repository offsite" in found["hint"]
+    report = site.drd("readiness", "shop", "--json", code=None).out
+    assert "repository offsite: masked password" in report
+
+
+def test_doctor_tries_no_mask_where_no_secret_is_a_command(short_tmp: Path) -> None:
+    """The healthy twin: nothing is tried, and a sound copy of a plan with commands is no finding."""
+    site = masked_site(short_tmp, password=PASSWORD)
+    site.drd("backup", "shop")
+    healthy = site.drd("doctor", "shop", "--json").json["items"]
+    assert [i["ok"] for i in healthy if "mask" in i["name"]] == [True, True]
+    name_the_new_one(site)
+    others = site.drd("doctor", "shop", "--json", code=None).json["items"]
+    assert not [i for i in others if "mask" in i["name"]]
+
+
+def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path) -> None:
+    site = masked_site(short_tmp)
+    with subprocess.Popen(
+        site.argv(*WORDS, *_new(site)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=site.env(),
+    ) as going:
+        assert going.stderr is not None
+        err = ""
+        while "waiting until" not in err:
+            line = going.stderr.readline().decode()
+            assert line, err
+            err += line
+        assert opens(short_tmp / "offsite", NEW)
+        assert opens(short_tmp / "offsite", MASK), "the old one opens until the plan is in force"
+        assert going.poll() is None
+        name_the_new_one(site)
+        out = going.communicate(timeout=90)[0].decode()
+    assert going.returncode == 0, err
+    assert f"names file {short_tmp}/secrets/new as repositories.offsite.password" in err
+    assert opens(short_tmp / "offsite", NEW)
+    assert not opens(short_tmp / "offsite", MASK)
+    for words in ("drd kit export shop", "master key stays the same", "if the old password was ***",
+                  "drd copy shop --repository offsite-new", "copy_of: primary"):  # fmt: skip
+        assert words in out
+    assert NEW not in out + err
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    again = site.drd(*WORDS, *_new(site), "--json").json
+    assert (again["complete"], again["removed_keys"]) == (True, [])
+    site.assert_clean()
+
+
+KILLS = ("before:look", "undone:look", "before:add key", "undone:add key", "after:add key",
+         "undone:prove key", "after:prove key")  # fmt: skip
+
+
+def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
+    site = masked_site(short_tmp, password=PASSWORD, source="file")
+    offsite = short_tmp / "offsite"
+    for moment in KILLS:
+        site.killed_at(moment, *WORDS, *_new(site), "--no-wait")
+        assert opens(offsite, PASSWORD), moment
+    waits = site.drd(*WORDS, "--no-wait", "--json").json  # the new one is known from before
+    assert not waits["complete"]
+    assert waits["waits_for"]
+    name_the_new_one(site)
+    site.killed_at("before:remove key", *WORDS)
+    assert opens(offsite, PASSWORD)
+    site.killed_at("undone:remove key", *WORDS)
+    assert opens(offsite, NEW)
+    done = site.drd(*WORDS, "--json").json
+    assert (done["complete"], done["other_keys"]) == (True, [])
+    assert opens(offsite, NEW)
+    assert not opens(offsite, PASSWORD)
+    site.assert_clean()
+
+
+def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
+    site = masked_site(short_tmp, password="nobody knows this one", source="file")
+    lost = site.drd(*WORDS, *_new(site), code=12)
+    assert "no known password opens the repository" in lost.err
+    same = site.secret("same", PASSWORD)
+    primary = ("repository", "rekey", "shop", "--password", same)
+    assert "is the old one" in site.drd(*primary, code=2).err
+    site.secret("mask", MASK)
+    masked = ("repository", "rekey", "shop", "--password", f"{{file: {short_tmp}/secrets/mask}}")
+    assert "reads ***" in site.drd(*masked, code=2).err
+    plain = site.drd("repository", "rekey", "shop", "--password", "s3cr3t-in-the-open", code=2)
+    assert "s3cr3t" not in plain.err
+    assert opens(Path(site.repository), PASSWORD)
+    assert re.search("usage|reference", plain.err)
