@@ -54,7 +54,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from drd.masking import masked
 
@@ -219,7 +219,20 @@ class SnapshotIncomplete(RepositoryError):
 
 
 class RepositoryMissing(RepositoryError):
+    """`state` says how far: `gone` (no such bucket or directory), `emptied` (a place without a
+    repository) or `replaced` (another one)."""
+
     exit_code = 10
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        state: Literal["gone", "emptied", "replaced"] = "emptied",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.state = state
 
 
 class RepositoryLocked(RepositoryError):

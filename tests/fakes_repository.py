@@ -14,6 +14,7 @@ from drd.errors import (
     DumpFailed,
     ImplausibleDump,
     NotSupported,
+    PointGone,
     RepositoryDamaged,
     RepositoryMissing,
     SnapshotIncomplete,
@@ -59,6 +60,9 @@ class MemoryRepository:
 
     def cold(self, cache: Path) -> Repository:  # memory keeps nothing elsewhere
         return self
+
+    def probe(self) -> str | None:
+        return self.identity()
 
     def identity(self) -> str | None:
         return self.id
@@ -143,7 +147,7 @@ class MemoryRepository:
             with self._lock:
                 self._kept[info.id] = _Kept(info, kept.files)
         if missing:
-            raise RepositoryDamaged(f"{len(missing)} snapshots are not in {source.url}")
+            raise PointGone(f"{len(missing)} snapshots are not in {source.url}")
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
@@ -237,7 +241,7 @@ class MemoryRepository:
         self._opened()
         with self._lock:
             if snapshot not in self._kept:
-                raise RepositoryDamaged(f"snapshot {snapshot[:8]} is not in the repository")
+                raise PointGone(f"snapshot {snapshot[:8]} is not in the repository")
             return self._kept[snapshot].files
 
     def _keep(

@@ -13,6 +13,8 @@ from drd.model.facts import (
     IncompleteFacts,
     PlanFacts,
     PointFacts,
+    RepositoryFacts,
+    ScenarioFacts,
 )
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
@@ -46,8 +48,22 @@ def drill(result: str = "passed", *, since_s: float = 2 * DAY, **changes: Any) -
     return base._replace(**changes)
 
 
+def repository(name: str = "primary", **changes: Any) -> RepositoryFacts:
+    """One that holds a point whose data is 252 s old, and with which nothing is wrong."""
+    there = changes.pop("newest", point(252))
+    base = RepositoryFacts(name, newest=there, sound=there)
+    return base._replace(**changes)
+
+
+def scenario(name: str = "database-loss", **changes: Any) -> ScenarioFacts:
+    """One that the plan wants and that passed."""
+    passed = drill(scenario=name)
+    return ScenarioFacts(name, last=passed, passed=passed)._replace(**changes)
+
+
 def healthy(**changes: Any) -> PlanFacts:
-    """A plan that is met in every respect: RPO 15m, RTO 30m, backup every 5m, drill every 7d."""
+    """A plan that is met in every respect: RPO 15m, RTO 30m, backup every 5m, drill every 7d. Its
+    one repository holds its newest point, and its scenario is what its drills say."""
     passed = drill()
     base = PlanFacts(
         plan="orders-api",
@@ -67,7 +83,16 @@ def healthy(**changes: Any) -> PlanFacts:
         last_drill=passed,
         last_passed_drill=passed,
     )
-    return base._replace(**changes)
+    facts = base._replace(**changes)
+    if "repositories" not in changes:
+        place = RepositoryFacts("primary", newest=facts.newest, sound=facts.newest)
+        facts = facts._replace(repositories=(place,))
+    if "scenarios" not in changes:
+        drilled = ScenarioFacts(
+            "database-loss", last=facts.last_drill, passed=facts.last_passed_drill
+        )
+        facts = facts._replace(scenarios=(drilled,))
+    return facts
 
 
 def failures(tries: int = 11, error: str = "pg_dump cannot connect") -> FailureFacts:

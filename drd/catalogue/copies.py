@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from drd.catalogue import places, summaries
+from drd.catalogue import health, places, summaries
 from drd.catalogue.daemon_tables import copies
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import point_repositories, points
@@ -22,14 +22,13 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
     connection.execute(
         delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
     )
-    if not named:
-        return
     for position, (name, copy_of) in enumerate(named.items()):
         pause_s = plan.copying.pause_s * _distance(name, named)
         key = {"plan": plan.name, "repository": name}
         row = {"position": position, "copy_of": copy_of, "pause_s": pause_s or None}
         upsert(connection, copies, key | row)
-    refresh(connection, plan.name, at)
+    if named:
+        refresh(connection, plan.name, at)
 
 
 def _distance(name: str, named: Mapping[str, str]) -> int:
@@ -85,6 +84,34 @@ def _arrived(
 
 def left(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
     """`repository` does not hold these points."""
+    _leave(connection, plan, repository, ids)
+    _look_again(connection, plan, ids)
+
+
+def vanished(
+    connection: Connection, plan: str, repository: str, ids: Sequence[str], at: datetime
+) -> list[str]:
+    """The same, and nobody forgot them: those that no other one holds are returned."""
+    _leave(connection, plan, repository, ids)
+    lost = health.vanished(connection, plan, ids, at)
+    if lost:
+        health.count_vanished(connection, plan)
+        summaries.refresh_points(connection, plan, at)
+    _look_again(connection, plan, ids, at)
+    return lost
+
+
+def _look_again(
+    connection: Connection, plan: str, ids: Sequence[str], at: datetime | None = None
+) -> None:
+    """After these points have left a repository."""
+    places.refresh(connection, [plan], ids)
+    if _moved_away(connection, ids):
+        summaries.refresh_points(connection, plan, at)
+    refresh(connection, plan, at)
+
+
+def _leave(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
     lies_there = places.of_repository(connection, plan, repository)
     for some in _batches(ids):
         connection.execute(
@@ -95,10 +122,6 @@ def left(connection: Connection, plan: str, repository: str, ids: Sequence[str])
                 ),
             )
         )
-    places.refresh(connection, [plan], ids)
-    if _moved_away(connection, ids):
-        summaries.refresh_points(connection, plan)
-    refresh(connection, plan)
 
 
 def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
@@ -122,7 +145,8 @@ def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozense
 
 
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """For each copy of the plan, its newest complete point that is kept, as `summaries` has it."""
+    """For each repository of the plan, its newest complete point that is kept, as `summaries` has
+    it."""
     names = select(copies.c.repository).where(copies.c.plan == plan)
     for repository in connection.execute(names).scalars().all():
         held = (
@@ -148,6 +172,7 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
                 available_at=newest.available_at if newest else None,
             )
         )
+    health.refresh(connection, plan, at)
 
 
 def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -15,7 +15,7 @@ from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 
 _PLAIN = (
     "id", "run", "plan", "point", "scenario", "plan_digest", "started_at", "finished_at", "rpa_s",
-    "rta_s", "judged", "target", "lost_at", "restored_bytes", "reason",
+    "rta_s", "judged", "target", "lost_at", "restored_bytes", "reason", "data_time", "repository",
 )  # fmt: skip
 
 
@@ -28,7 +28,12 @@ def record(connection: Connection, found: Evidence) -> None:
         "phases": dict(found.phases),
         "not_rehearsed": [list(pair) for pair in found.not_rehearsed],
         "coverage": found.coverage.to_json() if found.coverage is not None else None,
+        "given_by": list(found.given_by),
+        "unproven": [list(pair) for pair in found.unproven],
     }
+    if found.data_time is None and found.point is not None:
+        of_point = select(points.c.data_time).where(points.c.id == found.point)
+        row["data_time"] = connection.execute(of_point).scalar()
     upsert(connection, evidence, row)
     insert_all(
         connection,
@@ -87,4 +92,6 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
         not_rehearsed=tuple((step, reason) for step, reason in row.not_rehearsed),
         checks=found,
         coverage=Coverage.from_json(row.coverage) if row.coverage is not None else None,
+        given_by=tuple(row.given_by or ()),
+        unproven=tuple((component, why) for component, why in row.unproven or ()),
     )

@@ -12,10 +12,13 @@ from drd.catalogue.tables import (
     component_summary,
     evidence,
     missed_intervals,
+    outages,
     plan_repositories,
     plan_summary,
     plans,
+    repository_health,
     runs,
+    scenario_summary,
     steps,
 )
 from drd.catalogue.tables import points as point_table
@@ -24,6 +27,9 @@ from drd.ports.catalogue import Records
 
 _OTHERS = (
     missed_intervals,
+    outages,
+    repository_health,
+    scenario_summary,
     plan_summary,
     component_summary,
     jobs,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from drd.catalogue import copies, missed, places, summaries
+from drd.catalogue import copies, health, missed, places, summaries
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import component_summary, evidence, plans, points, runs
 from drd.model.facts import AUTO
@@ -48,15 +48,21 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
     added = _set_components(connection, plan)
     elsewhere = places.load(connection, plan)
     copies.load(connection, plan, at)
+    health.load(connection, plan, at)
+    wanted = summaries.want(connection, plan.name, plan.drill.scenarios)
     if before is None and not _has_history(connection, plan.name):
         summaries.begin(connection, plan.name)
         return
+    if wanted:
+        summaries.refresh_drills(connection, plan.name, at)
     if before is None:
         summaries.refresh_points(connection, plan.name, at)
         summaries.refresh_backups(connection, plan.name, at)
         summaries.refresh_drills(connection, plan.name, at)
+        health.refresh(connection, plan.name, at)
     elif elsewhere:
         summaries.refresh_points(connection, plan.name, at)
+        health.refresh(connection, plan.name, at)
     else:
         summaries.refresh_components(connection, plan.name, added, at)
     now = (objectives.rpo_s, objectives.window_s)

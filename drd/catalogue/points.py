@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from drd.catalogue import copies, missed, places, summaries
+from drd.catalogue import copies, health, missed, places, summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
@@ -57,6 +57,7 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
             "bytes": point.size_bytes,
             "proven_by": point.proven_by or _newest_pass(connection, point.id),
             "forgotten_at": point.forgotten_at,
+            "vanished_at": None,
         },
     )
     insert_all(
@@ -86,7 +87,9 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
         _remove_unused(connection, replaced)
         missed.recompute(connection, point.plan)
     summaries.refresh_points(connection, point.plan, at)
-    copies.refresh(connection, point.plan, at)
+    copies.refresh(connection, point.plan, at or point.available_at)
+    if before is not None and before.vanished_at is not None:
+        health.count_vanished(connection, point.plan)
 
 
 def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
@@ -166,6 +169,12 @@ def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
     if not prefix or not chosen:
         if prefix and rows:
             when = f"{rows[0].forgotten_at:%Y-%m-%d %H:%M} UTC"
+            if rows[0].vanished_at is not None:
+                raise NoRestorePoint(
+                    f"restore point {rows[0].id} of {plan} is in no repository any more, although "
+                    f"drd did not forget it: seen {when}",
+                    hint=hint,
+                )
             raise NoRestorePoint(
                 f"restore point {rows[0].id} of {plan} was forgotten by retention at {when}",
                 hint=hint,

@@ -17,7 +17,15 @@ from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Store, upsert
 from drd.catalogue.runs import Owner
-from drd.catalogue.tables import decisions, evidence, plan_summary, plans, points, steps
+from drd.catalogue.tables import (
+    decisions,
+    evidence,
+    plan_summary,
+    plans,
+    points,
+    scenario_summary,
+    steps,
+)
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
 from drd.model.actor import Actor
@@ -50,15 +58,17 @@ class SqlQueue:
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         query = (
-            select(plans, points.c.data_time)
+            select(plans, points.c.data_time, evidence.c.finished_at)
             .outerjoin(plan_summary, plan_summary.c.plan == plans.c.name)
             .outerjoin(points, points.c.id == plan_summary.c.newest_point)
+            .outerjoin(evidence, evidence.c.id == plan_summary.c.last_drill)
             .order_by(plans.c.name)
         )
         if names is not None:
             query = query.where(plans.c.name.in_(names))
         with self._store.read() as connection:
             copied = _copied(connection, names)
+            undrilled = _undrilled(connection, names)
             return [
                 PlanRow(
                     name=row.name,
@@ -72,6 +82,8 @@ class SqlQueue:
                     schedule=row.schedule,
                     broken=row.load_error is not None,
                     copied=copied.get(row.name, {}),
+                    undrilled=tuple(undrilled.get(row.name, ())),
+                    drilled_at=row.finished_at,
                 )
                 for row in connection.execute(query)
             ]
@@ -190,6 +202,21 @@ def _copied(
     found: dict[str, dict[str, datetime | None]] = {}
     for plan, repository, data_time in connection.execute(query):
         found.setdefault(plan, {})[repository] = data_time
+    return found
+
+
+def _undrilled(connection: Connection, names: Sequence[str] | None) -> dict[str, list[str]]:
+    rows = scenario_summary
+    query = (
+        select(rows.c.plan, rows.c.scenario)
+        .where(rows.c.repository == "", rows.c.position.is_not(None), rows.c.last.is_(None))
+        .order_by(rows.c.plan, rows.c.position)
+    )
+    if names is not None:
+        query = query.where(rows.c.plan.in_(names))
+    found: dict[str, list[str]] = {}
+    for plan, scenario in connection.execute(query):
+        found.setdefault(plan, []).append(scenario)
     return found
 
 

@@ -19,11 +19,25 @@ def recorded_id(connection: Connection, url: str) -> str | None:
 def record(connection: Connection, url: str, repository_id: str, at: datetime) -> None:
     """Recording the same id again changes nothing."""
     if recorded_id(connection, url) != repository_id:
-        values = {"url": url, "repository_id": repository_id, "recorded_at": at}
+        values = {
+            "url": url,
+            "repository_id": repository_id,
+            "recorded_at": at,
+            "config_digest": None,
+        }
         upsert(connection, repositories, values)
         for plan in places.recognised(connection, url):
             summaries.refresh_points(connection, plan, at)
             copies.refresh(connection, plan, at)
+
+
+def config_digest(connection: Connection, url: str) -> str | None:
+    query = select(repositories.c.config_digest).where(repositories.c.url == url)
+    return connection.execute(query).scalar()
+
+
+def record_config_digest(connection: Connection, url: str, digest: str) -> None:
+    upsert(connection, repositories, {"url": url, "config_digest": digest})
 
 
 def count(connection: Connection) -> int:

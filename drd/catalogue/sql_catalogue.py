@@ -36,6 +36,7 @@ from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
+from drd.catalogue.sql_health import SqlHealth
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
@@ -62,6 +63,7 @@ class SqlCatalogue:
         self.queue = SqlQueue(store)
         self.outbox = SqlOutbox(store)
         self.alerts = SqlAlertBook(store)
+        self.health = SqlHealth(store)
         self._ownership = Ownership(store, locks, elsewhere=store.path is None)
 
     def together(self) -> AbstractContextManager[None]:

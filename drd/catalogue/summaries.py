@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true, update
 
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import (
@@ -20,12 +20,17 @@ from drd.catalogue.tables import (
     plan_summary,
     points,
     runs,
+    scenario_summary,
 )
 from drd.model.run import DrillResult, RunKind, RunState, took_s
+from drd.model.scenarios import Rehearsal, standing
 from drd.model.snapshot import FAR_AHEAD
 
 USUAL_RUNS = 50
 """How many of the newest successful backups tell what is usual."""
+
+_DRILLS = 500
+"""How many of the newest drills tell what stands."""
 
 _FAILURES = [str(s) for s in (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)]
 
@@ -137,6 +142,50 @@ def refresh_drills(connection: Connection, plan: str, at: datetime | None = None
         return found or connection.execute(query).scalar()
 
     _set(connection, plan, last_drill=newest(drills), last_passed_drill=newest(passed))
+    _refresh_scenarios(connection, plan, at)
+
+
+def want(connection: Connection, plan: str, scenarios: Sequence[str]) -> bool:
+    """These are the scenarios that the plan asks for, in their order; whether that is news."""
+    rows = scenario_summary
+    query = select(rows.c.scenario, rows.c.position).where(
+        rows.c.plan == plan, rows.c.repository == "", rows.c.position.is_not(None)
+    )
+    wanted = {name: position for position, name in enumerate(scenarios)}
+    if {row.scenario: row.position for row in connection.execute(query)} == wanted:
+        return False
+    connection.execute(update(rows).where(rows.c.plan == plan).values(position=None))
+    for name, position in wanted.items():
+        key = {"plan": plan, "scenario": name, "repository": ""}
+        upsert(connection, rows, {**key, "position": position})
+    return True
+
+
+def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -> None:
+    """The drill of each scenario that counts."""
+    query = (
+        select(evidence)
+        .where(evidence.c.plan == plan, evidence.c.target.is_(None))
+        .order_by(evidence.c.finished_at.desc())
+        .limit(_DRILLS)
+    )
+    known = connection.execute(query.where(believed(evidence.c.finished_at, at))).all()
+    drills = known or connection.execute(query).all()
+    found = standing(
+        Rehearsal(
+            row.id,
+            row.scenario,
+            row.finished_at,
+            row.result,
+            row.data_time,
+            row.repository,
+            tuple(row.given_by or ()),
+        )
+        for row in drills
+    )
+    for (scenario, repository), result in found.items():
+        key = {"plan": plan, "scenario": scenario, "repository": repository}
+        upsert(connection, scenario_summary, {**key, "last": result.last, "passed": result.passed})
 
 
 def believed(time: ColumnElement[datetime], at: datetime | None) -> ColumnElement[bool]:

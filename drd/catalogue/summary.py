@@ -26,10 +26,14 @@ from drd.model.facts import (
     PlanFacts,
     PointFacts,
     RefusedFacts,
+    RepositoryFacts,
     RunningFacts,
+    ScenarioFacts,
     StatusFacts,
     UnreadyFacts,
+    VanishedFacts,
 )
+from drd.model.repositories import newest_ever
 
 _T = TypeVar("_T")
 
@@ -44,7 +48,8 @@ _OF = re.compile(r"OF\(([\w.]+)\)")
 statement, for which there is an index."""
 
 _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
-{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage, {0}.scenario"
+{0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage, {0}.scenario, \
+{0}.data_time, {0}.repository, {0}.unproven"
 
 _PLANS = f"""
 SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
@@ -55,7 +60,8 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   s.complete_points, s.backup_p95_s,
   s.failure_tries, f.id, f.finished_at, f.error, f.state,
   d.{_DRILL.format("d")},
-  e.{_DRILL.format("e")}
+  e.{_DRILL.format("e")},
+  s.vanished_points, v.data_time, v.available_at, s.vanished_at
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point
@@ -63,6 +69,7 @@ FROM plans p
   LEFT JOIN runs f ON f.id = s.failed_run
   LEFT JOIN evidence d ON d.id = s.last_drill
   LEFT JOIN evidence e ON e.id = s.last_passed_drill
+  LEFT JOIN points v ON v.id = s.vanished_point
 WHERE OF(p.name)
 """  # noqa: S608 - no value is pasted in
 _COMPONENTS = """
@@ -98,6 +105,33 @@ _COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
 WHERE OF(plan) ORDER BY plan, position
 """
+_REPOSITORIES = """
+SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.bytes,
+  g.id, g.data_time, g.available_at, g.bytes, r.lost, r.lost_since, r.lost_says,
+  r.unreachable, r.unreachable_since, r.damage, r.damaged_since
+FROM repository_health r
+  LEFT JOIN points n ON n.id = r.newest_point
+  LEFT JOIN points g ON g.id = r.sound_point
+WHERE OF(r.plan) ORDER BY r.plan, r.position, r.repository
+"""
+_OUTAGES = """
+SELECT plan, started_at, ended_at FROM outages
+WHERE OF(plan) ORDER BY plan, started_at
+"""
+# Of what the plan does not want only a failure counts.
+_SCENARIOS = f"""
+SELECT c.plan, c.scenario, w.position, c.repository,
+  d.{_DRILL.format("d")},
+  e.{_DRILL.format("e")}
+FROM scenario_summary c
+  LEFT JOIN scenario_summary w ON w.plan = c.plan AND w.scenario = c.scenario AND w.repository = ''
+  LEFT JOIN evidence d ON d.id = c.last
+  LEFT JOIN evidence e ON e.id = c.passed
+WHERE OF(c.plan) AND (w.position IS NOT NULL OR d.result = 'failed')
+  AND (c.repository = '' OR c.repository IN (
+    SELECT r.repository FROM repository_health r WHERE r.plan = c.plan))
+ORDER BY c.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, c.scenario, c.repository
+"""  # noqa: S608 - no value is pasted in
 _UNREADY = """
 SELECT plan, last_finished_at, last_error FROM jobs
 WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
@@ -151,6 +185,9 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
     alerts = _by_plan(query(_ALERTS), _alert)
     running = _by_plan(query(_RUNNING), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
     copies = _by_plan(query(_COPIES), _copy)
+    repositories = _by_plan(query(_REPOSITORIES), _repository)
+    outages = _by_plan(query(_OUTAGES), lambda row: (_time(row[1]), _time(row[2])))
+    scenarios = _by_plan(query(_SCENARIOS), _scenario)
     unready = {r[0]: UnreadyFacts(_time(r[1]), r[2] or "") for r in query(_UNREADY)}
     facts = []
     for row in query(_PLANS):
@@ -159,11 +196,14 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
         facts.append(
             one._replace(
                 components=tuple(components[name]),
-                missed=_until(missed[name], one.newest),
+                missed=_until(missed[name], newest_ever(one)),
                 alerts=tuple(alerts.get(name, ())),
                 running=running[name][-1] if running[name] else None,
                 copies=tuple(copies[name]),
                 unready=unready.get(name),
+                repositories=tuple(repositories[name]),
+                outages=tuple(outages[name]),
+                scenarios=tuple(scenarios[name]),
             )
         )
     own = tuple(alerts.pop("", ()))
@@ -256,8 +296,9 @@ def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         complete_points=row[23] or 0,
         backup_p95_s=row[24],
         failures=_failures(row[25:30]),
-        last_drill=_drill(row[30:43]),
-        last_passed_drill=_drill(row[43:56]),
+        last_drill=_drill(row[30:46]),
+        last_passed_drill=_drill(row[46:62]),
+        vanished=_vanished(row[62:66]),
     )
 
 
@@ -276,8 +317,43 @@ def _drill(row: Sequence[Any]) -> DrillFacts | None:
     (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row[:11]
     return DrillFacts(
         evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason,
-        _rehearsed(row[11]), row[12],
+        _rehearsed(row[11]), row[12], _time(row[13]) if row[13] else None, row[14],
+        _unproven(row[15]),
     )  # fmt: skip
+
+
+def _unproven(noted: str | None) -> tuple[tuple[str, str], ...]:
+    if noted is None or noted == "[]":
+        return ()
+    return tuple((component, why) for component, why in _json(noted))
+
+
+def _vanished(row: Sequence[Any]) -> VanishedFacts | None:
+    number, data_time, available_at, at = row
+    if not number or data_time is None:
+        return None
+    return VanishedFacts(number, _time(data_time), _time(available_at), _time(at))
+
+
+def _scenario(row: Sequence[Any]) -> ScenarioFacts:
+    return ScenarioFacts(row[1], row[2] is not None, row[3], _drill(row[4:20]), _drill(row[20:36]))
+
+
+def _repository(row: Sequence[Any]) -> RepositoryFacts:
+    lost, lost_since, lost_says, unreachable, unreachable_since, damage, damaged_since = row[11:]
+    return RepositoryFacts(
+        row[1],
+        row[2],
+        _point(row[3:7]),
+        _point(row[7:11]),
+        lost,
+        _time(lost_since) if lost_since else None,
+        lost_says or "",
+        unreachable,
+        _time(unreachable_since) if unreachable_since else None,
+        damage,
+        _time(damaged_since) if damaged_since else None,
+    )
 
 
 def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
@@ -322,12 +398,12 @@ def _json(text: str) -> Any:
 
 
 def _until(
-    missed: Sequence[tuple[datetime, datetime]], newest: PointFacts | None
+    missed: Sequence[tuple[datetime, datetime]], newest: tuple[datetime, datetime] | None
 ) -> tuple[tuple[datetime, datetime], ...]:
     """What was missed before the newest point became available: a forgotten one may be younger."""
     if newest is None:
         return ()
-    end = newest.available_at
+    end = newest[1]
     return tuple((start, min(stop, end)) for start, stop in missed if start < end)
 
 

@@ -184,6 +184,7 @@ points = Table(
     Column("forgotten_at", UtcTime),
     # Whether it lies in a repository that its plan has now (`drd.catalogue.places`).
     Column("here", Boolean, nullable=False, server_default="1"),
+    Column("vanished_at", UtcTime),  # when no repository had it any more, and nobody had said so
 )
 Index("points_by_data_time", points.c.plan, points.c.complete, points.c.data_time)
 Index("points_by_availability", points.c.plan, points.c.complete, points.c.available_at)
@@ -267,6 +268,10 @@ evidence = Table(
     Column("restored_bytes", BigInteger, nullable=False),
     Column("reason", Words),
     Column("coverage", Json),  # how much of the runbook was rehearsed; NULL: not counted
+    Column("data_time", UtcTime),  # the point's, which outlives it
+    Column("repository", String(40), nullable=False, server_default=""),  # held to it; "": to none
+    Column("given_by", Json),  # the repositories that gave something; NULL: nobody noted it
+    Column("unproven", Json),  # components that were not restored or not compared, each with why
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)
@@ -319,6 +324,7 @@ repositories = Table(
     Column("repository_id", String(80)),
     Column("recorded_at", UtcTime),
     Column("last_self_backup_at", UtcTime),
+    Column("config_digest", String(80)),  # of its `config`, which never changes: a cheap identity
 )
 
 plan_repositories = Table(
@@ -353,6 +359,55 @@ plan_summary = Table(
     Column("failed_run", String(8)),
     Column("last_drill", String(80)),
     Column("last_passed_drill", String(80)),
+    Column("vanished_points", Integer),
+    Column("vanished_point", String(80)),  # of those the complete one with the latest data time
+    Column("vanished_at", UtcTime),
+    Column("unreadable_since", UtcTime),  # as the model has it; NULL: the newest can be read
+    Column("outage_from", UtcTime),  # from when on that broke the objective
+)
+
+# A row for each repository of the plan as loaded, the one with the backups first.
+repository_health = Table(
+    "repository_health",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("repository", String(40), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("copy_of", String(40)),
+    Column("url", Text, nullable=False),
+    Column("newest_point", String(80)),  # the newest complete one that it holds
+    Column("sound_point", String(80)),  # … of those that need nothing of what is damaged
+    Column("lost", String(16)),  # gone | emptied | replaced; NULL: it is there
+    Column("lost_since", UtcTime),
+    Column("lost_says", Words),
+    Column("unreachable", Words),  # why nobody answers; NULL: somebody does
+    Column("unreachable_since", UtcTime),
+    Column("damage", Words),  # what the last reading found; NULL: nothing
+    Column("damaged_since", UtcTime),
+    Column("damage_read_at", UtcTime),  # what was stored since may build on it
+    Column("damaged_points", Json),  # those that it costs; NULL: nobody can tell, so all
+)
+Index("repository_health_by_url", repository_health.c.url)
+
+# When drd knew that what there was could not be read. They are over; what lasts is worked out.
+outages = Table(
+    "outages",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("started_at", UtcTime, primary_key=True),
+    Column("ended_at", UtcTime, nullable=False),
+)
+
+# Which drill of a scenario counts: what `model.scenarios.standing` says.
+scenario_summary = Table(
+    "scenario_summary",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("scenario", String(80), primary_key=True),
+    Column("repository", String(40), primary_key=True),  # that drills were held to; "": to none
+    Column("position", Integer),  # in the plan; NULL: it does not want it
+    Column("last", String(80)),
+    Column("passed", String(80)),
 )
 
 component_summary = Table(

@@ -119,7 +119,7 @@ def _counts(plans: Sequence[Assessment], more: str = "") -> str:
 def _row(plan: Assessment, at: datetime) -> list[Cell]:
     rpo, rto = plan.rpo, plan.rto
     lose = format_duration(rpo.exposure_s)
-    if rpo.exposure_s is None and rpo.verdict is Verdict.BREACHED:
+    if rpo.loses_everything:
         lose = "everything"
     return [
         Cell(plan.plan),
@@ -172,9 +172,11 @@ def _notes(document: StatusDocument) -> list[Note]:
     found = []
     for plan in sorted(document.plans, key=lambda p: -p.verdict.severity):
         alerts = {alert.kind: alert for alert in plan.alerts}
+        by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
         for reason in plan.reasons:
             style = "" if reason.verdict is Verdict.MET else _STYLE[reason.verdict]
-            alert = alerts.get(reason.kind) or alerts.get(reason.says_why)
+            alert = by_text.get((reason.kind, reason.text)) or alerts.get(reason.kind)
+            alert = alert or alerts.get(reason.says_why)
             text = f"{reason.text} ({_state(alert, document.at)})" if alert else reason.text
             found.append(Note(plan.plan, Cell(text, style), reason.command))
         said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -41,12 +41,22 @@ again, is a reason to look what it is, and whether that is over."""
 
 @dataclass
 class _Plan:
-    """A plan in force. `data_time` is that of its newest complete point."""
+    """A plan in force, and what the catalogue says of it."""
 
     schedule: Schedule
-    first_loaded_at: datetime
-    data_time: datetime | None
-    copied: Mapping[str, datetime | None] = field(default_factory=dict)
+    row: PlanRow
+
+    @property
+    def first_loaded_at(self) -> datetime:
+        return self.row.first_loaded_at
+
+    @property
+    def data_time(self) -> datetime | None:
+        return self.row.data_time
+
+    @property
+    def copied(self) -> Mapping[str, datetime | None]:
+        return self.row.copied
 
 
 class Agenda:
@@ -79,7 +89,7 @@ class Agenda:
         """This plan is in force from now on."""
         if row.name in self._plans:
             self._changed[row.name] = (now, "plan that changed")
-        self._plans[row.name] = _Plan(schedule, row.first_loaded_at, row.data_time, row.copied)
+        self._plans[row.name] = _Plan(schedule, row)
         self._plan(row.name, now)
 
     def look_again(self, now: datetime, what: str) -> None:
@@ -106,9 +116,7 @@ class Agenda:
         changed = {r.plan for r in rows}
         touched = changed & self._plans.keys()
         for row in self._plan_rows(touched):
-            known = self._plans[row.name]
-            known.data_time = row.data_time
-            known.copied = row.copied
+            self._plans[row.name].row = row
             self._plan(row.name, now)
         return changed
 
@@ -182,6 +190,8 @@ class Agenda:
             last_state=row.last_state,
             last_error=row.last_error,
             news=self._news(job),
+            undrilled=plan.row.undrilled if job.kind == RunKind.DRILL else (),
+            drilled_at=plan.row.drilled_at if job.kind == RunKind.DRILL else None,
         )
 
     def _take(self, row: JobRow) -> None:

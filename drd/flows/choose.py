@@ -13,6 +13,8 @@ from drd.flows.identity import recognise
 from drd.flows.manifests import require_sound
 from drd.flows.services import Services
 from drd.model.plan import Plan
+from drd.model.run import Evidence
+from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
 
@@ -80,22 +82,24 @@ def drill_choice(
     """What a drill takes by the plan: the newest point, every n-th time a random older one."""
     if plan.drill.random_within_s is None:
         return choose(services, plan, held_by=held_by)
-    turn = _drills(services, plan) % plan.drill.random_each == plan.drill.random_each - 1
+    drills, scenarios = len(_drills(services, plan)), len(plan.drill.scenarios)
+    turn = is_random_turn(drills, plan.drill.random_each, scenarios)
     return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
-    """What a drill simulates by the plan: one scenario after the other. The turn moves on with each
-    random point, so that these do not always meet the same scenario."""
-    drills = _drills(services, plan)
-    return plan.drill.scenarios[
-        (drills + drills // plan.drill.random_each) % len(plan.drill.scenarios)
-    ]
+    """What a drill simulates by the plan: a scenario that was never drilled, else the one whose
+    last drill is the longest ago."""
+    last: dict[str, datetime] = {}
+    for drill in _drills(services, plan):
+        last.setdefault(drill.scenario, drill.finished_at)
+    return next_scenario(plan.drill.scenarios, last)
 
 
-def _drills(services: Services, plan: Plan) -> int:
+def _drills(services: Services, plan: Plan) -> list[Evidence]:
+    """Newest first."""
     found = services.catalogue.evidence(plan.name, limit=1000)
-    return sum(e.target is None for e in found)
+    return [e for e in found if e.target is None]
 
 
 def _points(services: Services, plan: Plan) -> list[RestorePoint]:

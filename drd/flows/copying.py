@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from drd.errors import DeadlineExceeded, DrdError, RepositoryDamaged, UsageError
+from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
 from drd.flows import aftermath, holdings
 from drd.flows.identity import confirm, confirm_or_initialise
+from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
+from drd.flows.vanishing import record_missing
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
@@ -24,6 +27,11 @@ from drd.ports import SnapshotInfo
 BATCH = 8
 """Points that one call of restic copies after the newest: a call costs a second by itself, and what
 has arrived is recorded after each."""
+
+
+class _NotWhole(RepositoryDamaged):
+    """restic was content, and a point is not there all the same; whose fault it is nobody knows."""
+
 
 Held = Mapping[str, Sequence[SnapshotInfo]]
 
@@ -88,13 +96,16 @@ class _CopyRun:
     def drive(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
         warn = self.services.warn
+        listed_at = self.services.clock.now()
         listing = holdings.sound(self.source, holdings.listed(self.source, self.plan.name), warn)
         there = holdings.sound(self.into, holdings.listed(self.into, self.plan.name), warn)
         source, into = holdings.by_run(listing), holdings.by_run(there)
         # Newest data first, as the catalogue has them.
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
         held = holdings.whole_points(points, into)
-        self._reconcile(points, held, there.unreadable)
+        if not listing.unreadable:
+            self._note_missing(points, source, listed_at)
+        self._reconcile(points, held, there.unreadable, listed_at)
         lacking = [
             p for p in points if p.id not in held and holdings.manifest(source.get(p.id, ()))
         ]
@@ -110,11 +121,25 @@ class _CopyRun:
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
         return {"repository": made}
 
+    def _note_missing(
+        self, points: Sequence[RestorePoint], source: Held, listed_at: datetime
+    ) -> None:
+        """Points that the source had, and lacks now."""
+        gone = [
+            p.id
+            for p in points
+            if self.copy_of in p.repositories
+            and p.available_at < listed_at
+            and holdings.manifest(source.get(p.id, ())) is None
+        ]
+        record_missing(self.services, self.plan.name, self.copy_of, gone, listed_at)
+
     def _reconcile(
         self,
         points: Sequence[RestorePoint],
         held: Mapping[str, str],
         unreadable: Mapping[str, str],
+        listed_at: datetime,
     ) -> None:
         """What the catalogue says is there follows what is: a run may have died before it could
         record a point, and somebody may have removed one. One that something `unreadable` may belong
@@ -124,8 +149,7 @@ class _CopyRun:
         if news:
             self._record(news)
         gone = [i for i in known if i not in held] if not unreadable else []
-        if gone:
-            self.services.catalogue.remove_from(self.plan.name, self.spec.name, gone)
+        record_missing(self.services, self.plan.name, self.spec.name, gone, listed_at)
 
     def _records(self, point: RestorePoint) -> bool:
         return self.spec.name in point.repositories
@@ -141,7 +165,7 @@ class _CopyRun:
         name = f"copy {first.id}" + (f" and {len(older)} older" if older else "")
         try:
             self.runner.step(name, "copy", lambda: self._copied(batch, source))
-        except RepositoryDamaged as error:
+        except (RepositoryDamaged, PointGone) as error:
             if older:
                 for point in batch:
                     self._copy([point], source)
@@ -165,7 +189,7 @@ class _CopyRun:
         self.arrived |= {p.id: p for p in batch if p.id in arrived}
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
-            raise RepositoryDamaged(
+            raise _NotWhole(
                 f"{', '.join(missing)} did not arrive whole in {self.spec.name}",
                 hint=f"look at {self.copy_of}: drd verify {self.plan.name}",
             )
@@ -187,13 +211,15 @@ class _CopyRun:
         self._record(held)
         return held
 
-    def _lost(self, point: RestorePoint, error: RepositoryDamaged) -> None:
+    def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
         """One that cannot be copied: none of our business when retention forgot it meanwhile."""
         found = self.source.snapshots(
             host=self.plan.name, tags=["drd", f"run:{point.id}"], fresh=True
         )
         if holdings.manifest(found) is not None:
             self.errors[point.id] = error
+            if isinstance(error, RepositoryDamaged) and not isinstance(error, _NotWhole):
+                note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})
         else:
             self.services.note(f"restore point {point.id} left {self.copy_of} meanwhile")
 

@@ -13,6 +13,7 @@ from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.identity import look
 from drd.flows.leftovers import leftovers
+from drd.flows.meetings import probe
 from drd.flows.rekeying import BY_MASK
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
@@ -85,6 +86,8 @@ def _repository(services: Services, repository: Repository) -> list[Finding]:
     # What protects it, or does not, says nothing about whether it is the one.
     if all(f.ok or f.name.endswith(" protection") for f in found):
         found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
+    else:
+        probe(services.catalogue, services.clock, repository)
     return found
 
 

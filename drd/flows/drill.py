@@ -23,6 +23,7 @@ from drd.errors import (
     KitDamaged,
     KitUnavailable,
     NoRestorePoint,
+    PointGone,
     RepositoryDamaged,
     RepositoryError,
     SandboxUnavailable,
@@ -39,9 +40,11 @@ from drd.flows.engine import Engine, failures, rehearsed
 from drd.flows.holders import Holders, left_in
 from drd.flows.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.identity import look
+from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.tools import tools
+from drd.flows.vanishing import record_missing
 from drd.flows.workplace import run_directory, sandbox_place, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import (
@@ -187,7 +190,7 @@ class _DrillRun:
             error = lost.error
             self.rows.append(does_not_open(describe(error)))
             return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
-        except RepositoryDamaged as error:
+        except (RepositoryDamaged, PointGone) as error:
             return self._unreadable(error)
         except NoRestorePoint as error:
             if self.request.scenario == "database-loss":
@@ -210,11 +213,16 @@ class _DrillRun:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(why)), why)
         self.work.checks[:0] = restore.restore_failures(self.work)
         self.work.checks += [*restore.passed_over(self.work), *self.engine_rows()]
+        self._note_damage(self.work)
         result = drill_result([*self.rows, *self.work.checks])
         outcome = self._record(self._evidence(result, None), None)
         if self.request.keep is not None:
             self.request.keep(outcome, dict(self.work.destinations))
         return outcome
+
+    def _note_damage(self, work: restore.Restoration) -> None:
+        found = work.holders.damaged
+        note_damage(self.services, self.plan.name, work.point.id, found)
 
     def _rehearse(self) -> None:
         if self.request.scenario == HOST_LOSS:
@@ -277,7 +285,7 @@ class _DrillRun:
     def engine_rows(self) -> list[CheckResult]:
         return failures(self.engine) if self.engine is not None else []
 
-    def _unreadable(self, error: RepositoryDamaged) -> DrillOutcome:
+    def _unreadable(self, error: RepositoryDamaged | PointGone) -> DrillOutcome:
         """The point's manifest cannot be read, so it cannot come back: a failure, unless the
         repository is not the one in which it lies."""
         if self.work is None:
@@ -290,16 +298,21 @@ class _DrillRun:
             other = elsewhere
         if other is not None:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(other)), other)
+        self._note_damage(self.work)
         return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
 
     def _nothing_learnt(self, errors: list[DrdError]) -> DrdError | None:
         """Why components did not come back, where that says nothing about the backup."""
-        if errors and all(_says_nothing(e) for e in errors):
+        if not errors:
+            return None
+        gone = self._forgotten() if any(isinstance(e, PointGone) for e in errors) else None
+        if gone is None and all(_says_nothing(e) for e in errors):
             return errors[0]
-        return self._forgotten() if errors else None
+        return gone or self._forgotten()
 
     def _forgotten(self) -> RepositoryError | None:
-        """Why the point is not there: a retention had decided about it before we took it."""
+        """Why the point is not there: a retention had decided about it before we took it, or
+        somebody else forgot it, from when on it is no point any more."""
         assert self.work is not None
         beside = (
             run
@@ -308,19 +321,30 @@ class _DrillRun:
             and (run.finished_at is None or run.finished_at >= self.t0)
         )
         retention, point = next(beside, None), self.work.point
-        if retention is None:
-            return None
         with suppress(RepositoryError):
             for repository in self.work.holders.repositories:
                 listing = holdings.by_run(holdings.listed(repository, self.plan.name))
                 if holdings.manifest(listing.get(point.id, ())) is not None:
                     return None
+            if retention is None:
+                return self._vanished(point)
             return RepositoryError(
                 f"retention {retention.id} forgot restore point {point.id} meanwhile",
                 hint=f"the next drill takes another one: drd drill {self.plan.name}",
                 permanent=False,
             )
         return None
+
+    def _vanished(self, point: RestorePoint) -> RepositoryError:
+        assert self.work is not None
+        now = self.services.clock.now()
+        for repository in self.work.holders.repositories:
+            record_missing(self.services, self.plan.name, repository.name, [point.id], now)
+        return RepositoryError(
+            f"restore point {point.id} is in no repository any more, although drd did not forget it",
+            hint=f"the next drill takes another one: drd drill {self.plan.name}",
+            permanent=False,
+        )
 
     def _choose(self) -> Choice:
         services = self.services if self.regained is None else self.regained.services
@@ -401,7 +425,7 @@ class _DrillRun:
 def _says_nothing(error: DrdError) -> bool:
     """Whether a component that did not come back may come back all the same elsewhere, or the
     next time."""
-    lost = isinstance(error, RepositoryDamaged)
+    lost = isinstance(error, RepositoryDamaged | PointGone)
     return isinstance(error, TargetUnwritable | RepositoryError | DeadlineExceeded) and not lost
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from drd.errors import (
     DrdError,
     NoRestorePoint,
+    PointGone,
     RepositoryDamaged,
     RepositoryError,
     SecretUnavailable,
@@ -21,6 +22,7 @@ from drd.errors import (
 )
 from drd.flows import holdings
 from drd.flows.manifests import look_of, require_same, require_sound
+from drd.flows.meetings import note
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
@@ -131,6 +133,8 @@ class Holders:
         """The names of those that gave something, in that order."""
         self.passed_over: list[tuple[str, str, DrdError]] = []
         """What was asked for, of which repository, and why another one had to give it."""
+        self.damaged: dict[str, RepositoryDamaged] = {}
+        """By repository, what could not be read although it is there."""
 
     @property
     def repositories(self) -> list[Repository]:
@@ -183,7 +187,10 @@ class Holders:
                     found = attempt(self._repository(spec))
                 except _NEXT as failure:
                     error = failure
-                    if not isinstance(failure, RepositoryDamaged):
+                    note(self.services, self._repository(spec), failure)
+                    if isinstance(failure, RepositoryDamaged):
+                        self.damaged[spec.name] = failure
+                    elif not isinstance(failure, PointGone):
                         self.rule_out(spec.name, failure)
                 else:
                     self._note(what, spec.name, errors)
@@ -235,7 +242,7 @@ class Holders:
             with self._lock:
                 self._ids[repository.name] = known
         if snapshot not in known:
-            raise RepositoryDamaged(
+            raise PointGone(
                 f"{repository.name} holds no copy of snapshot {snapshot[:8]}",
                 hint=f"drd copy {self.point.plan}",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
+from drd.flows.meetings import meeting, remember
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.ports import Repository
@@ -17,28 +18,31 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     Raises RepositoryMissing for a URL without a repository, or with another one than recorded.
     Locks that dead processes left there are removed on the way.
     """
-    repository.preflight(writing=writing)
-    actual = repository.identity()
-    recorded = services.catalogue.repository_id(repository.url)
-    if recorded is not None:
-        _expect(repository, actual, recorded)
-    elif actual is None:
+    with meeting(services, repository):
+        repository.preflight(writing=writing)
+        actual = repository.identity()
+        recorded = services.catalogue.repository_id(repository.url)
+        if recorded is not None:
+            _expect(repository, actual, recorded)
+    if recorded is None and actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url} yet",
             hint="the first `drd backup` makes it; the first `drd copy`, where it is a copy.",
         )
-    else:
-        services.catalogue.record_repository(repository.url, actual, services.clock.now())
+    if recorded is None:
+        services.catalogue.record_repository(repository.url, str(actual), services.clock.now())
+    remember(services, repository)
     tidy(repository)
     return str(actual)
 
 
 def look(services: Services, repository: Repository) -> None:
     """Raise RepositoryMissing when the repository recorded for the URL is not there any more;
-    records and changes nothing."""
+    records no more than how it was found, and changes nothing."""
     recorded = services.catalogue.repository_id(repository.url)
     if recorded is not None:
-        _expect(repository, repository.identity(), recorded)
+        with meeting(services, repository):
+            _expect(repository, repository.identity(), recorded)
 
 
 def recognise(services: Services, plan: Plan) -> None:
@@ -77,7 +81,8 @@ def confirm_or_initialise(
     """
     if services.catalogue.repository_id(repository.url) is not None:
         return confirm(services, repository)
-    repository.preflight()
+    with meeting(services, repository):
+        repository.preflight()
     with services.catalogue.lock(f"init {repository.url}", wait_s=INIT_WAIT_S):
         if services.catalogue.repository_id(repository.url) is None:
             actual = repository.identity()
@@ -86,6 +91,7 @@ def confirm_or_initialise(
             else:
                 tidy(repository)
             services.catalogue.record_repository(repository.url, actual, services.clock.now())
+            remember(services, repository)
             return actual
     return confirm(services, repository)
 
@@ -103,4 +109,5 @@ def _expect(repository: Repository, actual: str | None, recorded: str) -> None:
             f"{actual[:8]}, recorded is {recorded[:8]}",
             hint="find out who replaced it; to begin anew on purpose, give the plan another URL "
             "or prefix.",
+            state="replaced",
         )

@@ -15,6 +15,7 @@ from drd.errors import (
     SecretUnavailable,
     TargetNotEmpty,
 )
+from drd.flows import holdings
 from drd.flows.ahead import Ahead, at_once
 from drd.flows.deeds import look_at_step
 from drd.flows.guard import require_elsewhere
@@ -24,11 +25,12 @@ from drd.flows.identity import confirm
 from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.restore import close
 from drd.flows.services import Services
+from drd.flows.vanishing import record_missing
 from drd.flows.workplace import component_place, swept_afterwards
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Destination, Finding, NamedDestination
+from drd.ports import Destination, Finding, NamedDestination, Repository
 
 
 def part_of(plan: RecoveryPlan) -> Part | None:
@@ -170,6 +172,27 @@ def warn(services: Services, findings: Iterable[Finding]) -> None:
             services.warn(f"{finding.name}: {finding.detail}")
 
 
+def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
+    """The repository lists all of the point that is wanted: the catalogue only remembers it."""
+    point, listed_at = plan.point, services.clock.now()
+    tags = ["drd", f"run:{point.id}"]
+    listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
+    here = holdings.ids_here(listing)
+    if holdings.manifest(listing) is None:
+        record_missing(services, plan.plan.name, repository.name, [point.id], listed_at)
+        lacking = "all of it"
+    else:
+        wanted = (c for c in point.components if c.component in plan.components)
+        lost = [c.component for c in wanted if c.snapshot and c.snapshot not in here]
+        if not lost:
+            return
+        lacking = f"the snapshot of {', '.join(lost)}"
+    raise NoRestorePoint(
+        f"{repository.name} does not hold restore point {point.id}: {lacking} is missing there",
+        hint=f"take another point: drd points {plan.plan.name}.",
+    )
+
+
 def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
     """One of the repositories that hold the point is the one that it was; those before it that are
     not, or cannot be asked, are ruled out. Raises what the first of them says."""
@@ -177,7 +200,8 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
     for repository in held.repositories:
         try:
             confirm(services, repository, writing=False)
-        except (RepositoryError, SecretUnavailable) as error:
+            _holds(services, plan, repository)
+        except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
             held.rule_out(repository.name, error)
             errors.append(error)
         else:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows import holdings
 from drd.flows.identity import confirm
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
+from drd.flows.vanishing import record_missing
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -52,8 +54,10 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
 
 
 def verify(services: Services, plan: Plan) -> Comparison:
-    """Like `rebuild`, but only looks: `unknown` are points that a rebuild would add."""
+    """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. What is not
+    there any more is no point for anybody from now on."""
     seen = _look_around(services, plan)
+    _note_missing(services, seen)
     return seen.compared(seen.unknown)
 
 
@@ -73,6 +77,7 @@ class _Seen:
     reached: Collection[str]
     unreached: Mapping[str, DrdError]
     unreadable: Mapping[str, Mapping[str, str]]
+    listed_at: datetime
 
     def is_somewhere(self, point: RestorePoint) -> bool:
         return point.id in self.places or any(
@@ -105,6 +110,7 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     unreached: dict[str, DrdError] = {}
     unreadable: dict[str, Mapping[str, str]] = {}
     # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
+    listed_at = services.clock.now()
     recorded = {p.id for p in services.catalogue.points(plan.name)}
     for spec in plan.repositories.values():
         repository = services.open_repository(spec)
@@ -129,7 +135,7 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     # What retention forgot may still lie in a copy that it could not reach then.
     late = services.catalogue.forgotten_points(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
-    return _Seen(plan.name, known, places, unknown, reached, unreached, unreadable)
+    return _Seen(plan.name, known, places, unknown, reached, unreached, unreadable, listed_at)
 
 
 def _manifests(services: Services, plan: Plan, repository: Repository) -> Listing:
@@ -174,20 +180,25 @@ def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
 
 
 def _put_right(services: Services, seen: _Seen) -> None:
-    """Where the known points lie; one that is nowhere is left to retention, which says so."""
-    gone: dict[str, list[str]] = {}
+    """Where the known points lie, and which are there no more."""
     for point in filter(seen.is_somewhere, seen.known.values()):
         places = _one_each(point, seen.places.get(point.id, ()))
         news = [(r, m) for r, m in places if point.repositories.get(r.name) != m.id]
         if news:
             whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
             services.catalogue.record_point(_placed(services, whole, news))
-        here = {repository.name for repository, _ in places}
+    _note_missing(services, seen)
+
+
+def _note_missing(services: Services, seen: _Seen) -> None:
+    gone: dict[str, list[str]] = {}
+    for point in seen.known.values():
+        here = {repository.name for repository, _ in seen.places.get(point.id, ())}
         for name, manifest in point.repositories.items():
             if name in seen.reached and name not in here and not seen.cannot_tell(name, manifest):
                 gone.setdefault(name, []).append(point.id)
     for name, ids in gone.items():
-        services.catalogue.remove_from(seen.plan, name, ids)
+        record_missing(services, seen.plan, name, ids, seen.listed_at)
 
 
 def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:

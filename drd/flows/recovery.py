@@ -21,6 +21,7 @@ from drd.flows.engine import Engine, Outcome, failures
 from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import tidy
+from drd.flows.meetings import note_damage
 from drd.flows.preflight import destinations_of, look_at, part_of, preflight, warn
 from drd.flows.recovery_plan import RecoveryPlan
 from drd.flows.runner import Runner, closing_run, describe, new_run
@@ -72,6 +73,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         destinations = destinations_of(services, plan, runner.run.id, stack)
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
+        stack.callback(note_damage, services, plan.plan.name, plan.point.id, held.damaged)
         ahead = stack.enter_context(Ahead(held, part_of(plan)))
         runner.step(
             "preflight",

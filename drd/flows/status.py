@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from drd.errors import UnknownPlan
 from drd.model.compliance import assess
-from drd.model.exposure import in_short
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.text import in_short
 from drd.model.verdicts import Assessment, Verdict, worst
 
 SILENT_S = 150.0

@@ -9,7 +9,14 @@ from typing import Any
 from drd.flows.status import DaemonState, StatusDocument
 from drd.model.facts import AlertFacts
 from drd.model.units import to_rfc3339
-from drd.model.verdicts import Assessment, ComponentAssessment, CopyAssessment, Verdict
+from drd.model.verdicts import (
+    Assessment,
+    ComponentAssessment,
+    CopyAssessment,
+    RepositoryAssessment,
+    ScenarioAssessment,
+    Verdict,
+)
 
 SCHEMA = 1
 
@@ -50,6 +57,7 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             "objective_s": rpo.objective_s,
             "exposure_s": _seconds(rpo.exposure_s),
             "achievable_s": _seconds(rpo.achievable_s),
+            "loses_everything": rpo.loses_everything,
             "attainment": _share(rpo.attainment),
             "verdict": rpo.verdict.value,
         },
@@ -67,9 +75,11 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             "steps": {"rehearsed": drill.rehearsed[0], "of": drill.rehearsed[1]}
             if drill.rehearsed
             else None,
+            "scenarios": [_scenario(s) for s in drill.scenarios],
         },
         "components": [_component(c) for c in plan.components],
         "copies": [_copy(c) for c in plan.copies],
+        "repositories": [_repository(r) for r in plan.repositories],
         "alerts": [_alert(a, plan.plan) for a in plan.alerts],
         "reasons": [str(r) for r in plan.reasons],
     }
@@ -93,6 +103,31 @@ def _copy(copy: CopyAssessment) -> dict[str, Any]:
         "data_time": to_rfc3339(copy.data_time) if copy.data_time else None,
         "exposure_s": _seconds(copy.exposure_s),
         "verdict": copy.verdict.value,
+    }
+
+
+def _repository(repository: RepositoryAssessment) -> dict[str, Any]:
+    data_time = repository.data_time
+    return {
+        "repository": repository.repository,
+        "copy_of": repository.copy_of,
+        "state": repository.state,
+        "since": to_rfc3339(repository.since) if repository.since else None,
+        "data_time": to_rfc3339(data_time) if data_time else None,
+    }
+
+
+def _scenario(scenario: ScenarioAssessment) -> dict[str, Any]:
+    return {
+        "scenario": scenario.scenario,
+        "wanted": scenario.wanted,
+        "repository": scenario.repository or None,
+        "last_at": to_rfc3339(scenario.last_at) if scenario.last_at else None,
+        "result": scenario.result,
+        "due_at": to_rfc3339(scenario.due_at) if scenario.due_at else None,
+        "valid_until": to_rfc3339(scenario.valid_until) if scenario.valid_until else None,
+        "verdict": scenario.verdict.value,
+        "unproven": [{"component": c, "why": why} for c, why in scenario.unproven],
     }
 
 
@@ -132,9 +167,13 @@ def _share(value: float | None) -> float | None:
 def nagios(document: StatusDocument) -> tuple[int, str]:
     """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
     exposure and projected recovery time, with the objectives as critical thresholds. Of more plans
-    than a monitoring system takes data of, only how many have which verdict."""
+    than a monitoring system takes data of, only how many have which verdict. While an alert is
+    critical it is never 0."""
     code, word = _NAGIOS[document.verdict]
     plans = document.plans
+    critical = _critical(document)
+    if code == 0 and critical:
+        code, word = _NAGIOS[Verdict.AT_RISK]
     if not plans:
         return code, f"DRD {word} - no plan is loaded"
     bad = [p for p in plans if p.verdict is document.verdict and p.reasons]
@@ -144,8 +183,17 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
         text = f"{len(bad)} of {len(plans)} {document.verdict.words}: "
         text += "; ".join(f"{p.plan}: {p.reasons[0].text}" for p in bad[:3])
         text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
+        text += f"; critical: {critical[0]}"
+        text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
     data = _counted(plans) if len(plans) > _MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def _critical(document: StatusDocument) -> list[str]:
+    found = [(p.plan, alert) for p in document.plans for alert in p.alerts]
+    found += [("drd", alert) for alert in document.alerts]
+    return [f"{of}: {alert.message}" for of, alert in found if alert.severity == "critical"]
 
 
 def _measured(plans: Sequence[Assessment]) -> list[str]:

@@ -77,7 +77,8 @@ class _VerificationRun:
         self.ends = services.clock.monotonic() + self.policy.timeout_s
         parts = parts_of(self.policy.interval_s, self.policy.read_all_within_s)
         known = services.catalogue.reading(plan.name, spec.name)
-        self.reading = begun(known, parts, services.clock.now())
+        self.begun_at = services.clock.now()
+        self.reading = begun(known, parts, self.begun_at)
         self.read = 0
 
     def drive(self, *, everything: bool) -> VerificationOutcome:
@@ -88,13 +89,19 @@ class _VerificationRun:
         )
         try:
             # Damage may be anywhere, and one sound part takes none of it back.
-            if everything or self.reading.error is not None:
+            if everything or self.reading.error is not None or self._is_hurt():
                 self._read_everything()
             else:
                 self._read_share()
         except RepositoryDamaged as error:
             return self._damaged(error)
+        self.services.catalogue.health.whole(self.plan.name, self.spec.name, self.begun_at)
         return self._finish(RunState.SUCCEEDED, None)
+
+    def _is_hurt(self) -> bool:
+        """Whether something else has met damage there."""
+        known = self.services.catalogue.health.of(self.plan.name)
+        return any(k.damage is not None for k in known if k.repository == self.spec.name)
 
     def _read_everything(self) -> None:
         self._step("read everything", "100%")
@@ -145,6 +152,9 @@ class _VerificationRun:
         # restic does not store again what it believes to have.
         error.hint = f"{there}Mend it soon, since new backups build on it: see docs/copies.md."
         self._record(replace(self.reading, error=describe(error)))
+        self.services.catalogue.health.damaged(
+            self.plan.name, self.spec.name, describe(error), affected, self.begun_at
+        )
         return self._finish(RunState.FAILED, error, affected)
 
     def _affected(self, parts: Sequence[str]) -> tuple[str, ...] | None:

@@ -15,6 +15,7 @@ from drd.metrics.gauge import (
     one_of,
     printable,
 )
+from drd.model.repositories import STATES
 from drd.model.run import DrillResult
 from drd.model.verdicts import Assessment, ComponentAssessment, Readiness, Verdict
 
@@ -110,6 +111,35 @@ def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
         "Which result the last drill had (1); absent when there was none.",
         ("plan", "result"),
         (s for n, p in named for s in one_of((n,), DrillResult, p.drill.result)),
+    )
+    yield gauge(
+        "drd_plan_loses_everything",
+        "Whether nothing is left that the plan could go back to (1).",
+        ("plan",),
+        (((n,), float(p.rpo.loses_everything)) for n, p in named),
+    )
+    yield gauge(
+        "drd_repository_state",
+        "Which state of a plan's repository holds (1), as drd last met it.",
+        ("plan", "repository", "state"),
+        (
+            sample
+            for n, p in named
+            for r in p.repositories
+            for sample in one_of((n, printable(r.repository)), STATES, r.state)
+        ),
+    )
+    yield gauge(
+        "drd_scenario_verdict",
+        "Which verdict holds (1) of each scenario that the plan wants to be drilled.",
+        ("plan", "scenario", "verdict"),
+        (
+            sample
+            for n, p in named
+            for s in p.drill.scenarios
+            if s.wanted and not s.repository
+            for sample in one_of((n, printable(s.scenario)), Verdict, s.verdict)
+        ),
     )
     yield from _component_metrics([(n, c) for n, p in named for c in p.components])
 

@@ -51,12 +51,14 @@ def attainment(
     first_loaded_at: datetime,
     window_s: float,
     now: datetime,
+    outages: Iterable[Interval] = (),
 ) -> float | None:
     """Share (0 to 1) of the window during which the objective was met; None for no window yet.
 
     The window ends now and begins no earlier than the plan was first loaded. `missed` is
     `missed_intervals` up to when `newest` (its data time, available at) became available; what
-    came after is worked out here, so that the figure ages without anything being written.
+    came after is worked out here, so that the figure ages without anything being written. During
+    `outages` what there was could not be read, and that was known.
     """
     begin = max(first_loaded_at, now - timedelta(seconds=window_s))
     if begin >= now:
@@ -65,9 +67,18 @@ def attainment(
         return 0.0
     data_time, available_at = newest
     horizon = min(max(available_at, begin), now)
-    lost = timedelta()
-    for start, end in missed:
-        lost += max(timedelta(), min(end, horizon) - max(start, begin))
-    safe_until = min(data_time, available_at) + timedelta(seconds=rpo_s)
-    lost += max(timedelta(), now - max(horizon, safe_until))
-    return max(0.0, 1 - lost / (now - begin))
+    lost = [(start, min(end, horizon)) for start, end in missed]
+    lost.append((max(horizon, min(data_time, available_at) + timedelta(seconds=rpo_s)), now))
+    lost += outages
+    return max(0.0, 1 - _length(lost, begin, now) / (now - begin))
+
+
+def _length(intervals: Iterable[Interval], begin: datetime, end: datetime) -> timedelta:
+    """Of their union, within [begin, end]."""
+    total, reached = timedelta(), begin
+    for start, stop in sorted(intervals):
+        first, last = max(start, reached), min(stop, end)
+        if first < last:
+            total += last - first
+            reached = last
+    return total

@@ -6,10 +6,13 @@ stands without a word about why. What nobody measured is `unknown`, and unknown 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from drd.model.exposure import age, first_line, in_short, judge_component, judge_copy, judge_rpo
-from drd.model.facts import DrillFacts, NotLoaded, PlanFacts
+from drd.model.exposure import judge_component, judge_copy, judge_rpo
+from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, ScenarioFacts
+from drd.model.rehearsals import judge_drill, of_plan
+from drd.model.repositories import assess_repository, readable
+from drd.model.text import first_line, in_short
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
     Assessment,
@@ -30,11 +33,6 @@ LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected"
 """Alerts on what a look ahead found."""
 
 
-def is_overdue(late_s: float, period_s: float) -> bool:
-    """Work is overdue by an hour or a tenth of its period, whichever is longer."""
-    return late_s > max(3600.0, 0.1 * period_s)
-
-
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     """The verdicts of one plan at `now`, with the gravest reason first.
 
@@ -45,7 +43,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     rpo, rpo_reasons = judge_rpo(subject, now)
     drill, drill_reasons = judge_drill(subject, now)
     rto, rto_reasons = judge_rto(subject)
-    readiness, readiness_reasons = judge_readiness(subject, drill)
+    readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
@@ -54,7 +52,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         rpo=rpo,
         rto=rto,
         drill=drill,
-        components=tuple(judge_component(c, subject.rpo_s, now) for c in subject.components),
+        components=tuple(judge_component(subject, c, now) for c in subject.components),
         alerts=subject.alerts,
         reasons=tuple(
             sorted(
@@ -63,7 +61,8 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
             )
         ),
         load_error=subject.load_error,
-        copies=tuple(judge_copy(c, subject.rpo_s, now) for c in subject.copies),
+        copies=tuple(judge_copy(subject, c, now) for c in subject.copies),
+        repositories=tuple(assess_repository(r) for r in subject.repositories),
     )
 
 
@@ -84,81 +83,16 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
     )
 
 
-# --- drill ----------------------------------------------------------------------------------
-
-
-def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[Reason]]:
-    """Failed is breached, a pass of this very plan in time is met, anything else in between.
-
-    A plan that was never drilled is due since it was first loaded.
-    """
-    last = facts.last_drill
-    due_at = None
-    if facts.drill_every_s is not None:
-        due_at = facts.first_loaded_at
-        if last is not None:
-            due_at = last.at + timedelta(seconds=facts.drill_every_s)
-    reasons = _judge_result(facts, now) or _unproven(facts, due_at, now)
-    if facts.load_error is not None:
-        # Doctor says what is wrong with the file, and loads one that is sound.
-        doctor = f"drd doctor {facts.file or facts.plan}"
-        text = f"not loaded: {in_short(facts.load_error)}"
-        command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
-        reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
-    verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    at, result = (last.at, last.result) if last is not None else (None, None)
-    rehearsed = last.rehearsed if last is not None else None
-    return DrillAssessment(at, result, due_at, verdict, rehearsed), reasons
-
-
-def _judge_result(facts: PlanFacts, now: datetime) -> list[Reason]:
-    """Of the last drill by itself; empty when it passed."""
-    last = facts.last_drill
-    again = f"drd drill {facts.plan}"
-    if last is None:
-        text = "never drilled, so nobody knows whether it comes back"
-        return [Reason(Verdict.UNKNOWN, text, again, "never-drilled")]
-    why = f": {in_short(last.reason)}" if last.reason else ""
-    since_s = age(last.at, now)
-    ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
-    if last.result == "failed":
-        show = f"drd run show {last.run}"
-        return [Reason(Verdict.BREACHED, f"drill failed {ago}{why}", show, "drill-failed")]
-    if last.result != "passed":
-        text = f"drill was inconclusive {ago}{why}"
-        return [Reason(Verdict.UNKNOWN, text, again, "drill-inconclusive")]
-    if since_s is None:
-        ahead = format_duration((last.at - now).total_seconds())
-        text = f"last drill is dated {ahead} in the future: a clock was set back"
-        return [Reason(Verdict.UNKNOWN, text, again, "drill-inconclusive")]
-    return []
-
-
-def _unproven(facts: PlanFacts, due_at: datetime | None, now: datetime) -> list[Reason]:
-    """Why a passed drill does not speak for the plan as it stands now."""
-    last = facts.last_drill
-    reasons = []
-    again = f"drd drill {facts.plan}"
-    if last is not None and last.plan_digest != facts.digest:
-        text = "plan changed since its last drill"
-        reasons.append(Reason(Verdict.AT_RISK, text, again, "plan-changed"))
-    if due_at is not None and facts.drill_every_s is not None:
-        late_s = (now - due_at).total_seconds()
-        if is_overdue(late_s, facts.drill_every_s):
-            every = format_duration(facts.drill_every_s)
-            text = f"drill overdue by {format_duration(late_s)} (every {every})"
-            reasons.append(Reason(Verdict.AT_RISK, text, again, "drill-overdue"))
-    return reasons
-
-
-def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness, list[Reason]]:
+def judge_readiness(
+    facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment
+) -> tuple[Readiness, list[Reason]]:
     """Only a plan whose drill verdict is met is ready, and only while there is something to go
-    back to and the last look ahead found nothing amiss.
+    back to, its repositories are whole and the last look ahead found nothing amiss.
 
     What that found is told where the drill's own reasons do not say it. That a drill is needed is
     outdone by a drill since, except for other scenarios than that drill's.
     """
-    proven = _proven(facts, drill)
+    proven = _proven(facts, rpo, drill)
     unready = facts.unready
     if unready is None:
         return proven, []
@@ -182,10 +116,13 @@ def judge_readiness(facts: PlanFacts, drill: DrillAssessment) -> tuple[Readiness
     return found, [Reason(Verdict.MET, in_short(text), command)]
 
 
-def _proven(facts: PlanFacts, drill: DrillAssessment) -> Readiness:
+def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Readiness:
     if drill.verdict is Verdict.BREACHED:
         return Readiness.NOT_READY
-    if facts.newest is None and drill.last_at is not None:
+    if readable(facts) is None and (drill.last_at is not None or rpo.loses_everything):
+        return Readiness.NOT_READY
+    hurt = any(r.lost is not None or r.damage is not None for r in facts.repositories)
+    if hurt or any(s.unproven for s in drill.scenarios if s.wanted and s.result == "passed"):
         return Readiness.NOT_READY
     return Readiness.READY if drill.verdict is Verdict.MET else Readiness.NEEDS_DRILL
 
@@ -194,24 +131,32 @@ def _proven(facts: PlanFacts, drill: DrillAssessment) -> Readiness:
 
 
 def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
-    """By the last passed drill and what it would take with the data of now.
+    """By the last passed drill of each scenario that the plan wants, and what it would take with
+    the data of now: the slowest counts.
 
     A drill that did not pass proves no time. Without any the verdict is unknown; the drill's own
     reason says so already.
     """
-    proof = facts.last_passed_drill
-    if proof is None and facts.last_drill is not None and facts.last_drill.result == "passed":
-        proof = facts.last_drill
-    if proof is None:
+    proofs = [p for s in of_plan(facts) if s.wanted and (p := _proof(s)) is not None]
+    timed = [(p.rta_s, _projected(p.rta_s, p, facts), p) for p in proofs if p.rta_s is not None]
+    if not proofs:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
-    if proof.rta_s is None:
+    if len(timed) < len(proofs):
         text = "last passed drill measured no time"
         reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
-    projected_s = _projected(proof.rta_s, proof, facts)
-    reasons = _judge_time(facts, proof, proof.rta_s, projected_s)
+    # One that broke the promise, else the slowest.
+    actual_s, projected_s, proof = max(timed, key=lambda t: (t[0] > facts.rto_s, t[1]))
+    reasons = _judge_time(facts, proof, actual_s, projected_s)
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
-    return RtoAssessment(facts.rto_s, proof.rta_s, projected_s, verdict), reasons
+    return RtoAssessment(facts.rto_s, actual_s, projected_s, verdict), reasons
+
+
+def _proof(scenario: ScenarioFacts) -> DrillFacts | None:
+    if scenario.passed is not None:
+        return scenario.passed
+    last = scenario.last
+    return last if last is not None and last.result == "passed" else None
 
 
 def _judge_time(

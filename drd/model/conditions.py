@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
-from drd.model.compliance import LOOKING_AHEAD, is_overdue
-from drd.model.exposure import age, copy_bound_s, first_line
+from drd.model.compliance import LOOKING_AHEAD
+from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.message import Severity
+from drd.model.rehearsals import is_overdue
+from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import STOPPED
+from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
 from drd.model.watched import (
@@ -50,7 +53,7 @@ def conditions(
     for verification in more.verifications:
         found += _verification(facts.plan, verification, now)
     if more.readiness is not None:
-        found += _readiness(facts.plan, more.readiness)
+        found += _readiness(facts, more.readiness)
     return found
 
 
@@ -87,7 +90,9 @@ def _of_reason(
     if not reason.kind or _is_as_scheduled(reason, assessment):
         return None
     severity = _severity(reason, assessment, facts, now)
-    return Condition(reason.kind, assessment.plan, "", severity, reason.text, reason.command)
+    return Condition(
+        reason.kind, assessment.plan, reason.subject, severity, reason.text, reason.command
+    )
 
 
 def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
@@ -104,7 +109,7 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
 def _severity(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Severity:
-    if reason.verdict is Verdict.BREACHED:
+    if reason.verdict is Verdict.BREACHED or reason.kind in (GONE, DAMAGED):
         return "critical"
     if reason.kind == "plan-changed":
         return "info"
@@ -236,10 +241,6 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
 
 def _verification(plan: str, verification: VerificationFacts, now: datetime) -> Iterator[Condition]:
     repository = verification.repository
-    if verification.error is not None:
-        text = f"repository {repository} is damaged: {first_line(verification.error)}"
-        command = f"drd runs {plan}"
-        yield Condition("repository-damaged", plan, repository, "critical", text, command)
     since = verification.last_complete_at or verification.cycle_started_at
     if verification.all_read_by is not None and _is_overdue(since, verification.all_read_by, now):
         text = (
@@ -249,9 +250,18 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
         yield Condition("reading-overdue", plan, repository, "warning", text, command)
 
 
-def _readiness(plan: str, findings: Iterable[FindingFacts]) -> Iterator[Condition]:
-    """A warning is alerted on only about protection: nobody knows is no protection."""
+def _readiness(facts: PlanFacts, findings: Iterable[FindingFacts]) -> Iterator[Condition]:
+    """A warning is alerted on only about protection: nobody knows is no protection. That a
+    repository is gone or does not answer is told by what is known of it."""
+    plan = facts.plan
+    told = tuple(
+        f"repository {r.repository}"
+        for r in facts.repositories
+        if r.lost is not None or r.unreachable is not None
+    )
     for finding in findings:
+        if finding.name in told or finding.name.startswith(tuple(f"{name}:" for name in told)):
+            continue
         kind = "not-ready"
         about_repository = finding.name.startswith("repository ")
         if about_repository and finding.name.endswith(" protection"):

@@ -49,7 +49,8 @@ class History:
     copying, that of the newest point that the copy holds. `tries` counts the failures since the
     last success, and `permanent` says that another try cannot help. `expected_s` is the 95th
     percentile of what successful runs took. `news` is, for a look ahead, when something last ended
-    that changes its answer, and what that was.
+    that changes its answer, and what that was. For a drill, `undrilled` are the scenarios that the
+    plan wants and that no drill was ever of, `drilled_at` is when the last one of any ended.
     """
 
     first_loaded_at: datetime
@@ -64,6 +65,8 @@ class History:
     last_state: str | None = None
     last_error: str | None = None
     news: tuple[datetime, str] | None = None
+    undrilled: tuple[str, ...] = ()
+    drilled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,25 @@ def _regular(job: Job, history: History, now: datetime) -> Start | None:
     if history.news is not None and last < history.news[0] and _is_past(history.news[0], now):
         ended, what = history.news
         return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s
+    never = _never_drilled(job, history, now)
+    if never is not None:
+        return *never, timing.every_s
     at = last + timedelta(seconds=timing.every_s)
     return at, f"{words}, last {_clock(last, now)}", timing.every_s
+
+
+def _never_drilled(job: Job, history: History, now: datetime) -> tuple[datetime, str] | None:
+    """A scenario that was never drilled is due as soon as the drill before it is over: the last run
+    has left evidence, whatever that says. One that left none is tried again as others are."""
+    last, drilled = history.last_started_at, history.drilled_at
+    if job.kind != RunKind.DRILL or not history.undrilled:
+        return None
+    words = f"{history.undrilled[0]} was never drilled"
+    if last is None:
+        return _first(job, history, now), words
+    if drilled is None or drilled < last or not _is_past(drilled, now):
+        return None
+    return drilled, words
 
 
 def _first(job: Job, history: History, now: datetime) -> datetime:
@@ -156,6 +176,9 @@ def _cron(job: Job, cron: str, history: History, now: datetime) -> Start:
         at, words = now, f"{words}, {_set_back(last, now)}"
     else:
         at = next_after(cron, zone, last - jitter) + jitter
+        never = _never_drilled(job, history, now)
+        if never is not None and never[0] < at:
+            return *never, (at - never[0]).total_seconds()
     gap = next_after(cron, zone, at - jitter) + jitter - at
     return at, words, gap.total_seconds()
 

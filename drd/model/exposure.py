@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
-from drd.model.facts import AUTO, ComponentFacts, CopyFacts, PlanFacts
+from drd.model.facts import (
+    AUTO,
+    ComponentFacts,
+    CopyFacts,
+    PlanFacts,
+    PointFacts,
+    RepositoryFacts,
+)
+from drd.model.repositories import (
+    judge_repositories,
+    newest_ever,
+    outage,
+    readable,
+    unreadable_since,
+)
+from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import (
     ComponentAssessment,
@@ -29,8 +43,6 @@ COPY_BOUND = 2.0
 RECENT = timedelta(days=1)
 """For how long a past crossing of the objective is still mentioned."""
 
-_HINT = re.compile(r" \(hint: .*?\)(?=;|$)")
-
 
 def age(at: datetime | None, now: datetime) -> float | None:
     """Seconds since `at`, never negative; None for no time, or one that lies in the future."""
@@ -51,34 +63,45 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
     """The verdict is the worst of its reasons' ones, and `met` without any."""
-    exposure_s = _exposure(facts, now)
+    point = readable(facts)
+    exposure_s = _exposure(point, now)
     achievable_s = _achievable(facts)
-    reasons = _judge_exposure(facts, exposure_s, now)
-    reasons += _never_captured(facts)
+    wrong = judge_repositories(facts, now)
+    reasons = [*wrong, *_judge_exposure(facts, point, wrong, now), *_never_captured(facts)]
     if achievable_s is not None and achievable_s > AT_RISK_SHARE * facts.rpo_s:
         reasons.append(_schedule_too_slow(facts, achievable_s))
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
     if verdict is not Verdict.BREACHED:
         reasons += _crossed_lately(facts, now)
+    lasting = outage(facts, now)
     share = attainment(
         facts.missed,
-        facts.newest and (facts.newest.data_time, facts.newest.available_at),
+        newest_ever(facts),
         rpo_s=facts.rpo_s,
         first_loaded_at=facts.first_loaded_at,
         window_s=facts.window_s,
         now=now,
+        outages=(*facts.outages, *((lasting,) if lasting else ())),
     )
     return RpoAssessment(facts.rpo_s, exposure_s, achievable_s, share, verdict), reasons
 
 
-def judge_component(facts: ComponentFacts, rpo_s: float, now: datetime) -> ComponentAssessment:
-    """By its own newest capture; one whose newest capture failed is at risk at least."""
-    exposure_s = age(facts.data_time, now)
-    verdict = against(exposure_s, rpo_s)
+def judge_component(plan: PlanFacts, facts: ComponentFacts, now: datetime) -> ComponentAssessment:
+    """By its own newest capture, while points can be read; one whose newest capture failed is at
+    risk at least."""
+    data_time = facts.data_time
+    lost = data_time is not None and unreadable_since(plan) is not None
+    if lost and data_time is not None:
+        left = readable(plan)
+        data_time = min(data_time, left.data_time) if left is not None else None
+    exposure_s = age(data_time, now)
+    verdict = against(exposure_s, plan.rpo_s)
+    if lost and data_time is None:
+        verdict = Verdict.BREACHED
     if facts.error is not None:
         verdict = worst((verdict, Verdict.AT_RISK))
     return ComponentAssessment(
-        facts.component, facts.kind, facts.data_time, exposure_s, facts.size_bytes, verdict
+        facts.component, facts.kind, data_time, exposure_s, facts.size_bytes, verdict
     )
 
 
@@ -87,19 +110,29 @@ def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
     return COPY_BOUND * rpo_s + facts.pause_s
 
 
-def judge_copy(facts: CopyFacts, rpo_s: float, now: datetime) -> CopyAssessment:
-    """By its own exposure; one that nothing ever reached is unknown."""
-    exposure_s = age(facts.data_time, now)
-    verdict = against(exposure_s, copy_bound_s(facts, rpo_s))
-    return CopyAssessment(facts.repository, facts.copy_of, facts.data_time, exposure_s, verdict)
+def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessment:
+    """By its own exposure, of what can be read there; one that nothing ever reached is unknown."""
+    data_time = facts.data_time
+    place = next((r for r in plan.repositories if r.repository == facts.repository), None)
+    if place is not None and _is_hurt(place):
+        data_time = place.sound.data_time if place.sound and place.lost is None else None
+    exposure_s = age(data_time, now)
+    verdict = against(exposure_s, copy_bound_s(facts, plan.rpo_s))
+    if data_time is None and facts.data_time is not None:
+        verdict = Verdict.BREACHED
+    return CopyAssessment(facts.repository, facts.copy_of, data_time, exposure_s, verdict)
 
 
-def _exposure(facts: PlanFacts, now: datetime) -> float | None:
+def _is_hurt(repository: RepositoryFacts) -> bool:
+    return repository.lost is not None or repository.damage is not None
+
+
+def _exposure(point: PointFacts | None, now: datetime) -> float | None:
     """None without a complete point, and where it is dated after `now`: a clock was set back, so
     nobody knows how long ago it was."""
-    if facts.newest is None or age(facts.newest.available_at, now) is None:
+    if point is None or age(point.available_at, now) is None:
         return None
-    return age(facts.newest.data_time, now)
+    return age(point.data_time, now)
 
 
 def _achievable(facts: PlanFacts) -> float | None:
@@ -114,14 +147,20 @@ def _achievable(facts: PlanFacts) -> float | None:
     return facts.interval_s + usual_s
 
 
-def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -> list[Reason]:
-    if facts.newest is None:
-        return [_no_point(facts, now)]
+def _judge_exposure(
+    facts: PlanFacts, point: PointFacts | None, wrong: list[Reason], now: datetime
+) -> list[Reason]:
+    """`wrong` is what the repositories themselves say."""
+    if point is None:
+        return _nothing_readable(facts, wrong, now)
+    exposure_s = _exposure(point, now)
     if exposure_s is None:
-        latest = max(facts.newest.data_time, facts.newest.available_at)
+        latest = max(point.data_time, point.available_at)
         ahead = format_duration((latest - now).total_seconds())
         text = f"newest restore point is dated {ahead} in the future: a clock was set back"
         return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}", "rpo")]
+    if unreadable_since(facts) is not None:
+        return _older_one_left(facts, exposure_s)
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
     if verdict is Verdict.MET:
@@ -141,6 +180,29 @@ def _judge_exposure(facts: PlanFacts, exposure_s: float | None, now: datetime) -
         words = f"one is running since {since}" if lives else f"one began {since} ago, never ended"
         return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}", "rpo")]
     return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}", "rpo")]
+
+
+def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> list[Reason]:
+    """Nothing to go back to: because there never was a point, or by what `wrong` says."""
+    if newest_ever(facts) is None:
+        return [_no_point(facts, now)]
+    if any(r.verdict is Verdict.BREACHED for r in wrong):
+        return []
+    where = f"drd doctor {facts.plan}"
+    if facts.repositories:
+        text = "everything would be lost: no repository of the plan holds a restore point"
+        return [Reason(Verdict.BREACHED, text, where, "rpo")]
+    text = "nobody knows which repository holds the restore points"
+    return [Reason(Verdict.UNKNOWN, text, where, "rpo")]
+
+
+def _older_one_left(facts: PlanFacts, exposure_s: float) -> list[Reason]:
+    """What is newer cannot be read, for which the repository has a reason of its own."""
+    text = f"newest restore point that can be read is {format_duration(exposure_s)} old"
+    verdict = against(exposure_s, facts.rpo_s)
+    if verdict is Verdict.MET:
+        verdict = Verdict.AT_RISK
+    return [Reason(verdict, text, f"drd backup {facts.plan}", "rpo")]
 
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
@@ -212,14 +274,3 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             text = f"objective was missed for {lasted} until {ago} ago"
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []
-
-
-def first_line(error: str) -> str:
-    """Of an error, without remedies: the rest is for `run show`."""
-    return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()
-
-
-def in_short(error: str) -> str:
-    """The first of the problems of a file, and how many there are."""
-    more = len(error.strip().splitlines()) - 1
-    return first_line(error) + (f" (and {more} more)" if more > 0 else "")

@@ -52,6 +52,40 @@ class CopyFacts(NamedTuple):
     pause_s: float = 0.0
 
 
+class RepositoryFacts(NamedTuple):
+    """A repository of the plan as loaded, and what drd knows to be wrong with it.
+
+    `copy_of` is None for the one that backups go to. `newest` is the complete point with the latest
+    data time that it holds, `sound` the same of those that need nothing of what is damaged there.
+    `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or directory),
+    `emptied` (a place without a repository) or `replaced` (by another one). `unreachable` is why
+    nobody answers, which is not the same. `damage` is what a reading found. Each `…_since` is when
+    drd learnt it, `lost_says` in what words.
+    """
+
+    repository: str
+    copy_of: str | None = None
+    newest: PointFacts | None = None
+    sound: PointFacts | None = None
+    lost: str | None = None
+    lost_since: datetime | None = None
+    lost_says: str = ""
+    unreachable: str | None = None
+    unreachable_since: datetime | None = None
+    damage: str | None = None
+    damaged_since: datetime | None = None
+
+
+class VanishedFacts(NamedTuple):
+    """Points that no repository has any more, although drd did not forget them: how many, of the
+    one with the latest data time that and since when it was there, and when drd last missed one."""
+
+    points: int
+    data_time: datetime
+    available_at: datetime
+    at: datetime
+
+
 class IncompleteFacts(NamedTuple):
     """An incomplete point; `failed` are its failed components with their errors."""
 
@@ -83,7 +117,10 @@ class UnreadyFacts(NamedTuple):
 class DrillFacts(NamedTuple):
     """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
     point that was chosen on purpose; `restored_bytes` is the size of what came back; `rehearsed` is
-    how many of how many steps of the runbook it carried out, None where nobody counted."""
+    how many of how many steps of the runbook it carried out, None where nobody counted.
+    `data_time` is the point's. `repository` is the one that the drill was held to, empty where it
+    might take from any. `unproven` are components of the plan that it did not restore or did not
+    compare, each with why."""
 
     evidence: str
     run: str
@@ -98,6 +135,24 @@ class DrillFacts(NamedTuple):
     reason: str | None = None
     rehearsed: tuple[int, int] | None = None
     scenario: str = ""
+    data_time: datetime | None = None
+    repository: str = ""
+    unproven: tuple[tuple[str, str], ...] = ()
+
+
+class ScenarioFacts(NamedTuple):
+    """What drills of one scenario found, by `model.scenarios.standing`.
+
+    `last` is the result that stands: an older point has not cleared what a newer one failed. None
+    when it was never drilled. `passed` is the newest that passed. `repository`, where it is not
+    empty: of drills that were held to it. `wanted` says that the plan asks for the scenario.
+    """
+
+    scenario: str
+    wanted: bool = True
+    repository: str = ""
+    last: DrillFacts | None = None
+    passed: DrillFacts | None = None
 
 
 class AlertFacts(NamedTuple):
@@ -136,7 +191,10 @@ class PlanFacts(NamedTuple):
     `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
     95th percentile of the durations of successful backups. `missed` are the intervals without
-    compliance up to `newest.available_at`, by `attainment.missed_intervals`.
+    compliance up to `newest.available_at`, by `attainment.missed_intervals`; `outages` those in
+    which drd knew that what there was could not be read.
+    `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
+    order, and others whose last drill failed.
     """
 
     plan: str
@@ -170,6 +228,10 @@ class PlanFacts(NamedTuple):
     running: RunningFacts | None = None
     copies: tuple[CopyFacts, ...] = ()
     unready: UnreadyFacts | None = None
+    repositories: tuple[RepositoryFacts, ...] = ()
+    vanished: VanishedFacts | None = None
+    outages: tuple[tuple[datetime, datetime], ...] = ()
+    scenarios: tuple[ScenarioFacts, ...] = ()
 
 
 class RefusedFacts(NamedTuple):

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
-from drd.model.exposure import age, first_line
+from drd.model.exposure import age
 from drd.model.message import Severity
+from drd.model.text import first_line
 from drd.model.units import format_duration, format_size, to_rfc3339
 from drd.model.watched import ChannelState, DiskFacts, HostFacts
 

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from drd.model.compliance import is_overdue
-from drd.model.exposure import first_line
 from drd.model.kit_findings import KitFinding
 from drd.model.plan import Plan, ReadinessException
+from drd.model.rehearsals import is_overdue
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.text import first_line
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import Assessment, Readiness
 

@@ -193,7 +193,9 @@ class Evidence:
 
     `rpa_s` is T0 - data time, `rta_s` is end of validation - T0; None when it did not get there.
     `judged` is false for the RPA of a point that was chosen on purpose. `restored_bytes` is the
-    size of the data that came back; projections scale with it.
+    size of the data that came back; projections scale with it. `data_time` is the point's,
+    `repository` the one that it was held to, `given_by` those that gave something. `unproven` are
+    components that did not come back or were not compared, each with why.
     """
 
     id: str
@@ -216,3 +218,7 @@ class Evidence:
     restored_bytes: int = 0
     reason: str | None = None
     coverage: Coverage | None = None
+    data_time: datetime | None = None
+    repository: str = ""
+    given_by: tuple[str, ...] = ()
+    unproven: tuple[tuple[str, str], ...] = ()

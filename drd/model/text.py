@@ -1,6 +1,10 @@
-"""Text that people wrote, as it may be shown."""
+"""Text as it may be shown: what people wrote, and short forms of errors."""
 
 from __future__ import annotations
+
+import re
+
+_HINT = re.compile(r" \(hint: .*?\)(?=;|$)")
 
 
 def escaped(text: str) -> str:
@@ -10,3 +14,14 @@ def escaped(text: str) -> str:
         return text
     whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+
+
+def first_line(error: str) -> str:
+    """Of an error, without remedies: the rest is for `run show`."""
+    return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()
+
+
+def in_short(error: str) -> str:
+    """The first of the problems of a file, and how many there are."""
+    more = len(error.strip().splitlines()) - 1
+    return first_line(error) + (f" (and {more} more)" if more > 0 else "")

@@ -51,6 +51,7 @@ class Reason(NamedTuple):
     `verdict` is the one that this reason alone leads to; `met` for what is only worth saying.
     `kind` is the alert's that it makes; empty for what is no alert.
     `says_why` is that of an alert about runs whose words the text has; empty where it has none.
+    `subject` is what of the plan it is about, where there may be several: a repository, a scenario.
     """
 
     verdict: Verdict
@@ -58,6 +59,7 @@ class Reason(NamedTuple):
     command: str = ""
     kind: str = ""
     says_why: str = ""
+    subject: str = ""
 
     def __str__(self) -> str:
         return f"{self.text}: {self.command}" if self.command else self.text
@@ -65,13 +67,19 @@ class Reason(NamedTuple):
 
 class RpoAssessment(NamedTuple):
     """`exposure_s` is what would be lost now, `achievable_s` what the schedule can hold; both None
-    where nobody knows. `attainment` is a share, None for no window yet."""
+    where nobody knows. `attainment` is a share, None for no window yet. Without an exposure a
+    breached objective means that everything would be lost."""
 
     objective_s: float | None
     exposure_s: float | None
     achievable_s: float | None
     attainment: float | None
     verdict: Verdict
+
+    @property
+    def loses_everything(self) -> bool:
+        """Nothing is left that could be gone back to."""
+        return self.exposure_s is None and self.verdict is Verdict.BREACHED
 
 
 class RtoAssessment(NamedTuple):
@@ -84,8 +92,23 @@ class RtoAssessment(NamedTuple):
     verdict: Verdict
 
 
+class ScenarioAssessment(NamedTuple):
+    """One scenario. `result` is that of the drill that counts, None for never; `valid_until` is
+    when a pass stops counting, `unproven` which components it did not restore or compare."""
+
+    scenario: str
+    wanted: bool
+    repository: str
+    last_at: datetime | None
+    result: str | None
+    due_at: datetime | None
+    valid_until: datetime | None
+    verdict: Verdict
+    unproven: tuple[tuple[str, str], ...] = ()
+
+
 class DrillAssessment(NamedTuple):
-    """`result` is `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of
+    """Of the last drill, whatever its scenario, and of each scenario. `result` is `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of
     how many steps were carried out."""
 
     last_at: datetime | None
@@ -93,6 +116,7 @@ class DrillAssessment(NamedTuple):
     due_at: datetime | None
     verdict: Verdict
     rehearsed: tuple[int, int] | None = None
+    scenarios: tuple[ScenarioAssessment, ...] = ()
 
 
 class ComponentAssessment(NamedTuple):
@@ -114,6 +138,18 @@ class CopyAssessment(NamedTuple):
     verdict: Verdict
 
 
+class RepositoryAssessment(NamedTuple):
+    """`state` is `ok`, `gone`, `emptied`, `replaced`, `unreachable` or `damaged`: the gravest that
+    is known, `since` when drd learnt it. `data_time` is of the newest point that can be read
+    there."""
+
+    repository: str
+    copy_of: str | None
+    state: str
+    since: datetime | None
+    data_time: datetime | None
+
+
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
     a plan that was never loaded; `load_error` is why its file is not in force."""
@@ -130,6 +166,7 @@ class Assessment(NamedTuple):
     reasons: tuple[Reason, ...]
     load_error: str | None = None
     copies: tuple[CopyAssessment, ...] = ()
+    repositories: tuple[RepositoryAssessment, ...] = ()
 
 
 def exit_code(verdict: Verdict) -> int:

@@ -16,6 +16,7 @@ from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook
+from drd.ports.health import Health
 from drd.ports.notify import Outbox
 from drd.ports.queue import Queue
 
@@ -61,6 +62,10 @@ class Catalogue(Protocol):
     @property
     def alerts(self) -> AlertBook:
         """Lasting bad conditions, and who takes care of them."""
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with repositories, and which points that costs."""
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes in the body is one transaction: all of it, or nothing when the

@@ -40,7 +40,8 @@ class JobRow:
 class PlanRow:
     """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd.
     `broken` says that its file could not be accepted since. `copied` has by second repository the
-    data time of the newest complete point that it holds."""
+    data time of the newest complete point that it holds. `undrilled` are the scenarios that it wants
+    and that no drill was ever of, `drilled_at` is when the last drill of any ended."""
 
     name: str
     digest: str
@@ -53,6 +54,8 @@ class PlanRow:
     schedule: Mapping[str, Any] | None
     broken: bool = False
     copied: Mapping[str, datetime | None] = field(default_factory=dict)
+    undrilled: tuple[str, ...] = ()
+    drilled_at: datetime | None = None
 
 
 class Queue(Protocol):

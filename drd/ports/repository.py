@@ -69,6 +69,14 @@ class Repository(Protocol):
         (bucket) or RepositoryError with the remedy.
         """
 
+    def probe(self) -> str | None:
+        """By one cheap request, without the password, a text that is another one for every other
+        repository; None when there is no repository at the URL.
+
+        Raises RepositoryMissing when even the place for it is gone, RepositoryUnreachable when
+        nobody answers, RepositoryError when it is refused.
+        """
+
     def identity(self) -> str | None:
         """The repository's id, or None when there is no repository at the URL yet.
 
@@ -136,8 +144,8 @@ class Repository(Protocol):
         own, everything else is the same, and `original` names the first of all; what is here
         already is left. Killed at any moment, the same call goes on.
 
-        Raises RepositoryDamaged when the source cannot be read, or does not hold one of them; the
-        others may have been copied. List afterwards what is here.
+        Raises RepositoryDamaged when the source cannot be read, PointGone when it does not hold one
+        of them; the others may have been copied. List afterwards what is here.
         """
 
     def snapshots(
@@ -162,12 +170,14 @@ class Repository(Protocol):
         """Write a snapshot below `into`, which is there and empty; returns bytes. One that takes
         seconds is `brief`: nothing is kept from going on beside it.
 
-        On any error `into` is empty again. RepositoryDamaged says what could not be read,
+        On any error `into` is empty again. RepositoryDamaged says what could not be read, PointGone
+        that the snapshot is not there,
         TargetUnwritable that `into` cannot hold it.
         """
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
-        """One small file of a snapshot, whole, or RepositoryDamaged."""
+        """One small file of a snapshot, whole, or RepositoryDamaged; PointGone when the snapshot is
+        not there."""
 
     def forget(self, snapshots: Sequence[str]) -> None:
         """Forget by id; the caller re-lists afterwards (an append-only server refuses silently)."""

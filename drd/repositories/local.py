@@ -17,7 +17,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.ports import Finding
-from drd.repositories.place import CONTENTS, damaged, lock_names
+from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
 
 
 class LocalPlace:
@@ -47,6 +47,7 @@ class LocalPlace:
             raise RepositoryMissing(
                 f"directory {self.path.parent} does not exist",
                 hint=f"mount the disk that it lies on, or mkdir -p {self.path.parent}",
+                state="gone",
             )
         place = self.path if exists else self.path.parent
         try:
@@ -56,6 +57,27 @@ class LocalPlace:
         if writing or empty:
             _require_writable(place)
         self._look()
+
+    def probe(self) -> str | None:
+        try:
+            with (self.path / "config").open("rb") as file:
+                return digest_of(file.read(LARGEST_CONFIG))
+        except (FileNotFoundError, NotADirectoryError):
+            if self._is_there():
+                return None
+        except OSError as error:
+            raise self._unreachable(error) from error
+        raise RepositoryMissing(
+            f"directory {self.path} does not exist",
+            hint="mount the disk that it lies on, or find out who removed it.",
+            state="gone",
+        )
+
+    def _is_there(self) -> bool:
+        try:
+            return self.path.is_dir()
+        except OSError as error:
+            raise self._unreachable(error) from error
 
     def read_only(self) -> bool:
         """Asked beforehand: restic goes on trying to write its lock for minutes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
@@ -23,6 +24,11 @@ class Place(Protocol):
 
         Raises RepositoryUnreachable, RepositoryMissing or RepositoryError with the remedy.
         """
+
+    def probe(self) -> str | None:
+        """The digest of the repository's `config`, which is written once and never changed, by one
+        request; None where there is none. Raises RepositoryMissing for a place that is gone,
+        RepositoryUnreachable, RepositoryError."""
 
     def read_only(self) -> bool:
         """Whether it is known that nothing can be written there."""
@@ -53,6 +59,14 @@ class Place(Protocol):
 
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
+
+
+LARGEST_CONFIG = 1 << 16
+"""More of it is not read: restic's takes 155 bytes."""
+
+
+def digest_of(config: bytes) -> str:
+    return hashlib.sha256(config).hexdigest()
 
 
 CONTENTS = ("data", "index", "snapshots")

@@ -21,7 +21,7 @@ from drd.errors import RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_trouble as trouble
-from drd.repositories.place import CONTENTS, damaged, lock_names
+from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
 
 CONNECT_S = 3
 READ_S = 8
@@ -73,6 +73,23 @@ class S3Place:
         every server."""
         self._ask("head_bucket")
         self._ask("list_objects_v2", Prefix=self._below(""), MaxKeys=1)
+
+    def probe(self) -> str | None:
+        """By GET: a HEAD does not tell a bucket that is gone from an object that is."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._connected().get_object(
+                Bucket=self.location.bucket, Key=self._below("config")
+            )
+            with answer["Body"] as body:
+                return digest_of(body.read(LARGEST_CONFIG))
+        except ClientError as error:
+            if trouble.code_of(error) == "NoSuchKey":
+                return None
+            raise trouble.translated(error, self.location) from error
+        except (BotoCoreError, ValueError) as error:
+            raise trouble.translated(error, self.location) from error
 
     def read_only(self) -> bool:
         """Only a write tells, and restic gives up at once when it is denied."""

@@ -95,6 +95,7 @@ def _refused(error: Exception, location: S3Location) -> Exception:
         return RepositoryMissing(
             f"bucket {location.bucket} does not exist at {location.endpoint}",
             hint="create it, or correct the URL: drd never makes a bucket.",
+            state="gone",
         )
     home = headers.get("x-amz-bucket-region")
     if status in (301, 307, 400) and home:

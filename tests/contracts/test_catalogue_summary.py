@@ -24,7 +24,9 @@ from drd.model.facts import (
     IncompleteFacts,
     PlanFacts,
     PointFacts,
+    RepositoryFacts,
     RunningFacts,
+    ScenarioFacts,
     UnreadyFacts,
 )
 from drd.model.plan import BackupPolicy, DrillPolicy
@@ -62,7 +64,7 @@ def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillRes
     catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes))
     return DrillFacts(
         name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why",
-        scenario="database-loss",
+        scenario="database-loss", data_time=None,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -95,6 +97,8 @@ def test_a_loaded_plan_has_its_objectives_and_nothing_else(
         file_size=there.st_size,
         file_digest=digest,
         components=(ComponentFacts("orders-db", "files"), ComponentFacts("gateway", "files")),
+        repositories=(RepositoryFacts("primary"),),
+        scenarios=(ScenarioFacts("database-loss"),),
     )
 
 

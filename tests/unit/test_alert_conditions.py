@@ -36,6 +36,7 @@ from tests.status_support import (
     healthy,
     incomplete,
     point,
+    repository,
 )
 
 Found = list[tuple[str, Severity]]
@@ -70,15 +71,14 @@ def test_the_rpo_warns_before_it_is_broken() -> None:
 
 
 def test_a_schedule_that_uses_up_the_rpo_is_one_alert_and_not_one_a_round() -> None:
-    tight = healthy(interval_s=14 * MINUTE, backup_p95_s=30.0)
+    def tight(exposure_s: float) -> list[tuple[str, str]]:
+        newest = point(exposure_s)
+        return of_plan(healthy(interval_s=14 * MINUTE, backup_p95_s=30.0, newest=newest))
+
     for exposure_s in (5 * MINUTE, 13 * MINUTE, 14.4 * MINUTE):
-        found = of_plan(tight._replace(newest=point(exposure_s)))
-        assert found == [("schedule-too-slow", "info")]
-    assert of_plan(tight._replace(newest=point(14.8 * MINUTE))) == [
-        ("rpo", "warning"),
-        ("schedule-too-slow", "info"),
-    ]
-    assert ("rpo", "critical") in of_plan(tight._replace(newest=point(16 * MINUTE)))
+        assert tight(exposure_s) == [("schedule-too-slow", "info")]
+    assert tight(14.8 * MINUTE) == [("rpo", "warning"), ("schedule-too-slow", "info")]
+    assert ("rpo", "critical") in tight(16 * MINUTE)
     slow = healthy(interval_s=20 * MINUTE)
     assert of_plan(slow) == [("schedule-too-slow", "warning")]
 
@@ -135,8 +135,8 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     late = healthy(last_drill=drill(since_s=8 * DAY))
     unclear = healthy(last_drill=drill("inconclusive"))
     never = healthy(last_drill=None)
-    damaged = PlanMore(verifications=(VerificationFacts("primary", "bit rot", None, ago(DAY)),))
-    found = {kind for f in (everything, late, unclear, never) for kind, _ in of_plan(f, damaged)}
+    damaged = healthy(repositories=(repository(damage="bit rot", damaged_since=ago(DAY)),))
+    found = {kind for f in (everything, late, unclear, never, damaged) for kind, _ in of_plan(f)}
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
     refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
@@ -173,8 +173,9 @@ def test_damage_is_told_once() -> None:
             (job,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),)
         )
 
-    assert of_plan(healthy(), found("rot")) == [("repository-damaged", "critical")]
-    assert of_plan(healthy(), found("no route")) == [
+    hurt = healthy(repositories=(repository(damage="rot", damaged_since=ago(HOUR)),))
+    assert of_plan(hurt, found("rot")) == [("repository-damaged", "critical")]
+    assert of_plan(hurt, found("no route")) == [
         ("repository-damaged", "critical"),
         ("verification-failing", "warning"),
     ]
@@ -250,7 +251,7 @@ def test_a_copy_with_a_schedule_of_its_own_may_be_older_by_its_pause(
 ) -> None:
     copy = CopyFacts("offsite", "primary", ago(age_s), pause_s=DAY)
     assert bool(of_plan(healthy(), PlanMore(copies=(copy,)))) == behind
-    assert (judge_copy(copy, 15 * MINUTE, NOW).verdict is Verdict.BREACHED) == behind
+    assert (judge_copy(healthy(), copy, NOW).verdict is Verdict.BREACHED) == behind
 
 
 def test_a_copy_that_nothing_ever_reached_fires() -> None:
@@ -262,15 +263,15 @@ def test_a_copy_that_nothing_ever_reached_fires() -> None:
 
 
 def test_damage_that_a_verification_found_is_critical() -> None:
-    found = VerificationFacts("primary", "pack 5a is damaged\nmore", ago(DAY), ago(DAY))
-    [text] = words(healthy(), PlanMore(verifications=(found,)))
+    damage = "pack 5a is damaged\nmore"
+    hurt = healthy(repositories=(repository(damage=damage, damaged_since=ago(HOUR)),))
+    found = VerificationFacts("primary", damage, ago(DAY), ago(DAY))
+    [text] = words(hurt, PlanMore(verifications=(found,)))
     assert text == (
         "repository-damaged primary: repository primary is damaged: pack 5a is damaged"
         " > drd runs orders-api"
     )
-    assert of_plan(healthy(), PlanMore(verifications=(found,))) == [
-        ("repository-damaged", "critical")
-    ]
+    assert of_plan(hurt, PlanMore(verifications=(found,))) == [("repository-damaged", "critical")]
 
 
 def test_a_repository_that_is_not_read_in_full_in_time_fires() -> None:

@@ -296,7 +296,7 @@ def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
         (2 * HOUR, 3 * HOUR + 1, AT_RISK),
         (10 * HOUR, 11 * HOUR, MET),
         (10 * HOUR, 11 * HOUR + 1, AT_RISK),
-        (None, 1000 * DAY, MET),
+        (None, 89 * DAY, MET),
     ],
 )
 def test_drill_is_overdue_by_an_hour_or_a_tenth(

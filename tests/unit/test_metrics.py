@@ -87,6 +87,7 @@ def test_what_nobody_knows_is_absent_and_not_zero() -> None:
     assert {n for n in present if n.startswith(("drd_r", "drd_drill", "drd_comp"))} == {
         "drd_rpo_objective_seconds",
         "drd_rto_objective_seconds",
+        "drd_repository_state",
     }
 
 

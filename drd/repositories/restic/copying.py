@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from drd.errors import RepositoryDamaged
 from drd.ports import OnProgress, Progress
 from drd.process import Completed
 from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Listener, complaints
-from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
+from drd.repositories.restic.trouble import failure, is_damage
 
 _PACKS = re.compile(r"\[[\d:]+\]\s+[\d.]+%\s+(\d+) / (\d+) packs copied")
 _IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')
@@ -50,10 +49,10 @@ def copy_from(
 
         missing += _IGNORED.findall(source.reading(work, door).stderr)
     if missing:
-        raise RepositoryDamaged(
+        raise PointGone(
             f"the repository at {source.url} does not hold {len(missing)} of the snapshots that "
             f"were to be copied: {missing[0][:8]}",
-            hint=DAMAGED_HINT,
+            hint="`drd catalogue verify` says which restore points are gone.",
         )
 
 

@@ -53,6 +53,9 @@ class ResticRepository:
     def preflight(self, *, writing: bool = True) -> None:
         self.door.session.place.preflight(writing=writing)
 
+    def probe(self) -> str | None:
+        return self.door.session.place.probe()
+
     def identity(self) -> str | None:
         return maintenance.identity(self.door)
 

@@ -8,6 +8,7 @@ from drd.errors import (
     NO_MORE_TASKS,
     Cancelled,
     DrdError,
+    PointGone,
     RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
@@ -24,12 +25,15 @@ _DAMAGE = re.compile(
     r"|repository contains errors"
     r"|invalid data returned"
     r"|does not match id|hash mismatch|unexpected pack id"
-    r"|no matching ID found"
     r"|(?:pack|blob|tree|index)\b.* (?:does not exist|not found|is damaged)"
     r"|id \S+ not found in (?:repository|index)"
     r"|Load\(<(?:data|index|snapshot)/\S+>.*(?:no such file|does not exist|unexpected EOF)"
     r"|ReadFull\(<data/"
     r"|not found in snapshot",
+    re.IGNORECASE,
+)
+_NO_SNAPSHOT = re.compile(
+    r"no matching ID found|failed to find snapshot.*(?:does not exist|no such file|not found)",
     re.IGNORECASE,
 )
 _NETWORK = re.compile(
@@ -120,6 +124,11 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         return RepositoryReadOnly(
             f"the repository at {url} may only be read: {said.last.rpartition(': ')[2]}",
             hint="let this key or user write there; drills and recoveries work without.",
+        )
+    if _NO_SNAPSHOT.search(said.text):
+        return PointGone(
+            f"the repository at {url} does not hold the snapshot any more: {said.last}",
+            hint="take another restore point; `drd catalogue verify` says which ones are gone.",
         )
     if is_damage(said.text):
         return RepositoryDamaged(

@@ -1,0 +1,351 @@
+"""What drd knows to be wrong with the repositories of plans, and what of their points is left.
+
+A row for each repository of a plan as loaded. What is learnt about a place counts for every plan
+that keeps something there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from drd.catalogue import places
+from drd.catalogue.engine import upsert
+from drd.catalogue.summaries import believed
+from drd.catalogue.tables import (
+    outages,
+    plan_summary,
+    plans,
+    point_repositories,
+    points,
+    repository_health,
+)
+from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
+from drd.model.plan import Plan
+from drd.model.repositories import Meeting, readable, unreadable_since
+from drd.ports.health import Known
+
+_FINE = {
+    "lost": None,
+    "lost_since": None,
+    "lost_says": None,
+    "unreachable": None,
+    "unreachable_since": None,
+}
+_WHOLE = {
+    "damage": None,
+    "damaged_since": None,
+    "damage_read_at": None,
+    "damaged_points": None,
+}
+
+
+def load(connection: Connection, plan: Plan, at: datetime) -> None:
+    """A row for each repository of the plan as loaded; nothing is known of another place."""
+    rows = repository_health
+    before = {r.repository: r for r in _rows(connection, plan.name)}
+    gone = before.keys() - plan.repositories.keys()
+    if gone:
+        connection.execute(
+            delete(rows).where(rows.c.plan == plan.name, rows.c.repository.in_(sorted(gone)))
+        )
+    changed = bool(gone)
+    for position, spec in enumerate(plan.repositories.values()):
+        known = before.get(spec.name)
+        wanted = {"position": position, "copy_of": spec.copy_of, "url": spec.url}
+        if known is not None and all(getattr(known, k) == v for k, v in wanted.items()):
+            continue
+        changed = True
+        moved = known is not None and known.url not in ("", spec.url)
+        elsewhere = {**_FINE, **_WHOLE} if moved else {}
+        key = {"plan": plan.name, "repository": spec.name}
+        upsert(connection, rows, {**key, **wanted, **elsewhere})
+    if changed:
+        refresh(connection, plan.name, at)
+
+
+def of(connection: Connection, plan: str) -> list[Known]:
+    """Of each repository of the plan as loaded; points that were forgotten cost nothing more."""
+    found = []
+    for row in _rows(connection, plan):
+        affected: tuple[str, ...] | None = ()
+        if row.damage is not None:
+            affected = _kept(connection, row.damaged_points)
+        found.append(
+            Known(row.repository, row.url, row.lost, row.unreachable, row.damage, affected)
+        )
+    return found
+
+
+def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:
+    if ids is None:
+        return None
+    kept = select(points.c.id).where(points.c.id.in_(ids), points.c.forgotten_at.is_(None))
+    known = set(connection.execute(kept).scalars())
+    return tuple(i for i in ids if i in known)
+
+
+def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
+    """The newest point of each repository, as `summaries` has it for the plan."""
+    for row in _rows(connection, plan):
+        newest = _newest(connection, plan, row, at)
+        sound = newest if row.damage is None else _newest(connection, plan, row, at, *_sound(row))
+        if (row.newest_point, row.sound_point) != (newest, sound):
+            _set(connection, row, newest_point=newest, sound_point=sound)
+    _settle(connection, plan, at)
+
+
+def met(connection: Connection, url: str, found: Meeting, at: datetime) -> bool:
+    """Note how a place was found, for all plans that have a repository there; whether that is
+    news. Nobody who does not answer takes back what was said before."""
+    changed = []
+    for row in connection.execute(select(repository_health).where(_url(url))).all():
+        values = _news(row, found, at)
+        if values:
+            _set(connection, row, **values)
+            changed.append(row.plan)
+    for plan in sorted(set(changed)):
+        _settle(connection, plan, at)
+    return bool(changed)
+
+
+def is_news(connection: Connection, url: str, found: Meeting) -> bool:
+    """Whether `met` would change anything."""
+    rows = connection.execute(select(repository_health).where(_url(url))).all()
+    return any(_news(row, found, None) for row in rows)
+
+
+def damaged(
+    connection: Connection,
+    place: tuple[str, str],
+    damage: str | None,
+    affected: Sequence[str] | None,
+    at: datetime,
+) -> None:
+    """What a reading of a plan's repository that began at `at` found: the points that cannot come back whole from there,
+    None when nobody can tell which; `damage` None: everything read back."""
+    plan, repository = place
+    key = (repository_health.c.plan == plan, repository_health.c.repository == repository)
+    row = connection.execute(select(repository_health).where(*key)).one_or_none()
+    if row is None or (row.damage is None and damage is None):
+        return
+    values: Mapping[str, Any] = _WHOLE
+    if damage is not None:
+        values = {
+            "damage": damage,
+            "damaged_since": row.damaged_since or at,
+            "damage_read_at": at,
+            "damaged_points": None if affected is None else list(affected),
+        }
+    _set(connection, row, **values)
+    refresh(connection, plan, at)
+
+
+def cost(
+    connection: Connection, place: tuple[str, str], damage: str, point: str, at: datetime
+) -> None:
+    """Damage that somebody else than a reading met, and that costs this point."""
+    known = next((k for k in of(connection, place[0]) if k.repository == place[1]), None)
+    if known is None:
+        return
+    affected = None if known.affected is None else tuple(dict.fromkeys((*known.affected, point)))
+    damaged(connection, place, known.damage or damage, affected, at)
+
+
+def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime) -> list[str]:
+    """Of these points those that no repository holds: they are no points any more."""
+    lost = []
+    for point in ids:
+        somewhere = select(point_repositories.c.point).where(point_repositories.c.point == point)
+        if connection.execute(somewhere).first() is not None:
+            continue
+        gone = connection.execute(
+            update(points)
+            .where(points.c.id == point, points.c.plan == plan, points.c.forgotten_at.is_(None))
+            .values(forgotten_at=at, vanished_at=at)
+        )
+        lost += [point] if gone.rowcount else []
+    return lost
+
+
+def count_vanished(connection: Connection, plan: str) -> None:
+    """Sum them up for `status`."""
+    of_plan = (points.c.plan == plan, points.c.complete, points.c.vanished_at.is_not(None))
+    sums = select(func.count(), func.max(points.c.vanished_at)).where(*of_plan)
+    number, last = connection.execute(sums).one()
+    newest = select(points.c.id).where(*of_plan).order_by(points.c.data_time.desc()).limit(1)
+    upsert(
+        connection,
+        plan_summary,
+        {
+            "plan": plan,
+            "vanished_points": number,
+            "vanished_point": connection.execute(newest).scalar(),
+            "vanished_at": last,
+        },
+    )
+
+
+# --- parts ----------------------------------------------------------------------------------
+
+
+def _rows(connection: Connection, plan: str) -> Sequence[Row[Any]]:
+    rows = repository_health
+    query = select(rows).where(rows.c.plan == plan).order_by(rows.c.position, rows.c.repository)
+    return connection.execute(query).all()
+
+
+def _url(url: str) -> ColumnElement[bool]:
+    return repository_health.c.url == url
+
+
+def _set(connection: Connection, row: Row[Any], **values: Any) -> None:
+    rows = repository_health
+    this = (rows.c.plan == row.plan, rows.c.repository == row.repository)
+    connection.execute(update(rows).where(*this).values(**values))
+
+
+def _news(row: Row[Any], found: Meeting, at: datetime | None) -> Mapping[str, Any]:
+    """The columns that change; the words alone are no news."""
+    if found.state == "ok":
+        return _FINE if row.lost is not None or row.unreachable is not None else {}
+    if found.state == "unreachable":
+        known = row.unreachable is not None or row.lost is not None
+        return {} if known else {"unreachable": found.says, "unreachable_since": at}
+    if row.lost == found.state and row.unreachable is None:
+        return {}
+    return {
+        **_FINE,
+        "lost": found.state,
+        "lost_since": row.lost_since or at,
+        "lost_says": found.says,
+    }
+
+
+def _sound(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """What is stored after a reading that found damage may build on it."""
+    if row.damaged_points is None:
+        return (points.c.id.is_(None),)
+    return (
+        points.c.id.not_in(row.damaged_points),
+        points.c.available_at <= row.damage_read_at,
+    )
+
+
+def _newest(
+    connection: Connection,
+    plan: str,
+    row: Row[Any],
+    at: datetime | None,
+    *where: ColumnElement[bool],
+) -> str | None:
+    query: Select[Any] = (
+        select(points.c.id)
+        .join(point_repositories, point_repositories.c.point == points.c.id)
+        .where(
+            points.c.plan == plan,
+            points.c.forgotten_at.is_(None),
+            points.c.complete,
+            places.of_repository(connection, plan, row.repository),
+            *where,
+        )
+        .order_by(points.c.data_time.desc())
+        .limit(1)
+    )
+    known = query.where(believed(points.c.data_time, at))
+    found: str | None = connection.execute(known).scalar() or connection.execute(query).scalar()
+    return found
+
+
+# --- the time in which nothing could be read --------------------------------------------------
+
+
+def _settle(connection: Connection, plan: str, at: datetime | None) -> None:
+    """Note an outage that is over: from when on drd knew that what is left is older than the RPO,
+    until it was not any more."""
+    known = select(plan_summary).where(plan_summary.c.plan == plan)
+    before = connection.execute(known).one_or_none()
+    facts = _facts(connection, plan, before)
+    if before is None or facts is None:
+        return
+    since = unreadable_since(facts)
+    begins = _outage_from(facts, since)
+    if (before.unreadable_since, before.outage_from) == (since, begins):
+        return
+    was = before.outage_from
+    if was is not None and at is not None and was < at and (begins is None or begins > was):
+        ended = at if begins is None else min(at, begins)
+        key = {"plan": plan, "started_at": was}
+        upsert(connection, outages, {**key, "ended_at": ended})
+        limit = at - timedelta(seconds=facts.window_s)
+        old = (outages.c.plan == plan, outages.c.ended_at <= limit)
+        connection.execute(delete(outages).where(*old))
+    upsert(
+        connection, plan_summary, {"plan": plan, "unreadable_since": since, "outage_from": begins}
+    )
+
+
+def _outage_from(facts: PlanFacts, since: datetime | None) -> datetime | None:
+    if since is None:
+        return None
+    left = readable(facts)
+    if left is None:
+        return since
+    return max(since, left.data_time + timedelta(seconds=facts.rpo_s))
+
+
+def _facts(connection: Connection, name: str, summary: Row[Any] | None) -> PlanFacts | None:
+    """As far as it matters here; None for a plan that was never loaded."""
+    plan = connection.execute(select(plans).where(plans.c.name == name)).one_or_none()
+    if plan is None or summary is None:
+        return None
+    rows = _rows(connection, name)
+    wanted = {summary.newest_point, summary.vanished_point}
+    wanted |= {i for r in rows for i in (r.newest_point, r.sound_point)}
+    query = select(points).where(points.c.id.in_([i for i in wanted if i is not None]))
+    known = {
+        p.id: PointFacts(p.id, p.data_time, p.available_at, p.bytes)
+        for p in connection.execute(query)
+    }
+    lost = known.get(summary.vanished_point)
+    return PlanFacts(
+        plan=name,
+        owner="",
+        rpo_s=plan.rpo_s,
+        rto_s=plan.rto_s,
+        window_s=plan.window_s,
+        digest="",
+        first_loaded_at=plan.first_loaded_at,
+        loaded_at=plan.loaded_at,
+        newest=known.get(summary.newest_point),
+        vanished=VanishedFacts(
+            summary.vanished_points, lost.data_time, lost.available_at, summary.vanished_at
+        )
+        if lost is not None
+        else None,
+        repositories=tuple(
+            RepositoryFacts(
+                r.repository,
+                r.copy_of,
+                known.get(r.newest_point),
+                known.get(r.sound_point),
+                lost=r.lost,
+                lost_since=r.lost_since,
+                damage=r.damage,
+                damaged_since=r.damaged_since,
+            )
+            for r in rows
+        ),
+    )

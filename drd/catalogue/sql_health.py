@@ -1,0 +1,55 @@
+"""What drd knows to be wrong with repositories, in the catalogue. See `drd.ports.Health`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from drd.catalogue import copies, health, repositories
+from drd.catalogue.engine import Store
+from drd.model.repositories import Meeting
+from drd.ports.health import Known
+
+
+class SqlHealth:
+    """Thread-safe; every method is one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, plan: str) -> list[Known]:
+        with self._store.read() as connection:
+            return health.of(connection, plan)
+
+    def met(self, url: str, found: Meeting, at: datetime) -> bool:
+        with self._store.read() as connection:
+            if not health.is_news(connection, url, found):
+                return False
+        with self._store.write() as connection:
+            return health.met(connection, url, found, at)
+
+    def damaged(
+        self, plan: str, repository: str, damage: str, affected: Sequence[str] | None, at: datetime
+    ) -> None:
+        with self._store.write() as connection:
+            health.damaged(connection, (plan, repository), damage, affected, at)
+
+    def cost(self, plan: str, repository: str, damage: str, point: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            health.cost(connection, (plan, repository), damage, point, at)
+
+    def whole(self, plan: str, repository: str, at: datetime) -> None:
+        with self._store.write() as connection:
+            health.damaged(connection, (plan, repository), None, (), at)
+
+    def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
+        with self._store.write() as connection:
+            return copies.vanished(connection, plan, repository, ids, at)
+
+    def config_digest(self, url: str) -> str | None:
+        with self._store.read() as connection:
+            return repositories.config_digest(connection, url)
+
+    def record_config_digest(self, url: str, digest: str) -> None:
+        with self._store.write() as connection:
+            repositories.record_config_digest(connection, url, digest)

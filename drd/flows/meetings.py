@@ -1,0 +1,120 @@
+"""Noting how repositories were found, by whatever meets one: what drd knows, its verdicts know.
+
+A server that says that a repository is not there is believed; one that does not answer says nothing
+about what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from drd.errors import (
+    CatalogueError,
+    DeadlineExceeded,
+    DrdError,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    WrongKey,
+)
+from drd.flows.services import Services
+from drd.model.repositories import Meeting
+from drd.ports import Catalogue, Clock, Repository
+
+_FINE = Meeting("ok")
+
+
+@contextmanager
+def meeting(services: Services, repository: Repository) -> Iterator[None]:
+    """Note how the repository was found: what the body raises, or that it is there."""
+    try:
+        yield
+    except DrdError as error:
+        note(services, repository, error)
+        raise
+    _note(services.catalogue, services.clock, repository.url, _FINE)
+
+
+def note(services: Services, repository: Repository, error: DrdError) -> None:
+    """An error in which a repository was met, as far as it says how that was."""
+    found = _of_error(error)
+    if found is not None:
+        _note(services.catalogue, services.clock, repository.url, found)
+
+
+def note_damage(
+    services: Services, plan: str, point: str, damaged: Mapping[str, RepositoryDamaged]
+) -> None:
+    """What of a restore point could not be read, by repository."""
+    for name, error in damaged.items():
+        with suppress(CatalogueError):
+            services.catalogue.health.cost(plan, name, error.message, point, services.clock.now())
+
+
+def remember(services: Services, repository: Repository) -> None:
+    """What the repository that was just confirmed is known by from now on, at the cost of one
+    request."""
+    health = services.catalogue.health
+    with suppress(DrdError):
+        if health.config_digest(repository.url) is None:
+            digest = repository.probe()
+            if digest is not None:
+                health.record_config_digest(repository.url, digest)
+
+
+def probe(catalogue: Catalogue, clock: Clock, repository: Repository) -> Meeting | None:
+    """Look whether the repository that drd knows is there, by one request, and note it; None where
+    there never was one. Only one that looks like another is opened."""
+    recorded = catalogue.repository_id(repository.url)
+    if recorded is None:
+        return None
+    found = _probed(catalogue, repository, recorded)
+    _note(catalogue, clock, repository.url, found)
+    return found
+
+
+def _probed(catalogue: Catalogue, repository: Repository, recorded: str) -> Meeting:
+    known = catalogue.health.config_digest(repository.url)
+    try:
+        digest = repository.probe()
+        if digest is None:
+            text = f"the repository {recorded[:8]} that was at {repository.url} is gone"
+            return Meeting("emptied", text)
+        if known is None or digest == known:
+            return _FINE
+        return _compared(catalogue, repository, recorded, digest)
+    except (RepositoryError, DeadlineExceeded) as error:
+        return _of_error(error) or Meeting("unreachable", error.message)
+
+
+def _compared(catalogue: Catalogue, repository: Repository, recorded: str, digest: str) -> Meeting:
+    """Its `config` is another one: so is the repository, unless somebody upgraded its format."""
+    try:
+        actual = repository.identity()
+    except WrongKey:
+        actual = None
+    if actual == recorded:
+        catalogue.health.record_config_digest(repository.url, digest)
+        return _FINE
+    its = f"its id is {actual[:8]}" if actual is not None else "the password does not open it"
+    text = f"the repository at {repository.url} is not the one that drd knows: {its}"
+    return Meeting("replaced", f"{text}, recorded is {recorded[:8]}")
+
+
+def _of_error(error: DrdError) -> Meeting | None:
+    """None where it says nothing about whether the repository is there."""
+    if isinstance(error, RepositoryMissing):
+        return Meeting(error.state, error.message)
+    if isinstance(error, RepositoryUnreachable | DeadlineExceeded):
+        return Meeting("unreachable", error.message)
+    return None
+
+
+def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> None:
+    """Who may only read the catalogue notes nothing; neither is a place missed that never held a
+    repository."""
+    with suppress(CatalogueError):
+        if found.state in ("ok", "unreachable") or catalogue.repository_id(url) is not None:
+            catalogue.health.met(url, found, clock.now())

@@ -1,0 +1,172 @@
+"""The judge of drills: what each scenario that the plan wants has proven. Pure.
+
+A plan is as good as its worst scenario. Never drilled is unknown, and so is what a drill proved too
+long ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from drd.model.exposure import age
+from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts
+from drd.model.scenarios import turn_s, valid_s, valid_until
+from drd.model.text import in_short
+from drd.model.units import format_duration
+from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
+
+UNPROVEN = "drill-unproven"
+"""The alert on components that a passed drill did not restore or did not compare."""
+
+
+def is_overdue(late_s: float, period_s: float) -> bool:
+    """Work is overdue by an hour or a tenth of its period, whichever is longer."""
+    return late_s > max(3600.0, 0.1 * period_s)
+
+
+def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[Reason]]:
+    """Failed is breached, a pass of this very plan in time is met, anything else in between."""
+    scenarios = of_plan(facts)
+    wanted = wanted_of(scenarios)
+    judged = [_judge(facts, s, wanted, now) for s in scenarios]
+    reasons = [reason for _, found in judged for reason in found]
+    if facts.load_error is not None:
+        # Doctor says what is wrong with the file, and loads one that is sound.
+        doctor = f"drd doctor {facts.file or facts.plan}"
+        text = f"not loaded: {in_short(facts.load_error)}"
+        command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
+        reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
+    last = facts.last_drill
+    due = [a.due_at for a, _ in judged if a.due_at is not None and a.wanted and not a.repository]
+    return DrillAssessment(
+        last.at if last is not None else None,
+        last.result if last is not None else None,
+        min(due, default=None),
+        worst((Verdict.MET, *(r.verdict for r in reasons))),
+        last.rehearsed if last is not None else None,
+        tuple(assessment for assessment, _ in judged),
+    ), reasons
+
+
+def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:
+    """Of a plan whose scenarios nobody noted yet, the last drill speaks for the usual one."""
+    usual = ScenarioFacts("database-loss", last=facts.last_drill, passed=facts.last_passed_drill)
+    return facts.scenarios or (usual,)
+
+
+def wanted_of(scenarios: Sequence[ScenarioFacts]) -> int:
+    """How many take turns."""
+    return sum(s.wanted and not s.repository for s in scenarios)
+
+
+def _judge(
+    facts: PlanFacts, scenario: ScenarioFacts, wanted: int, now: datetime
+) -> tuple[ScenarioAssessment, list[Reason]]:
+    last, every_s = scenario.last, facts.drill_every_s
+    reasons = _of_result(facts, scenario, wanted, now)
+    due_at = facts.first_loaded_at if every_s is not None else None
+    if last is not None and every_s is not None:
+        due_at = last.at + timedelta(seconds=turn_s(every_s, wanted))
+    passed = last is not None and last.result == "passed"
+    return ScenarioAssessment(
+        scenario.scenario,
+        scenario.wanted,
+        scenario.repository,
+        last.at if last is not None else None,
+        last.result if last is not None else None,
+        due_at,
+        valid_until(last.at, every_s, wanted) if last is not None and passed else None,
+        worst((Verdict.MET, *(r.verdict for r in reasons))),
+        last.unproven if last is not None else (),
+    ), reasons
+
+
+def _of_result(
+    facts: PlanFacts, scenario: ScenarioFacts, wanted: int, now: datetime
+) -> list[Reason]:
+    """`wanted` is how many scenarios take turns: of several, each is told by its name."""
+    last = scenario.last
+    named = wanted > 1 or not scenario.wanted or bool(scenario.repository)
+    drill = f"drill of {_name(scenario)}" if named else "drill"
+    again = again_of(facts, scenario, named=named)
+    subject = _name(scenario) if named else ""
+
+    def reason(verdict: Verdict, text: str, kind: str, command: str = again) -> Reason:
+        return Reason(verdict, text, command, kind, subject=subject)
+
+    if last is None:
+        text = "never drilled, so nobody knows whether it comes back"
+        text = f"{_name(scenario)}: {text}" if named else text
+        return [reason(Verdict.UNKNOWN, text, "never-drilled")]
+    why = f": {in_short(last.reason)}" if last.reason else ""
+    since_s = age(last.at, now)
+    ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
+    if last.result == "failed":
+        show = f"drd run show {last.run}"
+        return [reason(Verdict.BREACHED, f"{drill} failed {ago}{why}", "drill-failed", show)]
+    if not scenario.wanted:
+        return []
+    if last.result != "passed":
+        text = f"{drill} was inconclusive {ago}{why}"
+        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
+    if since_s is None:
+        ahead = format_duration((last.at - now).total_seconds())
+        text = f"last {drill} is dated {ahead} in the future: a clock was set back"
+        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
+    if scenario.repository:
+        return []  # a drill that somebody held to a repository: it has no turn
+    return [
+        *_unproven(last, drill, reason),
+        *_changed(facts, last, drill, reason, named=named),
+        *_late(facts, drill, since_s, wanted, reason),
+    ]
+
+
+Say = Callable[[Verdict, str, str], Reason]
+
+
+def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
+    """What came back says nothing about the rest of the plan."""
+    if not last.unproven:
+        return []
+    names = "; ".join(f"{component}: {why}" for component, why in last.unproven)
+    return [reason(Verdict.AT_RISK, f"last {drill} did not prove all: {names}", UNPROVEN)]
+
+
+def _changed(
+    facts: PlanFacts, last: DrillFacts, drill: str, reason: Say, *, named: bool
+) -> list[Reason]:
+    if last.plan_digest == facts.digest:
+        return []
+    since = f"its last {drill}" if not named else f"the last {drill}"
+    return [reason(Verdict.AT_RISK, f"plan changed since {since}", "plan-changed")]
+
+
+def _late(facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say) -> list[Reason]:
+    """Overdue is at risk; what was proven too long ago is unknown."""
+    every_s = facts.drill_every_s
+    valid = valid_s(every_s, wanted)
+    if since_s > valid:
+        ago, counts = format_duration(since_s), format_duration(valid)
+        text = f"last {drill} passed {ago} ago, which counts for {counts}"
+        return [reason(Verdict.UNKNOWN, text, "drill-overdue")]
+    if every_s is None:
+        return []
+    turn = turn_s(every_s, wanted)
+    if not is_overdue(since_s - turn, turn):
+        return []
+    text = f"{drill} overdue by {format_duration(since_s - turn)} (every {format_duration(turn)})"
+    return [reason(Verdict.AT_RISK, text, "drill-overdue")]
+
+
+def _name(scenario: ScenarioFacts) -> str:
+    at = f" from {scenario.repository}" if scenario.repository else ""
+    return f"{scenario.scenario}{at}"
+
+
+def again_of(facts: PlanFacts, scenario: ScenarioFacts, *, named: bool) -> str:
+    """The command that drills it again."""
+    words = f"drd drill {facts.plan}"
+    words += f" --scenario {scenario.scenario}" if named else ""
+    return words + (f" --repository {scenario.repository}" if scenario.repository else "")

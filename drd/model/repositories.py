@@ -1,0 +1,159 @@
+"""What of a plan's restore points can be read, by what drd knows of its repositories. Pure.
+
+A point that lies only where nothing can be read, or that needs what is damaged, is no point.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from drd.model.attainment import Interval
+from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
+from drd.model.text import first_line
+from drd.model.verdicts import Reason, RepositoryAssessment, Verdict
+
+GONE = "repository-gone"
+SILENT = "repository-silent"
+DAMAGED = "repository-damaged"
+VANISHED = "points-vanished"
+"""Kinds of alerts."""
+
+STATES = ("ok", "gone", "emptied", "replaced", "damaged", "unreachable")
+"""Of a repository, as `assess_repository` words them."""
+
+
+class Meeting(NamedTuple):
+    """How the place of a repository was found: `ok`, `gone` (no such bucket or directory),
+    `emptied` (a place without a repository), `replaced` (another one), `unreachable` (nobody
+    answers); `says` in what words."""
+
+    state: Literal["ok", "gone", "emptied", "replaced", "unreachable"]
+    says: str = ""
+
+
+def readable(facts: PlanFacts) -> PointFacts | None:
+    """The complete point with the latest data time that some repository can give."""
+    points = [r.sound for r in facts.repositories if r.lost is None and r.sound is not None]
+    return max(points, key=lambda p: p.data_time, default=None)
+
+
+def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
+    """Data time and availability of the newest complete point that drd had reason to count on,
+    also when it has vanished since."""
+    newest, vanished = facts.newest, facts.vanished
+    if vanished is not None and (newest is None or vanished.data_time > newest.data_time):
+        return vanished.data_time, vanished.available_at
+    return (newest.data_time, newest.available_at) if newest is not None else None
+
+
+def unreadable_since(facts: PlanFacts) -> datetime | None:
+    """When drd learnt that the newest point it had counted on cannot be read; None while it can,
+    or where there never was one."""
+    newest, left = newest_ever(facts), readable(facts)
+    if newest is None or (left is not None and left.data_time >= newest[0]):
+        return None
+    if not facts.repositories:
+        return None  # nobody knows, which has a reason of its own
+    if facts.newest is None or facts.newest.data_time < newest[0]:
+        return facts.vanished.at if facts.vanished is not None else None
+    known = [at for r in facts.repositories if (at := _lost_at(r, newest[0])) is not None]
+    return max(known, default=facts.loaded_at)
+
+
+def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
+    """When the newest point could not be read there any more; None where it never was."""
+    if repository.newest is None or repository.newest.data_time < newest:
+        return None
+    return repository.lost_since if repository.lost is not None else repository.damaged_since
+
+
+def outage(facts: PlanFacts, now: datetime) -> Interval | None:
+    """The time up to now in which drd knew that what can be read is older than the RPO."""
+    since = unreadable_since(facts)
+    if since is None:
+        return None
+    left = readable(facts)
+    if left is not None:
+        since = max(since, left.data_time + timedelta(seconds=facts.rpo_s))
+    return (since, now) if since < now else None
+
+
+def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
+    """What is wrong with each of them, beside what is lost by that: at risk at best."""
+    reasons = []
+    nothing_left = readable(facts) is None
+    for repository in facts.repositories:
+        reasons += _wrong(facts, repository, now, nothing_left=nothing_left)
+    if facts.vanished is not None:
+        reasons += _vanished(facts)
+    return reasons
+
+
+def _wrong(
+    facts: PlanFacts, repository: RepositoryFacts, now: datetime, *, nothing_left: bool
+) -> list[Reason]:
+    name = repository.repository
+    lead = "everything would be lost: " if nothing_left and newest_ever(facts) else ""
+    verdict = Verdict.BREACHED if nothing_left else Verdict.AT_RISK
+    again = f"drd doctor {facts.plan}"
+    found = []
+    if repository.lost is not None:
+        says = f": {repository.lost_says}" if repository.lost_says else ""
+        text = f"{lead}repository {name} is {_WORDS.get(repository.lost, repository.lost)}{says}"
+        found.append(Reason(verdict, text, again, GONE, subject=name))
+    elif repository.unreachable is not None:
+        text = f"repository {name} does not answer: {repository.unreachable}"
+        stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
+        at_risk = Verdict.AT_RISK if stuck else Verdict.MET
+        found.append(Reason(at_risk, text, again, SILENT, subject=name))
+    if repository.damage is not None:
+        # What of it is damaged is no way back; whether something else is, the lead has said.
+        lost_by_it = lead if repository.newest is not None else ""
+        verdict = verdict if lost_by_it else Verdict.AT_RISK
+        text = f"{lost_by_it}repository {name} is damaged: {first_line(repository.damage)}"
+        found.append(Reason(verdict, text, f"drd runs {facts.plan}", DAMAGED, subject=name))
+    return found
+
+
+_WORDS = {"replaced": "another one"}
+
+
+def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:
+    """Whether a backup could not be stored since, or should have been by now."""
+    since, newest = repository.unreachable_since, facts.newest
+    if since is None or (facts.failures is not None and facts.failures.at >= since):
+        return True
+    if facts.interval_s is None or newest is None:
+        return False
+    usual_s = facts.interval_s + (facts.backup_p95_s or 0.0)
+    return now > newest.data_time + timedelta(seconds=usual_s)
+
+
+def _vanished(facts: PlanFacts) -> list[Reason]:
+    """At risk until a backup has made a new one."""
+    assert facts.vanished is not None
+    count, at, left = facts.vanished.points, facts.vanished.at, readable(facts)
+    points = "1 restore point is" if count == 1 else f"{count} restore points are"
+    when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    text = f"{points} no longer in the repository, though drd did not forget them: seen {when}"
+    if left is None and facts.newest is None:
+        text = f"everything would be lost: {text}"
+        return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]
+    if left is not None and left.available_at > at:
+        return []
+    return [Reason(Verdict.AT_RISK, text, f"drd points {facts.plan}", VANISHED)]
+
+
+def assess_repository(facts: RepositoryFacts) -> RepositoryAssessment:
+    state, since = "ok", None
+    if facts.lost is not None:
+        state, since = facts.lost, facts.lost_since
+    elif facts.damage is not None:
+        state, since = "damaged", facts.damaged_since
+    elif facts.unreachable is not None:
+        state, since = "unreachable", facts.unreachable_since
+    there = facts.sound if facts.lost is None else None
+    return RepositoryAssessment(
+        facts.repository, facts.copy_of, state, since, there.data_time if there else None
+    )

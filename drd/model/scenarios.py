@@ -1,0 +1,121 @@
+"""Which result of a scenario's drills stands. Pure.
+
+A plan is as good as its worst scenario, and a failure is over when a drill has passed with a point
+that is no older than the one that failed: another scenario, an older point or a drill that could not
+look clears nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+VALID_WITHOUT_SCHEDULE_S = 90 * 86400.0
+"""For how long a passed drill counts where nothing says when the next one comes."""
+
+VALID_TURNS = 2.0
+"""For how many of its turns a passed drill of a scenario counts."""
+
+
+class Rehearsal(NamedTuple):
+    """One drill, as far as it matters here. `data_time` is that of its point, None where none was
+    chosen; `repository` the one that it was held to, `given_by` those that gave something."""
+
+    id: str
+    scenario: str
+    at: datetime
+    result: str
+    data_time: datetime | None = None
+    repository: str = ""
+    given_by: tuple[str, ...] = ()
+
+
+class Standing(NamedTuple):
+    """`last` is the result that counts, `passed` the newest that passed, by their ids. `bound` is
+    the data time that a pass must reach to clear what failed."""
+
+    last: str
+    result: str
+    passed: str | None = None
+    bound: datetime | None = None
+
+
+Key = tuple[str, str]
+"""A scenario, and the repository that drills were held to; empty for any."""
+
+
+def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
+    """By scenario and repository; `drills` in any order."""
+    found: dict[Key, Standing] = {}
+    for drill in sorted(drills, key=lambda d: d.at):
+        key = (drill.scenario, drill.repository)
+        found[key] = _after(found.get(key), drill)
+        if drill.result != "passed":
+            continue
+        for other in _said_as_well(drill, found):
+            found[other] = _after(found.get(other), drill)
+    return found
+
+
+def _said_as_well(drill: Rehearsal, found: Mapping[Key, Standing]) -> list[Key]:
+    """What else a pass speaks for: one that took all from one repository for that one, and one that
+    was held to a repository for the scenario, unless that has failed with all of them."""
+    if drill.repository:
+        base = (drill.scenario, "")
+        known = found.get(base)
+        return [] if known is not None and known.result == "failed" else [base]
+    held = [(drill.scenario, name) for name in drill.given_by[:1] if len(drill.given_by) == 1]
+    return [key for key in held if key in found]
+
+
+def _after(before: Standing | None, drill: Rehearsal) -> Standing:
+    passed = before.passed if before is not None else None
+    has_failed = before is not None and before.result == "failed"
+    if drill.result == "passed":
+        if has_failed and _is_older(drill, before):
+            assert before is not None
+            return before._replace(passed=drill.id)
+        return Standing(drill.id, "passed", drill.id)
+    if drill.result == "failed":
+        bounds = [drill.data_time, before.bound if before is not None and has_failed else None]
+        return Standing(drill.id, "failed", passed, max((b for b in bounds if b), default=None))
+    if has_failed:
+        assert before is not None
+        return before
+    return Standing(drill.id, drill.result, passed)
+
+
+def _is_older(drill: Rehearsal, failed: Standing | None) -> bool:
+    bound = failed.bound if failed is not None else None
+    return bound is not None and (drill.data_time is None or drill.data_time < bound)
+
+
+def turn_s(every_s: float, scenarios: int) -> float:
+    """How long it takes until a scenario has its turn again: they take turns."""
+    return every_s * max(scenarios, 1)
+
+
+def valid_s(every_s: float | None, scenarios: int) -> float:
+    """For how long a passed drill of one of so many scenarios counts."""
+    if every_s is None:
+        return VALID_WITHOUT_SCHEDULE_S
+    return VALID_TURNS * turn_s(every_s, scenarios)
+
+
+def valid_until(at: datetime, every_s: float | None, scenarios: int) -> datetime:
+    return at + timedelta(seconds=valid_s(every_s, scenarios))
+
+
+def next_scenario(wanted: Sequence[str], last: Mapping[str, datetime]) -> str:
+    """Whose turn it is: one that was never drilled, in the plan's order, else the one whose last
+    drill is the longest ago."""
+    never = [scenario for scenario in wanted if scenario not in last]
+    return never[0] if never else min(wanted, key=lambda scenario: last[scenario])
+
+
+def is_random_turn(drills: int, each: int, scenarios: int) -> bool:
+    """Whether the next drill, after so many, takes an older point at random: once in each `each`,
+    and not always in the turn of the same scenario."""
+    block, place = divmod(drills, each)
+    return place == (each - 1 - block % max(scenarios, 1)) % each

@@ -1,0 +1,55 @@
+"""What drd knows to be wrong with repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from drd.model.repositories import Meeting
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One repository of a plan. `lost` is `gone`, `emptied` or `replaced`, `damage` what the last
+    reading found, `affected` the kept points that it costs, None when nobody can tell."""
+
+    repository: str
+    url: str
+    lost: str | None = None
+    unreachable: str | None = None
+    damage: str | None = None
+    affected: tuple[str, ...] | None = ()
+
+
+class Health(Protocol):
+    """Thread-safe; every method is one transaction. Raises CatalogueError."""
+
+    def of(self, plan: str) -> list[Known]:
+        """Of each repository of the plan as loaded, the one with the backups first."""
+
+    def met(self, url: str, found: Meeting, at: datetime) -> bool:
+        """How a place was found, for every plan with a repository there; whether that is news.
+        One that does not answer takes nothing back of what was found before."""
+
+    def damaged(
+        self, plan: str, repository: str, damage: str, affected: Sequence[str] | None, at: datetime
+    ) -> None:
+        """What a reading that began at `at` found, and the points that it costs, None when nobody
+        can tell."""
+
+    def cost(self, plan: str, repository: str, damage: str, point: str, at: datetime) -> None:
+        """Somebody else than a reading met damage, which costs this point."""
+
+    def whole(self, plan: str, repository: str, at: datetime) -> None:
+        """Everything read back as it was stored."""
+
+    def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
+        """`repository` lacks these points, although drd did not forget them there. Those that no
+        other one holds are no points any more, and are returned."""
+
+    def config_digest(self, url: str) -> str | None:
+        """Of the `config` of the recorded repository, None where nobody looked yet."""
+
+    def record_config_digest(self, url: str, digest: str) -> None: ...
