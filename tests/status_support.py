@@ -95,6 +95,12 @@ def healthy(**changes: Any) -> PlanFacts:
     return facts
 
 
+def with_point(facts: PlanFacts, newest: PointFacts) -> PlanFacts:
+    """The same plan with this newest point, which its repositories hold."""
+    places = tuple(r._replace(newest=newest, sound=newest) for r in facts.repositories)
+    return facts._replace(newest=newest, repositories=places)
+
+
 def failures(tries: int = 11, error: str = "pg_dump cannot connect") -> FailureFacts:
     return FailureFacts(tries, "4f2a", ago(4 * MINUTE), error)
 

@@ -303,16 +303,13 @@ class _DrillRun:
 
     def _nothing_learnt(self, errors: list[DrdError]) -> DrdError | None:
         """Why components did not come back, where that says nothing about the backup."""
-        if not errors:
-            return None
-        gone = self._forgotten() if any(isinstance(e, PointGone) for e in errors) else None
-        if gone is None and all(_says_nothing(e) for e in errors):
+        if errors and all(_says_nothing(e) for e in errors):
             return errors[0]
-        return gone or self._forgotten()
+        return self._forgotten() if errors else None
 
     def _forgotten(self) -> RepositoryError | None:
-        """Why the point is not there: a retention had decided about it before we took it, or
-        somebody else forgot it, from when on it is no point any more."""
+        """Why the point is not there: a retention had decided about it before we took it. One that
+        somebody else forgot is no point any more."""
         assert self.work is not None
         beside = (
             run
@@ -327,7 +324,8 @@ class _DrillRun:
                 if holdings.manifest(listing.get(point.id, ())) is not None:
                     return None
             if retention is None:
-                return self._vanished(point)
+                self._note_vanished(point)
+                return None
             return RepositoryError(
                 f"retention {retention.id} forgot restore point {point.id} meanwhile",
                 hint=f"the next drill takes another one: drd drill {self.plan.name}",
@@ -335,16 +333,12 @@ class _DrillRun:
             )
         return None
 
-    def _vanished(self, point: RestorePoint) -> RepositoryError:
+    def _note_vanished(self, point: RestorePoint) -> None:
+        """Nobody is offered it any more."""
         assert self.work is not None
         now = self.services.clock.now()
         for repository in self.work.holders.repositories:
             record_missing(self.services, self.plan.name, repository.name, [point.id], now)
-        return RepositoryError(
-            f"restore point {point.id} is in no repository any more, although drd did not forget it",
-            hint=f"the next drill takes another one: drd drill {self.plan.name}",
-            permanent=False,
-        )
 
     def _choose(self) -> Choice:
         services = self.services if self.regained is None else self.regained.services

@@ -12,6 +12,7 @@ import pytest
 from drd.errors import (
     DumpFailed,
     ImplausibleDump,
+    PointGone,
     RepositoryDamaged,
     RepositoryMissing,
     SnapshotIncomplete,
@@ -195,11 +196,11 @@ def test_bytes_come_back_exactly(repository: Repository) -> None:
     assert repository.read_file(stored.snapshot, "manifest.json") == data
 
 
-def test_a_file_or_snapshot_that_is_not_there_is_damage(repository: Repository) -> None:
+def test_a_file_that_is_not_there_is_damage_and_a_snapshot_is_gone(repository: Repository) -> None:
     stored = repository.store_bytes(b"1", "m", host="p", tags=["drd"])
     with pytest.raises(RepositoryDamaged):
         repository.read_file(stored.snapshot, "other")
-    with pytest.raises(RepositoryDamaged):
+    with pytest.raises(PointGone):
         repository.read_file("0" * 64, "m")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.errors import RepositoryDamaged
+from drd.errors import PointGone, RepositoryDamaged
 from drd.ports import Progress, Repository
 from drd.process import Command
 from drd.repositories.restic import ResticRepository
@@ -92,12 +92,12 @@ def test_a_copy_is_the_same_under_another_id_and_names_its_original(pair: Pair) 
 
 
 @pytest.mark.parametrize("made", ["memory", "local to s3"], indirect=True)
-def test_a_snapshot_that_the_source_lacks_is_damage_and_the_others_are_copied(pair: Pair) -> None:
+def test_a_snapshot_that_the_source_lacks_is_gone_and_the_others_are_copied(pair: Pair) -> None:
     source, copy = pair
     gone = source.store_bytes(b"gone", "m", host="p", tags=["t"]).snapshot
     kept = source.store_bytes(b"kept", "m", host="p", tags=["t"]).snapshot
     source.forget([gone])
-    with pytest.raises(RepositoryDamaged):
+    with pytest.raises(PointGone):
         copy.copy_from(source, [gone, kept])
     assert [s.original for s in copy.snapshots(fresh=True)] == [kept]
 

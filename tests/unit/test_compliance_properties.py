@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from drd.model.compliance import assess
 from drd.model.facts import ComponentFacts, DrillFacts, PlanFacts
 from drd.model.verdicts import Readiness, Verdict, worst
-from tests.status_support import DAY, NOW, ago, drill, failures, healthy, incomplete, point
+from tests.status_support import (
+    DAY,
+    NOW,
+    ago,
+    drill,
+    failures,
+    healthy,
+    incomplete,
+    point,
+    with_point,
+)
 
 ages = st.one_of(
     st.floats(-7200, 7200),
@@ -115,8 +125,8 @@ def test_older_data_never_makes_a_better_verdict(
 ) -> None:
     """Among points whose time can be trusted."""
     young, old = sorted(max(a, 0.0) for a in (one, other))
-    fresh = assess(facts._replace(newest=point(young)), NOW)
-    stale = assess(facts._replace(newest=point(old)), NOW)
+    fresh = assess(with_point(facts, point(young)), NOW)
+    stale = assess(with_point(facts, point(old)), NOW)
     assert stale.rpo.verdict.severity >= fresh.rpo.verdict.severity
     assert stale.verdict.severity >= fresh.verdict.severity
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from drd.errors import PointGone
 from drd.ports import OnProgress, Progress
 from drd.process import Completed
 from drd.repositories.restic import payload
@@ -33,7 +34,7 @@ def copy_from(
 ) -> None:
     """Copy snapshots in this order; each is here only after all that it needs.
 
-    Raises RepositoryDamaged when the source lacks one of them, after the others were copied:
+    Raises PointGone when the source lacks one of them, after the others were copied:
     restic itself passes over it and exits with 0.
     """
     missing: list[str] = []
