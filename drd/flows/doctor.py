@@ -160,7 +160,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
     """Room in work_dir for one restore: what is fetched, and what becomes of it."""
     services.work_dir.mkdir(parents=True, exist_ok=True)
     name = "room for a drill"
-    if not os.access(services.work_dir, os.W_OK):
+    if not os.access(services.work_dir, os.W_OK, effective_ids=True):
         return [
             Finding(
                 name,

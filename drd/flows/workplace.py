@@ -14,7 +14,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from drd.flows.services import Services
 from drd.model.plan import Component
 from drd.model.run import Run
 from drd.ports import Workplace
+from drd.process import rights
 from drd.process.private import (
+    ROOTS_OWN,
     STAMP,
     Identity,
     identity,
@@ -32,14 +34,11 @@ from drd.process.private import (
     read_own,
     why_not_private,
 )
+from drd.process.rights import Purpose
 from drd.process.started import anything_runs
 
 RUN = "run-"
 STARTED = "started-"
-OUTSIDE = Path("/var/lib/drd-sandboxes")
-"""Where root keeps sandboxes whose servers' user cannot reach `work_dir`: nobody but root can make
-or exchange anything in it."""
-
 _SHELF = "templates"
 _DAY_S = 86400.0
 _PASSABLE = 0o711
@@ -57,15 +56,28 @@ def component_place(services: Services, run: str, component: Component) -> Workp
 def sandbox_place(services: Services, run: str, component: Component) -> Workplace:
     """Like `component_place`, but where the user of sandbox servers can get to."""
     root = services.work_dir
-    if services.run_as is not None and not _reachable(root, services.run_as):
+    if rights.acts_for() is not None:
+        root = outside(services)
+    elif services.run_as is not None and not _reachable(root, services.run_as):
         root = outside(services)
     return _place(root, services, run, component)
+
+
+def target_place(services: Services, run: str, component: Component) -> Workplace:
+    """Like `component_place`, for what writes to a target: root believes what it noted down there, so
+    it lies where nobody else can write."""
+    return _place(_believed(services), services, run, component)
+
+
+def _believed(services: Services) -> Path:
+    """Where this process's notes to itself lie."""
+    return services.work_dir if rights.acts_for() is None else outside(services)
 
 
 def outside(services: Services) -> Path:
     """Of all states on this host, each has a place of its own there."""
     of = blake2b(os.fsencode(services.work_dir.absolute()), digest_size=4).hexdigest()
-    return OUTSIDE / of
+    return ROOTS_OWN / of
 
 
 def roots(services: Services) -> list[Path]:
@@ -75,7 +87,7 @@ def roots(services: Services) -> list[Path]:
 
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
     directory = _in(root, services, run) / f"{component.name}.{component.kind}"
-    with _explained(directory):
+    with _explained(directory), _whose(root):
         make_private(directory, _PASSABLE)
     return Workplace(directory, run, services.run_as, services.jobs, shelf=root / _SHELF)
 
@@ -86,11 +98,22 @@ def run_directory(services: Services, run: str) -> Path:
     return _in(services.work_dir, services, run)
 
 
+def believed_directory(services: Services, run: str) -> Path:
+    """The same where this process's notes to itself lie, and what it restored with root's rights."""
+    return _in(_believed(services), services, run)
+
+
+def _whose(root: Path) -> AbstractContextManager[None]:
+    """What lies in root's own place is root's to change."""
+    own = root.is_relative_to(ROOTS_OWN)
+    return rights.root(Purpose.OWNERS) if own else nullcontext()
+
+
 def _in(root: Path, services: Services, run: str) -> Path:
-    directory = root / f"{RUN}{run}"
-    with _explained(root):
+    directory, known = root / f"{RUN}{run}", _row(services, run)
+    with _explained(root), _whose(root):
         _make_root(root)
-        return _stamped(directory, run, _row(services, run), _PASSABLE)
+        return _stamped(directory, run, known, _PASSABLE)
 
 
 def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
@@ -117,12 +140,12 @@ def _require_ours(directory: Path, run: str, known: Run | None) -> None:
 
 
 def _make_root(root: Path) -> None:
-    if root.is_relative_to(OUTSIDE):
-        make_private(OUTSIDE, _PASSABLE)
-        if why := why_not_private(OUTSIDE):
+    if root.is_relative_to(ROOTS_OWN):
+        make_private(ROOTS_OWN, _PASSABLE)
+        if why := why_not_private(ROOTS_OWN):
             raise SandboxUnavailable(
-                f"others can change what lies in {OUTSIDE}: {why}",
-                hint=f"chown root: {OUTSIDE}; chmod 0711 {OUTSIDE}",
+                f"others can change what lies in {ROOTS_OWN}: {why}",
+                hint=f"chown root: {ROOTS_OWN}; chmod 0711 {ROOTS_OWN}",
             )
     make_private(root, _PASSABLE)
 
@@ -214,18 +237,24 @@ def remove_run(services: Services, run: str) -> list[str]:
     found: list[str] = []
     known = _row(services, run)
     for root in roots(services):
-        directory = root / f"{RUN}{run}"
-        if not _ours(directory, known):
-            continue
-        if why_not_private(root) is None:
-            for place in _components(directory):
-                with suppress(DrdError):
-                    found += services.kinds(place.name.rpartition(".")[2]).sweep(place)
-        elif directory not in _made:
-            continue
-        # Where others can write nothing that is read there is believed: it goes, and no more.
-        shutil.rmtree(directory, ignore_errors=True)
-        _made.pop(directory, None)
+        with _whose(root):
+            found += _remove(services, root, root / f"{RUN}{run}", known)
+    return found
+
+
+def _remove(services: Services, root: Path, directory: Path, known: Run | None) -> list[str]:
+    found: list[str] = []
+    if not _ours(directory, known):
+        return found
+    if why_not_private(root) is None:
+        for place in _components(directory):
+            with suppress(DrdError):
+                found += services.kinds(place.name.rpartition(".")[2]).sweep(place)
+    elif directory not in _made:
+        return found
+    # Where others can write nothing that is read there is believed: it goes, and no more.
+    shutil.rmtree(directory, ignore_errors=True)
+    _made.pop(directory, None)
     return found
 
 
@@ -239,9 +268,9 @@ def sweep_orphans(services: Services) -> list[str]:
     of which no run is known."""
     found: list[str] = []
     for root in roots(services):
-        if not _may_sweep(root):
-            continue
-        for directory in sorted(root.glob(f"{RUN}*")):
+        with _whose(root):
+            names = sorted(root.glob(f"{RUN}*")) if _may_sweep(root) else []
+        for directory in names:
             run = directory.name.removeprefix(RUN)
             if _over(services, run):
                 found += remove_run(services, run)
@@ -261,37 +290,44 @@ def _may_sweep(root: Path) -> bool:
 def started_directory(services: Services, run: str) -> Path:
     """Where a recovery notes down what it has started and leaves running; it need not be there yet.
     Raises SandboxUnavailable when something else has its name."""
-    directory = services.work_dir / f"{STARTED}{run}"
-    if os.path.lexists(directory):
-        _require_ours(directory, run, _row(services, run))
+    root, known = _believed(services), _row(services, run)
+    directory = root / f"{STARTED}{run}"
+    with _whose(root):
+        if os.path.lexists(directory):
+            _require_ours(directory, run, known)
     return directory
 
 
 def make_started(services: Services, run: str) -> Path:
     """The same, made when it is not there."""
-    directory = services.work_dir / f"{STARTED}{run}"
-    with _explained(directory):
-        _make_root(services.work_dir)
-        return _stamped(directory, run, _row(services, run), 0o700)
+    root, known = _believed(services), _row(services, run)
+    directory = root / f"{STARTED}{run}"
+    with _explained(directory), _whose(root):
+        _make_root(root)
+        return _stamped(directory, run, known, 0o700)
 
 
 def sweep_started(services: Services, run: str = "*") -> None:
     """Remove the notes about services that have ended, of runs that are over. What they printed
     stays for a day, for whoever wants to know why."""
-    now = services.clock.now().timestamp()
-    if not _may_sweep(services.work_dir):
+    for root in roots(services):
+        with _whose(root):
+            names = list(root.glob(f"{STARTED}{run}")) if _may_sweep(root) else []
+        for directory in names:
+            known = _row(services, directory.name.removeprefix(STARTED))
+            with _whose(root):
+                _forget_ended(directory, known, services.clock.now().timestamp())
+
+
+def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
+    if known is None or not known.state.final or not _ours(directory, known):
         return
-    for directory in services.work_dir.glob(f"{STARTED}{run}"):
-        of_run = directory.name.removeprefix(STARTED)
-        known = _row(services, of_run)
-        if known is None or not known.state.final or not _ours(directory, known):
-            continue
-        if anything_runs(directory, of_run):
-            continue
-        said = (f for f in directory.iterdir() if f.name != STAMP)
-        last = max((f.lstat().st_mtime for f in said), default=0.0)
-        if now - last > _DAY_S:
-            shutil.rmtree(directory, ignore_errors=True)
+    if anything_runs(directory, known.id):
+        return
+    said = (f for f in directory.iterdir() if f.name != STAMP)
+    last = max((f.lstat().st_mtime for f in said), default=0.0)
+    if now - last > _DAY_S:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _over(services: Services, run: str) -> bool:

@@ -156,7 +156,7 @@ def _prepared(
 def _room(within: Path | None = None) -> Iterator[Path]:
     """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be large."""
     place = "/var/tmp"  # noqa: S108 - a new directory of our own in it
-    where = within or (place if os.access(place, os.W_OK) else None)
+    where = within or (place if os.access(place, os.W_OK, effective_ids=True) else None)
     with TemporaryDirectory(prefix="drd-", dir=where) as room:
         yield Path(room)
 

@@ -94,6 +94,11 @@ def read_kit(path: Path) -> bytes:
 
 def write_kit(path: Path, data: bytes) -> None:
     """All of it or nothing, mode 0600. A kit that is there is replaced, anything else is not."""
+    with rights.writing(path.parent):
+        _write_kit(path, data)
+
+
+def _write_kit(path: Path, data: bytes) -> None:
     try:
         refuse_strangers(path)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -16,6 +16,7 @@ from typing import IO
 
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.log import masked
+from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
 from drd.process.command import Command, full_argv, full_environment
 
@@ -117,6 +118,7 @@ class Child:
             self.popen.wait(seconds)
         return self.popen.poll() is not None
 
+    @rights.as_root(rights.Purpose.PROCESSES)
     def signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
@@ -284,11 +286,15 @@ def start(
     program is not there.
     """
 
+    roots, acting = rights.taken(), rights.acts_for() is not None
+
     def spawn() -> subprocess.Popen[bytes]:
+        rights.become_root_for_good()  # this thread starts children, which setpriv makes less
         return subprocess.Popen(
-            full_argv(command),
-            env=full_environment(command),
-            cwd=command.cwd,
+            full_argv(command, roots=roots),
+            env=full_environment(command, roots=roots),
+            # Where root is, the other user may not be able to go.
+            cwd=command.cwd or ("/" if acting and not roots else None),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

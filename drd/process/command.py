@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drd.errors import ToolMissing
+from drd.process import rights
 from drd.process.fence import Fence, fenced_argv
 
 _PASSED_ON = [
@@ -45,7 +46,9 @@ class Command:
     reaches only the child it is meant for, by its environment or a file and never by `argv`.
     `user` switches to that user (needs root). `drop_capabilities` takes away the rights that
     systemd gave to drd alone (reading files that only root may read): for commands of a plan's
-    own, and for servers that run code from the data. Root stays root. `death_signal` is what the kernel sends when drd
+    own, and for servers that run code from the data. Root stays root; but a root process that acts for
+    another user (see `rights`) starts children as that one, with the right to read, unless the thread
+    that starts them has taken root's rights back. `death_signal` is what the kernel sends when drd
     dies: TERM for programs that clean up (restic drops its lock), KILL for the rest. Behind a `fence`
     it may use what that says, and whatever it leaves running ends with it.
     """
@@ -70,6 +73,10 @@ class Command:
 _NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]
 """Without ambient ones, exec leaves a user who is not root none. The bounding set stays: emptying
 it takes a right that the service does not have, and its NoNewPrivileges= makes it idle."""
+
+
+_READING = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+"""What the service's unit leaves to restic and the dump tools."""
 
 
 def base_environment() -> dict[str, str]:
@@ -98,22 +105,30 @@ def ambient_capabilities() -> int:
     return 0
 
 
-def full_environment(command: Command) -> dict[str, str]:
+def full_environment(command: Command, *, roots: bool = False) -> dict[str, str]:
+    """`roots`: the child of a root process that acts for another user keeps root's rights."""
     env = base_environment()
-    if command.user is not None:
-        account = pwd.getpwnam(command.user)
-        env |= {"HOME": account.pw_dir, "USER": command.user, "LOGNAME": command.user}
+    user = command.user or _owners_name(roots=roots)
+    if user is not None:
+        env |= {"HOME": pwd.getpwnam(user).pw_dir, "USER": user, "LOGNAME": user}
     if command.fence is not None:
         env |= command.fence.environment()
     return env | dict(command.env)
+
+
+def _owners_name(*, roots: bool) -> str | None:
+    """Who a child is, where this root process acts for another user."""
+    owner = rights.acts_for()
+    return None if owner is None or roots else pwd.getpwuid(owner.uid).pw_name
 
 
 def _has_more_to_drop(command: Command) -> bool:
     return command.drop_capabilities and ambient_capabilities() != 0
 
 
-def full_argv(command: Command) -> list[str]:
-    """`command.argv` behind setpriv, which sets the death signal and drops to `user`.
+def full_argv(command: Command, *, roots: bool = False) -> list[str]:
+    """`command.argv` behind setpriv, which sets the death signal and drops to `user`, or to whom this
+    root process acts for unless the child keeps `roots` rights.
 
     setpriv sets the death signal last: the kernel clears it when the user changes. Without
     setpriv a child still ends by cancel and deadline, and by the sweep after a crash.
@@ -122,12 +137,12 @@ def full_argv(command: Command) -> list[str]:
         return fenced_argv(
             command.fence,
             command.argv,
-            user=command.user,
+            user=command.user or _owners_name(roots=roots),
             death_signal=command.death_signal,
         )
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        if command.user is not None or _has_more_to_drop(command):
+        if command.user is not None or _has_more_to_drop(command) or rights.acts_for():
             raise ToolMissing("setpriv is not installed", hint="apt-get install util-linux")
         return list(command.argv)
     words = [setpriv, "--pdeathsig", command.death_signal.name.removeprefix("SIG")]
@@ -135,6 +150,11 @@ def full_argv(command: Command) -> list[str]:
         account = pwd.getpwnam(command.user)
         words += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
         words += [*_NO_CAPABILITIES, "--no-new-privs"]
+    elif (owner := rights.acts_for()) is not None and not roots:
+        groups = ",".join(map(str, owner.groups))
+        words += [f"--reuid={owner.uid}", f"--regid={owner.gid}"]
+        words += [f"--groups={groups}"] if groups else ["--clear-groups"]
+        words += _NO_CAPABILITIES if command.drop_capabilities else _READING
     elif _has_more_to_drop(command):
         words += _NO_CAPABILITIES
     return [*words, "--", *command.argv]

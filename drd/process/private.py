@@ -17,6 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOTS_OWN = Path("/var/lib/drd-sandboxes")
+"""Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to get
+to, and everything that root works with for a state of another user's."""
+
 STAMP = "stamp"
 """The file in a run's directory with the text that its row has as well."""
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from drd.process import rights
 from drd.process.private import STAMP, read_own
 from drd.process.sweep import is_marked, process_alive, process_start_time
 
@@ -32,6 +33,7 @@ class Started:
         return process_alive(self.pid, self.born)
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def known(directory: Path, name: str) -> Started | None:
     """What was started under this name and noted down, alive or not. Notes that somebody else could
     have written are none."""
@@ -47,6 +49,7 @@ def known(directory: Path, name: str) -> Started | None:
     return found if sound and isinstance(found.url, str | None) else None
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def unnoted(directory: Path, name: str, key: str) -> int | None:
     """The pid of what was started under this name for this key, although drd died before it could
     note that down."""
@@ -77,6 +80,7 @@ def note(directory: Path, name: str, started: Started) -> None:
     path.with_suffix(".new").replace(path)
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) -> bool:
     """Ask the process and all of its group to end, then kill them; whether there was one. With the
     `key` also one that nobody could note down. What it has printed stays."""
@@ -94,6 +98,7 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
     return alive
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def stop(directory: Path, name: str, *, key: str) -> bool:
     """End it because somebody wants so, patiently: then nothing of it is kept."""
     ended = end(directory, name, key=key, grace_s=GRACE_S)
@@ -116,6 +121,7 @@ def _end(found: Started, grace_s: float) -> None:
         os.killpg(found.pid, signal.SIGKILL)  # what it has left behind in its group
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def end_all(directory: Path) -> list[str]:
     """End everything that was started with a note in `directory`; the names."""
     if not directory.is_dir():
@@ -124,6 +130,7 @@ def end_all(directory: Path) -> list[str]:
     return [name for name in names if end(directory, name)]
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def anything_runs(directory: Path, run: str) -> bool:
     """Whether something that this run's steps have started is still there."""
     noted = [known(directory, f.stem) for f in directory.glob("*.json")]

@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from drd.process import rights
+
 
 def process_start_time(pid: int) -> int | None:
     """Clock ticks after boot at which `pid` started, or None when there is no such process.
@@ -40,6 +42,7 @@ def unreaped(program: str) -> frozenset[int]:
     return frozenset(found)
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: float = 5.0) -> None:
     """Ask a process that is no child of ours to end, then kill it; returns when it is gone."""
     born = process_start_time(pid)
@@ -53,6 +56,7 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
             time.sleep(0.02)
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def is_marked(pid: int, variable: str, value: str) -> bool:
     """Whether it was started with `variable=value`; of other users' processes nobody can tell."""
     with suppress(OSError):
@@ -62,12 +66,14 @@ def is_marked(pid: int, variable: str, value: str) -> bool:
     return False
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def marked(variable: str, value: str) -> list[int]:
     """Pids of the processes that `is_marked` knows, except our own."""
     pids = (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit())
     return [pid for pid in pids if pid != os.getpid() and is_marked(pid, variable, value)]
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
 def kill_marked(variable: str, value: str, *, grace_s: float = 3.0) -> list[int]:
     """End every process that carries the mark in its environment; returns their pids.
 

@@ -17,6 +17,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.ports import Finding
+from drd.process import rights
 from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
 
 
@@ -81,7 +82,7 @@ class LocalPlace:
 
     def read_only(self) -> bool:
         """Asked beforehand: restic goes on trying to write its lock for minutes."""
-        return self.path.is_dir() and not os.access(self.path, os.W_OK)
+        return self.path.is_dir() and not os.access(self.path, os.W_OK, effective_ids=True)
 
     def lock_files(self) -> Mapping[str, float]:
         now, found = time.time(), {}
@@ -109,7 +110,8 @@ class LocalPlace:
     def put_mark(self, name: str) -> None:
         try:
             for directory in (self.path, self.path / "locks"):
-                directory.mkdir(mode=0o700, exist_ok=True)
+                if not directory.is_dir():
+                    rights.make_for_owner(directory)
             (self.path / "locks" / name).touch()
         except OSError as error:
             raise RepositoryError(
@@ -150,7 +152,7 @@ class LocalPlace:
 
 
 def _require_writable(place: Path) -> None:
-    if os.access(place, os.W_OK | os.X_OK):
+    if rights.may_write(place):
         return
     if os.statvfs(place).f_flag & os.ST_RDONLY:
         raise RepositoryReadOnly(

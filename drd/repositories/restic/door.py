@@ -322,6 +322,8 @@ class Door:
         without = self._lockless and verb in _READING
         # What a check finds without a lock is not believed, so it gets one.
         without = without or (self._beside is not None and verb in _READING - {"check"})
+        # Root's lock in the directory of the one for whom it acts could not be removed by him.
+        without = without or (verb in _READING and self.session.of_another())
         return ["--no-lock", *words] if without else list(words)
 
     def remove_stale_locks(self) -> int:

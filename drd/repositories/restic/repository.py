@@ -48,7 +48,9 @@ class ResticRepository:
         self._cold = partial(ResticRepository, spec, resolve=resolve, restic=restic)
 
     def cold(self, cache: Path) -> ResticRepository:
-        return self._cold(cache_dir=cache)
+        cold = self._cold(cache_dir=cache)
+        cold.door.session.lasting = False
+        return cold
 
     def preflight(self, *, writing: bool = True) -> None:
         self.door.session.place.preflight(writing=writing)

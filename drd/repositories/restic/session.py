@@ -10,7 +10,8 @@ from pathlib import Path
 from drd.errors import SecretUnavailable
 from drd.model.location import is_s3, parse_s3
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.process import Command, find_tool
+from drd.process import Command, find_tool, rights
+from drd.process.private import ROOTS_OWN
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
 from drd.repositories.s3 import S3Keys, S3Place
@@ -37,6 +38,8 @@ class Session:
             else LocalPlace(Path(spec.url))
         )
         self._cache_dir = cache_dir / "restic"
+        self.lasting = True
+        """Whether what is cached may serve another time."""
         self._resolve = resolve
         self._program = program
         self._lock = threading.RLock()
@@ -74,12 +77,22 @@ class Session:
 
     def _cache(self) -> list[str]:
         """None where its disk is about full: restic would try for minutes to write there."""
+        if rights.taken():
+            # What root writes by a path in the other user's cache could go anywhere.
+            return ["--cache-dir", str(ROOTS_OWN / "cache")] if self.lasting else ["--no-cache"]
         try:
             disk = os.statvfs(self._cache_dir.parent)
         except OSError:  # not there yet
             return ["--cache-dir", str(self._cache_dir)]
         full = disk.f_bavail * disk.f_frsize < CACHE_BYTES
         return ["--no-cache"] if full else ["--cache-dir", str(self._cache_dir)]
+
+    def of_another(self) -> bool:
+        """Whether it lies in a directory of somebody else's, and root's rights are taken back."""
+        if not rights.taken() or is_s3(self.spec.url):
+            return False
+        place = Path(self.spec.url)
+        return place.is_dir() and place.stat().st_uid != 0
 
     def s3_words(self) -> list[str]:
         """How to reach the bucket, if it is one."""

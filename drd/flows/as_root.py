@@ -1,0 +1,102 @@
+"""Kinds and repositories of a root process that acts for another user: what of them has root's rights.
+
+Sandboxes and targets have: what comes back has owners, and a target may be root's alone. Sources have
+not, they are read as the service reads them. A repository has where root alone may write to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from drd.ports import Kind, Repository
+from drd.process import rights
+from drd.process.private import why_not_private
+from drd.process.rights import Purpose
+
+
+class _Rooted:
+    """Passes everything on, with root's rights meanwhile. `gives` names what returns, or has, another
+    thing that needs them, and for what."""
+
+    def __init__(self, of: Any, purpose: Purpose, gives: Mapping[str, Purpose] = {}) -> None:  # noqa: B006 - never changed
+        self._of = of
+        self._purpose = purpose
+        self._gives = gives
+
+    def __getattr__(self, name: str) -> Any:
+        with rights.root(self._purpose):
+            value = getattr(self._of, name)
+        if not callable(value):
+            return value
+
+        def work(*args: Any, **kwargs: Any) -> Any:
+            with rights.root(self._purpose):
+                found = value(*args, **kwargs)
+            return _Rooted(found, self._gives[name]) if name in self._gives else found
+
+        return work
+
+
+class RootedKind:
+    """Implements the port `Kind` by another one."""
+
+    def __init__(self, of: Kind) -> None:
+        self._of = of
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def sandbox(self, *args: Any, **kwargs: Any) -> Any:
+        gives = {"inspector": Purpose.OWNERS}
+        return _Rooted(self._of.sandbox(*args, **kwargs), Purpose.OWNERS, gives)
+
+    def target(self, *args: Any, **kwargs: Any) -> Any:
+        with rights.root(Purpose.TARGETS):
+            found = self._of.target(*args, **kwargs)
+        return _Rooted(found, Purpose.TARGETS, {"inspector": Purpose.LOGINS})
+
+    def kept(self, *args: Any, **kwargs: Any) -> Any:
+        with rights.root(Purpose.TARGETS):
+            found = self._of.kept(*args, **kwargs)
+        return _Rooted(found, Purpose.TARGETS)
+
+    @rights.as_root(Purpose.LOGINS)
+    def same_place(self, *args: Any, **kwargs: Any) -> str | None:
+        return self._of.same_place(*args, **kwargs)
+
+    def sweep(self, directory: Path) -> list[str]:
+        if directory.lstat().st_uid != 0:
+            return self._of.sweep(directory)
+        with rights.root(Purpose.PROCESSES):
+            return self._of.sweep(directory)
+
+    @rights.as_root(Purpose.PROCESSES)
+    def sandbox_findings(self, *args: Any, **kwargs: Any) -> Any:
+        return self._of.sandbox_findings(*args, **kwargs)
+
+
+def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
+    """The same, where root acts for somebody."""
+    if rights.acts_for() is None:
+        return factory
+    return lambda name: cast("Kind", RootedKind(factory(name)))
+
+
+def repository_of(opened: Repository, url: str) -> Repository:
+    """The same; one in a directory of root's, where root acts for somebody who may not write to it."""
+    place = Path(url)
+    if rights.acts_for() is None or not url.startswith("/") or not place.is_dir():
+        return opened
+    if place.stat().st_uid != 0 or why_not_private(place, 0) is not None:
+        return opened
+    return cast("Repository", _RootedRepository(opened))
+
+
+class _RootedRepository(_Rooted):
+    def __init__(self, of: Any) -> None:
+        super().__init__(of, Purpose.TARGETS)
+
+    def cold(self, cache: Path) -> Any:
+        return _RootedRepository(self._of.cold(cache))

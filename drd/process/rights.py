@@ -1,0 +1,253 @@
+"""Whose rights a command of root's works with: those of the state's owner, and root's own only for
+what is named here.
+
+A state that belongs to another user is that user's to change: whatever root does by a path in it, he
+can lead elsewhere. So a root process acts as the owner (effective user, group and groups), with the
+one right more that the service has as well: reading files that only root may read. `root(...)` takes
+root's rights back for the thread that asks, and the programs that it starts meanwhile, and for
+nothing else. Threads that it starts inherit them, and may not outlive it.
+
+Linux keeps credentials by thread; glibc's functions change all threads at once, so a thread's own are
+changed by system calls.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from drd.errors import DrdError
+from drd.process.private import why_not_private
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Purpose(StrEnum):
+    """All that root's rights are taken back for. `docs/operations.md` lists the same."""
+
+    READING = "reading root's files: plans, credentials, sources that only root may read"
+    OWNERS = "owners of files in a drill or a target, and programs that look at them"
+    PROCESSES = "processes of other users: servers of sandboxes, services that a runbook starts or stops"
+    TARGETS = "targets, local repositories and output files that only root may write"
+    LOGINS = "logins of root by peer authentication, in a recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user for whom root acts."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+_CALLS = {
+    "x86_64": {"setgroups": 116, "setresuid": 117, "setresgid": 119, "capset": 126},
+    "generic": {"setgroups": 159, "setresuid": 147, "setresgid": 149, "capset": 91},
+}
+"""asm/unistd_64.h, and asm-generic/unistd.h, which aarch64 and riscv64 go by."""
+
+_GENERIC = ("aarch64", "riscv64", "loongarch64")
+_SAME = -1
+_READ_SEARCH = 1 << 2
+"""CAP_DAC_READ_SEARCH, the third bit of linux/capability.h."""
+_VERSION_3 = 0x20080522
+
+_owner: Owner | None = None
+_roots_groups: tuple[int, ...] = ()
+
+
+def owner_of(directory: Path | None) -> int:
+    """The user to whom a state belongs: root, where there is none yet."""
+    try:
+        return 0 if directory is None else directory.stat().st_uid
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def acting_for(uid: int) -> Iterator[None]:
+    """For the body, let a root process act as `uid`; nothing changes for everybody else, for root's
+    own state, and within another body. No other thread may be working meanwhile."""
+    global _owner, _roots_groups  # noqa: PLW0603 - credentials are the process's
+    if os.geteuid() != 0 or uid == 0 or _owner is not None:
+        yield
+        return
+    owner = _account(uid)
+    _calls()
+    import ctypes  # noqa: F401 - as long as whoever we will be need not be able to read it
+
+    _roots_groups = tuple(os.getgroups())
+    _owner = owner
+    try:
+        os.setgroups(owner.groups)
+        os.setresgid(_SAME, owner.gid, 0)
+        os.setresuid(_SAME, owner.uid, 0)
+        _may_read()
+        yield
+    finally:
+        _owner = None
+        os.setresuid(_SAME, 0, 0)
+        os.setresgid(_SAME, 0, 0)
+        os.setgroups(_roots_groups)
+
+
+def _account(uid: int) -> Owner:
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        raise DrdError(
+            f"the state belongs to the user id {uid}, which this host does not have",
+            hint="give the state to the user that runs drd: chown -R --no-dereference",
+        ) from None
+    return Owner(uid, account.pw_gid, tuple(os.getgrouplist(account.pw_name, account.pw_gid)))
+
+
+def acts_for() -> Owner | None:
+    """The user for whom this root process acts; None for everybody else, and on root's own state."""
+    return _owner
+
+
+def may_be_root() -> bool:
+    """Whether this process has root's rights, or could take them back."""
+    return os.geteuid() == 0 or _owner is not None
+
+
+def taken() -> bool:
+    """Whether this thread has taken root's rights back."""
+    return _owner is not None and os.geteuid() == 0
+
+
+@contextmanager
+def root(purpose: Purpose) -> Iterator[None]:
+    """Give this thread root's rights for the body, where the process acts for another user."""
+    assert isinstance(purpose, Purpose)
+    owner = _owner
+    if owner is None or os.geteuid() == 0:
+        yield
+        return
+    become_root_for_good()
+    try:
+        yield
+    finally:
+        _call("setgroups", len(owner.groups), _ids(owner.groups))
+        _call("setresgid", _SAME, owner.gid, 0)
+        _call("setresuid", _SAME, owner.uid, 0)
+        _may_read()
+
+
+def become_root_for_good() -> None:
+    """As `root`, for a thread that does nothing but what `purpose` is for."""
+    if _owner is None or os.geteuid() == 0:
+        return
+    # With the effective user 0 the kernel makes effective what was permitted all the time.
+    _call("setresuid", _SAME, 0, 0)
+    _call("setresgid", _SAME, 0, 0)
+    _call("setgroups", len(_roots_groups), _ids(_roots_groups))
+
+
+@contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Root's rights, if the one for whom the process acts may not write to a directory."""
+    if _owner is None or os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        yield
+        return
+    with root(Purpose.TARGETS):
+        yield
+
+
+def may_write(directory: Path) -> bool:
+    """Whether something can be made in a directory, by root if need be: where it is root's alone."""
+    if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        return True
+    if _owner is None or why_not_private(directory, 0) is not None:
+        return False
+    with root(Purpose.TARGETS):
+        return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def make_for_owner(directory: Path) -> None:
+    """Make a directory with mode 0700, which belongs to the one for whom the process acts also where
+    root had to make it."""
+    with writing(directory.parent):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        owner = _owner
+        if owner is None or os.geteuid() != 0:
+            return
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(fd) as entries:
+                empty = next(entries, None) is None
+            if empty and why_not_private(directory.parent, 0) is None:
+                os.fchown(fd, owner.uid, owner.gid)
+        finally:
+            os.close(fd)
+
+
+def as_root(purpose: Purpose) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A function that works with root's rights."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def work(*args: P.args, **kwargs: P.kwargs) -> T:
+            with root(purpose):
+                return function(*args, **kwargs)
+
+        return work
+
+    return decorate
+
+
+def _may_read() -> None:
+    """The one right that the service has, too: `AmbientCapabilities=` of its unit."""
+    import ctypes
+
+    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
+    every = _permitted()
+    words = (every & 0xFFFFFFFF, every >> 32)
+    data = (ctypes.c_uint32 * 6)(_READ_SEARCH & words[0], words[0], 0, 0, words[1], 0)
+    _call("capset", header, data)
+
+
+def _permitted() -> int:
+    # Bytes: nothing may have to be imported here, while nothing of root's can be read.
+    for line in Path("/proc/thread-self/status").read_bytes().splitlines():
+        if line.startswith(b"CapPrm:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def _ids(groups: tuple[int, ...]) -> Any:
+    import ctypes
+
+    return (ctypes.c_uint32 * max(1, len(groups)))(*groups)
+
+
+def _calls() -> dict[str, int]:
+    machine = platform.machine()
+    name = "generic" if machine in _GENERIC else machine
+    if name not in _CALLS:
+        raise DrdError(
+            f"root cannot act for the state's owner on a {machine}",
+            hint="run drd as the state's owner: runuser -u drd -- drd …",
+        )
+    return _CALLS[name]
+
+
+def _call(name: str, *words: Any) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    given = [ctypes.c_long(w) if isinstance(w, int) else w for w in words]
+    if libc.syscall(ctypes.c_long(_calls()[name]), *given) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
