@@ -26,7 +26,7 @@ from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
-from drd.flows.handing_over import hand_over
+from drd.flows.as_root import kinds_of, repository_of
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
@@ -41,6 +41,7 @@ from drd.model.schedule import Schedule, schedule_of
 from drd.modes import is_roots_alone
 from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
+from drd.process import rights
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
@@ -107,7 +108,6 @@ class App:
         self.console = console or Console()
         self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
-        self._local_repositories: dict[Path, bool] = {}  # and whether they were there before
         self.handed: Callable[[str], Handed | None] = lambda _: None
         """The texts of plans that the daemon has in force, for itself and the processes of its runs."""
 
@@ -272,11 +272,11 @@ class App:
 
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """What the flows need to work on this plan."""
-        is_root = os.geteuid() == 0
+        is_root = rights.may_be_root()
         return Services(
             catalogue=self.catalogue,
             clock=self.clock,
-            kinds=kind_for,
+            kinds=kinds_of(kind_for),
             checks=check_for,
             open_repository=self.open_repository,
             work_dir=self.settings.work_dir,
@@ -363,10 +363,8 @@ class App:
     def open_repository(self, spec: RepositorySpec) -> Repository:
         from drd.repositories import open_repository
 
-        if spec.url.startswith("/"):
-            place = Path(spec.url)
-            self._local_repositories.setdefault(place, place.exists())
-        return open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
+        opened = open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
+        return repository_of(opened, spec.url)
 
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
         from drd.notifiers import open_notifier
@@ -400,9 +398,6 @@ class App:
     def close(self) -> None:
         if self._catalogue is not None:
             self._catalogue.close()
-        if os.geteuid() == 0:
-            own = (self.settings.state_dir, self.settings.work_dir, self.settings.cache_dir)
-            hand_over([p for p in own if p], self._local_repositories, self.settings.state_dir)
 
 
 def sandbox_user(configured: str) -> str:
@@ -426,9 +421,11 @@ def app(
     *,
     reading: bool = False,
 ) -> Iterator[App]:
-    """An App that is closed at the end."""
+    """An App that is closed at the end. Root works meanwhile as the one to whom the state belongs."""
     opened = App(config, console, settings, busy_s, reading=reading)
-    try:
-        yield opened
-    finally:
-        opened.close()
+    state = opened.settings.state_dir or opened.settings.work_dir
+    with rights.acting_for(rights.owner_of(state)):
+        try:
+            yield opened
+        finally:
+            opened.close()

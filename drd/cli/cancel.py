@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _hint(run: Run) -> str:
     with suppress(OSError):
-        if os.geteuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
+        if os.getuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
             return f"its process {run.owner_pid} is another user's: try again as that user or root."
     return f"it is being cleared up after: drd run show {run.id}"
 

@@ -15,7 +15,7 @@ from drd import log, process
 from drd.errors import AlreadyRunning, DrdError, TargetError, UsageError
 from drd.flows.recovery_plan import RecoveryRequest, target_of
 from drd.flows.services import Services
-from drd.flows.workplace import component_place, remove_run
+from drd.flows.workplace import remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
@@ -273,7 +273,7 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
         return False
     with suppress(UsageError):  # the plan has no such target any more
         for _, component, settings in _places(plan, dead):
-            place = component_place(services, dead.id, component)
+            place = target_place(services, dead.id, component)
             kind = services.kinds(component.kind)
             with process.shielded():
                 part = RecoveryRequest.of_run(dead).part

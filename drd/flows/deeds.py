@@ -21,6 +21,8 @@ from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
 from drd.ports.action import ActionContext, Lasting
+from drd.process import rights
+from drd.process.rights import Purpose
 
 _ENVIRONMENT = {
     "path": ("DRD_PATH",),
@@ -100,17 +102,26 @@ class Deeds:
     # the deeds
 
     def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
-        if kind == "start" and getattr(step.settings, "command", None):
-            if self.drill:  # in the run's own directory
+        context = self._context(step)
+        starts = kind == "start" and getattr(step.settings, "command", None)
+        if starts and not self.drill:
+            make_started(self.work.services, self.work.runner.run.id)
+        with rights.root(self._purpose):
+            if starts and self.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
-            else:
-                make_started(self.work.services, self.work.runner.run.id)
-        return self.work.services.actions(kind).run(self._context(step))
+            return self.work.services.actions(kind).run(context)
+
+    @property
+    def _purpose(self) -> Purpose:
+        """What steps of a runbook may need root's rights for: what a drill brought back belongs to
+        others, and a recovery starts and stops the host's services."""
+        return Purpose.OWNERS if self.drill else Purpose.PROCESSES
 
     def lasts(self, step: Step) -> bool:
         """Whether what a step has started still runs."""
-        action = self.work.services.actions(step.kind)
-        return not isinstance(action, Lasting) or action.lasts(self._context(step))
+        action, context = self.work.services.actions(step.kind), self._context(step)
+        with rights.root(self._purpose):
+            return not isinstance(action, Lasting) or action.lasts(context)
 
     def _context(self, step: Step) -> ActionContext:
         return ActionContext(

@@ -45,7 +45,7 @@ from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.tools import tools
 from drd.flows.vanishing import record_missing
-from drd.flows.workplace import run_directory, sandbox_place, swept_afterwards
+from drd.flows.workplace import believed_directory, run_directory, sandbox_place, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL_DRILL,
@@ -271,7 +271,7 @@ class _DrillRun:
 
     def _carry_out(self, work: restore.Restoration) -> None:
         """The runbook; the clock stops at its end, and what it has started is ended."""
-        directory = run_directory(self.services, self.runner.run.id) / "started"
+        directory = believed_directory(self.services, self.runner.run.id) / "started"
         pool = self.sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         self.tools = pool.submit(tools, self.services, self.plan, work.point)
         self.sandboxes.callback(_end_started, directory)

@@ -28,6 +28,8 @@ from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.ports import OnProgress, Repository
+from drd.process import rights
+from drd.process.rights import Purpose
 
 T = TypeVar("T")
 
@@ -171,9 +173,10 @@ class Holders:
 
         def restore(repository: Repository) -> None:
             id_there = self._id(repository, snapshot)
-            repository.restore(
-                id_there, into, include=include, brief=brief, on_progress=on_progress
-            )
+            with rights.root(Purpose.OWNERS):
+                repository.restore(
+                    id_there, into, include=include, brief=brief, on_progress=on_progress
+                )
 
         self._first(component, restore)
 

@@ -26,7 +26,7 @@ from drd.flows.recovery_plan import RecoveryPlan, target_of
 from drd.flows.restore import close
 from drd.flows.services import Services
 from drd.flows.vanishing import record_missing
-from drd.flows.workplace import component_place, swept_afterwards
+from drd.flows.workplace import swept_afterwards, target_place
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
@@ -44,7 +44,7 @@ def destinations_of(
     made: dict[str, NamedDestination] = {}
     for name in plan.components:
         component = plan.plan.components[name]
-        place = component_place(services, run, component)
+        place = target_place(services, run, component)
         made[name] = services.kinds(component.kind).target(
             component,
             target.components[name],

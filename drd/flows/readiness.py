@@ -16,7 +16,7 @@ from drd.flows.guard import production
 from drd.flows.runner import new_run
 from drd.flows.services import Services
 from drd.flows.tools import tools
-from drd.flows.workplace import component_place, remove_run
+from drd.flows.workplace import remove_run, target_place
 from drd.model import readiness
 from drd.model.compliance import assess
 from drd.model.plan import Plan, SecretRef, Target
@@ -119,7 +119,7 @@ def _target(
             if name not in plan.components or snapshot is None or snapshot.snapshot is None:
                 continue
             component = plan.components[name]
-            place = component_place(services, run, component)
+            place = target_place(services, run, component)
             kind = services.kinds(component.kind)
             try:
                 for finding in kind.target(component, settings, place, no_owner=False).look(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,15 @@ from drd.flows.fetching import fetched
 from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
-from drd.flows.workplace import run_directory
+from drd.flows.workplace import believed_directory, run_directory
 from drd.model.part import Part
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.spans import Span
 from drd.ports import CheckContext, Destination, Restored
+from drd.process import rights
+from drd.process.rights import Purpose
 
 ENDS_ALL = (
     Fenced,
@@ -89,7 +92,7 @@ def begin(
 
 def cold(services: Services, run: str) -> Path:
     """Where a drill caches what it reads: it must not live on what only this host still has."""
-    return run_directory(services, run) / "cache.cold"
+    return believed_directory(services, run) / "cache.cold"
 
 
 def bring_back(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
@@ -203,7 +206,8 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
         if spec.component in work.errors:
             rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
             continue
-        rows += services.checks(spec.kind).run(spec, context)
+        with rights.root(Purpose.OWNERS) if spec.kind == "command" else nullcontext():
+            rows += services.checks(spec.kind).run(spec, context)
     result = {"checks": [row.to_json() for row in rows]}
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
     if bad:

@@ -56,9 +56,9 @@ def component_place(services: Services, run: str, component: Component) -> Workp
 def sandbox_place(services: Services, run: str, component: Component) -> Workplace:
     """Like `component_place`, but where the user of sandbox servers can get to."""
     root = services.work_dir
-    if rights.acts_for() is not None:
-        root = outside(services)
-    elif services.run_as is not None and not _reachable(root, services.run_as):
+    if rights.acts_for() is not None or (
+        services.run_as is not None and not _reachable(root, services.run_as)
+    ):
         root = outside(services)
     return _place(root, services, run, component)
 

@@ -21,6 +21,7 @@ from drd import log
 from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.places import fsync_path
 from drd.model.kit import Key, digest_in, heading, is_heading
+from drd.process import rights
 
 LARGEST = 256 << 20
 """Bytes of a kit that are read; one of a hundred plans has a few million."""

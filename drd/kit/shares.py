@@ -23,6 +23,7 @@ from drd.errors import TargetUnwritable, UsageError
 from drd.kinds.places import fsync_path
 from drd.kit.sealing import read_secret_file
 from drd.model.plan import Sharing
+from drd.process import rights
 
 BYTES = 16
 """Of the secret, which is the passphrase in hexadecimal digits: nobody guesses 128 bits."""
@@ -142,7 +143,8 @@ def written(
 
 
 def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with rights.writing(path.parent):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()

@@ -286,7 +286,7 @@ def start(
     program is not there.
     """
 
-    roots, acting = rights.taken(), rights.acts_for() is not None
+    roots, acting = rights.taken() and not command.owners, rights.acts_for() is not None
 
     def spawn() -> subprocess.Popen[bytes]:
         rights.become_root_for_good()  # this thread starts children, which setpriv makes less

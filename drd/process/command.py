@@ -48,7 +48,7 @@ class Command:
     systemd gave to drd alone (reading files that only root may read): for commands of a plan's
     own, and for servers that run code from the data. Root stays root; but a root process that acts for
     another user (see `rights`) starts children as that one, with the right to read, unless the thread
-    that starts them has taken root's rights back. `death_signal` is what the kernel sends when drd
+    that starts them has taken root's rights back and they are not to be the `owners`. `death_signal` is what the kernel sends when drd
     dies: TERM for programs that clean up (restic drops its lock), KILL for the rest. Behind a `fence`
     it may use what that says, and whatever it leaves running ends with it.
     """
@@ -62,6 +62,7 @@ class Command:
     death_signal: signal.Signals = signal.SIGTERM
     stop_signal: signal.Signals = signal.SIGTERM
     name: str = ""
+    owners: bool = False
     fence: Fence | None = None
 
     @property

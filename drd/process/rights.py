@@ -17,7 +17,7 @@ import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -36,7 +36,9 @@ class Purpose(StrEnum):
 
     READING = "reading root's files: plans, credentials, sources that only root may read"
     OWNERS = "owners of files in a drill or a target, and programs that look at them"
-    PROCESSES = "processes of other users: servers of sandboxes, services that a runbook starts or stops"
+    PROCESSES = (
+        "processes of other users: servers of sandboxes, services that a runbook starts or stops"
+    )
     TARGETS = "targets, local repositories and output files that only root may write"
     LOGINS = "logins of root by peer authentication, in a recovery"
 
@@ -67,11 +69,12 @@ _roots_groups: tuple[int, ...] = ()
 
 
 def owner_of(directory: Path | None) -> int:
-    """The user to whom a state belongs: root, where there is none yet."""
-    try:
-        return 0 if directory is None else directory.stat().st_uid
-    except FileNotFoundError:
-        return 0
+    """The user to whom a state belongs; of one that is not there yet, to whom the directory above it
+    does."""
+    for place in (directory, directory.parent) if directory is not None else ():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return place.stat().st_uid
+    return 0
 
 
 @contextmanager
@@ -139,10 +142,29 @@ def root(purpose: Purpose) -> Iterator[None]:
     try:
         yield
     finally:
-        _call("setgroups", len(owner.groups), _ids(owner.groups))
-        _call("setresgid", _SAME, owner.gid, 0)
-        _call("setresuid", _SAME, owner.uid, 0)
-        _may_read()
+        _act_for(owner)
+
+
+def _act_for(owner: Owner) -> None:
+    """Of this thread alone."""
+    _call("setgroups", len(owner.groups), _ids(owner.groups))
+    _call("setresgid", _SAME, owner.gid, 0)
+    _call("setresuid", _SAME, owner.uid, 0)
+    _may_read()
+
+
+@contextmanager
+def owners() -> Iterator[None]:
+    """The owner's rights again, for what is called back meanwhile."""
+    owner = _owner
+    if owner is None or os.geteuid() != 0:
+        yield
+        return
+    _act_for(owner)
+    try:
+        yield
+    finally:
+        become_root_for_good()
 
 
 def become_root_for_good() -> None:
@@ -178,6 +200,9 @@ def may_write(directory: Path) -> bool:
 def make_for_owner(directory: Path) -> None:
     """Make a directory with mode 0700, which belongs to the one for whom the process acts also where
     root had to make it."""
+    if taken():  # what is made is root's
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return
     with writing(directory.parent):
         directory.mkdir(mode=0o700, exist_ok=True)
         owner = _owner

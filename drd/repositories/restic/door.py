@@ -190,7 +190,7 @@ class Door:
         """
         for door in (source, self):
             door.ready()
-        words = ["--no-lock", *words] if source._lockless else words
+        words = ["--no-lock", *words] if source._lockless or source.session.of_another() else words
         command = pair.command(
             self.session,
             source.session,
