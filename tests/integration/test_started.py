@@ -25,6 +25,7 @@ def services(tmp_path: Path) -> Services:
         catalogue = open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)
         work_dir = tmp_path
         clock = Clock()
+        is_root = False
 
     return Made()  # type: ignore[return-value]
 
