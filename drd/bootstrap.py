@@ -22,6 +22,7 @@ from drd import secrets
 from drd.actions import action_for
 from drd.checks import check_for, comparison
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
+from drd.config.exposed import in_plan, refuse_exposed, secret_files, trusted_users
 from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
@@ -39,7 +40,7 @@ from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.modes import is_roots_alone
-from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
+from drd.ports import Catalogue, Clock, Finding, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import rights
 
@@ -148,8 +149,37 @@ class App:
             known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
             self._mark_broken(known, path, error)
             raise
+        self.refuse_exposed(loaded)
         self.accept(loaded)
         return loaded.plan
+
+    def refuse_exposed(self, loaded: LoadedPlan) -> None:
+        """Raises ConfigError for a new plan of which others can read a secret, or write the file.
+        One that was in force before, or has points, goes on: `drd doctor` and an alert say it."""
+        name = loaded.plan.name
+        files = self._secret_files(loaded.plan)
+        if not in_plan(loaded.plan.file, files, self.trusted_users):
+            return
+        if name not in self.catalogue.plan_names() and not self.catalogue.points(name):
+            refuse_exposed(loaded, files, self.trusted_users)
+
+    def exposed_findings(self, plan: Plan) -> list[Finding]:
+        """For `doctor` and `readiness`: what a new plan would be refused for."""
+        found = in_plan(plan.file, self._secret_files(plan), self.trusted_users)
+        return [
+            Finding("exposed file", ok=True, warning=True, detail=str(e), hint=f"{e.remedy}")
+            for e in found
+        ]
+
+    def _secret_files(self, plan: Plan) -> list[str]:
+        return secret_files(secrets.references(plan), secrets.CREDENTIALS)
+
+    @property
+    def trusted_users(self) -> frozenset[int]:
+        """Who may read secrets and write plans: root, us, and whoever owns the state."""
+        directory = self.settings.state_dir
+        owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
+        return trusted_users(owner)
 
     def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
         if name in self.catalogue.plan_names():
@@ -167,6 +197,7 @@ class App:
             "drd": drd.__version__,
             "kit": self.kit_said,
             "heartbeat": plan.heartbeat is not None,
+            "secret_files": self._secret_files(plan),
             **schedule.to_json(),
         }
         self.catalogue.queue.accept(plan.name, loaded.text, compiled)

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
             items.append(_item(plan.name, "plan file", True, plan.file, ""))
             findings = examine(app.services(plan), plan, secrets.resolve)
             findings += kit_findings(app.settings, app.catalogue, plan)
+            findings += app.exposed_findings(plan)
             items += [
                 _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
                 for f in findings

@@ -17,6 +17,7 @@ from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
+from drd.daemon.exposed import ExposedFiles
 from drd.daemon.figures import Figures, Said
 from drd.daemon.hearts import Hearts
 from drd.daemon.texts import Texts
@@ -64,6 +65,7 @@ class Duties:
         places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
         if settings.state_dir is not None:
             places["state"] = settings.state_dir
+        self._exposed = ExposedFiles(app)
         self._watch = AlertWatch(
             World(
                 catalogue=app.catalogue,
@@ -73,6 +75,7 @@ class Duties:
                 places=places,
                 channels=settings.channels,
                 rules=settings.alert_rules,
+                exposed=self._exposed,
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
             )
         )
@@ -141,6 +144,7 @@ class Duties:
         """The plans were read; `refused` are those that could not be accepted, with why. Before
         the first time plans are not judged."""
         self._refused = dict(refused)
+        self._exposed.look_soon()
         self.assess_soon()
 
     def reconfigure(self, settings: DaemonSettings) -> None:

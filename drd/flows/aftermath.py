@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from drd import log
 from drd.errors import DrdError
 from drd.flows import holdings
+from drd.flows.capture import CAPTURE, run_after
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
 from drd.model.plan import OWN_COMPONENT, Plan
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
 
@@ -56,6 +57,7 @@ def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) ->
     run = owned.run
     for sentence in remove_run(services, run.id):
         services.note(sentence)
+    failed = _after_hooks(services, plan, run)
     state, point = ending.state, None
     if run.plan == plan.name:
         try:
@@ -69,10 +71,28 @@ def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) ->
         owned,
         state,
         at=services.clock.now(),
-        error=None if point is not None else ending.error,
+        error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
         detail={"point": point.id if point else None},
     )
     services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")
+
+
+def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
+    """Run `after` of every capture that a dead backup had begun: its service may be in maintenance
+    still. Those that failed, in sentences."""
+    if run.kind is not RunKind.BACKUP or run.plan != plan.name:
+        return []
+    failed = []
+    begun = [s.name for s in services.catalogue.steps(run.id) if s.state is StepState.RUNNING]
+    for name in begun:
+        component = plan.components.get(name.removeprefix(CAPTURE))
+        if name.startswith(CAPTURE) and component is not None and component.after is not None:
+            services.note(f"{component.name}: running its after hook, since run {run.id} died")
+            failed += run_after(component)
+    for sentence in failed:
+        log.get(run=run.id, plan=plan.name).error("hook.failed", what=sentence)
+        services.warn(sentence)
+    return failed
 
 
 def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:

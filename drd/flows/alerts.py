@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from drd.errors import CatalogueError
 from drd.flows.alert_facts import Histories, disks, drill_bytes
@@ -21,7 +21,7 @@ from drd.flows.outbox import still_there
 from drd.flows.status import PlanFile, refused, subjects
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
-from drd.model.conditions import blind, conditions, is_late, stored_text_differs
+from drd.model.conditions import blind, conditions, exposed_file, is_late, stored_text_differs
 from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
 from drd.model.host_conditions import (
     AT_THE_HOST,
@@ -42,11 +42,19 @@ TO_RELOAD = timedelta(minutes=5)
 they have written all files. Until then nobody forgot it."""
 
 
+class ExposedFile(Protocol):
+    """In words that follow the plan's name, with the command that ends it."""
+
+    @property
+    def remedy(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places` are directories that must not fill, by their key in
     drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
-    force. `differing` has by plan what to say of a stored text that is not the one in force."""
+    force. `differing` has by plan what to say of a stored text that is not the one in force,
+    `exposed` a file of it that others can read or write."""
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -56,6 +64,7 @@ class World:
     channels: Sequence[ChannelSpec] = ()
     rules: Rules = field(default_factory=Rules)
     differing: Callable[[], Mapping[str, str]] = dict
+    exposed: Callable[[], Mapping[str, ExposedFile]] = dict
 
 
 class Outlook(NamedTuple):
@@ -101,6 +110,7 @@ class AlertWatch:
         self._errors: Mapping[str, str] = {}
         self._written: dict[str, datetime] = {}
         self._differing: Mapping[str, str] = {}
+        self._exposed: Mapping[str, ExposedFile] = {}
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
         """From now on these, as drd.yaml has them."""
@@ -216,6 +226,7 @@ class AlertWatch:
         there = subjects(StatusFacts(facts), world.plan_files())
         self._written = {n: at for n, at in self._written.items() if n in there}
         self._differing = world.differing()
+        self._exposed = world.exposed()
         found, unknown = self._judge(dict(sorted(there.items())), now)
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
@@ -252,6 +263,8 @@ class AlertWatch:
             bad += of_plan
             if name in self._differing:
                 bad.append(stored_text_differs(name, self._differing[name]))
+            if name in self._exposed:
+                bad.append(exposed_file(name, str(self._exposed[name]), self._exposed[name].remedy))
             for kind, begins in blind(more):
                 unknown[name, kind] = (*unknown.get((name, kind), ()), begins)
             self._plans[name] = assessment

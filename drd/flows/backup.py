@@ -15,7 +15,7 @@ from typing import Any
 from drd import process
 from drd.errors import Cancelled, DrdError, Fenced, UsageError
 from drd.flows import aftermath, own_backup
-from drd.flows.capture import Captured, CaptureOrder, capture, failed, tags
+from drd.flows.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
 from drd.flows.identity import confirm_or_initialise
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
@@ -157,7 +157,7 @@ class _BackupRun:
             return taken.snapshot.to_json(with_fingerprint=False)
 
         try:
-            self.runner.step(f"capture {component.name}", "capture", effect)
+            self.runner.step(f"{CAPTURE}{component.name}", "capture", effect)
         except Fenced:
             raise
         except DrdError as error:

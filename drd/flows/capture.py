@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd import process
-from drd.errors import DumpFailed, ImplausibleDump
+from drd.errors import DrdError, DumpFailed, ImplausibleDump
 from drd.flows.services import Services
 from drd.flows.workplace import component_place
 from drd.model.plan import CheckSpec, Component, Hook, Plan
@@ -18,6 +18,9 @@ from drd.ports import Capture, Repository
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is not believed."""
+CAPTURE = "capture "
+"""How the step of a component's capture is named."""
+
 HISTORY_FLOOR = 4096
 """Components smaller than this may shrink as they like."""
 
@@ -55,15 +58,31 @@ def tags(order_run: str, plan: str, *more: str) -> list[str]:
 def capture(services: Services, order: CaptureOrder) -> Captured:
     """One component, whole, or an error: SourceError, ToolError or RepositoryError."""
     component = order.component
-    if component.before is not None:
-        # It may make what the probe looks for.
-        order.confirmed()
-        _hook(component.before, component, "before")
     try:
-        return _capture(services, order)
-    finally:
+        if component.before is not None:
+            # It may make what the probe looks for.
+            order.confirmed()
+            _hook(component.before, component, "before")
+        taken = _capture(services, order)
+    except BaseException:
+        # Also when `before` itself failed or did not end: it may have had its effect all the same.
+        for said in run_after(component):
+            services.warn(said)
+        raise
+    with process.shielded():
+        _hook(component.after, component, "after")
+    return taken
+
+
+def run_after(component: Component) -> list[str]:
+    """Run the `after` hook of a capture that did not come to its end; what it failed with, in a
+    sentence. It may run again, when whoever runs it is killed."""
+    try:
         with process.shielded():
             _hook(component.after, component, "after")
+    except (DrdError, OSError) as error:
+        return [f"{component.name}: {error}"]
+    return []
 
 
 def _capture(services: Services, order: CaptureOrder) -> Captured:

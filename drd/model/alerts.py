@@ -30,6 +30,7 @@ AT_ONCE = frozenset(
         "repository-damaged",
         "plan-not-loaded",
         "plan-text",
+        "exposed-file",
         "configuration",
     }
 )

@@ -76,6 +76,11 @@ def stored_text_differs(plan: str, message: str) -> Condition:
     return Condition("plan-text", plan, "", "critical", message, "systemctl reload drd")
 
 
+def exposed_file(plan: str, message: str, remedy: str) -> Condition:
+    """A secret of the plan that others can read, or a file of it that others can write."""
+    return Condition("exposed-file", plan, "", "warning", message, remedy)
+
+
 def is_late(condition: Condition) -> bool:
     """Work that was not done in its time. What would be lost meanwhile is another matter."""
     return condition.kind.endswith("-overdue")

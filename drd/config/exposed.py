@@ -1,0 +1,182 @@
+"""Secret files that people can read who should not, and plan files that others can change.
+
+Whoever can read a secret file has the backups, and whoever can write a plan chooses what drd runs.
+So a new plan with such files is refused; one that was in force before goes on, and is an alert.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from drd.config.plan_file import LoadedPlan
+from drd.errors import ConfigError, DrdError, Problem
+from drd.model.plan import SecretRef
+
+READERS = frozenset({"drd", "drd-operator"})
+"""Groups that people are put into; also without a member nobody else's secret is for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """`why` follows the path in a sentence: `can be read by anybody`."""
+
+    path: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.why}"
+
+
+def trusted_users(*uids: int) -> frozenset[int]:
+    """Root, whoever runs this, and these (the state's owner)."""
+    return frozenset({0, os.geteuid(), *uids})
+
+
+def secret_files(refs: Iterable[SecretRef], credentials: Path) -> list[str]:
+    """The files that secrets are read from, also what a service got copies of."""
+    found = {
+        str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
+        for ref in refs
+        if ref.source in ("file", "credential")
+    }
+    return sorted(found)
+
+
+def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
+    """Whether anybody but the trusted users can read or write the file; None also for one that is
+    not there, or that we may not look at."""
+    place, there = _stat(path)
+    if there is None:
+        return None
+    remedy = f"chown {_owner(trusted)}: {place} && chmod 600 {place}"
+    if there.st_uid not in trusted:
+        return Exposed(path, f"belongs to {_user(there.st_uid)}", remedy)
+    if there.st_mode & 0o006 and _reachable(place, "other"):
+        return Exposed(path, "can be read by anybody", remedy)
+    if there.st_mode & 0o060 and _is_shared(there) and _reachable(place, "group"):
+        return Exposed(path, f"can be read by group {_group(there.st_gid)}", remedy)
+    return None
+
+
+def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
+    """Whether anybody but the trusted users can write the file, or put another in its place."""
+    place, there = _stat(path)
+    if there is None:
+        return None
+    for one, what in ((place, ""), *((p, f"its directory {p} ") for p in place.parents)):
+        try:
+            there = one.stat()
+        except OSError:
+            return None
+        change = f"chown {_owner(trusted)}: {one} && chmod go-w {one}"
+        if there.st_uid not in trusted:
+            return Exposed(path, f"{_lead(what)}belongs to {_user(there.st_uid)}", change)
+        if what and there.st_mode & stat.S_ISVTX:
+            continue  # whoever may write there cannot rename what is another's
+        if there.st_mode & 0o002:
+            return Exposed(path, f"{_lead(what)}can be written by anybody", change)
+        if there.st_mode & 0o020 and _is_shared(there):
+            by = _group(there.st_gid)
+            return Exposed(path, f"{_lead(what)}can be written by group {by}", change)
+    return None
+
+
+def in_plan(plan: str, secrets: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
+    """All of a plan: its own file, and those of its secrets."""
+    found = [exposed_plan(plan, trusted), *(exposed_secret(s, trusted) for s in secrets)]
+    return [one for one in found if one is not None]
+
+
+def refuse_exposed(loaded: LoadedPlan, secrets: Iterable[str], trusted: Collection[int]) -> None:
+    """For a plan that is new. Raises ConfigError with every such file."""
+    found = in_plan(loaded.plan.file, secrets, trusted)
+    if found:
+        raise ConfigError([Problem(loaded.plan.file, 1, "", str(e), e.remedy) for e in found])
+
+
+def in_directory(
+    plans: Iterable[Path], credentials: Path, trusted: Collection[int]
+) -> Iterator[tuple[Path, Exposed]]:
+    """For `drd install --dry-run`: what of these plans would be refused, or become an alert. A plan
+    that cannot be read is left out: it is refused for that."""
+    from drd import secrets
+    from drd.config.plan_file import load_plan
+
+    for file in plans:
+        try:
+            refs = list(secrets.references(load_plan(file).plan))
+        except DrdError:
+            refs = []
+        for found in in_plan(str(file), secret_files(refs, credentials), trusted):
+            yield file, found
+
+
+def _lead(what: str) -> str:
+    return f"is not safe: {what}" if what else ""
+
+
+def _stat(path: str) -> tuple[Path, os.stat_result | None]:
+    """Of what a link leads to."""
+    try:
+        place = Path(os.path.realpath(path))
+        return place, place.stat()
+    except OSError:
+        return Path(path), None
+
+
+def _reachable(place: Path, who: str) -> bool:
+    """Whether they get through to it: every directory above lets them. What a group's own directory
+    lets through, others cannot use; for it any right to pass is taken for enough."""
+    mask = 0o001 if who == "other" else 0o011
+    try:
+        return all(parent.stat().st_mode & mask for parent in place.parents)
+    except OSError:
+        return False
+
+
+def _is_shared(there: os.stat_result) -> bool:
+    """Whether its group may hold others than its owner: not root's, nor a user's private one."""
+    name = _group(there.st_gid)
+    if name in READERS:
+        return True
+    members = _members(there.st_gid)
+    if there.st_gid == 0:
+        return bool(set(members) - {"root"})
+    return name != _user(there.st_uid) or bool(set(members) - {name})
+
+
+@cache
+def _members(gid: int) -> tuple[str, ...]:
+    try:
+        return tuple(grp.getgrgid(gid).gr_mem)
+    except KeyError:
+        return ()
+
+
+@cache
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+@cache
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _owner(trusted: Collection[int]) -> str:
+    """Whom a file should belong to: root, where that may be."""
+    return "root" if os.geteuid() == 0 or trusted == {0} else _user(os.geteuid())

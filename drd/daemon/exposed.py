@@ -1,0 +1,42 @@
+"""Which plans in force have secret files that others can read, or files that others can write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from drd.bootstrap import App
+from drd.config.exposed import Exposed, in_plan
+
+EVERY_S = 600.0
+"""From one look at the files of all plans to the next. Those that were bad are looked at each time,
+so that the alert of one that was put right ends at once."""
+
+
+class ExposedFiles:
+    """Asked by the watch at each of its looks."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._looked_at: float | None = None
+        self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def look_soon(self) -> None:
+        """The plans were read again."""
+        self._looked_at = None
+
+    def __call__(self) -> Mapping[str, Exposed]:
+        """By plan the first of them."""
+        now = time.monotonic()
+        watched = self._bad
+        if self._looked_at is None or now - self._looked_at >= EVERY_S:
+            self._looked_at = now
+            watched = {
+                row.name: (row.file, tuple(row.schedule.get("secret_files", ())))
+                for row in self._app.catalogue.queue.plan_rows()
+                if row.schedule is not None
+            }
+        trusted = self._app.trusted_users
+        found = {n: in_plan(file, files, trusted) for n, (file, files) in watched.items()}
+        self._bad = {n: watched[n] for n, exposed in found.items() if exposed}
+        return {n: exposed[0] for n, exposed in found.items() if exposed}

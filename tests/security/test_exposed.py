@@ -1,0 +1,133 @@
+"""A secret file that others can read gives the backups away, and a plan that others can write runs
+what they like: a new plan with one is refused, one that was in force before goes on and is an alert.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+from pathlib import Path
+
+import pytest
+
+from drd.config.exposed import exposed_plan, exposed_secret
+from tests.e2e.daemons import daemon, until
+from tests.e2e.site import Site, small_site
+from tests.user_support import as_root
+
+MINE = frozenset({0, os.geteuid()})
+
+
+def open_site(base: Path) -> Site:
+    """Everybody gets through to its files."""
+    site = small_site(base)
+    for directory in (base, base / "secrets", base / "plans"):
+        directory.chmod(0o755)
+    return site
+
+
+def test_new_plan_with_a_secret_for_everybody_is_refused(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    secret = short_tmp / "secrets/restic"
+    secret.chmod(0o644)
+    told = site.drd("backup", "shop", code=2)
+    assert f"{secret} can be read by anybody" in told.err
+    assert f"chmod 600 {secret}" in told.err
+    secret.chmod(0o600)
+    site.drd("backup", "shop")
+
+
+def test_new_plan_that_others_can_write_is_refused(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    plan = short_tmp / "plans/shop.yaml"
+    plan.chmod(0o666)
+    told = site.drd("backup", "shop", code=2)
+    assert f"{plan} can be written by anybody" in told.err
+    plan.chmod(0o644)
+    (short_tmp / "plans").chmod(0o777)
+    assert "its directory" in site.drd("backup", "shop", code=2).err
+    (short_tmp / "plans").chmod(0o755)
+    site.drd("backup", "shop")
+
+
+def test_plan_in_force_goes_on_and_doctor_says_what_to_do(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    secret = short_tmp / "secrets/restic"
+    secret.chmod(0o644)
+    site.drd("backup", "shop")
+    items = site.drd("doctor", "shop", "--json").json["items"]
+    [found] = [i for i in items if i["name"] == "exposed file"]
+    assert (found["ok"], found["warning"]) == (True, True)
+    assert found["detail"] == f"{secret} can be read by anybody"
+    assert f"chmod 600 {secret}" in found["hint"]
+
+
+def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    secret = short_tmp / "secrets/restic"
+    secret.chmod(0o644)
+    (short_tmp / "plans/new.yaml").write_text(
+        (short_tmp / "plans/shop.yaml").read_text().replace("plan: shop", "plan: new")
+    )
+
+    def alerts() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for alert in site.drd("alerts", "--json").json["alerts"]:
+            found.setdefault(alert["kind"], []).append(alert["plan"])
+        return found
+
+    with daemon(site) as running:
+        until(lambda: "exposed-file" in alerts(), "the alert", running)
+        assert alerts()["exposed-file"] == ["shop"]
+        [refused] = running.events("plan.refused")
+        assert refused["plan"] == "new"
+        assert "can be read by anybody" in refused["error"]
+        secret.chmod(0o600)
+        running.reload()
+        until(lambda: "exposed-file" not in alerts(), "its end", running)
+        assert len(running.events("plan.refused")) == 1
+
+
+@as_root
+def test_group_of_readers_is_not_trusted_and_roots_own_is(tmp_path: Path) -> None:
+    place = Path(os.path.realpath("/var/tmp")) / f"exposed-{os.getpid()}"
+    place.write_text("secret")
+    try:
+        place.chmod(0o640)
+        assert exposed_secret(str(place), MINE) is None, "group root has nobody but root"
+        group = grp.getgrnam("games").gr_gid
+        os.chown(place, 0, group)
+        found = exposed_secret(str(place), MINE)
+        assert found is not None
+        assert found.why == "can be read by group games"
+        os.chown(place, 65534, 0)
+        strange = exposed_secret(str(place), MINE)
+        assert strange is not None
+        assert strange.why.startswith("belongs to ")
+    finally:
+        place.unlink()
+
+
+def test_file_behind_a_closed_directory_is_not_exposed(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    secret = closed / "secret"
+    secret.write_text("x")
+    secret.chmod(0o644)
+    assert exposed_secret(str(secret), MINE) is None
+    assert exposed_secret(str(closed / "missing"), MINE) is None
+
+
+@pytest.mark.parametrize(("mode", "bad"), [(0o644, False), (0o664, True), (0o646, True)])
+def test_plan_file_by_its_mode(tmp_path: Path, mode: int, *, bad: bool) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text("plan: p\n")
+    if os.geteuid() == 0:
+        os.chown(plan, 0, grp.getgrnam("games").gr_gid)
+    plan.chmod(mode)
+    found = exposed_plan(str(plan), MINE)
+    if mode == 0o664 and os.geteuid() != 0:
+        return  # a private group of one's own is nobody else's
+    assert (found is not None) == bad
