@@ -9,7 +9,7 @@ import pytest
 
 from drd.model.alerts import AT_ONCE
 from drd.model.compliance import assess
-from drd.model.conditions import blind, conditions
+from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
 from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
@@ -141,6 +141,7 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
     refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
     found |= {c.kind for c in host_conditions(refused, None, NOW)}
+    found |= {exposed_file("p", "is open", "chmod").kind, stored_text_differs("p", "other").kind}
     assert found >= AT_ONCE
 
 
