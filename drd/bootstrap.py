@@ -134,6 +134,7 @@ class App:
                 state_dir=state_dir,
                 busy_s=self._busy_s,
                 reading=self._reading,
+                password=self.settings.state_password,
             )
         return self._catalogue
 
@@ -424,7 +425,7 @@ class App:
         """What `drd status` reads of every loaded plan, or of one."""
         from drd.catalogue.summary import read_facts
 
-        return read_facts(self.settings.state_url, plan)
+        return read_facts(self.settings.state_url, plan, self.settings.state_password)
 
     def close(self) -> None:
         if self._catalogue is not None:

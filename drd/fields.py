@@ -115,7 +115,7 @@ Size = Annotated[
 """Bytes, written as `512M`."""
 
 _FORMS = "{file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}"
-_REFERENCE_SCHEMA: dict[str, Any] = {
+REFERENCE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "Where the secret is found when it is used.",
     "minProperties": 1,
@@ -144,7 +144,7 @@ def _reference(value: Any) -> SecretRef:
     if not isinstance(value, dict) or len(value) != 1:
         raise ValueError(_no_reference(value))
     ((source, place),) = value.items()
-    if source not in _REFERENCE_SCHEMA["properties"]:
+    if source not in REFERENCE_SCHEMA["properties"]:
         # What stands there may be the secret itself, so it is not repeated.
         raise ValueError(f"this is no kind of secret reference; use {_FORMS}")
     if source == "command":
@@ -166,7 +166,7 @@ def _no_reference(value: Any) -> str:
     if not isinstance(value, dict):
         return f"a secret stands as a reference; use {_FORMS}"
     # Keys that we do not know may be the secret itself.
-    known = [str(k) for k in value if k in _REFERENCE_SCHEMA["properties"]]
+    known = [str(k) for k in value if k in REFERENCE_SCHEMA["properties"]]
     given = f", this one has {' and '.join(known)}" if len(known) > 1 else ""
     return f"a secret reference has a single key{given}; use one of {_FORMS}"
 
@@ -189,7 +189,7 @@ Secret = Annotated[
     SecretRef,
     BeforeValidator(_reference),
     PlainSerializer(_back),
-    WithJsonSchema(_REFERENCE_SCHEMA),
+    WithJsonSchema(REFERENCE_SCHEMA),
 ]
 """A reference to a secret; the secret itself is refused."""
 
@@ -197,7 +197,7 @@ Connection = Annotated[
     SecretRef,
     BeforeValidator(_reference_or_text),
     PlainSerializer(_back),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _REFERENCE_SCHEMA]}),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, REFERENCE_SCHEMA]}),
 ]
 """A connection string: a reference, or text where it holds no secret (the kind checks that)."""
 

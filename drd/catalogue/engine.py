@@ -19,8 +19,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from drd import secrets
 from drd.catalogue import trouble
 from drd.errors import CatalogueError
+from drd.model.plan import SecretRef
 
 BUSY_S = 30
 """How long a writer waits for another. Writes take milliseconds, but a result that cannot be
@@ -32,9 +34,16 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 class Store:
     """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
     waits for another, by default BUSY_S. One `at_rest` is a SQLite file that nobody writes to, read
-    without locks."""
+    without locks. `password` is read at each new connection, and stands in no URL."""
 
-    def __init__(self, url: str, busy_s: float | None = None, *, at_rest: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        busy_s: float | None = None,
+        *,
+        at_rest: bool = False,
+        password: SecretRef | None = None,
+    ) -> None:
         self._busy_s = BUSY_S if busy_s is None else busy_s
         try:
             self.url: URL = make_url(url)
@@ -45,7 +54,7 @@ class Store:
         self.path = sqlite_path(self.url)
         self.place = str(self.path or self.url.render_as_string(hide_password=True))
         if self.path is None:
-            self.engine = _postgresql_engine(self.url)
+            self.engine = _postgresql_engine(self.url, password)
         else:
             url_ = _without_locks(self.path) if at_rest else self.url
             self.engine = _sqlite_engine(url_, self._busy_s)
@@ -181,12 +190,12 @@ def _sqlite_engine(url: URL, busy_s: float) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, password: SecretRef | None) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     # READ COMMITTED, for a writer must see what the one before it committed while it waited for
     # the lock.
-    return create_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,
         pool_pre_ping=True,
@@ -194,6 +203,15 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_size=4,
         max_overflow=16,
     )
+    if password is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def _log_in(
+            _dialect: object, _record: object, _args: object, given: dict[str, Any]
+        ) -> None:
+            given["password"] = secrets.resolve(password)
+
+    return engine
 
 
 def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:

@@ -42,7 +42,7 @@ from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
-from drd.model.plan import Plan
+from drd.model.plan import Plan, SecretRef
 from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
@@ -336,15 +336,17 @@ def open_catalogue(
     schema: migrate.Schema = migrate.OURS,
     busy_s: float | None = None,
     reading: bool = False,
+    password: SecretRef | None = None,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
     Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
     SQLite file; for PostgreSQL it must be given. What is made here has the modes 0700 and 0600.
+    `password` is where that of a PostgreSQL server's user is read from.
     `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
     `reading` gets what was recorded also where SQLite needs to write for it and cannot.
     """
-    store = Store(url, busy_s)
+    store = Store(url, busy_s, password=password)
     directory = state_dir or (store.path.parent if store.path else None)
     if directory is None:
         raise CatalogueError(

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from drd.catalogue.version import HEAD
 from drd.model.facts import (
@@ -34,6 +34,9 @@ from drd.model.facts import (
     VanishedFacts,
 )
 from drd.model.repositories import newest_ever
+
+if TYPE_CHECKING:
+    from drd.model.plan import SecretRef
 
 _T = TypeVar("_T")
 
@@ -143,27 +146,34 @@ SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
-def read_facts(url: str, plan: str | None = None) -> list[PlanFacts]:
+def read_facts(
+    url: str, plan: str | None = None, password: SecretRef | None = None
+) -> list[PlanFacts]:
     """The facts of every loaded plan, or of one, by name. As `read_status`."""
-    return list(read_status(url, plan).plans)
+    return list(read_status(url, plan, password).plans)
 
 
-def read_status(url: str, plan: str | None = None) -> StatusFacts:
+def read_status(
+    url: str, plan: str | None = None, password: SecretRef | None = None
+) -> StatusFacts:
     """The facts of every loaded plan, or of one, by name, and drd's own alerts; writes nothing.
+    `password` is where that of a PostgreSQL server's user is read from.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
     if url.startswith("sqlite:"):
         return _from_sqlite(url, plan)
-    return read_through_sqlalchemy(url, plan)
+    return read_through_sqlalchemy(url, plan, password)
 
 
-def read_through_sqlalchemy(url: str, plan: str | None = None) -> StatusFacts:
+def read_through_sqlalchemy(
+    url: str, plan: str | None = None, password: SecretRef | None = None
+) -> StatusFacts:
     """`read_status` for a catalogue in PostgreSQL. Works on SQLite as well, so that one test holds
     both readers to the same answers."""
     from drd.catalogue.summary_sql import asking
 
-    with asking(url, plan) as (query, place):
+    with asking(url, plan, password) as (query, place):
         return assemble(query, place, plan)
 
 

@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy import text
 
 from drd.catalogue.engine import Store
+from drd.model.plan import SecretRef
 
 
 @contextmanager
 def asking(
-    url: str, plan: str | None
+    url: str, plan: str | None, password: SecretRef | None = None
 ) -> Iterator[tuple[Callable[[str], Iterable[Sequence[Any]]], str]]:
     """What runs a query (SQL to rows) in one read transaction, `:plan` filled in; and the
     catalogue's place in words."""
-    store = Store(url)
+    store = Store(url, password=password)
     try:
         with store.read() as connection:
 

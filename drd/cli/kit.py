@@ -261,13 +261,14 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     it knows of none."""
     from drd.bootstrap import app
     from drd.catalogue.summary import read_facts
-    from drd.config.location import config_path, state_and_plans
+    from drd.config.location import config_path, places
     from drd.errors import DrdError
 
     path, explicit = config_path(args.config)
     try:
-        state, _ = state_and_plans(path, explicit=explicit)
-        found = {facts.plan: facts.digest for facts in read_facts(state, None)}
+        at = places(path, explicit=explicit)
+        known = read_facts(at.state_url, None, at.state_password)
+        found = {facts.plan: facts.digest for facts in known}
     except DrdError:
         return {}
     try:

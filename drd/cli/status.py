@@ -27,6 +27,10 @@ from drd.model.text import escaped
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drd.model.plan import SecretRef
+
 BEGIN = """\
 no plan yet: drd does not know what to protect
 
@@ -232,6 +236,7 @@ def _state(alert: AlertFacts, at: datetime) -> str:
 def status_command(
     *,
     state_url: str,
+    state_password: SecretRef | None = None,
     plans_dir: str | PathLike[str],
     plan: str | None,
     json: bool,
@@ -246,9 +251,10 @@ def status_command(
     `nagios` 0 to 3 as that convention has it, also for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
+    at = (state_url, state_password)
     if nagios:
-        return _nagios(lambda: _collect(state_url, plans_dir, plan, now, installed), out)
-    document = _collect(state_url, plans_dir, plan, now, installed)
+        return _nagios(lambda: _collect(at, plans_dir, plan, now, installed), out)
+    document = _collect(at, plans_dir, plan, now, installed)
     if json:
         from json import dumps
 
@@ -266,7 +272,7 @@ def status_command(
 
 
 def _collect(
-    state_url: str,
+    at: tuple[str, SecretRef | None],
     plans_dir: str | PathLike[str],
     plan: str | None,
     now: datetime,
@@ -276,7 +282,7 @@ def _collect(
         from drd.catalogue.summary import read_status
 
         try:
-            return read_status(state_url, only)
+            return read_status(at[0], only, at[1])
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
@@ -289,7 +295,7 @@ def _collect(
         document = collect(
             lambda: known, plan_files(plans_dir), now, plan=plan, installed=installed
         )
-    return document._replace(trouble=trouble_at_rest(state_url))
+    return document._replace(trouble=trouble_at_rest(at[0]))
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

@@ -44,13 +44,14 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.output import colours
     from drd.cli.status import status_command
-    from drd.config.location import DEFAULT_CONFIG, config_path, state_and_plans
+    from drd.config.location import DEFAULT_CONFIG, config_path, places
 
     path, explicit = config_path(args.config)
-    state_url, plans_dir = state_and_plans(path, explicit=explicit)
+    at = places(path, explicit=explicit)
     return status_command(
-        state_url=state_url,
-        plans_dir=plans_dir,
+        state_url=at.state_url,
+        state_password=at.state_password,
+        plans_dir=at.plans_dir,
         plan=args.plan,
         json=args.json,
         nagios=args.nagios,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
     from drd.model.message import ChannelSpec
-    from drd.model.plan import KitWatch, Sharing
+    from drd.model.plan import KitWatch, SecretRef, Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class DaemonSettings:
     own_public_dir: Path | None = None
     read_group: str = "drd"
     operate_group: str = "drd-operator"
+    state_password: SecretRef | None = None
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -154,7 +155,8 @@ def _settings(
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
     textfile, http = file.metrics.textfile, file.metrics.http
     return DaemonSettings(
-        state_url=state_url(file.state, base),
+        state_url=state_url(file.state.url, base),
+        state_password=file.state.password,
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         cache_dir=Path(place(file.cache_dir, base)),
@@ -196,7 +198,7 @@ def _settings_without_file(path: Path) -> DaemonSettings:
 
     unset = DaemonFile()
     return DaemonSettings(
-        state_url=unset.state,
+        state_url=unset.state.url,
         plans_dir=Path(place(unset.plans, str(path.absolute().parent))),
         work_dir=Path(unset.work_dir),
         cache_dir=Path(unset.cache_dir),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from drd.config.address import loopback
 from drd.config.kit import DaemonKit
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
-from drd.fields import Duration, Settings
+from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.notifiers.settings import Channel
 
 Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
@@ -26,8 +26,46 @@ def _state(url: str) -> str:
     if scheme.partition("+")[0] != "postgresql":
         raise ValueError(f"{scheme} databases are not supported; use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
-        raise ValueError("holds a password; leave it to the service file or ~/.pgpass")
+        raise ValueError("holds a password; write it as {url: URL, password: {credential: NAME}}")
     return url
+
+
+class State(Settings):
+    """Where the catalogue is. The password never stands in the URL."""
+
+    url: Annotated[str, AfterValidator(_state)] = Field(
+        description="SQLAlchemy URL of the catalogue."
+    )
+    password: Secret | None = Field(None, description="Of the database's user.")
+
+
+_STATE_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["url"],
+            "properties": {"url": {"type": "string"}, "password": REFERENCE_SCHEMA},
+        },
+    ]
+}
+
+
+def _state_or_url(value: Any) -> Any:
+    if isinstance(value, str):
+        return State(url=_state(value))
+    if not isinstance(value, dict):
+        return value
+    if str(value.get("url", "")).startswith("sqlite:") and value.get("password") is not None:
+        raise ValueError("is a file, which has no password")
+    return value
+
+
+def _state_back(state: State) -> Any:
+    if state.password is None:
+        return state.url
+    return state.model_dump()
 
 
 def _textfile(path: str) -> str:
@@ -127,8 +165,15 @@ class Alerts(Settings):
 class DaemonFile(Settings):
     """drd's own configuration."""
 
-    state: Annotated[str, AfterValidator(_state)] = Field(
-        DEFAULT_STATE, description="SQLAlchemy URL of the catalogue."
+    state: Annotated[
+        State,
+        BeforeValidator(_state_or_url),
+        PlainSerializer(_state_back),
+        WithJsonSchema(_STATE_SCHEMA),
+    ] = Field(
+        State(url=DEFAULT_STATE),
+        description="SQLAlchemy URL of the catalogue; of a database with a password "
+        "{url: URL, password: REFERENCE}.",
     )
     public_dir: str | None = Field(
         None,

@@ -15,7 +15,8 @@ from drd.config.daemon import DaemonSettings
 from drd.model.plan import KitWatch, SecretRef
 
 VARIABLE = "DRD_SETTINGS"
-"""In the environment of a run's process. It holds places, numbers and names, and no secrets."""
+"""In the environment of a run's process. It holds places, numbers, names and
+references to secrets, never a secret."""
 
 _PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
 _VALUES = (
@@ -44,11 +45,12 @@ class Handed:
 def to_text(settings: DaemonSettings) -> str:
     """For `from_environment`, which is the inverse as far as runs are concerned."""
     paths = {k: getattr(settings, k) for k in _PATHS}
-    watch = settings.kit_watch
+    watch, password = settings.kit_watch, settings.state_password
     return json.dumps(
         {k: getattr(settings, k) for k in _VALUES}
         | {k: None if path is None else str(path) for k, path in paths.items()}
         | {"kit_watch": asdict(watch) if watch is not None else None}
+        | {"state_password": asdict(password) if password is not None else None}
     )
 
 
@@ -61,13 +63,18 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
     paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
     roles = {name: tuple(held) for name, held in found["roles"].items()}
     watch = _watch(found["kit_watch"]) if found.get("kit_watch") else None
-    return DaemonSettings(**{**found, **paths, "roles": roles, "kit_watch": watch})
+    password = _ref(found["state_password"]) if found.get("state_password") else None
+    known = {"roles": roles, "kit_watch": watch, "state_password": password}
+    return DaemonSettings(**{**found, **paths, **known})
 
 
 def _watch(data: Mapping[str, Any]) -> KitWatch:
     openers = {
-        name: SecretRef(ref["source"], tuple(v) if isinstance(v := ref["value"], list) else v)
-        for name in ("passphrase", "identity")
-        if (ref := data[name]) is not None
+        name: _ref(ref) for name in ("passphrase", "identity") if (ref := data[name]) is not None
     }
     return KitWatch(data["file"], data["every_s"], **openers)
+
+
+def _ref(data: Mapping[str, Any]) -> SecretRef:
+    value = data["value"]
+    return SecretRef(data["source"], tuple(value) if isinstance(value, list) else value)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from drd.config.yaml import Document
+    from drd.model.plan import SecretRef
 
 DEFAULT_CONFIG = "/etc/drd/drd.yaml"
 DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
@@ -51,6 +52,7 @@ class Places(NamedTuple):
     state_url: str
     plans_dir: str
     public_dir: str
+    state_password: SecretRef | None = None
 
 
 def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[str, str]:
@@ -80,11 +82,13 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
     if found is None:
         found = _from_yaml(raw, path)
     state = state_url(found.get("state", DEFAULT_STATE), base)
+    password = _password(path) if "password" in found else None
     public = found.get("public_dir")
     return Places(
         state,
         place(found.get("plans", DEFAULT_PLANS), base),
         place(public, base) if public is not None else public_of(state),
+        password,
     )
 
 
@@ -158,7 +162,22 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     if not isinstance(found, dict) or found.keys() - _KEYS:
         # A misspelt `plans` must not pass for a host that has no plan: say what is wrong.
         _refuse(document)
-    return {k: found[k] for k in _READ if isinstance(found.get(k), str)}
+    known = {k: found[k] for k in _READ if isinstance(found.get(k), str)}
+    state = found.get("state")
+    if isinstance(state, dict) and isinstance(state.get("url"), str):
+        known["state"] = state["url"]
+        if state.get("password") is not None:
+            known["password"] = ""  # only that there is one
+    return known
+
+
+def _password(path: str) -> SecretRef | None:
+    """The reference of a database's password: only such a state takes time to check all."""
+    from pathlib import Path
+
+    from drd.config.daemon import load_settings
+
+    return load_settings(Path(path), explicit=True).state_password
 
 
 def _refuse(document: Document) -> NoReturn:

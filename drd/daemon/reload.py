@@ -10,6 +10,7 @@ from drd.daemon.credentials import require_credentials
 
 _AT_START_ONLY = {
     "state_url": "state",
+    "state_password": "state",
     "own_public_dir": "public_dir",
     "work_dir": "work_dir",
     "cache_dir": "cache_dir",

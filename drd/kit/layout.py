@@ -199,12 +199,14 @@ class _Moving:
         known = DaemonFile.model_validate(data)
         references = {}
         for path, ref in daemon_references(text, file).items():
+            if path[0] == "state":
+                continue  # here it begins as a file
             moved = self.reference(ref, f"{_words(path)} of drd.yaml", restoring=False)
             if moved != ref:
                 references[path] = moved
-        state = self._state(known.state)
+        state = self._state(known.state.url)
         wanted: dict[str, tuple[str, str]] = {
-            "state": (known.state, f"{_SQLITE}{state}"),
+            "state": (known.state.url, f"{_SQLITE}{state}"),
             "plans": (known.plans, "plans"),
             "work_dir": (known.work_dir, self._moved(known.work_dir)),
             "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),

@@ -128,7 +128,7 @@ BROKEN = [
     ("state: /x.db", 1, "state", "is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
     ("state: sqlite://", 1, "state", "names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
     ("state: mysql://h/d", 1, "state", "mysql databases are not supported", "use sqlite or postgresql."),
-    ("state: postgresql://u:hunter2@h/d", 1, "state", "holds a password", "leave it to the service file or ~/.pgpass."),
+    ("state: postgresql://u:hunter2@h/d", 1, "state", "holds a password", "write it as {url: URL, password: {credential: NAME}}."),
     ("plans: 5", 1, "plans", "is a number, not text", "put it in quotes."),
     ("plans:", 1, "plans", "is empty", "give it a value, or remove the line."),
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range: should be greater than or equal to 1", "choose another value."),
