@@ -28,6 +28,7 @@ from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
 from drd.flows.as_root import kinds_of, repository_of
+from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
@@ -91,7 +92,8 @@ class Console:
 class App:
     """Configuration and catalogue of one process. `settings` instead of reading drd.yaml; `busy_s`
     is how long a write waits for another process's, None for as long as results are worth. One that is
-    only `reading` can do so also where nobody can write."""
+    only `reading` can do so also where nobody can write. While the catalogue is open, the summary of
+    the status is kept up to date, unless the settings came from the daemon (`service`), which does so."""
 
     def __init__(
         self,
@@ -101,10 +103,14 @@ class App:
         busy_s: float | None = None,
         *,
         reading: bool = False,
+        service: bool = False,
     ) -> None:
         self._config = config
         self._busy_s = busy_s
         self._reading = reading
+        self._service = service
+        self._publishes = settings is None and not reading
+        self._publishing: Publishing | None = None
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
@@ -136,7 +142,36 @@ class App:
                 reading=self._reading,
                 password=self.settings.state_password,
             )
+            if self._publishes and self.owns_state:
+                self._publishing = Publishing(self.publisher(), told=self._service)
+                self._publishing.start()
         return self._catalogue
+
+    def publisher(self) -> Publisher:
+        """Who keeps the summary of the status, which is all that others may read of the state."""
+        from drd.catalogue.changed import identity, read_changed
+
+        settings = self.settings
+        state = settings.state_dir or settings.work_dir
+        return Publisher(
+            Place(
+                settings.public_dir,
+                settings.read_group,
+                state.stat().st_uid,
+                state / "locks/summary.lock",
+            ),
+            Source(
+                lambda since: read_changed(settings.state_url, since, settings.state_password),
+                lambda: identity(settings.state_url),
+                self.clock.now,
+            ),
+            drd.__version__,
+        )
+
+    def _stop_publishing(self) -> None:
+        if self._publishing is not None:
+            self._publishing.stop()
+            self._publishing = None
 
     def load(self, name: str) -> Plan:
         """Read a plan's file and remember it in the catalogue, so that `status` knows it.
@@ -293,6 +328,7 @@ class App:
         """Rename a damaged SQLite catalogue, so that the next use makes a new one."""
         from drd.catalogue.sql_catalogue import set_aside
 
+        self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
             self._catalogue = None
@@ -428,6 +464,7 @@ class App:
         return read_facts(self.settings.state_url, plan, self.settings.state_password)
 
     def close(self) -> None:
+        self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
 
@@ -452,9 +489,10 @@ def app(
     busy_s: float | None = None,
     *,
     reading: bool = False,
+    service: bool = False,
 ) -> Iterator[App]:
     """An App that is closed at the end. Root works meanwhile as the one to whom the state belongs."""
-    opened = App(config, console, settings, busy_s, reading=reading)
+    opened = App(config, console, settings, busy_s, reading=reading, service=service)
     state = opened.settings.state_dir or opened.settings.work_dir
     with rights.acting_for(rights.owner_of(state)):
         try:

@@ -12,6 +12,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from drd.process import rights
+
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 PUBLIC_DIRECTORY = 0o750
@@ -78,11 +80,10 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
     """Make the directory that `group` may look into, with mode 0750, or see that it is one.
 
     Without such a group, or for a user who may not give files to it, it is its owner's alone. Made
-    by root it belongs to the user id `owner`. Raises OSError when it cannot be made, or when
-    somebody else could exchange what lies in it.
+    by root it belongs to the user id `owner`, or to whom root acts for. Raises OSError when it
+    cannot be made, or belongs to somebody else.
     """
-    with suppress(FileExistsError):
-        directory.mkdir(PRIVATE_DIRECTORY)
+    rights.make_for_owner(directory)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = os.fstat(fd)

@@ -105,6 +105,16 @@ daemon_state = Table(
     Column("value", Json, nullable=False),
 )
 
+plan_changes = Table(
+    "plan_changes",
+    metadata,
+    # What `status` says of which plan may have changed, and when: triggers count it up with every
+    # change of a row that it reads (`changes`). "" stands for drd itself.
+    Column("plan", String(40), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+Index("plan_changes_by_seq", plan_changes.c.seq)
+
 sources = Table(
     "plan_sources",
     metadata,

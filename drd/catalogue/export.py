@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 
 from drd.catalogue import trouble
+from drd.catalogue.changes import statements
 from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
 from drd.catalogue.engine import Store
 from drd.catalogue.tables import metadata
@@ -76,3 +77,5 @@ def _copy_tables(source: Connection, target: Connection) -> None:
     for table in metadata.sorted_tables:
         for rows in source.execute(select(table)).partitions(_ROWS):
             target.execute(table.insert(), [row._asdict() for row in rows])
+    for statement in statements("sqlite"):
+        target.execute(text(statement))

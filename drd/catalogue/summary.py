@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 HEARTBEAT = "heartbeat"
 """Where a daemon notes that it lives."""
 
-Query = Callable[[str], Iterable[Sequence[Any]]]
+Query = Callable[[str, str | None], Iterable[Sequence[Any]]]
 """Runs one of the queries below, with `:plan` bound to a plan's name, or NULL for all."""
 
 _OF = re.compile(r"OF\(([\w.]+)\)")
@@ -162,7 +162,7 @@ def read_status(
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
     if url.startswith("sqlite:"):
-        return _from_sqlite(url, plan)
+        return asking_sqlite(url, lambda query, place: assemble(query, place, plan))
     return read_through_sqlalchemy(url, plan, password)
 
 
@@ -173,7 +173,7 @@ def read_through_sqlalchemy(
     both readers to the same answers."""
     from drd.catalogue.summary_sql import asking
 
-    with asking(url, plan, password) as (query, place):
+    with asking(url, password) as (query, place):
         return assemble(query, place, plan)
 
 
@@ -182,13 +182,9 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
     answers together."""
 
     def query(sql: str) -> Iterable[Sequence[Any]]:
-        return ask(_OF.sub("1 = 1" if plan is None else r"\1 = :plan", sql))
+        return ask(_OF.sub("1 = 1" if plan is None else r"\1 = :plan", sql), plan)
 
-    found = next(iter(query(_VERSION)), ("nothing",))[0]
-    if found != HEAD:
-        from drd.catalogue.trouble import wrong_version
-
-        raise wrong_version(place, found, HEAD)
+    check_version(ask, place)
     components = _by_plan(query(_COMPONENTS), _component)
     failed = _by_plan(query(_FAILED_COMPONENTS), lambda row: (row[1], row[2] or "failed"))
     missed = _by_plan(query(_MISSED), lambda row: (_time(row[1]), _time(row[2])))
@@ -229,18 +225,28 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
     )
 
 
-def _from_sqlite(url: str, plan: str | None) -> StatusFacts:
+def check_version(ask: Query, place: str) -> None:
+    """Raise CatalogueError for tables of another version."""
+    found = next(iter(ask(_VERSION, None)), ("nothing",))[0]
+    if found != HEAD:
+        from drd.catalogue.trouble import wrong_version
+
+        raise wrong_version(place, found, HEAD)
+
+
+def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
+    """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
     import sqlite3
 
     path = _path(url)
 
-    def ask(how: str) -> StatusFacts:
+    def ask(how: str) -> _T:
         connection = sqlite3.connect(
             f"file:{_quoted(path)}?{how}", uri=True, timeout=10, isolation_level=None
         )
         try:
             connection.execute("BEGIN")
-            return assemble(lambda sql: connection.execute(sql, {"plan": plan}), path, plan)
+            return answer(lambda sql, plan: connection.execute(sql, {"plan": plan}), path)
         finally:
             connection.close()
 

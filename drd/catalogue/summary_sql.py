@@ -14,15 +14,15 @@ from drd.model.plan import SecretRef
 
 @contextmanager
 def asking(
-    url: str, plan: str | None, password: SecretRef | None = None
-) -> Iterator[tuple[Callable[[str], Iterable[Sequence[Any]]], str]]:
+    url: str, password: SecretRef | None = None
+) -> Iterator[tuple[Callable[[str, str | None], Iterable[Sequence[Any]]], str]]:
     """What runs a query (SQL to rows) in one read transaction, `:plan` filled in; and the
     catalogue's place in words."""
     store = Store(url, password=password)
     try:
         with store.read() as connection:
 
-            def query(sql: str) -> Iterable[Sequence[Any]]:
+            def query(sql: str, plan: str | None) -> Iterable[Sequence[Any]]:
                 wanted = {"plan": plan} if ":plan" in sql else {}
                 return connection.execute(text(sql), wanted).all()
 

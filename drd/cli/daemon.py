@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     # Until somebody listens to it: a start reads everything anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     notifier = Notifier.from_environment()
-    with app(args.config, busy_s=BUSY_S) as opened:
+    with app(args.config, busy_s=BUSY_S, service=True) as opened:
 
         def choose_log(settings: DaemonSettings) -> None:
             level = "error" if args.quiet else settings.log_level

@@ -90,6 +90,8 @@ def table(
     """Aligned lines, the header first; columns are lost from the right, but never the first
     `keep`, even where these alone are wider than `width`. `shorten` cuts the texts of the last
     column before it is lost."""
+    if not colour and not shorten and (plainly := _uncoloured(header, rows, width, keep)):
+        return plainly
     lines = [[Cell(h, "dim") for h in header]]
     lines += [[Cell(plain(c.text), c.style) for c in row] for row in rows]
     widths = [max(measure(line[i].text) for line in lines) for i in range(len(header))]
@@ -97,10 +99,32 @@ def table(
     if shorten and _SHORTEST <= room < widths[-1]:
         lines = [[*line[:-1], Cell(cut(line[-1].text, room), line[-1].style)] for line in lines]
         widths[-1] = room
-    shown = len(header)
+    shown = _shown(widths, width, keep)
+    return [_row(line[:shown], widths, colour) for line in lines]
+
+
+def _uncoloured(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, keep: int
+) -> list[str] | None:
+    """The same for thousands of rows; None where a text has more than printable ASCII."""
+    texts = [tuple(header), *(tuple([cell[0] for cell in row]) for row in rows)]
+    everything = "".join(map("".join, texts))
+    if not (everything.isascii() and everything.isprintable()):
+        return None
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    shown = _shown(widths, width, keep)
+    form = (" " * GAP).join([*(f"%-{w}s" for w in widths[: shown - 1]), "%s"])
+    if shown == len(header):
+        return [(form % text).rstrip() for text in texts]
+    return [(form % text[:shown]).rstrip() for text in texts]
+
+
+def _shown(widths: Sequence[int], width: int, keep: int) -> int:
+    """How many columns fit."""
+    shown = len(widths)
     while shown > keep and sum(widths[:shown]) + GAP * (shown - 1) > width:
         shown -= 1
-    return [_row(line[:shown], widths, colour) for line in lines]
+    return shown
 
 
 def cut(text: str, width: int) -> str:

@@ -19,10 +19,13 @@ from drd.cli.render import (
     terminal_height,
     terminal_width,
 )
-from drd.errors import DrdError, NoCatalogue
-from drd.flows.status import StatusDocument, collect, plan_files, trouble_at_rest
+from drd.cli.status_reading import Wanted, read_document
+from drd.config.location import Places, public_of
+from drd.errors import DrdError
+from drd.flows.status import StatusDocument, trouble_at_rest
+from drd.model.brief import Brief, microseconds
 from drd.model.exposure import age
-from drd.model.facts import AlertFacts, StatusFacts
+from drd.model.facts import AlertFacts
 from drd.model.text import escaped
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
@@ -68,6 +71,13 @@ _READINESS_STYLE = {
 }
 
 
+FRESH_S = 120.0
+"""A summary that is older is said to be: a daemon that lives writes it twice a minute."""
+
+_MET = Cell(Verdict.MET.words, _STYLE[Verdict.MET])
+_READY = {r.value: Cell(r.value, style) for r, style in _READINESS_STYLE.items()}
+_IN_COUNTS = (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
+
 MANY = 40
 """So many plans are one screen. Of more, those with the gravest verdicts come first."""
 
@@ -80,44 +90,83 @@ def render(
 
     A narrow terminal loses columns from the right, never the verdict or a reason.
     """
-    if not document.plans:
+    everyone = _everyone(document)
+    if not everyone:
         return BEGIN
-    plans = document.plans
+    plans: Sequence[Assessment | Brief] = everyone
     if len(plans) > MANY:
-        plans = tuple(sorted(plans, key=lambda p: -p.verdict.severity))
+        plans = sorted(plans, key=lambda p: -p.verdict.severity)
     plans, left_out = plans[:at_most], plans[len(plans[:at_most]) :]
+    rows = _rows(plans, document.at)
     header: Sequence[str] = _HEADER
-    rows = [_row(p, document.at) for p in plans]
-    if any(p.copies for p in plans):
+    if any(p.copied is not None if isinstance(p, Brief) else p.copies for p in plans):
         header = (*header[:_COPY_AT], "COPY", *header[_COPY_AT:])
+        now = microseconds(document.at)
         for row, plan in zip(rows, plans, strict=True):
-            row.insert(_COPY_AT, _copies(plan))
+            row.insert(_COPY_AT, _copies(plan, now))
     lines = table(header, rows, width=width, keep=2, colour=colour)
-    plain_width = max(map(measure, table(header, rows, width=width, keep=2, colour=False)))
+    uncoloured = table(header, rows, width=width, keep=2, colour=False) if colour else lines
+    plain_width = max(map(measure, uncoloured))
     at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    below = notes(_notes(document._replace(plans=plans)), width=width, colour=colour)
+    worth_a_word = tuple(p for p in plans if not isinstance(p, Brief))
+    below = notes(_notes(document._replace(plans=worth_a_word)), width=width, colour=colour)
     if left_out:
         below.insert(0, f"and {_counts(left_out, more=' more')}: drd status --all, drd status PLAN")
-    head = spread(_counts(document.plans), at, min(width, plain_width))
+    head = spread(_counts(everyone), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])
+
+
+def _everyone(document: StatusDocument) -> list[Assessment | Brief]:
+    """By name."""
+    everyone: list[Assessment | Brief] = []
+    everyone += document.plans
+    everyone += document.briefs
+    everyone.sort(key=lambda p: p.plan)
+    return everyone
 
 
 def _gravest(document: StatusDocument) -> str:
     """What may not be missed of a screen whose beginning has run out of sight."""
-    names = [p.plan for p in document.plans if p.verdict is document.verdict]
+    everyone = _everyone(document)
+    names = [p.plan for p in everyone if p.verdict is document.verdict]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     said = f"{document.verdict.words}: {', '.join(names[:5])}{more}"
-    return f"{_counts(document.plans)}\n{said}; drd status {names[0]}"
+    return f"{_counts(everyone)}\n{said}; drd status {names[0]}"
 
 
-def _counts(plans: Sequence[Assessment], more: str = "") -> str:
-    counted = (
-        f"{sum(p.verdict is verdict for p in plans)} {verdict.words}"
-        for verdict in (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
-        if any(p.verdict is verdict for p in plans)
-    )
+def _counts(plans: Sequence[Assessment | Brief], more: str = "") -> str:
+    verdicts = [p.verdict for p in plans]
+    found = ((verdict, verdicts.count(verdict)) for verdict in _IN_COUNTS)
+    counted = (f"{count} {verdict.words}" for verdict, count in found if count)
     words = f"{len(plans)}{more} plan{'s' if len(plans) != 1 else ''}"
     return f"{words}: {', '.join(counted)}"
+
+
+def _rows(plans: Sequence[Assessment | Brief], at: datetime) -> list[list[Cell]]:
+    now = microseconds(at)
+    texts: dict[float | None, Cell] = {}  # of objectives, of which there are few
+    return [
+        _brief_row(plan, now, texts) if isinstance(plan, Brief) else _row(plan, at)
+        for plan in plans
+    ]
+
+
+def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[Cell]:
+    """The row that `_row` makes of the same plan's assessment."""
+    for seconds in (plan.rpo_s, plan.rto_s, plan.projected_s):
+        if seconds not in texts:
+            texts[seconds] = Cell(_objective(seconds))
+    return [
+        Cell(plan.plan),
+        _MET,
+        Cell(format_duration(max(0, now - plan.data) / 1e6)),
+        texts[plan.rpo_s],
+        texts[plan.projected_s],
+        texts[plan.rto_s],
+        Cell(_drilled("passed", max(0, now - plan.drilled) / 1e6, plan.rehearsed)),
+        _READY[plan.readiness],
+        Cell(_percent(plan.attainment(now))),
+    ]
 
 
 def _row(plan: Assessment, at: datetime) -> list[Cell]:
@@ -141,8 +190,12 @@ def _row(plan: Assessment, at: datetime) -> list[Cell]:
     ]
 
 
-def _copies(plan: Assessment) -> Cell:
+def _copies(plan: Assessment | Brief, now: int) -> Cell:
     """What the worst of the copies would lose."""
+    if isinstance(plan, Brief):
+        if plan.copied is None:
+            return Cell("-")
+        return Cell(format_duration(max(0, now - plan.copied) / 1e6))
     if not plan.copies:
         return Cell("-")
     behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
@@ -157,11 +210,14 @@ def _objective(seconds: float | None) -> str:
 def _last_drill(plan: Assessment, at: datetime) -> str:
     if plan.drill.last_at is None:
         return "never"
-    since = age(plan.drill.last_at, at)
-    ago = "in the future" if since is None else f"{format_duration(since).split()[0]} ago"
-    done, steps = plan.drill.rehearsed or (0, 0)
+    return _drilled(plan.drill.result, age(plan.drill.last_at, at), plan.drill.rehearsed)
+
+
+def _drilled(result: str | None, since_s: float | None, rehearsed: tuple[int, int] | None) -> str:
+    ago = "in the future" if since_s is None else f"{format_duration(since_s).split(' ', 1)[0]} ago"
+    done, steps = rehearsed or (0, 0)
     part = f", {done} of {steps} steps" if done < steps else ""
-    return f"{plan.drill.result} {ago}{part}"
+    return f"{result} {ago}{part}"
 
 
 def _percent(share: float | None) -> str:
@@ -191,7 +247,22 @@ def _notes(document: StatusDocument) -> list[Note]:
     if document.trouble is not None:
         found.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
     found += [_alert("drd", alert, document.at) for alert in document.alerts]
-    return found + _daemon(document)
+    return found + _daemon(document) + _written(document)
+
+
+def _written(document: StatusDocument) -> list[Note]:
+    """How old the summary is that this was read from: a running daemon's is never worth a line."""
+    at = document.written_at
+    if at is None:
+        return []
+    since_s = age(at, document.at)
+    if since_s is None:
+        text = "this is what drd knew at a time in the future: a clock was set back"
+    elif since_s > FRESH_S:
+        text = f"this is what drd knew {format_duration(since_s)} ago"
+    else:
+        return []
+    return [Note("drd", Cell(text, "warn"), "sudo drd status")]
 
 
 def _daemon(document: StatusDocument) -> list[Note]:
@@ -238,6 +309,7 @@ def status_command(
     state_url: str,
     state_password: SecretRef | None = None,
     plans_dir: str | PathLike[str],
+    public_dir: str | None = None,
     plan: str | None,
     json: bool,
     nagios: bool,
@@ -251,10 +323,14 @@ def status_command(
     `nagios` 0 to 3 as that convention has it, also for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
-    at = (state_url, state_password)
+    places = Places(
+        state_url, os.fspath(plans_dir), public_dir or public_of(state_url), state_password
+    )
     if nagios:
-        return _nagios(lambda: _collect(at, plans_dir, plan, now, installed), out)
-    document = _collect(at, plans_dir, plan, now, installed)
+        wanted = Wanted(plan, 50, installed)
+        return _nagios(lambda: _read(places, wanted, now), out)
+    wanted = Wanted(plan, None if json else 0, installed)
+    document = _read(places, wanted, now)
     if json:
         from json import dumps
 
@@ -271,31 +347,9 @@ def status_command(
     return exit_code(document.verdict)
 
 
-def _collect(
-    at: tuple[str, SecretRef | None],
-    plans_dir: str | PathLike[str],
-    plan: str | None,
-    now: datetime,
-    installed: bool,
-) -> StatusDocument:
-    def facts(only: str | None = None) -> StatusFacts:
-        from drd.catalogue.summary import read_status
-
-        try:
-            return read_status(at[0], only, at[1])
-        except NoCatalogue:
-            return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
-
-    found = facts(plan)
-    if plan is not None and any(os.path.exists(f.file) for f in found.plans):  # noqa: PTH110 (4 ms)
-        # It was loaded and lies where it did: what other files there are says nothing about it.
-        document = collect(lambda: found, (), now, plan=plan, installed=installed)
-    else:
-        known = found if plan is None else facts()
-        document = collect(
-            lambda: known, plan_files(plans_dir), now, plan=plan, installed=installed
-        )
-    return document._replace(trouble=trouble_at_rest(at[0]))
+def _read(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+    document = read_document(places, wanted, now)
+    return document._replace(trouble=trouble_at_rest(places.state_url))
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

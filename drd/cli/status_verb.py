@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         state_url=at.state_url,
         state_password=at.state_password,
         plans_dir=at.plans_dir,
+        public_dir=at.public_dir,
         plan=args.plan,
         json=args.json,
         nagios=args.nagios,

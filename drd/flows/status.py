@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from drd.errors import UnknownPlan
+from drd.model.brief import Brief, microseconds
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.text import in_short
@@ -46,7 +47,9 @@ class DaemonState(NamedTuple):
 class StatusDocument(NamedTuple):
     """All plans by name, and the worst of their verdicts; without any plan that is unknown.
     `alerts` are those about drd itself; `daemon` is None where nobody expects one. `trouble` is why
-    nothing new can be recorded, None as far as one can see."""
+    nothing new can be recorded, None as far as one can see. `briefs` are plans of which there is
+    nothing to say, where only that was asked for. `written_at` is when drd wrote the summary that
+    all this was read from, None for the catalogue itself."""
 
     at: datetime
     verdict: Verdict
@@ -54,6 +57,8 @@ class StatusDocument(NamedTuple):
     alerts: tuple[AlertFacts, ...] = ()
     daemon: DaemonState | None = None
     trouble: str | None = None
+    briefs: tuple[Brief, ...] = ()
+    written_at: datetime | None = None
 
 
 def trouble_at_rest(state_url: str) -> str | None:
@@ -77,10 +82,11 @@ def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
     """The plan files of a directory, without opening any; none when there is no directory."""
     try:
         with os.scandir(directory) as entries:
-            paths = [os.path.abspath(e.path) for e in entries if _is_plan(e.name)]  # noqa: PTH100
+            names = [e.name for e in entries if _is_plan(e.name)]
     except OSError:
         return []
-    return [file for path in sorted(paths) if (file := _look(path)) is not None]
+    base = os.path.join(os.path.abspath(directory), "")  # noqa: PTH100, PTH118
+    return [file for name in sorted(names) if (file := _look(base + name)) is not None]
 
 
 def collect(
@@ -105,6 +111,67 @@ def collect(
     plans = tuple(assess(found[name], now) for name in chosen)
     daemon = daemon_state(facts.daemon, now, installed=installed)
     return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts, daemon)
+
+
+class Known(NamedTuple):
+    """What was read from a summary. `facts` has the plans that are to be judged, and what is about drd;
+    `briefs` are the others, whose facts `more` reads. `written_at` as in a document."""
+
+    facts: StatusFacts
+    briefs: Sequence[Brief]
+    more: Callable[[Collection[str]], Sequence[PlanFacts]]
+    written_at: datetime | None
+
+
+def collect_known(
+    known: Known,
+    files: Iterable[PlanFile],
+    now: datetime,
+    *,
+    brief_above: int | None,
+    installed: bool = False,
+) -> StatusDocument:
+    """As `collect`, of a summary. Of more plans than `brief_above`, those of which there is nothing to
+    say, and whose file is the one that was loaded, stay briefs; with None there are none."""
+    on_disk = {f.path: f for f in files}
+    count = len(known.briefs) + len(known.facts.plans)
+    brief = brief_above is not None and count > brief_above
+    stay = _still_true(known.briefs, on_disk, now) if brief else {}
+    if stay:
+        theirs = {f.file for f in known.facts.plans}
+        strangers = [path for path in on_disk if path not in theirs]
+        for name in {plan_name(path) for path in strangers} & stay.keys():
+            del stay[name]
+    again = [b.plan for b in known.briefs if b.plan not in stay]
+    plans = [*known.facts.plans, *(known.more(again) if again else ())]
+    judged = subjects(known.facts._replace(plans=plans), on_disk.values())
+    assessed = tuple(assess(judged[name], now) for name in sorted(judged))
+    verdicts = [p.verdict for p in assessed]
+    return StatusDocument(
+        now,
+        worst([*verdicts, Verdict.MET] if stay else verdicts),
+        assessed,
+        known.facts.alerts,
+        daemon_state(known.facts.daemon, now, installed=installed),
+        briefs=tuple(stay.values()),
+        written_at=known.written_at,
+    )
+
+
+def _still_true(
+    briefs: Iterable[Brief], on_disk: dict[str, PlanFile], now: datetime
+) -> dict[str, Brief]:
+    """Those that hold now and whose file did not change, by plan; their files are not looked at
+    again."""
+    at = microseconds(now)
+    stay = {}
+    for brief in briefs:
+        if brief.since <= at < brief.until:
+            file = on_disk.get(brief.file) or _look(brief.file)
+            if file is not None and file[1:] == (brief.file_mtime_ns, brief.file_size):
+                stay[brief.plan] = brief
+                on_disk.pop(brief.file, None)
+    return stay
 
 
 def daemon_state(

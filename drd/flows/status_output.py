@@ -20,7 +20,7 @@ from drd.model.verdicts import (
 
 SCHEMA = 1
 
-_MOST_MEASURED = 50
+MOST_MEASURED = 50
 """Plans whose figures fit into the 4 KiB of a line that every monitoring system takes."""
 
 _NAGIOS = {
@@ -34,7 +34,8 @@ _NAGIOS = {
 def status_json(document: StatusDocument) -> dict[str, Any]:
     """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
     what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
-    where none ever ran, `trouble` while everything can be recorded. A reason ends with the command to run next, if any."""
+    where none ever ran, `trouble` while everything can be recorded, `written_at` is null for the catalogue's
+    own answer, else when drd wrote the summary that was read. A reason ends with the command to run next, if any."""
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
@@ -43,6 +44,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "alerts": [_alert(a, "") for a in document.alerts],
         "daemon": _daemon(document.daemon),
         "trouble": document.trouble,
+        "written_at": to_rfc3339(document.written_at) if document.written_at else None,
     }
 
 
@@ -174,19 +176,20 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     critical = _critical(document)
     if code == 0 and critical:
         code, word = _NAGIOS[Verdict.AT_RISK]
-    if not plans:
+    count = len(plans) + len(document.briefs)
+    if not count:
         return code, f"DRD {word} - no plan is loaded"
     bad = [p for p in plans if p.verdict is document.verdict and p.reasons]
     if document.verdict is Verdict.MET or not bad:
-        text = f"{len(plans)} plan{'s' if len(plans) != 1 else ''} met"
+        text = f"{count} plan{'s' if count != 1 else ''} met"
     else:
-        text = f"{len(bad)} of {len(plans)} {document.verdict.words}: "
+        text = f"{len(bad)} of {count} {document.verdict.words}: "
         text += "; ".join(f"{p.plan}: {p.reasons[0].text}" for p in bad[:3])
         text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
         text += f"; critical: {critical[0]}"
         text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
-    data = _counted(plans) if len(plans) > _MOST_MEASURED else _measured(plans)
+    data = _counted(document) if count > MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
 
 
@@ -208,9 +211,9 @@ def _measured(plans: Sequence[Assessment]) -> list[str]:
     ]
 
 
-def _counted(plans: Sequence[Assessment]) -> list[str]:
-    counts = Counter(p.verdict for p in plans)
-    return [f"{verdict.value}={counts[verdict]};;;0;{len(plans)}" for verdict in _NAGIOS]
+def _counted(document: StatusDocument) -> list[str]:
+    counts = Counter([*(p.verdict for p in document.plans), *(b.verdict for b in document.briefs)])
+    return [f"{verdict.value}={counts[verdict]};;;0;{counts.total()}" for verdict in _NAGIOS]
 
 
 def unbarred(text: str) -> str:

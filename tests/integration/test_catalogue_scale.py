@@ -50,7 +50,7 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
     for name in (None, "orders-api"):
         with catalogue._store.read() as connection:
 
-            def query(sql: str, name: str | None = name, connection: Any = connection) -> list[Any]:
+            def query(sql: str, name: str | None, connection: Any = connection) -> list[Any]:
                 asked.append((sql, {"plan": name}))
                 return list(connection.execute(text(sql), {"plan": name} if ":plan" in sql else {}))
 
@@ -73,7 +73,7 @@ def test_status_of_many_plans_asks_as_often_as_of_one(tmp_path: Path) -> None:
         catalogue.load_plan(plan(f"plan-{number}"), file_digest="f", at=at(0))
         asked: list[str] = []
 
-        def query(sql: str, seen: list[str] = asked) -> list[Any]:
+        def query(sql: str, _plan: str | None, seen: list[str] = asked) -> list[Any]:
             seen.append(sql)
             with catalogue._store.read() as connection:
                 return list(

@@ -241,7 +241,9 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     daemon = DaemonFacts(NOW, False, "0.1.0")
     found = StatusFacts([facts], (alert(),), daemon=daemon)
     document = status_json(collect(lambda: found, [], NOW))
-    assert list(document) == ["schema", "at", "verdict", "plans", "alerts", "daemon", "trouble"]
+    assert list(document) == [
+        "schema", "at", "verdict", "plans", "alerts", "daemon", "trouble", "written_at",
+    ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
         "at": None,
@@ -272,6 +274,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         "alerts": [dict.fromkeys(ALERT)],
         "daemon": dict.fromkeys(["state", "last_at", "version"]),
         "trouble": None,
+        "written_at": None,
     }
 
 

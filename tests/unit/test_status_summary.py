@@ -129,7 +129,7 @@ def test_a_brief_never_says_other_than_assess(facts: PlanFacts, after_s: float) 
 
 @pytest.mark.parametrize("age_s", [0.5, 300.0, 710.0])
 def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
-    brief = brief_of(quiet(newest=point(age_s)), NOW)
+    brief = brief_of(quiet(newest=point(age_s), components=()), NOW)
 
     assert brief is not None
     assert (brief.until - brief.since) / 1e6 == pytest.approx(720 - age_s, abs=0.01)

@@ -7,6 +7,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from drd.catalogue.changes import statements
+
 revision = "0005"
 down_revision = "0004"
 
@@ -21,6 +23,7 @@ def upgrade() -> None:
     _drills()
     _holds()
     _plans()
+    _changes()  # the last, since triggers are lost with tables that are made anew
 
 
 def _actors() -> None:
@@ -220,3 +223,15 @@ def _holds() -> None:
 
 def _plans() -> None:
     """Texts that are in force."""
+
+
+def _changes() -> None:
+    """Which plans' status may have changed."""
+    op.create_table(
+        "plan_changes",
+        sa.Column("plan", sa.String(40), primary_key=True),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("plan_changes_by_seq", "plan_changes", ["seq"])
+    for statement in statements(op.get_bind().dialect.name):
+        op.execute(statement)

@@ -1,0 +1,78 @@
+"""The triggers that note which plans' status may have changed.
+
+Whatever process writes by whatever code, the summary of the status is brought up to date by what
+they have counted. A migration that makes a table anew drops its triggers, and has to call
+`statements` again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+WATCHED = {
+    "plans": "name",
+    "plan_summary": "plan",
+    "component_summary": "plan",
+    "component_snapshots": "plan",
+    "points": "plan",
+    "evidence": "plan",
+    "runs": "plan",
+    "missed_intervals": "plan",
+    "alerts": "plan",
+    "copies": "plan",
+    "repository_health": "plan",
+    "outages": "plan",
+    "scenario_summary": "plan",
+    "jobs": "plan",
+}
+"""The tables that `drd status` reads, by the column with the plan's name."""
+
+_OF_DRD = {"daemon_state": "key IN ('heartbeat', 'refused')"}
+"""Tables of which some rows are about drd itself."""
+
+_OPERATIONS = ("INSERT", "UPDATE", "DELETE")
+_NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM plan_changes)"
+
+
+def statements(dialect: str) -> Iterator[str]:
+    """What makes all the triggers, in `sqlite` or `postgresql`, in place of those that are there."""
+    if dialect == "postgresql":
+        yield from _postgresql()
+    else:
+        yield from _sqlite()
+
+
+def _sqlite() -> Iterator[str]:
+    for table, operation, row in _each():
+        name = f"plan_changed_{table}_{operation.lower()}"
+        plan = f"{row}.{WATCHED[table]}" if table in WATCHED else "''"
+        when = f" WHEN {row}.{_OF_DRD[table]}" if table in _OF_DRD else ""
+        yield f"DROP TRIGGER IF EXISTS {name}"
+        note = f"INSERT INTO plan_changes (plan, seq) VALUES ({plan}, {_NEXT})"  # noqa: S608 - names of ours
+        note = f"{note} ON CONFLICT (plan) DO UPDATE SET seq = excluded.seq"
+        yield f"CREATE TRIGGER {name} AFTER {operation} ON {table}{when} BEGIN {note}; END"
+
+
+def _postgresql() -> Iterator[str]:
+    yield f"""CREATE OR REPLACE FUNCTION drd_plan_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO plan_changes (plan, seq)
+    VALUES (coalesce(to_jsonb(CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END) ->> TG_ARGV[0], ''),
+      {_NEXT})
+    ON CONFLICT (plan) DO UPDATE SET seq = excluded.seq;
+  RETURN NULL;
+END $$"""  # noqa: S608 - no value is pasted in
+    for table, operation, row in _each():
+        name = f"plan_changed_{table}_{operation.lower()}"
+        when = f" WHEN ({row}.{_OF_DRD[table]})" if table in _OF_DRD else ""
+        yield f"DROP TRIGGER IF EXISTS {name} ON {table}"
+        yield (
+            f"CREATE TRIGGER {name} AFTER {operation} ON {table} FOR EACH ROW{when} "
+            f"EXECUTE FUNCTION drd_plan_changed('{WATCHED.get(table, '')}')"
+        )
+
+
+def _each() -> Iterator[tuple[str, str, str]]:
+    for table in (*WATCHED, *_OF_DRD):
+        for operation in _OPERATIONS:
+            yield table, operation, "OLD" if operation == "DELETE" else "NEW"

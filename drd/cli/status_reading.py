@@ -1,0 +1,177 @@
+"""Where `drd status` reads: in the summary that drd keeps for everybody who may see the status.
+
+The state's owner and root look into the catalogue whether it says more by now, and read what changed
+there; so they see the same as ever, at the speed of the summary. Others see the summary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from drd.catalogue.changed import identity, read_changed, sqlite_file
+from drd.catalogue.summary import read_status
+from drd.config.location import Places
+from drd.errors import CatalogueError, NoCatalogue
+from drd.flows.status import Known, StatusDocument, collect, collect_known, plan_files
+from drd.flows.summary_file import NAME, Damaged, SummaryFile, read_summary, unreadable
+from drd.model.facts import PlanFacts, StatusFacts
+
+_WORTH_BYTES = 32 << 10
+
+
+class Wanted(NamedTuple):
+    """What to show: one plan or all; of more than `brief_above` no more than a row, where there is
+    nothing else to say of a plan; None: everything."""
+
+    plan: str | None
+    brief_above: int | None
+    installed: bool
+
+
+def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+    """The status of now. Raises DrdError."""
+    if not _may_open_state(places):
+        return _of_others(places, wanted, now)
+    if not places.state_url.startswith("sqlite:"):
+        return _by_catalogue(places, wanted, now)
+    useless = False
+    try:
+        if _is_worth_it(places):
+            document = _by_summary(places, wanted, now)
+            if document is not None:
+                return document
+            useless = True
+    except (OSError, Damaged, TypeError):
+        useless = True  # it is there to be fast: what is true is in the catalogue
+    document = _by_catalogue(places, wanted, now)
+    if useless and document.plans and wanted.plan is None:
+        _publish(places)
+    return document
+
+
+def _publish(places: Places) -> None:
+    """Write the summary that was not there, or of another catalogue: for others, and for next time."""
+    there = os.path.isdir(places.public_dir)  # noqa: PTH112 (4 ms)
+    if not os.access(places.public_dir if there else os.path.dirname(places.public_dir), os.W_OK):  # noqa: PTH120
+        return
+    from contextlib import suppress
+
+    from drd.flows.publishing import publish
+
+    with suppress(OSError, CatalogueError):
+        url = places.state_url
+        publish(
+            places.public_dir,
+            "" if there else "drd",  # the group of one that is there was chosen by drd.yaml
+            sqlite_file(url),
+            lambda since: read_changed(url, since),
+            lambda: identity(url),
+        )
+
+
+def _may_open_state(places: Places) -> bool:
+    """Root, and whoever owns the state. Where there is none, nobody is kept out of it."""
+    if os.geteuid() == 0:
+        return True
+    url = places.state_url
+    own = os.path.dirname(sqlite_file(url)) if url.startswith("sqlite:") else places.public_dir  # noqa: PTH120 (4 ms)
+    try:
+        return os.stat(own).st_uid == os.geteuid()  # noqa: PTH116
+    except OSError:
+        return True
+
+
+def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+    try:
+        file = read_summary(places.public_dir)
+        return _collected(file, _known(file, wanted.plan), places, wanted, now)
+    except (OSError, Damaged, TypeError) as error:
+        # A state of before, or one whose owner has opened it to others.
+        try:
+            return _by_catalogue(places, wanted, now)
+        except CatalogueError:
+            raise unreadable(places.public_dir, error) from error
+
+
+def _is_worth_it(places: Places) -> bool:
+    """A few plans are read from the catalogue as fast."""
+    return os.stat(f"{places.public_dir}/{NAME}").st_size > _WORTH_BYTES  # noqa: PTH116
+
+
+def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
+    """With what changed since it was written, from the catalogue; None where that is too much."""
+    file = read_summary(places.public_dir)
+    header = file.header
+    if header.state != identity(places.state_url):
+        return None
+    changed = read_changed(places.state_url, header.seq)
+    if changed.everything:
+        return None
+    known = _known(file, wanted.plan)
+    if changed.seq != header.seq:
+        known = _overlaid(known, changed.facts, changed.gone)
+    return _collected(file, known._replace(written_at=None), places, wanted, now)
+
+
+def _known(file: SummaryFile, plan: str | None) -> Known:
+    facts = file.header.rest._replace(plans=file.without_brief(plan))
+    return Known(facts, file.briefs(plan), file.facts, file.header.at)
+
+
+def _overlaid(known: Known, newer: StatusFacts, gone: Collection[str]) -> Known:
+    names = {*gone, *(f.plan for f in newer.plans)}
+    old = known.facts
+    others = {**{k: v for k, v in old.others.items() if k not in names}, **newer.others}
+    kept = [f for f in old.plans if f.plan not in names]
+    return known._replace(
+        facts=newer._replace(plans=[*kept, *newer.plans], others=others),
+        briefs=[b for b in known.briefs if b.plan not in names],
+    )
+
+
+def _collected(
+    file: SummaryFile, known: Known, places: Places, wanted: Wanted, now: datetime
+) -> StatusDocument:
+    plan, installed = wanted.plan, wanted.installed
+    if plan is None:
+        files = plan_files(places.plans_dir)
+        return collect_known(known, files, now, brief_above=wanted.brief_above, installed=installed)
+    one = _one(known, plan)
+    if one and os.path.exists(one[0].file):  # noqa: PTH110 (4 ms)
+        facts = known.facts._replace(plans=one)
+        document = collect(lambda: facts, (), now, plan=plan, installed=installed)
+    else:
+        known = _known(file, None) if not one else known
+        everything = [*known.facts.plans, *known.more([b.plan for b in known.briefs])]
+        facts = known.facts._replace(plans=everything)
+        files = plan_files(places.plans_dir)
+        document = collect(lambda: facts, files, now, plan=plan, installed=installed)
+    return document._replace(written_at=known.written_at)
+
+
+def _one(known: Known, plan: str) -> list[PlanFacts]:
+    found = [f for f in known.facts.plans if f.plan == plan]
+    if not found and any(b.plan == plan for b in known.briefs):
+        found = [f for f in known.more([plan]) if f.plan == plan]
+    return found
+
+
+def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+    plan, installed = wanted.plan, wanted.installed
+
+    def facts(only: str | None = None) -> StatusFacts:
+        try:
+            return read_status(places.state_url, only, places.state_password)
+        except NoCatalogue:
+            return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
+
+    found = facts(plan)
+    if plan is not None and any(os.path.exists(f.file) for f in found.plans):  # noqa: PTH110 (4 ms)
+        # It was loaded and lies where it did: what other files there are says nothing about it.
+        return collect(lambda: found, (), now, plan=plan, installed=installed)
+    known = found if plan is None else facts()
+    files = plan_files(places.plans_dir)
+    return collect(lambda: known, files, now, plan=plan, installed=installed)

@@ -1,0 +1,109 @@
+"""Which plans' status may have changed: noted by the database, whatever code has written."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from drd.catalogue import summary
+from drd.catalogue.changed import identity, read_changed
+from drd.catalogue.changes import WATCHED
+from drd.catalogue.engine import Store
+from drd.catalogue.export import export_to
+from drd.catalogue.sql_catalogue import open_catalogue
+from drd.catalogue.summary import HEARTBEAT, read_status
+from drd.model.run import RunKind
+from tests.catalogue_support import at, captured, fresh_url, plan, point
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh_url(request, tmp_path)
+
+
+BY_DRD = {"alembic_version", "daemon_state"}
+
+
+def names(found: summary.StatusFacts) -> list[str]:
+    return [f.plan for f in found.plans]
+
+
+def test_every_table_that_the_status_reads_is_watched() -> None:
+    queries = [v for k, v in vars(summary).items() if k.isupper() and isinstance(v, str)]
+    read = {t for q in queries for t in re.findall(r"\b(?:FROM|JOIN) (\w+)", q)}
+
+    assert len(read) > 8
+    assert read - set(WATCHED) - BY_DRD == set()
+
+
+def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    for name in ("orders-api", "shop"):
+        catalogue.load_plan(replace(plan(), name=name), file_digest="f", at=at(0))
+
+    first = read_changed(url, None)
+    assert (names(first.facts), first.everything) == (["orders-api", "shop"], True)
+    assert read_changed(url, first.seq).facts.plans == []
+
+    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    began = read_changed(url, first.seq)
+    assert (names(began.facts), began.everything, began.gone) == (["orders-api"], False, ())
+    catalogue.record_point(point("p1", at(2), components=[captured()]))
+    owned.release()
+    stored = read_changed(url, began.seq)
+    assert [f.newest and f.newest.id for f in stored.facts.plans] == ["p1"]
+
+    catalogue.queue.note(HEARTBEAT, {"version": "1"}, at(3))
+    lives = read_changed(url, stored.seq)
+    assert (lives.facts.plans, lives.facts.daemon is not None) == ([], True)
+    catalogue.queue.note("jumped", {}, at(3))
+    assert read_changed(url, lives.seq).seq == lives.seq, "of no concern for the status"
+
+    everything = read_status(url)
+    assert read_changed(url, None).facts == everything
+    catalogue.close()
+
+
+def test_a_count_from_another_catalogue_leads_to_everything(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.close()
+
+    assert read_changed(url, 10**9).everything
+    assert identity(url)
+
+
+def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    seq = read_changed(url, None).seq
+    store = Store(url)
+    with store.write() as connection:
+        connection.execute(text("DELETE FROM plan_summary"))
+        connection.execute(text("DELETE FROM component_summary"))
+        connection.execute(text("DELETE FROM plans"))
+    store.close()
+    catalogue.close()
+
+    assert read_changed(url, seq).gone == ("orders-api",)
+
+
+def test_a_replica_from_any_database_goes_on_counting(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    store = Store(url)
+    export_to(store, tmp_path / "replica.db")
+    store.close()
+    catalogue.close()
+
+    with closing(sqlite3.connect(tmp_path / "replica.db")) as replica:
+        [[before]] = replica.execute("SELECT max(seq) FROM plan_changes").fetchall()
+        replica.execute("UPDATE plans SET owner = 'somebody'")
+        [[after]] = replica.execute("SELECT max(seq) FROM plan_changes").fetchall()
+    assert after == before + 1
