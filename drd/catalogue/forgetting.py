@@ -11,6 +11,7 @@ from drd.catalogue.tables import (
     checks,
     component_summary,
     evidence,
+    kit_bases,
     missed_intervals,
     outages,
     plan_repositories,
@@ -19,6 +20,7 @@ from drd.catalogue.tables import (
     repository_health,
     runs,
     scenario_summary,
+    seals,
     steps,
 )
 from drd.catalogue.tables import points as point_table
@@ -37,6 +39,8 @@ _OTHERS = (
     verifications,
     sources,
     plan_repositories,
+    seals,
+    kit_bases,
 )
 
 

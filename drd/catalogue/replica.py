@@ -59,4 +59,8 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
         " WHERE next_try_at IS NOT NULL",
         (now, _WHY),
     )
+    if version >= "0005":
+        # It came out of a repository: what it says of manifests proves nothing about them.
+        connection.execute("DELETE FROM seals")
+        connection.execute("DELETE FROM kit_bases")
     connection.execute("DELETE FROM daemon_state")

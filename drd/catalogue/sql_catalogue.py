@@ -27,6 +27,7 @@ from drd.catalogue import (
     points,
     repositories,
     runs,
+    seals,
     summaries,
     verifications,
 )
@@ -45,6 +46,7 @@ from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan, SecretRef
 from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.seals import KitBase, Seal
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
 from drd.ports.catalogue import Records
@@ -278,6 +280,28 @@ class SqlCatalogue:
         with self._store.write() as connection:
             runs.fence(connection, owned)
             verifications.record(connection, owned.run.plan, repository, reading)
+
+    # how manifests were
+
+    def record_seal(self, plan: str, seal: Seal) -> None:
+        with self._store.write() as connection:
+            seals.record(connection, plan, seal)
+
+    def seals(self, plan: str) -> dict[str, Seal]:
+        with self._store.read() as connection:
+            return seals.known(connection, plan)
+
+    def seal(self, plan: str, point: str) -> Seal | None:
+        with self._store.read() as connection:
+            return seals.of_point(connection, plan, point)
+
+    def base_on_kit(self, plan: str, made_at: datetime, found: Iterable[Seal] | None) -> None:
+        with self._store.write() as connection:
+            seals.base_on_kit(connection, plan, made_at, found)
+
+    def kit_base(self, plan: str) -> KitBase | None:
+        with self._store.read() as connection:
+            return seals.kit_base(connection, plan)
 
     # evidence
 

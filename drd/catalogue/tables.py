@@ -337,6 +337,25 @@ plan_repositories = Table(
     Column("url", Text, nullable=False),
 )
 
+# How manifests were when they were stored, or as the kit has it that this host was made from.
+seals = Table(
+    "seals",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("point", String(80), primary_key=True),
+    Column("digest", String(80), nullable=False),
+    Column("manifests", Json, nullable=False),
+    Column("snapshots", Json, nullable=False),
+)
+
+kit_bases = Table(
+    "kit_bases",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("made_at", UtcTime, nullable=False),
+    Column("listed", Boolean, nullable=False),
+)
+
 # What `drd status` reads. Each row is written in the transaction that changes what it sums up.
 
 missed_intervals = Table(

@@ -32,8 +32,8 @@ examples:
 What is there stays: it has to be the same, or nothing is done. The same command may be given again.
 --config has no say in this: drd.yaml goes to etc/drd below --root.
 
-exit codes: 0 ready to recover, 1 something could not be read or written, 10 no repository,
-12 wrong passphrase, key or password, 13 no restore point."""
+exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or written,
+12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no restore point."""
 
 
 def add_parser(sub: Any) -> None:
@@ -62,7 +62,8 @@ def add_parser(sub: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the repositories of a plan gave."""
+    """What the repositories of a plan gave. `unlisted` points are not in the list of the kit, `listed`
+    says whether it has one; `refused` are manifests that cannot be read, or are not what they were."""
 
     name: str
     targets: tuple[str, ...] = ()
@@ -71,6 +72,9 @@ class _Plan:
     newest: RestorePoint | None = None
     unreached: tuple[DrdError, ...] = field(default=())
     error: DrdError | None = None
+    unlisted: int = 0
+    listed: bool = True
+    refused: tuple[str, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,10 +90,11 @@ def run(args: argparse.Namespace) -> int:
             args.config = str(prepared.layout.config)
             with session(args) as app:
                 found = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
-            if all(p.error for p in found):
+            if not kit and all(p.error for p in found):
+                # The repository is all that it is from; a kit's files are worth having without.
                 raise next(p.error for p in found if p.error)
         _say(args, prepared, written, found)
-    return _exit_code(found)
+    return _exit_code(found, kit=bool(kit))
 
 
 @contextmanager
@@ -140,6 +145,9 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
     try:
         plan = app.load(name)
         services = app.services(plan)
+        base = prepared.bases.get(name)
+        if base is not None:
+            base.record(app.catalogue, name, app.clock.now())
         compared = rebuild(services, plan)
         unreached = tuple(compared.unreached.values())
         if kit:
@@ -151,7 +159,21 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
     points = app.catalogue.points(name)
     option = scenario_option(plan)
     newest = newest_complete(points)
-    return _Plan(name, tuple(plan.targets), option, len(points), newest, unreached)
+    unlisted = 0 if base is None else sum(app.catalogue.seal(name, p.id) is None for p in points)
+    listed = base is None or base.seals is not None
+    refused = tuple(compared.unreadable.values())
+    return _Plan(
+        name,
+        tuple(plan.targets),
+        option,
+        len(points),
+        newest,
+        unreached,
+        None,
+        unlisted,
+        listed,
+        refused,
+    )
 
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
@@ -164,13 +186,14 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
             app.catalogue.record_point(replace(whole, proven_by=proven[point.id]))
 
 
-def _exit_code(found: list[_Plan]) -> int:
+def _exit_code(found: list[_Plan], *, kit: bool) -> int:
+    """Of a kit the files are what it is for: trouble with repositories is told, and no failure."""
     from drd.errors import NoRestorePoint
 
-    errors = [p.error for p in found if p.error]
-    if errors:
-        return errors[0].exit_code
-    return 0 if all(p.newest for p in found) else NoRestorePoint.exit_code
+    if any(p.newest for p in found):
+        return 0
+    errors = [e for p in found for e in ((p.error,) if p.error else p.unreached)]
+    return 0 if kit else errors[0].exit_code if errors else NoRestorePoint.exit_code
 
 
 def _say(
@@ -181,9 +204,7 @@ def _say(
         return
     for note in prepared.notes:
         output.warn(note)
-    for plan in found:
-        for error in (*plan.unreached, *([plan.error] if plan.error else ())):
-            output.complain(f"{plan.name}: {error.message}", error.hint)
+    _say_trouble(found)
     if args.quiet:
         return
     for path in written:
@@ -200,6 +221,24 @@ def _say(
             f"Next: drd --config {prepared.layout.config} recover {ready.name} {target}{ready.option} "
             "--dry-run"
         )
+    elif found:
+        output.say(
+            "The files are in place. When a repository can be reached: "
+            f"drd --config {prepared.layout.config} catalogue rebuild {found[0].name}"
+        )
+
+
+def _say_trouble(found: list[_Plan]) -> None:
+    for plan in found:
+        for error in (*plan.unreached, *([plan.error] if plan.error else ())):
+            output.complain(f"{plan.name}: {error.message}", error.hint)
+        for why in plan.refused:
+            output.warn(f"{plan.name}: {why}")
+        if plan.unlisted and not plan.listed:
+            output.warn(
+                f"{plan.name}: this kit has no list of its restore points (an older drd made it): all of "
+                "them count as made after the kit"
+            )
 
 
 def _words(plan: _Plan) -> str:
@@ -209,7 +248,8 @@ def _words(plan: _Plan) -> str:
         return "no complete restore point"
     count = "1 restore point" if plan.points == 1 else f"{plan.points:,} restore points"
     at = plan.newest.data_time
-    return f"{count}, newest {plan.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
+    after = f"; {plan.unlisted:,} of them made after the kit" if plan.unlisted else ""
+    return f"{count}, newest {plan.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC{after}"
 
 
 def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> dict[str, Any]:
@@ -225,6 +265,8 @@ def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> di
                 "plan": p.name,
                 "points": p.points,
                 "newest_point": p.newest.id if p.newest else None,
+                "after_kit": p.unlisted,
+                "refused": list(p.refused),
                 "targets": list(p.targets),
                 "errors": [
                     {"message": e.message, "hint": e.hint, "exit": e.exit_code}

@@ -15,14 +15,25 @@ def confirm(plan: str, what: str, hint: str) -> None:
         raise UsageError(
             f"{what} asks before it begins, and there is no terminal to ask on", hint=hint
         )
+    _typed(plan, f"type the plan's name to begin [{plan}]: ")
+
+
+def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
+    """Have a restore point's id typed. Raises as `confirm` does; also where it may not ask."""
+    if not asks or not sys.stdin.isatty():
+        raise UsageError(f"{what} needs a confirmation of its own", hint=hint)
+    _typed(point, f"type the restore point's id to take it all the same [{point}]: ")
+
+
+def _typed(wanted: str, question: str) -> None:
     # While it only asks, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        answer = input(f"type the plan's name to begin [{plan}]: ")
+        answer = input(question)
     except (KeyboardInterrupt, EOFError):
         answer = ""
         print(file=sys.stderr)
     finally:
         signal.signal(signal.SIGINT, before)
-    if answer.strip() != plan:
+    if answer.strip() != wanted:
         raise Cancelled("not confirmed: nothing was touched")

@@ -9,6 +9,8 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from drd.model.snapshot import RestorePoint
 
 EXAMPLES = """\
@@ -36,10 +38,14 @@ def run(args: argparse.Namespace) -> int:
     with app(args.config, reading=True) as opened:
         name = opened.known_plan(args.plan)
         points = opened.catalogue.points(name, elsewhere=True)
+        base = opened.catalogue.kit_base(name)
+        known = set(opened.catalogue.seals(name)) if base is not None else {p.id for p in points}
+        after = {p.id for p in points if p.id not in known}
         if args.json:
-            output.print_json({"plan": name, "points": [_document(p) for p in points]})
+            documents = [_document(p) | {"after_kit": p.id in after} for p in points]
+            output.print_json({"plan": name, "points": documents})
         else:
-            _print(name, points)
+            _print(name, points, after)
     return 0
 
 
@@ -70,7 +76,7 @@ def _document(point: RestorePoint) -> dict[str, Any]:
     }
 
 
-def _print(plan: str, points: list[RestorePoint]) -> None:
+def _print(plan: str, points: list[RestorePoint], after: Collection[str]) -> None:
     from drd.model.units import format_size
 
     if not points:
@@ -80,7 +86,7 @@ def _print(plan: str, points: list[RestorePoint]) -> None:
         [
             p.id,
             f"{p.data_time:%Y-%m-%d %H:%M:%S}",
-            _state(p),
+            _state(p) + (", made after the kit" if p.id in after else ""),
             format_size(p.size_bytes),
             p.proven_by or "",
         ]

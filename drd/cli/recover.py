@@ -13,6 +13,8 @@ from drd.model.runbook import LOOKING
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
+    from drd.flows.origin import Origin
+    from drd.flows.preflight import Looked
     from drd.flows.recovery import RecoveryOutcome
     from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.services import Services
@@ -78,6 +80,16 @@ def add_parser(sub: Any) -> None:
         "--overwrite", action="store_true", help="replace what a target that is not empty holds"
     )
     parser.add_argument(
+        "--accept-paths",
+        action="store_true",
+        help="bring back what the point holds outside of the plan's paths as well",
+    )
+    parser.add_argument(
+        "--accept-after-kit",
+        action="store_true",
+        help="on a host made from a recovery kit: take a point that the kit does not list",
+    )
+    parser.add_argument(
         "--no-undo",
         action="store_true",
         help="remove at once what is replaced, instead of setting it aside until `drd done`",
@@ -93,9 +105,11 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from drd.cli.confirm import confirm
     from drd.cli.live import watched
-    from drd.cli.recovery_plan import print_plan
+    from drd.cli.recovery_plan import print_plan, say_writes
     from drd.cli.session import session
     from drd.cli.single import changes_of
     from drd.flows.preflight import look_ahead
@@ -105,16 +119,21 @@ def run(args: argparse.Namespace) -> int:
         plan = app.load(args.plan)
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app, plan))
+        origin = _origin(services, planned)
         if args.dry_run or not args.yes:
             changed = changes_of(services, planned)
             if args.json and args.dry_run:
-                look_ahead(services, planned)
-                print_plan(planned, args, changed)
+                looked = look_ahead(services, planned)
+                print_plan(planned, args, changed, looked, origin)
             else:
-                print_plan(planned, args, changed)
-                _say_looked(look_ahead(services, planned), args)
+                print_plan(planned, args, changed, None, origin)
+                looked = look_ahead(services, planned, lambda seen: say_writes(seen, args))
+                _say_looked(looked, args)
         if args.dry_run:
             return 0
+        if origin is not None and not planned.request.after_kit:
+            _confirm_origin(origin, args)
+            planned = replace(planned, request=replace(planned.request, after_kit=True))
         if not args.yes:
             over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
@@ -122,9 +141,36 @@ def run(args: argparse.Namespace) -> int:
         return carry_out(services, planned, args)
 
 
-def _say_looked(looked: int, args: argparse.Namespace) -> None:
-    if looked:
-        text = f"  preflight  {looked} things were looked at, and nothing stands in the way"
+def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
+    """None where the point is vouched for by more than the repository."""
+    from drd.flows.holders import Holders
+    from drd.flows.origin import is_known, origin_of
+
+    if is_known(services, planned.plan.name, planned.point.id):
+        return None
+    held = Holders(services, planned.plan, planned.point, only=planned.request.only(planned.plan))
+    return origin_of(services, planned.plan, planned.point, held)
+
+
+def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
+    """`--yes` says nothing about it: it was written for points that somebody vouches for."""
+    from drd.cli.confirm import confirm_point
+
+    if args.yes:
+        for line in origin.lines():
+            output.warn(line)
+    confirm_point(
+        origin.point.id,
+        f"restore point {origin.point.id} was made after the kit, which",
+        "look what it says with --dry-run, then add --accept-after-kit (--yes does not cover it); or "
+        "take a point of the kit's list: drd points PLAN.",
+        asks=not args.yes,
+    )
+
+
+def _say_looked(looked: Looked, args: argparse.Namespace) -> None:
+    if looked.things:
+        text = f"  preflight  {looked.things} things were looked at, and nothing stands in the way"
         output.say(text, beside=args.json)
 
 
@@ -170,6 +216,8 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         overwrite=args.overwrite,
         no_owner=args.no_owner,
         no_undo=args.no_undo,
+        accept_paths=args.accept_paths,
+        after_kit=args.accept_after_kit,
         repository=args.repository,
         scenario=args.scenario,
         in_place=args.in_place and args.target is not None,

@@ -12,16 +12,24 @@ from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 
 if TYPE_CHECKING:
+    from drd.flows.origin import Origin
+    from drd.flows.preflight import Looked
     from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.single import Changes
 
 
-def print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes | None) -> None:
+def print_plan(
+    planned: RecoveryPlan,
+    args: argparse.Namespace,
+    changed: Changes | None,
+    looked: Looked | None = None,
+    origin: Origin | None = None,
+) -> None:
     from drd.model.units import format_size
 
     point, request = planned.point, planned.request
     if args.json and args.dry_run:
-        output.print_json(_dry_document(planned, changed))
+        output.print_json(_dry_document(planned, changed, looked, origin))
         return
     say = partial(output.say, beside=args.json)
     say(
@@ -38,12 +46,27 @@ def print_plan(planned: RecoveryPlan, args: argparse.Namespace, changed: Changes
         say(f"  {line}")
     if planned.continues:
         say(f"  continues  run {planned.continues}, whose process died")
-    for note in planned.notes:
-        say(f"  note       {note}")
+    for line in _remarks(planned, origin):
+        say(f"  {line}")
     if request.overwrite:
         what = "production holds" if request.over_production else "the target holds"
         fate = "" if request.no_undo else ", which is set aside: both need room until drd done"
         say(f"  overwrites what {what}{fate}")
+
+
+def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
+    """What will be left out, where the point is from, and what of it the plan does not name."""
+    yield from (f"note       {note}" for note in planned.notes)
+    yield from (f"origin     {line}" for line in origin.lines()) if origin is not None else ()
+    for name, paths in planned.outside.items():
+        yield from (f"outside    {name}: the plan does not name {path}" for path in paths)
+
+
+def say_writes(looked: Looked, args: argparse.Namespace) -> None:
+    """Every place that would be written."""
+    for name, places in looked.writes.items():
+        for place in places:
+            output.say(f"  writes     {name}: {place}", beside=args.json)
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
@@ -63,7 +86,12 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield "expected   unknown: no drill has measured it"
 
 
-def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
+def _dry_document(
+    planned: RecoveryPlan,
+    changed: Changes | None,
+    looked: Looked | None,
+    origin: Origin | None,
+) -> dict[str, Any]:
     from drd.cli import single
     from drd.model.units import to_rfc3339
 
@@ -89,6 +117,15 @@ def _dry_document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, A
         "steps": [_step(planned, s) for s in planned.plan.runbook],
         "continues": planned.continues,
         "notes": list(planned.notes),
+        "writes": {n: list(p) for n, p in looked.writes.items()} if looked is not None else {},
+        "outside": {n: list(p) for n, p in planned.outside.items()},
+        "after_kit": {
+            "made_at": to_rfc3339(origin.base.made_at),
+            "listed": origin.base.listed,
+            "differs": {sort: list(lines) for sort, lines in origin.differs.items()},
+        }
+        if origin is not None
+        else None,
         **single.document(planned, changed),
     }
 

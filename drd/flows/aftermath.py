@@ -123,7 +123,7 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     if own:
         # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
         repository.forget(own)
-    point = read_point(services.kinds, repository, manifest, plan.name)
+    point = read_point(services, repository, manifest, plan.name)
     services.catalogue.record_point(point, owned=owned)
     return point
 

@@ -20,8 +20,10 @@ from drd.flows.identity import confirm_or_initialise
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
 from drd.flows.workplace import swept_afterwards
+from drd.model.manifest import manifest_digest
 from drd.model.plan import Component, Plan
 from drd.model.run import RunKind, RunState
+from drd.model.seals import seal_of
 from drd.model.snapshot import (
     MANIFEST_FILE,
     ComponentSnapshot,
@@ -176,9 +178,11 @@ class _BackupRun:
             {name: taken.private for name, taken in self.captured.items() if taken.private},
         )
 
+        data = manifest.to_bytes()
+
         def effect() -> Mapping[str, Any]:
             stored = self.repository.store_bytes(
-                manifest.to_bytes(),
+                data,
                 MANIFEST_FILE,
                 host=self.plan.name,
                 tags=tags(self.runner.run.id, self.plan.name, MANIFEST_TAG),
@@ -191,7 +195,10 @@ class _BackupRun:
             available_at=self.services.clock.now(),
             repositories={self.plan.primary.name: str(result["snapshot"])},
         )
-        self.services.catalogue.record_point(point, owned=self.runner.owned)
+        catalogue = self.services.catalogue
+        with catalogue.together():
+            catalogue.record_point(point, owned=self.runner.owned)
+            catalogue.record_seal(point.plan, seal_of(point, manifest_digest(data)))
         return point
 
     def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:

@@ -54,7 +54,7 @@ def choose(
         )
     if point not in (None, "latest", "random"):
         chosen = services.catalogue.point(plan.name, str(point))
-        require_sound(services.kinds, chosen)
+        require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
         return Choice(chosen, newest is not None and chosen.id == newest.id)
     if newest is None:
@@ -72,7 +72,7 @@ def choose(
     elif point == "random":
         chosen = _random(services, plan, points) or newest
     whole = services.catalogue.point(plan.name, chosen.id)
-    require_sound(services.kinds, whole)
+    require_sound(services.kinds, whole, plan)
     return Choice(whole, chosen.id == newest.id)
 
 

@@ -21,7 +21,7 @@ from drd.errors import (
     UsageError,
 )
 from drd.flows import holdings
-from drd.flows.manifests import look_of, require_same, require_sound
+from drd.flows.manifests import look_of, require_same, require_sealed, require_sound
 from drd.flows.meetings import note
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
@@ -122,7 +122,7 @@ class Holders:
         self.services = services
         self.plan = plan
         self.point = point
-        require_sound(services.kinds, point)
+        require_sound(services.kinds, point, plan)
         self._specs = holders(plan, point, only)
         self._cache = cache
         self._lock = threading.Lock()
@@ -229,6 +229,7 @@ class Holders:
             available_at=self.point.available_at,
             look=look_of(self.services.kinds),
         )
+        require_sealed(self.services, manifest, repository.name)
         require_same(manifest, self.point, repository.name)
         return manifest
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from drd.errors import DrdError, ManifestRefused
 from drd.flows import holdings
+from drd.flows.services import Services
 from drd.model import strict
 from drd.model.manifest import Look, manifest_from_bytes, refused
+from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
 from drd.ports import KindFactory, Repository, SnapshotInfo
 
@@ -35,7 +37,7 @@ def look_of(kinds: KindFactory) -> Look:
 
 
 def read_point(
-    kinds: KindFactory,
+    services: Services,
     repository: Repository,
     manifest: SnapshotInfo,
     plan: str,
@@ -43,14 +45,15 @@ def read_point(
     now: datetime | None = None,
 ) -> RestorePoint:
     """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
-    known. Raises ManifestRefused, also for one that is another point's or another plan's."""
+    known. Raises ManifestRefused, also for one that is another point's or another plan's, or not the
+    one that was sealed."""
     found = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
         snapshot=manifest.id,
         available_at=manifest.time,
         copied_at=now if manifest.original is not None else None,
-        look=look_of(kinds),
+        look=look_of(services.kinds),
     )
     point, run = found.point, holdings.run_of(manifest)
     if point.plan != plan or manifest.host != plan:
@@ -60,14 +63,25 @@ def read_point(
             _called(manifest, repository),
             ValueError(f"it is of restore point {point.id}, and is marked as that of {run}"),
         )
+    require_sealed(services, found, repository.name)
     return point
+
+
+def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
+    """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the kit
+    lists it that this host was made from. One that nobody sealed is left to `drd.flows.origin`."""
+    point = manifest.point
+    seal = services.catalogue.seal(point.plan, point.id)
+    broken = seal.broken_by(manifest) if seal is not None else None
+    if broken is not None:
+        raise _another(f"the manifest of restore point {point.id} in {repository}", broken)
 
 
 def _called(manifest: SnapshotInfo, repository: Repository) -> str:
     return f"manifest {manifest.id[:8]} in {repository.name}"
 
 
-def require_sound(kinds: KindFactory, point: RestorePoint) -> None:
+def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
     """Raise ManifestRefused when the catalogue says of a point what drd does not write: it may have
     that from a manifest that an older drd read, or from a replica that came out of a repository."""
     look = look_of(kinds)
@@ -79,6 +93,11 @@ def require_sound(kinds: KindFactory, point: RestorePoint) -> None:
             strict.name(row.component, "a component's name")
             strict.snapshot_id(row.snapshot, f"the snapshot of {row.component}")
             look(row, {})
+            named = plan.components.get(row.component)
+            if named is not None and named.kind != row.kind:
+                raise strict.Refused(
+                    f"{row.component} is of kind {row.kind}, the plan has {named.kind}"
+                )
         for name, manifest in point.repositories.items():
             strict.snapshot_id(manifest, f"the manifest in {name}")
     except strict.Refused as error:
@@ -98,6 +117,13 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
             continue
         if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
             raise _another(called, f"it names another snapshot of {row.component}")
+        if _but_paths(other.facts) != _but_paths(row.facts):
+            raise _another(called, f"it says something else about {row.component}")
+
+
+def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a part are the ones that were asked for."""
+    return {k: v for k, v in facts.items() if k != "paths"}
 
 
 def _another(called: str, why: str) -> ManifestRefused:

@@ -3,8 +3,9 @@ asks what a recovery would do or is about to confirm one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,8 @@ from drd.flows.guard import require_elsewhere
 from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm
-from drd.flows.recovery_plan import RecoveryPlan, target_of
+from drd.flows.origin import require_accepted
+from drd.flows.recovery_plan import RecoveryPlan, require_within, target_of
 from drd.flows.restore import close
 from drd.flows.services import Services
 from drd.flows.vanishing import record_missing
@@ -57,6 +59,14 @@ def destinations_of(
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`things` is how many things were looked at; `writes` has by component all that would be written."""
+
+    things: int
+    writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 def preflight(
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
@@ -77,19 +87,24 @@ def preflight(
             ahead.begin(snapshot, destinations[name])
     if not ahead.answered():
         found.kept(lambda: _confirm_one(services, plan, held))
+    accepted = plan.request.after_kit
+    found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
+    found.kept(lambda: _require_vouched(services, plan, held))
     warn(services, findings)
     found.refuse()
     return {"findings": [f.name for f in findings]}
 
 
-def look_ahead(services: Services, plan: RecoveryPlan) -> int:
-    """What the preflight of the recovery would find, without a run: warnings are told. Gives how
-    many things were looked at. Raises all that stands in the way.
+def look_ahead(
+    services: Services, plan: RecoveryPlan, show: Callable[[Looked], object] = lambda _: None
+) -> Looked:
+    """What the preflight of the recovery would find, without a run: warnings are told. `show` gets
+    what would be written before anything is refused. Raises all that stands in the way.
 
     Of a recovery that goes on nothing is looked at: its own working places are in the target.
     """
     if plan.continues is not None:
-        return 0
+        return Looked(0)
     probe = f"look-{uuid4().hex[:8]}"
     found = Hindrances()
     with ExitStack() as stack:
@@ -97,10 +112,39 @@ def look_ahead(services: Services, plan: RecoveryPlan) -> int:
         destinations = destinations_of(services, plan, probe, stack)
         held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
         findings = _look_around(services, plan, destinations, probe, found)
+        writes = _writes(plan, destinations, found)
         found.kept(lambda: _confirm_one(services, plan, held))
+        found.kept(lambda: _require_vouched(services, plan, held))
+    looked = Looked(len(findings) + len(held.repositories[:1]), writes)
+    show(looked)
     warn(services, findings)
     found.refuse()
-    return len(findings) + len(held.repositories[:1])
+    return looked
+
+
+def _writes(
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+) -> dict[str, tuple[str, ...]]:
+    """Everything that would be written, by component."""
+    writes: dict[str, tuple[str, ...]] = {}
+    for name, destination in destinations.items():
+        snapshot = plan.point.component(name)
+        if snapshot is None or snapshot.snapshot is None:
+            continue
+
+        def ask(n: str = name, d: NamedDestination = destination, s: Any = snapshot) -> None:
+            writes[n] = d.writes(s)
+
+        found.kept(ask)
+    return writes
+
+
+def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+    """On a host that was made from a kit, the manifest is compared with the kit's list before anything
+    is touched. Asks nobody on other hosts."""
+    if services.catalogue.kit_base(plan.plan.name) is None:
+        return
+    held.manifest()
 
 
 def _look_around(
@@ -114,6 +158,7 @@ def _look_around(
     if not plan.request.over_production and not plan.beside:
         target = target_of(plan.plan, plan.request.target)
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
+    found.kept(lambda: require_within(plan))
     findings = found.tried(lambda: _look_at_steps(services, plan))
     return findings + look_at(plan, destinations, found)
 

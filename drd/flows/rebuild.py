@@ -160,7 +160,7 @@ def _read(
     now = services.clock.now()
     for repository, manifest in places:
         try:
-            point = read_point(services.kinds, repository, manifest, plan, now=now)
+            point = read_point(services, repository, manifest, plan, now=now)
         except DrdError as error:
             unreadable[manifest.id] = str(error)
             continue

@@ -65,6 +65,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         "overwrite": request.overwrite,
         "no_owner": request.no_owner,
         "no_undo": request.no_undo,
+        "accept_paths": request.accept_paths,
+        "after_kit": request.after_kit,
         "asked_at": to_rfc3339(plan.asked_at),
         "begun": list(plan.components),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,7 +28,8 @@ DEFAULT_SCENARIO = "database-loss"
 class RecoveryRequest:
     """What the operator stated; no `components` means all that the target names. `in_place`: the
     target may be production. With a `part` it is about one component, and only that of it, or
-    beside what is there. `no_undo`: what is replaced is not set aside."""
+    beside what is there. `no_undo`: what is replaced is not set aside. `accept_paths`: also
+    what the point has outside of the plan's paths; `after_kit`: also a point that the kit does not list."""
 
     target: str
     point: str | None = None
@@ -42,6 +43,8 @@ class RecoveryRequest:
     in_place: bool = False
     part: Part | None = None
     no_undo: bool = False
+    accept_paths: bool = False
+    after_kit: bool = False
 
     @property
     def over_production(self) -> bool:
@@ -83,6 +86,8 @@ class RecoveryRequest:
             in_place=bool(said.get("in_place")),
             part=Part.from_json(said["part"]) if said.get("part") else None,
             no_undo=bool(said.get("no_undo")),
+            accept_paths=bool(said.get("accept_paths")),
+            after_kit=bool(said.get("after_kit")),
         )
 
 
@@ -94,7 +99,8 @@ class RecoveryPlan:
     `repositories` are tried in this order. `expected_s` is the duration that the newest drill
     measured, else the newest recovery, None when none did; `expected_steps` has that of each step
     which it carried out. `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and would go
-    on. `notes` are sentences about what will be left out. With a `single` thing plan and point are
+    on. `notes` are sentences about what will be left out. `outside` has by component paths that the
+    point would come back to and the plan does not name. With a `single` thing plan and point are
     as far as they are about it.
     """
 
@@ -113,6 +119,7 @@ class RecoveryPlan:
     continues: str | None
     notes: tuple[str, ...]
     single: Single | None = None
+    outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:
@@ -155,7 +162,7 @@ def plan_recovery(
     lost_at = request.lost_at or begun or now
     if continued is not None:
         point = services.catalogue.point(plan.name, str(continued.detail["point"]))
-        require_sound(services.kinds, point)
+        require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
     held = holders(plan, point, only)
@@ -188,6 +195,30 @@ def plan_recovery(
         continues=continued.id if continued else None,
         notes=_notes(plan, request, names) if chosen is None else (),
         single=chosen,
+        outside=_outside(services, plan, point, names),
+    )
+
+
+def _outside(
+    services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    rows = {n: row for n in names if (row := point.component(n)) is not None and row.snapshot}
+    found = {
+        n: services.kinds(plan.components[n].kind).outside(plan.components[n], row)
+        for n, row in rows.items()
+    }
+    return {n: paths for n, paths in found.items() if paths}
+
+
+def require_within(plan: RecoveryPlan) -> None:
+    """Raise TargetError when the point would come back to where the plan does not say, unless that was
+    accepted: the plan is the operator's word, the point what somebody has stored."""
+    if not plan.outside or plan.request.accept_paths:
+        return
+    named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
+    raise TargetError(
+        f"restore point {plan.point.id} holds paths that {plan.plan.name} does not name: {named}",
+        hint="--accept-paths, if they belong there (the plan had them once); else find out who wrote them.",
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from drd import log
 from drd.config.plan_file import plan_of_text
 from drd.errors import (
     ConfigError,
@@ -26,9 +27,11 @@ from drd.kit.layout import ETC, Belongings, Layout, lay_out
 from drd.kit.opened import confirm, opened
 from drd.kit.own import Own, fetch, newest_own
 from drd.log import mask
+from drd.model.kit import KitPlan
 from drd.model.location import normal_url
 from drd.model.plan import NAME, OWN_COMPONENT, RepositorySpec, S3Access, SecretRef
-from drd.ports import Repository
+from drd.model.seals import Seal
+from drd.ports import Catalogue, Repository
 from drd.repositories import open_repository
 
 
@@ -36,7 +39,7 @@ from drd.repositories import open_repository
 class Prepared:
     """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
     can be used, from `taken_at`; `notes` are what a person should know. `proven` has by restore point
-    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it."""
+    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it, and `bases` its list of their points."""
 
     layout: Layout
     replica: Path | None
@@ -45,18 +48,34 @@ class Prepared:
     notes: tuple[str, ...]
     proven: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    bases: Mapping[str, Base] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a kit says about the repositories of a plan, their ids by URL, and about its restore points;
+    `seals` are None in kits of before."""
+
+    made_at: datetime
+    seals: tuple[Seal, ...] | None
+    repositories: Mapping[str, str]
+
+    def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
+        """From here on the kit's word counts, and not what a replica out of a repository says."""
+        catalogue.base_on_kit(plan, self.made_at, self.seals)
+        for url, known in self.repositories.items():
+            catalogue.record_repository(url, known, now)
 
 
 @contextmanager
 def from_kit(
     kit: Kit, root: Path, now: datetime, *, only: str | None = None, within: Path | None = None
 ) -> Iterator[Prepared]:
-    """The plans of a kit, or `only` one of them. One repository that opens is enough; raises what is
-    wrong with the first otherwise. What is needed meanwhile lies `within` that directory."""
+    """The plans of a kit, or `only` one of them. Repositories that do not open are left to whoever looks for
+    points: the kit's files are worth having all the same. What is needed meanwhile lies `within` that directory."""
     with opened(kit, within) as using, _room(within) as room:
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
-        errors: list[DrdError] = []
         chosen = [p for p in kit.index.plans if only in (None, p.name)]
         for known in chosen:
             plan = using.plan(known)
@@ -66,9 +85,8 @@ def from_kit(
                     confirm(repository, place.id)
                     reached.append(repository)
                 except DrdError as error:
-                    errors.append(error)
-        if not reached:
-            raise errors[0]
+                    # What looks for the points tells it.
+                    log.get().warning("kit.repository", name=place.name, error=error.message)
         belongings = Belongings(
             {p.name: kit.text(p.file) for p in chosen},
             kit.text(kit.index.config) if kit.index.config else None,
@@ -80,7 +98,6 @@ def from_kit(
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
         notes += [f"{path} is there and not as in the kit: it stays" for path in kept(layout)]
-        notes += [e.message for e in errors]
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [
                 f"plan {name} was changed after the kit was made: the repository has it as of "
@@ -90,7 +107,12 @@ def from_kit(
             ]
         prepared = _prepared(layout, own, tuple(belongings.plans), notes)
         proven = {p.id: p.proven_by for known in chosen for p in known.points if p.proven_by}
-        yield replace(prepared, proven=proven, digests={p.name: p.digest for p in chosen})
+        yield replace(
+            prepared,
+            proven=proven,
+            digests={p.name: p.digest for p in chosen},
+            bases={p.name: _base(kit, p) for p in chosen},
+        )
 
 
 @contextmanager
@@ -122,6 +144,11 @@ def from_repository(
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else []
         yield _prepared(layout, own, tuple(own.plans), notes)
+
+
+def _base(kit: Kit, known: KitPlan) -> Base:
+    ids = {place.url: place.id for place in known.repositories if place.id is not None}
+    return Base(kit.index.made_at, known.seals, ids)
 
 
 def _confirm_as_typed(repository: Repository) -> None:

@@ -28,6 +28,7 @@ from drd.kit.programs import Programs, found_at, named_by
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import DrillResult, StepState
+from drd.model.seals import seal_of
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
 
@@ -207,6 +208,7 @@ def _hand(
 def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
     kept = catalogue.points(plan.name)
     newest = next((p for p in kept if p.complete), None)
+    known = catalogue.seals(plan.name)
     chosen = kept[:POINTS]
     if newest is not None and newest not in chosen:
         chosen.append(newest)
@@ -220,6 +222,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
         ),
         tuple(kit_point(catalogue.point(plan.name, p.id)) for p in chosen),
         tuple(missing),
+        seals=tuple(known.get(p.id) or seal_of(p) for p in kept),
     )
 
 

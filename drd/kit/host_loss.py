@@ -63,6 +63,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
             installed(prepared.layout, prepared.replica),
             host(prepared.layout.config, plan.name) as (services, theirs),
         ):
+            prepared.bases[plan.name].record(services.catalogue, plan.name, now)
             seen = rebuild(services, theirs)
             points = services.catalogue.points(plan.name)
             yield Regained(

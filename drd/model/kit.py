@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from drd.model import strict
 from drd.model.plan import SecretRef
+from drd.model.seals import Seal, seal_from_json
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint, TreeFingerprint
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -117,7 +119,8 @@ class KitPoint:
 @dataclass(frozen=True, slots=True)
 class KitPlan:
     """`file` is the plan's in the kit; `missing` are secrets that could not be read when the kit was
-    made, each with what it is for. `needs` are programs that are not in the kit."""
+    made, each with what it is for. `needs` are programs that are not in the kit. `points` are the newest
+    ones, for people; `seals` tell all that were kept from forged ones, None in kits of before."""
 
     name: str
     digest: str
@@ -126,6 +129,7 @@ class KitPlan:
     points: tuple[KitPoint, ...] = ()
     missing: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    seals: tuple[Seal, ...] | None = None
 
     @property
     def newest(self) -> KitPoint | None:
@@ -223,6 +227,9 @@ def _plan(data: Mapping[str, Any]) -> KitPlan:
         tuple(_point(p) for p in data["points"]),
         tuple(data["missing"]),
         tuple(data.get("needs", ())),
+        None
+        if data.get("seals") is None
+        else tuple(strict.each(seal_from_json, data["seals"], "seals", most=1_000_000)),
     )
 
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _runs()
     _repositories()
     _health()
+    _seals()
     _drills()
     _holds()
     _plans()
@@ -179,6 +180,24 @@ def _known_damage() -> None:
                 "points": None if affected is None else json.dumps(affected),
             },
         )
+
+
+def _seals() -> None:
+    """How manifests were when they were stored."""
+    op.create_table(
+        "seals",
+        sa.Column("plan", sa.String(40), primary_key=True),
+        sa.Column("point", sa.String(80), primary_key=True),
+        sa.Column("digest", sa.String(80), nullable=False),
+        sa.Column("manifests", sa.Text(), nullable=False),
+        sa.Column("snapshots", sa.Text(), nullable=False),
+    )
+    op.create_table(
+        "kit_bases",
+        sa.Column("plan", sa.String(40), primary_key=True),
+        sa.Column("made_at", sa.String(32), nullable=False),
+        sa.Column("listed", sa.Boolean(), nullable=False),
+    )
 
 
 def _drills() -> None:

@@ -1,0 +1,79 @@
+"""What is remembered of a manifest by those who stored it, or by a recovery kit: so that another one in its
+place is told from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drd.model import strict
+from drd.model.snapshot import Manifest, RestorePoint
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty where
+    that was not taken (points from before there were seals); `manifests` has the manifest's snapshot by
+    the names of repositories, `snapshots` that of each component that was captured."""
+
+    point: str
+    digest: str = ""
+    manifests: Mapping[str, str] = field(default_factory=dict)
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        """Why this manifest is not the one that was sealed; None when it is."""
+        point = manifest.point
+        if point.id != self.point:
+            return f"it is of restore point {point.id}"
+        if self.digest:
+            return None if manifest.digest == self.digest else "its contents are others"
+        # What restic calls a snapshot says what is in it.
+        if any(self.manifests.get(name) == found for name, found in point.repositories.items()):
+            return None
+        if dict(self.snapshots) != snapshots_of(point):
+            return "it names other snapshots"
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "point": self.point,
+            "digest": self.digest,
+            "manifests": dict(self.manifests),
+            "snapshots": dict(self.snapshots),
+        }
+
+
+def snapshots_of(point: RestorePoint) -> dict[str, str]:
+    return {c.component: c.snapshot for c in point.components if c.snapshot is not None}
+
+
+def seal_of(point: RestorePoint, digest: str = "") -> Seal:
+    return Seal(point.id, digest, dict(point.repositories), snapshots_of(point))
+
+
+def seal_from_json(value: Any, place: str) -> Seal:
+    """Raises Refused."""
+    raw = strict.mapping(value, place)
+    digest = strict.text(strict.member(raw, "digest", place), f"{place}.digest")
+    return Seal(
+        strict.point_id(strict.member(raw, "point", place), f"{place}.point"),
+        strict.digest(digest, f"{place}.digest") if digest else "",
+        strict.by_key(
+            strict.snapshot_id, strict.member(raw, "manifests", place), f"{place}.manifests"
+        ),
+        strict.by_key(
+            strict.snapshot_id, strict.member(raw, "snapshots", place), f"{place}.snapshots"
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KitBase:
+    """The recovery kit from which this host has a plan. `listed` says whether it had a list of its
+    restore points: kits of before have none, and with them no point can be told from a forged one."""
+
+    made_at: datetime
+    listed: bool
