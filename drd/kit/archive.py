@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from drd.errors import KitDamaged
-from drd.model.kit import INDEX, ROOT, KitIndex, index_from_json
+from drd.model import strict
+from drd.model.kit import INDEX, ROOT, KitIndex, index_from_json, inner_name
 
 Files = Mapping[str, bytes]
 """By path below the kit's directory."""
@@ -24,7 +25,13 @@ class Kit:
     files: Files
 
     def text(self, name: str) -> str:
-        return self.files[name].decode()
+        """Raises KitDamaged for a file that is no text."""
+        try:
+            return self.files[name].decode()
+        except (KeyError, UnicodeDecodeError):
+            raise KitDamaged(
+                f"{name} in the kit is no text", hint="take another copy of the kit."
+            ) from None
 
 
 def pack(index: KitIndex, files: Files) -> bytes:
@@ -63,8 +70,14 @@ def unpack(archive: bytes, *, name: str) -> Kit:
     """What a kit's tar holds, each file compared with the index. Raises KitDamaged."""
     try:
         files = _contents(archive)
-        index = index_from_json(json.loads(files.pop(INDEX)))
-    except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+        index = index_from_json(strict.document(files.pop(INDEX, b""), INDEX))
+        named = {p.file for p in (*index.plans, *index.secrets, *index.programs)}
+        named |= {*index.files.values(), *([index.config] if index.config else ())}
+        if lacking := sorted(named - files.keys()):
+            raise strict.Refused(f"it lacks {', '.join(lacking[:5])}")
+        if strangers := sorted(files.keys() - index.digests.keys()):
+            raise strict.Refused(f"its index does not vouch for {', '.join(strangers[:5])}")
+    except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
             f"what is in {name} cannot be read: {error}",
             hint="take another copy, or a drd of the version that made it.",
@@ -78,12 +91,21 @@ def unpack(archive: bytes, *, name: str) -> Kit:
 
 
 def _contents(archive: bytes) -> dict[str, bytes]:
+    """Nothing but directories and files, each once, below the kit's directory."""
     files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         for entry in tar:
-            file = tar.extractfile(entry) if entry.isfile() else None
-            if file is not None:
-                files[entry.name.removeprefix(f"{ROOT}/")] = file.read()
+            if entry.isdir():
+                continue
+            if not entry.isreg() or entry.issparse() or entry.size > len(archive):
+                raise strict.refuse("an entry", "is no plain file", entry.name)
+            if not entry.name.startswith(f"{ROOT}/"):
+                raise strict.refuse("an entry", f"is not below {ROOT}", entry.name)
+            name = inner_name(entry.name.removeprefix(f"{ROOT}/"), "an entry")
+            file = tar.extractfile(entry)
+            if name in files or file is None:
+                raise strict.refuse("an entry", "is there twice", entry.name)
+            files[name] = file.read()
     return files
 
 

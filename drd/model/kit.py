@@ -6,15 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from drd.model import strict
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal, seal_from_json
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint, TreeFingerprint
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.units import to_rfc3339
 
 KIT_SCHEMA = 1
+
+_MOST = 100_000
+_MOST_FILES = 1_000_000
+_SOURCES: tuple[Literal["file", "env", "credential", "command", "text"], ...] = (
+    "file", "env", "credential", "command", "text",
+)  # fmt: skip
 
 ROOT = "recovery-kit"
 """The directory that the kit unpacks to."""
@@ -163,25 +169,40 @@ class KitIndex:
         return {"schema": KIT_SCHEMA, **data}
 
 
-def index_from_json(data: Mapping[str, Any]) -> KitIndex:
-    """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
-    if data["schema"] != KIT_SCHEMA:
-        raise ValueError(f"a kit of schema {data['schema']}, this drd reads {KIT_SCHEMA}")
+def index_from_json(data: Any) -> KitIndex:
+    """The inverse of `to_json`. Raises ValueError for anything that drd does not write."""
+    raw = strict.mapping(data, "the index")
+    schema = strict.count(strict.member(raw, "schema"), "schema")
+    if schema != KIT_SCHEMA:
+        raise strict.Refused(f"a kit of schema {schema}, this drd reads {KIT_SCHEMA}")
     return KitIndex(
-        made_at=from_rfc3339(data["made_at"]),
-        host=data["host"],
-        config=data["config"],
-        config_dir=data["config_dir"],
-        plans=tuple(_plan(p) for p in data["plans"]),
-        secrets=tuple(
-            KitSecret(s["file"], _reference(s["reference"]), s["use"]) for s in data["secrets"]
+        made_at=strict.time(strict.member(raw, "made_at"), "made_at"),
+        host=strict.text(strict.member(raw, "host"), "host"),
+        config=strict.maybe(inner_name, strict.member(raw, "config"), "config"),
+        config_dir=strict.absolute_path(strict.member(raw, "config_dir"), "config_dir"),
+        plans=tuple(strict.each(_plan, strict.member(raw, "plans"), "plans", most=_MOST)),
+        secrets=tuple(strict.each(_secret, strict.member(raw, "secrets"), "secrets", most=_MOST)),
+        files={
+            strict.absolute_path(path, "a path in files"): name
+            for path, name in strict.by_key(
+                inner_name, strict.member(raw, "files"), "files", most=_MOST
+            ).items()
+        },
+        versions=strict.by_key(strict.text, strict.member(raw, "versions"), "versions", most=100),
+        digests=strict.by_key(
+            strict.digest, strict.member(raw, "digests"), "digests", most=_MOST_FILES
         ),
-        files=dict(data["files"]),
-        versions=dict(data["versions"]),
-        digests=dict(data["digests"]),
         # Those that are older have none.
-        programs=tuple(KitFile(**f) for f in data.get("programs", ())),
+        programs=tuple(strict.each(_program, raw.get("programs", []), "programs", most=_MOST)),
     )
+
+
+def inner_name(value: Any, place: str) -> str:
+    """A file of the kit: a path below its directory."""
+    found = strict.text(value, place)
+    if any(part in ("", ".", "..") for part in found.split("/")):
+        raise strict.refuse(place, "is no file of a kit", found)
+    return found
 
 
 def kit_point(point: RestorePoint) -> KitPoint:
@@ -218,36 +239,99 @@ def summary(fingerprint: Fingerprint | None) -> dict[str, int]:
     return {}
 
 
-def _plan(data: Mapping[str, Any]) -> KitPlan:
+def _plan(value: Any, place: str) -> KitPlan:
+    raw = strict.mapping(value, place)
+    seals = raw.get("seals")
     return KitPlan(
-        data["name"],
-        data["digest"],
-        data["file"],
-        tuple(KitRepository(**r) for r in data["repositories"]),
-        tuple(_point(p) for p in data["points"]),
-        tuple(data["missing"]),
-        tuple(data.get("needs", ())),
-        None
-        if data.get("seals") is None
-        else tuple(strict.each(seal_from_json, data["seals"], "seals", most=1_000_000)),
+        strict.name(strict.member(raw, "name", place), f"{place}.name"),
+        strict.text(strict.member(raw, "digest", place), f"{place}.digest", most=80),
+        inner_name(strict.member(raw, "file", place), f"{place}.file"),
+        tuple(
+            strict.each(
+                _repository, strict.member(raw, "repositories", place), f"{place}.repositories"
+            )
+        ),
+        tuple(strict.each(_point, strict.member(raw, "points", place), f"{place}.points")),
+        tuple(strict.each(strict.text, strict.member(raw, "missing", place), f"{place}.missing")),
+        tuple(strict.each(strict.text, raw.get("needs", []), f"{place}.needs")),
+        None if seals is None else tuple(strict.each(seal_from_json, seals, f"{place}.seals")),
     )
 
 
-def _point(data: Mapping[str, Any]) -> KitPoint:
-    known = {**data}
-    known["data_time"] = from_rfc3339(data["data_time"])
-    known["available_at"] = from_rfc3339(data["available_at"])
-    known["repositories"] = tuple(data["repositories"])
-    known["components"] = tuple(
-        KitComponent(**{**c, "data_time": from_rfc3339(c["data_time"]) if c["data_time"] else None})
-        for c in data["components"]
+def _repository(value: Any, place: str) -> KitRepository:
+    raw = strict.mapping(value, place)
+    return KitRepository(
+        strict.name(strict.member(raw, "name", place), f"{place}.name"),
+        strict.text(strict.member(raw, "url", place), f"{place}.url"),
+        strict.maybe(strict.digest, strict.member(raw, "id", place), f"{place}.id"),
+        strict.maybe(strict.name, raw.get("copy_of"), f"{place}.copy_of"),
     )
-    return KitPoint(**known)
 
 
-def _reference(data: Mapping[str, Any]) -> SecretRef:
-    value = data["value"]
-    return SecretRef(data["source"], tuple(value) if isinstance(value, list) else value)
+def _secret(value: Any, place: str) -> KitSecret:
+    raw = strict.mapping(value, place)
+    return KitSecret(
+        inner_name(strict.member(raw, "file", place), f"{place}.file"),
+        _reference(strict.member(raw, "reference", place), f"{place}.reference"),
+        strict.text(strict.member(raw, "use", place), f"{place}.use"),
+    )
+
+
+def _program(value: Any, place: str) -> KitFile:
+    raw = strict.mapping(value, place)
+    return KitFile(
+        strict.absolute_path(strict.member(raw, "path", place), f"{place}.path"),
+        inner_name(strict.member(raw, "file", place), f"{place}.file"),
+        strict.count(strict.member(raw, "mode", place), f"{place}.mode", most=0o7777),
+    )
+
+
+def _point(value: Any, place: str) -> KitPoint:
+    raw = strict.mapping(value, place)
+    return KitPoint(
+        strict.point_id(strict.member(raw, "id", place), f"{place}.id"),
+        strict.time(strict.member(raw, "data_time", place), f"{place}.data_time"),
+        strict.time(strict.member(raw, "available_at", place), f"{place}.available_at"),
+        strict.flag(strict.member(raw, "complete", place), f"{place}.complete"),
+        strict.maybe(strict.text, strict.member(raw, "proven_by", place), f"{place}.proven_by"),
+        tuple(
+            strict.each(
+                strict.name, strict.member(raw, "repositories", place), f"{place}.repositories"
+            )
+        ),
+        tuple(
+            strict.each(
+                _component, strict.member(raw, "components", place), f"{place}.components"
+            )
+        ),
+    )
+
+
+def _component(value: Any, place: str) -> KitComponent:
+    raw = strict.mapping(value, place)
+    return KitComponent(
+        strict.name(strict.member(raw, "component", place), f"{place}.component"),
+        strict.name(strict.member(raw, "kind", place), f"{place}.kind"),
+        strict.maybe(
+            strict.snapshot_id, strict.member(raw, "snapshot", place), f"{place}.snapshot"
+        ),
+        strict.maybe(strict.time, strict.member(raw, "data_time", place), f"{place}.data_time"),
+        strict.count(strict.member(raw, "bytes", place), f"{place}.bytes"),
+        strict.by_key(strict.count, raw.get("summary", {}), f"{place}.summary", most=100),
+        strict.text(raw.get("version", ""), f"{place}.version"),
+    )
+
+
+def _reference(value: Any, place: str) -> SecretRef:
+    raw = strict.mapping(value, place)
+    source = strict.one_of(strict.member(raw, "source", place), f"{place}.source", _SOURCES)
+    found = strict.member(raw, "value", place)
+    if isinstance(found, list):
+        words = tuple(strict.each(strict.text, found, f"{place}.value", most=1000))
+        return SecretRef(next(s for s in _SOURCES if s == source), words)
+    return SecretRef(
+        next(s for s in _SOURCES if s == source), strict.text(found, f"{place}.value")
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -30,7 +30,7 @@ from drd.model.plan import SecretRef
 NOW = datetime(2026, 11, 25, 0, 31, 0, 5, tzinfo=UTC)
 POINT = KitPoint(
     "7c1e0000", NOW, NOW, True, "7c1e-d14", ("primary",),
-    (KitComponent("db", "sqlite", "abc", NOW, 10, {"tables": 2, "rows": 7}),),
+    (KitComponent("db", "sqlite", "ab" * 32, NOW, 10, {"tables": 2, "rows": 7}),),
 )  # fmt: skip
 INDEX = KitIndex(
     made_at=NOW,
@@ -40,7 +40,7 @@ INDEX = KitIndex(
     plans=(
         KitPlan(
             "shop", "d1", "etc/plans/shop.yaml",
-            (KitRepository("primary", "/repo", "id1"), KitRepository("far", "/far", None, "primary")),
+            (KitRepository("primary", "/repo", "1d" * 32), KitRepository("far", "/far", None, "primary")),
             (POINT,), ("target standby of shop: db",),
         ),
     ),

@@ -1,0 +1,61 @@
+"""What somebody does who has a repository's password: writes manifests and snapshots of his own into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.site import PASSWORD, Site
+
+FORGED = "f0f0f0f0"
+"""The id of a restore point that no run of drd ever made."""
+
+
+def manifest_of(site: Site, point: str) -> dict[str, Any]:
+    """What the repository holds of a point."""
+    told = site.restic("dump", "--tag", f"run:{point},manifest", "latest", "/manifest.json")
+    return dict(json.loads(told))
+
+
+def store(site: Site, data: bytes, point: str, *, host: str = "shop", at: str = "") -> str:
+    """Store bytes as the manifest of a point; the id of its snapshot."""
+    tags = ["drd", "plan:shop", f"run:{point}", "manifest"]
+    words = [w for tag in tags for w in ("--tag", tag)] + (["--time", at] if at else [])
+    done = subprocess.run(
+        ["restic", "-r", site.repository, "--no-cache", "backup", "--json", "--host", host, *words,
+         "--stdin", "--stdin-filename", "manifest.json"],
+        input=data,
+        capture_output=True,
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD, "TZ": "UTC"},
+        check=True,
+    )  # fmt: skip
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return str(next(s["snapshot_id"] for s in said if s["message_type"] == "summary"))
+
+
+def forge(
+    site: Site,
+    like: str,
+    change: Callable[[dict[str, Any]], object],
+    *,
+    point: str = FORGED,
+    host: str = "shop",
+) -> str:
+    """A manifest like that of a point, with a change, as the newest point of all; its snapshot."""
+    known = manifest_of(site, like)
+    known["point"] = point
+    change(known)
+    return store(site, json.dumps(known).encode(), point, host=host)
+
+
+def component(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(c for c in manifest["components"] if c["component"] == name)
+
+
+def forget_state(site: Site) -> None:
+    """As on a new host: what the repository holds is all that is known."""
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
