@@ -71,8 +71,9 @@ def unpack(archive: bytes, *, name: str) -> Kit:
     try:
         files = _contents(archive)
         index = index_from_json(strict.document(files.pop(INDEX, b""), INDEX))
-        named = {p.file for p in (*index.plans, *index.secrets, *index.programs)}
-        named |= {*index.files.values(), *([index.config] if index.config else ())}
+        named = {p.file for p in index.plans} | {s.file for s in index.secrets}
+        named |= {p.file for p in index.programs} | {*index.files.values()}
+        named |= {index.config} if index.config else set()
         if lacking := sorted(named - files.keys()):
             raise strict.Refused(f"it lacks {', '.join(lacking[:5])}")
         if strangers := sorted(files.keys() - index.digests.keys()):

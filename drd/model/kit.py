@@ -300,9 +300,7 @@ def _point(value: Any, place: str) -> KitPoint:
             )
         ),
         tuple(
-            strict.each(
-                _component, strict.member(raw, "components", place), f"{place}.components"
-            )
+            strict.each(_component, strict.member(raw, "components", place), f"{place}.components")
         ),
     )
 
@@ -329,9 +327,7 @@ def _reference(value: Any, place: str) -> SecretRef:
     if isinstance(found, list):
         words = tuple(strict.each(strict.text, found, f"{place}.value", most=1000))
         return SecretRef(next(s for s in _SOURCES if s == source), words)
-    return SecretRef(
-        next(s for s in _SOURCES if s == source), strict.text(found, f"{place}.value")
-    )
+    return SecretRef(next(s for s in _SOURCES if s == source), strict.text(found, f"{place}.value"))
 
 
 def _plain(value: Any) -> Any:

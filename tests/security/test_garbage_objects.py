@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.errors import RepositoryDamaged
 from drd.flows import holdings
 from drd.ports import Tree
 from tests.e2e.kit_site import Machine
@@ -83,7 +84,6 @@ def test_a_new_host_begins_with_what_is_sound(site: Site) -> None:
     machine.after("recover", "shop", "--target", "standby", "--yes")
 
 
-@pytest.mark.s3
 def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     s3: S3Server, tmp_path: Path
 ) -> None:
@@ -105,7 +105,7 @@ def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     repository.restore(second, into)
     removal = repository.removal(GARBAGE)
     assert removal.endswith(f"s3 rm s3://{bucket}/p/snapshots/{GARBAGE}")
-    with pytest.raises(holdings.RepositoryDamaged):
+    with pytest.raises(RepositoryDamaged):
         holdings.whole(repository, listing)
     # What the hint says: a marker hides it from whoever lists, locked or not.
     s3.client().delete_object(Bucket=bucket, Key=f"p/snapshots/{GARBAGE}")

@@ -67,7 +67,9 @@ def test_a_point_of_the_kit_with_another_manifest_is_refused(site: Site, machine
     site.restic("forget", json.loads(true)[0]["id"])
     store(site, json.dumps(known).encode(), point)
     told = bootstrap(site, machine)
-    assert f"the manifest of restore point {point} in primary is not the one that drd stored" in told
+    assert (
+        f"the manifest of restore point {point} in primary is not the one that drd stored" in told
+    )
     refused = machine.after(*RECOVER, "--yes", "--accept-after-kit", code=1)
     assert point in refused.err
 
@@ -120,9 +122,7 @@ def test_a_kit_without_a_list_says_so(site: Site, machine: Machine) -> None:
     kit = unpack(unseal(read_kit(file), Key(identity=secret.encode()), name="k"), name="k")
     index = replace(kit.index, plans=tuple(replace(p, seals=None) for p in kit.index.plans))
     lock = Lock(recipients=(recipient,))
-    file.write_bytes(
-        seal(pack(index, kit.files), lock, made_at=kit.index.made_at, plans=["shop"])
-    )
+    file.write_bytes(seal(pack(index, kit.files), lock, made_at=kit.index.made_at, plans=["shop"]))
     told = bootstrap(site, machine)
     assert "this kit has no list of its restore points" in told
     refused = machine.after(*RECOVER, "--yes", code=2)

@@ -52,7 +52,10 @@ INDEX = KitIndex(
     versions={"drd": "1"},
     digests={},
 )  # fmt: skip
-FILES = {"etc/drd.yaml": b"plans: plans\n", "secrets/a": b"top secret"}
+FILES = {
+    "etc/drd.yaml": b"plans: plans\n", "etc/plans/shop.yaml": b"plan: shop\n", "secrets/a": b"top secret",
+    "secrets/b": b"another", "files/0-ca.pem": b"PEM",
+}  # fmt: skip
 
 
 def sealed(lock: Lock) -> bytes:
