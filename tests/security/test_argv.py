@@ -1,0 +1,219 @@
+"""What follows the program in an argv is a word of drd's, an option with its value in the same word, or a
+positional that stands behind `--` or cannot begin with `-`. Ids, names and paths come out of
+repositories, dumps and plans; one that began with `-` was an option."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd import process
+from drd.actions import start, stop
+from drd.errors import RepositoryError
+from drd.kinds.postgres.connection import Address
+from drd.kinds.postgres.dump import DumpOrder, dump_command
+from drd.kinds.postgres.load import Load
+from drd.kinds.postgres.server import ThrowAwayServer
+from drd.kinds.postgres.tools import Programs
+from drd.ports import Tree, Workplace
+from drd.process import Command, Completed
+from drd.repositories.restic import checking, copying, maintenance, payload, restore, store
+from tests.repository_support import local_repository
+
+EVIL = "--password-command=sh"
+ID = "ab" * 32
+
+VERBS = frozenset({
+    "backup", "restore", "dump", "forget", "copy", "find", "cat", "snapshots", "stats", "prune", "check",
+    "unlock", "init", "version", "config",
+})  # fmt: skip
+WITH_VALUE = frozenset({"-o", "-c", "-D", "-p", "-h", "-d", "-C", "--host", "--tag", "--mode", "--retry-lock",
+                        "--cache-dir", "--cacert", "--pgdata", "--auth", "--encoding",
+                        "--repository-version", "--from-repo"})  # fmt: skip
+"""Options whose value is the next word, whatever that begins with."""
+
+
+def strays(argv: Sequence[str], known: frozenset[str] = VERBS) -> Iterator[str]:
+    """Words before `--` that are none of drd's own and no value of an option."""
+    words = iter(argv[1:])
+    for word in words:
+        if word == "--":
+            return
+        if word in WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-") and word not in known:
+            yield word
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Command]:
+    """Every command that is run or started; none is."""
+    found: list[Command] = []
+
+    def run(command: Command, **_: Any) -> Completed:
+        found.append(command)
+        raise Ran
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(process, "start", run)
+    monkeypatch.setattr("drd.kinds.postgres.load.run", run)
+    return found
+
+
+class Ran(Exception):
+    """Instead of running it."""
+
+
+def _restic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    repository = local_repository(tmp_path)
+    door = repository.door
+    monkeypatch.setattr(door, "ready", lambda: None)
+    door._ready = True
+    return door
+
+
+Call = Callable[[Any, Path], object]
+
+
+def _tree(door: Any) -> object:
+    tree = Tree((EVIL, "/etc"), ("-x",), expected_bytes=0)
+    words = payload.backup_words(EVIL, [EVIL], datetime.now(UTC))
+    return store.store_tree(
+        door, tree, words, subject="x", deadline_s=None, on_progress=lambda _: None
+    )
+
+
+RESTIC: dict[str, Call] = {
+    "restore": lambda door, into: restore.restore(
+        door, ID, into, include=["-x"], brief=False, deadline_s=None, on_progress=lambda _: None
+    ),
+    "dump": lambda door, _: restore.read_file(door, ID, EVIL),
+    "forget": lambda door, _: maintenance.forget(door, [ID]),
+    "find": lambda door, _: checking.snapshots_with(door, [ID], deadline_s=1.0),
+    "copy": lambda door, _: copying.copy_from(
+        door, door, [ID], subject="x", expected_bytes=None, deadline_s=None, on_progress=lambda _: None
+    ),
+    "backup": lambda door, _: _tree(door),
+    "backup stdin": lambda door, _: store.store_bytes(
+        door, b"", EVIL, host=EVIL, tags=[EVIL], time=None
+    ),
+    "snapshots": lambda door, _: maintenance.snapshots(door, host=EVIL, tags=[EVIL], fresh=True),
+    "stats": lambda door, _: maintenance.size_bytes(door),
+    "identity": lambda door, _: maintenance.identity(door),
+    "lock": lambda door, _: door.capture(["--no-lock", "cat", "--", "lock", ID]),
+    "prune": lambda door, _: maintenance.prune(door, max_repack_bytes=1, deadline_s=None),
+    "check": lambda door, _: checking.check(door, read_subset="1/5", deadline_s=None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(RESTIC))
+def test_restic_gets_positionals_behind_dashes(
+    name: str, seen: list[Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("restic") is None:
+        pytest.skip("restic is not here")
+    door, into = _restic(tmp_path, monkeypatch), tmp_path / "into"
+    into.mkdir()
+    with pytest.raises(Ran):
+        RESTIC[name](door, into)
+    (command,) = seen
+    argv = [str(w) for w in command.argv]
+    assert list(strays(argv)) == []
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    assert EVIL not in before or all(
+        before[n - 1] in WITH_VALUE for n, w in enumerate(before) if w == EVIL
+    )
+
+
+@pytest.mark.parametrize("evil", [EVIL, "latest", "-", "", "ab" * 31, ID.upper(), f"{ID}\n"])
+def test_nothing_but_an_id_is_an_id(evil: str, tmp_path: Path) -> None:
+    door = local_repository(tmp_path).door
+    for call in (
+        lambda: maintenance.forget(door, [evil]),
+        lambda: restore.read_file(door, evil, "manifest.json"),
+        lambda: checking.snapshots_with(door, [evil], deadline_s=1.0),
+        lambda: copying.copy_from(
+            door, door, [evil], subject="", expected_bytes=None, deadline_s=None,
+            on_progress=lambda _: None,
+        ),
+    ):  # fmt: skip
+        with pytest.raises(RepositoryError, match="no id of restic's"):
+            call()
+
+
+def test_programs_of_postgresql_get_no_stray_words(seen: list[Command], tmp_path: Path) -> None:
+    programs = Programs(Path("/usr/lib/postgresql/17/bin"), "17.1")
+    address = Address({"host": "/x", "dbname": EVIL, "user": EVIL})
+    commands = [dump_command(programs, DumpOrder(address, EVIL, "none", True, {}))]
+    load = Load(programs, tmp_path / "-x.dump", address, tmp_path, {}, ("--no-owner",))
+    for call in (
+        lambda: load.listing(f"--schema={EVIL}", f"--table={EVIL}"),
+        lambda: load.script(["1; 2 3 X"]),
+        lambda: load.some([], 2, lambda: None),
+    ):
+        with pytest.raises(Ran):
+            call()
+    server = ThrowAwayServer(Workplace(tmp_path, "run"), programs, superuser=EVIL)
+    commands.append(server._initdb_command)
+    for command in (*seen, *commands):
+        argv = [str(w) for w in command.argv]
+        assert list(strays(argv)) == [], argv
+        assert EVIL not in argv[: argv.index("--")] if "--" in argv else EVIL not in argv
+
+
+def test_systemd_gets_units_behind_dashes(
+    seen: list[Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Ran):
+        start.unit_state(EVIL)
+    carried: list[list[str]] = []
+    for module in (start, stop):
+        monkeypatch.setattr(
+            module, "carry_out", lambda words, *_, **__: carried.append(list(words))
+        )
+    assert [str(w) for w in seen[0].argv][-2:] == ["--", EVIL]
+    assert "--" in Path(start.__file__).read_text().split('"systemctl", "start"')[1][:12]
+    assert "--" in Path(stop.__file__).read_text().split('"systemctl", "stop"')[1][:12]
+
+
+def test_every_command_of_drd_is_looked_at_here() -> None:
+    """A new place that builds a command has to be thought about: add it here with how its positionals
+    are kept from being options."""
+    known = {
+        "drd/actions/command.py",  # the plan's own words
+        "drd/actions/start.py",
+        "drd/checks/command.py",  # the plan's own words
+        "drd/cli/as_service.py",  # a unit of the command line's, for root
+        "drd/cli/discovery.py",  # psql with options alone
+        "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
+        "drd/flows/capture.py",  # the plan's own words
+        "drd/flows/installing.py",  # words of drd's, absolute paths
+        "drd/flows/own_backup.py",  # tar with options and `.`
+        "drd/kinds/files/in_place.py",  # cp behind --
+        "drd/kinds/postgres/dump.py",
+        "drd/kinds/postgres/load.py",
+        "drd/kinds/postgres/sandbox.py",  # locale -a
+        "drd/kinds/postgres/server.py",
+        "drd/kinds/postgres/tables.py",  # pg_dump with options alone
+        "drd/kinds/postgres/tools.py",  # an absolute path with --version
+        "drd/kinds/sqlite/source.py",  # cat behind --
+        "drd/kit/gather.py",  # names of tools with --version
+        "drd/notifiers/command.py",  # the plan's own words
+        "drd/repositories/restic/door.py",  # restic version
+        "drd/repositories/restic/pair.py",
+        "drd/repositories/restic/session.py",
+        "drd/secrets.py",  # the plan's own words
+    }
+    root = Path(process.__file__).parents[2]
+    found = {
+        str(file.relative_to(root))
+        for file in (root / "drd").rglob("*.py")
+        if "Command(" in file.read_text().replace("OwnCommand(", "")
+        and not str(file.relative_to(root)).startswith("drd/process/")
+    }
+    assert found - known == set()
