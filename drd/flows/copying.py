@@ -104,7 +104,7 @@ class _CopyRun:
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
         held = holdings.whole_points(points, into)
         if not listing.unreadable:
-            self._note_missing(points, source, listed_at)
+            self._note_missing(points, source, listing.unreadable, listed_at)
         self._reconcile(points, held, there.unreadable, listed_at)
         lacking = [
             p for p in points if p.id not in held and holdings.manifest(source.get(p.id, ()))
@@ -122,13 +122,18 @@ class _CopyRun:
         return {"repository": made}
 
     def _note_missing(
-        self, points: Sequence[RestorePoint], source: Held, listed_at: datetime
+        self,
+        points: Sequence[RestorePoint],
+        source: Held,
+        unreadable: Mapping[str, str],
+        listed_at: datetime,
     ) -> None:
         """Points that the source had, and lacks now."""
         gone = [
             p.id
             for p in points
             if self.copy_of in p.repositories
+            and p.repositories[self.copy_of] not in unreadable
             and p.available_at < listed_at
             and holdings.manifest(source.get(p.id, ())) is None
         ]

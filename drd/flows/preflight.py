@@ -12,6 +12,7 @@ from uuid import uuid4
 from drd.errors import (
     DrdError,
     NoRestorePoint,
+    RepositoryDamaged,
     RepositoryError,
     SecretUnavailable,
     TargetNotEmpty,
@@ -223,6 +224,11 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
     tags = ["drd", f"run:{point.id}"]
     listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
     here = holdings.ids_here(listing)
+    if point.repositories.get(repository.name) in listing.unreadable:
+        raise RepositoryDamaged(
+            f"the manifest of restore point {point.id} in {repository.name} cannot be read",
+            hint=f"take another point: drd points {plan.plan.name}; or another repository.",
+        )
     if holdings.manifest(listing) is None:
         record_missing(services, plan.plan.name, repository.name, [point.id], listed_at)
         lacking = "all of it"

@@ -49,7 +49,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
         added = [point for point in read if point is not None]
     for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.record_point(point)
-    _put_right(services, seen)
+    _put_right(services, seen, unreadable)
     return seen.compared([p.id for p in added], unreadable)
 
 
@@ -179,15 +179,38 @@ def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
     return list(found.values())
 
 
-def _put_right(services: Services, seen: _Seen) -> None:
+def _put_right(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:
     """Where the known points lie, and which are there no more."""
     for point in filter(seen.is_somewhere, seen.known.values()):
         places = _one_each(point, seen.places.get(point.id, ()))
-        news = [(r, m) for r, m in places if point.repositories.get(r.name) != m.id]
+        news = [
+            (r, m)
+            for r, m in places
+            if point.repositories.get(r.name) != m.id and _is_its(services, point, r, m, unreadable)
+        ]
         if news:
             whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
             services.catalogue.record_point(_placed(services, whole, news))
     _note_missing(services, seen)
+
+
+def _is_its(
+    services: Services,
+    point: RestorePoint,
+    repository: Repository,
+    manifest: SnapshotInfo,
+    unreadable: dict[str, str],
+) -> bool:
+    """Whether a manifest with the mark of a point is that point's. Of a copy whoever reads it says so;
+    one that was stored there in the place of the one that is known is looked at here."""
+    if manifest.original is not None:
+        return True
+    try:
+        read_point(services, repository, manifest, point.plan)
+    except DrdError as error:
+        unreadable[manifest.id] = str(error)
+        return False
+    return True
 
 
 def _note_missing(services: Services, seen: _Seen) -> None:
