@@ -30,6 +30,7 @@ from drd.catalogue.tables import (
     plans,
     point_repositories,
     points,
+    repositories,
     repository_health,
 )
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
@@ -87,6 +88,17 @@ def of(connection: Connection, plan: str) -> list[Known]:
             Known(row.repository, row.url, row.lost, row.unreachable, row.damage, affected)
         )
     return found
+
+
+def places_known(connection: Connection) -> list[tuple[str, str]]:
+    rows = repository_health
+    query = (
+        select(rows.c.url, rows.c.plan)
+        .join(repositories, repositories.c.url == rows.c.url)
+        .where(repositories.c.repository_id.is_not(None))
+        .order_by(rows.c.plan, rows.c.position)
+    )
+    return [(url, plan) for url, plan in connection.execute(query)]
 
 
 def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:

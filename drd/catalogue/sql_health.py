@@ -21,6 +21,10 @@ class SqlHealth:
         with self._store.read() as connection:
             return health.of(connection, plan)
 
+    def places(self) -> list[tuple[str, str]]:
+        with self._store.read() as connection:
+            return health.places_known(connection)
+
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
         with self._store.read() as connection:
             if not health.is_news(connection, url, found):

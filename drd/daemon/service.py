@@ -28,6 +28,7 @@ from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.duties import Duties
 from drd.daemon.figures import Said
 from drd.daemon.plans import PlanBook
+from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
@@ -92,6 +93,7 @@ class Daemon:
         self._book = PlanBook(app, self._agenda)
         self._workers.texts = app.handed = self._book.texts
         self._duties = Duties(app, self._agenda.schedule, self._book.texts)
+        self._probes = Probes(app, self._agenda.schedule, self._duties.assess_soon)
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.begun
         )
@@ -121,6 +123,7 @@ class Daemon:
         # After the plans, which would count as never loaded; and also when they could not be
         # loaded, since somebody has to be told.
         self._duties.start()
+        self._probes.start()
         self._notifier.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
         self._post("tick")
 
@@ -149,6 +152,7 @@ class Daemon:
             self._notifier.watchdog()
             with suppress(CatalogueError):
                 self._supervisor.reap(self._app.clock.now())
+        self._probes.stop()
         self._duties.stop()
         with suppress(CatalogueError):
             self._note_heartbeat(state="stopped")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from drd.errors import (
     CatalogueError,
@@ -64,18 +65,32 @@ def remember(services: Services, repository: Repository) -> None:
                 health.record_config_digest(repository.url, digest)
 
 
-def probe(catalogue: Catalogue, clock: Clock, repository: Repository) -> Meeting | None:
-    """Look whether the repository that drd knows is there, by one request, and note it; None where
-    there never was one. Only one that looks like another is opened."""
+class Probed(Protocol):
+    """What `probe` asks of a repository."""
+
+    url: str
+
+    def probe(self) -> str | None: ...
+
+    def identity(self) -> str | None: ...
+
+
+def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
+    """Look whether the repository that drd knows is there, by one request, and note how it was found;
+    whether that is news. Only one that looks like another is opened. Nothing is asked where there
+    never was one."""
     recorded = catalogue.repository_id(repository.url)
     if recorded is None:
-        return None
-    found = _probed(catalogue, repository, recorded)
-    _note(catalogue, clock, repository.url, found)
-    return found
+        return False
+    return _note(catalogue, clock, repository.url, _probed(catalogue, repository, recorded))
 
 
-def _probed(catalogue: Catalogue, repository: Repository, recorded: str) -> Meeting:
+def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
+    """Note that a look at a repository got no answer in so many seconds; whether that is news."""
+    return _note(catalogue, clock, url, Meeting("unreachable", f"no answer in {after_s:.0f} s"))
+
+
+def _probed(catalogue: Catalogue, repository: Probed, recorded: str) -> Meeting:
     known = catalogue.health.config_digest(repository.url)
     try:
         digest = repository.probe()
@@ -89,7 +104,7 @@ def _probed(catalogue: Catalogue, repository: Repository, recorded: str) -> Meet
         return _of_error(error) or Meeting("unreachable", error.message)
 
 
-def _compared(catalogue: Catalogue, repository: Repository, recorded: str, digest: str) -> Meeting:
+def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: str) -> Meeting:
     """Its `config` is another one: so is the repository, unless somebody upgraded its format."""
     try:
         actual = repository.identity()
@@ -112,9 +127,10 @@ def _of_error(error: DrdError) -> Meeting | None:
     return None
 
 
-def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> None:
-    """Who may only read the catalogue notes nothing; neither is a place missed that never held a
+def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
+    """Whether it is news. Who may only read the catalogue notes nothing; neither is a place missed that never held a
     repository."""
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repository_id(url) is not None:
-            catalogue.health.met(url, found, clock.now())
+            return catalogue.health.met(url, found, clock.now())
+    return False

@@ -14,7 +14,7 @@ from drd.model.text import first_line
 from drd.model.verdicts import Reason, RepositoryAssessment, Verdict
 
 GONE = "repository-gone"
-SILENT = "repository-silent"
+SILENT = "repository-unreachable"
 DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
 """Kinds of alerts."""
@@ -106,7 +106,8 @@ def _wrong(
         text = f"repository {name} does not answer: {repository.unreachable}"
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
-        found.append(Reason(at_risk, text, again, SILENT, subject=name))
+        # By the name of the finding of a look ahead, which is the same alert.
+        found.append(Reason(at_risk, text, again, SILENT, subject=f"repository {name}"))
     if repository.damage is not None:
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""

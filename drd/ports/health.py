@@ -29,6 +29,9 @@ class Health(Protocol):
     def of(self, plan: str) -> list[Known]:
         """Of each repository of the plan as loaded, the one with the backups first."""
 
+    def places(self) -> list[tuple[str, str]]:
+        """The URLs of repositories that were seen once, each with every loaded plan that has it."""
+
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
         """How a place was found, for every plan with a repository there; whether that is news.
         One that does not answer takes nothing back of what was found before."""

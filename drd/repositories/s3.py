@@ -62,11 +62,19 @@ class S3Place:
 
     far = True
 
-    def __init__(self, location: S3Location, keys: Callable[[], S3Keys]) -> None:
+    def __init__(
+        self, location: S3Location, keys: Callable[[], S3Keys], client: Any = None
+    ) -> None:
+        """`client` instead of one of its own: that of another place of `client_of`."""
         self.location = location
         self.url = location.url
         self._keys = keys
-        self._client: Any = None
+        self._client = client
+
+    @property
+    def client(self) -> Any:
+        """What asks, which any place with the same server and keys can use. Safe in threads."""
+        return self._connected()
 
     def preflight(self, *, writing: bool = True) -> None:  # noqa: ARG002 - only a write tells
         """The bucket exists and the key may list it: a HEAD alone does not prove the secret on

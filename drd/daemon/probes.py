@@ -1,0 +1,212 @@
+"""Looking whether the repositories of all plans are where they were, each once in a few minutes.
+
+In threads of their own: a network file system that has gone away holds whoever looks at it, for
+ever, and neither the daemon's loop nor its duties may wait for it. What a look finds is noted in the
+catalogue, from which alone verdicts are made.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from drd import log, secrets
+from drd.bootstrap import App
+from drd.errors import CatalogueError, DrdError
+from drd.flows.meetings import no_answer, probe
+from drd.model.plan import RepositorySpec, S3Access
+from drd.model.schedule import Schedule
+from drd.repositories.probing import Prober
+
+_log = log.get()
+
+EVERY_S = 240.0
+"""From one look at a repository to the next; five minutes are promised."""
+FEW_EVERY_S = 30.0
+"""The same where there are few."""
+PER_SECOND = 0.5
+"""Looks that cost nothing worth speaking of: so many are made however few repositories there are."""
+PATIENCE_S = 30.0
+"""After which a look has got no answer."""
+WORKERS = 4
+MOST_WORKERS = 16
+"""With those that hang."""
+REFRESH_S = 30.0
+"""Between two looks which plans are in force."""
+
+
+@dataclass
+class _Place:
+    """A repository, by one of the plans that have it."""
+
+    url: str
+    plan: str
+    next_at: float
+    waits: bool = False
+    begun: float | None = None
+    told: bool = False
+
+
+class Probes:
+    """Begins with `start`, ends with `stop`. `schedule` is that of a plan in force; `news` is called
+    when something was found otherwise than before."""
+
+    def __init__(
+        self, app: App, schedule: Callable[[str], Schedule | None], news: Callable[[], None]
+    ) -> None:
+        self._app = app
+        self._schedule = schedule
+        self._news = news
+        self._prober = Prober(secrets.resolve)
+        self._places: dict[str, _Place] = {}
+        self._access: dict[str, tuple[str, dict[str, S3Access]]] = {}
+        self._queue: deque[_Place] = deque()
+        self._ready = threading.Condition()
+        self._workers = 0
+        self._stopping = False
+        self._refreshed = -REFRESH_S
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
+
+    def stop(self) -> None:
+        """Nobody waits for what hangs."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify_all()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self.turn(time.monotonic())
+            except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
+                _log.error("probes.failed", error=f"{type(error).__name__}: {error}")
+            with self._ready:
+                self._ready.wait(1.0)
+
+    def turn(self, now: float) -> None:
+        """Hand out what is due, and give up on what hangs."""
+        if now - self._refreshed >= REFRESH_S:
+            self._refreshed = now
+            self._refresh(now)
+        every_s = min(EVERY_S, max(FEW_EVERY_S, len(self._places) / PER_SECOND))
+        for place in list(self._places.values()):
+            if place.begun is not None:
+                self._watch(place, now)
+            elif place.next_at <= now and not place.waits:
+                place.waits = True
+                place.next_at = now + every_s
+                self._hand_out(place)
+
+    def _refresh(self, now: float) -> None:
+        """The repositories of the plans in force, each once; new ones spread over a round."""
+        wanted: dict[str, str] = {}
+        for url, plan in self._app.catalogue.health.places():
+            if self._schedule(plan) is not None:
+                wanted.setdefault(url, plan)
+        for url in self._places.keys() - wanted.keys():
+            del self._places[url]
+        within_s = min(EVERY_S, len(wanted) / PER_SECOND)
+        for url, plan in wanted.items():
+            known = self._places.get(url)
+            if known is None:
+                self._places[url] = _Place(url, plan, now + within_s * _share(url))
+            else:
+                known.plan = plan
+
+    def _watch(self, place: _Place, now: float) -> None:
+        """One that gets no answer is noted as that once, and its thread left to itself."""
+        assert place.begun is not None
+        if place.told or now - place.begun < PATIENCE_S:
+            return
+        place.told = True
+        with suppress(CatalogueError):
+            if no_answer(self._app.catalogue, self._app.clock, place.url, PATIENCE_S):
+                self._news()
+        with self._ready:
+            self._workers -= 1  # another one may begin
+
+    def _hand_out(self, place: _Place) -> None:
+        with self._ready:
+            self._queue.append(place)
+            hanging = sum(p.told for p in self._places.values() if p.begun is not None)
+            if self._workers < WORKERS and self._workers + hanging < MOST_WORKERS:
+                self._workers += 1
+                threading.Thread(target=self._work, name="drd-probe", daemon=True).start()
+            self._ready.notify()
+
+    def _work(self) -> None:
+        """Until nothing is left to do: a round begins with new threads."""
+        while True:
+            with self._ready:
+                if self._stopping or not self._queue:
+                    self._workers -= 1
+                    return
+                place = self._queue.popleft()
+            place.waits, place.told, place.begun = False, False, time.monotonic()
+            self._look(place)
+            hung, place.begun = place.told, None
+            if hung:
+                return  # it has been replaced
+
+    def _look(self, place: _Place) -> None:
+        try:
+            is_news = probe(self._app.catalogue, self._app.clock, _Far(self, place))
+        except CatalogueError as error:
+            _log.debug("probe.catalogue", error=error.message)
+        except DrdError as error:
+            # Its keys are not there, for instance: backups have the same trouble, and say so.
+            _log.info("probe.failed", repository=place.url, error=error.message)
+        else:
+            if is_news:
+                self._news()
+
+    def ask(self, place: _Place) -> str | None:
+        return self._prober.probe(place.url, self._access_of(place))
+
+    def _access_of(self, place: _Place) -> S3Access:
+        """By the text of the plan that is in force, which is read once."""
+        if not place.url.startswith("s3:"):
+            return S3Access()
+        schedule = self._schedule(place.plan)
+        digest = schedule.digest if schedule is not None else ""
+        known = self._access.get(place.plan)
+        if known is None or known[0] != digest or place.url not in known[1]:
+            plan = self._app.plan_in_force(place.plan)
+            known = digest, {spec.url: spec.s3 for spec in plan.repositories.values()}
+            self._access[place.plan] = known
+        return known[1].get(place.url, S3Access())
+
+    def open(self, place: _Place) -> str | None:
+        """The id of what is there now, which takes restic and the password."""
+        plan = self._app.plan_in_force(place.plan)
+        spec = next((s for s in plan.repositories.values() if s.url == place.url), None)
+        return self._open(spec) if spec is not None else None
+
+    def _open(self, spec: RepositorySpec) -> str | None:
+        return self._app.open_repository(spec).identity()
+
+
+class _Far:
+    """A repository, as far as a probe needs one."""
+
+    def __init__(self, probes: Probes, place: _Place) -> None:
+        self._probes = probes
+        self._place = place
+        self.url = place.url
+
+    def probe(self) -> str | None:
+        return self._probes.ask(self._place)
+
+    def identity(self) -> str | None:
+        return self._probes.open(self._place)
+
+
+def _share(url: str) -> float:
+    """The same for a repository each time, between 0 and 1."""
+    return int.from_bytes(blake2b(url.encode(), digest_size=4).digest()) / 2**32

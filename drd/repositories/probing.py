@@ -1,0 +1,73 @@
+"""Looking whether thousands of repositories are where they were, by one request each.
+
+Without restic, and with one client for all places of a server that have the same keys: a client of
+its own for each would take more memory than the daemon. Keys are read once, and again when they are
+refused.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from drd.errors import DrdError, RepositoryMissing, RepositoryUnreachable
+from drd.model.location import is_s3, parse_s3
+from drd.model.plan import S3Access, SecretRef
+from drd.repositories.local import LocalPlace
+from drd.repositories.s3 import S3Keys, S3Place
+
+_Key = tuple[str, S3Access]
+
+
+class Prober:
+    """Safe in several threads."""
+
+    def __init__(self, resolve: Callable[[SecretRef], str]) -> None:
+        self._resolve = resolve
+        self._lock = threading.Lock()
+        self._clients: dict[_Key, Any] = {}
+
+    def probe(self, url: str, access: S3Access) -> str | None:
+        """As `Place.probe`. Raises DrdError."""
+        if not is_s3(url):
+            return LocalPlace(Path(url)).probe()
+        location = parse_s3(url)
+        key = (location.endpoint, access)
+        place = S3Place(location, lambda: self._keys(access), self._known(key))
+        try:
+            found = place.probe()
+        except (RepositoryMissing, RepositoryUnreachable):
+            self._keep(key, place)
+            raise
+        except DrdError:
+            self._drop(key)
+            raise
+        self._keep(key, place)
+        return found
+
+    def _keys(self, access: S3Access) -> S3Keys:
+        def of(ref: SecretRef | None) -> str | None:
+            return None if ref is None else self._resolve(ref)
+
+        return S3Keys(
+            access_key=of(access.access_key),
+            secret_key=of(access.secret_key),
+            session_token=of(access.session_token),
+            region=access.region,
+            ca_cert=access.ca_cert,
+            bucket_lookup=access.bucket_lookup,
+        )
+
+    def _known(self, key: _Key) -> Any:
+        with self._lock:
+            return self._clients.get(key)
+
+    def _keep(self, key: _Key, place: S3Place) -> None:
+        with self._lock:
+            self._clients.setdefault(key, place.client)
+
+    def _drop(self, key: _Key) -> None:
+        with self._lock:
+            self._clients.pop(key, None)

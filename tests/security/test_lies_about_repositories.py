@@ -1,0 +1,210 @@
+"""drd said `met`, `ready` and `DRD OK` while it knew that nothing could be restored: a repository that
+was emptied, damage in every pack, points that had vanished, a bucket that was deleted. What drd knows of
+a repository, from whatever met it, is a fact of the verdict; each lie has the healthy plan beside it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import light_repository
+from tests.e2e.copies import copied_site, offsite_of
+from tests.e2e.daemons import daemon, until
+from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree, small_site
+from tests.servers import S3Server
+
+
+def plan_of(site: Site) -> dict[str, Any]:
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    return dict(plan)
+
+
+def green(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    plan = plan_of(site)
+    assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), plan["reasons"]
+    assert site.drd("status", "--nagios").out.startswith("DRD OK")
+
+
+def loses_everything(site: Site) -> dict[str, Any]:
+    """What all of drd's words say then."""
+    plan = plan_of(site)
+    assert (plan["verdict"], plan["readiness"]) == ("breached", "not ready"), plan["reasons"]
+    assert plan["rpo"]["loses_everything"]
+    assert plan["rpo"]["exposure_s"] is None
+    told = site.drd("status", code=3).out
+    assert "everything" in told
+    assert site.drd("status", "--nagios", code=2).out.startswith("DRD CRITICAL")
+    return plan
+
+
+def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    green(site)
+    shutil.rmtree(site.repository)
+    Path(site.repository).mkdir()
+
+    site.drd("backup", "shop", code=10)
+    plan = loses_everything(site)
+    assert plan["repositories"][0]["state"] == "emptied"
+    assert plan["rpo"]["attainment"] < 1
+    missed = plan["rpo"]["attainment"]
+    assert missed > 0.2, "attainment counts it from when drd knew, not from before"
+
+    site.drd("doctor", "shop", code=1)
+    assert plan_of(site)["verdict"] == "breached"
+
+
+def test_repository_that_comes_back_is_met_again_and_the_time_without_it_stays_counted(
+    short_tmp: Path,
+) -> None:
+    site = small_site(short_tmp)
+    green(site)
+    away = f"{site.repository}.away"
+    shutil.move(site.repository, away)
+    site.drd("verify", "shop", code=10)
+    assert loses_everything(site)["repositories"][0]["state"] in ("gone", "emptied")
+
+    shutil.move(away, site.repository)
+    site.drd("verify", "shop")
+    plan = plan_of(site)
+    assert plan["verdict"] == "met", plan["reasons"]
+    assert plan["rpo"]["attainment"] < 1
+
+
+def test_damage_in_every_pack_leaves_no_point_to_count(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    green(site)
+    for pack in Path(site.repository, "data").rglob("*"):
+        if pack.is_file():
+            pack.chmod(0o600)
+            data = bytearray(pack.read_bytes())
+            data[len(data) // 2] ^= 0xFF
+            pack.write_bytes(data)
+
+    site.drd("verify", "shop", code=1)
+    plan = loses_everything(site)
+    assert plan["repositories"][0]["state"] == "damaged"
+
+    site.drd("backup", "shop", code=None)
+    assert plan_of(site)["verdict"] == "breached", "what is stored now may build on the damage"
+
+
+def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    green(site)
+    (point,) = site.points()
+    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point['point']}"))
+    site.restic("forget", *(s["id"] for s in listed))
+
+    site.drd("catalogue", "verify", code=1)
+    plan = loses_everything(site)
+    assert any("no longer in the repository" in reason for reason in plan["reasons"])
+    assert site.points() == []
+    site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
+
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    assert plan_of(site)["verdict"] == "met"
+
+
+def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    green(site)
+    site.drd("recover", "shop", "--target", "standby", "--dry-run")
+    (point,) = site.points()
+    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point['point']}"))
+    site.restic("forget", *(s["id"] for s in listed))
+    told = site.drd("recover", "shop", "--target", "standby", "--dry-run", code=None)
+    assert told.code != 0
+    assert "does not hold restore point" in told.out + told.err
+
+
+def test_lost_primary_with_a_readable_copy_is_at_risk_and_critical(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    site.drd("drill", "shop")
+    assert plan_of(site)["verdict"] == "met"
+    shutil.rmtree(site.repository)
+
+    site.drd("backup", "shop", code=10)
+    plan = plan_of(site)
+    assert plan["verdict"] == "at_risk", plan["reasons"]
+    assert plan["readiness"] == "not ready"
+    assert plan["rpo"]["exposure_s"] is not None
+
+    shutil.rmtree(offsite_of(site))
+    site.drd("copy", "shop", code=None)
+    site.drd("catalogue", "verify", code=None)
+    loses_everything(site)
+
+
+@pytest.fixture
+def bucket_site(short_tmp: Path, s3: S3Server) -> Site:
+    bucket = f"lies-{secrets.token_hex(6)}"
+    s3.create_bucket(bucket)
+    site = Site(short_tmp, s3.repository(bucket, "drd"))
+    light_repository.begin_in_bucket(s3, site.repository, PASSWORD)
+    make_sqlite(short_tmp / "shop.db")
+    make_tree(short_tmp / "etc")
+    (short_tmp / "back").mkdir()
+    access, secret = site.secret("access", s3.access_key), site.secret("key", s3.secret_key)
+    site.plan(
+        SMALL.format(base=short_tmp),
+        s3=f"    s3: {{access_key: {access}, secret_key: {secret}}}",
+        rpo="6h",
+    )
+    return site
+
+
+def delete_bucket(s3: S3Server, bucket: str) -> None:
+    client = s3.client()
+    listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
+    for entry in listed:
+        client.delete_object(Bucket=bucket, Key=entry["Key"])
+    client.delete_bucket(Bucket=bucket)
+
+
+def test_deleted_bucket_is_breached_within_the_time_of_a_probe(
+    bucket_site: Site, s3: S3Server
+) -> None:
+    site = bucket_site
+    green(site)
+    with daemon(site):
+        until(lambda: plan_of(site)["verdict"] == "met", "a daemon that finds all well")
+        delete_bucket(s3, site.repository.split("/")[3])
+        until(lambda: plan_of(site)["verdict"] == "breached", "the probe", within_s=100)
+        plan = loses_everything(site)
+        assert plan["repositories"][0]["state"] == "gone"
+        until(
+            lambda: any(
+                a["kind"] == "repository-gone" and a["severity"] == "critical"
+                for a in plan_of(site)["alerts"]
+            ),
+            "the alert",
+        )
+
+
+def test_server_that_does_not_answer_is_not_gone(bucket_site: Site, s3: S3Server) -> None:
+    site = bucket_site
+    green(site)
+    s3.stop()
+    try:
+        site.drd("verify", "shop", code=1)
+        plan = plan_of(site)
+        assert plan["verdict"] == "met", plan["reasons"]
+        assert plan["repositories"][0]["state"] == "unreachable"
+        assert any("does not answer" in reason for reason in plan["reasons"])
+        site.drd("backup", "shop", code=1)
+        assert plan_of(site)["verdict"] == "at_risk"
+    finally:
+        s3.start()
+    site.drd("backup", "shop")
+    assert plan_of(site)["verdict"] == "met"
