@@ -29,7 +29,7 @@ def record(connection: Connection, found: Evidence) -> None:
         "not_rehearsed": [list(pair) for pair in found.not_rehearsed],
         "coverage": found.coverage.to_json() if found.coverage is not None else None,
         "given_by": list(found.given_by),
-        "unproven": [list(pair) for pair in found.unproven],
+        "unproven": [list(pair) for pair in found.unproven] or None,
     }
     if found.data_time is None and found.point is not None:
         of_point = select(points.c.data_time).where(points.c.id == found.point)
@@ -40,7 +40,7 @@ def record(connection: Connection, found: Evidence) -> None:
         checks,
         [_check_row(found.id, n, check) for n, check in enumerate(found.checks)],
     )
-    if found.result is DrillResult.PASSED and found.target is None:
+    if found.result is DrillResult.PASSED and found.target is None and not found.unproven:
         connection.execute(
             update(points).where(points.c.id == found.point).values(proven_by=found.id)
         )

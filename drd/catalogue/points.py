@@ -210,6 +210,7 @@ def _newest_pass(connection: Connection, point: str) -> str | None:
             evidence.c.point == point,
             evidence.c.result == str(DrillResult.PASSED),
             evidence.c.target.is_(None),
+            evidence.c.unproven.is_(None),
         )
         .order_by(evidence.c.finished_at.desc())
         .limit(1)

@@ -19,6 +19,9 @@ from drd.ports import CheckContext
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
 
+TORN_SHARE = 0.1
+"""Of a tree's bytes: when more changed while they were read, nobody knows which state is stored."""
+
 
 class TreeComparison:
     """Compares every entry: kind, contents, mode, link, extended attributes and, as root, owner.
@@ -46,15 +49,22 @@ class TreeComparison:
                 return [result(spec, CheckVerdict.FAILED, shorten(str(error)), _EXPECTED)]
             return [not_run(spec, f"could not look: {error}", _EXPECTED)]
         assert isinstance(now, TreeFingerprint)
-        return _rows(spec, compare(before, now, owners=context.is_root))
+        compared = compare(before, now, owners=context.is_root)
+        return _rows(spec, compared, may_be_empty=context.may_be_empty(settings.component))
 
 
 @dataclass(slots=True)
 class Comparison:
-    """`differing` are sentences in the order of paths; the other lists are paths."""
+    """`differing` are sentences in the order of paths; the other lists are paths. `files` counts
+    what was compared and is no directory, `had_…` what there was at backup; `torn_bytes` changed
+    while they were captured."""
 
     compared: int = 0
+    files: int = 0
     bytes: int = 0
+    had_files: int = 0
+    had_bytes: int = 0
+    torn_bytes: int = 0
     differing: list[str] = field(default_factory=list)
     volatile: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
@@ -65,6 +75,7 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> C
     """Every entry that one of the two knows of; `owners` also who they belong to and what only
     root can set."""
     found = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
+    _weigh(before, now, found)
     found.unread = sorted({*before.not_reached, *now.not_reached})
     for path in sorted(before.entries.keys() | now.entries.keys()):
         was, now_is = before.entries.get(path), now.entries.get(path)
@@ -76,11 +87,24 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> C
             _judge_missing(path, before, now, found)
         else:
             found.compared += 1
+            found.files += now_is.kind != "directory"
             found.bytes += now_is.size
             wrong = entry_differences(was, now_is, owners=found.owners)
             if wrong:
                 found.differing.append(f"{printable(path)}: {', '.join(wrong)}")
     return found
+
+
+def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: Comparison) -> None:
+    """Of what came or went while it was captured, only what came back says how large it is."""
+    for path, entry in before.entries.items():
+        if entry.kind == "directory":
+            continue
+        back = now.entries.get(path) if entry.volatile else None
+        size = max(entry.size, back.size if back is not None else 0)
+        found.had_files += 1
+        found.had_bytes += size
+        found.torn_bytes += size if entry.volatile else 0
 
 
 def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
@@ -104,19 +128,34 @@ def _judge_missing(
     found.differing.append(f"{printable(path)}: missing")
 
 
-def _rows(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
+def _rows(spec: CheckSpec, found: Comparison, *, may_be_empty: bool) -> list[CheckResult]:
     parts = [*_parts(spec, found)]
     if found.differing:
         text = f"{counted(len(found.differing), 'entry', 'entries')} differ: "
         text = (text if len(found.differing) > 1 else "") + some(found.differing)
         own = result(spec, CheckVerdict.FAILED, text, _EXPECTED)
-    elif not found.compared:
-        own = not_run(spec, "no entry could be compared", _EXPECTED)
+    elif (why := _nothing_compared(found, may_be_empty=may_be_empty)) is not None:
+        own = not_run(spec, why, _EXPECTED)
     else:
         count = counted(found.compared, "entry", "entries")
         text = f"{count}, {format_size(found.bytes)}, 0 differ"
         own = result(spec, CheckVerdict.PASSED, text, _EXPECTED)
     return [own, *parts]
+
+
+def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
+    """Why what was compared says nothing about the component; None when it does."""
+    if not found.compared:
+        return "no entry could be compared"
+    if not found.had_files:
+        empty = "no file was compared: it was empty at backup too, and the plan does not say"
+        return None if may_be_empty else f"{empty} `may_be_empty: true`"
+    if not found.files:
+        return f"none of {counted(found.had_files, 'file')} could be compared"
+    if found.torn_bytes > TORN_SHARE * found.had_bytes:
+        torn, whole = format_size(found.torn_bytes), format_size(found.had_bytes)
+        return f"{torn} of {whole} changed while they were captured: what is stored may be torn"
+    return None
 
 
 def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:

@@ -42,7 +42,9 @@ class RowCounts:
                 return [result(spec, CheckVerdict.FAILED, shorten(str(error)), str(tolerance))]
             return [not_run(spec, f"could not count: {error}", str(tolerance))]
         assert isinstance(now, DatabaseFingerprint)
-        return _rows(spec, compare(before, now, tolerance), str(tolerance))
+        may_be_empty = context.may_be_empty(settings.component)
+        compared = compare(before, now, tolerance)
+        return _rows(spec, compared, str(tolerance), may_be_empty=may_be_empty)
 
 
 @dataclass(slots=True)
@@ -94,7 +96,9 @@ def _difference(was: TableState, now: TableState, tolerance: Tolerance) -> str:
     return ""
 
 
-def _rows(spec: CheckSpec, found: Comparison, expected: str) -> list[CheckResult]:
+def _rows(
+    spec: CheckSpec, found: Comparison, expected: str, *, may_be_empty: bool
+) -> list[CheckResult]:
     parts = [
         part_not_run(spec, name, shorten(why, 200), expected) for name, why in found.unknown.items()
     ]
@@ -105,6 +109,9 @@ def _rows(spec: CheckSpec, found: Comparison, expected: str) -> list[CheckResult
         own = result(spec, CheckVerdict.FAILED, text, expected)
     elif parts and not found.compared:
         own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
+    elif not found.compared and not may_be_empty:
+        why = "no table was compared: there was none at backup either, and the plan does not say"
+        own = not_run(spec, f"{why} `may_be_empty: true`", expected)
     else:
         text = f"{counted(found.compared, 'table')}, {counted(found.rows, 'row')}, 0 differ"
         own = result(spec, CheckVerdict.PASSED, text, expected)

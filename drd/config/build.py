@@ -81,7 +81,12 @@ def _heartbeat(heartbeat: PlanHeartbeat | None) -> Heartbeat | None:
 
 def _component(name: str, settings: schema.Component) -> Component:
     return Component(
-        name, settings.kind, settings, before=_hook(settings.before), after=_hook(settings.after)
+        name,
+        settings.kind,
+        settings,
+        before=_hook(settings.before),
+        after=_hook(settings.after),
+        may_be_empty=settings.may_be_empty,
     )
 
 

@@ -48,6 +48,13 @@ class Hook(Settings):
 class Hooks(Settings):
     """What every kind of component can have besides its own keys."""
 
+    unsaid: ClassVar = {"may_be_empty": (False,)}
+
+    may_be_empty: bool = Field(
+        False,
+        description="Let drills pass although there was no table, or no file, to compare. Without it "
+        "a component that was empty at backup proves nothing: its volume may not have been mounted.",
+    )
     before: Hook | None = Field(
         None, description="Runs before the capture; when it fails, the component has failed."
     )

@@ -41,6 +41,7 @@ from drd.flows.holders import Holders, left_in
 from drd.flows.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.identity import look
 from drd.flows.meetings import note_damage
+from drd.flows.proof import Unproven, unproven
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.tools import tools
@@ -393,7 +394,16 @@ class _DrillRun:
             else 0,
             reason=reason,
             coverage=coverage,
+            data_time=point.data_time if point else None,
+            repository=self.request.repository or "",
+            given_by=tuple(work.holders.used) if work is not None else (),
+            unproven=self._unproven(),
         )
+
+    def _unproven(self) -> Unproven:
+        if self.work is None or self.engine is None or self.request.components:
+            return ()
+        return unproven(self.work, self.engine)
 
     def _record(self, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
         catalogue, owned = self.services.catalogue, self.runner.owned

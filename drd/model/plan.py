@@ -60,13 +60,15 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`settings` is the frozen settings model of the component's kind."""
+    """`settings` is the frozen settings model of the component's kind. `may_be_empty`: a drill that
+    finds no table and no file in it has not missed anything."""
 
     name: str
     kind: str
     settings: object
     before: Hook | None = None
     after: Hook | None = None
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

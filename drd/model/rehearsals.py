@@ -108,6 +108,7 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
+        why = why or _left(last)
         text = f"{drill} was inconclusive {ago}{why}"
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
     if since_s is None:
@@ -130,8 +131,12 @@ def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     """What came back says nothing about the rest of the plan."""
     if not last.unproven:
         return []
-    names = "; ".join(f"{component}: {why}" for component, why in last.unproven)
-    return [reason(Verdict.AT_RISK, f"last {drill} did not prove all: {names}", UNPROVEN)]
+    return [reason(Verdict.AT_RISK, f"last {drill} did not prove all{_left(last)}", UNPROVEN)]
+
+
+def _left(last: DrillFacts) -> str:
+    found = "; ".join(f"{component} {why}" for component, why in last.unproven)
+    return f": {found}" if found else ""
 
 
 def _changed(

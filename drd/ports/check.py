@@ -31,6 +31,11 @@ class CheckContext:
     directory: Path
     run_as: str | None = None
 
+    def may_be_empty(self, component: str) -> bool:
+        """Whether the plan says that there may be nothing in it to compare."""
+        known = self.plan.components.get(component)
+        return known is not None and known.may_be_empty
+
 
 class Check(Protocol):
     """One kind of check."""
