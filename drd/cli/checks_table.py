@@ -30,6 +30,7 @@ def evidence_document(evidence: Evidence) -> dict[str, Any]:
         "phases": dict(evidence.phases),
         "checks": [check_document(c) for c in evidence.checks],
         "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
+        "unproven": [{"component": c, "why": why} for c, why in evidence.unproven],
         "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
         "reason": output.unmarked(evidence.reason) if evidence.reason else None,
     }
@@ -51,6 +52,12 @@ def print_phases(evidence: Evidence) -> None:
         output.say(f"  {name.removesuffix('_s'):<10} {format_duration(seconds)}")
 
 
+def print_unproven(evidence: Evidence) -> None:
+    """The components that the drill says nothing about."""
+    for component, why in evidence.unproven:
+        output.say(f"  not proven {component}: {why}")
+
+
 def print_coverage(evidence: Evidence) -> None:
     """What a drill did not carry out as a recovery would; nothing when it did all of it."""
     coverage = evidence.coverage
@@ -70,7 +77,7 @@ def print_checks(evidence: Evidence, *, colour: bool) -> None:
     """One line a check: name, what was seen, the verdict last; failures repeat what was expected."""
     rows = [_row(c) for c in evidence.checks]
     if not rows:
-        output.say("  check      the plan has no checks: nothing looked at the data")
+        output.say("  check      no check was carried out: nothing looked at the data")
         return
     name_width = min(44, max(len(r[0]) for r in rows))
     seen_width = min(60, max(len(r[1]) for r in rows))

@@ -146,7 +146,13 @@ def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
 
 
 def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
-    from drd.cli.checks_table import STYLE, print_checks, print_coverage, print_phases
+    from drd.cli.checks_table import (
+        STYLE,
+        print_checks,
+        print_coverage,
+        print_phases,
+        print_unproven,
+    )
     from drd.model.units import format_duration
 
     evidence, choice = outcome.evidence, outcome.choice
@@ -166,6 +172,7 @@ def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
         for name, restored in outcome.restoration.restored.items():
             for note in restored.notes:
                 output.say(f"  note       {name}: {note}")
+    print_unproven(evidence)
     print_coverage(evidence)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
     output.say(f"{result}: {_sentence(outcome, plan)}")

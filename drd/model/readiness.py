@@ -17,6 +17,7 @@ from drd.model.plan import Plan, ReadinessException
 from drd.model.rehearsals import is_overdue
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
+from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.text import first_line
 from drd.model.units import format_duration, to_rfc3339
@@ -184,33 +185,40 @@ def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
 
 
 def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[ReadinessFinding]:
-    """The last drill of each scenario that the plan rehearses. `evidence` newest first."""
-    drills: dict[str, Evidence] = {}
-    for one in evidence:
-        if one.target is None:
-            drills.setdefault(one.scenario, one)
-    newest = max((one.finished_at for one in drills.values()), default=None)
-    found = []
-    for scenario in plan.drill.scenarios:
-        last = drills.get(scenario)
-        finding = _drill(plan, scenario, last, now)
-        if (
-            last is not None
-            and last.finished_at != newest
-            and last.result is not DrillResult.PASSED
-        ):
-            # A later drill of another scenario has ended the alert on this one.
-            finding = replace(finding, proof=False)
-        found.append(finding)
-    return found
+    """The drill of each scenario that counts, as `status` has it (`model.scenarios.standing`)."""
+    drills = {one.id: one for one in evidence if one.target is None}
+    found = standing(
+        Rehearsal(
+            one.id,
+            one.scenario,
+            one.finished_at,
+            str(one.result),
+            one.data_time,
+            one.repository,
+            one.given_by,
+        )
+        for one in drills.values()
+    )
+    named = [(s, "") for s in plan.drill.scenarios]
+    # Of drills that somebody held to one repository only what did not pass is a finding.
+    named += [
+        key
+        for key, result in found.items()
+        if key not in named and key[1] in plan.repositories and result.result != "passed"
+    ]
+    return [
+        _drill(plan, key, drills[found[key].last] if key in found else None, now) for key in named
+    ]
 
 
-def _drill(plan: Plan, scenario: str, last: Evidence | None, now: datetime) -> ReadinessFinding:
-    name = f"drill {scenario}"
+def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> ReadinessFinding:
+    scenario, repository = key
+    name = f"drill {scenario}" + (f" from {repository}" if repository else "")
     again = f"drd drill {plan.name} --scenario {scenario}"
+    again += f" --repository {repository}" if repository else ""
 
-    def unproven(text: str) -> ReadinessFinding:
-        return ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL, proof=True)
+    def unproven(text: str, allows: Readiness = Readiness.NEEDS_DRILL) -> ReadinessFinding:
+        return ReadinessFinding(name, "error", text, again, allows, proof=True)
 
     if last is None:
         return unproven("never rehearsed")
@@ -223,11 +231,15 @@ def _drill(plan: Plan, scenario: str, last: Evidence | None, now: datetime) -> R
         return ReadinessFinding(name, "error", text, show, Readiness.NOT_READY, proof=True)
     if last.result is not DrillResult.PASSED:
         return unproven(f"inconclusive {ago}{why}")
+    if last.unproven:
+        left = "; ".join(f"{component} {reason}" for component, reason in last.unproven)
+        return unproven(f"passed {ago}, but did not prove all: {left}", Readiness.NOT_READY)
     if last.plan_digest != plan.digest:
         return unproven(f"passed {ago}, and the plan changed since")
     every_s = plan.drill.interval_s
-    # Each scenario has its turn, so one that is among several comes that much more rarely.
-    period_s = every_s * len(plan.drill.scenarios) if every_s is not None else None
+    if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
+        return unproven(f"passed {ago}, which counts for {format_duration(valid)}")
+    period_s = turn_s(every_s, len(plan.drill.scenarios)) if every_s is not None else None
     if period_s is not None:
         late_s = since_s - period_s
         if is_overdue(late_s, period_s):
