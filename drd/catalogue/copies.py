@@ -16,8 +16,9 @@ from drd.model.plan import Plan
 _AT_ONCE = 500
 
 
-def load(connection: Connection, plan: Plan, at: datetime) -> None:
-    """A row for each copy of the plan as loaded, also for one that nothing ever reached."""
+def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = False) -> None:
+    """A row for each copy of the plan as loaded, also for one that nothing ever reached. A `fresh`
+    plan has no history."""
     named = {s.name: s.copy_of for s in plan.repositories.values() if s.copy_of is not None}
     connection.execute(
         delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
@@ -27,7 +28,7 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
         key = {"plan": plan.name, "repository": name}
         row = {"position": position, "copy_of": copy_of, "pause_s": pause_s or None}
         upsert(connection, copies, key | row)
-    if named:
+    if named and not fresh:
         refresh(connection, plan.name, at)
 
 

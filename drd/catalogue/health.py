@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from drd.catalogue import places
-from drd.catalogue.engine import upsert
+from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summaries import believed
 from drd.catalogue.tables import (
     outages,
@@ -51,6 +51,24 @@ _WHOLE = {
     "damage_read_at": None,
     "damaged_points": None,
 }
+
+
+def begin(connection: Connection, plan: Plan) -> None:
+    """The repositories of a plan without any history."""
+    insert_all(
+        connection,
+        repository_health,
+        [
+            {
+                "plan": plan.name,
+                "repository": spec.name,
+                "position": position,
+                "copy_of": spec.copy_of,
+                "url": spec.url,
+            }
+            for position, spec in enumerate(plan.repositories.values())
+        ],
+    )
 
 
 def load(connection: Connection, plan: Plan, at: datetime) -> None:

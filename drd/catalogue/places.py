@@ -68,9 +68,10 @@ def _lies_in(places: Places, name: str) -> ColumnElement[bool]:
     return by_name if known is None else or_(by_name, row.repository_id == known)
 
 
-def load(connection: Connection, plan: Plan) -> bool:
-    """Remember the plan's repositories; whether that says something else about its points."""
-    before = of_plan(connection, plan.name)
+def load(connection: Connection, plan: Plan, *, fresh: bool = False) -> bool:
+    """Remember the plan's repositories; whether that says something else about its points, of which
+    a `fresh` plan has none."""
+    before = of_plan(connection, plan.name) if not fresh else Places({})
     rows = plan_repositories
     connection.execute(delete(rows).where(rows.c.plan == plan.name))
     insert_all(
@@ -81,6 +82,8 @@ def load(connection: Connection, plan: Plan) -> bool:
             for position, spec in enumerate(plan.repositories.values())
         ],
     )
+    if fresh:
+        return False
     filled = _fill(connection, plan.name)
     changed = filled or before.ids != of_plan(connection, plan.name).ids
     if changed:

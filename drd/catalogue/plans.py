@@ -46,13 +46,15 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
         },
     )
     added = _set_components(connection, plan)
-    elsewhere = places.load(connection, plan)
-    copies.load(connection, plan, at)
+    fresh = before is None and not _has_history(connection, plan.name)
+    elsewhere = places.load(connection, plan, fresh=fresh)
+    copies.load(connection, plan, at, fresh=fresh)
+    if fresh:
+        health.begin(connection, plan)
+        summaries.begin(connection, plan.name, plan.drill.scenarios)
+        return
     health.load(connection, plan, at)
     wanted = summaries.want(connection, plan.name, plan.drill.scenarios)
-    if before is None and not _has_history(connection, plan.name):
-        summaries.begin(connection, plan.name)
-        return
     if wanted:
         summaries.refresh_drills(connection, plan.name, at)
     if before is None:

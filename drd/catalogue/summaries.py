@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, update
 
-from drd.catalogue.engine import upsert
+from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
     component_summary,
@@ -35,9 +35,17 @@ _DRILLS = 500
 _FAILURES = [str(s) for s in (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)]
 
 
-def begin(connection: Connection, plan: str) -> None:
-    """What is known of a plan without any history."""
+def begin(connection: Connection, plan: str, scenarios: Sequence[str]) -> None:
+    """What is known of a plan without any history, that wants these scenarios."""
     _set(connection, plan, complete_points=0, failure_tries=0)
+    insert_all(
+        connection,
+        scenario_summary,
+        [
+            {"plan": plan, "scenario": name, "repository": "", "position": position}
+            for position, name in enumerate(scenarios)
+        ],
+    )
 
 
 def refresh_points(connection: Connection, plan: str, at: datetime | None = None) -> None:

@@ -103,7 +103,7 @@ def _wrong(
         text = f"{lead}repository {name} is {_WORDS.get(repository.lost, repository.lost)}{says}"
         found.append(Reason(verdict, text, again, GONE, subject=name))
     elif repository.unreachable is not None:
-        text = f"repository {name} does not answer: {repository.unreachable}"
+        text = f"repository {name}: {repository.unreachable}"
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
         # By the name of the finding of a look ahead, which is the same alert.
