@@ -65,7 +65,13 @@ def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
     """When the newest point could not be read there any more; None where it never was."""
     if repository.newest is None or repository.newest.data_time < newest:
         return None
-    return repository.lost_since if repository.lost is not None else repository.damaged_since
+    sound = repository.sound
+    is_torn = sound is None or sound.data_time < newest
+    known = [
+        repository.lost_since if repository.lost is not None else None,
+        repository.damaged_since if repository.damage is not None and is_torn else None,
+    ]
+    return min((at for at in known if at is not None), default=None)
 
 
 def outage(facts: PlanFacts, now: datetime) -> Interval | None:
