@@ -37,6 +37,7 @@ DrdError                         1   a run failed
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
 │   └── NoCatalogue              1   there is none yet: no plan was ever loaded
+├── ApiUnserved                  1   the daemon's socket cannot be listened on
 ├── NotOwner                     1   the state is another user's, and nobody does it instead
 ├── Refused                      1   whoever asks the daemon has no right to that
 ├── MetricsError                 1   figures for monitoring do not get out; nothing else suffers
@@ -274,6 +275,10 @@ class StepFailed(DrdError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.result = dict(result or {})
+
+
+class ApiUnserved(DrdError):
+    """The daemon's socket cannot be listened on; nothing else suffers."""
 
 
 class NotOwner(DrdError):

@@ -16,8 +16,10 @@ from drd.process import rights
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
-PUBLIC_DIRECTORY = 0o750
-"""Of the one directory in which the group may read: the summary of `drd status`, the socket."""
+PUBLIC_DIRECTORY = 0o751
+"""Of the one directory in which the group may read the summary of `drd status`. Others pass through to
+the daemon's socket, by a name that they know: people whom drd.yaml maps to a user, and members of the
+operating group, need not be in this one, and the kernel tells the daemon who they are."""
 
 _OTHERS = 0o7077
 """What a private directory or file must not have: anything for group and others, special bits."""
@@ -77,7 +79,7 @@ def _give_to_owner_above(fd: int, path: Path) -> None:
 
 
 def make_public_directory(directory: Path, group: str, *, owner: int | None = None) -> None:
-    """Make the directory that `group` may look into, with mode 0750, or see that it is one.
+    """Make the directory that `group` may look into, with mode 0751, or see that it is one.
 
     Without such a group, or for a user who may not give files to it, it is its owner's alone. Made
     by root it belongs to the user id `owner`, or to whom root acts for. Raises OSError when it

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.alerts import document
+from drd.cli.alerts import alert_of
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from drd.bootstrap import App
-    from drd.model.alerts import Alert
 
 EXAMPLES = """\
 examples:
@@ -33,7 +29,9 @@ def add_parser(sub: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("alert", help="its id, or how that begins")
-    parser.add_argument("--by", required=True, metavar="NAME", help="who takes care")
+    parser.add_argument(
+        "--by", metavar="NAME", help="who takes care (default: whom `people` maps to your user)"
+    )
     parser.add_argument(
         "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"
     )
@@ -44,67 +42,41 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
+    from drd.cli.remote import Remote
+    from drd.cli.session import tell_of_daemon
 
     with app(args.config) as opened:
-        alert = _acknowledge(opened, args)
+        if opened.owns_state:
+            tell_of_daemon(opened, args)
+            document = _acknowledged(opened, args)
+        else:
+            document = Remote(opened, f"drd ack {args.alert}").post(
+                f"/v1/alerts/{args.alert}/ack", by=args.by, until=args.until, reason=args.why
+            )
     if args.json:
-        output.print_json(document(alert))
+        output.print_json(document)
     elif not args.quiet:
         from drd.cli.render import plain
         from drd.flows.alert_messages import acknowledgement
 
+        alert = alert_of(document)
         output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})"))
         output.say(plain(f"acknowledged {acknowledgement(alert)}"))
     return 0
 
 
-def _acknowledge(opened: App, args: argparse.Namespace) -> Alert:
-    from drd.flows.alert_messages import routed
+def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
+    from drd.api.acknowledging import acknowledge, known_person
+    from drd.api.documents import alert_document
+    from drd.cli.decide import who
+    from drd.errors import UsageError
 
-    now = opened.clock.now()
-    settings = opened.settings
-    return opened.catalogue.alerts.acknowledge(
-        args.alert,
-        by=_person(args.by, settings.people),
-        until=_until(args.until, now) if args.until else None,
-        why=args.why,
-        at=now,
-        tell=lambda transitions: routed(transitions, settings.channels),
+    said = who(args)
+    name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
+    if args.by is None and app.settings.people and name not in app.settings.people:
+        raise UsageError("it is not said who takes care", hint="give --by NAME, of `people`.")
+    name = known_person(name, app.settings.people)
+    alert = acknowledge(
+        app, args.alert, by=name, until=args.until, why=args.why, actor=said["actor"]
     )
-
-
-def _person(name: str, people: Sequence[str]) -> str:
-    """Raises UsageError, naming the nearest, for somebody who is not among `people`, if any are."""
-    from difflib import get_close_matches
-
-    from drd.errors import UsageError
-
-    if not name.strip():
-        raise UsageError("--by names nobody", hint="say who takes care: --by NAME")
-    if not people or name in people:
-        return name
-    close = get_close_matches(name, people, n=1, cutoff=0.6)
-    known = ", ".join(people)
-    hint = f'did you mean "{close[0]}"?' if close else f"one of: {known}."
-    raise UsageError(f"drd.yaml knows no person {name!r}", hint=hint)
-
-
-def _until(text: str, now: datetime) -> datetime:
-    from datetime import timedelta
-
-    from drd.errors import UsageError
-    from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
-
-    hint = "write a duration like 8h, or a time like 2026-11-25T08:00:00Z."
-    try:
-        until = now + timedelta(seconds=parse_duration(text))
-    except OverflowError as error:
-        raise UsageError(f"--until {text} is too far away", hint=hint) from error
-    except ValueError:
-        try:
-            until = from_rfc3339(text)
-        except ValueError as error:
-            raise UsageError(f"--until: {text!r} is not a time", hint=hint) from error
-    if until <= now:
-        raise UsageError(f"--until {to_rfc3339(until)} is past", hint=hint)
-    return until
+    return alert_document(alert)

@@ -38,60 +38,42 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.bootstrap import app
+    from datetime import UTC, datetime
 
-    with app(args.config, reading=True) as opened:
-        plan = opened.known_plan(args.plan) if args.plan else None
-        found = _sorted(opened.catalogue.alerts.history(plan, limit=50 if args.all else 0))
-        now = opened.clock.now()
+    from drd.api import documents
+    from drd.cli import remote
+
+    document = remote.document(
+        args,
+        "/v1/alerts",
+        lambda app: documents.alerts(app, args.plan, all_of_them=args.all),
+        plan=args.plan,
+        all=args.all,
+    )
+    found = [alert_of(a) for a in document["alerts"]]
     if args.json:
-        output.print_json({"alerts": [document(a) for a in found]})
+        output.print_json(document)
     elif not found:
         output.say("there was no alert yet" if args.all else "no alert is open")
     else:
-        _print(found, now, output.colours(args.no_color))
+        _print(found, datetime.now(UTC), output.colours(args.no_color))
     return 0
 
 
-def document(alert: Alert) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
+def alert_of(document: dict[str, Any]) -> Alert:
+    """The alert of a document of one."""
+    from drd.model.actor import Actor
+    from drd.model.alerts import Alert
+    from drd.model.units import from_rfc3339
 
-    def time(at: datetime | None) -> str | None:
-        return to_rfc3339(at) if at else None
-
-    return {
-        "alert": alert.id,
-        "plan": alert.plan,
-        "kind": alert.kind,
-        "subject": alert.subject,
-        "severity": alert.severity,
-        "state": alert.state,
-        "since": time(alert.since),
-        "message": alert.message,
-        "command": alert.command,
-        "acknowledged_by": alert.acknowledged_by,
-        "acknowledged_until": time(alert.acknowledged_until),
-        "acknowledged_why": alert.acknowledged_why,
-        "acknowledged_actor": actor.to_json() if (actor := alert.acknowledged_actor) else None,
-        "resolved_at": time(alert.resolved_at),
-    }
+    values = {k: v for k, v in document.items() if k not in ("alert", "acknowledged_actor")}
+    for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
+        values[key] = from_rfc3339(values[key]) if values[key] else None
+    actor = Actor.from_json(document["acknowledged_actor"])
+    return Alert(id=document["alert"], acknowledged_actor=actor, **values)
 
 
-_STATES = ("firing", "acknowledged", "resolved")
 _STYLES = {"critical": "bad", "warning": "warn", "info": ""}
-
-
-def _sorted(found: Sequence[Alert]) -> list[Alert]:
-    """What nobody takes care of first, then the worst, then the oldest; of what is over, the
-    newest."""
-    from drd.model.alerts import rank
-
-    def order(alert: Alert) -> tuple[int, int, float]:
-        if alert.resolved_at is not None:
-            return _STATES.index("resolved"), 0, -alert.resolved_at.timestamp()
-        return _STATES.index(alert.state), rank(alert.severity), alert.since.timestamp()
-
-    return sorted(found, key=order)
 
 
 def _print(found: Sequence[Alert], now: datetime, colour: bool) -> None:

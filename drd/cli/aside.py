@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 
@@ -22,6 +22,17 @@ def line(aside: Aside) -> str:
     return output.masked(f"{aside.component}: {aside.kept}{size}, {what}: {aside.place}")
 
 
+def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
+    """As `say_all`, of the documents."""
+    from drd.ports import Aside
+
+    held = [
+        Aside(d["component"], d["place"], d["kept"], d["size_bytes"], former=d["holds"] == "former")
+        for d in found
+    ]
+    say_all(held, run)
+
+
 def say_all(found: Sequence[Aside], run: str) -> None:
     """What is set aside, and the two commands about it."""
     for aside in found:
@@ -32,18 +43,11 @@ def say_all(found: Sequence[Aside], run: str) -> None:
         output.say(f"  take the undo back: drd undo {run} --redo; let go of it: drd done {run}")
 
 
-def documents(found: Iterable[Aside]) -> list[dict[str, object]]:
+def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
     """For `--json`; sizes in bytes."""
-    return [
-        {
-            "component": a.component,
-            "place": a.place,
-            "kept": a.kept,
-            "size_bytes": a.bytes,
-            "holds": "former" if a.former else "recovered",
-        }
-        for a in found
-    ]
+    from drd.api.documents import asides
+
+    return asides(list(found))
 
 
 def plan_of(app: App, name: str) -> Plan:

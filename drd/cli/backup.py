@@ -54,34 +54,75 @@ def run(args: argparse.Namespace) -> int:
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
         if not app.owns_state and not args.dry_run:
-            outcome = _by_the_daemon(app, args)
+            document, outcome = _by_the_daemon(app, args)
         else:
             plan = app.load(args.plan)
             if args.dry_run:
                 return _dry_run(plan, request.chosen(plan), args.json)
             outcome = backup(app.services(plan), plan, request)
+            document = documents_of(outcome)
         if args.json:
-            output.print_json(document(outcome))
+            output.print_json(document)
         else:
             _print(outcome, quiet=args.quiet)
         return exit_code(outcome)
 
 
-def _by_the_daemon(app: App, args: argparse.Namespace) -> BackupOutcome:
-    """What came of it, by the catalogue."""
-    from drd.cli.follow import asked, failure
+def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], BackupOutcome]:
+    """What came of it: the document, and the outcome that it tells of."""
+    from drd.cli.follow import asked
     from drd.errors import DrdError
     from drd.flows.backup import BackupOutcome
-    from drd.model.run import RunKind
+    from drd.model.run import RunState
 
-    option = "--component" if args.component else "--accept-size" if args.accept_size else ""
-    run = asked(app, args.plan, RunKind.BACKUP, option, quiet=args.quiet or args.json)
-    known = app.catalogue.points(run.plan, kept_only=False)
-    point = next((p for p in known if p.id == run.id), None)
-    if point is None:
-        return BackupOutcome(run.id, run.plan, run.state, None, (), {run.plan: failure(run)})
-    errors = {c.component: DrdError(c.error) for c in point.components if c.error}
-    return BackupOutcome(run.id, run.plan, run.state, point, point.components, errors)
+    done = asked(
+        app,
+        args.plan,
+        "backup",
+        quiet=args.quiet or args.json,
+        components=args.component,
+        accept_size=args.accept_size,
+    )
+    run, plan, state = done["run"], done["plan"], RunState(done["state"])
+    if done["document"] is None:
+        failure = DrdError(done["error"] or f"it ended {state}", hint=f"drd run show {run}")
+        outcome = BackupOutcome(run, plan, state, None, (), {plan: failure})
+        return documents_of(outcome), outcome
+    rows = tuple(_captured(c) for c in done["document"]["components"])
+    errors = {row.component: DrdError(row.error) for row in rows if row.error}
+    outcome = BackupOutcome(run, plan, state, _point(done["document"], rows), rows, errors)
+    return done["document"], outcome
+
+
+def documents_of(outcome: BackupOutcome) -> dict[str, Any]:
+    from drd.api.documents import backup_document
+
+    return backup_document(outcome)
+
+
+def _captured(row: dict[str, Any]) -> ComponentSnapshot:
+    from drd.model.snapshot import ComponentSnapshot
+    from drd.model.units import from_rfc3339
+
+    at = from_rfc3339(row["data_time"]) if row["data_time"] else None
+    return ComponentSnapshot(**{**row, "data_time": at})
+
+
+def _point(document: dict[str, Any], rows: tuple[ComponentSnapshot, ...]) -> RestorePoint:
+    """As far as it is shown."""
+    from drd.model.snapshot import RestorePoint
+    from drd.model.units import from_rfc3339
+
+    at = from_rfc3339(document["data_time"])
+    return RestorePoint(
+        id=document["point"],
+        plan=document["plan"],
+        data_time=at,
+        available_at=at,
+        complete=document["complete"],
+        plan_digest="",
+        components=rows,
+    )
 
 
 def exit_code(outcome: BackupOutcome) -> int:
@@ -90,38 +131,6 @@ def exit_code(outcome: BackupOutcome) -> int:
         return 0
     first = next(iter(outcome.errors.values()), None)
     return first.exit_code if outcome.point is None and first is not None else 1
-
-
-def document(outcome: BackupOutcome) -> dict[str, Any]:
-    """`drd backup --json`, without `schema`."""
-    from drd.model.units import to_rfc3339
-
-    point = outcome.point
-    return {
-        "run": outcome.run,
-        "plan": outcome.plan,
-        "point": point.id if point else None,
-        "state": str(outcome.state),
-        "complete": bool(point and point.complete),
-        "data_time": to_rfc3339(point.data_time) if point else None,
-        "components": [_component(row) for row in outcome.components],
-    }
-
-
-def _component(row: ComponentSnapshot) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
-    return {
-        "component": row.component,
-        "kind": row.kind,
-        "snapshot": row.snapshot,
-        "data_time": to_rfc3339(row.data_time) if row.data_time else None,
-        "bytes": row.bytes,
-        "added_bytes": row.added_bytes,
-        "duration_s": row.duration_s,
-        "state": row.state,
-        "error": output.unmarked(row.error) if row.error else None,
-    }
 
 
 def _print(outcome: BackupOutcome, *, quiet: bool) -> None:

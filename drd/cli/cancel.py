@@ -43,22 +43,44 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from drd.api.documents import run_document
     from drd.bootstrap import app
-    from drd.cli.runs import document
+    from drd.cli.session import tell_of_daemon
 
     with app(args.config) as opened:
-        asked = opened.catalogue.queue.ask_cancel(args.run, opened.clock.now())
-        ended = _until_over(opened, asked)
-        if args.json:
-            output.print_json(document(ended))
-        elif ended.state.final:
-            if not args.quiet:
-                output.say(f"{ended.kind} {ended.id} of {ended.plan}: {ended.state}")
+        if opened.owns_state:
+            tell_of_daemon(opened, args)
+            asked = opened.catalogue.queue.ask_cancel(args.run, opened.clock.now())
+            ended = _until_over(opened, asked)
+            document, hint = run_document(ended), _hint(ended)
         else:
-            output.complain(
-                f"{ended.kind} {ended.id} of {ended.plan} has not ended yet", _hint(ended)
+            document, hint = _by_the_daemon(opened, args)
+    over = document["finished_at"] is not None
+    what = f"{document['kind']} {document['run']} of {document['plan']}"
+    if args.json:
+        output.print_json(document)
+    elif not over:
+        output.complain(f"{what} has not ended yet", hint)
+    elif not args.quiet:
+        output.say(f"{what}: {document['state']}")
+    return 0 if over else 1
+
+
+def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """What it is asked to end, which it does by its own means; and what to do when it has not."""
+    from drd.cli.remote import Remote
+
+    remote = Remote(app, f"drd cancel {args.run}")
+    run = remote.post(f"/v1/runs/{args.run}/cancel")["run"]
+    limit = time.monotonic() + _LIMIT_S
+    while True:
+        found = remote.get(f"/v1/runs/{run}")
+        if found["finished_at"] is not None or time.monotonic() > limit:
+            return (
+                found,
+                f"it may be another user's, whom the daemon cannot end: sudo drd cancel {run}",
             )
-    return 0 if ended.state.final else 1
+        time.sleep(0.3)
 
 
 def _hint(run: Run) -> str:
@@ -94,11 +116,16 @@ def _until_over(app: App, run: Run) -> Run:
 
 
 def _signal(app: App, run: Run, number: signal.Signals) -> None:
-    pid = app.catalogue.process_of(run) if str(run.state) in ("running", "waiting") else None
-    if pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGCONT)
-            os.kill(pid, number)
+    from drd.process import rights
+
+    if str(run.state) not in ("running", "waiting"):
+        return
+    with rights.root(rights.Purpose.PROCESSES):
+        pid = app.catalogue.process_of(run)
+        if pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGCONT)
+                os.kill(pid, number)
 
 
 def _kill(app: App, run: Run) -> None:

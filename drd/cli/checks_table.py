@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.units import format_duration
 
 if TYPE_CHECKING:
     from drd.model.run import CheckResult, Evidence
@@ -13,38 +14,35 @@ if TYPE_CHECKING:
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
 
 
-def evidence_document(evidence: Evidence) -> dict[str, Any]:
-    """The keys that `drd drill --json` and `drd recover --json` share, without `schema`."""
-    return {
-        "run": evidence.run,
-        "plan": evidence.plan,
-        "evidence": evidence.id,
-        "point": evidence.point,
-        "scenario": evidence.scenario,
-        "result": str(evidence.result),
-        "rpa_s": evidence.rpa_s,
-        "rta_s": evidence.rta_s,
-        "rpa_judged": evidence.judged,
-        "started_at": to_rfc3339(evidence.started_at),
-        "finished_at": to_rfc3339(evidence.finished_at),
-        "phases": dict(evidence.phases),
-        "checks": [check_document(c) for c in evidence.checks],
-        "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
-        "unproven": [{"component": c, "why": why} for c, why in evidence.unproven],
-        "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
-        "reason": output.unmarked(evidence.reason) if evidence.reason else None,
-    }
+def evidence_of(document: Mapping[str, Any]) -> Evidence:
+    """The evidence of a document of one, as far as it is shown."""
+    from drd.model.coverage import Coverage
+    from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+    from drd.model.units import from_rfc3339
 
-
-def check_document(check: CheckResult) -> dict[str, Any]:
-    return {
-        "name": check.name,
-        "component": check.component,
-        "verdict": str(check.verdict),
-        "observed": output.unmarked(check.observed),
-        "expected": output.unmarked(check.expected),
-        "part": check.part,
-    }
+    coverage = document["coverage"]
+    return Evidence(
+        id=document["evidence"],
+        run=document["run"],
+        plan=document["plan"],
+        point=document["point"],
+        scenario=document["scenario"],
+        result=DrillResult(document["result"]),
+        plan_digest="",
+        started_at=from_rfc3339(document["started_at"]),
+        finished_at=from_rfc3339(document["finished_at"]),
+        rpa_s=document["rpa_s"],
+        rta_s=document["rta_s"],
+        judged=document["rpa_judged"],
+        phases=document["phases"],
+        checks=tuple(
+            CheckResult(**{**c, "verdict": CheckVerdict(c["verdict"])}) for c in document["checks"]
+        ),
+        unproven=tuple((u["component"], u["why"]) for u in document["unproven"]),
+        not_rehearsed=tuple((n["step"], n["reason"]) for n in document["not_rehearsed"]),
+        reason=document["reason"],
+        coverage=Coverage.from_json(coverage) if coverage is not None else None,
+    )
 
 
 def print_phases(evidence: Evidence) -> None:

@@ -10,6 +10,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from drd.bootstrap import App
     from drd.config.daemon import DaemonSettings
     from drd.flows.deciding import Deciding, Said
 
@@ -45,6 +46,8 @@ def agreed(args: argparse.Namespace, action: str, words: str) -> int:
             args.step, action, _name(args, deciding, settings), args.comment, settings.roles
         ),
         words,
+        action=action,
+        body={"by": args.by, "comment": args.comment},
     )
 
 
@@ -63,44 +66,51 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
 
 
 def decided(
-    args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said], words: str
+    args: argparse.Namespace,
+    decide: Callable[[Deciding, DaemonSettings], Said],
+    words: str,
+    *,
+    action: str,
+    body: dict[str, Any],
 ) -> int:
-    """Record it, and say what happens now."""
+    """Record it, and say what happens now. Whoever does not own the state has the daemon record it:
+    `body` is what it is asked."""
     from drd.bootstrap import app
-    from drd.flows.deciding import Deciding
-    from drd.process import actor_here
+    from drd.cli.remote import Remote
+    from drd.cli.session import tell_of_daemon
+    from drd.model.text import escaped
 
     with app(args.config) as opened:
-        run = opened.catalogue.run(args.run)
-        plan = opened.plan_in_force(run.plan)
-        actor = actor_here(by=args.by or "")
-        deciding = Deciding(opened.catalogue, plan, run, opened.clock.now(), actor)
-        said = decide(deciding, opened.settings)
+        if opened.owns_state:
+            tell_of_daemon(opened, args)
+            said = _directly(opened, args, decide)
+        else:
+            command = f"drd {action} {args.run} {args.step}"
+            path = f"/v1/runs/{args.run}/steps/{args.step}/{action}"
+            said = Remote(opened, command).post(path, **body)
     if args.json:
-        output.print_json(_document(said))
+        output.print_json(said)
     elif not args.quiet:
-        output.say(f"{said.run.plan}: {said.decision.step} {words} by {said.decision.by}")
-        if not said.alive:
-            output.say(f"no process carries run {said.run.id} out: drd resume {said.run.id}")
+        own = ", who started this recovery" if said["started_the_run"] == "same" else ""
+        by = escaped(said["by"]) + (own if action == "approve" else "")
+        output.say(f"{said['plan']}: {said['step']} {words} by {by}")
+        if not said["alive"]:
+            output.say(f"no process carries run {said['run']} out: drd resume {said['run']}")
     return 0
 
 
-def _document(said: Said) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
+def _directly(
+    app: App, args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said]
+) -> dict[str, Any]:
+    from drd.api.answers import said_document
+    from drd.flows.deciding import Deciding
+    from drd.process import actor_here
 
-    decision = said.decision
-    return {
-        "run": said.run.id,
-        "plan": said.run.plan,
-        "step": decision.step,
-        "action": decision.action,
-        "by": decision.by,
-        "comment": decision.comment,
-        "at": to_rfc3339(decision.at),
-        "actor": decision.actor.to_json() if decision.actor is not None else None,
-        "started_the_run": str(said.own),
-        "alive": said.alive,
-    }
+    run = app.catalogue.run(args.run)
+    plan = app.plan_in_force(run.plan)
+    actor = actor_here(by=args.by or "")
+    deciding = Deciding(app.catalogue, plan, run, app.clock.now(), actor)
+    return said_document(decide(deciding, app.settings))
 
 
 def who(args: argparse.Namespace) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.flows.drill import DrillOutcome
     from drd.flows.host_loss import KitAt
-    from drd.model.plan import Plan
+    from drd.model.plan import Objectives
     from drd.ports import Destination
 
 EXAMPLES = """\
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.flows.drill import DrillRequest, drill
 
     def keep(outcome: DrillOutcome, destinations: dict[str, Destination]) -> None:
-        _show(outcome, plan, args)
+        _show(outcome, plan.name, plan.objectives, args)
         _wait(destinations)
 
     with session(args) as app:
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         )
         outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
-            _show(outcome, plan, args)
+            _show(outcome, plan.name, plan.objectives, args)
         return exit_code(outcome)
 
 
@@ -105,18 +105,34 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
-    from drd.cli.follow import asked, failure
+    """Ask the daemon for it, and show what came of it."""
+    from drd.cli.checks_table import evidence_of
+    from drd.cli.follow import asked
+    from drd.errors import DrdError, NotOwner
     from drd.flows.drill import DrillOutcome
-    from drd.model.run import RunKind
+    from drd.model.plan import Objectives
 
-    options = ("point", "scenario", "component", "repository", "kit", "keep")
-    option = next((f"--{name}" for name in options if getattr(args, name)), "")
-    run = asked(app, args.plan, RunKind.DRILL, option, quiet=args.quiet or args.json)
-    evidence = next((e for e in app.catalogue.evidence(run.plan) if e.run == run.id), None)
-    if evidence is None:
-        raise failure(run)
-    outcome = DrillOutcome(evidence, None, None)
-    _show(outcome, app.plan_in_force(run.plan), args)
+    own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
+    if own:
+        owner = app.state_owner
+        raise NotOwner(
+            f"the state belongs to {owner}, who alone can use {own}", hint=f"sudo -u {owner} drd …"
+        )
+    done = asked(
+        app,
+        args.plan,
+        "drill",
+        quiet=args.quiet or args.json,
+        point=args.point,
+        scenario=args.scenario,
+        repository=args.repository,
+        components=args.component,
+    )
+    if done["document"] is None:
+        words = done["error"] or f"it ended {done['state']}"
+        raise DrdError(words, hint=f"drd run show {done['run']}")
+    outcome = DrillOutcome(evidence_of(done["document"]), None, None)
+    _show(outcome, args.plan, Objectives(done["rpo_s"], done["rto_s"]), args)
     return exit_code(outcome)
 
 
@@ -131,8 +147,8 @@ def exit_code(outcome: DrillOutcome) -> int:
     return 5
 
 
-def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
-    from drd.cli.checks_table import evidence_document
+def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Namespace) -> None:
+    from drd.api.documents import evidence_document
 
     if args.json:
         whole_s = _whole_s(outcome)
@@ -140,12 +156,12 @@ def _show(outcome: DrillOutcome, plan: Plan, args: argparse.Namespace) -> None:
         output.print_json({**evidence_document(outcome.evidence), **more})
     elif args.quiet:
         if outcome.evidence.result != "passed":
-            output.complain(f"drill of {plan.name}: {_sentence(outcome, plan)}")
+            output.complain(f"drill of {plan}: {_sentence(outcome, goals)}")
     else:
-        _print(outcome, plan, colour=output.colours(args.no_color))
+        _print(outcome, plan, goals, colour=output.colours(args.no_color))
 
 
-def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
+def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool) -> None:
     from drd.cli.checks_table import (
         STYLE,
         print_checks,
@@ -159,12 +175,12 @@ def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
     if choice is not None:
         age = (evidence.started_at - choice.point.data_time).total_seconds()
         output.say(
-            f"{plan.name}: drill of point {choice.point.id} (data of "
+            f"{plan}: drill of point {choice.point.id} (data of "
             f"{choice.point.data_time:%H:%M:%S} UTC, {format_duration(age)} ago) in a sandbox on "
             "this host"
         )
     else:
-        output.say(f"{plan.name}: drill")
+        output.say(f"{plan}: drill")
     print_phases(evidence)
     if evidence.checks or evidence.result != "inconclusive":
         print_checks(evidence, colour=colour)
@@ -175,7 +191,7 @@ def _print(outcome: DrillOutcome, plan: Plan, *, colour: bool) -> None:
     print_unproven(evidence)
     print_coverage(evidence)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
-    output.say(f"{result}: {_sentence(outcome, plan)}")
+    output.say(f"{result}: {_sentence(outcome, goals)}")
     whole_s = _whole_s(outcome)
     if whole_s is not None:
         output.say(f"all components one after the other: about {format_duration(whole_s)}")
@@ -190,10 +206,10 @@ def _whole_s(outcome: DrillOutcome) -> float | None:
     return round(evidence.rta_s * choice.point.size_bytes / evidence.restored_bytes, 3)
 
 
-def _sentence(outcome: DrillOutcome, plan: Plan) -> str:
+def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     from drd.model.units import format_duration
 
-    evidence, goals = outcome.evidence, plan.objectives
+    evidence = outcome.evidence
     if evidence.reason is not None:
         return evidence.reason
     if evidence.rta_s is None:

@@ -2,91 +2,112 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
+from abc import ABC, abstractmethod
+from typing import Any
 
 from drd import process
 from drd.bootstrap import App
 from drd.catalogue.summary import HEARTBEAT, daemon_facts
 from drd.cli import output
-from drd.errors import Cancelled, DrdError, NotOwner
+from drd.cli.remote import Remote
+from drd.errors import Cancelled, NotOwner
 from drd.flows.status import daemon_state
-from drd.model.run import Run, RunKind, RunState, StepState
-from drd.model.units import format_duration
+from drd.model.units import format_duration, from_rfc3339
 
 _LOOK_S = 0.5
+_FINAL = ("succeeded", "incomplete", "failed", "cancelled", "interrupted")
+
+Document = dict[str, Any]
 
 
-def asked(app: App, name: str, kind: RunKind, refused: str, *, quiet: bool) -> Run:
-    """Have the daemon do what this user may not, and watch it; the run when it is over. One that is
-    going on already is watched as it is.
+class Source(ABC):
+    """Where runs are read from: the state, or the daemon."""
 
-    `refused` is an option that only the state's owner can use, or empty. Raises NotOwner for it,
-    and where there is no daemon.
-    """
-    plan = app.known_plan(name)
-    owner = app.state_owner
-    what = f"the state belongs to {owner}"
-    if refused:
-        raise NotOwner(f"{what}, who alone can use {refused}", hint=f"sudo -u {owner} drd …")
-    _require_daemon(app, what, f"sudo drd {kind} {plan}, or systemctl start drd")
-    queue = app.catalogue.queue
-    for run in queue.open_runs():
-        if (run.plan, run.kind, run.subject) == (plan, kind, ""):
-            return follow(app, run.id, quiet=quiet)
-    [row] = queue.plan_rows([plan])
-    run = queue.enqueue(
-        Run(
-            id="",
-            plan=plan,
-            kind=kind,
-            trigger="manual",
-            state=RunState.PENDING,
-            started_at=None,
-            plan_digest=row.digest,
-            detail={"why": f"asked for by {getpass.getuser()}"},
-        )
-    )
-    return follow(app, run.id, quiet=quiet)
+    @abstractmethod
+    def run(self, prefix: str) -> Document:
+        """The document of `drd run show`."""
+
+    @abstractmethod
+    def require_daemon(self, what: str, hint: str) -> None:
+        """Raises NotOwner where nobody would begin what waits."""
+
+    @staticmethod
+    def of(app: App, command: str) -> Source:
+        """The state for its owner and root; `command` is what root would give."""
+        return _State(app) if app.owns_state else _Daemon(Remote(app, command))
 
 
-def follow(app: App, run_id: str, *, quiet: bool) -> Run:
-    """Until it is over; its steps are told on stderr as they end. Raises Cancelled when whoever
-    watches has seen enough: the run goes on."""
-    run = app.catalogue.run(run_id)
-    told: set[str] = set()
-    _say(f"following {run.kind} {run.id} of {run.plan}; Ctrl-C leaves it alone", quiet=quiet)
-    while True:
-        run = app.catalogue.run(run.id)
-        for step in app.catalogue.steps(run.id):
-            if step.state is not StepState.RUNNING and step.name not in told:
-                told.add(step.name)
-                took_s = (step.finished_at or step.started_at) - step.started_at
-                took = format_duration(took_s.total_seconds())
-                _say(f"  {step.name}  {step.state}  {took}", quiet=quiet)
-        if run.state.final:
-            return run
-        if run.state is RunState.PENDING:
-            _require_daemon(
-                app, f"run {run.id} waits", f"systemctl start drd, or drd cancel {run.id}"
-            )
-        if process.cancelled():
-            raise Cancelled(f"run {run.id} goes on; end it with: drd cancel {run.id}")
-        time.sleep(_LOOK_S)
+class _State(Source):
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def run(self, prefix: str) -> Document:
+        from drd.api import documents
+
+        return documents.run(self._app, prefix)
+
+    def require_daemon(self, what: str, hint: str) -> None:
+        if not is_alive(self._app):
+            raise NotOwner(f"{what}, and no daemon runs that could do it", hint=hint)
 
 
-def _require_daemon(app: App, what: str, hint: str) -> None:
+class _Daemon(Source):
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def run(self, prefix: str) -> Document:
+        return self._remote.get(f"/v1/runs/{prefix}")
+
+    def require_daemon(self, what: str, hint: str) -> None:
+        """It has just answered."""
+
+
+def is_alive(app: App) -> bool:
+    """Whether a daemon works on this state."""
     noted = app.catalogue.queue.noted(HEARTBEAT)
     facts = daemon_facts(*noted) if noted is not None else None
     state = daemon_state(facts, app.clock.now(), installed=False)
-    if state is None or state.state != "running":
-        raise NotOwner(f"{what}, and no daemon runs that could do it", hint=hint)
+    return state is not None and state.state == "running"
 
 
-def failure(run: Run) -> DrdError:
-    """What to say of a run that left nothing but its error."""
-    return DrdError(run.error or f"it ended {run.state}", hint=f"drd run show {run.id}")
+def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Document:
+    """Have the daemon do what this user may not, and watch it; what came of it, when it is over: the
+    document of `/v1/runs/RUN/outcome`. One that is going on already is watched as it is.
+
+    Raises NotOwner where there is no daemon, Answered for what it refuses.
+    """
+    remote = Remote(app, f"drd {kind} {plan}")
+    run = remote.post(f"/v1/plans/{plan}/{kind}", **options)
+    follow(_Daemon(remote), run["run"], quiet=quiet)
+    return {**remote.get(f"/v1/runs/{run['run']}/outcome"), "run": run["run"], "plan": plan}
+
+
+def follow(source: Source, run: str, *, quiet: bool) -> Document:
+    """Until it is over; its steps are told on stderr as they end. Raises Cancelled when whoever
+    watches has seen enough: the run goes on."""
+    now = source.run(run)
+    told: set[str] = set()
+    which = now["run"]
+    _say(f"following {now['kind']} {which} of {now['plan']}; Ctrl-C leaves it alone", quiet=quiet)
+    while True:
+        now = source.run(which)
+        for step in now["steps"]:
+            if step["state"] != "running" and step["name"] not in told:
+                told.add(step["name"])
+                ended = from_rfc3339(step["finished_at"] or step["started_at"])
+                took_s = (ended - from_rfc3339(step["started_at"])).total_seconds()
+                _say(f"  {step['name']}  {step['state']}  {format_duration(took_s)}", quiet=quiet)
+        if now["state"] in _FINAL:
+            return now
+        if now["state"] == "pending":
+            source.require_daemon(
+                f"run {which} waits", f"systemctl start drd, or drd cancel {which}"
+            )
+        if process.cancelled():
+            raise Cancelled(f"run {which} goes on; end it with: drd cancel {which}")
+        time.sleep(_LOOK_S)
 
 
 def _say(text: str, *, quiet: bool) -> None:

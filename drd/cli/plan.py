@@ -264,11 +264,15 @@ def _ok_line(loaded: LoadedPlan) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print what drd understood; as YAML it can be loaded again and has the same hash."""
+    """Print what drd understood; as YAML it can be loaded again and has the same hash. Whoever may
+    not read the plan's file is shown what the daemon has in force."""
     from drd.config.daemon import find_plan
     from drd.config.plan_file import load_plan
 
-    loaded = load_plan(find_plan(_settings(args), args.plan))
+    settings = _settings(args)
+    if (found := _in_force(args, settings)) is not None:
+        return _show_in_force(found, args)
+    loaded = load_plan(find_plan(settings, args.plan))
     plan = loaded.plan
     if args.json:
         document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
@@ -278,6 +282,40 @@ def show(args: argparse.Namespace) -> int:
 
     output.say(f"# {plan.file}, plan hash {plan.digest[:12]}")
     output.say(yaml_text(loaded.as_written).rstrip("\n"))
+    return 0
+
+
+def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any] | None:
+    """What the daemon answers, where the file is not ours to read; None where it is."""
+    import os
+
+    from drd.bootstrap import app
+    from drd.cli.remote import Remote
+    from drd.config.daemon import find_plan
+    from drd.errors import UnknownPlan
+
+    with app(args.config, settings=settings) as opened:
+        if opened.owns_state or "/" in args.plan:
+            return None
+        try:
+            readable = os.access(find_plan(settings, args.plan), os.R_OK)
+        except UnknownPlan:
+            readable = False
+        if readable:
+            return None
+        return Remote(opened, f"drd plan show {args.plan}").get(f"/v1/plans/{args.plan}")
+
+
+def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
+    if args.json:
+        output.print_json(found)
+        return 0
+    from drd.config.writing import yaml_text
+
+    output.say(
+        f"# in force: {found['file']}, plan hash {found['digest'][:12]}; durations in seconds"
+    )
+    output.say(yaml_text(found["resolved"]).rstrip("\n"))
     return 0
 
 

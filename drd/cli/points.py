@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
 from drd.cli.options import global_options
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from drd.model.snapshot import RestorePoint
 
 EXAMPLES = """\
 examples:
@@ -33,50 +28,20 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.bootstrap import app
+    from drd.api import documents
+    from drd.cli import remote
 
-    with app(args.config, reading=True) as opened:
-        name = opened.known_plan(args.plan)
-        points = opened.catalogue.points(name, elsewhere=True)
-        base = opened.catalogue.kit_base(name)
-        known = set(opened.catalogue.seals(name)) if base is not None else {p.id for p in points}
-        after = {p.id for p in points if p.id not in known}
-        if args.json:
-            documents = [_document(p) | {"after_kit": p.id in after} for p in points]
-            output.print_json({"plan": name, "points": documents})
-        else:
-            _print(name, points, after)
+    found = remote.document(
+        args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
+    )
+    if args.json:
+        output.print_json(found)
+    else:
+        _print(found["plan"], found["points"])
     return 0
 
 
-def _document(point: RestorePoint) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
-    return {
-        "point": point.id,
-        "data_time": to_rfc3339(point.data_time),
-        "available_at": to_rfc3339(point.available_at),
-        "complete": point.complete,
-        "size_bytes": point.size_bytes,
-        "repositories": sorted(point.repositories),
-        "elsewhere": dict(point.elsewhere),
-        "proven_by": point.proven_by,
-        "components": [
-            {
-                "component": c.component,
-                "kind": c.kind,
-                "state": c.state,
-                "snapshot": c.snapshot,
-                "data_time": to_rfc3339(c.data_time) if c.data_time else None,
-                "bytes": c.bytes,
-                "error": output.unmarked(c.error) if c.error else None,
-            }
-            for c in point.components
-        ],
-    }
-
-
-def _print(plan: str, points: list[RestorePoint], after: Collection[str]) -> None:
+def _print(plan: str, points: list[dict[str, Any]]) -> None:
     from drd.model.units import format_size
 
     if not points:
@@ -84,11 +49,11 @@ def _print(plan: str, points: list[RestorePoint], after: Collection[str]) -> Non
         return
     rows = [
         [
-            p.id,
-            f"{p.data_time:%Y-%m-%d %H:%M:%S}",
-            _state(p) + (", made after the kit" if p.id in after else ""),
-            format_size(p.size_bytes),
-            p.proven_by or "",
+            p["point"],
+            p["data_time"][:19].replace("T", " "),
+            _state(p) + (", made after the kit" if p["after_kit"] else ""),
+            format_size(p["size_bytes"]),
+            p["proven_by"] or "",
         ]
         for p in points
     ]
@@ -99,19 +64,17 @@ def _print(plan: str, points: list[RestorePoint], after: Collection[str]) -> Non
     )
 
 
-def _state(point: RestorePoint) -> str:
-    if not point.repositories and point.elsewhere:
+def _state(point: dict[str, Any]) -> str:
+    if not point["repositories"] and point["elsewhere"]:
         places = ", ".join(
-            f"{name} {known[:8]}".rstrip() for name, known in point.elsewhere.items()
+            f"{name} {known[:8]}".rstrip() for name, known in point["elsewhere"].items()
         )
         return f"at the old place: {places}"
-    return "complete" if point.complete else "incomplete: " + _lacking(point)
+    return "complete" if point["complete"] else "incomplete: " + _lacking(point["components"])
 
 
-def _lacking(point: RestorePoint) -> str:
-    failed = [c.component for c in point.components if c.state == "failed"]
-    return (
-        "lacks " + ", ".join(failed)
-        if failed
-        else "only " + ", ".join(c.component for c in point.components)
-    )
+def _lacking(components: list[dict[str, Any]]) -> str:
+    failed = [c["component"] for c in components if c["state"] == "failed"]
+    if failed:
+        return "lacks " + ", ".join(failed)
+    return "only " + ", ".join(c["component"] for c in components)

@@ -43,14 +43,17 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from drd.cli.remote import Remote
     from drd.cli.session import loaded_plans, session
     from drd.errors import DrdError
 
     plans: list[dict[str, Any]] = []
     with session(args) as app:
         if not app.owns_state:
-            names = [args.plan] if args.plan else app.plan_names()
-            plans += [_by_the_daemon(app, name, args) for name in names]
+            # Whoever does not own the state may lack what a recovery's operator has, and a look by
+            # such a one would say that the plan is not ready: the daemon's last look counts.
+            known = Remote(app, "drd readiness").get("/v1/readiness", plan=args.plan)
+            plans += known["plans"]
         for name, plan in loaded_plans(app, args.plan) if app.owns_state else ():
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
@@ -82,29 +85,13 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
             time.sleep(0.5)
 
 
-def _by_the_daemon(app: App, name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """What it found: whoever only reads the state may lack what a recovery's operator has, and a
-    look by such a one would say that the plan is not ready."""
-    from drd.cli.follow import asked, failure
-    from drd.model.run import RunKind
-
-    run = asked(app, name, RunKind.READINESS, "", quiet=args.quiet or args.json)
-    if "findings" not in run.detail:
-        return _broken(run.plan, failure(run), "looking ahead")
-    return _shown(run.plan, run.detail["readiness"], run.detail["findings"])
-
-
 def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
     """One plan: its verdict, and the findings with what withholds `ready` first."""
-    return _shown(plan.name, report.readiness.value, [f.to_json() for f in report.findings])
+    from drd.api.documents import readiness_document
 
-
-def _shown(plan: str, readiness: str, findings: list[dict[str, Any]]) -> dict[str, Any]:
-    for finding in findings:
-        for key in ("evidence", "remedy"):
-            finding[key] = output.unmarked(output.masked(finding[key]))
-        del finding["proof"]
-    return {"plan": plan, "readiness": readiness, "findings": findings}
+    return readiness_document(
+        plan.name, report.readiness.value, [f.to_json() for f in report.findings]
+    )
 
 
 def _broken(name: str, error: Any, what: str = "plan file") -> dict[str, Any]:
@@ -123,7 +110,9 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
     colour = output.colours(args.no_color)
     for plan in plans:
         verdict = output.paint(plan["readiness"], _STYLE[plan["readiness"]], colour)
-        output.say(f"{plan['plan']}: {verdict}")
+        looked_at = plan.get("looked_at")
+        when = f", by the look of {looked_at[:16].replace('T', ' ')} UTC" if looked_at else ""
+        output.say(f"{plan['plan']}: {verdict}{when}")
         shown = [f for f in plan["findings"] if not (args.quiet and f["severity"] == "ok")]
         width = max((len(f["name"]) for f in shown), default=0)
         for finding in shown:

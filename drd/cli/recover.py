@@ -248,9 +248,9 @@ def exit_code(outcome: RecoveryOutcome) -> int:
 
 
 def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
+    from drd.api.documents import evidence_document
     from drd.cli import single
     from drd.cli.aside import documents
-    from drd.cli.checks_table import evidence_document
     from drd.flows.aside import noted
     from drd.model.units import to_rfc3339
 

@@ -28,4 +28,10 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     by = who(args)["by"]
-    return decided(args, lambda deciding, _: deciding.retry(args.step, by), "is tried again,")
+    return decided(
+        args,
+        lambda deciding, _: deciding.retry(args.step, by),
+        "is tried again,",
+        action="retry",
+        body={"by": args.by},
+    )

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
+from drd.cli.aside import say_asides
 from drd.cli.options import global_options
-from drd.cli.runs import deadline, document
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from drd.model.run import Decision, Run, StepRecord
-    from drd.ports import Catalogue
 
 EXAMPLES = """\
 examples:
@@ -22,9 +16,6 @@ examples:
   drd run show 4f2a --json
 
 exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
-
-
-_AT = "%Y-%m-%d %H:%M:%S"
 
 
 def add_parser(sub: Any) -> None:
@@ -49,148 +40,116 @@ def add_parser(sub: Any) -> None:
 
 
 def show(args: argparse.Namespace) -> int:
-    from drd.cli.aside import documents
-    from drd.cli.follow import follow
+    from drd.cli.follow import Source, follow
     from drd.cli.session import session
-    from drd.flows.aside import STEP as ASIDE
-    from drd.flows.aside import noted
-    from drd.model.run import RunState
 
     with session(args, reading=True) as opened:
-        run = opened.catalogue.run(args.run)
+        source = Source.of(opened, f"drd run show {args.run}")
         if args.follow:
-            run = follow(opened, run.id, quiet=args.quiet or args.json)
-        steps = opened.catalogue.steps(run.id)
-        if args.json:
-            detail = {"token": run.token, "detail": dict(run.detail)}
-            aside = documents(noted(opened.catalogue, run))
-            said = opened.catalogue.decisions(run.id)
-            output.print_json(
-                {
-                    **document(run),
-                    **detail,
-                    "aside": aside,
-                    "steps": [_step(s) for s in steps],
-                    "decisions": [_decision(run, said, d) for d in said],
-                }
-            )
-        else:
-            _print(run, [s for s in steps if s.name != ASIDE])
-            _print_aside(opened.catalogue, run)
-    return 1 if args.follow and run.state is not RunState.SUCCEEDED else 0
+            follow(source, args.run, quiet=args.quiet or args.json)
+        found = source.run(args.run)
+    if args.json:
+        output.print_json(found)
+    else:
+        _print(found)
+        _print_decisions(found)
+        say_asides(found["aside"], found["run"])
+    return 1 if args.follow and found["state"] != "succeeded" else 0
 
 
-def _print_aside(catalogue: Catalogue, run: Run) -> None:
-    """What the run has set aside, and what people said about that."""
-    from drd.cli.aside import say_all
-    from drd.flows.aside import noted
-
-    for said in catalogue.decisions(run.id):
-        if not said.step:
-            output.say(f"  {said.action:<10} {said.at:{_AT}} UTC by {_who(said)}")
-    say_all(noted(catalogue, run), run.id)
+def _print_decisions(run: dict[str, Any]) -> None:
+    """What people said about the whole of it."""
+    for said in run["decisions"]:
+        if said["step"] is None:
+            output.say(f"  {said['action']:<10} {_time(said['at'])} UTC by {_who(said)}")
 
 
-def _who(said: Decision) -> str:
+def _who(said: dict[str, Any]) -> str:
     """`anna: root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
-    from drd.cli.render import plain
+    from drd.model.actor import Actor
+    from drd.model.text import escaped
 
-    words = f"{said.by}: {said.actor.words()}" if said.actor is not None else said.by
-    return plain(output.masked(words))
-
-
-def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> dict[str, Any]:
-    from drd.flows.deciding import own
-    from drd.model.units import to_rfc3339
-
-    return {
-        "step": said.step or None,
-        "action": said.action,
-        "by": said.by,
-        "comment": output.unmarked(said.comment),
-        "attempt": said.attempt,
-        "at": to_rfc3339(said.at),
-        "actor": said.actor.to_json() if said.actor is not None else None,
-        "started_the_run": str(own(run, all_said, said.actor)),
-    }
+    actor = Actor.from_json(said["actor"])
+    by = escaped(said["by"])
+    return f"{by}: {actor.words()}" if actor is not None else by
 
 
-def _step(step: StepRecord) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
-    return {
-        "name": step.name,
-        "kind": step.kind,
-        "state": str(step.state),
-        "attempt": step.attempt,
-        "started_at": to_rfc3339(step.started_at),
-        "finished_at": to_rfc3339(step.finished_at) if step.finished_at else None,
-        "waiting_for": step.waiting_for,
-        "error": output.unmarked(step.error) if step.error else None,
-    }
-
-
-def _said(step: StepRecord) -> str:
+def _said(step: dict[str, Any]) -> str:
     """Why it failed or was left out, or who answered."""
-    result = step.result
-    why = (step.error or "").partition("\n")[0] or str(result.get("reason", ""))
-    if not why and result.get("by"):
-        why = f"by {result['by']}" + (f": {result['comment']}" if result.get("comment") else "")
-    return output.unmarked(output.masked(why))
+    from drd.model.text import escaped
+
+    why = (step["error"] or "").partition("\n")[0] or step["reason"] or ""
+    if not why and step["by"]:
+        why = f"by {step['by']}"
+        why += ", who started this recovery" if step["self_approved"] else ""
+        why += f": {step['comment']}" if step["comment"] else ""
+    return escaped(why)
 
 
-def _only(run: Run) -> str:
+def _only(detail: dict[str, Any]) -> str:
     """What of the service a recovery was asked for, where that was not all of it."""
-    from drd.checks.words import printable
+    from drd.model.text import escaped
 
-    part = run.detail.get("part")
+    part = detail.get("part")
     if not part:
-        names = run.detail.get("components")
+        names = detail.get("components")
         return f": {', '.join(names)}" if names else ""
-    names = [*part["tables"], *part["paths"]] or run.detail.get("begun", [])
+    names = [*part["tables"], *part["paths"]] or detail.get("begun", [])
     beside = f" as {part['into']}" if part["into"] else ""
-    return f": {', '.join(map(printable, names))}{printable(beside)}"
+    return f": {', '.join(map(escaped, names))}{escaped(beside)}"
 
 
-def _print_actors(run: Run) -> None:
-    from drd.cli.render import plain
+def _time(at: str) -> str:
+    return at[:19].replace("T", " ")
 
-    for what, actor in (("asked by", run.actor), ("cancelled", run.cancel_actor)):
+
+def _print_actors(run: dict[str, Any]) -> None:
+    from drd.model.actor import Actor
+
+    for what, key in (("asked by", "actor"), ("cancelled", "cancel_actor")):
+        actor = Actor.from_json(run[key])
         if actor is not None:
-            output.say(f"  {what:<10} {plain(actor.words())}")
+            output.say(f"  {what:<10} {actor.words()}")
 
 
-def _print(run: Run, steps: list[StepRecord]) -> None:
+def _print(run: dict[str, Any]) -> None:
     from drd.model.units import format_duration
 
-    subject = f", {run.subject}" if run.subject else ""
-    output.say(f"{run.kind} {run.id} of {run.plan}{subject}: {run.state}")
-    why = f": {run.detail['why']}" if run.detail.get("why") else ""
-    output.say(f"  trigger    {run.trigger}{why}")
+    detail = run["detail"]
+    subject = f", {run['repository']}" if run["repository"] else ""
+    output.say(f"{run['kind']} {run['run']} of {run['plan']}{subject}: {run['state']}")
+    why = f": {run['why']}" if run["why"] else ""
+    output.say(f"  trigger    {run['trigger']}{why}")
     _print_actors(run)
-    if run.detail.get("point") and run.detail.get("target"):
-        output.say(f"  point      {run.detail['point']} into {run.detail['target']}{_only(run)}")
-    if run.due_at:
-        output.say(f"  due        {run.due_at:{_AT}} UTC")
-    if run.started_at:
-        took = f", took {format_duration(run.duration_s)}" if run.duration_s is not None else ""
-        output.say(f"  started    {run.started_at:{_AT}} UTC{took}")
-    if (by := deadline(run)) is not None:
-        within = format_duration(float(run.detail["timeout_s"]))
-        output.say(f"  deadline   {by:{_AT}} UTC, {within} after its start")
-    if run.error:
-        first, *rest = run.error.splitlines()
+    if detail.get("point") and detail.get("target"):
+        output.say(f"  point      {detail['point']} into {detail['target']}{_only(detail)}")
+    if run["due_at"]:
+        output.say(f"  due        {_time(run['due_at'])} UTC")
+    if run["started_at"]:
+        took_s = run["duration_s"]
+        took = f", took {format_duration(took_s)}" if took_s is not None else ""
+        output.say(f"  started    {_time(run['started_at'])} UTC{took}")
+    if run["deadline_at"]:
+        within = format_duration(float(detail["timeout_s"]))
+        output.say(f"  deadline   {_time(run['deadline_at'])} UTC, {within} after its start")
+    if run["error"]:
+        first, *rest = run["error"].splitlines()
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")
-    rows = []
-    for step in steps:
-        seconds = (step.finished_at - step.started_at).total_seconds() if step.finished_at else None
-        took = format_duration(seconds) if seconds is not None else ""
-        again = f"attempt {step.attempt}" if step.attempt > 1 else ""
-        said = f"for {step.waiting_for}" if step.waiting_for else _said(step)
-        rows.append(
-            [f"  {step.name}", str(step.state), took, "  ".join(filter(None, [again, said]))]
-        )
+    rows = [_step(step) for step in run["steps"] if step["kind"] != "aside"]
     if rows:
         output.say(output.table(rows))
+
+
+def _step(step: dict[str, Any]) -> list[str]:
+    from drd.model.text import escaped
+    from drd.model.units import format_duration, from_rfc3339
+
+    took = ""
+    if step["finished_at"]:
+        passed = from_rfc3339(step["finished_at"]) - from_rfc3339(step["started_at"])
+        took = format_duration(passed.total_seconds())
+    again = f"attempt {step['attempt']}" if step["attempt"] > 1 else ""
+    said = f"for {escaped(step['waiting_for'])}" if step["waiting_for"] else _said(step)
+    return [f"  {step['name']}", step["state"], took, "  ".join(filter(None, [again, said]))]

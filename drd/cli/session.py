@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from drd import log, process
@@ -37,10 +38,26 @@ def session(args: argparse.Namespace, *, reading: bool = False) -> Iterator[App]
 
     console = Console(progress, warn, note)
     with _cancelled_by_signals(), app(args.config, console, reading=reading) as opened:
+        if not reading:
+            tell_of_daemon(opened, args)
         try:
             yield opened
         finally:
             progress.clear()
+
+
+def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
+    """Root, who acts by itself, hears of a daemon that lives here and is not asked."""
+    from drd.cli.follow import is_alive
+    from drd.errors import CatalogueError
+
+    if os.getuid() != 0 or not app.owns_state or args.quiet or getattr(args, "json", False):
+        return
+    database = app.settings.database
+    with suppress(CatalogueError):
+        if (database is None or database.is_file()) and is_alive(app):
+            words = "the daemon runs on this host, and root acts beside it, not through it"
+            print(f"drd: note: {words}", file=sys.stderr)
 
 
 def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdError]]:

@@ -33,4 +33,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.why.strip():
         raise UsageError("--why says nothing", hint="give the reason: it is kept with the run.")
     by = who(args)["by"]
-    return decided(args, lambda deciding, _: deciding.skip(args.step, by, args.why), "skipped")
+    return decided(
+        args,
+        lambda deciding, _: deciding.skip(args.step, by, args.why),
+        "skipped",
+        action="skip",
+        body={"by": args.by, "reason": args.why},
+    )

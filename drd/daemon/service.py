@@ -19,6 +19,7 @@ from types import FrameType
 
 import drd
 from drd import log
+from drd.api.server import ApiServer
 from drd.bootstrap import App
 from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
@@ -37,6 +38,7 @@ from drd.errors import CatalogueError, DrdError
 from drd.flows.agenda import Agenda
 from drd.model.dispatch import Limits
 from drd.model.run import Run
+from drd.modes import make_public_directory
 from drd.scheduler import Clockwork
 
 _log = log.get()
@@ -98,6 +100,7 @@ class Daemon:
             app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.begun
         )
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
+        self._api: ApiServer | None = None
         self._trouble = ""
         self._said = "starting"
         self._alive_at = -HEARTBEAT_S
@@ -124,8 +127,19 @@ class Daemon:
         # loaded, since somebody has to be told.
         self._duties.start()
         self._probes.start()
+        self._listen()
         self._notifier.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
         self._post("tick")
+
+    def _listen(self) -> None:
+        """Answer people and programs of this host, as far as that can be: runs do not wait for it."""
+        settings, owner = self._app.settings, os.geteuid()
+        try:
+            make_public_directory(settings.public_dir, settings.read_group, owner=owner)
+            self._api = ApiServer.start(self._app, self._wake)
+        except (OSError, DrdError) as error:
+            remedy = error.hint if isinstance(error, DrdError) else "see public_dir in drd.yaml"
+            _log.error("api.unserved", error=str(error), remedy=remedy)
 
     def _load_first(self) -> None:
         """The plans to begin with. Raises CatalogueError, and is to be called again then."""
@@ -153,6 +167,8 @@ class Daemon:
             with suppress(CatalogueError):
                 self._supervisor.reap(self._app.clock.now())
         self._probes.stop()
+        if self._api is not None:
+            self._api.close()
         self._duties.stop()
         with suppress(CatalogueError):
             self._note_heartbeat(state="stopped")

@@ -39,7 +39,7 @@ FILES = {
 """Where each shipped file goes, below the prefix."""
 
 DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
-STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o750}
+STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o751}
 """The service's own directories, which drd.tmpfiles.conf makes."""
 
 OLDEST_SYSTEMD = 254

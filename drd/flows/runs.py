@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from drd import secrets
+from drd.errors import UsageError
 from drd.flows.backup import BackupRequest, backup
 from drd.flows.copying import copy
 from drd.flows.drill import DrillRequest, drill
@@ -13,18 +16,47 @@ from drd.flows.readiness import evaluate
 from drd.flows.retention import retention
 from drd.flows.services import Services
 from drd.flows.verification import verification
-from drd.model.plan import Plan
-from drd.model.run import Run, RunKind
+from drd.model.plan import SCENARIOS, Plan
+from drd.model.run import ASKED, Run, RunKind
 
 Flow = Callable[[Services, Plan, Run], object]
 
 
+_OPTION = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def _asked(run: Run) -> Mapping[str, Any]:
+    """Those options. A row is no order: what is no name or id, as an option is, is refused."""
+    found = run.detail.get(ASKED) or {}
+    for value in found.values():
+        for one in value if isinstance(value, list) else [value]:
+            if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
+                raise UsageError(f"run {run.id} has an option {one!r}, which none can be")
+    if found.get("scenario") not in (None, *SCENARIOS):
+        raise UsageError(f"run {run.id} has a scenario {found['scenario']!r}, which none is")
+    return dict(found)
+
+
 def _backup(services: Services, plan: Plan, run: Run) -> object:
-    return backup(services, plan, BackupRequest(trigger=run.trigger))
+    asked = _asked(run)
+    request = BackupRequest(
+        tuple(asked.get("components", ())),
+        trigger=run.trigger,
+        accept_size=asked.get("accept_size") is True,
+    )
+    return backup(services, plan, request)
 
 
 def _drill(services: Services, plan: Plan, run: Run) -> object:
-    return drill(services, plan, DrillRequest(trigger=run.trigger))
+    asked = _asked(run)
+    request = DrillRequest(
+        asked.get("point"),
+        asked.get("scenario"),
+        asked.get("repository"),
+        trigger=run.trigger,
+        components=tuple(asked.get("components", ())),
+    )
+    return drill(services, plan, request)
 
 
 def _copy(services: Services, plan: Plan, run: Run) -> object:

@@ -14,6 +14,9 @@ from drd.model.coverage import Coverage
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
 
+ASKED = "asked"
+"""In a run's detail, the options that somebody gave to the daemon with it."""
+
 STOPPED = "the service was stopped"
 """How the error begins of a run that was ended because the daemon was."""
 

@@ -114,6 +114,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
         "acknowledged_until": None,
         "acknowledged_why": None,
         "acknowledged_actor": None,
+        "gone_at": None,
         "resolved_at": None,
     }
 
@@ -173,7 +174,7 @@ def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) 
         (["a1", "--by", "a", "--until", "2026-11-25T08:00"], "is not a time", "08:00:00Z"),
         (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is past", "8h"),
         (["a1", "--by", "a", "--until", "99999999w"], "is too far away", "8h"),
-        (["a1"], "the following arguments are required: --by", "drd ack --help"),
+        ([], "the following arguments are required: alert", "drd ack --help"),
     ],
 )
 def test_mistakes_are_named(

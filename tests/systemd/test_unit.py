@@ -106,7 +106,7 @@ def test_user_and_directories_are_made_by_systemd_as_declared(tmp_path: Path) ->
     for path, mode, owner in (
         ("var/lib/drd", 0o700, int(account[2])),
         ("var/cache/drd", 0o700, int(account[2])),
-        ("var/lib/drd-public", 0o750, int(account[2])),
+        ("var/lib/drd-public", 0o751, int(account[2])),
         ("etc/drd/plans", 0o755, 0),
         ("etc/drd/credentials", 0o700, 0),
     ):

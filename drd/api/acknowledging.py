@@ -1,0 +1,59 @@
+"""Who takes care of an alert, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from drd.bootstrap import App
+from drd.errors import UsageError
+from drd.flows.alert_messages import routed
+from drd.model.actor import Actor
+from drd.model.alerts import Alert
+from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
+
+
+def acknowledge(
+    app: App, alert: str, *, by: str, until: str | None, why: str | None, actor: Actor
+) -> Alert:
+    """Silence it until then, or until it is resolved. Raises UsageError."""
+    now, settings = app.clock.now(), app.settings
+    return app.catalogue.alerts.acknowledge(
+        alert,
+        by=by,
+        until=moment(until, now) if until else None,
+        why=why,
+        at=now,
+        tell=lambda transitions: routed(transitions, settings.channels),
+        actor=actor,
+    )
+
+
+def known_person(name: str, people: Sequence[str]) -> str:
+    """Raises UsageError, naming the nearest, for somebody who is not among `people`, if any are."""
+    if not name.strip():
+        raise UsageError("--by names nobody", hint="say who takes care: --by NAME")
+    if not people or name in people:
+        return name
+    close = get_close_matches(name, people, n=1, cutoff=0.6)
+    known = ", ".join(people)
+    hint = f'did you mean "{close[0]}"?' if close else f"one of: {known}."
+    raise UsageError(f"drd.yaml knows no person {name!r}", hint=hint)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A duration from now, or a time. Raises UsageError for what is neither, or past."""
+    hint = "write a duration like 8h, or a time like 2026-11-25T08:00:00Z."
+    try:
+        until = now + timedelta(seconds=parse_duration(text))
+    except OverflowError as error:
+        raise UsageError(f"--until {text} is too far away", hint=hint) from error
+    except ValueError:
+        try:
+            until = from_rfc3339(text)
+        except ValueError as error:
+            raise UsageError(f"--until: {text!r} is not a time", hint=hint) from error
+    if until <= now:
+        raise UsageError(f"--until {to_rfc3339(until)} is past", hint=hint)
+    return until

@@ -1,0 +1,261 @@
+"""What is done and answered for each endpoint, once it is clear who asks and that he may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from drd.api import documents, requests
+from drd.api.acknowledging import acknowledge, known_person
+from drd.api.caller import Caller
+from drd.api.documents import Document
+from drd.api.requests import Request
+from drd.api.rights import ENDPOINTS
+from drd.bootstrap import App
+from drd.errors import AlreadyRunning, UsageError
+from drd.flows.deciding import Deciding, Said
+from drd.model.run import ASKED, Run, RunKind, RunState
+from drd.model.units import to_rfc3339
+
+R = TypeVar("R", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that was let through: `names` are those in its path. `wake` lets the daemon's loop
+    see to what was left for it."""
+
+    app: App
+    caller: Caller
+    names: Mapping[str, str]
+    body: Request
+    wake: Callable[[], None]
+
+    def of(self, kind: type[R]) -> R:
+        assert isinstance(self.body, kind)
+        return self.body
+
+
+Answer = Callable[[Asked], Document]
+
+
+def _whoami(asked: Asked) -> Document:
+    caller = asked.caller
+    actor = caller.actor()
+    return {
+        "actor": actor.to_json(),
+        "person": caller.person or None,
+        "roles": list(caller.roles) if caller.roles is not None else None,
+        "groups": {"read": caller.reads, "operate": caller.operates},
+        "may": [e.name for e in ENDPOINTS if caller.may(e.right)],
+    }
+
+
+def _runs(asked: Asked) -> Document:
+    query = asked.of(requests.RunsQuery)
+    return documents.runs(asked.app, _known(asked, query.plan), query.limit)
+
+
+def _run(asked: Asked) -> Document:
+    return documents.run(asked.app, asked.names["run"])
+
+
+def _outcome(asked: Asked) -> Document:
+    return documents.outcome(asked.app, asked.names["run"])
+
+
+def _cancel(asked: Asked) -> Document:
+    app = asked.app
+    found = app.catalogue.queue.ask_cancel(
+        asked.names["run"], app.clock.now(), asked.caller.actor()
+    )
+    asked.wake()
+    return documents.run_document(found)
+
+
+def _approve(asked: Asked) -> Document:
+    return _agreed(asked, "approve")
+
+
+def _done(asked: Asked) -> Document:
+    return _agreed(asked, "done")
+
+
+def _agreed(asked: Asked, action: str) -> Document:
+    body, settings = asked.of(requests.AnswerRequest), asked.app.settings
+    caller = asked.caller
+    name = caller.name(body.by, settings)
+    people = caller.people(body.by, settings)
+    deciding = _deciding(asked, body.by)
+    return said_document(deciding.agree(asked.names["step"], action, name, body.comment, people))
+
+
+def _retry(asked: Asked) -> Document:
+    body = asked.of(requests.RetryRequest)
+    name = asked.caller.name(body.by, asked.app.settings)
+    return said_document(_deciding(asked, body.by).retry(asked.names["step"], name))
+
+
+def _skip(asked: Asked) -> Document:
+    body = asked.of(requests.SkipRequest)
+    if not body.reason.strip():
+        raise UsageError("the reason says nothing", hint="it is kept with the run.")
+    name = asked.caller.name(body.by, asked.app.settings)
+    return said_document(_deciding(asked, body.by).skip(asked.names["step"], name, body.reason))
+
+
+def _deciding(asked: Asked, by: str | None) -> Deciding:
+    app = asked.app
+    run = app.catalogue.run(asked.names["run"])
+    plan = app.plan_in_force(run.plan)
+    return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
+
+
+def said_document(said: Said) -> Document:
+    """What was decided about a step, and what happens now."""
+    decision = said.decision
+    return {
+        "run": said.run.id,
+        "plan": said.run.plan,
+        "step": decision.step,
+        "action": decision.action,
+        "by": decision.by,
+        "comment": decision.comment,
+        "at": to_rfc3339(decision.at),
+        "actor": decision.actor.to_json() if decision.actor is not None else None,
+        "started_the_run": str(said.own),
+        "alive": said.alive,
+    }
+
+
+def _plans(asked: Asked) -> Document:
+    return documents.plans(asked.app)
+
+
+def _plan(asked: Asked) -> Document:
+    return documents.plan(asked.app, asked.names["plan"])
+
+
+def _points(asked: Asked) -> Document:
+    return documents.points(asked.app, documents.require_plan(asked.app, asked.names["plan"]))
+
+
+def _evidence(asked: Asked) -> Document:
+    return documents.evidence(asked.app, asked.names["plan"])
+
+
+def _backup(asked: Asked) -> Document:
+    body = asked.of(requests.BackupRequest)
+    return _enqueued(asked, RunKind.BACKUP, body)
+
+
+def _drill(asked: Asked) -> Document:
+    body = asked.of(requests.DrillRequest)
+    return _enqueued(asked, RunKind.DRILL, body)
+
+
+def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
+    """A run of the plan that waits for the loop, or the one that is under way already.
+
+    Raises AlreadyRunning when that one was asked for otherwise."""
+    app, caller = asked.app, asked.caller
+    plan = documents.require_plan(app, asked.names["plan"])
+    options = {k: v for k, v in body.model_dump().items() if v}
+    known = app.plan_in_force(plan)
+    for name in options.get("components", ()):
+        if name not in known.components:
+            raise UsageError(
+                f"{plan} has no component {name!r}",
+                hint=f"its components: {', '.join(known.components)}",
+            )
+    queue = app.catalogue.queue
+    for run in queue.open_runs():
+        if (run.plan, run.kind, run.subject) == (plan, kind, ""):
+            return _joined(run, options)
+    [row] = queue.plan_rows([plan])
+    run = queue.enqueue(
+        Run(
+            id="",
+            plan=plan,
+            kind=kind,
+            trigger="manual",
+            state=RunState.PENDING,
+            started_at=None,
+            plan_digest=row.digest,
+            detail={"why": f"asked for by {caller.person or caller.user}", ASKED: options},
+            actor=caller.actor(),
+        )
+    )
+    asked.wake()
+    return {**documents.run_document(run), "joined": False}
+
+
+def _joined(run: Run, options: Mapping[str, object]) -> Document:
+    if options and run.detail.get(ASKED) != options:
+        raise AlreadyRunning(
+            f"a {run.kind} of {run.plan} is already under way: run {run.id}",
+            run=run.id,
+            hint=f"watch it to its end, then ask again: drd run show {run.id} --follow",
+        )
+    return {**documents.run_document(run), "joined": True}
+
+
+def _schedule(asked: Asked) -> Document:
+    query = asked.of(requests.OptionalPlanQuery)
+    return documents.schedule(asked.app, _known(asked, query.plan))
+
+
+def _alerts(asked: Asked) -> Document:
+    query = asked.of(requests.AlertsQuery)
+    return documents.alerts(asked.app, _known(asked, query.plan), all_of_them=query.all)
+
+
+def _ack(asked: Asked) -> Document:
+    body, app, caller = asked.of(requests.AckRequest), asked.app, asked.caller
+    name = caller.name(body.by, app.settings)
+    if body.by is not None and not caller.person:
+        known_person(name, app.settings.people)
+    alert = acknowledge(
+        app,
+        asked.names["alert"],
+        by=name,
+        until=body.until,
+        why=body.reason,
+        actor=caller.actor(body.by),
+    )
+    asked.wake()
+    return documents.alert_document(alert)
+
+
+def _readiness(asked: Asked) -> Document:
+    query = asked.of(requests.OptionalPlanQuery)
+    return documents.readiness(asked.app, _known(asked, query.plan))
+
+
+def _known(asked: Asked, plan: str | None) -> str | None:
+    return documents.require_plan(asked.app, plan) if plan is not None else None
+
+
+ANSWERS: dict[str, Answer] = {
+    "whoami": _whoami,
+    "runs": _runs,
+    "run": _run,
+    "outcome": _outcome,
+    "cancel": _cancel,
+    "approve": _approve,
+    "done": _done,
+    "retry": _retry,
+    "skip": _skip,
+    "plans": _plans,
+    "plan": _plan,
+    "points": _points,
+    "evidence": _evidence,
+    "backup": _backup,
+    "drill": _drill,
+    "schedule": _schedule,
+    "alerts": _alerts,
+    "ack": _ack,
+    "readiness": _readiness,
+}
+"""By the name of the endpoint."""

@@ -1,0 +1,440 @@
+"""The documents of the reading verbs: what `--json` prints and what the socket answers, one and the
+same. The command line makes its text from them. Without `schema`, which whoever sends them adds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from drd import log
+from drd.bootstrap import App
+from drd.errors import Refused, UnknownPlan
+from drd.flows.aside import noted
+from drd.flows.deciding import own
+from drd.model.alerts import Alert, rank
+from drd.model.due import Due
+from drd.model.run import CheckResult, Decision, Evidence, Run, RunKind, StepRecord
+from drd.model.schedule import Schedule
+from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.units import to_rfc3339
+from drd.ports import Aside
+
+if TYPE_CHECKING:
+    from drd.flows.backup import BackupOutcome
+
+Document = dict[str, Any]
+
+
+def text_of(text: str | None) -> str | None:
+    """Text as a document may hold it: secrets masked, bytes that are no UTF-8 as escapes."""
+    if text is None:
+        return None
+    return log.masked(text).encode("utf-8", "backslashreplace").decode()
+
+
+def time_of(at: datetime | None) -> str | None:
+    return to_rfc3339(at) if at is not None else None
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+def runs(app: App, plan: str | None, limit: int) -> Document:
+    """`drd runs`."""
+    name = app.known_plan(plan) if plan else None
+    return {"runs": [run_document(r) for r in app.catalogue.runs(name, limit=limit)]}
+
+
+def run_document(run: Run) -> Document:
+    """One run as a row of them."""
+    return {
+        "run": run.id,
+        "plan": run.plan,
+        "kind": str(run.kind),
+        "repository": run.subject or None,
+        "trigger": run.trigger,
+        "actor": run.actor.to_json() if run.actor else None,
+        "cancel_actor": run.cancel_actor.to_json() if run.cancel_actor else None,
+        "why": run.detail.get("why"),
+        "state": str(run.state),
+        "due_at": time_of(run.due_at),
+        "started_at": time_of(run.started_at),
+        "finished_at": time_of(run.finished_at),
+        "deadline_at": time_of(deadline(run)),
+        "duration_s": run.duration_s,
+        "error": text_of(run.error) if run.error else None,
+    }
+
+
+def deadline(run: Run) -> datetime | None:
+    """By when it has to be over, or is ended; None without a bound, or as long as it waits."""
+    timeout_s = run.detail.get("timeout_s")
+    if timeout_s is None or run.started_at is None:
+        return None
+    return run.started_at + timedelta(seconds=float(timeout_s))
+
+
+def run(app: App, prefix: str) -> Document:
+    """`drd run show`."""
+    found = app.catalogue.run(prefix)
+    said = app.catalogue.decisions(found.id)
+    return {
+        **run_document(found),
+        "token": found.token,
+        "detail": dict(found.detail),
+        "aside": asides(noted(app.catalogue, found)),
+        "steps": [_step(s) for s in app.catalogue.steps(found.id)],
+        "decisions": [_decision(found, said, d) for d in said],
+    }
+
+
+def asides(found: Sequence[Aside]) -> list[Document]:
+    """What is set aside; sizes in bytes."""
+    return [
+        {
+            "component": a.component,
+            "place": a.place,
+            "kept": a.kept,
+            "size_bytes": a.bytes,
+            "holds": "former" if a.former else "recovered",
+        }
+        for a in found
+    ]
+
+
+def _step(step: StepRecord) -> Document:
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "state": str(step.state),
+        "attempt": step.attempt,
+        "started_at": to_rfc3339(step.started_at),
+        "finished_at": time_of(step.finished_at),
+        "waiting_for": text_of(step.waiting_for),
+        "error": text_of(step.error) if step.error else None,
+        "reason": text_of(str(step.result["reason"])) if step.result.get("reason") else None,
+        "by": step.result.get("by"),
+        "comment": step.result.get("comment"),
+        "self_approved": bool(step.result.get("self_approved")),
+    }
+
+
+def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Document:
+    return {
+        "step": said.step or None,
+        "action": said.action,
+        "by": said.by,
+        "comment": text_of(said.comment),
+        "attempt": said.attempt,
+        "at": to_rfc3339(said.at),
+        "actor": said.actor.to_json() if said.actor is not None else None,
+        "started_the_run": str(own(run, all_said, said.actor)),
+    }
+
+
+# --- restore points ---------------------------------------------------------------------------
+
+
+def points(app: App, plan: str) -> Document:
+    """`drd points`."""
+    name = app.known_plan(plan)
+    points = app.catalogue.points(name, elsewhere=True)
+    base = app.catalogue.kit_base(name)
+    known = set(app.catalogue.seals(name)) if base is not None else {p.id for p in points}
+    shown = [{**_point(p), "after_kit": p.id not in known} for p in points]
+    return {"plan": name, "points": shown}
+
+
+def _point(point: RestorePoint) -> Document:
+    return {
+        "point": point.id,
+        "data_time": to_rfc3339(point.data_time),
+        "available_at": to_rfc3339(point.available_at),
+        "complete": point.complete,
+        "size_bytes": point.size_bytes,
+        "repositories": sorted(point.repositories),
+        "elsewhere": dict(point.elsewhere),
+        "proven_by": point.proven_by,
+        "components": [
+            {
+                "component": c.component,
+                "kind": c.kind,
+                "state": c.state,
+                "snapshot": c.snapshot,
+                "data_time": time_of(c.data_time),
+                "bytes": c.bytes,
+                "error": text_of(c.error) if c.error else None,
+            }
+            for c in point.components
+        ],
+    }
+
+
+# --- what comes next --------------------------------------------------------------------------
+
+
+def schedule(app: App, plan: str | None) -> Document:
+    """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has yet
+    to work out, `gone` those whose files are gone, with them."""
+    from drd.flows.agenda import Agenda
+
+    now = app.clock.now()
+    name = app.known_plan(plan) if plan else None
+    queue = app.catalogue.queue
+    agenda = Agenda(queue)
+    unknown, gone = [], {}
+    for row in queue.plan_rows(None if name is None else [name]):
+        if row.schedule is None:
+            unknown.append(row.name)
+        elif row.file and not os.path.exists(row.file):  # noqa: PTH110 (thousands of plans)
+            gone[row.name] = row.file
+        else:
+            agenda.set_plan(row, Schedule.from_json(row.schedule), now)
+    agenda.refresh(now, name)
+    items = [_due(d) for d in agenda.items()]
+    return {"items": items, "unknown": unknown, "gone": gone}
+
+
+def _due(due: Due) -> Document:
+    return {
+        "plan": due.job.plan,
+        "kind": str(due.job.kind),
+        "repository": (due.job.subject or None) if due.job.kind != "kit" else None,
+        "due_at": to_rfc3339(due.at),
+        "deadline": to_rfc3339(due.deadline),
+        "expected_s": due.expected_s,
+        "trigger": due.trigger,
+        "why": text_of(due.why),
+    }
+
+
+# --- alerts -----------------------------------------------------------------------------------
+
+
+_STATES = ("firing", "acknowledged", "resolved")
+
+
+def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
+    """`drd alerts`: what nobody takes care of first, then the worst, then the oldest; of what is
+    over, the newest."""
+    name = app.known_plan(plan) if plan else None
+    found = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
+    return {"alerts": [alert_document(a) for a in sorted(found, key=_order)]}
+
+
+def _order(alert: Alert) -> tuple[int, int, float]:
+    if alert.resolved_at is not None:
+        return _STATES.index("resolved"), 0, -alert.resolved_at.timestamp()
+    return _STATES.index(alert.state), rank(alert.severity), alert.since.timestamp()
+
+
+def alert_document(alert: Alert) -> Document:
+    """One alert."""
+    actor = alert.acknowledged_actor
+    return {
+        "alert": alert.id,
+        "plan": alert.plan,
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "severity": alert.severity,
+        "state": alert.state,
+        "since": time_of(alert.since),
+        "message": alert.message,
+        "command": alert.command,
+        "acknowledged_by": alert.acknowledged_by,
+        "acknowledged_until": time_of(alert.acknowledged_until),
+        "acknowledged_why": alert.acknowledged_why,
+        "acknowledged_actor": actor.to_json() if actor else None,
+        "gone_at": time_of(alert.gone_at),
+        "resolved_at": time_of(alert.resolved_at),
+    }
+
+
+# --- plans ------------------------------------------------------------------------------------
+
+
+def plans(app: App) -> Document:
+    """Names and hashes of the plans that are known."""
+    rows = app.catalogue.queue.plan_rows()
+    return {"plans": [{"plan": r.name, "digest": r.digest, "file": r.file} for r in rows]}
+
+
+def readiness(app: App, plan: str | None) -> Document:
+    """What the last look ahead of each plan, or of one, has found, and when."""
+    names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
+    found = (_readiness(app, name) for name in names)
+    return {"plans": [document for document in found if document is not None]}
+
+
+def _readiness(app: App, name: str) -> Document | None:
+    for run in app.catalogue.runs(name, limit=20, kind=RunKind.READINESS):
+        if "findings" in run.detail:
+            shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
+            return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
+    finding = {
+        "name": "looking ahead",
+        "severity": "error",
+        "evidence": "nobody has looked ahead yet",
+        "remedy": f"sudo drd readiness {name}",
+        "allows": "not ready",
+        "exception": None,
+    }
+    return {**readiness_document(name, "not ready", [finding]), "run": None, "looked_at": None}
+
+
+def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:
+    """One plan: its verdict, and the findings with what withholds `ready` first."""
+    shown = [
+        {
+            **{k: v for k, v in finding.items() if k != "proof"},
+            "evidence": text_of(finding["evidence"]),
+            "remedy": text_of(finding["remedy"]),
+        }
+        for finding in findings
+    ]
+    return {"plan": plan, "readiness": readiness, "findings": shown}
+
+
+def require_plan(app: App, name: str) -> str:
+    """The plan, when the catalogue knows it: nothing is looked for on disk. Raises UnknownPlan."""
+    if name not in app.catalogue.plan_names():
+        raise UnknownPlan(f'there is no plan "{name}"', hint="drd status lists the plans.")
+    return name
+
+
+_RESTRICTED = frozenset({"env", "headers", "body"})
+"""Keys of steps in which people put what is nobody's business, against the advice."""
+
+
+def plan(app: App, name: str) -> Document:
+    """`drd plan show --json` of what is in force. Raises Refused where it holds something that only
+    root may see."""
+    found = app.plan_in_force(require_plan(app, name))
+    if (where := _restricted(found.resolved)) is not None:
+        raise Refused(
+            f"plan {name} holds {where}, which only root may see",
+            hint=f"sudo drd plan show {name}",
+        )
+    document = {"plan": found.name, "file": found.file, "digest": found.digest}
+    return {**document, "resolved": found.resolved}
+
+
+def _restricted(value: Any, key: str = "") -> str | None:
+    """Which key holds values that may be secrets; None: none does."""
+    if key in _RESTRICTED and value:
+        return f'"{key}" of a step'
+    if isinstance(value, str) and _WITH_PASSWORD.search(value):
+        return "a password in an address"
+    inner: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, Mapping):
+        inner = value.items()
+    elif isinstance(value, (list, tuple)):
+        inner = (("", item) for item in value)
+    return next((found for k, v in inner if (found := _restricted(v, k)) is not None), None)
+
+
+_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword=")
+
+
+# --- what came of a run -----------------------------------------------------------------------
+
+
+def evidence(app: App, name: str) -> Document:
+    """What drills and recoveries of a plan measured, newest first."""
+    plan = require_plan(app, name)
+    return {
+        "plan": plan,
+        "evidence": [evidence_document(e) for e in app.catalogue.evidence(plan, limit=50)],
+    }
+
+
+def evidence_document(evidence: Evidence) -> Document:
+    """The keys that `drd drill --json` and `drd recover --json` share."""
+    return {
+        "run": evidence.run,
+        "plan": evidence.plan,
+        "evidence": evidence.id,
+        "point": evidence.point,
+        "scenario": evidence.scenario,
+        "result": str(evidence.result),
+        "rpa_s": evidence.rpa_s,
+        "rta_s": evidence.rta_s,
+        "rpa_judged": evidence.judged,
+        "started_at": to_rfc3339(evidence.started_at),
+        "finished_at": to_rfc3339(evidence.finished_at),
+        "phases": dict(evidence.phases),
+        "checks": [check_document(c) for c in evidence.checks],
+        "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
+        "unproven": [{"component": c, "why": text_of(why)} for c, why in evidence.unproven],
+        "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
+        "reason": text_of(evidence.reason) if evidence.reason else None,
+    }
+
+
+def check_document(check: CheckResult) -> Document:
+    return {
+        "name": check.name,
+        "component": check.component,
+        "verdict": str(check.verdict),
+        "observed": text_of(check.observed),
+        "expected": text_of(check.expected),
+        "part": check.part,
+    }
+
+
+def backup_document(outcome: BackupOutcome) -> Document:
+    """`drd backup --json`."""
+    point = outcome.point
+    return {
+        "run": outcome.run,
+        "plan": outcome.plan,
+        "point": point.id if point else None,
+        "state": str(outcome.state),
+        "complete": bool(point and point.complete),
+        "data_time": time_of(point.data_time) if point else None,
+        "components": [_captured(row) for row in outcome.components],
+    }
+
+
+def _captured(row: ComponentSnapshot) -> Document:
+    return {
+        "component": row.component,
+        "kind": row.kind,
+        "snapshot": row.snapshot,
+        "data_time": time_of(row.data_time),
+        "bytes": row.bytes,
+        "added_bytes": row.added_bytes,
+        "duration_s": row.duration_s,
+        "state": row.state,
+        "error": text_of(row.error) if row.error else None,
+    }
+
+
+def outcome(app: App, prefix: str) -> Document:
+    """What came of a backup or drill that is over: the document of its verb, or why there is none."""
+    from drd.flows.backup import BackupOutcome
+
+    found = app.catalogue.run(prefix)
+    document: Document | None = None
+    if found.kind is RunKind.BACKUP:
+        known = app.catalogue.points(found.plan, kept_only=False)
+        point = next((p for p in known if p.id == found.id), None)
+        if point is not None:
+            done = BackupOutcome(found.id, found.plan, found.state, point, point.components)
+            document = backup_document(done)
+    else:
+        measured = app.catalogue.evidence(found.plan)
+        document = next((evidence_document(e) for e in measured if e.run == found.id), None)
+    goals = app.plan_in_force(found.plan).objectives
+    return {
+        "kind": str(found.kind),
+        "state": str(found.state),
+        "error": text_of(found.error) if found.error else None,
+        "rpo_s": goals.rpo_s,
+        "rto_s": goals.rto_s,
+        "document": document,
+    }

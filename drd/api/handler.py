@@ -1,0 +1,281 @@
+"""One request over the socket: read within bounds, matched, judged, answered."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import ValidationError
+
+from drd import log
+from drd.api import requests
+from drd.api.answers import ANSWERS, Asked
+from drd.api.caller import Caller, Peer
+from drd.api.rights import ENDPOINTS, Endpoint
+from drd.bootstrap import App
+from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
+
+SCHEMA = 1
+LARGEST_HEAD = 16 << 10
+LARGEST_BODY = 16 << 10
+"""Bytes of a request: a thousand characters of text in JSON's longest form, and names."""
+AT_WORK = 4
+"""Requests that are worked on at a time, so that the daemon's loop gets its turns."""
+
+_log = log.get()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What answers come from. `wake` lets the daemon's loop look for what was left for it."""
+
+    app: App
+    wake: Callable[[], None]
+    patience_s: float
+    at_work: threading.Semaphore
+
+
+class Failed(Exception):
+    """A request that has no answer: the status, and what to say."""
+
+    def __init__(
+        self, status: HTTPStatus, message: str, hint: str = "", exit_code: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.hint, self.exit_code = status, message, hint, exit_code
+
+    def document(self) -> dict[str, Any]:
+        """As `--json` prints a failure."""
+        return {"error": {"message": self.message, "hint": self.hint, "exit": self.exit_code}}
+
+
+def serve_one(
+    connection: socket.socket, peer: Peer, house: House, refusal: Failed | None = None
+) -> None:
+    """Read a request from the connection and answer it, with `refusal` whatever it asks. Raises
+    OSError when the client is gone."""
+    _Handler(connection, peer, house, refusal)
+
+
+def send_failure(connection: socket.socket, failed: Failed) -> None:
+    """Answer without having read anything, and without waiting for anybody."""
+    body = _encoded(failed.document())
+    head = (
+        f"HTTP/1.1 {failed.status.value} {failed.status.phrase}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Retry-After: 1\r\nConnection: close\r\n\r\n"
+    )
+    connection.setblocking(False)
+    connection.send(head.encode() + body)
+
+
+class _Bounded(io.RawIOBase):
+    """The connection, until so many bytes have come: what is larger ends there."""
+
+    def __init__(self, connection: socket.socket, limit: int) -> None:
+        self._connection, self._left = connection, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._left)
+        count = self._connection.recv_into(memoryview(buffer)[:wanted]) if wanted else 0
+        self._left -= count
+        return count
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(
+        self, connection: socket.socket, peer: Peer, house: House, refusal: Failed | None
+    ) -> None:
+        self._peer, self._house, self._refusal = peer, house, refusal
+        super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]  # no server needed
+
+    def setup(self) -> None:
+        super().setup()
+        bounded = _Bounded(self.connection, LARGEST_HEAD + LARGEST_BODY)
+        self.rfile = io.BufferedReader(bounded, LARGEST_HEAD)
+
+    def handle(self) -> None:
+        self.close_connection = True
+        self.handle_one_request()
+        self.close_connection = True
+
+    def do_GET(self) -> None:
+        self._respond()
+
+    do_POST = do_GET  # noqa: N815 (named by http.server)
+
+    def _respond(self) -> None:
+        try:
+            document = self._find()
+        except Failed as failed:
+            self._send(failed.status, failed.document())
+        except DrdError as error:
+            told = _of(error)
+            self._send(told.status, told.document())
+        except Exception as error:  # noqa: BLE001 (supervises: a request must not end the daemon)
+            _log.error("api.failed", path=self.path, error=f"{type(error).__name__}: {error}")
+            told = Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "see the log of drd.")
+            self._send(told.status, told.document())
+        else:
+            self._send(HTTPStatus.OK, document)
+
+    def _find(self) -> Mapping[str, Any]:
+        if self._refusal is not None:
+            raise self._refusal
+        address = urlsplit(self.path)
+        endpoint, names = _match(self.command, address.path)
+        settings = self._house.app.settings
+        caller = Caller.of(self._peer, settings)
+        caller.require(endpoint.right, endpoint.what, settings)
+        for key, value in names.items():
+            if not re.fullmatch(requests.PARTS[key], value):
+                raise Failed(
+                    HTTPStatus.BAD_REQUEST, f"{value!r} is not a {_WORDS[key]}", exit_code=2
+                )
+        given = _query(address.query) if self.command == "GET" else self._body()
+        body = _checked(endpoint, given)
+        if not self._house.at_work.acquire(timeout=self._house.patience_s / 2):
+            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is busy", "try again.")
+        try:
+            asked = Asked(self._house.app, caller, names, body, self._house.wake)
+            return ANSWERS[endpoint.name](asked)
+        finally:
+            self._house.at_work.release()
+
+    def _body(self) -> dict[str, Any]:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isascii() or not length.isdigit():
+            raise Failed(HTTPStatus.LENGTH_REQUIRED, "the length of the request is not given")
+        if int(length) > LARGEST_BODY:
+            raise Failed(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the request has {length} bytes, more than {LARGEST_BODY}",
+            )
+        raw = self.rfile.read(int(length))
+        if len(raw) < int(length):
+            raise Failed(HTTPStatus.BAD_REQUEST, "the request ends too early")
+        try:
+            found = json.loads(raw or b"{}")
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise Failed(HTTPStatus.BAD_REQUEST, "the request is no JSON object", exit_code=2)
+        return found
+
+    def _send(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
+        body = _encoded(document)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_error(
+        self,
+        code: int,
+        message: str | None = None,
+        explain: str | None = None,  # noqa: ARG002 (http.server passes it)
+    ) -> None:
+        """What http.server itself refuses: no request, a method that we do not know."""
+        status = HTTPStatus(code)
+        if status is HTTPStatus.NOT_IMPLEMENTED:
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+        self._send(status, Failed(status, (message or status.phrase).lower()).document())
+
+    def version_string(self) -> str:
+        return "drd"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (named by http.server)
+        """Nothing: acting requests are recorded where they act."""
+
+
+_WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step": "step's name"}
+
+
+@cache
+def _patterns() -> list[tuple[Endpoint, re.Pattern[str]]]:
+    return [(e, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.path))) for e in ENDPOINTS]
+
+
+def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
+    allowed = set()
+    for endpoint, pattern in _patterns():
+        found = pattern.fullmatch(path)
+        if found is not None and endpoint.method == method:
+            return endpoint, {k: unquote(v, errors="replace") for k, v in found.groupdict().items()}
+        if found is not None:
+            allowed.add(endpoint.method)
+    if allowed:
+        raise Failed(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {' and '.join(sorted(allowed))}")
+    raise Failed(
+        HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists what there is."
+    )
+
+
+def _query(text: str) -> dict[str, Any]:
+    """Of the query, what stands for numbers and yes or no as such, which a body has by itself."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError:
+        raise Failed(HTTPStatus.BAD_REQUEST, "the query cannot be read", exit_code=2) from None
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Failed(HTTPStatus.BAD_REQUEST, f"{key[:40]!r} is given twice", exit_code=2)
+        plain = {"true": True, "false": False}.get(value, value)
+        digits = isinstance(plain, str) and plain.isascii() and plain.isdigit() and len(plain) < 10
+        found[key] = int(value) if digits and key == "limit" else plain
+    return found
+
+
+def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
+    try:
+        return endpoint.takes.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"])
+        known = ", ".join(endpoint.takes.model_fields) or "nothing"
+        raise Failed(
+            HTTPStatus.BAD_REQUEST,
+            f"{where or 'the request'}: {first['msg'].lower()}",
+            f"it takes: {known} (docs/api.md).",
+            exit_code=2,
+        ) from None
+
+
+def _of(error: DrdError) -> Failed:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    for kind, found in (
+        (Refused, HTTPStatus.FORBIDDEN),
+        (UnknownPlan, HTTPStatus.NOT_FOUND),
+        (CatalogueError, HTTPStatus.SERVICE_UNAVAILABLE),
+        (UsageError, HTTPStatus.BAD_REQUEST),
+    ):
+        if isinstance(error, kind):
+            status = found
+            break
+    if error.exit_code == 11:
+        status = HTTPStatus.CONFLICT
+    message, hint = log.masked(error.message), log.masked(error.hint)
+    return Failed(status, message, hint, error.exit_code)
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True).encode() + b"\n"

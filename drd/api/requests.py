@@ -1,0 +1,98 @@
+"""What may stand in a request: names, declared options and bounded text; all else is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drd.model.plan import SCENARIOS
+
+LONGEST_TEXT = 1000
+"""Characters of a comment or reason."""
+
+PLAN = r"^[a-z0-9-]{1,40}$"
+RUN = r"^[0-9a-f]{1,8}$"
+ALERT = r"^[0-9a-f]{1,8}$"
+STEP = r"^[a-z0-9-]{1,40}$"
+NAME = r"^[a-z0-9-]{1,40}$"
+POINT = r"^(latest|random|[0-9a-f]{1,64})$"
+
+PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP}
+"""The names in paths, and what each may be."""
+
+PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]
+Component = Annotated[str, Field(pattern=NAME)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Person = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Request(BaseModel):
+    """Nothing is converted, and nothing unknown is taken."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Nothing(Request):
+    """Takes nothing."""
+
+
+class OptionalPlanQuery(Request):
+    plan: PlanName | None = Field(None, description="Only this plan's; else of all.")
+
+
+class RunsQuery(OptionalPlanQuery):
+    limit: int = Field(20, ge=1, le=1000, description="How many, the newest first.")
+
+
+class AlertsQuery(OptionalPlanQuery):
+    all: bool = Field(False, description="Also the newest that are resolved.")
+
+
+class BackupRequest(Request):
+    components: list[Component] = Field(
+        default_factory=list,
+        max_length=200,
+        description="Only these; the point is incomplete then.",
+    )
+    accept_size: bool = Field(
+        False, description="Whether to believe a component that shrank to almost nothing."
+    )
+
+
+class DrillRequest(Request):
+    point: str | None = Field(
+        None, pattern=POINT, description="A point's id, `latest` or `random`."
+    )
+    scenario: Literal[SCENARIOS] | None = Field(None, description="What is lost.")  # type: ignore[valid-type]
+    repository: str | None = Field(
+        None, pattern=NAME, description="Take nothing from any repository but this."
+    )
+    components: list[Component] = Field(
+        default_factory=list, max_length=200, description="Only these."
+    )
+
+
+class AnswerRequest(Request):
+    by: Person | None = Field(
+        None, description="Who answers, where drd.yaml maps nobody to your user: a claim."
+    )
+    comment: Text = Field("", description="Kept with it.")
+
+
+class RetryRequest(Request):
+    by: Person | None = Field(None, description="Who says so: a claim.")
+
+
+class SkipRequest(RetryRequest):
+    reason: Text = Field(min_length=1, description="Kept with it.")
+
+
+class AckRequest(Request):
+    by: Person | None = Field(None, description="Who takes care: a claim, unless you are mapped.")
+    until: str | None = Field(
+        None,
+        max_length=40,
+        description="Silence ends: a duration like `8h`, or a time in RFC 3339.",
+    )
+    reason: Text | None = Field(None, description="For whoever looks next.")

@@ -1,0 +1,117 @@
+"""Asking the daemon through its socket, for whoever does not own the state."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from drd.errors import DrdError, NotOwner
+
+if TYPE_CHECKING:
+    from drd.bootstrap import App
+
+_NAME = "drd.sock"
+_PATIENCE_S = 15.0
+_LARGEST = 256 << 20
+
+
+class Answered(DrdError):
+    """An error that the daemon has answered with: told as its own."""
+
+    def __init__(self, message: str, hint: str, exit_code: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+def document(
+    args: argparse.Namespace,
+    path: str,
+    local: Callable[[App], Mapping[str, Any]],
+    **query: Any,
+) -> dict[str, Any]:
+    """What a reading verb shows: of the state, for its owner and root, else of the daemon."""
+    from drd.bootstrap import app
+
+    with app(args.config, reading=True) as opened:
+        if opened.owns_state:
+            return dict(local(opened))
+        return Remote(opened, f"drd {args.verb}").get(path, **query)
+
+
+class Remote:
+    """The daemon of a state that is another user's. `command` is what root would give, for the case
+    that no daemon answers. Methods raise NotOwner then, and Answered for what it refuses."""
+
+    def __init__(self, app: App, command: str) -> None:
+        self._directory = app.settings.public_dir
+        self._owner = app.state_owner
+        self._command = command
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """The document at `path`, without `schema`; what of the query is None is left out."""
+        words = {
+            key: str(value).lower() if isinstance(value, bool) else value
+            for key, value in query.items()
+            if value is not None
+        }
+        return self._ask("GET", f"{path}?{urlencode(words)}" if words else path)
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """Ask for something; what of the body is None is left out."""
+        return self._ask("POST", path, {k: v for k, v in body.items() if v is not None})
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("drd", timeout=_PATIENCE_S)
+        try:
+            connection.sock = self._connected()
+            raw = json.dumps(body).encode() if body is not None else None
+            # Whoever is refused at the door may find it closed while he speaks.
+            with suppress(BrokenPipeError):
+                connection.request(method, path, raw, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read(_LARGEST))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._nobody(error) from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            told = found["error"]
+            raise Answered(str(told["message"]), str(told["hint"]), int(told["exit"]))
+        del found["schema"]
+        return dict(found)
+
+    def _connected(self) -> socket.socket:
+        """Through the directory's descriptor: a socket's path must be short."""
+        fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            found.settimeout(_PATIENCE_S)
+            found.connect(f"/proc/self/fd/{fd}/{_NAME}")
+        except BaseException:
+            found.close()
+            raise
+        finally:
+            os.close(fd)
+        return found
+
+    def _nobody(self, error: Exception) -> DrdError:
+        where = self._directory / _NAME
+        if isinstance(error, TimeoutError):
+            return NotOwner(
+                f"the daemon did not answer at {where} within {_PATIENCE_S:.0f} s",
+                hint=f"try again, or sudo {self._command}",
+            )
+        if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
+            return NotOwner(
+                f"the state belongs to {self._owner}, and no daemon answers at {where}",
+                hint=f"sudo {self._command}, or systemctl start drd",
+            )
+        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=f"sudo {self._command}")

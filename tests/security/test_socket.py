@@ -1,0 +1,449 @@
+"""Attack: a member of the group `drd` writes what the daemon carries out, or holds the daemon up.
+
+The state was open to the group, rows were orders. Now it is closed, and people ask through a socket
+where the kernel says who they are, one table says what they may, and no client can stall anybody.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from drd.api import server as api_server
+from drd.api.caller import Caller, Peer
+from drd.api.requests import LONGEST_TEXT
+from drd.api.rights import ENDPOINTS, OPERATOR, Right
+from drd.api.server import ApiServer
+from drd.bootstrap import App
+from drd.errors import ApiUnserved
+from drd.model.actor import Actor
+from drd.model.run import Run, RunKind, RunState
+from drd.modes import make_public_directory
+from tests.api_support import (
+    ANNA,
+    BERT,
+    GROUPS,
+    MAIL,
+    OPERATORS,
+    READERS,
+    STRANGER,
+    as_user,
+    ask,
+    connected,
+)
+from tests.e2e.daemons import daemon, quick_plan, rows, until
+from tests.e2e.site import Site, make_tree
+from tests.user_support import as_root
+
+pytestmark = as_root
+
+PLAN = """\
+plan: shop
+objectives: {rpo: 1h, rto: 1h}
+components:
+  conf: {kind: files, paths: [/etc/hostname]}
+repositories:
+  primary: {url: /srv/shop, password: {env: X}}
+targets:
+  standby: {conf: {path: /srv/standby}}
+runbook:
+  - {name: data, restore: [conf]}
+  - {name: go-ahead, approve: {by: commander, two_person: true}}
+  - {name: plug, manual: plug it in}
+"""
+PEOPLE = """\
+people:
+  - {name: Anna, user: daemon, roles: [commander]}
+  - {name: Bert, user: bin, roles: [operator]}
+  - {name: Carl, roles: [commander]}
+"""
+
+
+class House:
+    """A socket that answers, as in a daemon, and how often its loop was woken."""
+
+    made: ClassVar[list[bytes]] = []  # a catalogue that knows the plan, which takes a while to make
+
+    def __init__(self, base: Path, more: str = "") -> None:
+        (base / "plans").mkdir(exist_ok=True)
+        (base / "plans/shop.yaml").write_text(PLAN)
+        (base / "drd.yaml").write_text(
+            f"state: sqlite:///{base}/state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
+            f"public_dir: {base}/public\n{GROUPS}{more}"
+        )
+        database = base / "state/drd.db"
+        database.parent.mkdir(0o700)
+        if not House.made:
+            with closing(App(str(base / "drd.yaml"))) as first:
+                first.load("shop")
+            House.made.append(database.read_bytes())
+        database.write_bytes(House.made[0])
+        database.chmod(0o600)
+        self.app = App(str(base / "drd.yaml"))
+        self.woken = 0
+        make_public_directory(base / "public", "games")
+        self.path = base / "public/drd.sock"
+        self.server = ApiServer.start(self.app, self._wake)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def close(self) -> None:
+        self.server.close()
+        self.app.close()
+
+    def waiting_recovery(self, starter: Actor) -> str:
+        """A recovery that waits for an approval and for a pair of hands."""
+        catalogue, now = self.app.catalogue, self.app.clock.now()
+        pending = catalogue.queue.enqueue(
+            Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=starter)
+        )
+        plan = self.app.plan_in_force("shop")
+        owned = catalogue.begin(
+            plan, RunKind.RECOVERY, trigger="manual", detail={}, at=now, claim=pending.id
+        )
+        for name, kind in (("go-ahead", "approve"), ("plug", "manual")):
+            catalogue.begin_step(owned, name, kind, now)
+            role = "commander" if kind == "approve" else None
+            catalogue.await_step(owned, name, "x", {"role": role})
+        return owned.run.id
+
+
+@pytest.fixture
+def house(short_tmp: Path) -> Iterator[House]:
+    short_tmp.chmod(0o755)
+    with closing(House(short_tmp)) as found:
+        yield found
+
+
+@pytest.fixture
+def peopled(short_tmp: Path) -> Iterator[House]:
+    short_tmp.chmod(0o755)
+    with closing(House(short_tmp, PEOPLE)) as found:
+        yield found
+
+
+def actor(uid: int) -> Actor:
+    return Actor(uid, f"u{uid}", uid, "db1", "terminal")
+
+
+# --- who may what ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["/v1/runs", "/v1/whoami", "/v1/plans/shop/points", "/v1/x"])
+def test_peer_of_no_group_is_refused(house: House, address: str) -> None:
+    status, found = ask(house.path, STRANGER, [MAIL], address)
+    assert status == 403
+    assert found["error"]["message"] == "user sys may not ask the daemon"
+    assert "sudo usermod -aG games sys" in found["error"]["hint"]
+
+
+def test_healthy_twin_reader_reads_by_a_supplementary_group(house: House) -> None:
+    status, found = ask(house.path, STRANGER, [MAIL, READERS], "/v1/runs")
+    assert (status, found) == (200, {"schema": 1, "runs": []})
+
+
+def test_reader_cannot_act(house: House) -> None:
+    for address in ("/v1/plans/shop/backup", "/v1/plans/shop/drill", "/v1/runs/1234/cancel"):
+        status, found = ask(house.path, STRANGER, [READERS], address, {})
+        assert status == 403, address
+        assert "group news" in found["error"]["hint"]
+    assert house.app.catalogue.queue.open_runs() == []
+
+
+def test_healthy_twin_operator_acts_and_is_recorded(house: House) -> None:
+    status, found = ask(house.path, STRANGER, [OPERATORS], "/v1/plans/shop/backup", {})
+    assert status == 200
+    [run] = house.app.catalogue.queue.open_runs()
+    assert (run.id, run.kind, run.state) == (found["run"], RunKind.BACKUP, RunState.PENDING)
+    assert run.actor is not None
+    assert (run.actor.uid, run.actor.user, run.actor.came) == (STRANGER, "sys", "socket")
+    assert house.woken == 1
+    again, joined = ask(house.path, BERT, [OPERATORS], "/v1/plans/shop/backup", {})
+    assert (again, joined["joined"], joined["run"]) == (200, True, run.id)
+
+
+def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
+    refused, found = ask(peopled.path, ANNA, [OPERATORS], "/v1/plans/shop/backup", {})
+    assert refused == 403
+    assert "the roles of Anna in drd.yaml decide" in found["error"]["hint"]
+    assert ask(peopled.path, BERT, [], "/v1/plans/shop/backup", {})[0] == 200
+    _, who = ask(peopled.path, ANNA, [], "/v1/whoami")
+    assert (who["person"], who["roles"]) == ("Anna", ["commander"])
+    assert "approve" in who["may"]
+    assert "backup" not in who["may"]
+
+
+def test_every_endpoint_is_judged_by_the_one_table() -> None:
+    def who(roles: tuple[str, ...] | None, *, reads: bool, operates: bool) -> Caller:
+        person = "Anna" if roles is not None else ""
+        return Caller(Peer(1, ANNA, frozenset()), "daemon", person, roles, reads, operates)
+
+    for endpoint in ENDPOINTS:
+        reading = endpoint.right is Right.READ
+        assert not who(None, reads=False, operates=False).may(endpoint.right)
+        assert who(None, reads=True, operates=False).may(endpoint.right) is reading
+        assert who(None, reads=False, operates=True).may(endpoint.right)
+        by_role = endpoint.right is not Right.OPERATE
+        assert who((), reads=True, operates=True).may(endpoint.right) is by_role
+        assert who((OPERATOR,), reads=False, operates=False).may(endpoint.right)
+        assert endpoint.method == ("GET" if reading else "POST")
+
+
+# --- approvals ------------------------------------------------------------------------------
+
+
+def test_approval_of_the_starter_is_refused_whatever_name_he_gives(peopled: House) -> None:
+    run = peopled.waiting_recovery(actor(ANNA))
+    status, found = ask(
+        peopled.path, ANNA, [], f"/v1/runs/{run}/steps/go-ahead/approve", {"by": "Carl"}
+    )
+    assert status == 400
+    assert "wants two persons" in found["error"]["message"]
+    assert peopled.app.catalogue.decisions(run) == []
+
+
+def test_healthy_twin_second_person_approves_through_the_socket(peopled: House) -> None:
+    run = peopled.waiting_recovery(actor(STRANGER))
+    address = f"/v1/runs/{run}/steps/go-ahead/approve"
+    status, found = ask(peopled.path, ANNA, [], address, {"comment": "seen"})
+    assert (status, found["by"], found["started_the_run"]) == (200, "Anna", "other")
+    [said] = peopled.app.catalogue.decisions(run)
+    assert said.actor is not None
+    assert (said.by, said.actor.uid, said.actor.came) == ("Anna", ANNA, "socket")
+
+
+def test_nobody_answers_as_a_person_who_is_mapped_to_another_user(peopled: House) -> None:
+    run = peopled.waiting_recovery(actor(BERT))
+    address = f"/v1/runs/{run}/steps/go-ahead/approve"
+    status, found = ask(peopled.path, STRANGER, [OPERATORS], address, {"by": "anna"})
+    assert (status, found["error"]["message"]) == (
+        400, "anna is the user daemon by drd.yaml, and this is sys",
+    )  # fmt: skip
+    status, found = ask(peopled.path, STRANGER, [OPERATORS], address, {})
+    assert "sys does not hold the role commander" in found["error"]["message"]
+    status, _ = ask(peopled.path, STRANGER, [OPERATORS], address, {"by": "Carl"})
+    [said] = peopled.app.catalogue.decisions(run)
+    assert (status, said.by) == (200, "Carl")
+    assert said.actor is not None
+    assert (said.actor.user, said.actor.claimed_by) == ("sys", "Carl")
+
+
+def test_role_of_the_step_is_asked_for(peopled: House) -> None:
+    run = peopled.waiting_recovery(actor(STRANGER))
+    status, found = ask(peopled.path, BERT, [], f"/v1/runs/{run}/steps/go-ahead/approve", {})
+    assert (status, "Bert does not hold the role" in found["error"]["message"]) == (400, True)
+    assert ask(peopled.path, BERT, [], f"/v1/runs/{run}/steps/plug/done", {})[0] == 200
+
+
+# --- what a request may hold ----------------------------------------------------------------
+
+
+REFUSED: list[tuple[str, Any]] = [
+    ("/v1/plans/shop/backup", {"hook": "id"}),
+    ("/v1/plans/shop/backup", {"components": ["../../etc"]}),
+    ("/v1/plans/shop/backup", {"components": "conf"}),
+    ("/v1/plans/shop/backup", {"accept_size": "yes"}),
+    ("/v1/plans/shop/backup", ["conf"]),
+    ("/v1/plans/..%2f..%2fevil.yaml/backup", {}),
+    ("/v1/plans/shop%0a/backup", {}),
+    ("/v1/plans/shop/drill", {"point": "--password-command=id"}),
+    ("/v1/plans/shop/drill", {"scenario": "rm -rf"}),
+    ("/v1/plans/shop/drill", {"repository": "/srv/evil"}),
+    ("/v1/runs/zz/cancel", {}),
+    ("/v1/runs/1234%27/cancel", {}),
+    ("/v1/runs/1234/steps/a%2fb/done", {}),
+    ("/v1/alerts/1234/ack", {"reason": "x" * (LONGEST_TEXT + 1)}),
+]
+
+
+@pytest.mark.parametrize(("address", "body"), REFUSED)
+def test_nothing_but_names_options_and_bounded_text_is_taken(
+    house: House, address: str, body: Any
+) -> None:
+    status, found = ask(house.path, STRANGER, [OPERATORS], address, body)
+    assert status == 400, found
+    assert found["error"]["exit"] in (1, 2)
+    assert house.app.catalogue.queue.open_runs() == []
+
+
+def test_healthy_twin_declared_options_reach_the_run(house: House) -> None:
+    body = {"scenario": "region-loss", "point": "latest", "components": ["conf"]}
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/plans/shop/drill", body)[0] == 200
+    [run] = house.app.catalogue.queue.open_runs()
+    assert run.detail["asked"] == body
+
+
+def test_control_characters_of_a_comment_are_data(peopled: House) -> None:
+    run = peopled.waiting_recovery(actor(STRANGER))
+    evil = "all well\x1b[2J\r\n\u202egnp.exe\x00"
+    address = f"/v1/runs/{run}/steps/plug/done"
+    assert ask(peopled.path, ANNA, [], address, {"comment": evil})[0] == 200
+    [said] = peopled.app.catalogue.decisions(run)
+    assert said.comment == evil.replace("\x00", "\\x00")
+    from drd.flows.people import _agreed
+    from drd.model.actor import Sameness
+
+    shown = _agreed("plug", said, Sameness.OTHER).why
+    assert shown.isprintable()
+    assert "all well\\x1b[2J\\r\\n\\u202egnp.exe" in shown
+
+
+def test_oversized_requests_are_refused(house: House) -> None:
+    address = "/v1/alerts/1234/ack"
+    status, _ = ask(house.path, STRANGER, [OPERATORS], address, raw=b"x" * 50_000)
+    assert status == 413
+    for raw in (b"{", b'{"a":' * 2000, b"\xff\xfe"):
+        assert ask(house.path, STRANGER, [OPERATORS], address, raw=raw)[0] == 400
+    with connected(house.path, STRANGER, [READERS]) as endless, suppress(OSError):
+        endless.sendall(b"GET /v1/runs HTTP/1.1\r\n" + b"X: y\r\n" * 100_000)
+    assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+
+
+def test_methods_and_addresses_that_there_are_not(house: House) -> None:
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/nothing")[0] == 404
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs", {})[0] == 405
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs", method="DELETE")[0] == 405
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs?limit=5&limit=6")[0] == 400
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs?limit=100000")[0] == 400
+
+
+# --- clients that would hold it up -----------------------------------------------------------
+
+
+def test_slow_clients_are_cut_and_others_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_server, "DEADLINE_S", 1.0)
+    slow = [connected(house.path, BERT, [READERS]) for _ in range(api_server.OF_A_USER)]
+    for one in slow:
+        one.sendall(b"GET /v1/ru")
+    began = time.monotonic()
+    assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+    assert time.monotonic() - began < 5
+    for one in slow:
+        with one:
+            assert one.recv(1) in (b"", b"H")  # cut, with or without a word
+    assert time.monotonic() - began < 10
+
+
+def test_flooding_user_is_slowed_and_others_answered(house: House) -> None:
+    statuses = []
+    for _ in range(int(api_server.BURST) + 40):
+        with suppress(OSError):
+            statuses.append(ask(house.path, BERT, [READERS], "/v1/whoami")[0])
+    assert 429 in statuses
+    assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+
+
+def test_strangers_crowd_out_nobody(house: House) -> None:
+    idle = [connected(house.path, 4, []) for _ in range(50)]
+    assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+    for one in idle:
+        one.close()
+
+
+def test_client_that_never_reads_holds_nobody_up(house: House) -> None:
+    with connected(house.path, BERT, [READERS]) as deaf:
+        deaf.sendall(b"GET /v1/runs HTTP/1.1\r\n\r\n")
+        done = threading.Event()
+
+        def others() -> None:
+            assert ask_in_process(house.path) == 403 or True
+            done.set()
+
+        threading.Thread(target=others, daemon=True).start()
+        assert done.wait(10)
+
+
+def ask_in_process(path: Path) -> int:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect(str(path))
+        one.sendall(b"GET /v1/runs HTTP/1.1\r\n\r\n")
+        return int(one.recv(20).split()[1])
+
+
+# --- the socket's file -----------------------------------------------------------------------
+
+
+def test_stale_socket_is_replaced_and_a_live_one_is_not(house: House) -> None:
+    mode = house.path.lstat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o666
+    assert stat.S_IMODE(house.path.parent.stat().st_mode) == 0o751
+    with pytest.raises(ApiUnserved, match="another daemon answers there"):
+        ApiServer.start(house.app, lambda: None)
+    house.server.close()
+    assert house.path.exists()
+    with closing(ApiServer.start(house.app, lambda: None)):
+        assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+
+
+def test_directory_that_others_can_write_gets_no_socket(house: House) -> None:
+    house.server.close()
+    house.path.parent.chmod(0o777)
+    with pytest.raises(ApiUnserved, match="others can write in it"):
+        ApiServer.start(house.app, lambda: None)
+
+
+# --- the whole of it -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    short_tmp.chmod(0o755)
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    quick_plan(site, "every: 1h, jitter: none")
+    config = site.base / "drd.yaml"
+    config.write_text(
+        config.read_text() + f"public_dir: {site.base}/public\n{GROUPS}"
+        "people: [{name: Anna, user: daemon, roles: [commander]}]\n"
+    )
+    for place in ("state", "work", "cache", "secrets"):
+        (site.base / place).chmod(0o700)
+    return site
+
+
+def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> None:
+    alone = as_user(site, STRANGER, [OPERATORS], "backup", "shop", code=1)
+    assert "no daemon answers" in alone.err
+    assert "HINT: sudo drd backup shop" in alone.err
+    with daemon(site) as running:
+        until(lambda: rows(site, where="state = 'succeeded'"), "the first backup", running)
+        done = as_user(site, STRANGER, [OPERATORS], "backup", "shop")
+        assert "is complete" in done.out
+        drilled = as_user(site, STRANGER, [OPERATORS], "drill", "shop", "--json")
+        assert drilled.json["result"] == "passed"
+        assert rows(site, "kind, trigger", "actor like '%socket%'") == [
+            ("backup", "manual"), ("drill", "manual"),
+        ]  # fmt: skip
+        for words in (
+            ("runs", "shop"), ("points", "shop"), ("schedule",), ("alerts", "--all"),
+        ):  # fmt: skip
+            by_root = site.drd(*words, "--json").json
+            assert as_user(site, STRANGER, [READERS], *words, "--json").json == by_root, words
+            if words[0] in ("runs", "points"):  # the text of others counts seconds
+                assert as_user(site, STRANGER, [READERS], *words).out == site.drd(*words).out
+        [(run,)] = rows(site, "id", "kind = 'drill'")
+        shown = as_user(site, STRANGER, [READERS], "run", "show", run)
+        assert shown.out == site.drd("run", "show", run).out
+        assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
+        refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)
+        assert "user sys has no right to: make a restore point" in refused.err
+        nobody = as_user(site, STRANGER, [], "runs", code=1)
+        assert "user sys may not ask the daemon" in nobody.err
+        unknown = as_user(site, STRANGER, [READERS], "points", "shopp", "--json", code=2)
+        assert json.loads(unknown.out)["error"]["message"] == 'there is no plan "shopp"'
+        beside = site.drd("backup", "shop")
+        assert "the daemon runs on this host, and root acts beside it" in beside.err
+    site.assert_clean()
