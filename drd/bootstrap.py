@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import pwd
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from drd.config.exposed import in_plan, refuse_exposed, secret_files, trusted_us
 from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
-from drd.errors import ConfigError, NotifyError, NotSupported, UnknownPlan
+from drd.errors import CatalogueError, ConfigError, NotifyError, NotOwner, NotSupported, UnknownPlan
 from drd.flows.as_root import kinds_of, repository_of
 from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
@@ -134,14 +136,22 @@ class App:
             close_state(
                 settings.database, state_dir / "locks", settings.work_dir, settings.cache_dir
             )
-            self._catalogue = open_catalogue(
-                settings.state_url,
-                create=True,
-                state_dir=state_dir,
-                busy_s=self._busy_s,
-                reading=self._reading,
-                password=self.settings.state_password,
-            )
+            try:
+                self._catalogue = open_catalogue(
+                    settings.state_url,
+                    create=True,
+                    state_dir=state_dir,
+                    busy_s=self._busy_s,
+                    reading=self._reading,
+                    password=self.settings.state_password,
+                )
+            except CatalogueError as error:
+                if self.owns_state:
+                    raise
+                raise NotOwner(
+                    f"the state belongs to {self.state_owner}: {error.message}",
+                    hint=f"root can do this: {as_root_types_it()}",
+                ) from error
             if self._publishes and self.owns_state:
                 self._publishing = Publishing(self.publisher(), told=self._service)
                 self._publishing.start()
@@ -467,6 +477,11 @@ class App:
         self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
+
+
+def as_root_types_it() -> str:
+    """The command of this process, with sudo before it."""
+    return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def sandbox_user(configured: str) -> str:

@@ -12,12 +12,14 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from drd import modes
+from drd import log, modes
 from drd.catalogue import trouble
 from drd.catalogue.engine import Store
 from drd.catalogue.export import copy_sqlite
 from drd.catalogue.version import HEAD
 from drd.errors import CatalogueError
+
+_log = log.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,13 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
     found = version(store)
     if found == schema.head:
         return
+    kept = None
     if found is not None:
         if found > schema.head:
             raise trouble.wrong_version(store.place, found, schema.head)
         if store.path is not None:
-            copy_sqlite(store, _copy_name(store.path, schema.head), mode=modes.PRIVATE_FILE)
+            kept = _copy_name(store.path, schema.head)
+            copy_sqlite(store, kept, mode=modes.PRIVATE_FILE)
     try:
         _upgrade(store, schema)
     except SQLAlchemyError as error:
@@ -57,6 +61,9 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
             f"the catalogue {store.place} could not be brought to version {schema.head}: {error}",
             hint="nothing was changed: go on with the drd of before, and report this.",
         ) from error
+    if found is not None:
+        what = f"the catalogue has version {schema.head} now, and had {found}"
+        _log.warning("catalogue.migrated", what=what, copy_of_before=str(kept) if kept else None)
 
 
 def _version(connection: Connection) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from drd.cli.upgrading import Notice
     from drd.flows.installing import Installation
 
 EXAMPLES = """\
@@ -32,6 +33,12 @@ _WORDS = {
     "remove": ("removed", "would remove"),
     "keep": ("kept", "would keep"),
     "unchanged": ("unchanged", "unchanged"),
+}
+
+_KINDS = {
+    "changes": "will change",
+    "refused": "will be refused",
+    "person": "needs a person",
 }
 
 
@@ -59,26 +66,44 @@ def run(args: argparse.Namespace) -> int:
     from drd.flows.installing import entry_point, plan_install
 
     planned = plan_install(Path(args.prefix).absolute(), entry_point())
-    carry_out(planned, args)
+    found = _notices(planned, args)
+    carry_out(planned, args, found)
     if not args.json and not args.quiet:
         for line in _next(planned):
             output.say(line)
     return 0
 
 
-def carry_out(planned: Installation, args: argparse.Namespace) -> None:
-    """Do it, or with --dry-run do not, and say what was or would be done."""
+def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
+    """Of an upgrade of this host. Read before anything is changed."""
+    if not planned.here:
+        return []
+    from drd.cli.upgrading import notices
+
+    return notices(args.config, planned.prefix)
+
+
+def carry_out(
+    planned: Installation, args: argparse.Namespace, found: Sequence[Notice] = ()
+) -> None:
+    """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else there
+    is to know of an upgrade."""
     from drd.flows.installing import execute
 
     if not args.dry_run:
         execute(planned)
     if args.json:
-        output.print_json(_document(planned, args))
+        upgrade = [notice._asdict() for notice in found]
+        output.print_json({**_document(planned, args), **({"upgrade": upgrade} if found else {})})
     elif not args.quiet:
         rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
         output.say(output.table(rows) if rows else "nothing of drd is here")
         for note in _notes(planned):
             output.warn(note)
+        for notice in found:
+            output.say(f"{_KINDS[notice.kind]}: {notice.text}")
+            if notice.remedy:
+                output.say(f"    {notice.remedy}")
 
 
 def _notes(planned: Installation) -> list[str]:

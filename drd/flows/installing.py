@@ -188,7 +188,7 @@ def _set_up(found: Installation) -> Iterator[Step]:
     new_user = not _user_exists("drd")
     if new_user or found.does(SYSUSERS):
         yield from _tool(found, ["systemd-sysusers", f"/{SYSUSERS}"], "useradd --system drd")
-    if new_user or found.does(TMPFILES) or not all(place.is_dir() for place in state):
+    if new_user or found.does(TMPFILES) or not all(map(_is_mode, state, state.values())):
         by_hand = " && ".join(f"install -d -o drd -g drd -m {m:04o} {p}" for p, m in state.items())
         yield from _tool(found, ["systemd-tmpfiles", "--create", f"/{TMPFILES}"], by_hand)
     for place in state:
@@ -200,6 +200,10 @@ def _set_up(found: Installation) -> Iterator[Step]:
         found.notes.append("systemd does not run here: nothing was loaded")
     elif found.does(UNIT):
         yield Step("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
+
+
+def _is_mode(place: Path, mode: int) -> bool:
+    return place.is_dir() and stat.S_IMODE(place.stat().st_mode) == mode
 
 
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[Step]:

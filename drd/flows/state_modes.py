@@ -41,11 +41,11 @@ def close_state(database: Path | None, locks: Path, work_dir: Path, cache_dir: P
     return closed
 
 
-def left_open(database: Path | None, locks: Path) -> list[Path]:
-    """What lies in a state and is open to others although it was closed once: a directory that drd
-    shares with somebody, or what others have opened since."""
-    places = [locks] if database is None else [database.parent, database, locks]
-    return [path for path in places if is_open_to_others(path)]
+def open_to_others(
+    database: Path | None, locks: Path, work_dir: Path, cache_dir: Path
+) -> list[Path]:
+    """What `close_state` would close."""
+    return [p for p in _own(database, locks, work_dir, cache_dir) if is_open_to_others(p)]
 
 
 def _close(path: Path) -> bool:
@@ -67,8 +67,12 @@ def _own(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) ->
     names = _names(work_dir)
     ours = [n for n in names if any(fnmatchcase(n, pattern) for pattern in _IN_WORK_DIR)]
     if (database is not None and work_dir.parent == database.parent) or _is_shared(work_dir):
-        yield work_dir
-        yield from (work_dir / name for name in ours)
+        if _can_be_read(work_dir):
+            yield work_dir
+        for name in ours:
+            # One for each component below it. What was restored in there keeps the modes that it had.
+            below = (work_dir / name / each for each in _names(work_dir / name))
+            yield from (p for p in (work_dir / name, *below) if _can_be_read(p))
     if _is_shared(cache_dir) or not set(_names(cache_dir)) - {"restic"}:
         yield cache_dir
 
@@ -83,6 +87,15 @@ def _is_shared(directory: Path) -> bool:
         return stat.S_IMODE(directory.lstat().st_mode) == _SHARED
     except OSError:
         return False
+
+
+def _can_be_read(directory: Path) -> bool:
+    """By others. That they may pass through is how a sandbox's user comes to his files."""
+    try:
+        mode = directory.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & 0o066)
 
 
 def _names(directory: Path) -> list[str]:

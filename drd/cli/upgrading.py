@@ -1,0 +1,127 @@
+"""What `drd install --dry-run` says of an upgrade: what will change by itself at the next start, what
+would be refused, and what needs a person. It only looks."""
+
+from __future__ import annotations
+
+import grp
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from drd.config.daemon import DaemonSettings
+
+_DROP_INS = "etc/systemd/system/drd.service.d"
+_MODES = ("UMask", "StateDirectoryMode", "CacheDirectoryMode", "ReadWritePaths")
+_NAMED = 5
+
+
+class Notice(NamedTuple):
+    """`kind` is `changes`, `refused` or `person`; `remedy` what that one should do."""
+
+    kind: str
+    text: str
+    remedy: str = ""
+
+
+def notices(config: str | None, prefix: Path) -> list[Notice]:
+    """Of the state and the plans that the drd.yaml of this host leads to; of a first installation
+    nothing."""
+    from drd.config.daemon import load_settings
+    from drd.config.location import config_path
+    from drd.errors import DrdError
+
+    path, explicit = config_path(config)
+    try:
+        settings = load_settings(Path(path), explicit=explicit)
+    except DrdError as error:
+        return [Notice("refused", f"{path}: {error.message}", "drd plan check says what is wrong")]
+    return [
+        *_closed(settings),
+        *_people(settings),
+        *_catalogue(settings),
+        *_exposed(settings),
+        *_drop_ins(prefix),
+    ]
+
+
+def _closed(settings: DaemonSettings) -> Iterator[Notice]:
+    from drd.flows.state_modes import open_to_others
+
+    locks = (settings.state_dir or settings.work_dir) / "locks"
+    paths = open_to_others(settings.database, locks, settings.work_dir, settings.cache_dir)
+    if paths:
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        named = ", ".join(map(str, paths[:_NAMED]))
+        yield Notice("changes", f"closed to group and others at the next start: {named}{more}")
+    state, public = settings.state_dir, settings.public_dir
+    if state is not None and state.is_dir() and not public.is_dir():
+        yield Notice("changes", f"{public} is made, for the group {settings.read_group} to read")
+
+
+def _people(settings: DaemonSettings) -> Iterator[Notice]:
+    """Who could do everything until now, by a group that was meant for looking."""
+    try:
+        members = grp.getgrnam(settings.read_group).gr_mem
+    except KeyError:
+        return
+    shared = settings.state_dir is not None and settings.state_dir.is_dir()
+    if members and shared:
+        yield Notice(
+            "person",
+            f"{', '.join(members)} of the group {settings.read_group} can read the status from now "
+            "on, and nothing else of the state",
+            f"who should ask for backups and drills joins drd-operator: adduser {members[0]} "
+            "drd-operator",
+        )
+
+
+def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
+    import sqlite3
+
+    from drd.catalogue.version import HEAD
+
+    database = settings.database
+    if database is None or not database.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    except (sqlite3.Error, TypeError) as error:
+        yield Notice("person", f"{database} cannot be read: {error}", "drd doctor")
+        return
+    if found < HEAD:
+        kept = f"{database}.before-{HEAD}"
+        text = f"the catalogue goes from version {found} to {HEAD} at the next start"
+        yield Notice("changes", f"{text}, and is copied to {kept} before")
+    elif found > HEAD:
+        text = f"the catalogue has version {found}, this drd knows {HEAD}: it will not start"
+        yield Notice(
+            "refused", text, "install the newer drd, or go back as docs/operations.md says"
+        )
+
+
+def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
+    """Secret files that others can read, and plan files that others can write."""
+    from drd import secrets
+    from drd.config.exposed import in_directory, trusted_users
+    from drd.flows.status import plan_files
+
+    state = settings.state_dir
+    owner = state.stat().st_uid if state is not None and state.is_dir() else 0
+    files = [Path(file.path) for file in plan_files(settings.plans_dir)]
+    for plan, found in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
+        text = f"{found}: an alert if {plan.name} was in force before, refused if it is new"
+        yield Notice("person", text, found.remedy)
+
+
+def _drop_ins(prefix: Path) -> Iterator[Notice]:
+    directory = prefix / _DROP_INS
+    if not directory.is_dir():
+        return
+    for file in sorted(directory.glob("*.conf")):
+        lines = file.read_text(errors="replace").splitlines()
+        names = [name for name in _MODES if any(line.startswith(f"{name}=") for line in lines)]
+        if names:
+            text = f"{file} sets {', '.join(names)}, which this version of the unit changes"
+            yield Notice("person", text, "see whether it is still wanted: systemctl cat drd")
