@@ -309,8 +309,8 @@ class _DrillRun:
         return self._forgotten() if errors else None
 
     def _forgotten(self) -> RepositoryError | None:
-        """Why the point is not there: a retention had decided about it before we took it. One that
-        somebody else forgot is no point any more."""
+        """Why the point is not there: a retention had decided about it before we took it, or somebody
+        else forgot it. Then it is no point any more, and nothing was learnt about those that are."""
         assert self.work is not None
         beside = (
             run
@@ -326,7 +326,11 @@ class _DrillRun:
                     return None
             if retention is None:
                 self._note_vanished(point)
-                return None
+                names = " and ".join(r.name for r in self.work.holders.repositories)
+                return PointGone(
+                    f"restore point {point.id} is not in {names} any more, and drd did not forget it",
+                    hint="find out who removed it; the next drill takes another one.",
+                )
             return RepositoryError(
                 f"retention {retention.id} forgot restore point {point.id} meanwhile",
                 hint=f"the next drill takes another one: drd drill {self.plan.name}",

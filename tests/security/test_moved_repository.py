@@ -5,6 +5,7 @@ same."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -92,3 +93,19 @@ def test_another_name_for_a_repository_loses_nothing(site: Site) -> None:
     site.drd("drill", "shop")
     (shown,) = site.points()
     assert shown["repositories"] == ["vault"]
+
+
+def test_a_point_that_somebody_removed_is_no_damage_and_is_drilled_no_more(site: Site) -> None:
+    """The repository is sound: what is missing was taken out of it."""
+    site.drd("backup", "shop")
+    (old,) = site.points()
+    site.drd("backup", "shop")
+    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{old['point']}"))
+    site.restic("forget", *(s["id"] for s in listed))
+    drilled = site.drd("drill", "shop", "--point", old["point"], code=5)
+    told = drilled.out + drilled.err
+    assert f"restore point {old['point']} is not in primary any more" in told
+    assert "is damaged" not in told
+    assert "the plan has no checks" not in told
+    assert old["point"] not in [p["point"] for p in site.points()]
+    site.drd("drill", "shop")
