@@ -219,6 +219,10 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         f"drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n{words} --dry-run\n{words}\n",
         shown=True,
     )
+    yield Text(
+        "A restore point that was made after this kit is marked so. Read what --dry-run says of it, and "
+        "type its id when drd asks; or take one that the kit lists: --point ID."
+    )
     if not plan.targets:
         yield Text("The plan names no target: it comes back to where it was, --in-place.")
 
