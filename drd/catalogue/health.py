@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     delete,
     func,
+    or_,
     select,
     update,
 )
@@ -106,6 +107,19 @@ def of(connection: Connection, plan: str) -> list[Known]:
             Known(row.repository, row.url, row.lost, row.unreachable, row.damage, affected)
         )
     return found
+
+
+def expected(connection: Connection, url: str) -> tuple[str | None, str | None, bool]:
+    rows = repository_health
+    query = select(repositories.c.repository_id, repositories.c.config_digest).where(
+        repositories.c.url == url
+    )
+    found = connection.execute(query).first()
+    if found is None:
+        return None, None, False
+    bad = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
+    wrong = connection.execute(select(rows.c.plan).where(rows.c.url == url, bad).limit(1)).first()
+    return found.repository_id, found.config_digest, wrong is not None
 
 
 def places_known(connection: Connection) -> list[tuple[str, str]]:

@@ -50,6 +50,10 @@ class SqlHealth:
         with self._store.write() as connection:
             return copies.vanished(connection, plan, repository, ids, at)
 
+    def expected(self, url: str) -> tuple[str | None, str | None, bool]:
+        with self._store.read() as connection:
+            return health.expected(connection, url)
+
     def config_digest(self, url: str) -> str | None:
         with self._store.read() as connection:
             return repositories.config_digest(connection, url)

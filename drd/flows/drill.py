@@ -321,8 +321,9 @@ class _DrillRun:
         retention, point = next(beside, None), self.work.point
         with suppress(RepositoryError):
             for repository in self.work.holders.repositories:
-                listing = holdings.by_run(holdings.listed(repository, self.plan.name))
-                if holdings.manifest(listing.get(point.id, ())) is not None:
+                listing = holdings.listed(repository, self.plan.name)
+                here = holdings.by_run(listing).get(point.id, ())
+                if listing.unreadable or holdings.manifest(here) is not None:
                     return None
             if retention is None:
                 self._note_vanished(point)

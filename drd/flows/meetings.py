@@ -79,10 +79,13 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     """Look whether the repository that drd knows is there, by one request, and note how it was found;
     whether that is news. Only one that looks like another is opened. Nothing is asked where there
     never was one."""
-    recorded = catalogue.repository_id(repository.url)
+    recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:
         return False
-    return _note(catalogue, clock, repository.url, _probed(catalogue, repository, recorded))
+    found = _probed(catalogue, repository, recorded, digest)
+    if found.state == "ok" and not wrong:
+        return False
+    return _note(catalogue, clock, repository.url, found)
 
 
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
@@ -90,8 +93,7 @@ def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> b
     return _note(catalogue, clock, url, Meeting("unreachable", f"no answer in {after_s:.0f} s"))
 
 
-def _probed(catalogue: Catalogue, repository: Probed, recorded: str) -> Meeting:
-    known = catalogue.health.config_digest(repository.url)
+def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str | None) -> Meeting:
     try:
         digest = repository.probe()
         if digest is None:

@@ -230,8 +230,9 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
             hint=f"take another point: drd points {plan.plan.name}; or another repository.",
         )
     if holdings.manifest(listing) is None:
-        record_missing(services, plan.plan.name, repository.name, [point.id], listed_at)
-        lacking = "all of it"
+        if not listing.unreadable:
+            record_missing(services, plan.plan.name, repository.name, [point.id], listed_at)
+        lacking = "its manifest"
     else:
         wanted = (c for c in point.components if c.component in plan.components)
         lost = [c.component for c in wanted if c.snapshot and c.snapshot not in here]

@@ -52,6 +52,10 @@ class Health(Protocol):
         """`repository` lacks these points, although drd did not forget them there. Those that no
         other one holds are no points any more, and are returned."""
 
+    def expected(self, url: str) -> tuple[str | None, str | None, bool]:
+        """The id and the digest of the `config` that the repository had, None where nobody knows, and
+        whether something is wrong with it."""
+
     def config_digest(self, url: str) -> str | None:
         """Of the `config` of the recorded repository, None where nobody looked yet."""
 

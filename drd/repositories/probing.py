@@ -2,12 +2,13 @@
 
 Without restic, and with one client for all places of a server that have the same keys: a client of
 its own for each would take more memory than the daemon. Keys are read once, and again when they are
-refused.
+refused. What is asked again and again is signed once an hour, which is most of the work.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from drd.model.location import is_s3, parse_s3
 from drd.model.plan import S3Access, SecretRef
 from drd.repositories.local import LocalPlace
 from drd.repositories.s3 import S3Keys, S3Place
+
+SIGNED_S = 3600.0
+MARGIN_S = 600.0
+"""For how long a signed request is used, and how much longer it counts."""
 
 _Key = tuple[str, S3Access]
 
@@ -28,6 +33,8 @@ class Prober:
         self._resolve = resolve
         self._lock = threading.Lock()
         self._clients: dict[_Key, Any] = {}
+        self._sessions: dict[_Key, Any] = {}
+        self._signed: dict[str, tuple[str, float]] = {}
 
     def probe(self, url: str, access: S3Access) -> str | None:
         """As `Place.probe`. Raises DrdError."""
@@ -37,7 +44,7 @@ class Prober:
         key = (location.endpoint, access)
         place = S3Place(location, lambda: self._keys(access), self._known(key))
         try:
-            found = place.probe()
+            found = self._asked(url, place, key) or place.probe()
         except (RepositoryMissing, RepositoryUnreachable):
             self._keep(key, place)
             raise
@@ -60,6 +67,23 @@ class Prober:
             bucket_lookup=access.bucket_lookup,
         )
 
+    def _asked(self, url: str, place: S3Place, key: _Key) -> str | None:
+        """The digest, by a request that was signed before; None where the answer is another one."""
+        with self._lock:
+            signed, until = self._signed.get(url, ("", 0.0))
+            if key not in self._sessions:
+                self._sessions[key] = place.session()
+            session = self._sessions[key]
+        if time.monotonic() >= until:
+            signed = place.signed_probe(SIGNED_S + MARGIN_S)
+            with self._lock:
+                self._signed[url] = (signed, time.monotonic() + SIGNED_S)
+        found = place.probe_signed(signed, session)
+        if found is None:
+            with self._lock:
+                self._signed.pop(url, None)
+        return found
+
     def _known(self, key: _Key) -> Any:
         with self._lock:
             return self._clients.get(key)
@@ -71,3 +95,4 @@ class Prober:
     def _drop(self, key: _Key) -> None:
         with self._lock:
             self._clients.pop(key, None)
+            self._sessions.pop(key, None)

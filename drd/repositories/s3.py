@@ -99,6 +99,42 @@ class S3Place:
         except (BotoCoreError, ValueError) as error:
             raise trouble.translated(error, self.location) from error
 
+    def signed_probe(self, valid_s: float) -> str:
+        """An address at which whoever has it may read the `config` for so many seconds. Raises as
+        `probe`."""
+        from botocore.exceptions import BotoCoreError
+
+        wanted = {"Bucket": self.location.bucket, "Key": self._below("config")}
+        try:
+            return str(
+                self._connected().generate_presigned_url(
+                    "get_object", Params=wanted, ExpiresIn=round(valid_s)
+                )
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise trouble.translated(error, self.location) from error
+
+    def session(self) -> Any:
+        """What sends requests that are signed already; any place on the server can use it."""
+        from botocore.httpsession import URLLib3Session
+
+        verify = _certificates(self._keys()) if self.location.secure else None
+        return URLLib3Session(
+            verify=True if verify is None else verify, timeout=(CONNECT_S, READ_S)
+        )
+
+    @staticmethod
+    def probe_signed(address: str, session: Any) -> str | None:
+        """The digest of the `config` there; None for any other answer, which `probe` explains."""
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            answer = session.send(AWSRequest(method="GET", url=address).prepare())
+        except BotoCoreError:
+            return None
+        return digest_of(answer.content[:LARGEST_CONFIG]) if answer.status_code == 200 else None
+
     def read_only(self) -> bool:
         """Only a write tells, and restic gives up at once when it is denied."""
         return False
