@@ -142,7 +142,7 @@ def of_kit(found: Sequence[KitFinding]) -> list[ReadinessFinding]:
 def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
     """The schedule against the RPO, the projection against the RTO, and the file in force."""
     name = plan.name
-    found = [_rpo(plan, assessed), _rto(plan, assessed)]
+    found = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
     if assessed.load_error is not None:
         text = f"the file on disk is not in force: {assessed.load_error}"
         found.append(
@@ -153,6 +153,22 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
     else:
         found.append(ReadinessFinding("plan file", "ok", f"in force, hash {plan.digest[:12]}"))
     return found
+
+
+def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
+    """That one is gone is found by looking at it."""
+    return [
+        ReadinessFinding(
+            f"repository {r.repository} data",
+            "error",
+            "a reading found damage, and no later one has found it sound",
+            f"drd verify {plan.name} --repository {r.repository}; see docs/copies.md",
+            Readiness.NOT_READY,
+            proof=True,
+        )
+        for r in assessed.repositories
+        if r.state == "damaged"
+    ]
 
 
 def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
