@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.errors import TargetError
+from drd.kinds.landing import forget, held, pinned, working
 from drd.kinds.places import fsync_path, remove
 from drd.ports import Aside
 
@@ -58,6 +59,7 @@ class Beside:
         found = ((self.before, True), (self.after, False))
         return [(path, former) for path, former in found if os.path.lexists(path)]
 
+    @working
     def swap(self, *, back: bool) -> None:
         give, take = (self.before, self.after) if back else (self.after, self.before)
         if not os.path.lexists(give):
@@ -76,13 +78,14 @@ class Beside:
         """The companions first: where the file itself is, there are all that it has."""
         for suffix in (*self.companions, ""):
             if os.path.lexists(_with(old, suffix)):
-                _with(old, suffix).rename(_with(new, suffix))
+                pinned(_with(old, suffix)).rename(pinned(_with(new, suffix)))
 
     def _torn(self, kept: Path) -> bool:
         """Companions are there without the file."""
         apart = any(os.path.lexists(_with(kept, s)) for s in self.companions)
         return apart and not os.path.lexists(kept)
 
+    @working
     def discard(self) -> None:
         nothing = not os.path.lexists(self.target) and os.path.lexists(self.before)
         if nothing or any(self._torn(kept) for kept in (self.before, self.after)):
@@ -92,7 +95,7 @@ class Beside:
             )
         for kept in (self.before, self.after):
             for suffix in ("", *self.companions):
-                remove(_with(kept, suffix))
+                remove(pinned(_with(kept, suffix)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +127,33 @@ class Within:
         found = ((self.before, True), (self.returning, True), (self.after, False))
         return [(path, former) for path, former in found if path.is_dir()]
 
+    @working
     def swap(self, *, back: bool) -> None:
         self._return()
         give, take = (self.before, self.after) if back else (self.after, self.before)
         if not give.is_dir():
             return
-        take.mkdir(mode=0o700, exist_ok=True)
+        pinned(take).mkdir(mode=0o700, exist_ok=True)
         for name in self.entries():
-            (self.target / name).rename(take / name)
-        give.rename(self.returning)
+            pinned(self.target / name).rename(held(take) / name)
+        pinned(give).rename(pinned(self.returning))
+        forget(give)
         self._return()
 
     def _return(self) -> None:
         if not self.returning.is_dir():
             return
-        for entry in sorted(self.returning.iterdir()):
+        for entry in sorted(held(self.returning).iterdir()):
             place = self.target / entry.name
-            if os.path.lexists(place):
-                raise TargetError(f"{place} is in the way of {entry}", hint="move it away.")
-            entry.rename(place)
-        self.returning.rmdir()
+            if os.path.lexists(pinned(place)):
+                way = self.returning / entry.name
+                raise TargetError(f"{place} is in the way of {way}", hint="move it away.")
+            entry.rename(pinned(place))
+        pinned(self.returning).rmdir()
+        forget(self.returning)
         fsync_path(self.target)
 
+    @working
     def discard(self) -> None:
         if self.returning.is_dir() or (self.before.is_dir() and self.after.is_dir()):
             raise TargetError(
@@ -154,7 +162,7 @@ class Within:
             )
         for kept in (self.before, self.after):
             if kept.is_dir():
-                remove(kept)
+                remove(pinned(kept))
 
 
 class KeptPlaces:
@@ -178,6 +186,7 @@ class KeptPlaces:
                 found.append(Aside(self._component, target, os.fspath(kept), size, former))
         return found
 
+    @working
     def swap(self, *, back: bool) -> None:
         for place in self._places:
             self._guard(place.target)
@@ -185,6 +194,7 @@ class KeptPlaces:
             with as_target_error(place.target):
                 place.swap(back=back)
 
+    @working
     def discard(self) -> None:
         for place in self._places:
             with as_target_error(place.target):

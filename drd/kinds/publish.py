@@ -28,6 +28,7 @@ from typing import Any
 
 from drd.errors import TargetError
 from drd.kinds.aside import Beside
+from drd.kinds.landing import pinned, remove_landing, working
 from drd.kinds.places import fsync_path, remove
 from drd.ports import mark_of
 from drd.process.private import read_own
@@ -88,59 +89,71 @@ class Publication:
         """Names in the target, which is a directory."""
         return sorted(os.listdir(self.target))  # noqa: PTH208 - names
 
+    @working
     def published(self) -> bool:
         """Whether the target is what this run put there."""
         promised = read_journal(self.journal).get("inode")
-        return promised is not None and promised == _inode(self.target)
+        return promised is not None and promised == _inode(pinned(self.target))
 
-    def publish(self, working: Path) -> None:
-        """Steps 1 to 4; idempotent. `working` lies in the landing or is it.
+    @working
+    def publish(self, fresh: Path) -> None:
+        """Steps 1 to 4; idempotent. `fresh` lies in the landing or is it.
 
         Raises TargetError when something new took the target's name while a killed run's old
         content was set aside.
         """
         if not self.published():
-            write_journal(self.journal, read_journal(self.journal) | {"inode": _inode(working)})
+            promised = _inode(fresh)
+            write_journal(self.journal, read_journal(self.journal) | {"inode": promised})
             self._set_aside()
-            working.rename(self.target)
-            fsync_path(self.target.parent)
+            fresh.rename(pinned(self.target))
+            fsync_path(pinned(self.target).parent)
+            if not self.published():
+                raise TargetError(
+                    f"{self.target} is not what was restored: somebody exchanged it",
+                    hint="find out who can write to the directory above it, then recover again.",
+                )
         self.tidy()
 
     def _set_aside(self) -> None:
         for suffix in ("", *self.companions):
             old, aside = _with(self.target, suffix), _with(self.before, suffix)
-            if not os.path.lexists(old):
+            if not os.path.lexists(pinned(old)):
                 continue
-            if os.path.lexists(aside):
+            if os.path.lexists(pinned(aside)):
                 raise TargetError(
                     f"{old} appeared while its old content was set aside as {aside}",
                     hint=f"move one of the two away, then continue; {aside} is the older.",
                 )
-            old.rename(aside)
+            pinned(old).rename(pinned(aside))
 
+    @working
     def tidy(self) -> None:
         """Remove what the finished work no longer needs."""
-        aside = [_with(self.before, suffix) for suffix in ("", *self.companions)]
+        aside = [pinned(_with(self.before, suffix)) for suffix in ("", *self.companions)]
         if self.may_overwrite() and not self.keep:
             for path in aside:
                 remove(path)
         elif self._nothing_aside():
             for path in aside:
                 remove_nothing(path)
-        remove(self.landing)
+        remove_landing(self.landing)
 
     def _nothing_aside(self) -> bool:
-        if os.path.lexists(self.before):
-            return self.nothing(self.before)
-        return all(is_nothing(_with(self.before, s)) for s in self.companions)
+        before = pinned(self.before)
+        if os.path.lexists(before):
+            return self.nothing(before)
+        return all(is_nothing(pinned(_with(self.before, s))) for s in self.companions)
 
+    @working
     def appeared(self) -> list[str]:
         """What came to the target after the last look at it, although nothing was to be replaced: it
         is set aside, and this says where."""
-        if self.may_overwrite() or not os.path.lexists(self.before):
+        if self.may_overwrite() or not os.path.lexists(pinned(self.before)):
             return []
         return [came_meanwhile(self.target, self.before)]
 
+    @working
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""
         found: list[str] = []
@@ -149,15 +162,15 @@ class Publication:
             return found
         for suffix in ("", *self.companions):
             old, aside = _with(self.target, suffix), _with(self.before, suffix)
-            if not os.path.lexists(aside):
+            if not os.path.lexists(pinned(aside)):
                 continue
-            if os.path.lexists(old):
+            if os.path.lexists(pinned(old)):
                 found.append(f"{aside} has what was at {old} before an unfinished recovery")
             else:
-                aside.rename(old)
+                pinned(aside).rename(pinned(old))
                 found.append(f"gave {old} back its name after an unfinished recovery")
-        if os.path.lexists(self.landing):
-            remove(self.landing)
+        if os.path.lexists(pinned(self.landing)):
+            remove_landing(self.landing)
             found.append(f"removed {self.landing}, left by an unfinished recovery")
         return found
 

@@ -11,6 +11,7 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import kind_of, select, to_bytes, walk
+from drd.kinds.landing import content, make_landing, resolved, working
 from drd.kinds.places import (
     counted,
     fresh,
@@ -135,7 +136,7 @@ class FilesTarget:
         self._component = component
         self._no_owner = no_owner
         self._place = place
-        self._target = Path(os.path.realpath(path))
+        self._target = resolved(path)
         name = f".{place.mark}.{component}"
         journal = place.directory / JOURNAL
         self._publication = way_to(self._target, name, journal, place.mark, keep=keep)
@@ -209,9 +210,10 @@ class FilesTarget:
         publication.announce(overwrite=publication.may_overwrite())
         if publication.begun():
             # Part of the landing already stands in the target: what is fetched anew is not used.
-            return fresh(self._place.directory / LANDING)
-        return fresh(publication.landing)
+            return make_landing(self._place.directory / LANDING)
+        return make_landing(publication.landing)
 
+    @working
     def restore(
         self,
         snapshot: ComponentSnapshot,
@@ -225,7 +227,7 @@ class FilesTarget:
         else:
             if not publication.begun():
                 self._get_ready(snapshot)
-            publication.publish(publication.landing)
+            publication.publish(content(publication.landing))
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         lost = lost_owners(snapshot, no_owner=self._no_owner)
@@ -233,7 +235,7 @@ class FilesTarget:
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> None:
         """Everything before the first rename: whole, owned as asked for, and on the disk."""
-        landing = self._publication.landing
+        landing = content(self._publication.landing)
         require_paths(landing, snapshot)
         if not self._publication.may_overwrite():
             self._refuse_content()

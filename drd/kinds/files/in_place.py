@@ -29,10 +29,23 @@ from drd.kinds.files.destination import (
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import to_bytes, to_text
+from drd.kinds.landing import (
+    content,
+    content_name,
+    forget,
+    held,
+    make_directories,
+    make_landing,
+    make_room,
+    opened,
+    pinned,
+    remove_landing,
+    resolved,
+    working,
+)
 from drd.kinds.places import (
     counted,
     existing_parent,
-    fresh,
     may_own,
     mounts_below,
     owner_finding,
@@ -180,8 +193,9 @@ class FilesInPlace:
         return False
 
     def landing(self) -> Path:
-        return fresh(Path(read_journal(self._journal)["landing"]), parents=True)
+        return make_landing(Path(read_journal(self._journal)["landing"]), parents=True)
 
+    @working
     def restore(
         self,
         snapshot: ComponentSnapshot,
@@ -192,13 +206,13 @@ class FilesInPlace:
         roots = self._roots(snapshot)
         landing = Path(read_journal(self._journal)["landing"])
         if not all(r.way.published() for r in roots):
-            require_paths(landing, snapshot)
-            self._get_ready(landing, roots)
+            require_paths(content(landing), snapshot)
+            self._get_ready(content(landing), roots)
             for root in roots:
-                root.way.publish(_staged(root))
+                root.way.publish(pinned(_staged(root)))
         for root in roots:
             root.way.tidy()
-        remove(landing)
+        remove_landing(landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         appeared = tuple(sentence for r in roots for sentence in r.way.appeared())
         lost = lost_owners(snapshot, no_owner=self._no_owner)
@@ -248,8 +262,7 @@ def roots_of(
 
 def real_place(path: str) -> Path:
     """Without symlinks on the way; one at the end is meant itself."""
-    above, name = os.path.split(path)
-    return Path(os.path.realpath(above)) / name
+    return resolved(path, last=False)
 
 
 def sweep(directory: Path) -> list[str]:
@@ -267,7 +280,7 @@ def sweep(directory: Path) -> list[str]:
         if root.way.journal.exists():
             found += root.way.undo()
     if os.path.lexists(landing):
-        remove(landing)
+        remove_landing(landing)
         found.append(f"removed {landing}, left by an unfinished recovery")
     return found
 
@@ -285,16 +298,18 @@ def _landed(landing: Path, path: str) -> Path:
 def _staged(root: Root) -> Path:
     """What is published: for a mount point the staging place itself, whose entries move."""
     way = root.way
-    return way.landing if isinstance(way, InsidePublication) else way.landing / root.place.name
+    if isinstance(way, InsidePublication):
+        return content_name(way.landing)
+    return way.landing / root.place.name
 
 
 def _stage(landed: Path, root: Root) -> None:
     """Bring a path beside its final place, with everything that it has."""
-    staged = _staged(root)
-    if staged != root.way.landing:
-        fresh(root.way.landing)
+    if _staged(root) != root.way.landing:
+        make_room(root.way.landing)
     else:
         remove(root.way.landing)
+    staged = pinned(_staged(root))
     try:
         landed.rename(staged)
     except OSError as error:
@@ -302,10 +317,10 @@ def _stage(landed: Path, root: Root) -> None:
             raise
         _copy(landed, staged)
     if isinstance(root.way, InsidePublication):
-        info = staged.stat()
+        info, place = staged.stat(), opened(root.place)
         if may_own(info.st_uid, info.st_gid):
-            os.chown(root.place, info.st_uid, info.st_gid)
-        root.place.chmod(info.st_mode & 0o7777)
+            os.chown(place, info.st_uid, info.st_gid)
+        place.chmod(info.st_mode & 0o7777)
 
 
 def _copy(landed: Path, staged: Path) -> None:
@@ -320,12 +335,11 @@ def _copy(landed: Path, staged: Path) -> None:
 
 def _make_parents(landing: Path, root: Root) -> None:
     """Directories above a path that are gone as well, as the landing has them."""
-    missing = [p for p in root.place.parents if not p.exists()]
-    for place in reversed(missing):
-        place.mkdir()
+    for place in make_directories(root.place.parent):
         like = Path(os.path.join(landing, to_text(to_bytes(os.fspath(place))).lstrip("/")))  # noqa: PTH118
         if like.is_dir():
-            shutil.copystat(like, place)
-            info = like.stat()
+            made, info = held(place), like.stat()
+            shutil.copystat(like, made)
             if may_own(info.st_uid, info.st_gid):
-                os.chown(place, info.st_uid, info.st_gid)
+                os.chown(made, info.st_uid, info.st_gid)
+            forget(place)  # root's no more

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from drd.errors import TargetNotEmpty
 from drd.kinds.aside import Within
+from drd.kinds.landing import held, opened, pinned, remove_landing, working
 from drd.kinds.places import fsync_path, remove
 from drd.kinds.publish import came_meanwhile, read_journal, remove_nothing, write_journal
 
@@ -68,44 +69,48 @@ class InsidePublication:
         """Names in the target that are not this run's."""
         return Within(self.target, self.mark).entries()
 
-    def publish(self, working: Path) -> None:
+    @working
+    def publish(self, fresh: Path) -> None:
         """Steps 1 to 3; idempotent. Raises TargetNotEmpty when something else took a name."""
         if self._phase() in ("", "aside"):
             self._reached("aside")
             self._set_aside()
             self._reached("moving")
         if self._phase() == "moving":
-            for entry in sorted(working.iterdir()):
-                place = self.target / entry.name
+            for entry in sorted(fresh.iterdir()):
+                place = pinned(self.target / entry.name)
                 if os.path.lexists(place):
                     raise TargetNotEmpty(
-                        f"{place} appeared while the recovery was going on",
+                        f"{self.target / entry.name} appeared while the recovery was going on",
                         hint="move it away, then continue.",
                     )
                 entry.rename(place)
-            fsync_path(self.target)
+            fsync_path(opened(self.target))
             self._reached("published")
         self.tidy()
 
     def _set_aside(self) -> None:
         names = self.content()
         if names:
-            self.before.mkdir(mode=0o700, exist_ok=True)
+            pinned(self.before).mkdir(mode=0o700, exist_ok=True)
         for name in names:
-            (self.target / name).rename(self.before / name)
+            pinned(self.target / name).rename(held(self.before) / name)
 
+    @working
     def tidy(self) -> None:
         if self.may_overwrite() and not self.keep:
-            remove(self.before)
+            remove(pinned(self.before))
         else:
-            remove_nothing(self.before)  # a directory: goes only while it is empty
-        remove(self.landing)
+            remove_nothing(pinned(self.before))  # a directory: goes only while it is empty
+        remove_landing(self.landing)
 
+    @working
     def appeared(self) -> list[str]:
-        if self.may_overwrite() or not os.path.lexists(self.before):
+        if self.may_overwrite() or not os.path.lexists(pinned(self.before)):
             return []
         return [came_meanwhile(self.target, self.before)]
 
+    @working
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""
         found: list[str] = []
@@ -115,11 +120,11 @@ class InsidePublication:
         if self.before.is_dir():
             if self.begun():
                 return [f"{self.before} has what was in {self.target} before a broken recovery"]
-            for entry in self.before.iterdir():
-                entry.rename(self.target / entry.name)
-            self.before.rmdir()
+            for entry in held(self.before).iterdir():
+                entry.rename(pinned(self.target / entry.name))
+            pinned(self.before).rmdir()
             found.append(f"gave {self.target} back its content after an unfinished recovery")
         if self.landing.is_dir():
-            remove(self.landing)
+            remove_landing(self.landing)
             found.append(f"removed {self.landing}, left by an unfinished recovery")
         return found

@@ -17,6 +17,7 @@ from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import to_text, walk
 from drd.kinds.files.written import outside, require_written
+from drd.kinds.landing import resolved
 from drd.kinds.places import beside, remove, work_finding
 from drd.model.part import Part
 from drd.model.plan import Component
@@ -77,7 +78,7 @@ class FilesKind:
         if part is not None and base is not None:
             roots = list(finals(part, base).values())
         elif own is not None:
-            roots = [Path(os.path.realpath(own))]
+            roots = [resolved(own)]
         else:
             paths = snapshot.facts["paths"] if snapshot else _settings(component).paths
             roots = [in_place.real_place(p) for p in paths]

@@ -26,13 +26,23 @@ from drd.kinds.files.destination import (
 )
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
+from drd.kinds.landing import (
+    content,
+    content_name,
+    forget,
+    held,
+    make_directories,
+    make_landing,
+    pinned,
+    remove_landing,
+    resolved,
+    working,
+)
 from drd.kinds.places import (
     existing_parent,
-    fresh,
     may_own,
     no_directory,
     owner_finding,
-    remove,
     space_finding,
     unwritable,
 )
@@ -156,7 +166,7 @@ class FilesPart:
         self._ways = {
             path: Publication(
                 final,
-                Path(f"{self._root}{path}"),
+                Path(f"{content_name(self._root)}{path}"),
                 place.directory / f"target.{number}.json",
                 place.mark,
                 keep=keep,
@@ -240,8 +250,9 @@ class FilesPart:
 
     def landing(self) -> Path:
         self._announce(overwrite=self._may_overwrite())
-        return fresh(self._root)
+        return make_landing(self._root)
 
+    @working
     def restore(
         self,
         snapshot: ComponentSnapshot,
@@ -251,7 +262,7 @@ class FilesPart:
     ) -> Restored:
         waiting = {p: w for p, w in self._ways.items() if not w.published()}
         for path, way in waiting.items():
-            if not os.path.lexists(way.landing):
+            if not os.path.lexists(pinned(way.landing)):
                 raise TargetError(
                     f"{path} did not come with the restore point",
                     hint="take another one, or look what it has: restic ls.",
@@ -259,15 +270,15 @@ class FilesPart:
         if not self._may_overwrite():
             self._refuse_content()
         if self._no_owner:
-            own_everything(self._root)
+            own_everything(content(self._root))
         os.sync()
         for way in waiting.values():
             check_cancelled()
             self._make_parents(way.target.parent)
-            way.publish(way.landing)
+            way.publish(pinned(way.landing))
         for way in self._ways.values():
             way.tidy()
-        remove(self._root)
+        remove_landing(self._root)
         on_progress(Progress(self._component, "restore", 1, 1))
         appeared = tuple(sentence for w in self._ways.values() for sentence in w.appeared())
         lost = lost_owners(snapshot, no_owner=self._no_owner)
@@ -275,23 +286,22 @@ class FilesPart:
 
     def _make_parents(self, directory: Path) -> None:
         """Those that are missing, as they were where the point's landing tells it."""
-        missing = [d for d in (directory, *directory.parents) if not d.exists()]
-        for made in reversed(missing):
-            made.mkdir(mode=0o755)
-            like = self._saved(made)
+        for place in make_directories(directory):
+            like = self._saved(place)
             if like is not None:
+                made, info = held(place), like.stat()
                 shutil.copystat(like, made)
-                info = like.stat()
                 if may_own(info.st_uid, info.st_gid) and not self._no_owner:
                     os.chown(made, info.st_uid, info.st_gid)
                     made.chmod(info.st_mode & 0o7777)
+                forget(place)  # root's no more
 
     def _saved(self, directory: Path) -> Path | None:
         """How a directory above what comes back was, if it was part of the component."""
         for path, way in self._ways.items():
             for above, target in zip(Path(path).parents, way.target.parents, strict=False):
                 if target == directory and self._into is None:
-                    found = Path(f"{self._root}{above}")
+                    found = Path(f"{content(self._root)}{above}")
                     return found if found.is_dir() else None
         return None
 
@@ -311,7 +321,7 @@ def _directory(part: Part) -> Path | None:
         raise UsageError(
             f"--into {part.into} does not say where", hint="give the whole path of a directory."
         )
-    return Path(os.path.realpath(path))
+    return resolved(part.into)
 
 
 def finals(part: Part, base: Path) -> dict[str, Path]:
@@ -325,7 +335,7 @@ def _final(path: str, base: Path, into: Path | None) -> Path:
         return into / path.rpartition("/")[2]
     plain = base / path.lstrip("/")
     # A symlink on the way is followed, the last part is replaced itself.
-    return Path(os.path.realpath(plain.parent)) / plain.name
+    return resolved(os.fspath(plain), last=False)
 
 
 def sweep(directory: Path) -> list[str]:
@@ -339,7 +349,7 @@ def sweep(directory: Path) -> list[str]:
         way = publication_at(journal)
         found += way.undo() if way is not None else []
     if os.path.lexists(landing):
-        remove(landing)
+        remove_landing(landing)
         found.append(f"removed {landing}, left by an unfinished recovery")
     return found
 

@@ -17,6 +17,7 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
+from drd.kinds.landing import content, make_landing, resolved, working
 from drd.kinds.places import (
     fresh,
     fsync_path,
@@ -173,7 +174,7 @@ class SqliteTarget:
     ) -> None:
         self._component = component
         self._no_owner = no_owner
-        target = Path(os.path.realpath(path))
+        target = resolved(path)
         self._publication = Publication(
             target,
             target.with_name(f".{place.mark}.{component}"),
@@ -233,8 +234,9 @@ class SqliteTarget:
 
     def landing(self) -> Path:
         self._publication.announce(overwrite=self._publication.may_overwrite())
-        return fresh(self._publication.landing)
+        return make_landing(self._publication.landing)
 
+    @working
     def restore(
         self,
         snapshot: ComponentSnapshot,
@@ -249,7 +251,7 @@ class SqliteTarget:
         else:
             if not publication.may_overwrite():
                 refuse_content(publication.target)
-            working = landed_file(publication.landing, snapshot)
+            working = landed_file(content(publication.landing), snapshot)
             lost = self._dress(working, snapshot)
             fsync_path(working)
             require_unused(publication.target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces
+from drd.kinds.landing import resolved
 from drd.kinds.places import beside, work_finding
 from drd.kinds.publish import publication_of
 from drd.kinds.sqlite.copy import SIDE_FILES, discard
@@ -73,7 +74,7 @@ class SqliteKind:
         part: Part | None = None,
     ) -> KeptPlaces:
         assert isinstance(settings, TargetSettings | SqliteSettings)
-        target = Path(os.path.realpath(_path_of(settings, part)))
+        target = resolved(_path_of(settings, part))
         way = Beside(target, mark_of(run), SIDE_FILES)
         return KeptPlaces(component.name, [way], guard=require_unused)
 

@@ -1,0 +1,233 @@
+"""Working in directories that belong to somebody else, as root.
+
+A target's directory is often an application's, and whoever has that user can rename and replace
+whatever lies in it, while root writes there. So root holds on to directories, not to their names:
+one above the target that is walked to without following a link, and the landing, which only root can
+look into. Both are reached by descriptors (`/proc/PID/fd/N`, which restic can use as well). Where
+nobody else could exchange anything, and for everybody but root, a path is as good.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from drd.errors import TargetError
+from drd.kinds.places import is_root, remove
+from drd.process.private import links_on_the_way, why_not_private
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TREE = "tree"
+"""In a landing: what restic fills. It replaces a directory of its own that is reached by a link."""
+
+_MARKED = ".drd_"
+_held: dict[Path, int] = {}
+"""Descriptors of directories of root's own by the path at which they were made: until they go."""
+
+_pins: dict[Path, int] = {}
+"""Those of directories above: while something is done there."""
+
+_at_work = 0
+_lock = threading.RLock()
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """While the body lasts, what `pinned` and `opened` gave is good; then the last one closes it."""
+    global _at_work  # noqa: PLW0603 - descriptors are the process's
+    with _lock:
+        _at_work += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _at_work -= 1
+            for fd in _pins.values() if not _at_work else ():
+                os.close(fd)
+            if not _at_work:
+                _pins.clear()
+
+
+def working(method: Callable[P, T]) -> Callable[P, T]:
+    """A method that is `at_work`."""
+
+    @wraps(method)
+    def work(*args: P.args, **kwargs: P.kwargs) -> T:
+        with at_work():
+            return method(*args, **kwargs)
+
+    return work
+
+
+def resolved(path: str, *, last: bool = True) -> Path:
+    """Without symlinks, on the way and (unless not `last`) at its end. Raises TargetError where root
+    would be led by a link of somebody's to what is not his."""
+    above, name = os.path.split(path)
+    place = Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
+    if is_root():
+        for link, uid in links_on_the_way(Path(path) if last else Path(above)):
+            with suppress(FileNotFoundError):
+                if place.parent.stat().st_uid != uid:
+                    raise TargetError(
+                        f"{link} is a link that others can change, and leads to {place}",
+                        hint=f"name the place itself: {place}",
+                    )
+    return place
+
+
+def pinned(path: Path) -> Path:
+    """The path by which root reaches the same directory entry, whatever others rename above it.
+    Raises TargetError when something on the way was exchanged for a link."""
+    room = next((p for p in reversed(path.parents) if p.name.startswith(_MARKED)), None)
+    if room is not None and room != path and os.path.lexists(room):
+        return held(room) / path.relative_to(room)
+    return _opened(path.parent) / path.name
+
+
+def held(directory: Path) -> Path:
+    """The path by which root reaches a directory that it has made itself. Raises TargetError when
+    something else has its name."""
+    if not _exposed(directory.parent):
+        return directory
+    place = _opened(directory.parent) / directory.name
+    try:
+        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return directory
+    except OSError as error:
+        raise _exchanged(directory) from error
+    info = os.fstat(fd)
+    known = _held.get(directory)
+    same = known is None or os.path.samestat(os.fstat(known), info)
+    if info.st_uid != 0 or info.st_mode & 0o022 or not same:
+        os.close(fd)
+        raise _exchanged(directory)
+    if known is not None:
+        os.close(fd)
+        return _path_of(known)
+    _held[directory] = fd
+    return _path_of(fd)
+
+
+def opened(directory: Path) -> Path:
+    """The path by which root reaches a directory that is there, whoever it belongs to; never through
+    a link."""
+    return _opened(directory)
+
+
+@working
+def make_landing(directory: Path, *, parents: bool = False) -> Path:
+    """The directory that restic fills, made, empty and only for us to look into. What was there
+    goes."""
+    if parents:
+        make_directories(directory.parent)
+    made = make_room(directory)
+    if not _exposed(directory.parent):
+        return made
+    content(directory).mkdir(mode=0o700)
+    return content(directory)
+
+
+@working
+def content(directory: Path) -> Path:
+    """What restic has filled of a landing."""
+    return held(directory) / TREE if _exposed(directory.parent) else directory
+
+
+def content_name(directory: Path) -> Path:
+    """The same by its name alone."""
+    return directory / TREE if _exposed(directory.parent) else directory
+
+
+@working
+def make_room(directory: Path) -> Path:
+    """A directory of ours with nothing in it. What was there goes."""
+    forget(directory)
+    remove(pinned(directory))
+    pinned(directory).mkdir(mode=0o700)
+    return held(directory)
+
+
+@working
+def make_directories(directory: Path, mode: int = 0o755) -> list[Path]:
+    """Those of it and above it that are missing, from the top; gives them."""
+    missing = [d for d in (directory, *directory.parents) if not os.path.lexists(d)]
+    for made in reversed(missing):
+        pinned(made).mkdir(mode=mode)
+    return missing[::-1]
+
+
+@working
+def remove_landing(directory: Path) -> None:
+    """Away with it; of something else with its name a link goes, not what it leads to."""
+    if os.path.lexists(directory):
+        remove(pinned(directory))
+    forget(directory)
+
+
+def forget(directory: Path) -> None:
+    fd = _held.pop(directory, None)
+    if fd is not None:
+        os.close(fd)
+
+
+def _opened(directory: Path) -> Path:
+    if not _exposed(directory):
+        return directory
+    with _lock:
+        assert _at_work, "it would stay open"
+        if directory not in _pins:
+            _pins[directory] = _walk(directory)
+        return _path_of(_pins[directory])
+
+
+def _exposed(directory: Path) -> bool:
+    """Whether others could exchange what lies in it under root's hands."""
+    if not is_root() or directory.is_relative_to("/proc"):
+        return False
+    with suppress(FileNotFoundError):
+        return why_not_private(directory, 0) is not None
+    return False
+
+
+def _walk(directory: Path) -> int:
+    """A descriptor of it, from the root by one name after the other. (`openat2` with
+    RESOLVE_NO_SYMLINKS does the same where the kernel has it.)"""
+    fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for place in _steps(directory):
+        try:
+            below = os.open(
+                place.name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+            )
+        except OSError as error:
+            raise _exchanged(place) from error
+        finally:
+            os.close(fd)
+        fd = below
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _exchanged(directory)
+    return fd
+
+
+def _steps(directory: Path) -> Iterator[Path]:
+    yield from reversed([p for p in (directory, *directory.parents) if p.name])
+
+
+def _path_of(fd: int) -> Path:
+    return Path(f"/proc/{os.getpid()}/fd/{fd}")
+
+
+def _exchanged(place: Path) -> TargetError:
+    return TargetError(
+        f"{place} was exchanged while root worked there",
+        hint="find out who can write to the directory above it, stop that, then continue.",
+    )
