@@ -29,11 +29,14 @@ TREE = "tree"
 """In a landing: what restic fills. It replaces a directory of its own that is reached by a link."""
 
 _MARKED = ".drd_"
-_held: dict[Path, int] = {}
-"""Descriptors of directories of root's own by the path at which they were made: until they go."""
+_landings: dict[Path, int] = {}
+"""Descriptors of what this process has made, by the path at which it did: until it goes."""
 
 _pins: dict[Path, int] = {}
-"""Those of directories above: while something is done there."""
+"""Those of directories above, and ..."""
+
+_own: dict[Path, int] = {}
+"""... of others of root's own: while something is done there."""
 
 _at_work = 0
 _lock = threading.RLock()
@@ -50,10 +53,10 @@ def at_work() -> Iterator[None]:
     finally:
         with _lock:
             _at_work -= 1
-            for fd in _pins.values() if not _at_work else ():
-                os.close(fd)
-            if not _at_work:
-                _pins.clear()
+            for known in (_pins, _own) if not _at_work else ():
+                for fd in known.values():
+                    os.close(fd)
+                known.clear()
 
 
 def working(method: Callable[P, T]) -> Callable[P, T]:
@@ -105,7 +108,7 @@ def held(directory: Path) -> Path:
     except OSError as error:
         raise _exchanged(directory) from error
     info = os.fstat(fd)
-    known = _held.get(directory)
+    known = _landings.get(directory, _own.get(directory))
     same = known is None or os.path.samestat(os.fstat(known), info)
     if info.st_uid != 0 or info.st_mode & 0o022 or not same:
         os.close(fd)
@@ -113,7 +116,8 @@ def held(directory: Path) -> Path:
     if known is not None:
         os.close(fd)
         return _path_of(known)
-    _held[directory] = fd
+    with _lock:
+        _own[directory] = fd
     return _path_of(fd)
 
 
@@ -153,7 +157,11 @@ def make_room(directory: Path) -> Path:
     forget(directory)
     remove(pinned(directory))
     pinned(directory).mkdir(mode=0o700)
-    return held(directory)
+    found = held(directory)
+    with _lock:
+        if directory in _own:
+            _landings[directory] = _own.pop(directory)
+    return found
 
 
 @working
@@ -174,9 +182,12 @@ def remove_landing(directory: Path) -> None:
 
 
 def forget(directory: Path) -> None:
-    fd = _held.pop(directory, None)
-    if fd is not None:
-        os.close(fd)
+    """Let go of what was made there: something else may get the name."""
+    with _lock:
+        for known in (_landings, _own):
+            fd = known.pop(directory, None)
+            if fd is not None:
+                os.close(fd)
 
 
 def _opened(directory: Path) -> Path:

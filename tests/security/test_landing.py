@@ -81,7 +81,7 @@ def site(short_tmp: Path, app: Path) -> Site:
     made = Site(short_tmp)
     make_sqlite(made.base / "shop.db")
     make_tree(made.base / "etc")
-    for number in range(300):
+    for number in range(100):
         (made.base / f"etc/many-{number}").write_text(str(number))
     made.plan(PLAN.format(base=made.base, app=app))
     made.drd("backup", "shop")
@@ -130,7 +130,7 @@ def test_landing_cannot_be_exchanged(
 ) -> None:
     before = state(victim)
     with attack(EXCHANGE, app, victim):
-        for _ in range(3):
+        for _ in range(2):
             told = site.drd("recover", "shop", "--target", "app", "--yes", *more, code=None)
             assert state(victim) == before, told
 
@@ -140,7 +140,7 @@ def test_landing_cannot_be_exchanged(
 def test_parent_cannot_be_exchanged(site: Site, app: Path, victim: Path) -> None:
     before = state(victim)
     with attack(PARENT, app, victim):
-        for _ in range(4):
+        for _ in range(3):
             told = site.drd(
                 "recover", "shop", "--target", "deep", "--overwrite", "--yes", code=None
             )
