@@ -19,6 +19,7 @@ DrdError                         1   a run failed
 ├── RepositoryError              1
 │   ├── RepositoryUnreachable    1   (a retry can help)
 │   ├── RepositoryDamaged        1   restic could not read what it had stored
+│   │   ├── SnapshotsUnreadable  1   snapshots cannot be read, all data can
 │   │   └── ManifestRefused      1   a manifest says what drd does not write
 │   │       └── ManifestTooNew   1   a newer drd made it
 │   ├── PointGone               13   a snapshot of a restore point is not there any more
@@ -185,6 +186,10 @@ class RepositoryDamaged(RepositoryError):
     def __init__(self, message: str, *, hint: str | None = None, parts: Sequence[str] = ()) -> None:
         super().__init__(message, hint=hint)
         self.parts = tuple(parts)
+
+
+class SnapshotsUnreadable(RepositoryDamaged):
+    """Objects below `snapshots/` cannot be read, and nothing else is wrong: data and indexes are sound."""
 
 
 class ManifestRefused(RepositoryDamaged):

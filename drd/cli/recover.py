@@ -129,6 +129,9 @@ def run(args: argparse.Namespace) -> int:
                 print_plan(planned, args, changed, None, origin)
                 looked = look_ahead(services, planned, lambda seen: say_writes(seen, args))
                 _say_looked(looked, args)
+        if args.yes and not args.dry_run:
+            for name, paths in planned.outside.items():
+                output.warn(f"outside of the plan's paths, {name}: {', '.join(paths)}")
         if args.dry_run:
             return 0
         if origin is not None and not planned.request.after_kit:

@@ -42,6 +42,11 @@ def sound(repository: Repository, listing: Listing, warn: Callable[[str], object
     return listing
 
 
+def removal_hint(repository: Repository, listing: Listing) -> str:
+    """What there is to do about what cannot be read in the listing."""
+    return f"{_unreadable(repository, listing).hint}."
+
+
 class _Unreadable(NamedTuple):
     message: str
     hint: str

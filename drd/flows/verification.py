@@ -11,12 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drd.errors import DeadlineExceeded, DrdError, RepositoryDamaged, RepositoryError
+from drd.errors import (
+    DeadlineExceeded,
+    DrdError,
+    RepositoryDamaged,
+    RepositoryError,
+    SnapshotsUnreadable,
+)
 from drd.flows import aftermath, holdings
 from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
+from drd.flows.vanishing import record_missing
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.reading import Reading, begun, due_parts, parts_of
 from drd.model.run import RunKind, RunState
@@ -144,6 +151,8 @@ class _VerificationRun:
 
     def _damaged(self, error: RepositoryDamaged) -> VerificationOutcome:
         """Say what it costs: the points that need what is damaged, and which others hold them."""
+        if isinstance(error, SnapshotsUnreadable):
+            return self._snapshots_unreadable(error)
         affected = self._affected(error.parts)
         if affected is not None:
             error.message += f"; {_named(affected)}"
@@ -156,6 +165,24 @@ class _VerificationRun:
             self.plan.name, self.spec.name, describe(error), affected, self.begun_at
         )
         return self._finish(RunState.FAILED, error, affected)
+
+    def _snapshots_unreadable(self, error: SnapshotsUnreadable) -> VerificationOutcome:
+        """Objects that only stand in the way of retention, unless they were the manifests of points:
+        these are none there any more. What is stored later does not build on them."""
+        asked_at = self.services.clock.now()
+        listing = holdings.listed(self.repository, self.plan.name)
+        lost = [
+            p.id
+            for p in self.services.catalogue.points(self.plan.name)
+            if p.repositories.get(self.spec.name) in listing.unreadable
+        ]
+        if lost:
+            error.message += f"; {_named(lost)}"
+        if listing.unreadable:
+            error.hint = holdings.removal_hint(self.repository, listing)
+        record_missing(self.services, self.plan.name, self.spec.name, lost, asked_at)
+        self._record(replace(self.reading, error=describe(error)))
+        return self._finish(RunState.FAILED, error, tuple(lost))
 
     def _affected(self, parts: Sequence[str]) -> tuple[str, ...] | None:
         """Restore points with a snapshot that needs one of these files, newest first."""

@@ -110,3 +110,15 @@ def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     # What the hint says: a marker hides it from whoever lists, locked or not.
     s3.client().delete_object(Bucket=bucket, Key=f"p/snapshots/{GARBAGE}")
     assert not repository.snapshots(fresh=True).unreadable
+
+
+def test_garbage_is_told_by_a_verification_and_costs_no_sound_point(site: Site) -> None:
+    site.drd("drill", "shop")
+    (Path(site.repository) / "snapshots" / GARBAGE).write_bytes(b"garbage")
+    told = site.drd("verify", "shop", code=1)
+    assert f"rm -f -- {site.repository}/snapshots/{GARBAGE}" in told.out + told.err
+    assert "cannot come back whole" not in told.out + told.err
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    assert plan["verdict"] == "met", plan["reasons"]
+    (Path(site.repository) / "snapshots" / GARBAGE).unlink()
+    site.drd("verify", "shop")

@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 
 from drd import log
-from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError
+from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError, SnapshotsUnreadable
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
+_OF_SNAPSHOT = re.compile(r"failed to load snapshot ([0-9a-f]{8,64})")
 _MOST_PARTS = 100
 """Damaged files that are named: whoever lost more has lost the repository."""
 
@@ -52,6 +53,14 @@ def _check(door: Door, words: Sequence[str], deadline_s: float | None, retry_loc
 def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
     first = next((line for line in said.lines if line.strip()), said.last)
     packs = list(dict.fromkeys(_PACK.findall(said.text)))
+    wrong = [line for line in said.lines if line.strip().startswith("error")]
+    if wrong and not packs and all(_OF_SNAPSHOT.search(line) for line in wrong):
+        # Garbage takes no password to write; it says nothing about what else is there.
+        named = ", ".join(dict.fromkeys(m[1][:8] for m in map(_OF_SNAPSHOT.search, wrong) if m))
+        return SnapshotsUnreadable(
+            f"snapshots at {door.url} cannot be read: {named}; all data that the others need is sound",
+            hint="remove the objects: `drd catalogue verify` says how.",
+        )
     more = f" and {len(packs) - 1} more files" if len(packs) > 1 else ""
     return RepositoryDamaged(
         f"the repository at {door.url} is damaged: {_short(first)}{more}",
