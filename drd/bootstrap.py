@@ -275,7 +275,7 @@ class App:
         is none, and ConfigError."""
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
-        if self._is_root_for_another:
+        if self.is_root_for_another:
             return self._of_roots_file(name)
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
@@ -284,7 +284,8 @@ class App:
         return plan_of_text(text, Path(rows[0].file))
 
     @property
-    def _is_root_for_another(self) -> bool:
+    def is_root_for_another(self) -> bool:
+        """Whether root works on a state that is another user's, who can change what it says."""
         directory = self.settings.state_dir
         # The real user: root may be working as the state's owner just now.
         if os.getuid() != 0 or directory is None or not directory.is_dir():

@@ -23,8 +23,8 @@ from drd.catalogue import jobs, points, runs
 from drd.catalogue.engine import Store
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.runs import FIRST_TOKEN, Owner
-from drd.errors import AlreadyRunning, Fenced
-from drd.model.run import TOOK, Run, RunKind, RunState
+from drd.errors import AlreadyRunning, CatalogueError, Fenced
+from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
 from drd.ports import Owned
 
 MARK = "DRD_RUN"
@@ -230,4 +230,7 @@ _LOCK = "run-"
 
 
 def _lock_name(run: str) -> str:
-    return f"{_LOCK}{run}"
+    try:
+        return f"{_LOCK}{sound_id(run)}"
+    except ValueError as error:
+        raise CatalogueError(str(error), hint="drd runs shows what else it says.") from None

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from drd import process
 from drd.config.in_force import VARIABLE, Handed
-from drd.model.run import STOPPED, Run
+from drd.errors import UsageError
+from drd.model.run import STOPPED, Run, sound_id
 from drd.model.units import format_duration
 from drd.process import Child, Command
 
@@ -78,7 +79,7 @@ class Workers:
 
         Raises ToolMissing or OSError when no process can be started.
         """
-        words = [*PROGRAM, run.id]
+        words = [*PROGRAM, _sound(run)]
         if self._config is not None:
             words += ["--config", self._config]
         if settle is not None:
@@ -147,6 +148,13 @@ class Workers:
             os.close(worker.pidfd)
             ended.append(Ended(worker, code, _how(worker, code)))
         return ended
+
+
+def _sound(run: Run) -> str:
+    try:
+        return sound_id(run.id)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _started(command: Command, handed: Handed | None) -> Child:

@@ -22,7 +22,7 @@ from drd.model.run import ASKED, Run, RunKind
 Flow = Callable[[Services, Plan, Run], object]
 
 
-_OPTION = re.compile(r"[a-z0-9-]{1,64}")
+_OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def _asked(run: Run) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from drd import log, process
 from drd.errors import DrdError, SandboxUnavailable, UsageError
 from drd.flows.services import Services
 from drd.model.plan import Component
-from drd.model.run import Run
+from drd.model.run import Run, sound_id
 from drd.ports import Workplace
 from drd.process import rights
 from drd.process.private import (
@@ -110,7 +110,7 @@ def _whose(root: Path) -> AbstractContextManager[None]:
 
 
 def _in(root: Path, services: Services, run: str) -> Path:
-    directory, known = root / f"{RUN}{run}", _row(services, run)
+    directory, known = root / f"{RUN}{sound_id(run)}", _row(services, run)
     with _explained(root), _whose(root):
         _make_root(root)
         return _stamped(directory, run, known, _PASSABLE)
@@ -238,7 +238,7 @@ def remove_run(services: Services, run: str) -> list[str]:
     known = _row(services, run)
     for root in roots(services):
         with _whose(root):
-            found += _remove(services, root, root / f"{RUN}{run}", known)
+            found += _remove(services, root, root / f"{RUN}{sound_id(run)}", known)
     return found
 
 
@@ -291,7 +291,7 @@ def started_directory(services: Services, run: str) -> Path:
     """Where a recovery notes down what it has started and leaves running; it need not be there yet.
     Raises SandboxUnavailable when something else has its name."""
     root, known = _believed(services), _row(services, run)
-    directory = root / f"{STARTED}{run}"
+    directory = root / f"{STARTED}{sound_id(run)}"
     with _whose(root):
         if os.path.lexists(directory):
             _require_ours(directory, run, known)
@@ -301,7 +301,7 @@ def started_directory(services: Services, run: str) -> Path:
 def make_started(services: Services, run: str) -> Path:
     """The same, made when it is not there."""
     root, known = _believed(services), _row(services, run)
-    directory = root / f"{STARTED}{run}"
+    directory = root / f"{STARTED}{sound_id(run)}"
     with _explained(directory), _whose(root):
         _make_root(root)
         return _stamped(directory, run, known, 0o700)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -13,6 +14,17 @@ from drd.model.coverage import Coverage
 
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
+
+_ID = re.compile(r"[0-9a-z][0-9a-z-]{0,39}")
+
+
+def sound_id(run: str) -> str:
+    """The id, which becomes part of a path, a name of a lock and a word of a command. Raises ValueError
+    for what stands in a row in its place and is none."""
+    if not _ID.fullmatch(run):
+        raise ValueError(f"{run!r} is no id of a run: somebody has changed the catalogue")
+    return run
+
 
 ASKED = "asked"
 """In a run's detail, the options that somebody gave to the daemon with it."""

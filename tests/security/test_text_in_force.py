@@ -19,9 +19,10 @@ import pytest
 from drd.bootstrap import App
 from drd.daemon.plans import PlanBook
 from drd.daemon.texts import Texts
-from drd.errors import ConfigError, UnknownPlan
+from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.agenda import Agenda
-from drd.model.run import RunKind
+from drd.flows.runs import _asked
+from drd.model.run import ASKED, Run, RunKind, RunState, sound_id
 from drd.modes import is_roots_alone
 from tests.catalogue_support import plan as catalogue_plan
 from tests.e2e.daemons import daemon, quick_plan, rows, until
@@ -271,3 +272,35 @@ def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
         )
         assert app.load_named(app.catalogue.run(owned.run.id).plan).name == "shop"
         owned.release()
+
+
+@pytest.mark.parametrize("run", ["--config=/evil.yaml", "../../etc", "", "a/b", "4f2a\n"])
+def test_id_of_a_row_is_no_path_and_no_option(run: str) -> None:
+    with pytest.raises(ValueError, match="is no id of a run"):
+        sound_id(run)
+
+
+def test_healthy_twin_ids_that_drd_makes() -> None:
+    assert sound_id("4f2a1c3e") == "4f2a1c3e"
+
+
+def test_options_of_a_row_are_names_and_known_scenarios() -> None:
+    def asked(**options: Any) -> Run:
+        return Run(
+            "4f2a1c3e",
+            "shop",
+            RunKind.DRILL,
+            "manual",
+            RunState.PENDING,
+            None,
+            detail={ASKED: options},
+        )
+
+    sound = {"point": "latest", "scenario": "region-loss", "components": ["conf"]}
+    assert _asked(asked(**sound)) == sound
+    for evil in (
+        {"point": "--password-command=id"}, {"repository": "/srv/evil"}, {"components": ["../x"]},
+        {"scenario": "nothing"},
+    ):  # fmt: skip
+        with pytest.raises(UsageError):
+            _asked(asked(**evil))

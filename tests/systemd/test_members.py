@@ -1,0 +1,62 @@
+"""People of a host work through the socket of the service under its shipped unit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.servers.nspawn import DRD, Machine
+
+pytestmark = pytest.mark.xdist_group("systemd-members")
+
+PLAN = """
+plan: conf
+objectives: {rpo: 2h, rto: 1h}
+components:
+  conf: {kind: files, paths: [/etc/hostname]}
+repositories:
+  primary: {url: /srv/backups/conf, password: {credential: restic}}
+backup: {every: 1h, jitter: none}
+"""
+
+USERS = """
+useradd -M -G drd rita
+useradd -M -G drd-operator olga
+useradd -M anna
+useradd -M sven
+"""
+
+
+def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> None:
+    system.run(DRD, "install")
+    system.sh(USERS)
+    system.write("/etc/drd/credentials/restic", "correct horse battery staple", mode=0o600)
+    system.write("/etc/drd/plans/conf.yaml", PLAN)
+    config = system.path("/etc/drd/drd.yaml").read_text()
+    people = "people: [{name: Anna, user: anna, roles: [operator]}]\n"
+    system.write("/etc/drd/drd.yaml", f"{config}\n{people}")
+    system.sh("install -d -o drd -g drd -m 2770 /srv/backups; systemctl start drd")
+    system.wait_until(lambda: "succeeded" in as_user(system, "rita", "runs"), 90, "a backup")
+
+    for user in ("olga", "anna"):
+        assert "is complete" in as_user(system, user, "backup", "conf")
+    assert "user rita has no right to: make a restore point" in as_user(
+        system, "rita", "backup", "conf"
+    )
+    assert "user sven may not ask the daemon" in as_user(system, "sven", "runs")
+    asked = [r["actor"] for r in json.loads(as_user(system, "rita", "runs", "--json"))["runs"]]
+    assert {(a["user"], a["came"]) for a in asked} == {
+        ("olga", "socket"), ("anna", "socket"), ("drd", "schedule"),
+    }  # fmt: skip
+    for user in ("rita", "olga", "anna", "sven"):
+        assert "Permission denied" in system.sh(
+            f"runuser -u {user} -- ls /var/lib/drd 2>&1", check=False
+        )
+    beside = system.sh(f"{DRD} backup conf 2>&1")
+    assert "the daemon runs on this host, and root acts beside it" in beside
+
+
+def as_user(system: Machine, user: str, *words: str) -> str:
+    """What a command of drd says to that user, on both streams."""
+    return system.sh(f"runuser -u {user} -- {DRD} {' '.join(words)} 2>&1", check=False)
