@@ -97,6 +97,12 @@ def add_parser(sub: Any) -> None:
     parser.add_argument(
         "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
     )
+    parser.add_argument(
+        "--as-owner",
+        action="store_true",
+        help="databases: restore with their owner's rights, so that no code of theirs runs as a "
+        "superuser",
+    )
     add_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
@@ -218,6 +224,7 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         components=tuple(args.component),
         overwrite=args.overwrite,
         no_owner=args.no_owner,
+        as_owner=_as_owner(args),
         no_undo=args.no_undo,
         accept_paths=args.accept_paths,
         after_kit=args.accept_after_kit,
@@ -226,6 +233,16 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
         in_place=args.in_place and args.target is not None,
         part=part_of(args),
     )
+
+
+def _as_owner(args: argparse.Namespace) -> bool:
+    from drd.errors import UsageError
+
+    if args.as_owner and args.no_owner:
+        raise UsageError(
+            "--as-owner and --no-owner exclude each other", hint="give the one that you mean."
+        )
+    return bool(args.as_owner)
 
 
 def _target(args: argparse.Namespace, plan: Plan) -> str:

@@ -53,6 +53,7 @@ def destinations_of(
             target.components[name],
             place,
             no_owner=plan.request.no_owner,
+            as_owner=plan.request.as_owner,
             part=part_of(plan),
             keep=not plan.request.no_undo,
         )

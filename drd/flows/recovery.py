@@ -64,6 +64,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         "point": plan.point.id,
         "overwrite": request.overwrite,
         "no_owner": request.no_owner,
+        "as_owner": request.as_owner,
         "no_undo": request.no_undo,
         "accept_paths": request.accept_paths,
         "after_kit": request.after_kit,

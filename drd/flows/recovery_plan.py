@@ -29,7 +29,8 @@ class RecoveryRequest:
     """What the operator stated; no `components` means all that the target names. `in_place`: the
     target may be production. With a `part` it is about one component, and only that of it, or
     beside what is there. `no_undo`: what is replaced is not set aside. `accept_paths`: also
-    what the point has outside of the plan's paths; `after_kit`: also a point that the kit does not list."""
+    what the point has outside of the plan's paths; `after_kit`: also a point that the kit does not
+    list; `as_owner`: no code of a database runs with more rights than its owner has."""
 
     target: str
     point: str | None = None
@@ -38,6 +39,7 @@ class RecoveryRequest:
     components: tuple[str, ...] = ()
     overwrite: bool = False
     no_owner: bool = False
+    as_owner: bool = False
     repository: str | None = None
     scenario: str = DEFAULT_SCENARIO
     in_place: bool = False
@@ -81,6 +83,7 @@ class RecoveryRequest:
             components=tuple(said.get("components", ())),
             overwrite=bool(said.get("overwrite")),
             no_owner=bool(said.get("no_owner")),
+            as_owner=bool(said.get("as_owner")),
             repository=said.get("repository"),
             scenario=said.get("scenario", DEFAULT_SCENARIO),
             in_place=bool(said.get("in_place")),

@@ -136,11 +136,12 @@ class Kind(Protocol):
         no_owner: bool,
         part: Part | None = None,
         keep: bool = False,
+        as_owner: bool = False,
     ) -> NamedDestination:
         """The named place of a recovery; `settings` are the target's for this component, or the
         component's own: then it comes back to where it is backed up from. With a `part` (as `narrow`
         gives it) the place of that, beside what is there. With `keep`, what is replaced there is
-        set aside and stays.
+        set aside and stays. `as_owner`: no code of it runs with more rights than its owner has.
 
         Raises UsageError for a name that cannot be given."""
 

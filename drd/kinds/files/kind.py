@@ -56,6 +56,7 @@ class FilesKind:
         no_owner: bool,
         part: Part | None = None,
         keep: bool = False,
+        as_owner: bool = False,  # noqa: ARG002 - nothing of it is run
     ) -> FilesTarget | FilesInPlace | FilesPart:
         base, own = _where(settings, part)
         if part is not None and base is not None:

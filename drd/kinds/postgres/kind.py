@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from drd.errors import DrdError
+from drd.errors import DrdError, UsageError
 from drd.kinds.postgres import database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
@@ -56,9 +56,15 @@ class PostgresKind:
         no_owner: bool,
         part: Part | None = None,
         keep: bool = False,
+        as_owner: bool = False,
     ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
         if part is not None and part.tables:
+            if as_owner:
+                raise UsageError(
+                    "single tables cannot be restored as the owner",
+                    hint="bring back the whole database beside this one: --into NAME --as-owner.",
+                )
             return PostgresTables(component.name, settings, place, part, no_owner=no_owner)
         return PostgresTargetDatabase(
             component.name,
@@ -67,6 +73,7 @@ class PostgresKind:
             no_owner=no_owner,
             database=_name_of(part),
             keep=keep,
+            as_owner=as_owner,
         )
 
     def kept(

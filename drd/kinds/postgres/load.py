@@ -27,7 +27,8 @@ _LISTING = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One dump into one database. `environment` lets the program log in; `flags` are passed on."""
+    """One dump into one database. `environment` lets the program log in; `flags` are passed on, and entries
+    of the listing that begin as `leave_out` says are left."""
 
     programs: Programs
     dump: Path
@@ -35,6 +36,7 @@ class Load:
     directory: Path
     environment: Mapping[str, str]
     flags: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
     def run(self, jobs: int, *, on_tick: Callable[[], None]) -> Completed:
         """How the first pass that failed ended, or the last one."""
@@ -42,7 +44,11 @@ class Load:
         if listed.exit_code != 0:
             return listed
         done = listed
-        for entries, pass_jobs in passes(listed.stdout.splitlines(), jobs):
+        lines = listed.stdout.splitlines()
+        wanted = [line for line in lines if not _kind(line).startswith(self.leave_out)]
+        for entries, pass_jobs in passes(wanted, jobs):
+            if entries is None and len(wanted) < len(lines):
+                entries = wanted  # noqa: PLW2901 - all of what is wanted
             done = self._pass(entries, pass_jobs, on_tick)
             if done.exit_code != 0:
                 break

@@ -16,8 +16,9 @@ import psycopg
 
 from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.postgres import database
+from drd.kinds.postgres.as_owner import LEFT_OUT, owners_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import connect, password_file
+from drd.kinds.postgres.connection import Address, connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
@@ -40,7 +41,8 @@ _SAID = 400
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to restore, and how: `own` for a cluster that drd made, `overwrite` when what lies
-    under the final name may go, `keep` when it is set aside and stays."""
+    under the final name may go, `keep` when it is set aside and stays. `as_owner`: nothing of the
+    dump runs as anybody but the database's owner."""
 
     component: str
     place: Workplace
@@ -49,6 +51,7 @@ class Order:
     no_owner: bool
     overwrite: bool
     keep: bool = False
+    as_owner: bool = False
 
 
 class Restorer:
@@ -139,7 +142,7 @@ class Restorer:
             self.make_working(snapshot.facts)
             self._made = False  # what a try that fails leaves is no empty database
             self._without_leftovers(saved)
-        return self._fill(dump, no_tablespaces=no_tablespaces, on_tick=on_tick)
+        return self._fill(dump, saved, no_tablespaces=no_tablespaces, on_tick=on_tick)
 
     def _restored(
         self, private: Mapping[str, Any], notes: list[str], differences: list[str]
@@ -148,6 +151,12 @@ class Restorer:
         if self._order.no_owner:
             roles = [f"role {r['name']}" for r in private["globals"]["roles"]]
             left = ("owners of objects", "grants", *map(shown, roles))
+        if self._order.as_owner:
+            left = (
+                "owners of objects that are not the database's owner's",
+                "event triggers, subscriptions and default grants",
+                "comments and schemas of extensions",
+            )
         facts = {"jobs": self._jobs, "pg_restore": self._order.programs.version}
         return Restored(tuple(map(shown, notes)), tuple(map(shown, differences)), left, facts)
 
@@ -156,15 +165,47 @@ class Restorer:
             for statement in database.template_leftovers_sql(saved):
                 connection.execute(statement.encode())
 
-    def _fill(self, dump: Path, *, no_tablespaces: bool, on_tick: Callable[[], None]) -> Completed:
+    def _fill(
+        self,
+        dump: Path,
+        saved: database.Properties,
+        *,
+        no_tablespaces: bool,
+        on_tick: Callable[[], None],
+    ) -> Completed:
         order = self._order
         flags = ["--no-owner", "--no-acl"] if order.no_owner else []
         if no_tablespaces:
             flags.append("--no-tablespaces")
+        if order.as_owner:
+            owner, extensions = str(saved["owner"]), dict(saved["extensions"])
+            flags += ["--no-owner", f"--role={owner}"]
+            with (
+                as_target_error(f"cannot restore {order.component} as its owner"),
+                owners_login(self._cluster, owner, self._names.working, extensions) as address,
+            ):
+                return self._load(dump, address, flags, LEFT_OUT, on_tick)
         address = self._cluster.undisturbed(self._names.working)
+        return self._load(dump, address, flags, (), on_tick)
+
+    def _load(
+        self,
+        dump: Path,
+        address: Address,
+        flags: list[str],
+        leave_out: tuple[str, ...],
+        on_tick: Callable[[], None],
+    ) -> Completed:
+        order = self._order
         with password_file(address, order.place.directory) as environment:
             load = Load(
-                order.programs, dump, address, order.place.directory, environment, tuple(flags)
+                order.programs,
+                dump,
+                address,
+                order.place.directory,
+                environment,
+                tuple(flags),
+                leave_out,
             )
             return load.run(self._jobs, on_tick=on_tick)
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
-from drd.kinds.postgres import database, rights, roles
+from drd.kinds.postgres import database, others_code, rights, roles
 from drd.kinds.postgres.connection import (
     Address,
     Connection,
@@ -31,7 +31,7 @@ from drd.kinds.postgres.moment import Moment, export_snapshot
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.postgres.tools import Programs, programs_for
-from drd.kinds.postgres.written import SESSION_SETTINGS
+from drd.kinds.postgres.written import OTHERS_CODE, SESSION_SETTINGS
 from drd.kinds.postgres.written import filename as filename_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, Stored
 from drd.model.units import format_size
@@ -169,6 +169,7 @@ class PostgresCapture:
             self._properties = database.read(holder)
             cluster = roles.read(holder)
             size = _size(holder)
+            code = others_code.read(holder)
             facts = {**self._moment.facts, **_cluster_facts(holder)}
         except psycopg.Error as error:
             raise SourceError(
@@ -198,6 +199,7 @@ class PostgresCapture:
             "extensions": self._properties["extensions"],
             "bootstrap_role": cluster["bootstrap"],
             "roles": [r["name"] for r in cluster["roles"]],
+            OTHERS_CODE: code,
         }
         order = DumpOrder(
             self._address,

@@ -12,6 +12,8 @@ import psycopg
 from drd import log
 from drd.errors import DrdError, TargetError, ToolError
 from drd.kinds.places import fresh
+from drd.kinds.postgres import others_code
+from drd.kinds.postgres.as_owner import drop_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
     PASSFILE,
@@ -55,6 +57,7 @@ class PostgresTargetDatabase:
         no_owner: bool,
         database: str | None = None,
         keep: bool = False,
+        as_owner: bool = False,
     ) -> None:
         """`database` instead of the one that the dsn names."""
         self._component = component
@@ -63,6 +66,7 @@ class PostgresTargetDatabase:
         self._place = place
         self._no_owner = no_owner
         self._keep = keep
+        self._as_owner = as_owner
         self._cluster: Cluster | None = None
         self._found_programs: Programs | None = None
         self._looked_at: ComponentSnapshot | None = None
@@ -92,6 +96,7 @@ class PostgresTargetDatabase:
         findings = self.look(snapshot)
         if self._cluster is not None:
             self._require_empty(self._cluster, overwrite)
+            findings += self._others_code(self._cluster, snapshot)
         self._looked_at = snapshot
         return findings
 
@@ -136,6 +141,17 @@ class PostgresTargetDatabase:
     def room(self, snapshot: ComponentSnapshot) -> Finding:
         """Whether what is fetched fits into the workplace."""
         return room(self._component, self._place, snapshot.bytes)
+
+    def _others_code(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+        """What of others a superuser who restores this would run."""
+        row = cluster.one(
+            "SELECT current_user::text, rolsuper FROM pg_catalog.pg_roles "
+            "WHERE rolname = current_user"
+        )
+        if row is None or not row[1] or self._as_owner:
+            return []
+        found = others_code.finding(self._component, str(row[0]), snapshot.facts)
+        return [found] if found is not None else []
 
     def _found(self, subject: str, look: Callable[[], str]) -> Finding:
         name = f"{self._component}: {subject}"
@@ -201,6 +217,7 @@ class PostgresTargetDatabase:
                 no_owner=self._no_owner,
                 overwrite=(self._place.directory / _OVERWRITE).exists(),
                 keep=self._keep,
+                as_owner=self._as_owner,
             )
             self._restorer = Restorer(self._reach(), order)
         return self._restorer
@@ -257,7 +274,9 @@ class PostgresTargetDatabase:
 
     def _tidy(self) -> None:
         """What this run has left on the server goes, but for what has its final name."""
-        Publication(self._reach(), self._component, self._place.run).clean_up()
+        names = Publication(self._reach(), self._component, self._place.run)
+        drop_login(self._reach(), names.working)
+        names.clean_up()
 
 
 def _extensions(cluster: Cluster, snapshot: ComponentSnapshot) -> str:

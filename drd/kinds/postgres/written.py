@@ -19,6 +19,9 @@ SESSION_SETTINGS = (
 )  # fmt: skip
 """What money, times and the refresh of materialised views depend on in a restore."""
 
+OTHERS_CODE = "others_code"
+"""The fact about what of others a superuser would run."""
+
 MOST_ROLES = 1_000_000
 _LONGEST_NAME = 1024
 """NAMEDATALEN is 64 unless somebody built a server with more."""
@@ -71,11 +74,33 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
     _locale(strict.mapping(strict.member(facts, "locale", place), f"{place}.locale"), place)
     extensions = strict.member(facts, "extensions", place)
     strict.by_key(strict.text, extensions, f"{place}.extensions")
+    if OTHERS_CODE in facts:  # not in points of an older drd
+        _others_code(facts[OTHERS_CODE], f"{place}.{OTHERS_CODE}")
     settings = strict.mapping(strict.member(facts, "settings", place), f"{place}.settings")
     for key, value in settings.items():
         strict.one_of(key, f"a name in {place}.settings", SESSION_SETTINGS)
         if not strict.text(value, f"{place}.settings.{key}", most=_LONGEST_NAME).isprintable():
             raise strict.refuse(f"{place}.settings.{key}", "is not printable", value)
+
+
+def _others_code(value: Any, place: str) -> None:
+    code = strict.mapping(value, place)
+    for key, read in (("functions", _function), ("expressions", _expressions)):
+        strict.each(read, strict.member(code, key, place), f"{place}.{key}", most=MOST_ROLES)
+
+
+def _function(value: Any, place: str) -> None:
+    if not isinstance(value, list) or len(value) != 3:
+        raise strict.refuse(place, "is no function, owner and uses", value)
+    for text in (*value[:2], *strict.each(strict.text, value[2], place)):
+        strict.text(text, place)
+
+
+def _expressions(value: Any, place: str) -> None:
+    if not isinstance(value, list) or len(value) != 2:
+        raise strict.refuse(place, "is no owner and number", value)
+    name(value[0], place)
+    strict.count(value[1], place)
 
 
 def name(value: Any, place: str) -> str:

@@ -57,6 +57,7 @@ class SqliteKind:
         no_owner: bool,
         part: Part | None = None,
         keep: bool = False,
+        as_owner: bool = False,  # noqa: ARG002 - nothing of it is run
     ) -> SqliteTarget | SqliteTables:
         assert isinstance(settings, TargetSettings | SqliteSettings)
         if part is not None and part.tables:

@@ -1,0 +1,109 @@
+"""Code in a database that is not a superuser's, and that a superuser who restores it would run.
+
+COPY evaluates CHECK constraints and generated columns, and what is made afterwards runs index
+expressions, partition keys and event triggers: as whoever restores. The owner of a database decides
+what these call, and on a server where a superuser restores it that is everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.stored import shown
+from drd.kinds.postgres.written import OTHERS_CODE
+from drd.ports import Finding
+
+_SHOWN = 5
+_KEPT = 1000
+
+_OTHERS = """
+WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE NOT rolsuper),
+     uses AS (
+  SELECT d.refobjid AS function, d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d
+   WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype IN ('n', 'a')
+     AND d.classid = ANY (ARRAY['pg_constraint', 'pg_attrdef', 'pg_class', 'pg_rewrite',
+           'pg_trigger', 'pg_event_trigger', 'pg_operator', 'pg_cast', 'pg_type', 'pg_opclass']
+           ::pg_catalog.regclass[]))
+SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
+       o.name,
+       (ARRAY(SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, u.objsubid)
+                FROM uses u WHERE u.function = p.oid ORDER BY 1))[1:5]
+  FROM pg_catalog.pg_proc p
+  JOIN other o ON o.oid = p.proowner
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+ WHERE EXISTS (SELECT 1 FROM uses u WHERE u.function = p.oid)
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                      AND d.objid = p.oid AND d.deptype = 'e')
+ ORDER BY 1 LIMIT %s"""
+
+# What calls functions of the server itself is in no list of dependencies.
+_EXPRESSIONS = """
+WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE NOT rolsuper)
+SELECT o.name, count(*) FROM (
+  SELECT r.relowner AS owner FROM pg_catalog.pg_constraint c
+    JOIN pg_catalog.pg_class r ON r.oid = c.conrelid WHERE c.contype = 'c'
+  UNION ALL
+  SELECT t.typowner FROM pg_catalog.pg_constraint c
+    JOIN pg_catalog.pg_type t ON t.oid = c.contypid WHERE c.contype = 'c'
+  UNION ALL
+  SELECT r.relowner FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class r ON r.oid = a.attrelid
+   WHERE {generated}
+  UNION ALL
+  SELECT r.relowner FROM pg_catalog.pg_partitioned_table p
+    JOIN pg_catalog.pg_class r ON r.oid = p.partrelid WHERE p.partexprs IS NOT NULL) e
+  JOIN other o ON o.oid = e.owner GROUP BY 1 ORDER BY 1"""
+
+
+def read(connection: Connection) -> dict[str, Any]:
+    """For the facts of a backup: `functions` as [name, owner, uses], `expressions` as [owner, how
+    many checks, generated columns and partition keys]."""
+    query = _OTHERS.replace("%I", "%%I").replace("(%s)'", "(%%s)'")
+    functions = connection.execute(query.encode(), [_KEPT]).fetchall()
+    generated = "a.attgenerated <> ''" if connection.info.server_version >= 120000 else "false"
+    expressions = connection.execute(
+        _EXPRESSIONS.replace("{generated}", generated).encode()
+    ).fetchall()
+    return {
+        "functions": [[name, owner, list(uses)] for name, owner, uses in functions],
+        "expressions": [[owner, count] for owner, count in expressions],
+    }
+
+
+def finding(component: str, user: str, facts: Mapping[str, Any]) -> Finding | None:
+    """What of others would run as `user`, a superuser; None when there is nothing."""
+    known = facts.get(OTHERS_CODE)
+    title = f"{component}: code of others"
+    hint = (
+        "--as-owner restores with the rights of the database's owner, so that nothing of theirs "
+        "runs as a superuser"
+    )
+    if known is None:
+        detail = (
+            "functions of others may run as superuser "
+            f"{user} while this is restored: the restore point does not say which; {hint}"
+        )
+        return Finding(title, ok=True, warning=True, detail=detail, hint=f"{hint}.")
+    parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
+    if not parts:
+        return None
+    detail = f"would run as superuser {user} while this is restored: {', '.join(parts)}; {hint}"
+    return Finding(title, ok=True, warning=True, detail=detail, hint=f"{hint}.")
+
+
+def _functions(rows: Sequence[Any]) -> list[str]:
+    told = [
+        f"function {shown(str(name))} of {shown(str(owner))} ({', '.join(map(str, uses[:2]))})"
+        for name, owner, uses in rows[:_SHOWN]
+    ]
+    more = len(rows) - _SHOWN
+    return [*told, f"{more} more functions"] if more > 0 else told
+
+
+def _expressions(rows: Sequence[Any]) -> list[str]:
+    return [
+        f"{count} check{'s' if count != 1 else ''} and computed columns of {shown(str(owner))}"
+        for owner, count in rows[:_SHOWN]
+    ]
