@@ -293,6 +293,65 @@ def test_missing_credentials_directory_does_not_stop_the_start(service: Machine)
     service.sh("rmdir /etc/drd/credentials; mv /etc/drd/elsewhere /etc/drd/credentials")
 
 
+TRY_ALL = """
+import fcntl, os, sys
+for path in sys.stdin.read().split():
+    for how in (os.O_RDONLY, os.O_RDWR):
+        try:
+            fcntl.flock(os.open(path, how), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (PermissionError, IsADirectoryError):
+            continue
+        print("opened", path)
+"""
+
+
+def test_member_of_the_group_reads_the_status_and_opens_nothing_of_the_state(
+    service: Machine,
+) -> None:
+    service.sh(
+        "useradd --no-create-home alice; usermod -aG drd alice; useradd --no-create-home bob"
+    )
+    as_alice = ("runuser", "-u", "alice", "--", DRD, "status", "--json")
+    service.wait_until(lambda: service.run(*as_alice, check=False).returncode == 0, 30, "a summary")
+
+    theirs, roots = json.loads(service.run(*as_alice).stdout), told(service, "status")
+    assert [p["verdict"] for p in theirs["plans"]] == [p["verdict"] for p in roots["plans"]]
+    assert theirs["daemon"]["state"] == "running"
+    service.write("/srv/try.py", TRY_ALL)
+    everything = "find /var/lib/drd /var/cache/drd | tee /srv/paths"
+    assert "/var/lib/drd/drd.db" in service.sh(everything)
+    alice = f"runuser -u alice -- {sys.executable} /srv/try.py"
+    assert service.sh(f"{alice} </srv/paths") == ""
+    assert service.sh("echo /var/lib/drd-public/status | " + alice) != "", "what can be opened is"
+    open_to_others = "find /var/lib/drd -perm /0066; stat -c '%U:%G %a' /var/lib/drd-public/status"
+    assert service.sh(open_to_others).split("\n")[:1] == ["drd:drd 640"]
+    refused = service.run("runuser", "-u", "bob", "--", DRD, "status", check=False)
+    assert "adduser USER drd" in refused.stderr
+
+    service.run("systemctl", "stop", "drd")
+    assert json.loads(service.run(*as_alice).stdout)["daemon"]["state"] == "stopped"
+    alone = service.run("runuser", "-u", "alice", "--", DRD, "backup", "shop", check=False)
+    assert "sudo drd backup shop" in alone.stderr
+    service.run("systemctl", "start", "drd")
+
+
+def test_state_of_before_is_upgraded_by_one_start(service: Machine) -> None:
+    service.run("systemctl", "stop", "drd")
+    service.sh(
+        "find /var/lib/drd -maxdepth 2 -type d -exec chmod 2770 {} +; "
+        "find /var/lib/drd -maxdepth 2 -type f -exec chmod 660 {} +; rm -r /var/lib/drd-public; "
+        "touch /var/lib/drd/locks/run-deadbeef.lock; chown drd:drd /var/lib/drd/locks/*; "
+        "chmod 660 /var/lib/drd/locks/*; rm -f /var/lib/drd/hook"  # not drd's own
+    )
+    assert "closed to group and others" in service.run(DRD, "install", "--dry-run").stdout
+    service.run(DRD, "install")
+    service.run("systemctl", "start", "drd")
+    service.wait_until(service.path("/var/lib/drd-public/status").exists, 20, "a summary")
+    assert service.sh("find /var/lib/drd -perm /0066") == ""
+    assert "state.closed" in service.journal()
+    assert is_active(service)
+
+
 def test_catalogue_of_the_version_before_is_brought_up_to_date(
     service: Machine, tmp_path: Path
 ) -> None:
