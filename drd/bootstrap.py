@@ -24,7 +24,7 @@ from drd import secrets
 from drd.actions import action_for
 from drd.checks import check_for, comparison
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
-from drd.config.exposed import in_plan, refuse_exposed, secret_files, trusted_users
+from drd.config.exposed import exposed_files, refused, secret_files, trusted_users
 from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
@@ -43,7 +43,7 @@ from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.modes import is_roots_alone
-from drd.ports import Catalogue, Clock, Finding, Kind, OnProgress, Repository, no_progress
+from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import rights
 
@@ -202,23 +202,9 @@ class App:
     def refuse_exposed(self, loaded: LoadedPlan) -> None:
         """Raises ConfigError for a new plan of which others can read a secret, or write the file.
         One that was in force before, or has points, goes on: `drd doctor` and an alert say it."""
-        name = loaded.plan.name
-        files = self._secret_files(loaded.plan)
-        if not in_plan(loaded.plan.file, files, self.trusted_users):
-            return
-        if name not in self.catalogue.plan_names() and not self.catalogue.points(name):
-            refuse_exposed(loaded, files, self.trusted_users)
-
-    def exposed_findings(self, plan: Plan) -> list[Finding]:
-        """For `doctor` and `readiness`: what a new plan would be refused for."""
-        found = in_plan(plan.file, self._secret_files(plan), self.trusted_users)
-        return [
-            Finding("exposed file", ok=True, warning=True, detail=str(e), hint=f"{e.remedy}")
-            for e in found
-        ]
-
-    def _secret_files(self, plan: Plan) -> list[str]:
-        return secret_files(secrets.references(plan), secrets.CREDENTIALS)
+        name, found = loaded.plan.name, exposed_files(loaded.plan, self.trusted_users)
+        if found and name not in self.catalogue.plan_names() and not self.catalogue.points(name):
+            raise refused(loaded.plan.file, found)
 
     @property
     def trusted_users(self) -> frozenset[int]:
@@ -243,7 +229,7 @@ class App:
             "drd": drd.__version__,
             "kit": self.kit_said,
             "heartbeat": plan.heartbeat is not None,
-            "secret_files": self._secret_files(plan),
+            "secret_files": secret_files(plan),
             **schedule.to_json(),
         }
         self.catalogue.queue.accept(plan.name, loaded.text, compiled)

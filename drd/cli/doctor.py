@@ -41,6 +41,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd import secrets
     from drd.cli.session import loaded_plans, session
+    from drd.config.exposed import findings as exposed_findings
     from drd.errors import DrdError
     from drd.flows.doctor import examine
     from drd.kit.standing import findings as kit_findings
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             items.append(_item(plan.name, "plan file", True, plan.file, ""))
             findings = examine(app.services(plan), plan, secrets.resolve)
             findings += kit_findings(app.settings, app.catalogue, plan)
-            findings += app.exposed_findings(plan)
+            findings += exposed_findings(plan, app.trusted_users)
             items += [
                 _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
                 for f in findings

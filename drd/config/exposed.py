@@ -10,14 +10,16 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from drd.config.plan_file import LoadedPlan
+from drd import secrets
+from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, DrdError, Problem
-from drd.model.plan import SecretRef
+from drd.model.plan import Plan
+from drd.ports import Finding
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups that people are put into; also without a member nobody else's secret is for them."""
@@ -40,11 +42,12 @@ def trusted_users(*uids: int) -> frozenset[int]:
     return frozenset({0, os.geteuid(), *uids})
 
 
-def secret_files(refs: Iterable[SecretRef], credentials: Path) -> list[str]:
-    """The files that secrets are read from, also what a service got copies of."""
+def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
+    """The files that secrets of a plan or of settings are read from, also what a service got copies
+    of."""
     found = {
         str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
-        for ref in refs
+        for ref in secrets.references(owner)
         if ref.source in ("file", "credential")
     }
     return sorted(found)
@@ -89,17 +92,28 @@ def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
     return None
 
 
-def in_plan(plan: str, secrets: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
+def in_plan(plan: str, held: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
     """All of a plan: its own file, and those of its secrets."""
-    found = [exposed_plan(plan, trusted), *(exposed_secret(s, trusted) for s in secrets)]
+    found = [exposed_plan(plan, trusted), *(exposed_secret(s, trusted) for s in held)]
     return [one for one in found if one is not None]
 
 
-def refuse_exposed(loaded: LoadedPlan, secrets: Iterable[str], trusted: Collection[int]) -> None:
-    """For a plan that is new. Raises ConfigError with every such file."""
-    found = in_plan(loaded.plan.file, secrets, trusted)
-    if found:
-        raise ConfigError([Problem(loaded.plan.file, 1, "", str(e), e.remedy) for e in found])
+def exposed_files(plan: Plan, trusted: Collection[int]) -> list[Exposed]:
+    """The same of a plan that was loaded."""
+    return in_plan(plan.file, secret_files(plan), trusted)
+
+
+def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
+    """The error for a new plan of which these were found."""
+    return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
+
+
+def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
+    """For `doctor`: what a new plan would be refused for."""
+    return [
+        Finding("exposed file", ok=True, warning=True, detail=str(e), hint=e.remedy)
+        for e in exposed_files(plan, trusted)
+    ]
 
 
 def in_directory(
@@ -107,15 +121,12 @@ def in_directory(
 ) -> Iterator[tuple[Path, Exposed]]:
     """For `drd install --dry-run`: what of these plans would be refused, or become an alert. A plan
     that cannot be read is left out: it is refused for that."""
-    from drd import secrets
-    from drd.config.plan_file import load_plan
-
     for file in plans:
         try:
-            refs = list(secrets.references(load_plan(file).plan))
+            held = secret_files(load_plan(file).plan, credentials)
         except DrdError:
-            refs = []
-        for found in in_plan(str(file), secret_files(refs, credentials), trusted):
+            held = []
+        for found in in_plan(str(file), held, trusted):
             yield file, found
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from drd.bootstrap import App
-from drd.config.exposed import Exposed, in_plan
+from drd.config.exposed import Exposed, in_plan, secret_files
 
 EVERY_S = 600.0
 """From one look at the files of all plans to the next. Those that were bad are looked at each time,
@@ -26,7 +26,7 @@ class ExposedFiles:
         self._looked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
-        """By plan the first of them."""
+        """By plan the first of them; of drd.yaml by the empty name."""
         now = time.monotonic()
         watched = self._bad
         if self._looked_at is None or now - self._looked_at >= EVERY_S:
@@ -36,6 +36,9 @@ class ExposedFiles:
                 for row in self._app.catalogue.queue.plan_rows()
                 if row.schedule is not None
             }
+            settings = self._app.settings
+            if settings.file is not None:
+                watched[""] = (str(settings.file), tuple(secret_files(settings)))
         trusted = self._app.trusted_users
         found = {n: in_plan(file, files, trusted) for n, (file, files) in watched.items()}
         self._bad = {n: watched[n] for n, exposed in found.items() if exposed}

@@ -228,6 +228,8 @@ class AlertWatch:
         self._differing = world.differing()
         self._exposed = world.exposed()
         found, unknown = self._judge(dict(sorted(there.items())), now)
+        if "" in self._exposed:
+            found.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
         needed = max((drill_bytes(f) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
         found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
