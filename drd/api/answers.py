@@ -52,6 +52,11 @@ def _whoami(asked: Asked) -> Document:
     }
 
 
+def _status(asked: Asked) -> Document:
+    query = asked.of(requests.OptionalPlanQuery)
+    return documents.status(asked.app, _known(asked, query.plan))
+
+
 def _runs(asked: Asked) -> Document:
     query = asked.of(requests.RunsQuery)
     return documents.runs(asked.app, _known(asked, query.plan), query.limit)
@@ -239,6 +244,7 @@ def _known(asked: Asked, plan: str | None) -> str | None:
 
 ANSWERS: dict[str, Answer] = {
     "whoami": _whoami,
+    "status": _status,
     "runs": _runs,
     "run": _run,
     "outcome": _outcome,

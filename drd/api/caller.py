@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import grp
 import os
 import pwd
@@ -45,7 +46,7 @@ def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[
         try:
             raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * 4)
         except OSError as error:
-            if error.errno == 34:  # ERANGE: there are more
+            if error.errno == errno.ERANGE:  # there are more
                 size *= 8
                 continue
             break

@@ -40,6 +40,26 @@ def time_of(at: datetime | None) -> str | None:
     return to_rfc3339(at) if at is not None else None
 
 
+# --- the one screen ---------------------------------------------------------------------------
+
+
+def status(app: App, plan: str | None) -> Document:
+    """`drd status --json`."""
+    from drd.catalogue.summary import read_status
+    from drd.flows.status import collect, plan_files
+    from drd.flows.status_output import status_json
+
+    settings = app.settings
+    return status_json(
+        collect(
+            lambda: read_status(settings.state_url, plan, settings.state_password),
+            plan_files(settings.plans_dir),
+            app.clock.now(),
+            plan=plan,
+        )
+    )
+
+
 # --- runs -------------------------------------------------------------------------------------
 
 

@@ -75,7 +75,8 @@ def _root_only() -> list[str]:
         "`user`: what comes from that user counts as hers, and her roles alone say what she may, also when the",
         "user is in a group. Approvals and manual steps that ask for a role take somebody who holds it: a mapped",
         "person, or a member of the operating group who names one with `--by` whom `drd.yaml` does not map.",
-        "`drd status` reads a summary and asks nobody. Without a daemon these commands take root.",
+        "`drd status` asks nobody: it reads a summary beside the socket, which is for the group `drd` alone.",
+        "Without a daemon all other commands take root.",
     ]
 
 

@@ -76,6 +76,7 @@ class Endpoint:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("whoami", "GET", "/v1/whoami", Right.READ, "who you are to the daemon, and what you may ask"),
+    Endpoint("status", "GET", "/v1/status", Right.READ, "does each plan meet its RPO and RTO", "drd status", OptionalPlanQuery),
     Endpoint("runs", "GET", "/v1/runs", Right.READ, "what ran, and how it ended", "drd runs", RunsQuery),
     Endpoint("run", "GET", "/v1/runs/{run}", Right.READ, "one run with its steps and decisions", "drd run show"),
     Endpoint("outcome", "GET", "/v1/runs/{run}/outcome", Right.READ, "what came of a backup or drill"),
