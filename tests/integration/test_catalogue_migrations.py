@@ -20,8 +20,11 @@ from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part 
 from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.catalogue.summary import read_facts
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
+from drd.model.compliance import assess
+from drd.model.verdicts import Verdict
 from tests.catalogue_support import (
     at,
     captured,
@@ -232,3 +235,62 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
     catalogue.close()
     if url.startswith("sqlite"):
         assert [c.name for c in copies(tmp_path)] == [f"drd.db.before-{OURS.head}"]
+
+
+_OF_0004 = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns,
+  file_size, file_digest, first_loaded_at, loaded_at)
+VALUES ('shop', 'us', 'd1', 900, 1800, 86400, 3600, '', 0, 0, '', '@00', '@00');
+INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
+VALUES ('old', 'shop', '@01', '@02', @true, 'd1', 10), ('new', 'shop', '@03', '@04', @true, 'd1', 10);
+INSERT INTO point_repositories (point, repository, position, manifest, available_at)
+VALUES ('old', 'primary', 0, 'm1', NULL), ('old', 'offsite', 1, 'm2', '@03'),
+  ('new', 'primary', 0, 'm3', NULL);
+INSERT INTO copies (plan, repository, position, copy_of, point, data_time, available_at)
+VALUES ('shop', 'offsite', 0, 'primary', 'old', '@01', '@03');
+INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, started_at, finished_at,
+  judged, phases, not_rehearsed, restored_bytes)
+VALUES ('e1', 'r1', 'shop', 'old', 'region-loss', 'failed', 'd1', '@04', '@05', @true, '{}', '[]', 0),
+  ('e2', 'r2', 'shop', 'new', 'database-loss', 'passed', 'd1', '@05', '@06', @true, '{}', '[]', 10);
+INSERT INTO plan_summary (plan, newest_point, complete_points, failure_tries, last_drill,
+  last_passed_drill)
+VALUES ('shop', 'new', 2, 0, 'e2', 'e2');
+INSERT INTO verifications (plan, repository, parts, next_part, cycle_started_at, error)
+VALUES ('shop', 'offsite', 1, 1, '@04', 'packs are damaged');
+INSERT INTO runs (id, plan, kind, trigger, state, started_at, finished_at, plan_digest, token,
+  owner_host, detail, subject)
+VALUES ('v1', 'shop', 'verification', 'manual', 'failed', '@05', '@06', 'd1', 1, 'h',
+  '{"affected": ["old"]}', 'offsite')
+"""
+
+
+def test_what_drd_knew_before_counts_after_the_upgrade(url: str, tmp_path: Path) -> None:
+    """Points, damage and drills, before any plan is loaded again."""
+    schema = Schema(OURS.scripts, "0004")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    words = _OF_0004.replace("@true", "TRUE")
+    for minute in range(7):
+        words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
+    store = Store(url)
+    with store.write() as connection:
+        for statement in words.split(";\n"):
+            connection.execute(text(statement))
+    store.close()
+
+    opened(url, tmp_path).close()
+
+    [facts] = read_facts(url)
+    places = {r.repository: r for r in facts.repositories}
+    assert places["primary"].sound is not None
+    assert places["primary"].sound.id == "new"
+    assert places["offsite"].copy_of == "primary"
+    assert (places["offsite"].damage, places["offsite"].sound) == ("packs are damaged", None)
+    drilled = {s.scenario: s.last for s in facts.scenarios}
+    assert {name: last and last.result for name, last in drilled.items()} == {
+        "region-loss": "failed",
+        "database-loss": "passed",
+    }
+    assert drilled["database-loss"] is not None
+    assert facts.newest is not None
+    assert drilled["database-loss"].data_time == facts.newest.data_time
+    assert assess(facts, facts.newest.available_at).verdict is Verdict.BREACHED
