@@ -22,6 +22,7 @@ from drd.model.schedule import Schedule
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.units import to_rfc3339
 from drd.ports import Aside
+from drd.ports.health import Known
 
 if TYPE_CHECKING:
     from drd.flows.backup import BackupOutcome
@@ -160,13 +161,31 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 
 def points(app: App, plan: str) -> Document:
-    """`drd points`."""
+    """`drd points`: what could be gone back to. `gone` are those that lie only where nothing is any
+    more, by what drd knows of the repositories; `damaged` names those that cannot give a point whole."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
     base = app.catalogue.kit_base(name)
     known = set(app.catalogue.seals(name)) if base is not None else {p.id for p in points}
-    shown = [{**_point(p), "after_kit": p.id not in known} for p in points]
-    return {"plan": name, "points": shown}
+    places = app.catalogue.health.of(name)
+    lost = {k.repository: k.lost for k in places if k.lost is not None}
+    gone = [p for p in points if p.repositories and not p.repositories.keys() - lost.keys()]
+    shown = [
+        {**_point(p), "after_kit": p.id not in known, "damaged": _damaged(p, places)}
+        for p in points
+        if p not in gone
+    ]
+    return {"plan": name, "points": shown, "gone": [p.id for p in gone], "lost": lost}
+
+
+def _damaged(point: RestorePoint, places: Iterable[Known]) -> list[str]:
+    return [
+        k.repository
+        for k in places
+        if k.repository in point.repositories
+        and k.damage is not None
+        and (k.affected is None or point.id in k.affected)
+    ]
 
 
 def _point(point: RestorePoint) -> Document:

@@ -37,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(found)
     else:
-        _print(found["plan"], found["points"])
+        if found["points"] or not found["gone"]:
+            _print(found["plan"], found["points"])
+        if found["gone"]:
+            where = ", ".join(f"{name} is {state}" for name, state in found["lost"].items())
+            number = len(found["gone"])
+            output.warn(f"{number} restore point{'s' * (number > 1)} cannot be had: {where}")
     return 0
 
 
@@ -51,7 +56,9 @@ def _print(plan: str, points: list[dict[str, Any]]) -> None:
         [
             p["point"],
             p["data_time"][:19].replace("T", " "),
-            _state(p) + (", made after the kit" if p["after_kit"] else ""),
+            _state(p)
+            + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
+            + (", made after the kit" if p["after_kit"] else ""),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",
         ]

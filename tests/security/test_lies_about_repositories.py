@@ -53,6 +53,8 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     site.drd("backup", "shop", code=10)
     plan = loses_everything(site)
     assert plan["repositories"][0]["state"] == "emptied"
+    assert site.points() == [], "what is not there is not offered"
+    assert "cannot be had: primary is emptied" in site.drd("points", "shop").err
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
@@ -91,6 +93,7 @@ def test_damage_in_every_pack_leaves_no_point_to_count(short_tmp: Path) -> None:
     site.drd("verify", "shop", code=1)
     plan = loses_everything(site)
     assert plan["repositories"][0]["state"] == "damaged"
+    assert [p["damaged"] for p in site.points()] == [["primary"]]
 
     site.drd("backup", "shop", code=None)
     assert plan_of(site)["verdict"] == "breached", "what is stored now may build on the damage"
