@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.flows.workplace import make_started, run_directory, started_directory, sweep_started
 from drd.kinds.files.kind import FilesKind
+from drd.kinds.postgres.kind import PostgresKind
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
 from drd.process.private import make_private, why_not_private
@@ -265,3 +267,32 @@ def test_link_of_a_stranger_leads_nowhere_private(tmp_path: Path) -> None:
     assert "belongs to nobody" in (why_not_private(tmp_path / "link") or "")
     os.chown(place, NOBODY, NOBODY)
     assert "belongs to nobody" in (why_not_private(place) or "")
+
+
+# --- what a sandbox's server, or what the data made it do, leaves ---------------------------------
+
+
+@as_root
+@pytest.mark.parametrize("linked", [True, False])
+def test_sweep_follows_no_link_of_a_sandboxs_server(tmp_path: Path, linked: bool) -> None:
+    production, base = tmp_path / "production", tmp_path / "run-feedface/db.postgres/server"
+    base.mkdir(parents=True)
+    production.mkdir()
+    sockets = Path(tempfile.mkdtemp(prefix="drd-"))
+    (base / "sockets").symlink_to(sockets)
+    if linked:
+        (base / "data").symlink_to(production)
+        os.chown(base, NOBODY, NOBODY)
+    else:
+        production = base / "data"
+        production.mkdir()
+    server = subprocess.Popen(["postgres", "60"], executable="/bin/sleep", cwd=production)
+    try:
+        PostgresKind().sweep(base.parent)
+        assert (server.poll() is None) is linked
+        assert sockets.is_dir() is linked
+        assert not base.exists()
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(sockets, ignore_errors=True)
