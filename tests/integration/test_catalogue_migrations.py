@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import stat
@@ -294,3 +295,32 @@ def test_what_drd_knew_before_counts_after_the_upgrade(url: str, tmp_path: Path)
     assert facts.newest is not None
     assert drilled["database-loss"].data_time == facts.newest.data_time
     assert assess(facts, facts.newest.available_at).verdict is Verdict.BREACHED
+
+
+def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_path: Path) -> None:
+    of_the_first_version(url, tmp_path / "state")
+    open_catalogue(
+        url, create=False, state_dir=tmp_path / "state", schema=Schema(OURS.scripts, "0004")
+    ).close()
+    schedule = {"jobs": [{"kind": "prune", "subject": "primary", "repositories": ["/srv/shop"]}]}
+    store = Store(url)
+    with store.write() as connection:
+        connection.execute(
+            text("UPDATE plans SET schedule = :s WHERE name = 'shop'"), {"s": json.dumps(schedule)}
+        )
+        connection.execute(text("DELETE FROM repositories"))
+        connection.execute(
+            text("INSERT INTO repositories (url, repository_id) VALUES ('/srv/shop', :i)"),
+            {"i": "0a" * 32},
+        )
+    store.close()
+    catalogue = open_catalogue(url, create=False, state_dir=tmp_path / "state")
+    store = Store(url)
+    with store.read() as connection:
+        rows = connection.execute(
+            text("SELECT repository, repository_id FROM point_repositories ORDER BY repository")
+        ).all()
+    store.close()
+    assert ("primary", "0a" * 32) in [tuple(row) for row in rows]
+    assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
+    catalogue.close()

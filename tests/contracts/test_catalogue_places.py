@@ -1,0 +1,100 @@
+"""Points are known by the id of the repository in which they lie: on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.model.facts import PlanFacts
+from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.seals import Seal, seal_of
+from tests.catalogue_support import at, plan, point
+
+Facts = Callable[..., PlanFacts]
+
+OLD, NEW = "0a" * 32, "0b" * 32
+
+
+def naming(url: str, name: str = "primary") -> Plan:
+    spec = RepositorySpec(name, url, SecretRef("env", "P"))
+    return replace(plan(), repositories={name: spec})
+
+
+def known(catalogue: SqlCatalogue) -> list[str]:
+    return [p.id for p in catalogue.points("orders-api")]
+
+
+def test_a_new_place_has_none_of_the_points_of_the_former(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.record_repository("/srv/r", OLD, at(0))
+    catalogue.record_point(point("p1", at(1)))
+    catalogue.load_plan(naming("/srv/new"), file_digest="", at=at(2))
+    assert known(catalogue) == []
+    assert facts().newest is None
+    (away,) = catalogue.points("orders-api", elsewhere=True)
+    assert (dict(away.repositories), dict(away.elsewhere)) == ({}, {"primary": OLD})
+    catalogue.record_repository("/srv/new", NEW, at(3))
+    catalogue.record_point(point("p2", at(4)))
+    assert known(catalogue) == ["p2"]
+    assert facts().complete_points == 1
+    # Back again, and both are where they were.
+    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(5))
+    assert known(catalogue) == ["p1"]
+    newest = facts().newest
+    assert newest is not None
+    assert newest.id == "p1"
+
+
+def test_the_same_repository_at_another_address_keeps_them(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.record_repository("/srv/r", OLD, at(0))
+    catalogue.record_point(point("p1", at(1)))
+    catalogue.load_plan(naming("/mnt/r"), file_digest="", at=at(2))
+    catalogue.record_repository("/mnt/r", OLD, at(3))
+    assert known(catalogue) == ["p1"]
+    assert facts().complete_points == 1
+
+
+def test_another_name_is_the_same_repository(catalogue: SqlCatalogue) -> None:
+    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.record_repository("/srv/r", OLD, at(0))
+    catalogue.record_point(point("p1", at(1)))
+    catalogue.load_plan(naming("/srv/r", "vault"), file_digest="", at=at(2))
+    (found,) = catalogue.points("orders-api")
+    assert dict(found.repositories) == {"vault": "manifest-of-p1"}
+    catalogue.remove_from("orders-api", "vault", ["p1"])
+    assert catalogue.point("orders-api", "p1").repositories == {}
+
+
+def test_a_point_that_is_recorded_again_stays_known_at_the_old_place(
+    catalogue: SqlCatalogue,
+) -> None:
+    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.record_repository("/srv/r", OLD, at(0))
+    catalogue.record_point(point("p1", at(1)))
+    catalogue.load_plan(naming("/srv/new", "second"), file_digest="", at=at(2))
+    catalogue.record_repository("/srv/new", NEW, at(2))
+    moved = replace(point("p1", at(1)), repositories={"second": "copied"})
+    catalogue.record_point(moved)
+    (found,) = catalogue.points("orders-api")
+    assert dict(found.repositories) == {"second": "copied"}
+    assert dict(found.elsewhere) == {"primary": OLD}
+
+
+def test_a_kit_replaces_what_was_known_of_manifests(catalogue: SqlCatalogue) -> None:
+    catalogue.record_seal("orders-api", seal_of(point("p1", at(0)), "0c" * 32))
+    assert catalogue.kit_base("orders-api") is None
+    kit = Seal("p2", "0d" * 32, {"primary": "0e" * 32}, {"orders-db": "0f" * 32})
+    catalogue.base_on_kit("orders-api", at(1), [kit])
+    assert catalogue.seals("orders-api") == {"p2": kit}
+    base = catalogue.kit_base("orders-api")
+    assert base is not None
+    assert (base.made_at, base.listed) == (at(1), True)
+    catalogue.base_on_kit("orders-api", at(2), None)
+    assert catalogue.seals("orders-api") == {}
+    assert not catalogue.kit_base("orders-api").listed  # type: ignore[union-attr]
