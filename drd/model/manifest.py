@@ -28,6 +28,7 @@ MOST_ANSWERS = 10_000
 _MODES: tuple[Literal["counts", "digest", "off"], ...] = ("counts", "digest", "off")
 _ENTRIES = frozenset({"file", "directory", "symlink", "fifo", "socket", "device"})
 _MOST_ID = (1 << 32) - 1
+_LONG = 4 * strict.LONGEST_TEXT
 
 Look = Callable[[ComponentSnapshot, Mapping[str, Any]], None]
 """What a kind has to say about a component and its private part. Raises ValueError."""
@@ -228,19 +229,21 @@ def _entry(path: str, value: Any, place: str) -> FileEntry:
     if path[:1] != "/" or "\0" in path or "/." in path or "//" in path or path[-1:] == "/":
         strict.absolute_path(path, f"a path of {place}.entries")
     try:
+        get = value.get
         kind, mode, uid, gid = value["kind"], value["mode"], value["uid"], value["gid"]
-        size = value.get("size", 0)
-        texts = (value.get("digest"), value.get("link"), value.get("xattrs"))
-        volatile = value.get("volatile", False)
-        numbers = (mode, uid, gid, size)
+        size, digest, link, xattrs = get("size", 0), get("digest"), get("link"), get("xattrs")
+        volatile = get("volatile", False)
+        numbers = type(mode) is type(uid) is type(gid) is type(size) is int
         if (
-            kind not in _ENTRIES
-            or any(type(n) is not int for n in numbers)
+            not numbers
+            or kind not in _ENTRIES
             or not 0 <= mode <= 0o7777
             or not 0 <= uid <= _MOST_ID
             or not 0 <= gid <= _MOST_ID
             or not 0 <= size <= strict.MOST
-            or any(t is not None and (type(t) is not str or len(t) > 16384) for t in texts)
+            or not (digest is None or (type(digest) is str and len(digest) <= _LONG))
+            or not (link is None or (type(link) is str and len(link) <= _LONG))
+            or not (xattrs is None or (type(xattrs) is str and len(xattrs) <= _LONG))
             or type(volatile) is not bool
         ):
             raise TypeError
@@ -248,4 +251,4 @@ def _entry(path: str, value: Any, place: str) -> FileEntry:
         raise strict.refuse(
             f"{place}.entries", "has an entry that drd does not write", path
         ) from None
-    return FileEntry(kind, mode, uid, gid, size, *texts, volatile=volatile)
+    return FileEntry(kind, mode, uid, gid, size, digest, link, xattrs, volatile)
