@@ -347,6 +347,7 @@ class App:
             work_dir=self.settings.work_dir,
             run_as=sandbox_user(self.settings.run_as) if is_root else None,
             is_root=is_root,
+            private=self._private(),
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
             versions={"drd": drd.__version__, "python": platform.python_version()},
@@ -365,6 +366,12 @@ class App:
             on_steps=self.console.on_steps,
             compares=comparison,
         )
+
+    def _private(self) -> tuple[Path, ...]:
+        """drd's own places."""
+        own = self.settings
+        places = (own.state_dir, own.work_dir, own.cache_dir, own.plans_dir, own.file)
+        return tuple(p for p in places if p is not None)
 
     def _own_files(self, plan: Path) -> Sequence[Path]:
         """drd.yaml and all plans, this one wherever it lies."""

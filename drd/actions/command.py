@@ -27,7 +27,7 @@ _OUTPUT = 4000
 
 class OwnCommand:
     """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
-    to drd beyond that, and gets no secret."""
+    to drd beyond that, in a drill behind a fence, and gets no secret."""
 
     def look(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, CommandSettings)
@@ -79,8 +79,9 @@ def carry_out(
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     limit: int = _KEPT,
+    fenced: bool = True,
 ) -> process.Completed:
-    """A command that ended with 0. Raises StepFailed for any other end."""
+    """A command that ended with 0; `fenced` in a drill. Raises StepFailed for any other end."""
     title = Path(words[0]).name
     if not is_there(words[0]):
         raise StepFailed(
@@ -94,6 +95,7 @@ def carry_out(
         cwd=Path("/"),
         deadline_s=timeout_s,
         drop_capabilities=True,
+        fence=context.fence(words) if fenced else None,
     )
     try:
         done = process.run(command, stdin=stdin, limit=limit)

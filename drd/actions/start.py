@@ -114,11 +114,31 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
-        _leave(words, pid_file, log, {**environment(context), **own, MARK: context.key})
-        pid = _pid(pid_file)
-    started = Started(pid, process.process_start_time(pid), port, _url(settings, context, port))
+        env = {**environment(context), **own, MARK: context.key}
+        fence = context.fence(words)
+        if fence is not None:
+            pid = _keep(words, log, env, fence)
+        else:
+            _leave(words, pid_file, log, env)
+            pid = _pid(pid_file)
+    url = _url(settings, context, port)
+    fenced = context.rehearsing
+    started = Started(pid, process.process_start_time(pid), port, url, fenced)
     note(directory, name, started)
     return started
+
+
+_kept: dict[int, process.Child] = {}
+"""What drills have started, by pid: it ends with drd, and is ended by its note like all others."""
+
+
+def _keep(words: list[str], log: Path, env: dict[str, str], fence: process.Fence) -> int:
+    """Start a program behind the fence of a drill, which ends with it."""
+    command = process.Command(words, env=env, cwd=Path("/"), drop_capabilities=True, fence=fence)
+    with log.open("ab") as out:
+        child = process.start(command, stdout=out.fileno(), stderr=out.fileno())
+    _kept[child.pid] = child
+    return child.pid
 
 
 def _leave(words: list[str], pid_file: Path, log: Path, env: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from drd.catalogue import summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import checks, evidence, points
 from drd.model.coverage import Coverage
+from drd.model.fencing import FenceReport
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 
 _PLAIN = (
@@ -30,6 +31,7 @@ def record(connection: Connection, found: Evidence) -> None:
         "coverage": found.coverage.to_json() if found.coverage is not None else None,
         "given_by": list(found.given_by),
         "unproven": [list(pair) for pair in found.unproven] or None,
+        "fence": found.fence.to_json() if found.fence is not None else None,
     }
     if found.data_time is None and found.point is not None:
         of_point = select(points.c.data_time).where(points.c.id == found.point)
@@ -94,4 +96,5 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
         coverage=Coverage.from_json(row.coverage) if row.coverage is not None else None,
         given_by=tuple(row.given_by or ()),
         unproven=tuple((component, why) for component, why in row.unproven or ()),
+        fence=FenceReport.from_json(row.fence) if row.fence is not None else None,
     )

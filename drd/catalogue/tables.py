@@ -272,6 +272,7 @@ evidence = Table(
     Column("repository", String(40), nullable=False, server_default=""),  # held to it; "": to none
     Column("given_by", Json),  # the repositories that gave something; NULL: nobody noted it
     Column("unproven", Json),  # components that were not restored or not compared, each with why
+    Column("fence", Json),  # what stood around the data's code; NULL: of before, or nothing ran
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)

@@ -22,7 +22,8 @@ class OwnCommand:
     """Exit 0 is passed; another exit and a timeout are failed; what cannot be started is not_run.
 
     It runs as the user that drd runs as, without the rights that a unit gives to drd beyond that:
-    what came back has its owners and modes, and others may not be able to read it. Its
+    what came back has its owners and modes, and others may not be able to read it. In a drill it
+    runs behind a fence. Its
     environment has the component's address, DRD_PLAN, DRD_POINT and DRD_DATA_TIME, and no secret.
     """
 
@@ -35,7 +36,7 @@ class OwnCommand:
         if settings.component is not None and settings.component not in context.inspectors:
             why = f"{settings.component} was not restored"
             return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
-        command = _command(settings, context)
+        command = _command(spec, settings, context)
         if not _startable(command):
             why = f"there is no program {settings.run[0]}"
             return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
@@ -52,7 +53,7 @@ class OwnCommand:
         return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=looked)]
 
 
-def _command(settings: CommandCheck, context: CheckContext) -> process.Command:
+def _command(spec: CheckSpec, settings: CommandCheck, context: CheckContext) -> process.Command:
     name = settings.component
     snapshot = context.point.component(name) if name else None
     at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
@@ -68,6 +69,7 @@ def _command(settings: CommandCheck, context: CheckContext) -> process.Command:
         cwd=context.directory,
         deadline_s=settings.timeout,
         drop_capabilities=True,
+        fence=context.fence(spec.name, settings.run),
     )
 
 

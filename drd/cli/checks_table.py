@@ -9,6 +9,7 @@ from drd.cli import output
 from drd.model.units import format_duration
 
 if TYPE_CHECKING:
+    from drd.model.fencing import FenceReport
     from drd.model.run import CheckResult, Evidence
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
@@ -17,10 +18,11 @@ STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
     """The evidence of a document of one, as far as it is shown."""
     from drd.model.coverage import Coverage
+    from drd.model.fencing import FenceReport
     from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
     from drd.model.units import from_rfc3339
 
-    coverage = document["coverage"]
+    coverage, fence = document["coverage"], document["fence"]
     return Evidence(
         id=document["evidence"],
         run=document["run"],
@@ -42,6 +44,7 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         not_rehearsed=tuple((n["step"], n["reason"]) for n in document["not_rehearsed"]),
         reason=document["reason"],
         coverage=Coverage.from_json(coverage) if coverage is not None else None,
+        fence=FenceReport.from_json(fence) if fence is not None else None,
     )
 
 
@@ -69,6 +72,21 @@ def print_coverage(evidence: Evidence) -> None:
         output.say(f"  not rehearsed  {step}: {reason}")
     if evidence.not_rehearsed or coverage.simulated or coverage.granted:
         output.say(f"  {coverage.words()}")
+
+
+def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
+    """Which fence held around the data's own code, and what that tried to reach in vain."""
+    if fence is None or not (fence.fenced or fence.missing):
+        return
+    text = fence.words()
+    if not fence.whole:
+        text = output.paint(text, "warn", colour)
+    output.say(f"  fence      {text}")
+    for one in (*fence.reach, *fence.read):
+        output.say(f"  declared   {one}")
+    for attempt in fence.tried:
+        tried = output.paint("tried to reach", "warn", colour)
+        output.say(f"  {tried} {output.unmarked(attempt.words)}: refused")
 
 
 def print_checks(evidence: Evidence, *, colour: bool) -> None:

@@ -166,6 +166,7 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
         STYLE,
         print_checks,
         print_coverage,
+        print_fence,
         print_phases,
         print_unproven,
     )
@@ -190,6 +191,7 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
                 output.say(f"  note       {name}: {note}")
     print_unproven(evidence)
     print_coverage(evidence)
+    print_fence(evidence.fence, colour=colour)
     result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
     output.say(f"{result}: {_sentence(outcome, goals)}")
     whole_s = _whole_s(outcome)

@@ -52,9 +52,19 @@ def show(args: argparse.Namespace) -> int:
         output.print_json(found)
     else:
         _print(found)
+        _print_fence(found)
         _print_decisions(found)
         say_asides(found["aside"], found["run"])
     return 1 if args.follow and found["state"] != "succeeded" else 0
+
+
+def _print_fence(run: dict[str, Any]) -> None:
+    """Of a drill: what stood between the data's own code and the host."""
+    from drd.cli.checks_table import print_fence
+    from drd.model.fencing import FenceReport
+
+    if known := run["detail"].get("fence"):
+        print_fence(FenceReport.from_json(known), colour=False)
 
 
 def _print_decisions(run: dict[str, Any]) -> None:

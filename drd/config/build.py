@@ -196,6 +196,9 @@ def _drill(drill: schema.Drill) -> DrillPolicy:
         blackout=blackout(drill.blackout),
         timeout_s=drill.timeout,
         longest_gap_s=_gap(drill.cron, drill.timezone),
+        fence=drill.fence,
+        reach=tuple(drill.reach),
+        read=tuple(drill.read),
     )
     if point == "latest":
         return policy

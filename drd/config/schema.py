@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -208,6 +209,26 @@ RestorePoint = Annotated[
 ]
 
 
+def _reach(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
+        raise ValueError(f'"{text}" is no HOST:PORT')
+    if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
+        raise ValueError(f'"{text}" is no HOST:PORT')
+    return text
+
+
+def _readable(text: str) -> str:
+    if not text.startswith("/") or text.strip("/") == "" or "\0" in text:
+        raise ValueError(f'"{text}" is not an absolute path below /')
+    return text
+
+
+Reach = Annotated[str, AfterValidator(_reach)]
+Readable = Annotated[str, AfterValidator(_readable)]
+
+
 class Drill(Settings):
     """When and what is rehearsed."""
 
@@ -216,6 +237,9 @@ class Drill(Settings):
         "timezone": ("UTC",),
         "blackout": ([],),
         "timeout": (4 * 3600.0,),
+        "fence": ("best",),
+        "reach": ([],),
+        "read": ([],),
     }
 
     every: Duration | None = Field(
@@ -234,6 +258,23 @@ class Drill(Settings):
         description="What drills simulate, one after the other. `region-loss`: the repository that "
         "backups go to is gone, too, and a copy has to do. `host-loss`: nothing of this host is "
         "left, and all there is comes from the recovery kit (`kit: {file: …}`).",
+    )
+    fence: Literal["best", "required"] = Field(
+        "best",
+        description="What code of the data can reach in a drill (sandbox.md). `best`: as much of the "
+        "fence as this host has, and the evidence names what is missing. `required`: a drill is "
+        "inconclusive where any of it is missing.",
+    )
+    reach: list[Reach] = Field(
+        default_factory=list,
+        description="HOST:PORT that the servers, services and commands of a drill may connect to over "
+        "TCP, and whose names they may look up; nothing else outside of the sandbox.",
+    )
+    read: list[Readable] = Field(
+        default_factory=list,
+        description="Absolute paths of files and directories that services and commands of a drill "
+        "may read beside the system's programs: their configuration, or a program outside of "
+        "/usr and /opt.",
     )
 
 

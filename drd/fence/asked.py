@@ -83,15 +83,19 @@ class Asked:
             found += part
         raise OSError(errno.ENAMETOOLONG, "too long")
 
-    def descriptor(self, number: int) -> Held:
-        """A duplicate of one of its descriptors."""
-        with Held(kernel.pidfd(self._group())) as process:
-            self.waits()
-            return Held(kernel.descriptor_of(process, number))
+    def file(self, number: int) -> Held:
+        """An O_PATH descriptor of what one of its own stands for; not for sockets."""
+        found = Held(os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC))
+        self.waits()
+        return found
 
-    def _group(self) -> int:
-        """The process of the thread."""
-        return int(self._status("Tgid")[0])
+    def socket(self, number: int) -> int:
+        """The number of the socket behind one of its descriptors. Raises OSError."""
+        text = os.readlink(f"/proc/{self.process}/fd/{number}")  # noqa: PTH115
+        self.waits()
+        if not text.startswith("socket:["):
+            raise OSError(errno.ENOTSOCK, "no socket")
+        return int(text[8:-1])
 
     def owner(self) -> int:
         """The user by whose rights on files it acts."""

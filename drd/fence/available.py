@@ -72,14 +72,6 @@ def _knows(action: int) -> bool:
 def _network() -> str | None:
     if not _knows(_NOTIFY):
         return "seccomp of this kernel cannot ask (that came with Linux 5.0)"
-    try:
-        process = kernel.pidfd(os.getpid())
-        try:
-            os.close(kernel.descriptor_of(process, process))
-        finally:
-            os.close(process)
-    except OSError as error:
-        return f"pidfd_getfd is not allowed here ({error.strerror}): SystemCallFilter= of the unit?"
     scope = _yama()
     if scope > _ATTACH_FOR_CHILDREN and os.geteuid() != 0:
         return f"kernel.yama.ptrace_scope is {scope}, which lets only root decide for a process"

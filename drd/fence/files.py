@@ -62,7 +62,7 @@ class Files:
             self._change(asked, found, asked.whole(mode))
 
     def _fchmod(self, asked: Asked) -> None:
-        with asked.descriptor(asked.whole(0)) as found:
+        with asked.file(asked.whole(0)) as found:
             self._change(asked, found, asked.whole(1))
 
     def _fchmodat2(self, asked: Asked) -> None:
@@ -102,7 +102,7 @@ class Files:
     def _utimensat(self, asked: Asked) -> None:
         times = asked.memory(asked.arguments[2], 32) if asked.arguments[2] else None
         if not asked.arguments[1]:
-            with asked.descriptor(asked.whole(0)) as found:
+            with asked.file(asked.whole(0)) as found:
                 self._set(asked, found, times)
             return
         follow = not asked.whole(3) & _NOFOLLOW

@@ -15,7 +15,7 @@ _libc.syscall.restype = ctypes.c_long
 MACHINE = os.uname().machine
 
 # The same on every architecture, as all that came after Linux 5.1.
-PIDFD_OPEN, PIDFD_GETFD, OPENAT2 = 434, 438, 437
+OPENAT2 = 437
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE, -1)
 UTIMENSAT = {"x86_64": 280, "aarch64": 88}.get(MACHINE, -1)
@@ -102,15 +102,6 @@ def landlock_abi() -> int:
         return syscall(LANDLOCK_CREATE, None, 0, 1)
     except OSError:
         return 0
-
-
-def pidfd(pid: int) -> int:
-    return syscall(PIDFD_OPEN, pid, 0)
-
-
-def descriptor_of(process: int, number: int) -> int:
-    """A duplicate of a descriptor of the process that this pidfd stands for."""
-    return syscall(PIDFD_GETFD, process, number, 0)
 
 
 RESOLVE_NO_MAGICLINKS = 0x02

@@ -30,7 +30,7 @@ CHANGE = (
 
 DEVICE = READ_FILE | WRITE_FILE | _IOCTL_DEV
 
-_TCP = 0b11  # binding and connecting: the warden does both
+_TCP_CONNECT, _TCP = 0b10, 0b11  # with a warden, who binds and connects, neither
 _SCOPES = 0b11  # abstract sockets, signals
 
 SIGNALS_SINCE = 6
@@ -38,16 +38,17 @@ FILES_SINCE = 3
 """Before, a file that may only be read could still be cut off."""
 
 
-def restrict(abi: int, rules: Iterable[tuple[str, int]]) -> None:
+def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> None:
     """From now on this process may use of the file system what `rules` (path, rights) say, signal
-    nobody outside, and neither bind nor connect TCP. Paths that are not there are passed over.
+    nobody outside, and not connect TCP, nor with a `warden` bind it. Paths that are not there are
+    passed over.
 
     Needs `no_new_privileges`. Raises OSError.
     """
     handled = sum(bits for since, bits in _SINCE.items() if since <= abi)
     words = [handled]
     if abi >= 4:
-        words.append(_TCP)
+        words.append(_TCP if warden else _TCP_CONNECT)
     if abi >= SIGNALS_SINCE:
         words.append(_SCOPES)
     data = struct.pack(f"{len(words)}Q", *words)

@@ -170,7 +170,9 @@ def _confine(spec: Spec) -> int:
         own = [(path, landlock.CHANGE) for path in spec.writes]
         read = [(path, landlock.READ) for path in spec.reads]
         device = [(path, landlock.DEVICE) for path in spec.devices]
-        landlock.restrict(kernel.landlock_abi(), [*own, *read, *device])
+        landlock.restrict(
+            kernel.landlock_abi(), [*own, *read, *device], warden=NETWORK in spec.parts
+        )
     if CALLS not in spec.parts:
         return -1
     warden = NETWORK in spec.parts

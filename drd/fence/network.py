@@ -12,6 +12,7 @@ from _thread import start_new_thread
 from drd.fence import kernel
 from drd.fence.asked import AT_FDCWD, Asked, Gone, below, is_socket, location
 from drd.fence.names import Names, question, resolved
+from drd.fence.processes import descendants
 from drd.fence.record import Record
 
 TYPE_CHECKING = False
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 _CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
-_SO_TYPE, _SO_DOMAIN = 3, 39
+_MULTIPATH = 262
+_UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix takes the one for the other
+_MANY = 256
 _V6ONLY = 26
 _LISTENS = "0A"
 DNS = 53
@@ -60,6 +63,9 @@ class Network:
         for address, _, name in reach:
             known[name.lower()] = (*known.get(name.lower(), ()), resolved(address))
         self._names = Names(record, known)
+        self._made: dict[int, socket.socket] = {}
+        self._nowhere: set[int] = set()
+        self._listening: set[int] = set()
 
     def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
         return {
@@ -74,41 +80,72 @@ class Network:
     # sockets of other kinds
 
     def _socket(self, asked: Asked) -> bool:
-        """Datagrams get a socket that leads nowhere, so that it is seen where they were to go."""
-        family, kind = asked.whole(0), asked.whole(1)
-        datagram = kind & 0xF == socket.SOCK_DGRAM
-        known = family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
-        if not known or not (datagram or (family == socket.AF_UNIX and kind & 0xF == 3)):
-            self._record.tried(f"a socket of kind {family}/{kind & 0xF}/{asked.whole(2)}")
-            raise OSError(errno.EACCES, "not behind a fence")
-        if family != socket.AF_UNIX and asked.whole(2) not in (0, socket.IPPROTO_UDP):
-            self._record.tried("icmp")
+        """Streams are made here, and kept until they are connected or listen. Datagrams get a socket
+        that leads nowhere, so that it is seen where they were to go."""
+        family, kind, protocol = asked.whole(0), asked.whole(1), asked.whole(2)
+        inet = family in (socket.AF_INET, socket.AF_INET6)
+        of = kind & 0xF
+        if inet and of == socket.SOCK_STREAM and protocol == _MULTIPATH:
+            raise OSError(errno.EPROTONOSUPPORT, "programs fall back to TCP")
+        if inet and of == socket.SOCK_STREAM and protocol in (0, socket.IPPROTO_TCP):
+            return self._give(asked, socket.socket(family, of), kind)
+        if family == socket.AF_UNIX and of in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+            return self._give(asked, socket.socket(family, of), kind)
+        plain = of == socket.SOCK_DGRAM and protocol in (0, socket.IPPROTO_UDP)
+        if not (inet and plain) and not (family == socket.AF_UNIX and of in _UNIX_DATAGRAMS):
+            icmp = inet and of == socket.SOCK_DGRAM
+            self._record.tried("icmp" if icmp else f"a socket of kind {family}/{of}/{protocol}")
             raise OSError(errno.EACCES, "not behind a fence")
         nowhere = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            nowhere.setblocking(not kind & _NONBLOCK)
-            asked.give(nowhere.fileno(), closes_on_exec=bool(kind & _CLOEXEC))
-        finally:
-            nowhere.close()
+        self._nowhere.add(_number(nowhere))
+        return self._give(asked, nowhere, kind)
+
+    def _give(self, asked: Asked, made: socket.socket, kind: int) -> bool:
+        made.setblocking(not kind & _NONBLOCK)
+        if len(self._made) >= _MANY:
+            self._forget_closed()
+        self._made[_number(made)] = made
+        asked.give(made.fileno(), closes_on_exec=bool(kind & _CLOEXEC))
         return True
 
-    def _set_option(self, asked: Asked) -> None:
-        """Of IP: those that change where packets go are refused. A socket that leads nowhere takes all."""
+    def _ours(self, asked: Asked, index: int = 0) -> socket.socket:
+        """What we made and still hold. Raises OSError for any other: it is connected already."""
+        found = self._made.get(asked.socket(asked.whole(index)))
+        if found is None:
+            raise OSError(errno.EISCONN, "connected, or listens")
+        return found
+
+    def _drop(self, made: socket.socket) -> None:
+        """It is the process's alone from now on, and closed when that closes it."""
+        self._made.pop(_number(made), None)
+        made.close()
+
+    def _forget_closed(self) -> None:
+        """Those that nobody has any more; when all are in use, the oldest."""
+        used = _sockets_of(descendants())
+        for number, made in list(self._made.items()):
+            if number not in used:
+                self._drop(made)
+                self._nowhere.discard(number)
+        while len(self._made) >= _MANY:
+            self._drop(next(iter(self._made.values())))
+
+    def _set_option(self, asked: Asked) -> bool:
+        """Of IP: those that change where packets go are refused; level and option are numbers, which
+        nobody can change afterwards. A socket that leads nowhere takes all."""
         level, option = asked.whole(1), asked.whole(2)
-        with asked.descriptor(asked.whole(0)) as ours:
-            if _option(ours, _SO_DOMAIN) == socket.AF_UNIX:
-                return
-            if option not in _OPTIONS[level]:
-                raise OSError(errno.EPERM, "not behind a fence")
-            value = asked.memory(asked.arguments[3], max(0, min(asked.whole(4), 64)))
-            kernel.call("setsockopt", ours, level, option, kernel.text(value), len(value))
+        if asked.socket(asked.whole(0)) in self._nowhere:
+            return False
+        if option not in _OPTIONS[level]:
+            raise OSError(errno.EPERM, "not behind a fence")
+        asked.go_on()
+        return True
 
     def _send(self, asked: Asked) -> None:
         """A datagram with an address of its own."""
         data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
-        with asked.descriptor(asked.whole(0)) as ours:
-            if _option(ours, _SO_DOMAIN) in (socket.AF_INET, socket.AF_INET6):
-                raise OSError(errno.EISCONN, "a stream has its address already")
+        if asked.socket(asked.whole(0)) not in self._nowhere:
+            raise OSError(errno.EISCONN, "a stream has its address already")
         if _family(data) == socket.AF_UNIX:
             self._refuse_unix(data)
         address, port = _inet(data)
@@ -133,25 +170,41 @@ class Network:
 
     # connecting
 
-    def _connect(self, asked: Asked) -> bool | None:
+    def _connect(self, asked: Asked) -> bool:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
-        with asked.descriptor(asked.whole(0)) as ours:
-            domain, family = _option(ours, _SO_DOMAIN), _family(data)
-            if domain == socket.AF_UNIX and family in (socket.AF_INET, socket.AF_INET6):
-                self._connect_datagram(ours, data)
-                return None
+        made, family = self._ours(asked), _family(data)
+        ours = made.fileno()
+        if _number(made) in self._nowhere:
             if family == socket.AF_UNIX:
-                return self._connect_unix(asked, ours, data)
-            if family not in (socket.AF_INET, socket.AF_INET6):
-                if family == socket.AF_UNSPEC:
-                    _call("connect", ours, data)
-                    return None
-                raise OSError(errno.EAFNOSUPPORT, "not behind a fence")
-            address, port = _inet(data)
-            if not self._may_reach(address, port):
-                self._record.tried("tcp", _written(address, port))
-                raise OSError(errno.ENETUNREACH, "outside")
-            return _connected(asked, ours, data)
+                self._refuse_unix(data)
+            self._connect_datagram(ours, data)
+            return False
+        if family == socket.AF_UNIX:
+            return self._connect_unix(asked, made, data)
+        if family == socket.AF_UNSPEC:
+            return False  # it is not connected
+        if made.family not in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(errno.EAFNOSUPPORT, "another family")
+        address, port = _inet(data)
+        if not self._may_reach(address, port):
+            self._record.tried("tcp", _written(address, port))
+            raise OSError(errno.ENETUNREACH, "outside")
+        return self._carry_out(asked, made, data)
+
+    def _carry_out(
+        self, asked: Asked, made: socket.socket, data: bytes, keep: int | None = None
+    ) -> bool:
+        """Connect, in a thread of its own where that may take a while; whether it answers later."""
+        if os.get_blocking(made.fileno()):
+            return _connected(asked, made.fileno(), data, keep, lambda: self._drop(made))
+        try:
+            _call("connect", made.fileno(), data)
+        except OSError as error:
+            if error.errno == errno.EINPROGRESS:
+                self._drop(made)
+            raise
+        self._drop(made)
+        return False
 
     def _may_reach(self, address: bytes, port: int) -> bool:
         if (address, port) in self._reach:
@@ -164,7 +217,7 @@ class Network:
         found = _listeners(address, port)
         return bool(found) and found <= ours
 
-    def _connect_unix(self, asked: Asked, ours: int, data: bytes) -> bool:
+    def _connect_unix(self, asked: Asked, made: socket.socket, data: bytes) -> bool:
         path = _path(data)
         if path is None or not path:
             self._refuse_unix(data)
@@ -177,7 +230,7 @@ class Network:
                 raise OSError(errno.EACCES, "outside")
             name = f"/proc/self/fd/{found}".encode()
             there = struct.pack("=H", socket.AF_UNIX) + name + b"\0"
-            return _connected(asked, ours, there, keep=found)
+            return self._carry_out(asked, made, there, keep=found)
 
     def _refuse_unix(self, data: bytes) -> None:
         """Raises OSError."""
@@ -193,15 +246,22 @@ class Network:
 
     def _bind(self, asked: Asked) -> None:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
-        with asked.descriptor(asked.whole(0)) as ours:
-            domain, family = _option(ours, _SO_DOMAIN), _family(data)
-            if domain == socket.AF_UNIX and family == socket.AF_UNIX:
-                self._bind_unix(asked, ours, data)
-                return
-            if domain not in (socket.AF_INET, socket.AF_INET6):
-                raise OSError(errno.EADDRNOTAVAIL, "not behind a fence")
-            _call("bind", ours, self._near(ours, domain, data))
-            self._note(ours)
+        made, family = self._ours(asked), _family(data)
+        if _number(made) in self._nowhere:
+            raise OSError(errno.EADDRNOTAVAIL, "no datagrams behind a fence")
+        if made.family == socket.AF_UNIX:
+            if family != socket.AF_UNIX:
+                raise OSError(errno.EINVAL, "another family")
+            self._bind_unix(asked, made.fileno(), data)
+            return
+        there = self._near(made.fileno(), made.family, data)
+        try:
+            _call("bind", made.fileno(), there)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            self._forget_closed()  # one that was only to find a port that is free
+            _call("bind", made.fileno(), there)
 
     def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
         """In its own directories only, from there: nobody can put another in place of it meanwhile."""
@@ -240,26 +300,31 @@ class Network:
         return _sockaddr(_MAPPED + _LOOPBACK_4, port)
 
     def _listen(self, asked: Asked) -> None:
-        with asked.descriptor(asked.whole(0)) as ours:
-            domain = _option(ours, _SO_DOMAIN)
-            if domain in (socket.AF_INET, socket.AF_INET6) and not _port(ours):
-                # It would listen on every address of the host.
-                data = _sockaddr(_ANY_4 if domain == socket.AF_INET else _ANY_6, 0)
-                _call("bind", ours, self._near(ours, domain, data))
-            kernel.call("listen", ours, asked.whole(1))
-            if domain != socket.AF_UNIX:
-                self._note(ours)
+        number = asked.socket(asked.whole(0))
+        if number in self._listening:
+            return  # only how many may wait would change
+        made = self._ours(asked)
+        ours = made.fileno()
+        inet = made.family in (socket.AF_INET, socket.AF_INET6)
+        if inet and not _port(ours):
+            # It would listen on every address of the host.
+            data = _sockaddr(_ANY_4 if made.family == socket.AF_INET else _ANY_6, 0)
+            _call("bind", ours, self._near(ours, made.family, data))
+        kernel.call("listen", ours, asked.whole(1))
+        if inet:
+            self._note(ours)
+        self._listening.add(number)
+        self._drop(made)
 
     def _note(self, ours: int) -> None:
         """So that others behind the fences of this drill may connect to it."""
         self._record.write("listens", port=_port(ours), inode=os.fstat(ours).st_ino)
 
 
-def _connected(asked: Asked, ours: int, data: bytes, keep: int | None = None) -> bool:
-    """Connect, in a thread of its own where that may take a while; whether that answers later."""
-    if not os.get_blocking(ours):
-        _call("connect", ours, data)
-        return False
+def _connected(
+    asked: Asked, ours: int, data: bytes, keep: int | None, then: Callable[[], None]
+) -> bool:
+    """Connect in a thread, with descriptors of its own, and answer from there; True."""
     mine = os.dup(ours)
     kept = os.dup(keep) if keep is not None else None
     if kept is not None:
@@ -269,6 +334,7 @@ def _connected(asked: Asked, ours: int, data: bytes, keep: int | None = None) ->
         number = 0
         try:
             _call("connect", mine, data)
+            then()
         except OSError as error:
             number = error.errno or errno.ECONNREFUSED
         finally:
@@ -282,6 +348,25 @@ def _connected(asked: Asked, ours: int, data: bytes, keep: int | None = None) ->
 
     start_new_thread(wait, ())
     return True
+
+
+def _number(made: socket.socket) -> int:
+    """By which /proc knows it."""
+    return os.fstat(made.fileno()).st_ino
+
+
+def _sockets_of(processes: set[int]) -> set[int]:
+    """The sockets that any of them has open."""
+    found = set()
+    for process in processes:
+        try:
+            for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208
+                text = os.readlink(f"/proc/{process}/fd/{name}")  # noqa: PTH115
+                if text.startswith("socket:["):
+                    found.add(int(text[8:-1]))
+        except OSError:
+            continue
+    return found
 
 
 def _call(name: str, descriptor: int, address: bytes) -> None:

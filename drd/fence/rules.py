@@ -34,7 +34,7 @@ WARDEN = (
     "connect", "bind", "listen", "shmat", "shmctl", "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat",
     "utimensat",
 )  # fmt: skip
-"""Always the warden's; some of `socket` and `sendto` are as well."""
+"""Always the warden's; some of `socket`, `sendto` and `setsockopt` are as well."""
 
 _NOT_HERE = (
     "io_uring_setup", "io_uring_enter", "io_uring_register", "clone3", "openat2", "semget", "semop",
@@ -197,27 +197,9 @@ def _network(program: Program) -> None:
 
 
 def _socket(program: Program) -> None:
-    """Streams between processes and over TCP may be made; the warden sees to where they lead."""
+    """The warden makes them, so that he can connect them later."""
     program.argument(0)
     program.when(socket.AF_NETLINK, refused(errno.EAFNOSUPPORT))
-    unix, inet = program.label(), program.label()
-    program.jump(_EQUAL, socket.AF_UNIX, unix, "")
-    program.jump(_EQUAL, socket.AF_INET, inet, "")
-    program.jump(_EQUAL, socket.AF_INET6, inet, "")
-    program.give(NOTIFY)
-    program.mark(unix)
-    _of_type(program, (socket.SOCK_STREAM, socket.SOCK_SEQPACKET), NOTIFY)
-    program.mark(inet)
-    program.argument(1)
-    program.masked(0xF)
-    stream = program.label()
-    program.jump(_EQUAL, socket.SOCK_STREAM, stream, "")
-    program.give(NOTIFY)
-    program.mark(stream)
-    program.argument(2)
-    program.when(0, ALLOW)
-    program.when(socket.IPPROTO_TCP, ALLOW)
-    program.when(262, refused(errno.EPROTONOSUPPORT))  # TCP of several paths: programs fall back
     program.give(NOTIFY)
 
 

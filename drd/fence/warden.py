@@ -13,6 +13,7 @@ from drd.fence.asked import Asked, Gone, received
 from drd.fence.files import Files
 from drd.fence.network import Network
 from drd.fence.numbers import NUMBERS
+from drd.fence.processes import GRACE_S, descendants, end_descendants, kill, send
 from drd.fence.record import Record
 from drd.fence.spec import Spec
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     Call = Callable[[Asked], bool | None]
 
-DRD_DIED = signal.SIGUSR1
-"""What the kernel sends us when drd ends, so that it is told from a signal for the whole group."""
+DRD_DIED, END_NOW = signal.SIGUSR1, signal.SIGUSR2
+"""What the kernel sends us when drd ends, so that it is told from a signal for the whole group; and
+what drd sends when nothing may be left."""
 
-GRACE_S = 5.0
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
@@ -69,7 +70,7 @@ class Warden:
                     poll.unregister(descriptor)
             over = self._tell_signals(over)
             if over is not None and time.monotonic() >= over:
-                _kill(self._child)
+                kill(self._child)
             status = self._reaped()
         end_descendants()
         return status
@@ -82,7 +83,7 @@ class Warden:
 
     def _hear(self) -> None:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
-        for number in (*_PASSED_ON, DRD_DIED, signal.SIGCHLD):
+        for number in (*_PASSED_ON, DRD_DIED, END_NOW, signal.SIGCHLD):
             signal.signal(number, lambda heard, _: self._signals.append(heard))
 
     def _tell_signals(self, over: float | None) -> float | None:
@@ -91,10 +92,12 @@ class Warden:
         heard, self._signals = self._signals, []
         for number in heard:
             if number == DRD_DIED:
-                _send(self._child, self._spec.death_signal)
+                send(self._child, self._spec.death_signal)
                 over = min(over or float("inf"), time.monotonic() + GRACE_S)
+            elif number == END_NOW:
+                kill(self._child)
             elif number != signal.SIGCHLD and not self._is_in_our_group():
-                _send(self._child, number)
+                send(self._child, number)
         return over
 
     def _is_in_our_group(self) -> bool:
@@ -162,54 +165,6 @@ def _segments() -> dict[int, int]:
     except OSError:
         return {}
     return {int(f[1]): int(f[4]) for f in (line.split() for line in lines)}
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - only the names
-            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
-    except OSError:
-        pass
-    return found
-
-
-def descendants() -> set[int]:
-    """All processes that came of ours."""
-    found: set[int] = set()
-    todo = [os.getpid()]
-    while todo:
-        new = [c for c in _children(todo.pop()) if c not in found]
-        found.update(new)
-        todo += new
-    return found
-
-
-def end_descendants() -> None:
-    """Kill everything that is left of a fence; returns when it is gone."""
-    limit = time.monotonic() + GRACE_S
-    while time.monotonic() < limit:
-        left = descendants()
-        for pid in left:
-            _kill(pid)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.002)
-
-
-def _kill(pid: int) -> None:
-    _send(pid, signal.SIGKILL)
-
-
-def _send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except OSError:
-        pass
 
 
 def _drained(descriptor: int) -> None:

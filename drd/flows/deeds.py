@@ -132,6 +132,7 @@ class Deeds:
             inspectors=self._inspector,
             directory=self.directory,
             stays=not self.drill,
+            fence=lambda words: restore.fence(self.work, step.name, words),
         )
 
     def _environment(self, step: Step) -> dict[str, str]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from drd.errors import DrdError
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
+from drd.flows.fence_trial import try_fence
 from drd.flows.identity import look
 from drd.flows.leftovers import leftovers
 from drd.flows.meetings import probe
@@ -55,6 +56,7 @@ def examine(
             findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
         if any(ref.source == "command" for ref in references(plan)):
             findings += _masked(services, plan)
+        findings += _tried("fence", lambda: try_fence(services, plan, probe))
         findings += _disk(services, plan)
         findings += _aside(services, plan)
         findings += leftovers(services)

@@ -37,6 +37,7 @@ from drd.flows import aftermath, holdings, restore
 from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
 from drd.flows.deeds import Deeds
 from drd.flows.engine import Engine, failures, rehearsed
+from drd.flows.fencing import fenced, report
 from drd.flows.holders import Holders, left_in
 from drd.flows.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.identity import look
@@ -182,6 +183,7 @@ class _DrillRun:
         self.work: restore.Restoration | None = None
         self.engine: Engine | None = None
         self.tools: Future[Mapping[str, str]] | None = None
+        self.box: process.Sandbox | None = None
         self.ended = 0.0
 
     def drive(self) -> DrillOutcome:
@@ -226,6 +228,7 @@ class _DrillRun:
         note_damage(self.services, self.plan.name, work.point.id, found)
 
     def _rehearse(self) -> None:
+        self.box = self.sandboxes.enter_context(fenced(self.services, self.plan))
         if self.request.scenario == HOST_LOSS:
             self._lose_the_host()
         self.choice = self._choose()
@@ -265,6 +268,7 @@ class _DrillRun:
         cache = restore.cold(self.services, self.runner.run.id)
         held = Holders(self.services, self.plan, point, only=self.only, cache=cache)
         work = restore.begin(self.runner, held, destinations)
+        work.box = self.box
         if self.regaining is not None:
             work.begun = self.regaining.begin
             work.spans.append(self.regaining)
@@ -365,7 +369,7 @@ class _DrillRun:
                     f"restore point {choice.point.id} does not hold {name}",
                     hint=f"take a complete one: drd points {self.plan.name}",
                 )
-            place = sandbox_place(self.services, self.runner.run.id, component)
+            place = sandbox_place(self.services, self.runner.run.id, component, self.box)
             made[name] = self.services.kinds(component.kind).sandbox(component, snapshot, place)
             self.sandboxes.callback(restore.close, made[name])
         return made
@@ -403,6 +407,7 @@ class _DrillRun:
             repository=self.request.repository or "",
             given_by=tuple(work.holders.used) if work is not None else (),
             unproven=self._unproven(),
+            fence=report(self.box, self.plan) if self.box is not None else None,
         )
 
     def _unproven(self) -> Unproven:
@@ -423,6 +428,7 @@ class _DrillRun:
                 "result": str(evidence.result),
                 "point": evidence.point,
                 "bytes": evidence.restored_bytes,
+                "fence": evidence.fence.to_json() if evidence.fence is not None else None,
                 "tools": dict(self.tools.result()) if self.tools is not None else {},
                 # What came back wrong comes back wrong again; what could not be tried may not.
                 "permanent": failed or (error is not None and error.permanent),

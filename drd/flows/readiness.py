@@ -61,6 +61,7 @@ def _findings(
         yield from readiness.of_assessment(plan, assess(facts, now))
     yield from readiness.of_drills(plan, evidence, now)
     yield from readiness.of_coverage(plan, evidence)
+    yield from readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
     whole = (e for e in evidence if e.scenario not in (PARTIAL, PARTIAL_DRILL))

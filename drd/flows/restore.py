@@ -26,6 +26,7 @@ from drd.errors import (
     WrongKey,
 )
 from drd.flows.ahead import Ahead
+from drd.flows.fencing import for_command
 from drd.flows.fetching import fetched
 from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
@@ -56,7 +57,7 @@ class Restoration:
     """One point on its way back into some destinations.
 
     `restored` has the components that are back, with what their restore said; `errors` the ones
-    that are not. With a `part` that is all that comes back. Thread-safe by construction:
+    that are not. With a `part` that is all that comes back. `box` has the fences of a drill. Thread-safe by construction:
     each component's worker writes its own keys.
     """
 
@@ -69,6 +70,7 @@ class Restoration:
     begun: float
     part: Part | None = None
     ahead: Ahead | None = None
+    box: process.Sandbox | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
@@ -188,6 +190,7 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     """
     services = work.services
     wanted = [c for c in work.plan.checks if c.name in names]
+    directory = run_directory(services, work.runner.run.id)
     context = CheckContext(
         plan=work.plan,
         point=work.point,
@@ -195,8 +198,9 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
         now=services.clock.now(),
         is_root=services.is_root,
         last_observed=_last_observed(work),
-        directory=run_directory(services, work.runner.run.id),
+        directory=directory,
         run_as=services.run_as,
+        fence=lambda name, words: fence(work, name, words),
     )
     rows = _property_rows(work)
     for spec in wanted:
@@ -214,6 +218,15 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
         said = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
         raise StepFailed(said, result=result)
     return result
+
+
+def fence(work: Restoration, by: str, words: Sequence[str]) -> process.Fence | None:
+    """What a command of the plan runs behind; None in a recovery."""
+    if work.box is None:
+        return None
+    back = [work.destinations[name].inspector() for name in work.restored]
+    directory = run_directory(work.services, work.runner.run.id)
+    return for_command(work.box, by, words, back, directory)
 
 
 def _property_rows(work: Restoration) -> list[CheckResult]:

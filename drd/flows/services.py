@@ -67,7 +67,7 @@ class Services:
     """The world as a flow sees it.
 
     `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
-    `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
+    `private` are drd's own places, which no code of the data is shown. `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
     one. `own_files` finds drd's configuration and plans, for the built-in component: as many files
     as there are plans. `claim` is the pending run that this process was started to carry out.
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
@@ -87,6 +87,7 @@ class Services:
     work_dir: Path
     run_as: str | None
     is_root: bool
+    private: tuple[Path, ...] = ()
     parallel: int = 2
     jobs: int = 2
     versions: Mapping[str, str] = field(default_factory=dict)

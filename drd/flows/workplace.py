@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -53,14 +54,17 @@ def component_place(services: Services, run: str, component: Component) -> Workp
     return _place(services.work_dir, services, run, component)
 
 
-def sandbox_place(services: Services, run: str, component: Component) -> Workplace:
-    """Like `component_place`, but where the user of sandbox servers can get to."""
+def sandbox_place(
+    services: Services, run: str, component: Component, box: process.Sandbox | None = None
+) -> Workplace:
+    """Like `component_place`, but where the user of sandbox servers can get to, and with the fences
+    of `box`."""
     root = services.work_dir
     if rights.acts_for() is not None or (
         services.run_as is not None and not _reachable(root, services.run_as)
     ):
         root = outside(services)
-    return _place(root, services, run, component)
+    return replace(_place(root, services, run, component), sandbox=box)
 
 
 def target_place(services: Services, run: str, component: Component) -> Workplace:

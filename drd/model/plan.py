@@ -230,7 +230,9 @@ class DrillPolicy:
     """How often to rehearse, by `every_s` or `cron` (neither: by hand only); each `random_each`-th
     drill takes a random point within `random_within_s` instead of the newest.
 
-    `longest_gap_s` is the longest time between two starts by `cron`.
+    `longest_gap_s` is the longest time between two starts by `cron`. `fence` says whether a drill may
+    run where not every part of the fence can be had; `reach` are the HOST:PORT and `read` the paths that
+    what runs behind it may use beside its own.
     """
 
     every_s: float | None = None
@@ -242,6 +244,9 @@ class DrillPolicy:
     blackout: tuple[Window, ...] = ()
     timeout_s: float = 4 * 3600.0
     longest_gap_s: float | None = None
+    fence: Literal["best", "required"] = "best"
+    reach: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
     @property
     def interval_s(self) -> float | None:

@@ -337,6 +337,30 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFindi
     return [ReadinessFinding("rehearsal", "warning", f"{text}\n{left_out}", remedy)]
 
 
+def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
+    """What the last drill's commands tried to reach outside of the sandbox, in vain."""
+    last = next((e for e in evidence if e.target is None), None)
+    if last is None or last.fence is None:
+        return []
+    found = []
+    if last.fence.missing and last.fence.fenced:
+        remedy = "see docs/sandbox.md; `drill: {fence: required}` refuses such drills."
+        text = f"the last drill ran with a part of the fence only: {last.fence.words()}"
+        if not last.fence.held:
+            text = f"the last drill ran unfenced: {last.fence.words().partition(': ')[2]}"
+        found.append(ReadinessFinding("fence of the last drill", "warning", text, remedy))
+    if last.fence.tried:
+        text = "the last drill tried to reach what lies outside of its sandbox:\n" + "\n".join(
+            attempt.words for attempt in last.fence.tried
+        )
+        remedy = (
+            f"declare what it needs: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and find out "
+            "why it tries the rest."
+        )
+        found.append(ReadinessFinding("reach of the last drill", "warning", text, remedy))
+    return found
+
+
 def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessFinding]:
     """Whether somebody can give each answer that the runbook waits for; `roles` by person."""
     found = []

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
+from drd.model.fencing import FenceReport
 
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
@@ -237,3 +238,4 @@ class Evidence:
     repository: str = ""
     given_by: tuple[str, ...] = ()
     unproven: tuple[tuple[str, str], ...] = ()
+    fence: FenceReport | None = None

@@ -10,6 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 from drd.model.runbook import Step
 from drd.ports.common import Finding
 from drd.ports.destinations import Inspector
+from drd.process import Fence
+
+
+def no_fence(_: Sequence[str]) -> Fence | None:
+    """In a recovery: what is brought back works for everybody."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,8 @@ class ActionContext:
     `key` is `run/step`, the same in every try: by it an effect recognises that it has happened.
     `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
     is for commands. `directory` is where what was started leaves its word; `stays` whether that
-    outlives the run. `inspectors` has what came back, by component.
+    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command runs
+    behind in a drill.
     """
 
     step: Step
@@ -29,6 +36,7 @@ class ActionContext:
     inspectors: Callable[[str], Inspector]
     directory: Path
     stays: bool
+    fence: Callable[[Sequence[str]], Fence | None] = no_fence
 
     @property
     def rehearsing(self) -> bool:

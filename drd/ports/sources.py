@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from drd.model.snapshot import Fingerprint, Stored
 from drd.ports.common import Finding
-from drd.process import Command
+from drd.process import Command, Fence, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Workplace:
     database or directory is called `drd_<run>`. `run_as` is the user for servers when drd is
     root, else None. `jobs` bounds parallel work within one component. `shelf` is a directory that
     outlives the run, if there is one, for what takes time to make and is the same each time.
+    `sandbox` has the fences of a drill; a place without one is none where foreign code runs.
     """
 
     directory: Path
@@ -30,6 +31,12 @@ class Workplace:
     run_as: str | None = None
     jobs: int = 2
     shelf: Path | None = None
+    sandbox: Sandbox | None = None
+
+    def fence(self, by: str, writes: Iterable[Path], *, reads: Iterable[Path] = ()) -> Fence | None:
+        """For a command that works on what came back in a drill: it uses the directories that it is
+        given here, and nothing else of the host. None where nothing is fenced."""
+        return self.sandbox.fence(by, writes, reads=reads) if self.sandbox is not None else None
 
     @property
     def mark(self) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from drd.process import rights
+
 _FINAL_S = 2.0
 
 
@@ -20,6 +22,7 @@ class Group:
     places: tuple[str, ...]
 
     @classmethod
+    @rights.as_root(rights.Purpose.PROCESSES)
     def made(cls, memory_bytes: int, processes: int) -> Group | None:
         """A new one with these limits; None where that cannot be had."""
         name = f"drd-sandbox-{uuid4().hex[:8]}"
@@ -39,6 +42,7 @@ class Group:
                 _remove(Path(place))
         return None
 
+    @rights.as_root(rights.Purpose.PROCESSES)
     def remove(self) -> None:
         """End what is left in it, and remove it."""
         for place in self.places:

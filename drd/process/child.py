@@ -19,6 +19,7 @@ from drd.log import masked
 from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
 from drd.process.command import Command, full_argv, full_environment
+from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
 """How long a child may take to clean up after being asked to stop: half of what a cancel may take."""
@@ -139,6 +140,8 @@ class Child:
             ):
                 self.end_input()
             self.ends_within(GRACE_S if grace_s is None else grace_s)
+        if self.command.fence is not None and self.popen.poll() is None:
+            end_fenced(self.pid)
         self.signal_group(signal.SIGKILL)
         return self.popen.wait()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
 import signal
 import socket
 import sys
@@ -23,7 +24,11 @@ from drd.fence import available
 from drd.fence.parts import PARTS
 from drd.fence.record import plain, read
 from drd.fence.spec import Spec
+from drd.process import rights
 from drd.process.cgroup import Group
+
+END_NOW = signal.SIGUSR2
+"""What makes a warden end everything behind its fence."""
 
 CANNOT = 125
 """The exit code of a command whose fence could not be put up."""
@@ -63,7 +68,7 @@ Place = Path | str
 class Fence:
     """One command's part of a sandbox. `by` is how the record calls it. `writes` it may change,
     `reads` only read and execute, beside what every program reads; sockets below `sockets` it may
-    connect to, as to its own. `home` becomes its HOME and TMPDIR."""
+    connect to, as to its own. `home` becomes its HOME and TMPDIR. `hidden` is left out of all of it."""
 
     sandbox: Sandbox
     by: str
@@ -71,6 +76,7 @@ class Fence:
     reads: tuple[Path, ...] = ()
     sockets: tuple[Path, ...] = ()
     home: Path | None = None
+    hidden: tuple[Path, ...] = ()
 
     def environment(self) -> dict[str, str]:
         return {"HOME": str(self.home), "TMPDIR": str(self.home)} if self.home else {}
@@ -140,6 +146,11 @@ class Sandbox:
             self._group = Group.made(self.limits.memory_bytes, self.limits.processes)
         return self._group
 
+    @property
+    def grouped(self) -> bool:
+        """Whether a control group bounds it."""
+        return self._group is not None
+
     def fence(
         self,
         by: str,
@@ -148,6 +159,7 @@ class Sandbox:
         reads: Iterable[Place] = (),
         sockets: Iterable[Place] = (),
         home: Place | None = None,
+        hidden: Iterable[Place] = (),
     ) -> Fence:
         own = (*writes, *([home] if home is not None else []))
         return Fence(
@@ -157,6 +169,7 @@ class Sandbox:
             reads=tuple(map(Path, reads)),
             sockets=tuple(map(Path, sockets)),
             home=Path(home) if home is not None else None,
+            hidden=tuple(map(Path, hidden)),
         )
 
     def events(self) -> list[dict[str, Any]]:
@@ -187,6 +200,23 @@ class Sandbox:
         self._record = -1
 
 
+@rights.as_root(rights.Purpose.PROCESSES)
+def end_fenced(pid: int, within_s: float = 3.0) -> None:
+    """Let the warden with this pid kill all that is behind its fence, wherever it hides; returns when
+    that has ended, or after this time."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        signal.pidfd_send_signal(process, END_NOW)
+        select.select([process], [], [], within_s)
+    except OSError:
+        pass
+    finally:
+        os.close(process)
+
+
 # --- the command line ---------------------------------------------------------------------------
 
 
@@ -200,11 +230,12 @@ def fenced_argv(
     """`argv` behind the fence: the words that start the warden and its command."""
     box = fence.sandbox
     group = box.group
+    reads = tuple(_readable(fence, argv[0]))
     spec = Spec(
-        argv=tuple(argv),
+        argv=(_found(argv[0], reads), *argv[1:]),
         by=fence.by,
-        reads=tuple(_readable(fence, argv[0])),
-        writes=_real(fence.writes),
+        reads=reads,
+        writes=tuple(_changeable(fence)),
         devices=_DEVICES,
         sockets=_real(fence.sockets),
         reach=_addresses(box.reach),
@@ -266,6 +297,26 @@ def _readable(fence: Fence, program: str) -> list[str]:
             continue
         found += _around(path, closed)
     return found
+
+
+def _found(program: str, readable: tuple[str, ...]) -> str:
+    """The first of $PATH that may be run behind the fence; the name alone when none may."""
+    if "/" in program:
+        return program
+    for directory in os.environ.get("PATH", os.defpath).split(":"):
+        path = os.path.join(directory, program)  # noqa: PTH118 - a string for argv
+        real = os.path.realpath(path)
+        if os.access(real, os.X_OK) and any(
+            real == r or real.startswith(f"{r}/") for r in readable
+        ):
+            return path
+    return program
+
+
+def _changeable(fence: Fence) -> Iterable[str]:
+    hidden = tuple(map(str, fence.hidden))
+    for place in _real(fence.writes):
+        yield from _around(place, hidden)
 
 
 def _of_program(program: str) -> list[Path]:

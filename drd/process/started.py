@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from drd.process import rights
+from drd.process.fence import end_fenced
 from drd.process.private import STAMP, read_own
 from drd.process.sweep import is_marked, process_alive, process_start_time
 
@@ -22,12 +23,14 @@ MARK = "DRD_STARTED"
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process that leads a session of its own. `born` tells it from a later one of the same pid."""
+    """A process that leads a session, or behind a fence a group, of its own. `born` tells it from a
+    later one of the same pid."""
 
     pid: int
     born: int | None
     port: int | None = None
     url: str | None = None
+    fenced: bool = False
 
     def is_alive(self) -> bool:
         return process_alive(self.pid, self.born)
@@ -112,6 +115,8 @@ def stop(directory: Path, name: str, *, key: str) -> bool:
 
 def _end(found: Started, grace_s: float) -> None:
     for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+        if found.fenced and number == signal.SIGKILL:
+            end_fenced(found.pid)  # with all that has hidden; whoever is killed can end nothing
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(found.pid, number)
         limit = time.monotonic() + patience

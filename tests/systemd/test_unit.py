@@ -27,7 +27,7 @@ from drd.flows.installing import (
 from tests.servers.nspawn import ROOT
 from tests.user_support import as_root
 
-EXPOSURE = 3.0
+EXPOSURE = 2.6
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ class ThrowAwayServer:
             f"--username={self.superuser}", "--auth", "trust", "--encoding", "SQL_ASCII", "--no-locale",
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
-        return self._command(argv, deadline_s=120.0)
+        return self._command(argv, deadline_s=120.0, fenced=True)
 
     def _template(self) -> ClusterTemplate | None:
         if self._place.shelf is None:
@@ -220,7 +220,7 @@ class ThrowAwayServer:
         done = process.run(self._initdb_command)
         if done.exit_code != 0:
             raise SandboxUnavailable(
-                f"initdb of the sandbox failed: {done.complaint}",
+                f"initdb of the sandbox failed: {self._no_fence or done.complaint}",
                 hint="is there room, and may its user write to work_dir?",
             )
 
@@ -230,9 +230,14 @@ class ThrowAwayServer:
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
         with (self._base / "log").open("wb") as log:
-            return process.start(self._command(argv), stdout=log.fileno(), stderr=log.fileno())
+            command = self._command(argv, fenced=True)
+            return process.start(command, stdout=log.fileno(), stderr=log.fileno())
 
-    def _command(self, argv: list[str], *, deadline_s: float | None = None) -> Command:
+    def _command(
+        self, argv: list[str], *, deadline_s: float | None = None, fenced: bool = False
+    ) -> Command:
+        own = dict.fromkeys((self._base, self._sockets))
+        programs = self.programs.directory.parent
         return Command(
             argv,
             env={"LC_ALL": "C"},
@@ -244,7 +249,16 @@ class ThrowAwayServer:
             # Its immediate shutdown, which takes its children along and leaves nothing behind.
             death_signal=signal.SIGQUIT,
             stop_signal=signal.SIGQUIT,
+            fence=self._place.fence(self._place.directory.name, own, reads=[programs])
+            if fenced
+            else None,
         )
+
+    @property
+    def _no_fence(self) -> str:
+        """Why its fence could not be put up."""
+        box = self._place.sandbox
+        return f"its fence: {'; '.join(box.failures())}" if box and box.failures() else ""
 
     def _await(self, child: Child) -> None:
         socket = self._sockets / f".s.PGSQL.{PORT}"
@@ -258,7 +272,8 @@ class ThrowAwayServer:
             time.sleep(0.02)
         state = "did not answer in time" if child.exit_code is None else "ended at once"
         raise SandboxUnavailable(
-            f"the sandbox's PostgreSQL {self.programs.version} {state}: {self.last_words()}",
+            f"the sandbox's PostgreSQL {self.programs.version} {state}: "
+            f"{self._no_fence or self.last_words()}",
             hint="is there enough memory and disk space?",
         )
 

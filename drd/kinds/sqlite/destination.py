@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,13 @@ from drd.kinds.places import (
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
+from drd.kinds.sqlite.reader import Reader, reads
 from drd.kinds.sqlite.use import require_unused, user
 from drd.kinds.sqlite.written import filename
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+
+_ANOTHER = "choose another restore point, and verify the repository."
 
 
 class SqliteInspector:
@@ -76,13 +79,57 @@ class SqliteInspector:
             yield connection
 
 
+class FencedInspector:
+    """The same questions to a file of a drill, which only a process behind a fence opens."""
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self._path = path
+        self._reader = reader
+
+    @property
+    def location(self) -> str:
+        return os.fspath(self._path)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"DRD_PATH": self.location}
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        return self._reader.scalar(self._path, query, timeout_s=timeout_s)
+
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        return self._reader.execute(self._path, statements, timeout_s=timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        return self._reader.fingerprint(self._path, digests=digests, budget_s=budget_s)
+
+
 def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     """The file that the repository put into the landing, proven to be a sound database.
 
     Raises RepositoryDamaged when it is missing, no plain file, of another size or damaged.
     """
+    file = landed_bytes(landing, snapshot)
+    require_sound(lambda: database.check_integrity(file, called=Path(file.name), quick=True))
+    return file
+
+
+def require_sound(check: Callable[[], None]) -> None:
+    """The indexes were compared before these very bytes were stored. Raises RepositoryDamaged."""
+    try:
+        check()
+    except SourceError as error:
+        raise RepositoryDamaged(f"what came back is unusable: {error}", hint=_ANOTHER) from error
+
+
+def landed_bytes(landing: Path, snapshot: ComponentSnapshot) -> Path:
+    """The file that the repository put into the landing, unread.
+
+    Raises RepositoryDamaged when it is missing, no plain file or of another size.
+    """
     file = landing / filename(snapshot.component)
-    hint = "choose another restore point, and verify the repository."
+    hint = _ANOTHER
     try:
         found = file.lstat()
     except FileNotFoundError as error:
@@ -97,11 +144,6 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
         raise RepositoryDamaged(
             f"{file.name} came back with {size:,} of {snapshot.bytes:,} bytes", hint=hint
         )
-    try:
-        # The indexes were compared before these very bytes were stored.
-        database.check_integrity(file, called=Path(file.name), quick=True)
-    except SourceError as error:
-        raise RepositoryDamaged(f"what came back is unusable: {error}", hint=hint) from error
     return file
 
 
@@ -111,7 +153,10 @@ def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
     if not isinstance(saved, DatabaseFingerprint):
         return ()
     with closing(database.connect(file, immutable=True)) as connection:
-        now = database.properties(connection)
+        return compared(saved, database.properties(connection))
+
+
+def compared(saved: DatabaseFingerprint, now: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         f"{name} is {now.get(name)!r}, was {value!r}"
         for name, value in saved.properties.items()
@@ -126,13 +171,18 @@ class SqliteSandbox:
         self._component = component
         self._landing = place.directory / "landing"
         self._file = place.directory / "sandbox" / f"{component}.sqlite"
+        fence = place.fence(place.directory.name, [self._file.parent], reads=reads())
+        self._reader = Reader(fence) if fence is not None else None
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
         what = f"{self._component} restored"
         return [work_finding(self._landing, snapshot.bytes, what=what)]
 
     def prepare(self) -> None:
-        """Nothing: a database in a file needs no server."""
+        """A database in a file needs no server, but one who opens it."""
+        if self._reader is not None:
+            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            self._reader.start()
 
     def landing(self) -> Path:
         return fresh(self._landing)
@@ -145,17 +195,37 @@ class SqliteSandbox:
         on_progress: OnProgress,
     ) -> Restored:
         if not self._file.exists():
-            working = landed_file(self._landing, snapshot)
-            self._file.parent.mkdir(exist_ok=True)
-            working.rename(self._file)
+            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            self._place(snapshot)
         remove(self._landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        return Restored(differences=differences(self._file, snapshot))
+        if self._reader is None:
+            return Restored(differences=differences(self._file, snapshot))
+        saved = snapshot.fingerprint
+        if not isinstance(saved, DatabaseFingerprint):
+            return Restored()
+        return Restored(differences=compared(saved, self._reader.properties(self._file)))
 
-    def inspector(self) -> SqliteInspector:
-        return SqliteInspector(self._file)
+    def _place(self, snapshot: ComponentSnapshot) -> None:
+        """The landed file under its name, once it is proven to be sound."""
+        reader = self._reader
+        if reader is None:
+            landed_file(self._landing, snapshot).rename(self._file)
+            return
+        unread = self._file.with_suffix(".unread")
+        landed_bytes(self._landing, snapshot).rename(unread)
+        called = Path(filename(self._component))
+        require_sound(lambda: reader.require_sound(unread, called=called))
+        unread.rename(self._file)
+
+    def inspector(self) -> Inspector:
+        if self._reader is None:
+            return SqliteInspector(self._file)
+        return FencedInspector(self._file, self._reader)
 
     def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
         remove(self._landing)
         remove(self._file.parent)
 

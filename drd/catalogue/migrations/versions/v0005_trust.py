@@ -234,6 +234,7 @@ def _drills() -> None:
           {newest.format("")}, {newest.format("AND e.result = 'passed'")}
         FROM evidence d WHERE d.target IS NULL
     """)  # noqa: S608 - no value is pasted in
+    op.add_column("evidence", sa.Column("fence", sa.Text()))
 
 
 def _holds() -> None:

@@ -1,0 +1,108 @@
+"""What the code that comes with the data may use in a drill, and what it tried to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from drd.errors import SandboxUnavailable
+from drd.flows.services import Services
+from drd.model.fencing import Attempt, FenceReport
+from drd.model.plan import Plan
+from drd.ports import Inspector
+from drd.process import Fence, Limits, Sandbox, rights
+
+_SECRETS = Path("/etc/drd")
+
+
+@contextmanager
+def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
+    """The fences of one drill, as the plan wants them; gone at the end.
+
+    Raises SandboxUnavailable where the plan requires a whole fence and this host has none.
+    """
+    box = Sandbox(
+        reach=plan.drill.reach,
+        closed=tuple(closed(services, plan)),
+        limits=Limits.usual(plan.drill.timeout_s),
+        reads=tuple(map(Path, plan.drill.read)),
+    )
+    try:
+        if plan.drill.fence == "required" and box.missing:
+            raise SandboxUnavailable(
+                f"this host has no whole fence for a drill: {words(box.missing.items())}",
+                hint=f"drd doctor {plan.name} tries it; `drill: {{fence: best}}` takes what there is.",
+            )
+        yield box
+    finally:
+        box.close()
+
+
+def closed(services: Services, plan: Plan) -> Iterable[Path]:
+    """What no fence shows, whatever a plan or a command names: drd's own, and the plan's copies."""
+    yield services.work_dir
+    yield _SECRETS
+    yield from services.private
+    if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(directory)
+    for repository in plan.repositories.values():
+        if repository.url.startswith("/"):
+            yield Path(repository.url)
+
+
+def for_command(
+    box: Sandbox,
+    by: str,
+    words: Sequence[str],
+    inspectors: Iterable[Inspector],
+    directory: Path,
+) -> Fence:
+    """For a command of the plan: what came back is its own, beside a scratch directory below
+    `directory`, which becomes its HOME; and it may read the files that its words name."""
+    home = directory / "scratch" / blake2b(by.encode(), digest_size=4).hexdigest()
+    home.parent.mkdir(mode=0o711, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)
+    writes, sockets = [home], []
+    for inspector in inspectors:
+        around = inspector.environment
+        if path := around.get("DRD_PATH"):
+            place = Path(path)
+            writes.append(place if place.is_dir() else place.parent)
+        if (host := around.get("PGHOST", "")).startswith("/"):
+            sockets.append(Path(host))
+    hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
+    named = [Path(w) for w in words if w.startswith("/") and Path(w).is_file()]
+    return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
+
+
+def _devices(place: Path) -> Iterator[Path]:
+    """Device nodes, which root has restored and could open: the host's disks by another name."""
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _devices(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                    yield Path(entry.path)
+
+
+def report(box: Sandbox, plan: Plan) -> FenceReport:
+    """What held, and what was tried in vain, for the evidence."""
+    return FenceReport(
+        held=box.parts,
+        missing=dict(box.missing),
+        limits="control group" if box.grouped else "rlimits",
+        fenced=tuple(box.fenced()),
+        reach=plan.drill.reach,
+        read=plan.drill.read,
+        tried=tuple(Attempt(a.by, a.what, a.to) for a in box.attempts()),
+    )
+
+
+def words(missing: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{part}: {why}" for part, why in missing)

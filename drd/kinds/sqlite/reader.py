@@ -1,0 +1,200 @@
+"""Questions to a database file of a drill, which are answered behind a fence.
+
+What comes back from there is believed as much as the file is: it is JSON, its shape is looked at, and
+whatever does not fit is an error of the source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import (
+    DeadlineExceeded,
+    DrdError,
+    SandboxUnavailable,
+    SourceError,
+    SourceUnreachable,
+)
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
+from drd.process import Child, Command, Fence
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_BOOT = f"""
+import importlib.util as find, sys
+spec = find.spec_from_file_location(
+    "drd", {str(_PACKAGE / "__init__.py")!r}, submodule_search_locations=[{str(_PACKAGE)!r}])
+sys.modules["drd"] = find.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["drd"])
+from drd.kinds.sqlite.behind import main
+main()
+"""
+"""It finds the package by its place: the directory above it cannot be listed behind the fence."""
+
+_LARGEST = 256 << 20
+_MORE_S = 30.0
+"""Beyond what it was given itself: until a process that hangs is ended."""
+
+_ERRORS = {e.__name__: e for e in (DeadlineExceeded, SourceError, SourceUnreachable)}
+_TURN_MS = 200
+
+
+class Reader:
+    """One process for all questions, started by `start` or the first one. Safe in several threads."""
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+        self._child: Child | None = None
+        self._to = -1
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Let it come up while there is something else to do."""
+        with self._lock:
+            self._started()
+
+    def close(self) -> None:
+        with self._lock:
+            child, self._child = self._child, None
+            if child is None:
+                return
+            os.close(self._to)
+            child.stop(grace_s=0.5)
+            if child.popen.stdout is not None:
+                child.popen.stdout.close()
+
+    # questions
+
+    def require_sound(self, path: Path, *, called: Path) -> None:
+        self._ask("sound", path, called=str(called))
+
+    def properties(self, path: Path) -> Mapping[str, Any]:
+        found = self._ask("properties", path)
+        return found if isinstance(found, dict) else {}
+
+    def scalar(self, path: Path, query: str, *, timeout_s: float) -> Any:
+        found = self._ask("scalar", path, timeout_s=timeout_s, query=query)
+        if not isinstance(found, int | float | str | None):
+            raise _nonsense(path)
+        return found
+
+    def execute(self, path: Path, statements: str, *, timeout_s: float) -> int:
+        found = self._ask("execute", path, timeout_s=timeout_s, statements=statements)
+        if not isinstance(found, int):
+            raise _nonsense(path)
+        return found
+
+    def fingerprint(self, path: Path, *, digests: bool, budget_s: float) -> Fingerprint:
+        data = self._ask("fingerprint", path, digests=digests, budget_s=budget_s)
+        try:
+            return _fingerprint(data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _nonsense(path) from error
+
+    # the process
+
+    def _ask(self, do: str, path: Path, timeout_s: float | None = None, **more: Any) -> Any:
+        question = {"do": do, "path": str(path), "timeout_s": timeout_s, **more}
+        with self._lock:
+            child = self._started()
+            try:
+                os.write(self._to, f"{json.dumps(question)}\n".encode())
+                line = _line(child, timeout_s + _MORE_S if timeout_s is not None else None)
+            except BrokenPipeError:
+                line = b""
+            if not line:
+                raise self._ended(path)
+        try:
+            answer = json.loads(line)
+            if "error" in answer:
+                kind = _ERRORS.get(answer["error"], SourceError)
+                raise kind(str(answer["message"]), hint=str(answer["hint"]))
+            return answer["value"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _nonsense(path) from error
+
+    def _started(self) -> Child:
+        if self._child is None:
+            reads, self._to = os.pipe2(os.O_CLOEXEC)
+            nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                argv = (sys.executable, "-I", "-c", _BOOT)
+                command = Command(argv, cwd=Path("/"), drop_capabilities=True, fence=self._fence)
+                self._child = process.start(command, stdin=reads, stderr=nothing)
+            except BaseException:
+                os.close(self._to)
+                raise
+            finally:
+                os.close(reads)
+                os.close(nothing)
+        return self._child
+
+    def _ended(self, path: Path) -> DrdError:
+        child = self._child
+        code = child.stop() if child is not None else 0
+        self._child = None
+        with suppress(OSError):
+            os.close(self._to)
+        if failures := self._fence.sandbox.failures():
+            return SandboxUnavailable(f"the fence cannot be put up: {'; '.join(failures)}")
+        return SourceError(f"the process that read {path.name} {process.ended(code)}")
+
+
+def reads() -> list[Path]:
+    """What the process needs of this installation."""
+    places = {_PACKAGE, Path(sys.prefix), Path(sys.base_prefix)}
+    return [p for p in places if p not in (Path("/"), Path("/usr"))]
+
+
+def _line(child: Child, within_s: float | None) -> bytes:
+    """Its next line; empty when it has ended. Raises DeadlineExceeded and Cancelled; it is ended then."""
+    assert child.popen.stdout is not None
+    descriptor, found = child.popen.stdout.fileno(), bytearray()
+    over = time.monotonic() + within_s if within_s is not None else None
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    try:
+        while True:
+            process.check_cancelled()
+            if over is not None and time.monotonic() > over:
+                raise DeadlineExceeded("the database file did not answer in time")
+            if not poll.poll(_TURN_MS):
+                continue
+            data = os.read(descriptor, 1 << 20)
+            found += data
+            if not data or len(found) > _LARGEST:
+                return b""
+            if found.endswith(b"\n"):
+                return bytes(found)
+    except DrdError:
+        child.stop()
+        raise
+
+
+def _fingerprint(data: Mapping[str, Any]) -> DatabaseFingerprint:
+    """As `DatabaseFingerprint.to_json` has it. Raises for any other shape."""
+    tables = {}
+    for name, (rows, digest) in data["tables"].items():
+        if not isinstance(rows, int) or not isinstance(digest, str | None):
+            raise TypeError
+        tables[str(name)] = TableState(rows, digest)
+    return DatabaseFingerprint(
+        "digest" if data["mode"] == "digest" else "counts",
+        tables,
+        {str(k): str(v) for k, v in data["not_reached"].items()},
+        dict(data["properties"]),
+        others={str(k): str(v) for k, v in data.get("others", {}).items()},
+    )
+
+
+def _nonsense(path: Path) -> SourceError:
+    return SourceError(f"the process that read {path.name} answered nonsense")

@@ -1,0 +1,77 @@
+"""What stood between the code that came with the data and the host, in one drill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PARTS = ("files", "signals", "calls", "network")
+"""The parts of a whole fence (docs/sandbox.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Something outside that a command asked for in vain: what (tcp, dns, socket, …), and where to, as
+    far as that can be known."""
+
+    by: str
+    what: str
+    to: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.by}: {self.what} {self.to}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class FenceReport:
+    """`held` are the parts of the fence that were up, `missing` the others with the reason. `fenced`
+    names what ran behind it; `reach` and `read` what the plan had declared."""
+
+    held: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    limits: str = "rlimits"
+    fenced: tuple[str, ...] = ()
+    reach: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    tried: tuple[Attempt, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return not self.missing
+
+    def words(self) -> str:
+        """For people: which fence held."""
+        if not self.held:
+            return f"unfenced: {_listed(self.missing)}"
+        names = f"{', '.join(self.held)} (limits by {self.limits})"
+        return f"{names}; not {_listed(self.missing)}" if self.missing else names
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` is its inverse."""
+        return {
+            "held": list(self.held),
+            "missing": dict(self.missing),
+            "limits": self.limits,
+            "fenced": list(self.fenced),
+            "reach": list(self.reach),
+            "read": list(self.read),
+            "tried": [{"by": a.by, "what": a.what, "to": a.to} for a in self.tried],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FenceReport:
+        return cls(
+            held=tuple(data["held"]),
+            missing=dict(data["missing"]),
+            limits=data["limits"],
+            fenced=tuple(data["fenced"]),
+            reach=tuple(data["reach"]),
+            read=tuple(data["read"]),
+            tried=tuple(Attempt(a["by"], a["what"], a["to"]) for a in data["tried"]),
+        )
+
+
+def _listed(missing: Mapping[str, str]) -> str:
+    return "; ".join(f"{part}: {why}" for part, why in missing.items())
