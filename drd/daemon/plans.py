@@ -64,6 +64,7 @@ class PlanBook:
         not given at its start is refused. `so_far` hears every moment how many plans of how many
         were looked at, and says whether to go on."""
         files = plans_by_name(self._app.settings.plans_dir)
+        self.texts.begin_load()
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
         refused: dict[str, str] = {}
         names = list(files)
@@ -140,6 +141,7 @@ class PlanBook:
             if handed is None:
                 self.texts.take(name, os.path.abspath(path), text, stamp)  # noqa: PTH100
             return True
+        self.texts.replaced(name)
         _log.error("plan.stored_text_differs", plan=name, remedy="it is taken from its file anew")
         return False
 

@@ -36,6 +36,7 @@ class Texts:
 
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
+        self._replaced: set[str] = set()
         self._lock = threading.Lock()
 
     def take(self, plan: str, file: Path | str, text: str, stamp: tuple[int, int] | None) -> None:
@@ -44,6 +45,16 @@ class Texts:
         held = _Held(str(file), _digest(raw), zlib.compress(raw), stamp)
         with self._lock:
             self._held[plan] = held
+
+    def begin_load(self) -> None:
+        """The files are read now: what is in order counts as such again."""
+        with self._lock:
+            self._replaced.clear()
+
+    def replaced(self, plan: str) -> None:
+        """Its stored text was another one than the file's: told until the files are read again."""
+        with self._lock:
+            self._replaced.add(plan)
 
     def drop(self, plan: str) -> None:
         """The plan is not in force any more."""
@@ -85,13 +96,19 @@ class Texts:
     def differing(self, stored: Mapping[str, str]) -> dict[str, str]:
         """The plans whose stored text is another one, with what to say of that."""
         with self._lock:
-            names = list(self._held)
-        return {
-            name: f"the stored text of plan {name} differs from the one in force, which goes on: "
-            "somebody has changed the catalogue"
-            for name in names
-            if not self.is_stored(name, stored.get(name))
+            names, replaced = list(self._held), set(self._replaced)
+        blame = "somebody has changed the catalogue"
+        found = {
+            name: f"the stored text of plan {name} differed from its file's, which replaced it: {blame}"
+            for name in replaced
         }
+        for name in names:
+            if not self.is_stored(name, stored.get(name)):
+                found[name] = (
+                    f"the stored text of plan {name} differs from the one in force, which goes on: "
+                    f"{blame}"
+                )
+        return found
 
     def _get(self, plan: str) -> _Held | None:
         with self._lock:

@@ -111,6 +111,8 @@ def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path)
     forge(base)
     now = Loaded(base)
     assert now.paths() == ["/etc/hostname"]
+    assert "differed from its file's, which replaced it" in now.differing()["shop"]
+    now.book.load(running=True)
     assert now.differing() == {}
     assert "/etc/shadow" not in (now.app.catalogue.queue.accepted("shop") or "")
 
@@ -153,12 +155,18 @@ def test_real_daemon_goes_on_by_its_text_and_says_so(site: Site) -> None:
         change_row(site.base, "update plan_sources set text = ?", text.replace("kind: files", hook))
         before = len(rows(site, where="state = 'succeeded'"))
         until(lambda: len(rows(site, where="state = 'succeeded'")) > before + 1, "backups", running)
-        running.reload()  # another look at alerts; the row is put right by it
+        running.reload()  # the row is put right by it
+        until(lambda: is_told(site), "the alert", running)
         [healed] = running.events("plan.stored_text_differs")
         assert healed["plan"] == "shop"
     assert not taken.exists()
     assert site.catalogue("select text from plan_sources") == [(text,)]
     site.assert_clean()
+
+
+def is_told(site: Site) -> bool:
+    found = site.drd("alerts", "shop", "--json").json["alerts"]
+    return [a["severity"] for a in found if a["kind"] == "plan-text"] == ["critical"]
 
 
 # --- root -----------------------------------------------------------------------------------
