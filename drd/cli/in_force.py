@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from drd import secrets
 from drd.bootstrap import App
+from drd.cli.follow import is_alive
 from drd.config.daemon import plans_by_name
-from drd.config.plan_file import load_plan
-from drd.errors import ConfigError, UnknownPlan
+from drd.config.plan_file import load_plan, plan_of_text
+from drd.errors import ConfigError, DrdError
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
+from drd.ports import PlanRow
 
-_SILENT_S = 180.0
-"""A daemon that gave no sign of life for so long does not run."""
+_HANDED_OVER = Path("/run/credentials/drd.service")
+"""Where systemd puts what the service was given."""
 
 
 def in_force_with(
@@ -29,20 +32,22 @@ def in_force_with(
         files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items()}
         files[plan.name] = Path(plan.file)
         found = [why for file in files.values() for why in _names_another(file, spec, new)]
-        if not found and _daemon_lives(app):
+        if not found and is_alive(app):
             found = [
                 why
                 for row in app.catalogue.queue.plan_rows()
                 if row.name in files
-                for why in _works_with_another(app, row.name, spec, new)
-            ]
+                for why in _works_with_another(app, row, spec, new)
+            ] + _not_handed_over(new)
         if found:
             return found
         since[:] = since or [app.clock.now()]
+        dead = {run.id for run in app.catalogue.abandoned()}
         return [
             f"run {run.id} ({run.kind} of {run.plan}) is over, which began before"
             for run in app.catalogue.queue.open_runs()
             if run.state is RunState.RUNNING
+            and run.id not in dead
             and run.kind is not RunKind.REKEY
             and run.plan in files
             and run.started_at is not None
@@ -67,22 +72,33 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
     ]
 
 
-def _works_with_another(app: App, name: str, spec: RepositorySpec, new: SecretRef) -> list[str]:
+def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: SecretRef) -> list[str]:
+    """By the text that is stored: a daemon stores what it has loaded, and takes what a command of
+    root's has stored from root's file."""
+    text = app.catalogue.queue.accepted(row.name)
     try:
-        plan = app.plan_in_force(name)
-    except (ConfigError, UnknownPlan):
+        plan = plan_of_text(text, Path(row.file)) if text is not None else None
+    except ConfigError:
+        plan = None
+    if plan is None:
         return []
     hint = "systemctl restart drd" if new.source == "credential" else "systemctl reload drd"
     return [
-        f"the daemon has loaded the file of {name}: {hint}"
+        f"the daemon has loaded the file of {row.name}: {hint}"
         for one in plan.repositories.values()
         if one.url == spec.url and one.password != new
     ]
 
 
-def _daemon_lives(app: App) -> bool:
-    """Whether one has shown itself of late, and did not say that it stopped."""
-    noted = app.catalogue.queue.noted("heartbeat")
-    if noted is None or dict(noted[1]).get("state") == "stopped":
-        return False
-    return (app.clock.now() - noted[0]).total_seconds() < _SILENT_S
+def _not_handed_over(new: SecretRef) -> list[str]:
+    """A service has the credentials that were there when it started."""
+    if new.source != "credential" or not _HANDED_OVER.is_dir():
+        return []
+    file = _HANDED_OVER / f"{secrets.UNIT_PREFIX}{new.value}"
+    try:
+        handed = secrets.resolve(SecretRef("file", str(file)))
+    except DrdError:
+        handed = ""
+    if handed == secrets.resolve(new):
+        return []
+    return [f"the service has the {new.describe()}: systemctl restart drd"]

@@ -59,9 +59,11 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
     place, there = _stat(path)
     if there is None:
         return None
-    remedy = f"chown {_owner(trusted)}: {place} && chmod 600 {place}"
+    remedy = f"chmod 600 {place}"
     if there.st_uid not in trusted:
-        return Exposed(path, f"belongs to {_user(there.st_uid)}", remedy)
+        return Exposed(
+            path, f"belongs to {_user(there.st_uid)}", f"chown root: {place} && {remedy}"
+        )
     if there.st_mode & 0o006 and _reachable(place, "other"):
         return Exposed(path, "can be read by anybody", remedy)
     if there.st_mode & 0o060 and _is_shared(there) and _reachable(place, "group"):
@@ -79,9 +81,10 @@ def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
             there = one.stat()
         except OSError:
             return None
-        change = f"chown {_owner(trusted)}: {one} && chmod go-w {one}"
+        change = f"chmod go-w {one}"
         if there.st_uid not in trusted:
-            return Exposed(path, f"{_lead(what)}belongs to {_user(there.st_uid)}", change)
+            whose = f"{_lead(what)}belongs to {_user(there.st_uid)}"
+            return Exposed(path, whose, f"chown root: {one} && {change}")
         if what and there.st_mode & stat.S_ISVTX:
             continue  # whoever may write there cannot rename what is another's
         if there.st_mode & 0o002:
@@ -186,8 +189,3 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _owner(trusted: Collection[int]) -> str:
-    """Whom a file should belong to: root, where that may be."""
-    return "root" if os.geteuid() == 0 or trusted == {0} else _user(os.geteuid())

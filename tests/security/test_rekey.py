@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drd.masking import MASK
 from tests import light_repository
+from tests.e2e.daemons import daemon, until
 from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree
 from tests.security.test_secrets import opens
 
@@ -101,6 +102,26 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
     again = site.drd(*WORDS, *_new(site), "--json").json
     assert (again["complete"], again["removed_keys"]) == (True, [])
     site.assert_clean()
+
+
+def test_rekey_waits_for_a_daemon_to_load_the_plan(short_tmp: Path) -> None:
+    site = masked_site(short_tmp, password=PASSWORD, source="file")
+    offsite = short_tmp / "offsite"
+    with daemon(site) as running:
+        until(lambda: bool(running.events("plan.accepted")), "the plan", running)
+        with subprocess.Popen(
+            site.argv(*WORDS, *_new(site)), stderr=subprocess.PIPE, env=site.env(), text=True
+        ) as going:
+            assert going.stderr is not None
+            said = iter(going.stderr.readline, "")
+            assert any("waiting until" in line for line in said)
+            name_the_new_one(site)
+            assert any("the daemon has loaded the file of shop" in line for line in said)
+            assert opens(offsite, PASSWORD)
+            running.reload()
+            assert going.wait(90) == 0
+    assert opens(offsite, NEW)
+    assert not opens(offsite, PASSWORD)
 
 
 KILLS = ("before:look", "undone:look", "before:add key", "undone:add key", "after:add key",
