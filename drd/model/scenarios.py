@@ -118,4 +118,6 @@ def is_random_turn(drills: int, each: int, scenarios: int) -> bool:
     """Whether the next drill, after so many, takes an older point at random: once in each `each`,
     and not always in the turn of the same scenario."""
     block, place = divmod(drills, each)
-    return place == (each - 1 - block % max(scenarios, 1)) % each
+    scenarios = max(scenarios, 1)
+    fitting = [p for p in range(each) if (block * each + p - block) % scenarios == 0]
+    return place == (fitting[-1] if fitting else each - 1)

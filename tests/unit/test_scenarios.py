@@ -1,0 +1,104 @@
+"""Which drill of a scenario counts, and whose turn it is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from drd.model.due import History, next_due
+from drd.model.run import RunKind
+from drd.model.scenarios import Rehearsal, is_random_turn, next_scenario, standing, valid_s
+from drd.model.schedule import Job, Timing
+from tests.status_support import DAY, NOW, ago
+
+OLD, NEW = ago(10 * DAY), ago(DAY)
+
+
+def drill(
+    number: int,
+    result: str,
+    data_time: datetime | None = NEW,
+    scenario: str = "database-loss",
+    **more: object,
+) -> Rehearsal:
+    at = NOW + timedelta(minutes=number)
+    return Rehearsal(f"e{number}", scenario, at, result, data_time, **more)  # type: ignore[arg-type]
+
+
+def result(*drills: Rehearsal, repository: str = "") -> str:
+    return standing(drills)["database-loss", repository].result
+
+
+def test_newest_result_stands() -> None:
+    assert result(drill(1, "passed"), drill(2, "failed")) == "failed"
+    assert result(drill(1, "failed"), drill(2, "passed")) == "passed"
+    assert result(drill(1, "passed"), drill(2, "inconclusive")) == "inconclusive"
+
+
+def test_older_point_clears_nothing() -> None:
+    assert result(drill(1, "failed"), drill(2, "passed", OLD)) == "failed"
+    assert result(drill(1, "failed", OLD), drill(2, "passed")) == "passed"
+    two = (drill(1, "failed", NEW), drill(2, "failed", OLD), drill(3, "passed", OLD))
+    assert result(*two) == "failed"
+    assert standing(two)["database-loss", ""].passed == "e3"
+
+
+def test_drill_that_could_not_look_clears_nothing() -> None:
+    assert result(drill(1, "failed"), drill(2, "inconclusive")) == "failed"
+
+
+def test_other_scenarios_clear_nothing() -> None:
+    found = standing([drill(1, "failed"), drill(2, "passed", scenario="region-loss")])
+    assert found["database-loss", ""].result == "failed"
+    assert found["region-loss", ""].result == "passed"
+
+
+def test_drills_held_to_one_repository_are_told_apart() -> None:
+    held = drill(2, "failed", repository="offsite")
+    first = drill(1, "passed", given_by=("primary",))
+    assert result(first, held) == "passed"
+    assert result(first, held, repository="offsite") == "failed"
+    later = drill(3, "passed", given_by=("primary",))
+    assert result(first, held, later, repository="offsite") == "failed"
+    from_there = drill(4, "passed", given_by=("offsite",))
+    assert result(first, held, from_there, repository="offsite") == "passed"
+    assert result(drill(1, "failed"), drill(2, "passed", repository="primary")) == "failed"
+
+
+def test_turns_follow_what_is_oldest() -> None:
+    wanted = ("a", "b", "c")
+    assert next_scenario(wanted, {"a": NOW, "c": OLD}) == "b"
+    assert next_scenario(wanted, {"a": NEW, "b": NOW, "c": OLD}) == "c"
+
+
+@pytest.mark.parametrize("each", [1, 2, 3, 4])
+@pytest.mark.parametrize("scenarios", [1, 2, 3])
+def test_random_points_come_once_in_each_round_and_meet_every_scenario(
+    each: int, scenarios: int
+) -> None:
+    turns = [n for n in range(each * scenarios * 12) if is_random_turn(n, each, scenarios)]
+    assert len(turns) == scenarios * 12
+    if each >= scenarios:
+        assert {n % scenarios for n in turns} == set(range(scenarios))
+
+
+def test_pass_counts_for_two_turns_and_ninety_days_without_a_schedule() -> None:
+    assert valid_s(7 * DAY, 2) == 28 * DAY
+    assert valid_s(None, 2) == 90 * DAY
+
+
+def weekly(**history: object) -> str:
+    job = Job("shop", RunKind.DRILL, Timing(every_s=7 * DAY), 900)
+    known = History(ago(30 * DAY), data_time=ago(60), **history)  # type: ignore[arg-type]
+    due = next_due(job, known, NOW)
+    assert due is not None
+    return due.why if due.at <= NOW else "later"
+
+
+def test_scenario_that_was_never_drilled_is_due_at_once() -> None:
+    ran = {"last_started_at": ago(DAY), "drilled_at": ago(DAY - 60)}
+    assert weekly(**ran) == "later"
+    assert weekly(**ran, undrilled=("region-loss",)) == "region-loss was never drilled"
+    failed = {"last_started_at": ago(60), "drilled_at": ago(DAY)}
+    assert weekly(**failed, undrilled=("region-loss",)) == "later", "it left no evidence"
