@@ -37,7 +37,7 @@ from drd.catalogue.tables import (
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
 from drd.model.plan import Plan
 from drd.model.repositories import Meeting, readable, unreadable_since
-from drd.ports.health import Known
+from drd.ports.health import Known, PlaceRow
 
 _FINE = {
     "lost": None,
@@ -122,15 +122,19 @@ def expected(connection: Connection, url: str) -> tuple[str | None, str | None, 
     return found.repository_id, found.config_digest, wrong is not None
 
 
-def places_known(connection: Connection) -> list[tuple[str, str]]:
+def places_known(connection: Connection) -> list[PlaceRow]:
     rows = repository_health
+    wrong = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
     query = (
-        select(rows.c.url, rows.c.plan)
+        select(rows.c.url, rows.c.plan, repositories.c.config_digest, wrong)
         .join(repositories, repositories.c.url == rows.c.url)
         .where(repositories.c.repository_id.is_not(None))
         .order_by(rows.c.plan, rows.c.position)
     )
-    return [(url, plan) for url, plan in connection.execute(query)]
+    return [
+        PlaceRow(url, plan, digest, bool(bad))
+        for url, plan, digest, bad in connection.execute(query)
+    ]
 
 
 def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:

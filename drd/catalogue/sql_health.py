@@ -8,7 +8,7 @@ from datetime import datetime
 from drd.catalogue import copies, health, repositories
 from drd.catalogue.engine import Store
 from drd.model.repositories import Meeting
-from drd.ports.health import Known
+from drd.ports.health import Known, PlaceRow
 
 
 class SqlHealth:
@@ -21,7 +21,7 @@ class SqlHealth:
         with self._store.read() as connection:
             return health.of(connection, plan)
 
-    def places(self) -> list[tuple[str, str]]:
+    def places(self) -> list[PlaceRow]:
         with self._store.read() as connection:
             return health.places_known(connection)
 

@@ -21,6 +21,7 @@ from drd.errors import CatalogueError, DrdError
 from drd.flows.meetings import no_answer, probe
 from drd.model.plan import RepositorySpec, S3Access
 from drd.model.schedule import Schedule
+from drd.ports.health import PlaceRow
 from drd.repositories.probing import Prober
 
 _log = log.get()
@@ -47,6 +48,7 @@ class _Place:
     url: str
     plan: str
     next_at: float
+    digest: str | None = None
     waits: bool = False
     begun: float | None = None
     told: bool = False
@@ -105,19 +107,17 @@ class Probes:
 
     def _refresh(self, now: float) -> None:
         """The repositories of the plans in force, each once; new ones spread over a round."""
-        wanted: dict[str, str] = {}
-        for url, plan in self._app.catalogue.health.places():
-            if self._schedule(plan) is not None:
-                wanted.setdefault(url, plan)
+        wanted: dict[str, PlaceRow] = {}
+        for row in self._app.catalogue.health.places():
+            if self._schedule(row.plan) is not None and not (row.url in wanted and not row.wrong):
+                wanted[row.url] = row
         for url in self._places.keys() - wanted.keys():
             del self._places[url]
         within_s = min(EVERY_S, len(wanted) / PER_SECOND)
-        for url, plan in wanted.items():
-            known = self._places.get(url)
-            if known is None:
-                self._places[url] = _Place(url, plan, now + within_s * _share(url))
-            else:
-                known.plan = plan
+        for url, row in wanted.items():
+            first_at = now + within_s * _share(url)
+            known = self._places.setdefault(url, _Place(url, row.plan, first_at))
+            known.plan, known.digest = row.plan, None if row.wrong else row.digest
 
     def _watch(self, place: _Place, now: float) -> None:
         """One that gets no answer is noted as that once, and its thread left to itself."""
@@ -156,6 +156,8 @@ class Probes:
 
     def _look(self, place: _Place) -> None:
         try:
+            if place.digest is not None and self._is_there(place):
+                return
             is_news = probe(self._app.catalogue, self._app.clock, _Far(self, place))
         except CatalogueError as error:
             _log.debug("probe.catalogue", error=error.message)
@@ -165,6 +167,13 @@ class Probes:
         else:
             if is_news:
                 self._news()
+
+    def _is_there(self, place: _Place) -> bool:
+        """As it was when the catalogue was read last, which needs no more of it."""
+        try:
+            return self.ask(place) == place.digest
+        except DrdError:
+            return False
 
     def ask(self, place: _Place) -> str | None:
         return self._prober.probe(place.url, self._access_of(place))

@@ -23,14 +23,25 @@ class Known:
     affected: tuple[str, ...] | None = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A repository of a plan; `digest` is of the `config` that it had, None where nobody looked,
+    `wrong` says that it was lost or unreachable when it was met last."""
+
+    url: str
+    plan: str
+    digest: str | None
+    wrong: bool
+
+
 class Health(Protocol):
     """Thread-safe; every method is one transaction. Raises CatalogueError."""
 
     def of(self, plan: str) -> list[Known]:
         """Of each repository of the plan as loaded, the one with the backups first."""
 
-    def places(self) -> list[tuple[str, str]]:
-        """The URLs of repositories that were seen once, each with every loaded plan that has it."""
+    def places(self) -> list[PlaceRow]:
+        """Repositories that were seen once, each with every loaded plan that has it."""
 
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
         """How a place was found, for every plan with a repository there; whether that is news.

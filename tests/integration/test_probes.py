@@ -1,0 +1,109 @@
+"""The daemon's look at repositories: each in its turn, what hangs holds nobody up, and only news is
+written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.bootstrap import App
+from drd.config.plan_file import load_plan
+from drd.daemon import probes as module
+from drd.daemon.probes import Probes
+from drd.model.plan import S3Access
+from drd.model.schedule import Schedule
+
+PLAN = """\
+plan: {name}
+objectives: {{rpo: 1h, rto: 1h}}
+components:
+  files: {{kind: files, paths: [/etc]}}
+repositories:
+  primary: {{url: {url}, password: {{env: X}}}}
+"""
+
+
+class House:
+    def __init__(self, directory: Path) -> None:
+        (directory / "plans").mkdir()
+        config = directory / "drd.yaml"
+        config.write_text(
+            "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
+        )
+        self.directory = directory
+        self.app = App(str(config))
+        self.schedules: dict[str, Schedule] = {}
+        self.news = 0
+        self.probes = Probes(self.app, self.schedules.get, self._heard)
+
+    def _heard(self) -> None:
+        self.news += 1
+
+    def repository(self, name: str) -> Path:
+        place = self.directory / name
+        place.mkdir()
+        (place / "config").write_bytes(name.encode())
+        file = self.directory / f"plans/{name}.yaml"
+        file.write_text(PLAN.format(name=name, url=place))
+        self.schedules[name] = self.app.accept(load_plan(file))
+        self.app.catalogue.record_repository(str(place), "a" * 64, self.app.clock.now())
+        return place
+
+    def lost(self, name: str) -> str | None:
+        [known] = self.app.catalogue.health.of(name)
+        return known.lost or ("unreachable" if known.unreachable else None)
+
+    def until(self, done: str | None, name: str, *, turns: float = 0.0) -> None:
+        limit = time.monotonic() + 20
+        while self.lost(name) != done:
+            assert time.monotonic() < limit, (name, self.lost(name))
+            self.probes.turn(time.monotonic() + turns)
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    found = House(tmp_path)
+    yield found
+    found.probes.stop()
+    found.app.catalogue.close()
+
+
+def test_repository_that_goes_and_comes_back(house: House) -> None:
+    place = house.repository("shop")
+    house.app.catalogue.health.record_config_digest(str(place), "0" * 64)
+    config = (place / "config").read_bytes()
+    (place / "config").unlink()
+    house.until("emptied", "shop", turns=60)
+    assert house.news == 1
+    (place / "config").write_bytes(config)
+    digest = house.probes.ask(module._Place(str(place), "shop", 0.0))
+    assert digest is not None
+    house.app.catalogue.health.record_config_digest(str(place), digest)
+    house.probes._refreshed = -1000.0
+    house.until(None, "shop", turns=400)
+    assert house.news == 2
+
+
+def test_look_that_hangs_is_unreachable_and_holds_nobody_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, other = house.repository("hangs"), house.repository("other")
+    over, ask = threading.Event(), house.probes._prober.probe
+
+    def slow(url: str, access: S3Access) -> str | None:
+        if url == str(hangs):
+            over.wait(60)
+        return ask(url, access)
+
+    monkeypatch.setattr(house.probes._prober, "probe", slow)
+    (other / "config").unlink()
+    try:
+        house.until("emptied", "other", turns=60)
+        house.until("unreachable", "hangs", turns=module.PATIENCE_S + 100)
+    finally:
+        over.set()
