@@ -45,7 +45,7 @@ from drd.model.schedule import Schedule, schedule_of
 from drd.modes import is_roots_alone
 from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
-from drd.process import rights
+from drd.process import booted, rights
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
@@ -365,6 +365,7 @@ class App:
             tell=self.tell,
             on_steps=self.console.on_steps,
             compares=comparison,
+            booted=booted,
         )
 
     def _private(self) -> tuple[Path, ...]:

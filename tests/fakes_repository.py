@@ -24,6 +24,7 @@ from drd.model.snapshot import Stored
 from drd.ports import (
     Finding,
     Listing,
+    LockInfo,
     OnProgress,
     Payload,
     Progress,
@@ -54,9 +55,20 @@ class MemoryRepository:
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
         self.unreadable: dict[str, str] = {}
+        self.ahead_s: float | None = 0.0
 
     def preflight(self, *, writing: bool = True) -> None:
         """Memory is always there."""
+
+    def clock_ahead_s(self) -> float | None:
+        return self.ahead_s
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        with self._lock:
+            return [s for s in snapshots if s not in self._kept]
+
+    def lock_holders(self) -> list[LockInfo]:
+        return []
 
     def cold(self, cache: Path) -> Repository:  # memory keeps nothing elsewhere
         return self

@@ -17,6 +17,7 @@ from drd.flows.aside import noted
 from drd.flows.deciding import own
 from drd.model.alerts import Alert, rank
 from drd.model.due import Due
+from drd.model.holds import Hold
 from drd.model.run import CheckResult, Decision, Evidence, Run, RunKind, StepRecord
 from drd.model.schedule import Schedule
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
@@ -170,8 +171,15 @@ def points(app: App, plan: str) -> Document:
     places = app.catalogue.health.of(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
     gone = [p for p in points if p.repositories and not p.repositories.keys() - lost.keys()]
+    now = app.clock.now()
+    holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]
     shown = [
-        {**_point(p), "after_kit": p.id not in known, "damaged": _damaged(p, places)}
+        {
+            **_point(p),
+            "after_kit": p.id not in known,
+            "damaged": _damaged(p, places),
+            "holds": [hold_document(h) for h in holds if h.point == p.id],
+        }
         for p in points
         if p not in gone
     ]
@@ -186,6 +194,18 @@ def _damaged(point: RestorePoint, places: Iterable[Known]) -> list[str]:
         and k.damage is not None
         and (k.affected is None or point.id in k.affected)
     ]
+
+
+def hold_document(hold: Hold) -> Document:
+    """Who keeps a point, why and until when."""
+    return {
+        "point": hold.point,
+        "plan": hold.plan,
+        "reason": text_of(hold.reason),
+        "held_at": to_rfc3339(hold.held_at),
+        "until": time_of(hold.until),
+        "by": hold.by.to_json() if hold.by is not None else None,
+    }
 
 
 def _point(point: RestorePoint) -> Document:
@@ -234,11 +254,12 @@ def schedule(app: App, plan: str | None) -> Document:
         else:
             agenda.set_plan(row, Schedule.from_json(row.schedule), now)
     agenda.refresh(now, name)
-    items = [_due(d) for d in agenda.items()]
+    items = [_due(d, agenda.pause_of(d.job)) for d in agenda.items()]
     return {"items": items, "unknown": unknown, "gone": gone}
 
 
-def _due(due: Due) -> Document:
+def _due(due: Due, pause: str | None) -> Document:
+    """One whose last run was paused says so: the next one looks again."""
     return {
         "plan": due.job.plan,
         "kind": str(due.job.kind),
@@ -247,7 +268,7 @@ def _due(due: Due) -> Document:
         "deadline": to_rfc3339(due.deadline),
         "expected_s": due.expected_s,
         "trigger": due.trigger,
-        "why": text_of(due.why),
+        "why": text_of(due.why if pause is None else f"{pause}; {due.why}"),
     }
 
 

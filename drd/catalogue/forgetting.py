@@ -1,4 +1,5 @@
-"""Letting go of a plan: of all that is known of it, but for alerts that are not resolved yet."""
+"""Letting go of a plan: of all that is known of it, but for alerts that are not resolved yet and
+points that somebody holds."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from drd.catalogue.tables import (
     checks,
     component_summary,
     evidence,
+    given_up,
     kit_bases,
     missed_intervals,
     outages,
@@ -18,6 +20,7 @@ from drd.catalogue.tables import (
     plan_summary,
     plans,
     repository_health,
+    retention_state,
     runs,
     scenario_summary,
     seals,
@@ -41,6 +44,8 @@ _OTHERS = (
     plan_repositories,
     seals,
     kit_bases,
+    retention_state,
+    given_up,
 )
 
 

@@ -42,6 +42,8 @@ def ended(connection: Connection, run: Run) -> None:
         usual = durations(connection, run.plan, USUAL_RUNS, run.kind, run.subject)
         values["p95_s"] = percentile_95(usual)
         values["last_bytes"] = run.detail.get("bytes")
+    elif run.state is RunState.PAUSED:
+        values |= {"tries": 0, "permanent": False}
     elif run.state in _FAILURES:
         values["tries"] = (before.tries if before else 0) + 1
         values["permanent"] = bool(run.detail.get("permanent"))

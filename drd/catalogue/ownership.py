@@ -24,6 +24,7 @@ from drd.catalogue.engine import Store
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.runs import FIRST_TOKEN, Owner
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
+from drd.model.custody import StatePlace
 from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
 from drd.ports import Owned
 
@@ -46,12 +47,23 @@ def me() -> Owner:
 
 class Ownership:
     """Decides with the lock files of this host; `elsewhere` says that other hosts write rows too,
-    whose locks cannot be seen from here: their runs count as alive."""
+    whose locks cannot be seen from here: their runs count as alive. So do runs that were begun in
+    another state than the one at `place`, of which this one is a copy."""
 
-    def __init__(self, store: Store, locks: LockFiles, *, elsewhere: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        locks: LockFiles,
+        *,
+        elsewhere: bool,
+        place: StatePlace | None = None,
+    ) -> None:
         self._store = store
         self._locks = locks
         self._elsewhere = elsewhere
+        self._place = place.token if place is not None else None
+        boot = process.booted()
+        self._boot = boot.id if boot is not None else None
         self._held: dict[tuple[str, int], HeldLock] = {}
         self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
@@ -69,18 +81,22 @@ class Ownership:
                         id=run_id,
                         owner_pid=os.getpid(),
                         owner_host=me().host,
+                        owner_boot=self._boot or "",
                         actor=run.actor or process.actor_here(),
                         stamp=secrets.token_hex(16),
                     )
-                    runs.insert(connection, run, me())
+                    runs.insert(connection, run, self._me())
                 unless_recorded.callback(held.discard)
                 jobs.began(connection, run)
             unless_recorded.pop_all()
         return self._owned(run, held)
 
+    def _me(self) -> Owner:
+        return replace(me(), place=self._place, boot=self._boot)
+
     def _claimed(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:
         held = self._take_from_glances(run.id)
-        if held is None or not runs.claim(connection, run, me()):
+        if held is None or not runs.claim(connection, run, self._me()):
             if held is not None:
                 held.release()
             raise Fenced(
@@ -128,7 +144,7 @@ class Ownership:
             return None
         try:
             with self._store.write() as connection:
-                if not runs.take_over(connection, run, me(), at):
+                if not runs.take_over(connection, run, self._me(), at):
                     held.release()
                     return None
             # Its owner is dead, and what that had started must not work on beside us.
@@ -143,6 +159,7 @@ class Ownership:
             state=RunState.RUNNING,
             owner_pid=here.pid,
             owner_host=here.host,
+            owner_boot=self._boot or "",
         )
         return self._owned(mine, held)
 
@@ -199,6 +216,9 @@ class Ownership:
     def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:
         """For the body, nobody can take over the run that was found dead."""
         if self._elsewhere and row.owner_host != me().host:
+            yield False
+            return
+        if row.owner_place is not None and row.owner_place != self._place:
             yield False
             return
         with self._locks.glance(_lock_name(row.id)) as free:

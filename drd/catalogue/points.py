@@ -19,6 +19,7 @@ from drd.catalogue.tables import (
     component_snapshots,
     evidence,
     fingerprints,
+    holds,
     point_repositories,
     points,
 )
@@ -118,8 +119,10 @@ def remove(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def remove_all(connection: Connection, plan: str) -> None:
-    """Every trace of a plan's points, those of forgotten ones included."""
-    of_plan = select(points.c.id).where(points.c.plan == plan)
+    """Every trace of a plan's points, those of forgotten ones included; those that somebody holds
+    stay."""
+    held = select(holds.c.point).where(holds.c.plan == plan, holds.c.released_at.is_(None))
+    of_plan = select(points.c.id).where(points.c.plan == plan, points.c.id.not_in(held))
     digests = select(component_snapshots.c.fingerprint).where(
         component_snapshots.c.point.in_(of_plan), component_snapshots.c.fingerprint.is_not(None)
     )

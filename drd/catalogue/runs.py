@@ -39,6 +39,8 @@ class Owner:
     pid: int
     start: int | None
     host: str
+    place: str | None = None
+    boot: str | None = None
 
 
 def insert(connection: Connection, run: Run, owner: Owner) -> None:
@@ -58,6 +60,8 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
             "owner_pid": owner.pid,
             "owner_start": owner.start,
             "owner_host": owner.host,
+            "owner_place": owner.place,
+            "owner_boot": owner.boot,
             "detail": dict(run.detail),
             "error": run.error,
             "subject": run.subject,
@@ -88,6 +92,8 @@ def claim(connection: Connection, run: Run, owner: Owner) -> bool:
             owner_pid=owner.pid,
             owner_start=owner.start,
             owner_host=owner.host,
+            owner_place=owner.place,
+            owner_boot=owner.boot,
             detail={**row.detail, **run.detail},
         )
     )
@@ -105,6 +111,8 @@ def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> b
             owner_pid=owner.pid,
             owner_start=owner.start,
             owner_host=owner.host,
+            owner_place=owner.place,
+            owner_boot=owner.boot,
             taken_over_at=at,
         )
     )
@@ -229,6 +237,7 @@ def to_run(row: Row[Any]) -> Run:
         token=row.token,
         owner_pid=row.owner_pid,
         owner_host=row.owner_host,
+        owner_boot=row.owner_boot or "",
         detail=row.detail,
         error=row.error,
         subject=row.subject,

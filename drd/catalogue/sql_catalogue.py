@@ -32,7 +32,9 @@ from drd.catalogue import (
     verifications,
 )
 from drd.catalogue.alerts import SqlAlertBook
+from drd.catalogue.custody import SqlCustody
 from drd.catalogue.engine import Store, sqlite_path
+from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
@@ -66,7 +68,11 @@ class SqlCatalogue:
         self.outbox = SqlOutbox(store)
         self.alerts = SqlAlertBook(store)
         self.health = SqlHealth(store)
-        self._ownership = Ownership(store, locks, elsewhere=store.path is None)
+        self.keeping = SqlKeeping(store)
+        self.custody = SqlCustody(store)
+        self._ownership = Ownership(
+            store, locks, elsewhere=store.path is None, place=self.custody.here()
+        )
 
     def together(self) -> AbstractContextManager[None]:
         return self._store.together()

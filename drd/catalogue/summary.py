@@ -22,7 +22,9 @@ from drd.model.facts import (
     DaemonFacts,
     DrillFacts,
     FailureFacts,
+    HoldFacts,
     IncompleteFacts,
+    PausedFacts,
     PlanFacts,
     PointFacts,
     RefusedFacts,
@@ -140,6 +142,14 @@ SELECT plan, last_finished_at, last_error FROM jobs
 WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
   AND OF(plan)
 """
+_RETENTION = """
+SELECT plan, paused_since, pauses, waiting FROM retention_state
+WHERE (paused_since IS NOT NULL OR waiting <> '[]') AND OF(plan)
+"""
+_HOLDS = """
+SELECT plan, point, reason, until, actor FROM holds
+WHERE released_at IS NULL AND OF(plan) ORDER BY plan, id
+"""
 _DAEMON = """
 SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
 """
@@ -195,6 +205,8 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
     outages = _by_plan(query(_OUTAGES), lambda row: (_time(row[1]), _time(row[2])))
     scenarios = _by_plan(query(_SCENARIOS), _scenario)
     unready = {r[0]: UnreadyFacts(_time(r[1]), r[2] or "") for r in query(_UNREADY)}
+    retention = {r[0]: r for r in query(_RETENTION)}
+    holds = _by_plan(query(_HOLDS), _hold)
     facts = []
     for row in query(_PLANS):
         name = row[0]
@@ -210,6 +222,9 @@ def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
                 repositories=tuple(repositories[name]),
                 outages=tuple(outages[name]),
                 scenarios=tuple(scenarios[name]),
+                paused=_paused(retention.get(name)),
+                waiting=len(_json(retention[name][3])) if name in retention else 0,
+                holds=tuple(holds[name]),
             )
         )
     own = tuple(alerts.pop("", ()))
@@ -396,6 +411,24 @@ def _alert(row: Sequence[Any]) -> AlertFacts:
     _, alert, kind, state, since, message, severity, command, by, until = row
     until = _time(until) if until else None
     return AlertFacts(alert, kind, state, _time(since), message, severity, command, by, until)
+
+
+def _paused(row: Sequence[Any] | None) -> PausedFacts | None:
+    if row is None or row[1] is None:
+        return None
+    pauses = tuple((p["code"], p["text"], p["hint"]) for p in _json(row[2]))
+    return PausedFacts(_time(row[1]), pauses)
+
+
+def _hold(row: Sequence[Any]) -> HoldFacts:
+    _, point, reason, until, actor = row
+    by = ""
+    if actor is not None:
+        from drd.model.actor import Actor  # few plans have one
+
+        found = Actor.from_json(_json(actor))
+        by = found.words() if found is not None else ""
+    return HoldFacts(point, reason, _time(until) if until else None, by)
 
 
 def _refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:

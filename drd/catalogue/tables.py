@@ -124,6 +124,8 @@ runs = Table(
     Column("actor", Json),  # who asked for it; NULL: an older drd recorded nobody
     Column("cancel_actor", Json),
     Column("stamp", String(32)),  # what the run's directories hold as well
+    Column("owner_place", String(64)),  # which state on which machine; NULL: an older drd
+    Column("owner_boot", String(64)),
 )
 Index("runs_by_time", runs.c.started_at)
 Index("runs_by_plan", runs.c.plan, runs.c.started_at)
@@ -355,6 +357,51 @@ kit_bases = Table(
     Column("plan", String(40), primary_key=True),
     Column("made_at", UtcTime, nullable=False),
     Column("listed", Boolean, nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    # Points that stay whatever the rules say. Neither bound to the points nor to the plans: a hold
+    # outlives a rebuild, and `drd plan forget`.
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("point", String(80), nullable=False),
+    Column("plan", String(40), nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("held_at", UtcTime, nullable=False),
+    Column("until", UtcTime),  # NULL: until it is released
+    Column("actor", Json),
+    Column("released_at", UtcTime),
+    Column("released_reason", Words),
+    Column("released_actor", Json),
+)
+Index("holds_by_plan", holds.c.plan, holds.c.released_at)
+
+given_up = Table(
+    "points_given_up",
+    metadata,
+    # Points that somebody gave up by name: damaged ones, and ones that others removed.
+    Column("point", String(80), primary_key=True),
+    Column("repository", String(40), primary_key=True),  # "": everywhere
+    Column("plan", String(40), nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Json),
+)
+
+retention_state = Table(
+    "retention_state",
+    metadata,
+    # How the plan's last retention went: what `status` tells, and what the next one has to know.
+    Column("plan", String(40), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("run", String(8), nullable=False),
+    Column("paused_since", UtcTime),  # NULL: it is not paused
+    Column("pauses", Json, nullable=False),
+    Column("succeeded_at", UtcTime),  # when the last one that succeeded looked
+    Column("waiting", Json, nullable=False),  # points over a run's limit
+    Column("missing", Json, nullable=False),  # by repository: points whose snapshots others removed
+    Column("leaving", Json, nullable=False),  # points that drd itself is just forgetting
 )
 
 # What `drd status` reads. Each row is written in the transaction that changes what it sums up.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def forget(args: argparse.Namespace) -> int:
     from drd.bootstrap import app
     from drd.cli.confirm import confirm
+    from drd.model.holds import held_points
 
     with app(args.config) as opened:
         known = opened.catalogue.records(args.plan)
@@ -22,6 +23,8 @@ def forget(args: argparse.Namespace) -> int:
         if not args.yes:
             output.say(f"{args.plan}: drd will forget {_counts(known)}")
             confirm(args.plan, "forgetting a plan", "add --yes when you mean it.")
+        now = opened.clock.now()
+        held = held_points(opened.catalogue.keeping.holds(args.plan), now)
         gone = opened.catalogue.forget_plan(args.plan)
         if args.json:
             output.print_json(
@@ -30,10 +33,13 @@ def forget(args: argparse.Namespace) -> int:
                     "points": gone.points,
                     "runs": gone.runs,
                     "evidence": gone.evidence,
+                    "held": sorted(held),
                 }
             )
         elif not args.quiet:
             output.say(f"{args.plan}: forgot {_counts(gone)}; its alerts end")
+            for point, reason in held.items():
+                output.say(f"  {point} is held and stays known: {output.unmarked(reason)}")
             output.say("  its repositories were not touched: what is in them stays there")
     return 0
 

@@ -11,7 +11,11 @@ from drd.cli.options import global_options
 EXAMPLES = """\
 examples:
   drd points orders-api
-  drd points orders-api --json | jq -r '.points[0].point'"""
+  drd points orders-api --json | jq -r '.points[0].point'
+  drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
+
+`drd points forget` gives points up that are damaged, gone or of a wrong clock, so that retention goes
+on. A plan whose name is forget: drd points ./forget.yaml."""
 
 
 def add_parser(sub: Any) -> None:
@@ -22,7 +26,15 @@ def add_parser(sub: Any) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plan", help="name of a plan")
+    parser.add_argument("plan", help="name of a plan; or `forget`, and then points")
+    parser.add_argument("point", nargs="*", help="with forget: points to give up")
+    parser.add_argument("--reason", metavar="TEXT", help="with forget: why, for the record")
+    parser.add_argument(
+        "--repository", metavar="NAME", help="with forget: only what this one holds of them"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="with forget: also where nothing is known to be wrong"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.points:run")
 
@@ -30,7 +42,16 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.api import documents
     from drd.cli import remote
+    from drd.errors import UsageError
 
+    if args.plan == "forget":
+        from drd.cli.points_forget import forget
+
+        return forget(args)
+    if args.point:
+        raise UsageError(
+            f"points: one word too many: '{args.point[0]}'", hint="drd points --help has examples."
+        )
     found = remote.document(
         args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
     )
@@ -69,6 +90,17 @@ def _print(plan: str, points: list[dict[str, Any]]) -> None:
             rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"], keep=3
         )
     )
+    for hold in (hold for p in points for hold in p["holds"]):
+        output.say(f"  {_held(hold)}")
+
+
+def _held(hold: dict[str, Any]) -> str:
+    from drd.model.actor import Actor
+
+    until = f" until {hold['until']}" if hold["until"] else ""
+    by = Actor.from_json(hold["by"])
+    words = f", by {by.words()}" if by is not None else ""
+    return f"{hold['point']} is held{until}: {hold['reason']}{words}"
 
 
 def _state(point: dict[str, Any]) -> str:

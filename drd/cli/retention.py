@@ -15,49 +15,79 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   drd retention orders-api --dry-run     which points stay, and why; which go
-  drd retention orders-api               forget them, then remove their data (prune)
-  drd retention orders-api --no-prune    forget only"""
+  drd retention orders-api               forget them; drd prune removes their data later
+  drd retention orders-api --force --reason "the policy is shorter now"
+
+It is paused, which is no failure, while the clock, the listing or the last backup is not in order:
+it says why and what to do. exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11 locked
+or another drd works on it, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "retention",
         help="forget restore points by the plan's policy",
-        description="Forget whole restore points that the plan's retention does not keep. The "
-        "newest point that passed a drill is never forgotten.",
+        description="Forget whole restore points that the plan's retention does not keep, counted "
+        "from the newest complete one. That one, the newest that passed a drill, and held ones (drd "
+        "hold) are never forgotten. One run forgets at most as many as were completed since the last "
+        "one, and a quarter of those that are there.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument("--dry-run", action="store_true", help="say what would be forgotten")
-    parser.add_argument("--no-prune", action="store_true", help="leave the data for a later prune")
+    parser.add_argument(
+        "--force", action="store_true", help="forget also what is over the limit of one run"
+    )
+    parser.add_argument(
+        "--clock-is-right",
+        action="store_true",
+        help="after the clock was set: believe it as it is now",
+    )
+    parser.add_argument(
+        "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"
+    )
+    parser.add_argument(
+        "--no-prune", action="store_true", help="for scripts of before: retention never prunes"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.retention:run")
 
 
 def run(args: argparse.Namespace) -> int:
+    from drd import process
     from drd.cli.session import session
     from drd.flows.forgetting import plan_forgetting
-    from drd.flows.pruning import prune
-    from drd.flows.retention import retention
+    from drd.flows.retention import RetentionRequest, retention
 
+    reason = _reason(args)
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)
         points = {p.id: p for p in app.catalogue.points(plan.name)}
         if args.dry_run:
-            forgetting = plan_forgetting(services, plan, writing=False)
+            forgetting = plan_forgetting(services, plan, writing=False, force=args.force)
             _show(plan.name, forgetting, points, args, {"dry_run": True})
             return 0
-        outcome = retention(services, plan)
+        request = RetentionRequest(
+            force=reason if args.force else None,
+            clock_is_right=reason if args.clock_is_right else None,
+            by=process.actor_here(),
+        )
+        outcome = retention(services, plan, request)
         result: dict[str, Any] = {"run": outcome.run, "forgotten": list(outcome.forgotten)}
-        changed = [s.name for s in outcome.forgetting.shares if s.snapshots]
-        if changed and not args.no_prune:
-            pruned = {name: prune(services, plan, name) for name in changed}
-            result["pruned"] = pruned.get(plan.primary.name)
-            result["pruned_copies"] = {n: t for n, t in pruned.items() if n != plan.primary.name}
         _show(plan.name, outcome.forgetting, points, args, result)
     return 0
+
+
+def _reason(args: argparse.Namespace) -> str | None:
+    from drd.errors import UsageError
+
+    reason: str | None = (args.reason or "").strip() or None
+    asked = "--force" if args.force else "--clock-is-right" if args.clock_is_right else ""
+    if asked and reason is None and not args.dry_run:
+        raise UsageError(f"{asked} needs a reason", hint=f"add --reason TEXT to {asked}")
+    return reason
 
 
 def _show(
@@ -68,45 +98,61 @@ def _show(
     result: dict[str, Any],
 ) -> None:
     if args.json:
-        keep = [{"point": i, "reasons": list(why)} for i, why in forgetting.chosen.keep]
-        forget = list(forgetting.chosen.forget)
-        shares: dict[str, dict[str, Any]] = {
-            s.name: {"snapshots": len(s.snapshots), "error": None} for s in forgetting.shares
-        }
-        for name, error in forgetting.unreached.items():
-            shares[name] = {"snapshots": 0, "error": output.unmarked(output.masked(error.message))}
-        output.print_json(
-            {
-                "plan": plan,
-                **result,
-                "keep": keep,
-                "forget": forget,
-                "leftovers": forgetting.leftovers,
-                "repositories": [{"repository": n, **share} for n, share in shares.items()],
-            }
-        )
+        output.print_json({"plan": plan, **result, **_document(forgetting)})
         return
     if args.quiet:
         return
-    rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
-    rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
+    for pause in forgetting.pauses:
+        output.say(f"{plan}: retention is paused: {pause.text}")
+        output.say(f"  HINT: {pause.hint}")
     stay = len(forgetting.chosen.keep)
     output.say(
         f"{plan}: {stay} restore point{'s stay' if stay != 1 else ' stays'}, "
         f"{len(forgetting.chosen.forget)} {'would go' if args.dry_run else 'went'}"
     )
+    rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
+    rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
     if rows:
         output.say(output.table(rows))
+    _say_more(plan, forgetting)
+
+
+def _say_more(plan: str, forgetting: Forgetting) -> None:
     if forgetting.leftovers:
         output.say(f"  and {forgetting.leftovers} snapshots of backups that never finished")
     for share in forgetting.shares[1:]:
         output.say(f"  {len(share.snapshots)} snapshots in the copy {share.name}")
+    if forgetting.chosen.over:
+        output.complain(
+            f"{len(forgetting.chosen.over)} more wait: one run forgets at most {forgetting.limit}",
+            f"if they shall go: drd retention {plan} --force --reason …",
+        )
     for name, error in forgetting.unreached.items():
-        output.complain(f"the copy {name} has to wait: {error.message}", error.hint)
-    if result.get("pruned"):
-        output.say(f"pruned: {result['pruned']}")
-    for name, summary in result.get("pruned_copies", {}).items():
-        output.say(f"pruned {name}: {summary}")
+        output.complain(f"{name} has to wait: {error.message}", error.hint)
+    if forgetting.snapshots:
+        output.say(f"  drd prune {plan} removes their data; where prune is scheduled, it does")
+
+
+def _document(forgetting: Forgetting) -> dict[str, Any]:
+    shares: dict[str, dict[str, Any]] = {
+        s.name: {"snapshots": len(s.snapshots), "error": None} for s in forgetting.shares
+    }
+    for name, error in forgetting.unreached.items():
+        shares[name] = {"snapshots": 0, "error": output.unmarked(output.masked(error.message))}
+    return {
+        "state": "paused" if forgetting.pauses else "succeeded",
+        "pauses": [
+            {k: output.unmarked(output.masked(v)) for k, v in p.to_json().items()}
+            for p in forgetting.pauses
+        ],
+        "keep": [{"point": i, "reasons": list(why)} for i, why in forgetting.chosen.keep],
+        "forget": list(forgetting.chosen.forget),
+        "due": list(forgetting.due),
+        "waiting": list(forgetting.chosen.over),
+        "limit": forgetting.limit,
+        "leftovers": forgetting.leftovers,
+        "repositories": [{"repository": n, **share} for n, share in shares.items()],
+    }
 
 
 def _time(points: dict[str, RestorePoint], point: str) -> str:

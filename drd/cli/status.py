@@ -25,7 +25,7 @@ from drd.errors import DrdError
 from drd.flows.status import StatusDocument, trouble_at_rest
 from drd.model.brief import Brief, microseconds
 from drd.model.exposure import age
-from drd.model.facts import AlertFacts
+from drd.model.facts import AlertFacts, HoldFacts
 from drd.model.text import escaped
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
@@ -244,6 +244,8 @@ def _notes(document: StatusDocument) -> list[Note]:
         found += [_alert(plan.plan, alert, document.at) for alert in others]
         if "copy-behind" not in alerts:
             found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
+    if len(document.plans) == 1:
+        found += [_hold(plan.plan, hold) for plan in document.plans for hold in _holds(plan)]
     if document.trouble is not None:
         found.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
     found += [_alert("drd", alert, document.at) for alert in document.alerts]
@@ -263,6 +265,17 @@ def _written(document: StatusDocument) -> list[Note]:
     else:
         return []
     return [Note("drd", Cell(text, "warn"), "sudo drd status")]
+
+
+def _holds(plan: Assessment | Brief) -> Sequence[HoldFacts]:
+    """A brief plan has none."""
+    return getattr(plan, "holds", ())
+
+
+def _hold(plan: str, hold: HoldFacts) -> Note:
+    until = f" until {hold.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if hold.until else ""
+    by = f" (by {hold.by})" if hold.by else ""
+    return Note(plan, Cell(f"{hold.point} is held{until}: {hold.reason}{by}"), f"drd points {plan}")
 
 
 def _daemon(document: StatusDocument) -> list[Note]:

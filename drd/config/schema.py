@@ -143,11 +143,15 @@ class Repository(Settings):
 
 class Retention(Settings):
     """Which restore points are kept: those that at least one rule names. Without any rule all
-    are. The newest point, and the newest that passed a drill, always stay."""
+    are. The newest point, the newest that passed a drill, and those that somebody holds (`drd hold`)
+    always stay."""
 
     unsaid: ClassVar = {"every": (None, 86400.0)}
 
-    keep_within: Duration | None = Field(None, description="Keep all points younger than this.")
+    keep_within: Duration | None = Field(
+        None,
+        description="Keep all points that are at most this much older than the newest complete one.",
+    )
     last: Count = Field(0, description="Keep so many of the newest points.")
     hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
     daily: Count = Field(

@@ -251,6 +251,9 @@ class Duties:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
+        custody = self._app.catalogue.custody.look(now)
+        why = custody.contested if custody is not None else None
+        self._host = replace(self._host, contested=why)
         self._changed.clear()
         if self._refused is None:
             outlook = self._watch.look_at_host(self._host, now)

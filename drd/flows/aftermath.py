@@ -16,9 +16,11 @@ from drd import log
 from drd.errors import DrdError
 from drd.flows import holdings
 from drd.flows.capture import CAPTURE, run_after
+from drd.flows.custody import may_settle
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
 from drd.flows.workplace import remove_run, sweep_orphans
+from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.snapshot import RestorePoint
@@ -36,11 +38,14 @@ class Ending:
 def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
     """Bring the dead runs of `plan` and dead drills of any plan to a final state.
 
-    `causes` says by run id how one ended, where somebody saw it.
+    `causes` says by run id how one ended, where somebody saw it. Where this state may be a copy of
+    one with which somebody else goes on, what that one began is left alone.
     """
     for run in services.catalogue.abandoned():
         mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
+            continue
+        if not may_settle(services, plan, run):
             continue
         owned = services.catalogue.adopt(run, services.clock.now())
         if owned is None:
@@ -116,7 +121,7 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     )
     manifest = next((s for s in left if "manifest" in s.tags), None)
     if manifest is None:
-        if left:
+        if left and not _is_held(services, owned.run):
             repository.forget([s.id for s in left])
         return None
     own = [s.id for s in left if f"component:{OWN_COMPONENT}" in s.tags]
@@ -126,6 +131,11 @@ def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestoreP
     point = read_point(services, repository, manifest, plan.name)
     services.catalogue.record_point(point, owned=owned)
     return point
+
+
+def _is_held(services: Services, run: Run) -> bool:
+    holds = services.catalogue.keeping.holds(run.plan)
+    return run.id in held_points(holds, services.clock.now())
 
 
 def _locked_by(plan: Plan, run: Run) -> list[str]:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 from drd.model.due import Due, History, next_due
 from drd.model.kit_findings import EXPORT, VERIFY
-from drd.model.run import RunKind
+from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, Schedule
 from drd.ports import JobRow, PlanRow, Queue
 
@@ -23,6 +24,9 @@ Key = tuple[str, str, str]
 _AHEAD = timedelta(hours=24)
 """No run takes longer."""
 
+
+_AFTER_FORGETTING_S = 3600.0
+"""Between a retention and a prune of the same plan, of which the second makes the first final."""
 
 _TELLING = (
     (RunKind.DRILL, ""),
@@ -176,7 +180,12 @@ class Agenda:
             # A copy that nothing has reached yet may not even have been made.
             data_time = plan.copied[job.subject]
         if row is None:
-            return History(plan.first_loaded_at, data_time=data_time, copied_time=copied)
+            return History(
+                plan.first_loaded_at,
+                data_time=data_time,
+                copied_time=copied,
+                **self._forgot(job),
+            )
         return History(
             first_loaded_at=plan.first_loaded_at,
             last_started_at=row.last_started_at,
@@ -192,7 +201,19 @@ class Agenda:
             news=self._news(job),
             undrilled=plan.row.undrilled if job.kind == RunKind.DRILL else (),
             drilled_at=plan.row.drilled_at if job.kind == RunKind.DRILL else None,
+            **self._forgot(job),
         )
+
+    def _forgot(self, job: Job) -> dict[str, Any]:
+        """For a prune: when the plan's retention ended, and the time that is to lie between."""
+        key = (job.plan, RunKind.RETENTION, "")
+        row = self._rows.get(key)
+        if job.kind != RunKind.PRUNE or row is None:
+            return {}
+        jobs = self._plans[job.plan].schedule.jobs
+        every = next((j.timing.every_s for j in jobs if j.key == key), None)
+        apart_s = min(_AFTER_FORGETTING_S, (every or _AFTER_FORGETTING_S * 4) / 4)
+        return {"forgot_at": row.last_finished_at, "apart_s": apart_s}
 
     def _take(self, row: JobRow) -> None:
         key = (row.plan, row.kind, row.subject)
@@ -210,9 +231,20 @@ class Agenda:
         plan = job.plan
         rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
         ended = [(row.last_finished_at, row.kind) for row in rows if row and row.last_finished_at]
+        if job.kind == RunKind.RETENTION and self._is_paused(job) and plan in self._changed:
+            ended.append(self._changed[plan])
         if job.kind == RunKind.READINESS:
             ended += self._met(plan)
         return max(ended, default=None)
+
+    def _is_paused(self, job: Job) -> bool:
+        row = self._rows.get(job.key)
+        return row is not None and row.last_state == RunState.PAUSED
+
+    def pause_of(self, job: Job) -> str | None:
+        """Why the job's last run decided to change nothing; None where it did not."""
+        row = self._rows.get(job.key)
+        return row.last_error if row is not None and self._is_paused(job) else None
 
     def _met(self, plan: str) -> Iterator[tuple[datetime, str]]:
         """Runs that began to fail, and what changed last: one that succeeds again, or the plan."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
-from drd.model.run import RunKind
+from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, Schedule, Timing
 from drd.model.watched import (
     DiskFacts,
@@ -90,6 +90,9 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
     kind, subject = key
     row = row or JobRow(facts.plan, kind, subject, changed=0)
     done_at = row.last_finished_at if kind == RunKind.READINESS else row.last_success_at
+    paused = row.last_state == RunState.PAUSED
+    if paused:  # it came in its time, and neither failed nor is late
+        done_at = row.last_finished_at
     since = done_at or _asked_since(facts)
     # Without a point there is nothing to look after, and that is an alert of its own; so is a copy
     # that is behind.
@@ -105,6 +108,7 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
         last_error=row.last_error,
         tries=row.tries,
         permanent=row.permanent,
+        paused=(row.last_error or "paused") if paused else None,
     )
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drd import process
-from drd.errors import Cancelled, DrdError, Fenced, UsageError
-from drd.flows import aftermath, own_backup
+from drd.errors import Cancelled, DrdError, Fenced, RepositoryError, UsageError
+from drd.flows import aftermath, own_backup, timekeeping
 from drd.flows.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
 from drd.flows.identity import confirm_or_initialise
 from drd.flows.runner import Runner, describe, is_permanent, new_run
@@ -72,6 +72,7 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
     """Back up a plan. Raises AlreadyRunning while another process does; what fails within one
     component is in the outcome, what fails the whole run is raised after it was recorded."""
     chosen = request.chosen(plan)
+    timekeeping.jumped_s(services)  # what it is now is what a later look compares with
     aftermath.settle(services, plan)
     detail = {"components": [c.name for c in chosen]}
     with (
@@ -169,7 +170,9 @@ class _BackupRun:
         return self.captured[component.name].snapshot
 
     def _seal(self, rows: Sequence[ComponentSnapshot]) -> RestorePoint:
-        """Store the manifest: from here on the point exists."""
+        """Store the manifest: from here on the point exists. Not of snapshots that somebody has
+        removed meanwhile, who may have taken this run for dead."""
+        self._require_still_there(rows)
         draft = self._draft(rows)
         manifest = Manifest(
             draft,
@@ -200,6 +203,18 @@ class _BackupRun:
             catalogue.record_point(point, owned=self.runner.owned)
             catalogue.record_seal(point.plan, seal_of(point, manifest_digest(data)))
         return point
+
+    def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
+        stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}
+        gone = self.repository.missing(list(stored))
+        if gone:
+            names = ", ".join(stored[snapshot] for snapshot in gone)
+            raise RepositoryError(
+                f"the snapshot of {names} that this run has just stored is not in the repository "
+                "any more",
+                hint="find out who removed it: a copy of this machine or of drd's state, or a "
+                "retention rule of somebody else. drd doctor says whether this state is a copy.",
+            )
 
     def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:
         rows = tuple(rows)

@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
-from drd.flows import aftermath, holdings
+from drd.flows import aftermath, custody, holdings
 from drd.flows.identity import confirm, confirm_or_initialise
 from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
 from drd.flows.vanishing import record_missing
+from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
@@ -206,15 +207,22 @@ class _CopyRun:
         listing = holdings.listed(self.into, self.plan.name)
         there = holdings.by_run(listing)
         held = holdings.whole_points(batch, there)
+        kept = self._held_by_people()
         torn = [
             found.id
             for p in batch
-            if p.id not in held and (found := holdings.manifest(there.get(p.id, ()))) is not None
+            if p.id not in held
+            and p.id not in kept
+            and (found := holdings.manifest(there.get(p.id, ()))) is not None
         ]
-        if torn and not listing.unreadable:
+        if torn and not listing.unreadable and custody.contested(self.services) is None:
             self.into.forget(torn)
         self._record(held)
         return held
+
+    def _held_by_people(self) -> Mapping[str, str]:
+        holds = self.services.catalogue.keeping.holds(self.plan.name)
+        return held_points(holds, self.services.clock.now())
 
     def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
         """One that cannot be copied: none of our business when retention forgot it meanwhile."""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
 
+from drd import process
 from drd.errors import DrdError
+from drd.flows import custody
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.fence_trial import try_fence
@@ -59,10 +61,38 @@ def examine(
         findings += _tried("fence", lambda: try_fence(services, plan, probe))
         findings += _disk(services, plan)
         findings += _aside(services, plan)
+        findings += _clock() + _custody(services)
         findings += leftovers(services)
         return findings
     finally:
         remove_run(services, probe)
+
+
+def _clock() -> list[Finding]:
+    """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going on."""
+    name = "this host's clock"
+    kept = process.is_synchronised()
+    if kept is None:
+        return [Finding(name, ok=True, detail="the kernel does not say whether it is kept right")]
+    if kept:
+        return [Finding(name, ok=True, detail="the kernel says that it is synchronised")]
+    return [
+        Finding(
+            name,
+            ok=True,
+            warning=True,
+            detail="the kernel says that it is not synchronised",
+            hint="let NTP keep it: timedatectl set-ntp true",
+        )
+    ]
+
+
+def _custody(services: Services) -> list[Finding]:
+    why = custody.contested(services)
+    if why is None:
+        return []
+    detail = f"{why}: nothing is settled, forgotten or pruned here"
+    return [Finding("this state", ok=False, detail=detail, hint=custody.HINT)]
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from drd.flows import aftermath, holdings
+from drd.flows import aftermath, custody
 from drd.flows.holders import repository_spec
-from drd.flows.identity import confirm
-from drd.flows.runner import new_run
+from drd.flows.looking import look_at, missing_snapshots
+from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
+from drd.model.pauses import Pause, of_listing, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 
 
-def prune(services: Services, plan: Plan, repository: str = "", *, trigger: str = "manual") -> str:
-    """Prune one repository of the plan, by default the one that backups go to; restic's summary.
+@dataclass(frozen=True, slots=True)
+class PruneOutcome:
+    """`said` is restic's summary, or why nothing was pruned while there are `pauses`."""
 
-    Raises AlreadyRunning beside a retention or another prune of the plan.
+    repository: str
+    state: RunState
+    said: str
+    pauses: tuple[Pause, ...] = ()
+
+
+def prune(
+    services: Services, plan: Plan, repository: str = "", *, trigger: str = "manual"
+) -> PruneOutcome:
+    """Prune one repository of the plan, by default the one that backups go to.
+
+    It is paused while others removed snapshots there (what they needed might still be brought back;
+    after a prune it is gone for good), and where this state may be a copy of another one's. Raises
+    AlreadyRunning beside a retention or another prune of the plan.
     """
     spec = repository_spec(plan, repository or plan.primary.name)
     aftermath.settle(services, plan)
     with new_run(
         services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name
     ) as runner:
-        opened = services.open_repository(spec)
-        confirm(services, opened)
-        holdings.whole(opened, opened.snapshots(fresh=True))
+        known = services.catalogue.points(plan.name)
+        look = look_at(services, plan, spec, writing=True)
+        missing = missing_snapshots(services, plan, known, [look])
+        pauses = custody.pause(services)
+        pauses += [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
+        if pauses:
+            return _paused(services, runner, spec.name, pauses)
+        opened = look.repository
 
         def effect() -> Mapping[str, Any]:
             done = opened.prune(
@@ -38,4 +59,17 @@ def prune(services: Services, plan: Plan, repository: str = "", *, trigger: str 
         services.catalogue.finish(
             runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)
         )
-        return str(result["summary"])
+        return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result["summary"]))
+
+
+def _paused(
+    services: Services, runner: Runner, repository: str, pauses: Sequence[Pause]
+) -> PruneOutcome:
+    services.catalogue.finish(
+        runner.owned,
+        RunState.PAUSED,
+        at=services.clock.now(),
+        error=words(pauses),
+        detail={"pauses": [pause.to_json() for pause in pauses]},
+    )
+    return PruneOutcome(repository, RunState.PAUSED, words(pauses), tuple(pauses))

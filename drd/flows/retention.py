@@ -6,15 +6,19 @@ that nothing refers to any more (prune) is a run of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from drd.errors import DrdError, RepositoryError
-from drd.flows import aftermath, holdings
+from drd.flows import aftermath, holdings, timekeeping
 from drd.flows.forgetting import Forgetting, Share, plan_forgetting
+from drd.flows.looking import Missing
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
+from drd.model.actor import Actor
+from drd.model.keeping import RetentionState
+from drd.model.pauses import Pause, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot
@@ -26,43 +30,134 @@ class RetentionOutcome:
 
     run: str
     plan: str
+    state: RunState
     forgetting: Forgetting
-    forgotten: tuple[str, ...]
+    forgotten: tuple[str, ...] = ()
 
 
-def retention(services: Services, plan: Plan, *, trigger: str = "manual") -> RetentionOutcome:
-    """Forget what the plan's policy does not keep.
+@dataclass(frozen=True, slots=True)
+class RetentionRequest:
+    """What a person asked for, each with his reason: `force` to forget also what is over the limit of
+    one run, `clock_is_right` to believe the clock as it is now."""
+
+    force: str | None = None
+    clock_is_right: str | None = None
+    by: Actor | None = None
+    trigger: str = "manual"
+
+    def detail(self) -> dict[str, Any]:
+        said = {"force": self.force, "clock_is_right": self.clock_is_right}
+        found: dict[str, Any] = {key: reason for key, reason in said.items() if reason is not None}
+        if found and self.by is not None:
+            found["by"] = self.by.to_json()
+        return found
+
+
+def retention(services: Services, plan: Plan, request: RetentionRequest) -> RetentionOutcome:
+    """Forget what the plan's policy does not keep, or be paused: then nothing is forgotten, and the
+    outcome says why.
 
     Raises RepositoryError when a repository still lists a snapshot afterwards (an append-only
     server refuses and exits with 0); the points that are really gone are recorded before. A copy
     that cannot be reached is caught up with by the next run; it is raised after all the rest.
     """
     aftermath.settle(services, plan)
-    with new_run(services, plan, RunKind.RETENTION, trigger=trigger, detail={}) as runner:
-        sizes = {p.id: p.size_bytes for p in services.catalogue.points(plan.name)}
-        forgetting = plan_forgetting(services, plan)
-        _count_as_incomplete(services, plan, forgetting.hollow)
-        first, *copies = forgetting.shares
-        gone = _forget(services, plan, runner, first, forgetting)
-        troubles: dict[str, DrdError] = dict(forgetting.unreached)
-        for share in copies:
-            try:
-                _forget_copies(services, plan, runner, share)
-            except RepositoryError as error:
-                troubles[share.name] = error
-        if troubles:
-            raise _late(troubles)
-        services.catalogue.finish(
-            runner.owned,
+    with new_run(
+        services, plan, RunKind.RETENTION, trigger=request.trigger, detail=request.detail()
+    ) as runner:
+        if request.clock_is_right is not None:
+            timekeeping.trust_again(services, request.clock_is_right)
+        return _RetentionRun(services, plan, runner).drive(force=request.force is not None)
+
+
+class _RetentionRun:
+    """The phases of one retention run, in order."""
+
+    def __init__(self, services: Services, plan: Plan, runner: Runner) -> None:
+        self.services = services
+        self.plan = plan
+        self.runner = runner
+        self.looked_at = services.clock.now()
+        self.before = services.catalogue.keeping.state(plan.name)
+
+    def drive(self, *, force: bool) -> RetentionOutcome:
+        sizes = {p.id: p.size_bytes for p in self.services.catalogue.points(self.plan.name)}
+        forgetting = plan_forgetting(self.services, self.plan, force=force)
+        _count_as_incomplete(self.services, self.plan, forgetting.hollow)
+        if forgetting.pauses:
+            return self._pause(forgetting)
+        gone = self._forget_all(forgetting)
+        waiting = forgetting.chosen.over
+        self._record(succeeded=True, waiting=waiting, missing={}, leaving=())
+        self.services.catalogue.finish(
+            self.runner.owned,
             RunState.SUCCEEDED,
-            at=services.clock.now(),
+            at=self.services.clock.now(),
             detail={
                 "forgotten": list(gone),
                 "snapshots": forgetting.snapshots,
                 "bytes": sum(sizes.get(point, 0) for point in gone),
+                "limit": forgetting.limit,
+                "waiting": list(waiting),
             },
         )
-        return RetentionOutcome(runner.run.id, plan.name, forgetting, gone)
+        run = self.runner.run.id
+        return RetentionOutcome(run, self.plan.name, RunState.SUCCEEDED, forgetting, gone)
+
+    def _pause(self, forgetting: Forgetting) -> RetentionOutcome:
+        for share in forgetting.shares:
+            self.services.catalogue.health.vanished(
+                self.plan.name, share.name, share.vanished, self.services.clock.now()
+            )
+        self._record(pauses=forgetting.pauses, missing=forgetting.missing)
+        self.services.catalogue.finish(
+            self.runner.owned,
+            RunState.PAUSED,
+            at=self.services.clock.now(),
+            error=words(forgetting.pauses),
+            detail={"pauses": [pause.to_json() for pause in forgetting.pauses]},
+        )
+        run = self.runner.run.id
+        return RetentionOutcome(run, self.plan.name, RunState.PAUSED, forgetting)
+
+    def _forget_all(self, forgetting: Forgetting) -> tuple[str, ...]:
+        first, *copies = forgetting.shares
+        # If this run dies, what it had forgotten until then was by drd's own hand.
+        self._record(leaving=forgetting.chosen.forget)
+        gone = _forget(self.services, self.plan, self.runner, first, forgetting)
+        troubles: dict[str, DrdError] = dict(forgetting.unreached)
+        for share in copies:
+            try:
+                _forget_copies(self.services, self.plan, self.runner, share)
+            except RepositoryError as error:
+                troubles[share.name] = error
+        if troubles:
+            raise _late(troubles)
+        return gone
+
+    def _record(
+        self,
+        *,
+        succeeded: bool = False,
+        pauses: Sequence[Pause] = (),
+        waiting: Sequence[str] | None = None,
+        missing: Missing | None = None,
+        leaving: Sequence[str] | None = None,
+    ) -> None:
+        """What is not said stays as the last run left it."""
+        before = self.before or RetentionState(self.plan.name, self.looked_at, "")
+        self.before = RetentionState(
+            plan=self.plan.name,
+            at=self.looked_at,
+            run=self.runner.run.id,
+            paused_since=(before.paused_since or self.looked_at) if pauses else None,
+            pauses=tuple(pauses),
+            succeeded_at=self.looked_at if succeeded else before.succeeded_at,
+            waiting=tuple(before.waiting if waiting is None else waiting),
+            missing=before.missing if missing is None else missing,
+            leaving=tuple(before.leaving if leaving is None else leaving),
+        )
+        self.services.catalogue.keeping.record_state(self.before)
 
 
 def _count_as_incomplete(
@@ -87,19 +182,14 @@ def _count_as_incomplete(
 def _forget(
     services: Services, plan: Plan, runner: Runner, share: Share, forgetting: Forgetting
 ) -> tuple[str, ...]:
-    """Where backups go. What is gone there is forgotten, and what is in no repository at all."""
+    """Where backups go. What is gone there is forgotten, and what is in no repository at all: an
+    earlier run began with it, or somebody gave it up."""
     still = _let_go(plan, runner, share, "forget")
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
     services.catalogue.forget_points(gone, services.clock.now())
     moved = [i for i in share.vanished if i not in gone]
     services.catalogue.remove_from(plan.name, share.name, moved)
-    missed = [*forgetting.vanished, *moved]
-    if missed:
-        services.warn(
-            f"{len(missed)} restore points are no longer in the repository although drd did not "
-            f"forget them: {', '.join(missed[:5])}"
-        )
     still.complain(share)
     return gone
 

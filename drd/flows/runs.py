@@ -13,7 +13,7 @@ from drd.flows.copying import copy
 from drd.flows.drill import DrillRequest, drill
 from drd.flows.pruning import prune
 from drd.flows.readiness import evaluate
-from drd.flows.retention import retention
+from drd.flows.retention import RetentionRequest, retention
 from drd.flows.services import Services
 from drd.flows.verification import verification
 from drd.model.plan import SCENARIOS, Plan
@@ -64,7 +64,7 @@ def _copy(services: Services, plan: Plan, run: Run) -> object:
 
 
 def _retention(services: Services, plan: Plan, run: Run) -> object:
-    return retention(services, plan, trigger=run.trigger)
+    return retention(services, plan, RetentionRequest(trigger=run.trigger))
 
 
 def _prune(services: Services, plan: Plan, run: Run) -> object:

@@ -25,6 +25,7 @@ from drd.ports import (
     no_progress,
 )
 from drd.ports.action import Action, ActionFactory
+from drd.process import Boot
 
 Say = Callable[[str], None]
 
@@ -58,6 +59,11 @@ def compares_nothing(_: Component, __: str) -> CheckSpec | None:
     return None
 
 
+def never_booted() -> Boot | None:
+    """For callers whose clock is none of the host's."""
+    return None
+
+
 def nobody_watches(_: Progression) -> None:
     """For callers that nobody looks at."""
 
@@ -77,6 +83,7 @@ class Services:
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is. `compares` is a check of this name that compares a component with its fingerprint.
+    `booted` tells this boot and how long ago it was, None where that cannot be told.
     """
 
     catalogue: Catalogue
@@ -105,3 +112,4 @@ class Services:
     tell: Callable[[Message], list[str]] = tell_nobody
     on_steps: Callable[[Progression], None] = nobody_watches
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
+    booted: Callable[[], Boot | None] = never_booted

@@ -85,6 +85,23 @@ def _plan(plan: Assessment) -> dict[str, Any]:
         "repositories": [_repository(r) for r in plan.repositories],
         "alerts": [_alert(a, plan.plan) for a in plan.alerts],
         "reasons": [str(r) for r in plan.reasons],
+        "retention": {
+            "paused_since": to_rfc3339(plan.paused.since) if plan.paused else None,
+            "pauses": [
+                {"code": code, "text": text, "hint": hint}
+                for code, text, hint in (plan.paused.pauses if plan.paused else ())
+            ],
+            "waiting": plan.waiting,
+        },
+        "holds": [
+            {
+                "point": hold.point,
+                "reason": hold.reason,
+                "until": to_rfc3339(hold.until) if hold.until else None,
+                "by": hold.by,
+            }
+            for hold in plan.holds
+        ],
     }
 
 

@@ -78,7 +78,7 @@ def microseconds(at: datetime) -> int:
 
 def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
     """None for a plan that is not met, has something to be said of it, or is about to change."""
-    if facts.load_error is not None or facts.file_gone or facts.alerts:
+    if facts.load_error is not None or facts.file_gone or facts.alerts or facts.holds:
         return None
     found, for_s = holds(lambda at: assess(facts, at), now)
     drill, newest = found.drill, facts.newest

@@ -29,6 +29,10 @@ MEASURABLE_BYTES = 64 << 20
 """What a restore brings back in about the time that starting and checking take anyway."""
 
 
+RETENTION_PAUSED = "retention-paused"
+RETENTION_OVER = "retention-over-limit"
+"""Alerts on what retention waits for."""
+
 LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
 """Alerts on what a look ahead found."""
 
@@ -56,13 +60,20 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         alerts=subject.alerts,
         reasons=tuple(
             sorted(
-                rpo_reasons + drill_reasons + rto_reasons + readiness_reasons,
+                rpo_reasons
+                + drill_reasons
+                + rto_reasons
+                + readiness_reasons
+                + judge_retention(subject),
                 key=lambda r: -r.verdict.severity,
             )
         ),
         load_error=subject.load_error,
         copies=tuple(judge_copy(subject, c, now) for c in subject.copies),
         repositories=tuple(assess_repository(r) for r in subject.repositories),
+        paused=subject.paused,
+        waiting=subject.waiting,
+        holds=tuple(h for h in subject.holds if h.until is None or now < h.until),
     )
 
 
@@ -80,6 +91,30 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
         alerts=plan.alerts,
         reasons=(Reason(unknown, plan.why, plan.command, "plan-not-loaded"),),
         load_error=plan.why,
+    )
+
+
+def judge_retention(facts: PlanFacts) -> list[Reason]:
+    """What retention waits for. No verdict: what is kept for too long can still come back."""
+    found = []
+    if facts.paused is not None:
+        why = "; ".join(text for _, text, _ in facts.paused.pauses)
+        command = f"drd retention {facts.plan} --dry-run"
+        text = f"retention is paused: {why}"
+        found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_PAUSED))
+    if facts.waiting:
+        text = over_limit(facts.waiting)
+        command = f"drd retention {facts.plan} --dry-run"
+        found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_OVER))
+    return found
+
+
+def over_limit(waiting: int) -> str:
+    """Of so many points."""
+    these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
+    return (
+        f"{these} over what one retention may forget, and wait{'' if waiting != 1 else 's'} for "
+        "drd retention --force"
     )
 
 

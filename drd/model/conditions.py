@@ -10,7 +10,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
-from drd.model.compliance import LOOKING_AHEAD
+from drd.model.compliance import (
+    LOOKING_AHEAD,
+    RETENTION_OVER,
+    RETENTION_PAUSED,
+    over_limit,
+)
 from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.kit_findings import EXPORT, VERIFY
@@ -45,6 +50,7 @@ def conditions(
     if isinstance(facts, NotLoaded):
         return found
     found += _backup(facts, more, now)
+    found += _retention(facts)
     for job in more.jobs:
         if job.kind != "backup" and not _is_told_as_damage(job, more):
             found += _job(facts, job, now)
@@ -179,12 +185,39 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
             _failed(what, job.last_error, job.tries, job.last_finished_at, now),
             f"drd run show {job.last_run}" if job.last_run else "",
         )
+    elif job.paused is not None and job.kind == "prune":
+        text = f"{what} is {first_line(job.paused)}"
+        command = f"drd runs {facts.plan}"
+        yield Condition("prune-paused", facts.plan, job.subject, "warning", text, command)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
         late = format_duration((now - job.due_at).total_seconds())
         last = f"last done {_ago(job.done_at, now)}" if job.done_at else "never done"
         text = f"{what} overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
         yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
+
+
+_TOLD_OTHERWISE = frozenset({"backup-failed", "rpo", "no-point", "damage", "copied-state"})
+"""Reasons to wait that have alerts of their own."""
+
+
+def _retention(facts: PlanFacts) -> Iterator[Condition]:
+    """Told once, and not again with each run: the alert lasts as long as the pause does."""
+    command = f"drd retention {facts.plan} --dry-run"
+    if facts.paused is not None:
+        others = {code for code, _, _ in facts.paused.pauses} <= _TOLD_OTHERWISE
+        text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in facts.paused.pauses)
+        yield Condition(
+            RETENTION_PAUSED,
+            facts.plan,
+            "",
+            "info" if others else "warning",
+            f"retention is paused: {text}",
+            command,
+        )
+    if facts.waiting:
+        text = over_limit(facts.waiting)
+        yield Condition(RETENTION_OVER, facts.plan, "", "warning", text, command)
 
 
 def _was_only_stopped(error: str | None, tries: int) -> bool:

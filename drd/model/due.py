@@ -50,7 +50,8 @@ class History:
     last success, and `permanent` says that another try cannot help. `expected_s` is the 95th
     percentile of what successful runs took. `news` is, for a look ahead, when something last ended
     that changes its answer, and what that was. For a drill, `undrilled` are the scenarios that the
-    plan wants and that no drill was ever of, `drilled_at` is when the last one of any ended.
+    plan wants and that no drill was ever of, `drilled_at` is when the last one of any ended. A
+    prune begins `apart_s` after `forgot_at`, when the plan's last retention ended, at the earliest.
     """
 
     first_loaded_at: datetime
@@ -67,6 +68,8 @@ class History:
     news: tuple[datetime, str] | None = None
     undrilled: tuple[str, ...] = ()
     drilled_at: datetime | None = None
+    forgot_at: datetime | None = None
+    apart_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ def next_due(job: Job, history: History, now: datetime) -> Due | None:
     retry = _retry(job, history, period_s, now)
     if retry is not None and retry[0] < at:
         (at, why), trigger = retry, "retry"
+    forgot_at = _believed(history.forgot_at, now)
+    if forgot_at is not None and at < forgot_at + timedelta(seconds=history.apart_s):
+        at = forgot_at + timedelta(seconds=history.apart_s)
+        why = f"{why}; not right after a retention"
     at, why = _outside_blackout(job, at, why, now)
     if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
         trigger = "catch-up"

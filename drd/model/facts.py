@@ -178,6 +178,23 @@ class RunningFacts(NamedTuple):
     started_at: datetime
 
 
+class PausedFacts(NamedTuple):
+    """Retention forgets nothing for now: since when, and why, each as (code, fact, remedy)."""
+
+    since: datetime
+    pauses: tuple[tuple[str, str, str], ...]
+
+
+class HoldFacts(NamedTuple):
+    """A point that somebody keeps whatever the rules say, until `until` (None: until it is
+    released); `by` is who, in words."""
+
+    point: str
+    reason: str
+    until: datetime | None
+    by: str
+
+
 class PlanFacts(NamedTuple):
     """One loaded plan.
 
@@ -195,6 +212,9 @@ class PlanFacts(NamedTuple):
     which drd knew that what there was could not be read.
     `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
     order, and others whose last drill failed.
+    `paused` is why
+    retention waits, `waiting` how many points are over what one run of it may forget; `holds` are
+    those that nobody released, also where their time is over.
     """
 
     plan: str
@@ -232,6 +252,9 @@ class PlanFacts(NamedTuple):
     vanished: VanishedFacts | None = None
     outages: tuple[tuple[datetime, datetime], ...] = ()
     scenarios: tuple[ScenarioFacts, ...] = ()
+    paused: PausedFacts | None = None
+    waiting: int = 0
+    holds: tuple[HoldFacts, ...] = ()
 
 
 class RefusedFacts(NamedTuple):

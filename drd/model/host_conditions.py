@@ -35,7 +35,7 @@ def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
     """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
-    found = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
+    found = [*_catalogue(host), *_configuration(host), *_clock(host, now), *_contested(host)]
     if rpos is not None:
         found += [*_no_plan(rpos), *_down(host, rpos, now)]
     found += [c for disk in host.disks for c in _disk(disk)]
@@ -66,6 +66,12 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
         text = "drd.yaml was refused, and is in force as it was before: "
         text += first_line(host.configuration_error)
         yield Condition("configuration", "", "", "warning", text, "systemctl reload drd")
+
+
+def _contested(host: HostFacts) -> Iterator[Condition]:
+    if host.contested is not None:
+        text = f"{host.contested}: nothing is settled, forgotten or pruned here"
+        yield Condition("state-contested", "", "", "critical", text, "drd adopt")
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

@@ -37,11 +37,23 @@ class Kept(NamedTuple):
 
 class RetentionPlan(NamedTuple):
     """What a retention run would do. Newest data time first; with `refused` nothing is forgotten
-    and everything stays."""
+    and everything stays. `over` are points that no rule keeps and that stay all the same: more than
+    one run may forget."""
 
     keep: tuple[Kept, ...]
     forget: tuple[str, ...]
     refused: str | None = None
+    over: tuple[str, ...] = ()
+
+
+OVER = "waits for --force"
+"""Why a point stays that no rule keeps."""
+
+
+def allowance(completed: int, there: int) -> int:
+    """How many points one run may forget: as many as were completed since the last retention that
+    succeeded, and a quarter of those that are there, at least one."""
+    return completed + max(1, there // 4)
 
 
 def plan_retention(
@@ -52,16 +64,18 @@ def plan_retention(
     *,
     snapshot_times: Iterable[tuple[str, datetime]] = (),
     timezone: str = "UTC",
+    held: Collection[str] = (),
 ) -> RetentionPlan:
     """Choose among the kept points of one plan.
 
     - `last`, `hourly` … `yearly` keep the newest complete point of each of the newest N periods
       that have one, in the days of `timezone`: nightly backups that a change of the clocks brings
       into one day of UTC are of two days where they were asked for. `keep_within` keeps the
-      complete points with a data time within it of `now`.
+      complete points with a data time within it of the newest complete point: after an outage, or
+      by a clock that is ahead, rules that count from now would forget all the others.
     - An incomplete point fills no slot; it goes once a complete one with a later data time exists.
     - The newest complete point is never forgotten, nor the newest that passed a drill: one with
-      `proven_by`, or that the caller names in `proven`.
+      `proven_by`, or that the caller names in `proven`; nor a point in `held`.
     - A policy that says nothing keeps everything.
 
     Refuses while any point, or any of the repository's `snapshot_times` (id, time), lies after
@@ -72,7 +86,7 @@ def plan_retention(
         key=lambda p: (p.data_time, not p.complete, p.id),
         reverse=True,
     )
-    refused = _refusal(ordered, snapshot_times, now)
+    refused = refusal(ordered, snapshot_times, now)
     if refused is not None:
         return RetentionPlan(tuple(Kept(p.id, ("refused",)) for p in ordered), (), refused)
     reasons: dict[str, list[str]] = {p.id: [] for p in ordered}
@@ -80,17 +94,35 @@ def plan_retention(
     if policy.keeps_everything:
         for point in ordered:
             reasons[point.id].append("no retention policy")
-    _keep_by_rules(complete, policy, now, ZoneInfo(timezone), reasons)
+    _keep_by_rules(complete, policy, ZoneInfo(timezone), reasons)
     _keep_always(ordered, complete, proven, reasons)
+    for point in ordered:
+        if point.id in held:
+            reasons[point.id].append("held")
     return RetentionPlan(
         keep=tuple(Kept(p.id, tuple(reasons[p.id])) for p in ordered if reasons[p.id]),
         forget=tuple(p.id for p in ordered if not reasons[p.id]),
     )
 
 
-def _refusal(
+def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> RetentionPlan:
+    """The same plan within `limit` points: the oldest go, what is over it stays. So does each point
+    that was over an earlier run's limit (`waiting`), or a policy that is wrong would only take a few
+    runs longer: such points wait for a person."""
+    free = [point for point in plan.forget if point not in waiting]
+    may_go = set(free[max(0, len(free) - limit) :])
+    over = tuple(point for point in plan.forget if point not in may_go)
+    return plan._replace(
+        keep=plan.keep + tuple(Kept(point, (OVER,)) for point in over),
+        forget=tuple(point for point in plan.forget if point in may_go),
+        over=over,
+    )
+
+
+def refusal(
     points: Sequence[RestorePoint], snapshot_times: Iterable[tuple[str, datetime]], now: datetime
 ) -> str | None:
+    """Why no rule by age can be trusted: something lies in the future."""
     dated = [(f"restore point {p.id}", max(p.data_time, p.available_at)) for p in points]
     dated += [(f"snapshot {snapshot[:8]}", at) for snapshot, at in snapshot_times]
     name, at = max(dated, key=lambda d: d[1], default=("", now))
@@ -103,13 +135,12 @@ def _refusal(
 def _keep_by_rules(
     complete: Sequence[RestorePoint],
     policy: RetentionPolicy,
-    now: datetime,
     zone: ZoneInfo,
     reasons: dict[str, list[str]],
 ) -> None:
     """`complete` has the newest first, so the first of a period is its newest."""
-    if policy.keep_within_s is not None:
-        oldest = now - timedelta(seconds=policy.keep_within_s)
+    if policy.keep_within_s is not None and complete:
+        oldest = complete[0].data_time - timedelta(seconds=policy.keep_within_s)
         for point in complete:
             if point.data_time >= oldest:
                 reasons[point.id].append(f"within {format_duration(policy.keep_within_s)}")

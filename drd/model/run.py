@@ -64,6 +64,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    PAUSED = "paused"  # it decided to change nothing for now: no failure, and no success
 
     @property
     def final(self) -> bool:
@@ -108,6 +109,7 @@ class Run:
     token: int = 0
     owner_pid: int | None = None
     owner_host: str = ""
+    owner_boot: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit

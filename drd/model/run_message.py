@@ -44,7 +44,7 @@ def _outcome(run: Run, evidence: Evidence | None) -> str:
 def _severity(run: Run, evidence: Evidence | None) -> Severity:
     if evidence is not None and evidence.result is DrillResult.INCONCLUSIVE:
         return "warning"
-    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED):
+    if run.state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.PAUSED):
         return "info"
     if run.state is RunState.FAILED and run.kind in _GRAVE:
         return "critical"

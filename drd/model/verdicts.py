@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from drd.model.facts import AlertFacts
+from drd.model.facts import AlertFacts, HoldFacts, PausedFacts
 
 
 class Verdict(StrEnum):
@@ -152,7 +152,8 @@ class RepositoryAssessment(NamedTuple):
 
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
-    a plan that was never loaded; `load_error` is why its file is not in force."""
+    a plan that was never loaded; `load_error` is why its file is not in force. `paused` and `waiting`
+    are about retention, `holds` the ones that are active."""
 
     plan: str
     owner: str | None
@@ -167,6 +168,9 @@ class Assessment(NamedTuple):
     load_error: str | None = None
     copies: tuple[CopyAssessment, ...] = ()
     repositories: tuple[RepositoryAssessment, ...] = ()
+    paused: PausedFacts | None = None
+    waiting: int = 0
+    holds: tuple[HoldFacts, ...] = ()
 
 
 def exit_code(verdict: Verdict) -> int:

@@ -15,7 +15,7 @@ class JobFacts:
     `done_at` is the last success; of a readiness run, which fails when it finds something, its
     end. `due_at` is when the schedule wanted the next one after `since`: `done_at`, or from when
     on the plan asks for it; None by hand only. `permanent` says of the last failure that doing it
-    again cannot help.
+    again cannot help; `paused` is why the last run decided to change nothing.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class JobFacts:
     last_error: str | None = None
     tries: int = 0
     permanent: bool = False
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class HostFacts:
     of the clock after it. `down_from` and `down_to` are the last time without a daemon
     that was awake.
     `catalogue_error` is why the catalogue cannot be read or written, None when it can.
+    `contested` says why this state may be a copy with whose original somebody else goes on.
     `configuration_error` is what is wrong with a drd.yaml that a reload refused.
     """
 
@@ -111,3 +113,4 @@ class HostFacts:
     configuration_error: str | None = None
     disks: tuple[DiskFacts, ...] = ()
     channels: tuple[ChannelState, ...] = ()
+    contested: str | None = None

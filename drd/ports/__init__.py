@@ -18,6 +18,7 @@ from drd.ports.aside import Aside, Kept
 from drd.ports.catalogue import Catalogue, Owned
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
+from drd.ports.custody import Custodian
 from drd.ports.destinations import (
     Destination,
     Inspector,
@@ -26,8 +27,16 @@ from drd.ports.destinations import (
     NamedDestination,
     Restored,
 )
+from drd.ports.keeping import Keeping
 from drd.ports.queue import JobRow, PlanRow, Queue
-from drd.ports.repository import Listing, Pruned, Repository, RepositoryKey, SnapshotInfo
+from drd.ports.repository import (
+    Listing,
+    LockInfo,
+    Pruned,
+    Repository,
+    RepositoryKey,
+    SnapshotInfo,
+)
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace, mark_of
 
 __all__ = [
@@ -38,14 +47,17 @@ __all__ = [
     "CheckContext",
     "CheckFactory",
     "Clock",
+    "Custodian",
     "Destination",
     "Finding",
     "Inspector",
     "JobRow",
+    "Keeping",
     "Kept",
     "Kind",
     "KindFactory",
     "Listing",
+    "LockInfo",
     "NamedDestination",
     "OnProgress",
     "Owned",

@@ -17,7 +17,9 @@ from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord
 from drd.model.seals import KitBase, Seal
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook
+from drd.ports.custody import Custodian
 from drd.ports.health import Health
+from drd.ports.keeping import Keeping
 from drd.ports.notify import Outbox
 from drd.ports.queue import Queue
 
@@ -67,6 +69,14 @@ class Catalogue(Protocol):
     @property
     def health(self) -> Health:
         """What is wrong with repositories, and which points that costs."""
+
+    @property
+    def keeping(self) -> Keeping:
+        """Holds, points that were given up, how each plan's retention went."""
+
+    @property
+    def custody(self) -> Custodian:
+        """Whose state this is."""
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes in the body is one transaction: all of it, or nothing when the

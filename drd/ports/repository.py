@@ -48,6 +48,16 @@ class RepositoryKey:
     made_at: str
 
 
+class LockInfo(NamedTuple):
+    """A lock in a repository: its name, who made it, and when that was refreshed last. A restic
+    that works makes a new one every five minutes, with the same `pid`."""
+
+    name: str
+    host: str
+    pid: int
+    at: datetime
+
+
 class Pruned(NamedTuple):
     """restic's summary in one sentence, and how many bytes went."""
 
@@ -95,6 +105,14 @@ class Repository(Protocol):
 
     def remove_key(self, key: str) -> None:
         """Remove a key by its id. Raises RepositoryError for the one that the password in use opens."""
+
+    def clock_ahead_s(self) -> float | None:
+        """By how many seconds this host's clock is ahead of the one that dates what is stored here:
+        the server's, or the file system's. None where that does not tell."""
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        """Those of the snapshots that are not stored here any more. Cheap: asks the place, not
+        restic."""
 
     def cold(self, cache: Path) -> Repository:
         """The same repository as a host sees it that never had to do with it: nothing is answered
@@ -178,6 +196,9 @@ class Repository(Protocol):
     def read_file(self, snapshot: str, filename: str) -> bytes:
         """One small file of a snapshot, whole, or RepositoryDamaged; PointGone when the snapshot is
         not there."""
+
+    def lock_holders(self) -> list[LockInfo]:
+        """The locks that are there, with who made them."""
 
     def forget(self, snapshots: Sequence[str]) -> None:
         """Forget by id; the caller re-lists afterwards (an append-only server refuses silently)."""

@@ -6,6 +6,7 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 """
 
 from drd.process.asking import actor_here, actor_of_daemon, actor_of_peer, user_name
+from drd.process.boot import Boot, booted, clock_agrees, is_synchronised, machine_id
 from drd.process.cancel import (
     CallOff,
     cancel,
@@ -32,6 +33,7 @@ from drd.process.sweep import (
 __all__ = [
     "MEMORY_HINT",
     "Attempt",
+    "Boot",
     "CallOff",
     "Child",
     "Command",
@@ -44,16 +46,20 @@ __all__ = [
     "actor_of_daemon",
     "actor_of_peer",
     "base_environment",
+    "booted",
     "cancel",
     "cancelled",
     "check_cancelled",
+    "clock_agrees",
     "end_process",
     "ended",
     "find_tool",
     "gated_pipe",
     "interruption",
     "is_marked",
+    "is_synchronised",
     "kill_marked",
+    "machine_id",
     "offer_to_oom_killer",
     "process_alive",
     "process_start_time",

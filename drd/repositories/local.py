@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -84,6 +85,18 @@ class LocalPlace:
         """Asked beforehand: restic goes on trying to write its lock for minutes."""
         return self.path.is_dir() and not os.access(self.path, os.W_OK, effective_ids=True)
 
+    def clock_ahead_s(self) -> float | None:
+        """By the time that the file system gives to a new file, which a server of files takes from
+        its own clock."""
+        try:
+            made = _time_of_new_file(self.path)
+        except OSError:
+            return None
+        return time.time() - made
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        return [s for s in snapshots if not (self.path / "snapshots" / s).exists()]
+
     def lock_files(self) -> Mapping[str, float]:
         now, found = time.time(), {}
         try:
@@ -149,6 +162,19 @@ class LocalPlace:
             f"cannot read {self.path}: {error.strerror}",
             hint="check the disk and its mount, and the rights of the user that runs drd.",
         )
+
+
+def _time_of_new_file(directory: Path) -> float:
+    """One without a name, where the file system makes such."""
+    try:
+        fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        with tempfile.NamedTemporaryFile(prefix=".drd-clock-", dir=directory) as file:
+            return os.fstat(file.fileno()).st_mtime
+    try:
+        return os.fstat(fd).st_mtime
+    finally:
+        os.close(fd)
 
 
 def _require_writable(place: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from drd.errors import RepositoryDamaged
@@ -32,6 +32,13 @@ class Place(Protocol):
 
     def read_only(self) -> bool:
         """Whether it is known that nothing can be written there."""
+
+    def clock_ahead_s(self) -> float | None:
+        """By how many seconds this host's clock is ahead of the place's; None where that does not
+        tell. Writes nothing that stays."""
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        """Those of restic's snapshots whose files are not there."""
 
     def lock_files(self) -> Mapping[str, float]:
         """What lies where restic keeps its locks: how many seconds ago each was written. Empty where

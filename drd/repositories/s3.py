@@ -10,7 +10,7 @@ import os
 import shlex
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -138,6 +138,30 @@ class S3Place:
     def read_only(self) -> bool:
         """Only a write tells, and restic gives up at once when it is denied."""
         return False
+
+    def clock_ahead_s(self) -> float | None:
+        """By the server's `Date`, which it says also where it refuses the request for its time."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: Any = self._connected().head_bucket(Bucket=self.location.bucket)
+        except ClientError as error:
+            answer = error.response
+        except BotoCoreError:
+            return None
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        try:
+            server = parsedate_to_datetime(headers["date"])
+        except (KeyError, ValueError):
+            return None
+        return (datetime.now(UTC) - server).total_seconds()
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        def is_there(name: str) -> bool:
+            asked = self._ask("list_objects_v2", Prefix=self._below(f"snapshots/{name}"), MaxKeys=1)
+            return bool(asked.get("Contents"))
+
+        return [s for s in snapshots if not is_there(s)]
 
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.

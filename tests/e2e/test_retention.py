@@ -43,6 +43,7 @@ class Nights:
         text = text.replace(
             "{kind: files,", f"{{kind: files, before: {{command: [sh, -c, '{wait}']}},"
         )
+        text = text.replace("rpo: 15m", "rpo: 7d")
         plan.write_text(text + "backup: {timezone: Asia/Tokyo}\nretention: {daily: 3}\n")
 
     def backup(self, at: datetime, until: datetime | None = None) -> str:
@@ -79,22 +80,27 @@ def test_run_that_crosses_midnight_is_of_the_day_on_which_it_began(nights: Night
     assert datetime.fromisoformat(shown["data_time"]) == db
 
     del site.environment["LD_PRELOAD"]
+    paused = site.drd("retention", "shop", "--json").json
+    assert [p["code"] for p in paused["pauses"]] == ["clock-jumped"]
+    assert (paused["forgotten"], paused["due"]) == ([], [noon])
+    confirmed = ("--clock-is-right", "--reason", "the nights are over")
+    assert site.drd("retention", "shop", "--clock-is-right", code=2).err
     planned = site.drd("retention", "shop", "--dry-run", "--json").json
-    assert planned["forget"] == [noon]
-    assert {k["point"]: k["reasons"] for k in planned["keep"]} == {
+    assert (planned["forget"], planned["due"]) == ([], [noon])
+    assert len(site.points()) == 4
+    told = site.drd("retention", "shop", "--json", *confirmed).json
+    assert told["forgotten"] == [noon]
+    assert {k["point"]: k["reasons"] for k in told["keep"]} == {
         after: ["daily", "newest"],
         crossing: ["daily"],
         before: ["daily"],
     }
-    assert len(site.points()) == 4
-    told = site.drd("retention", "shop", "--json").json
-    assert told["forgotten"] == [noon]
-    assert told["keep"] == planned["keep"]
     assert told["repositories"] == [{"repository": "primary", "snapshots": 3, "error": None}]
 
     assert {p["point"] for p in site.points()} == {after, crossing, before}
     assert site.catalogue("select id from points where forgotten_at is not null") == [(noon,)]
-    assert site.catalogue("select state from runs where kind = 'retention'") == [("succeeded",)]
+    states = site.catalogue("select state from runs where kind = 'retention' order by started_at")
+    assert states == [("paused",), ("succeeded",)]
     tags = [s["tags"] for s in json.loads(site.restic("snapshots", "--json"))]
     left = Counter(t[2] for t in tags if "component:drd" not in t)
     whole = {f"run:{p}": 3 for p in (after, crossing, before)}
@@ -114,12 +120,13 @@ def test_nothing_is_forgotten_while_a_snapshot_lies_in_the_future(short_tmp: Pat
     site.restic(*strange)
     site.restic(*strange, "--time", tomorrow)
     for more in ((), ("--dry-run",)):
-        told = site.drd("retention", "shop", "--json", *more, code=1).json["error"]
-        assert "in the future" in told["message"]
+        [told] = site.drd("retention", "shop", "--json", *more).json["pauses"]
+        assert told["code"] == "future"
+        assert "in the future" in told["text"]
         assert "check this host's clock" in told["hint"]
     assert len(site.points()) == 2
     runs = site.catalogue("select state, error from runs where kind = 'retention'")
-    assert [(state, "in the future" in error) for state, error in runs] == [("failed", True)]
+    assert [(state, "in the future" in error) for state, error in runs] == [("paused", True)]
     [command] = re.findall(r"`restic (forget [0-9a-f ]+)`", told["hint"])
     site.restic(*command.split())
     assert json.loads(site.restic("snapshots", "--json", "--host", "elsewhere")) == []
@@ -138,12 +145,13 @@ def test_a_point_of_the_future_whose_snapshots_have_sound_dates_can_be_forgotten
     with sqlite3.connect(site.base / "state/drd.db") as connection:
         tomorrow = (datetime.now(UTC) + DAY).isoformat()
         connection.execute("update points set data_time = ? where id = ?", (tomorrow, ahead))
-    told = site.drd("retention", "shop", "--json", code=1).json["error"]
-    assert f"restore point {ahead} is dated" in told["message"]
-    [command] = re.findall(r"`restic (forget [0-9a-f ]+)`", told["hint"])
-    site.restic(*command.split())
-    assert site.drd("retention", "shop", "--json").json["forgotten"] == [ahead]
+    [told] = site.drd("retention", "shop", "--json").json["pauses"]
+    assert told["code"] == "future"
+    assert f"restore point {ahead} is dated" in told["text"]
+    assert f"drd points forget {ahead} --reason" in told["hint"]
+    site.drd("points", "forget", ahead, "--reason", "the clock was wrong then")
     assert [p["point"] for p in site.points()] == [new]
+    assert site.drd("retention", "shop", "--json").json["state"] == "succeeded"
 
 
 def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(

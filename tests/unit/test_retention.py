@@ -60,7 +60,13 @@ def test_last_keeps_the_newest_by_data_time_and_not_by_arrival() -> None:
 
 @pytest.mark.parametrize(("age_s", "stays"), [(7200.0, True), (7200.001, False)])
 def test_keep_within(age_s: float, stays: bool) -> None:
-    points = [point(NOW - HOUR, "new"), point(NOW - timedelta(seconds=age_s), "old")]
+    """Counted from the newest complete point: an outage makes nothing older."""
+    newest = NOW - 40 * DAY
+    points = [
+        point(NOW - 39 * DAY, "half", complete=False),
+        point(newest, "new"),
+        point(newest - timedelta(seconds=age_s), "old"),
+    ]
     plan = plan_retention(points, RetentionPolicy(keep_within_s=7200), NOW)
     assert ("old" in kept(plan)) is stays
     assert ("old" in plan.forget) is not stays
@@ -210,7 +216,7 @@ def test_point_that_the_caller_knows_as_proven_counts_as_well() -> None:
 def test_newest_complete_point_is_never_forgotten() -> None:
     plan = plan_retention([point(NOW - 900 * DAY, "only")], RetentionPolicy(keep_within_s=60), NOW)
     assert kept(plan) == ["only"]
-    assert why(plan, "only") == ("newest",)
+    assert why(plan, "only") == ("within 1m", "newest")
 
 
 def test_forgotten_points_are_not_looked_at() -> None:

@@ -269,6 +269,8 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 ],
                 "alerts": [dict.fromkeys(ALERT)],
                 "reasons": [None],
+                "retention": {"paused_since": None, "pauses": None, "waiting": None},
+                "holds": None,
             }
         ],
         "alerts": [dict.fromkeys(ALERT)],

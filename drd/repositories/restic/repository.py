@@ -12,6 +12,7 @@ from drd.model.snapshot import Stored
 from drd.ports import (
     Finding,
     Listing,
+    LockInfo,
     OnProgress,
     Payload,
     Pruned,
@@ -20,7 +21,15 @@ from drd.ports import (
     Stream,
     no_progress,
 )
-from drd.repositories.restic import checking, copying, keys, maintenance, restore, store
+from drd.repositories.restic import (
+    checking,
+    copying,
+    keys,
+    locks,
+    maintenance,
+    restore,
+    store,
+)
 from drd.repositories.restic.doctor import doctor
 from drd.repositories.restic.door import ANSWER_S, Door
 from drd.repositories.restic.payload import backup_words
@@ -72,6 +81,15 @@ class ResticRepository:
 
     def remove_key(self, key: str) -> None:
         keys.remove(self.door, key)
+
+    def clock_ahead_s(self) -> float | None:
+        return self.door.session.place.clock_ahead_s()
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        return self.door.session.place.missing(snapshots)
+
+    def lock_holders(self) -> list[LockInfo]:
+        return locks.lock_holders(self.door)
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         return maintenance.initialise(self.door, _door(chunker_from))

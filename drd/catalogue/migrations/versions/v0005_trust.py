@@ -38,6 +38,8 @@ def _actors() -> None:
 def _runs() -> None:
     """What binds a run's directories and hooks to its row."""
     op.add_column("runs", sa.Column("stamp", sa.String(32)))
+    op.add_column("runs", sa.Column("owner_place", sa.String(64)))
+    op.add_column("runs", sa.Column("owner_boot", sa.String(64)))
 
 
 def _repositories() -> None:
@@ -239,6 +241,41 @@ def _drills() -> None:
 
 def _holds() -> None:
     """Points that are held, and points that somebody gave up."""
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("point", sa.String(80), nullable=False),
+        sa.Column("plan", sa.String(40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("held_at", sa.String(32), nullable=False),
+        sa.Column("until", sa.String(32)),
+        sa.Column("actor", sa.Text()),
+        sa.Column("released_at", sa.String(32)),
+        sa.Column("released_reason", sa.Text()),
+        sa.Column("released_actor", sa.Text()),
+    )
+    op.create_index("holds_by_plan", "holds", ["plan", "released_at"])
+    op.create_table(
+        "points_given_up",
+        sa.Column("point", sa.String(80), primary_key=True),
+        sa.Column("repository", sa.String(40), primary_key=True),
+        sa.Column("plan", sa.String(40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.Column("actor", sa.Text()),
+    )
+    op.create_table(
+        "retention_state",
+        sa.Column("plan", sa.String(40), primary_key=True),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.Column("run", sa.String(8), nullable=False),
+        sa.Column("paused_since", sa.String(32)),
+        sa.Column("pauses", sa.Text(), nullable=False),
+        sa.Column("succeeded_at", sa.String(32)),
+        sa.Column("waiting", sa.Text(), nullable=False),
+        sa.Column("missing", sa.Text(), nullable=False),
+        sa.Column("leaving", sa.Text(), nullable=False),
+    )
 
 
 def _plans() -> None:

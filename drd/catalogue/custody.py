@@ -1,0 +1,87 @@
+"""`drd.ports.Custody` on a database: whose state this is."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from drd import process
+from drd.catalogue.daemon_tables import daemon_state
+from drd.catalogue.engine import Store, upsert
+from drd.catalogue.tables import points, runs
+from drd.model.actor import Actor
+from drd.model.custody import Custody, StatePlace, differs
+
+KEY = "custody"
+"""Where it is noted. A replica that becomes another host's comes without it."""
+
+
+class SqlCustody:
+    """See `drd.ports.Custodian`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def here(self) -> StatePlace | None:
+        if self._store.path is None:
+            return None
+        path = self._store.path.resolve()
+        try:
+            inode = path.stat().st_ino
+        except OSError:
+            inode = 0
+        return StatePlace(process.machine_id(), socket.gethostname(), str(path), inode)
+
+    def look(self, at: datetime) -> Custody | None:
+        here = self.here()
+        if here is None:
+            return None
+        with self._store.read() as connection:
+            known = _known(connection)
+        if known is None:
+            known = Custody(here, at)
+            self._note(known, at)
+        if known.contested is not None:
+            return known
+        return replace(known, contested=differs(known.owner, here))
+
+    def contest(self, why: str, at: datetime) -> None:
+        known = self.look(at)
+        if known is not None and known.contested is None:
+            self._note(replace(known, contested=why), at)
+
+    def take(self, at: datetime, by: Actor | None, reason: str) -> Custody | None:
+        here = self.here()
+        if here is None:
+            return None
+        taken = Custody(here, at, None, by, reason)
+        with self._store.write() as connection:
+            upsert(connection, daemon_state, {"key": KEY, "at": at, "value": taken.to_json()})
+            # What others began is ours to settle now, and of no boot that could be asked about.
+            connection.execute(
+                update(runs)
+                .where(runs.c.finished_at.is_(None), runs.c.owner_place.is_not(None))
+                .values(owner_place=here.token, owner_boot=None)
+            )
+        return taken
+
+    def knows_run(self, run: str) -> bool:
+        with self._store.read() as connection:
+            return any(
+                connection.execute(select(table.c.id).where(table.c.id == run)).first() is not None
+                for table in (runs, points)
+            )
+
+    def _note(self, custody: Custody, at: datetime) -> None:
+        with self._store.write() as connection:
+            row = {"key": KEY, "at": at, "value": custody.to_json()}
+            upsert(connection, daemon_state, row)
+
+
+def _known(connection: Connection) -> Custody | None:
+    query = select(daemon_state.c.value).where(daemon_state.c.key == KEY)
+    value = connection.execute(query).scalar()
+    return Custody.from_json(value) if value is not None else None

@@ -1,0 +1,157 @@
+"""`drd.ports.Keeping` on a database: holds, points given up, how the last retention went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from drd.catalogue import holds
+from drd.catalogue.engine import Store, upsert
+from drd.catalogue.tables import points, retention_state, runs
+from drd.errors import NoRestorePoint, UsageError
+from drd.model.actor import Actor
+from drd.model.holds import GivenUp, Hold
+from drd.model.keeping import RetentionState
+from drd.model.pauses import Pause
+from drd.model.run import RunKind, RunState
+
+
+class SqlKeeping:
+    """See `drd.ports.Keeping`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def hold(self, hold: Hold) -> Hold:
+        with self._store.write() as connection:
+            return holds.add(connection, hold)
+
+    def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
+        with self._store.write() as connection:
+            return holds.release(connection, point, at=at, by=by, reason=reason)
+
+    def holds(self, plan: str | None = None) -> list[Hold]:
+        with self._store.read() as connection:
+            return holds.listed(connection, plan)
+
+    def give_up(self, points: Sequence[GivenUp]) -> None:
+        with self._store.write() as connection:
+            holds.give_up(connection, points)
+
+    def given_up(self, plan: str) -> list[GivenUp]:
+        with self._store.read() as connection:
+            return holds.all_given_up(connection, plan)
+
+    def vanished(self, plan: str) -> list[str]:
+        query = (
+            select(points.c.id)
+            .where(points.c.plan == plan, points.c.vanished_at.is_not(None))
+            .order_by(points.c.data_time.desc())
+        )
+        with self._store.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def state(self, plan: str) -> RetentionState | None:
+        with self._store.read() as connection:
+            return known(connection, plan)
+
+    def record_state(self, state: RetentionState) -> None:
+        with self._store.write() as connection:
+            record(connection, state)
+
+    def last_success(self, plan: str) -> datetime | None:
+        with self._store.read() as connection:
+            return last_success(connection, plan)
+
+    def completed_since(self, plan: str, since: datetime | None) -> int:
+        with self._store.read() as connection:
+            return completed_since(connection, plan, since)
+
+    def plan_of(self, prefix: str) -> tuple[str, str]:
+        with self._store.read() as connection:
+            return plan_of(connection, prefix)
+
+
+def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
+    """The plan and the whole id of the point whose id starts so, also of one that was forgotten."""
+    starting = points.c.id.startswith(prefix, autoescape=True)
+    rows = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
+    rows = [row for row in rows if row.id == prefix] or list(rows)
+    hint = "drd points PLAN lists those of a plan."
+    if not prefix or not rows:
+        raise NoRestorePoint(f"there is no restore point {prefix!r}", hint=hint)
+    if len(rows) > 1:
+        raise UsageError(
+            f"several restore points start with {prefix!r}", hint=f"give more of the id: {hint}"
+        )
+    return rows[0].plan, rows[0].id
+
+
+def known(connection: Connection, plan: str) -> RetentionState | None:
+    query = select(retention_state).where(retention_state.c.plan == plan)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return RetentionState(
+        row.plan,
+        row.at,
+        row.run,
+        row.paused_since,
+        tuple(Pause.from_json(p) for p in row.pauses),
+        row.succeeded_at,
+        tuple(row.waiting),
+        {name: {p: tuple(ids) for p, ids in of.items()} for name, of in row.missing.items()},
+        tuple(row.leaving),
+    )
+
+
+def record(connection: Connection, state: RetentionState) -> None:
+    upsert(
+        connection,
+        retention_state,
+        {
+            "plan": state.plan,
+            "at": state.at,
+            "run": state.run,
+            "paused_since": state.paused_since,
+            "pauses": [pause.to_json() for pause in state.pauses],
+            "succeeded_at": state.succeeded_at,
+            "waiting": list(state.waiting),
+            "missing": {
+                name: {point: list(ids) for point, ids in of.items()}
+                for name, of in state.missing.items()
+            },
+            "leaving": list(state.leaving),
+        },
+    )
+
+
+def last_success(connection: Connection, plan: str) -> datetime | None:
+    """When the last retention that succeeded began, by the runs: what an older drd recorded."""
+    query = select(func.max(runs.c.started_at)).where(
+        runs.c.plan == plan,
+        runs.c.kind == str(RunKind.RETENTION),
+        runs.c.subject == "",
+        runs.c.state == str(RunState.SUCCEEDED),
+    )
+    return connection.execute(query).scalar()
+
+
+def completed_since(connection: Connection, plan: str, since: datetime | None) -> int:
+    """Complete points that backups of this catalogue made after `since`. What only stands in a
+    repository does not count: whoever can write there could raise the number."""
+    query = (
+        select(func.count())
+        .select_from(points.join(runs, runs.c.id == points.c.id))
+        .where(
+            points.c.plan == plan,
+            points.c.complete,
+            runs.c.kind == str(RunKind.BACKUP),
+            runs.c.state == str(RunState.SUCCEEDED),
+        )
+    )
+    if since is not None:
+        query = query.where(points.c.available_at > since)
+    return connection.execute(query).scalar_one()

@@ -1,0 +1,68 @@
+"""`drd adopt`: this machine goes on with this state."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from drd.cli import output
+from drd.cli.options import global_options
+
+EXAMPLES = """\
+examples:
+  drd adopt                                              whose state this is
+  drd adopt --reason "the host was renamed to db2"       this one goes on
+
+A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing until a
+person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
+
+
+def add_parser(sub: Any) -> None:
+    parser = sub.add_parser(
+        "adopt",
+        help="say that this machine goes on with this state",
+        description="Show whose state this is; with --reason make it this machine's, after it was "
+        "renamed, restored, moved or cloned.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the record")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.adopt:run")
+
+
+def run(args: argparse.Namespace) -> int:
+    from drd import process
+    from drd.cli.session import session
+    from drd.errors import UsageError
+
+    with session(args) as app:
+        custodian = app.catalogue.custody
+        now = app.clock.now()
+        custody = custodian.look(now)
+        if custody is None:
+            raise UsageError(
+                "this state is a database that hosts share, and no one's alone",
+                hint="it needs no adopting.",
+            )
+        reason = (args.reason or "").strip()
+        if reason:
+            custody = custodian.take(now, process.actor_here(), reason) or custody
+    if args.json:
+        output.print_json({"state": custody.to_json()})
+        return 0
+    if args.quiet:
+        return 0
+    owner = custody.owner
+    output.say(
+        f"this state belongs to {owner.path} on {owner.host}, since {custody.since:%Y-%m-%d %H:%M} UTC"
+    )
+    if custody.reason:
+        by = f", by {custody.by.words()}" if custody.by is not None else ""
+        output.say(f"  {output.unmarked(custody.reason)}{by}")
+    if custody.contested is not None:
+        output.complain(
+            f"{custody.contested}: nothing is settled, forgotten or pruned here",
+            "if this machine goes on: drd adopt --reason TEXT. Else stop drd here.",
+        )
+    return 0

@@ -1,0 +1,37 @@
+"""`drd points forget`."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli import output
+
+
+def forget(args: argparse.Namespace) -> int:
+    from drd import process
+    from drd.cli.session import session
+    from drd.errors import UsageError
+    from drd.flows.giving_up import GivingUp, give_up
+
+    reason = (args.reason or "").strip()
+    if not args.point or not reason:
+        raise UsageError(
+            "points forget needs points and a reason", hint="drd points forget POINT --reason TEXT"
+        )
+    with session(args) as app:
+        found = [app.catalogue.keeping.plan_of(prefix) for prefix in args.point]
+        names = {plan for plan, _ in found}
+        if len(names) > 1:
+            raise UsageError(
+                f"these are points of several plans: {', '.join(sorted(names))}",
+                hint="give up those of one plan at a time.",
+            )
+        plan = app.load(names.pop())
+        points = tuple(dict.fromkeys(point for _, point in found))
+        what = GivingUp(points, reason, process.actor_here(), args.repository or "", args.force)
+        gone = give_up(app.services(plan), plan, what)
+    if args.json:
+        output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})
+    elif not args.quiet:
+        output.say(f"{plan.name}: gave up {', '.join(gone)}: {reason}")
+    return 0

@@ -1,0 +1,74 @@
+"""Holding restore points, and releasing them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from drd.errors import NoRestorePoint, UsageError
+from drd.model.actor import Actor
+from drd.model.holds import Hold
+from drd.model.units import parse_duration
+from drd.ports import Catalogue
+
+LONGEST_REASON = 2000
+
+
+def hold(
+    catalogue: Catalogue,
+    prefix: str,
+    reason: str,
+    *,
+    now: datetime,
+    until: str | None = None,
+    by: Actor | None = None,
+) -> Hold:
+    """Record a hold on the point whose id starts so. Raises NoRestorePoint for one that was
+    forgotten, UsageError for a time that is over or cannot be read."""
+    plan, point = catalogue.keeping.plan_of(prefix)
+    catalogue.point(plan, point)  # one that is forgotten cannot be kept any more
+    end = _until(until, now) if until else None
+    return catalogue.keeping.hold(Hold(point, plan, _text(reason), now, by, end))
+
+
+def release(
+    catalogue: Catalogue, prefix: str, reason: str, *, now: datetime, by: Actor | None = None
+) -> list[Hold]:
+    """End all holds on the point; those that were active. Raises NoRestorePoint where none is."""
+    wanted = {h.point for h in catalogue.keeping.holds() if h.point.startswith(prefix)}
+    exact = wanted & {prefix} or wanted
+    if not prefix or not exact:
+        raise NoRestorePoint(
+            f"no restore point {prefix!r} is held", hint="drd points PLAN shows what is held."
+        )
+    if len(exact) > 1:
+        raise UsageError(
+            f"several held restore points start with {prefix!r}", hint="give more of the id."
+        )
+    return catalogue.keeping.release(
+        exact.pop(), at=now, by=by, reason=_text(reason) if reason.strip() else ""
+    )
+
+
+def _text(reason: str) -> str:
+    text = reason.strip()
+    if not text or len(text) > LONGEST_REASON:
+        raise UsageError(f"a reason has 1 to {LONGEST_REASON} characters", hint="add --reason TEXT")
+    return text
+
+
+def _until(text: str, now: datetime) -> datetime:
+    try:
+        end = datetime.fromisoformat(text)
+        end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
+        if len(text) <= len("2026-12-31"):
+            end += timedelta(days=1)  # that whole day
+    except ValueError:
+        try:
+            end = now + timedelta(seconds=parse_duration(text))
+        except ValueError as error:
+            raise UsageError(
+                f"cannot read the time {text!r}", hint="for example 2027-03-31 or 90d"
+            ) from error
+    if end <= now:
+        raise UsageError(f"{text} is over already", hint="give a later time")
+    return end

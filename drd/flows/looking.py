@@ -1,0 +1,82 @@
+"""What a repository lists of a plan, and what it no longer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drd.flows import custody, holdings
+from drd.flows.identity import confirm
+from drd.flows.services import Services
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.snapshot import RestorePoint
+from drd.ports import Repository, SnapshotInfo
+
+Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""By repository: points of which others removed snapshots, with these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One repository as a fresh listing shows it: `everything`, also what others store there, and of
+    that what is the plan's."""
+
+    repository: Repository
+    everything: Sequence[SnapshotInfo]
+    listing: Sequence[SnapshotInfo]
+    by_run: Mapping[str, Sequence[SnapshotInfo]]
+
+    def holds(self, point: str) -> bool:
+        return holdings.manifest(self.by_run.get(point, ())) is not None
+
+
+def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool) -> Look:
+    """A fresh listing. A state that others have a copy of, and are ahead with, is contested from
+    then on. Raises what keeps the repository from being looked at."""
+    repository = services.open_repository(spec)
+    confirm(services, repository, writing=writing)
+    everything = holdings.whole(repository, repository.snapshots(fresh=True))
+    listing = holdings.of_plan(everything, plan.name)
+    custody.judge_listing(services, plan, listing)
+    return Look(repository, everything, listing, holdings.by_run(listing))
+
+
+def missing_snapshots(
+    services: Services, plan: Plan, points: Sequence[RestorePoint], looks: Sequence[Look]
+) -> Missing:
+    """What is known to have been in these repositories and is not listed there, but for what drd
+    itself was about to forget, and for points that somebody gave up by name. What was missing
+    before stays so until it is listed again.
+
+    `points` are those that the catalogue knew before the listings were made.
+    """
+    keeping = services.catalogue.keeping
+    state = keeping.state(plan.name)
+    leaving = state.leaving if state is not None else ()
+    given_up = {(g.point, g.repository) for g in keeping.given_up(plan.name)}
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for look in looks:
+        name = look.repository.name
+        expected = {} if state is None else dict(state.missing.get(name, {}))
+        expected |= {p.id: _snapshots(p, name) for p in points if name in p.repositories}
+        gone = {
+            point: tuple(i for i in ids if i not in _here(look, point))
+            for point, ids in expected.items()
+            if point not in leaving
+            and (point, "") not in given_up
+            and (point, name) not in given_up
+        }
+        lacking = {point: ids for point, ids in gone.items() if ids}
+        if lacking:
+            found[name] = lacking
+    return found
+
+
+def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:
+    """The manifest by its id there, the components by their first ids."""
+    return (point.repositories[repository], *holdings.component_ids(point))
+
+
+def _here(look: Look, point: str) -> frozenset[str]:
+    listed = look.by_run.get(point, ())
+    return frozenset(holdings.ids_here(listed)) | {s.id for s in listed}

@@ -1,0 +1,65 @@
+"""Whether the wall clock is still the one that drd has trusted since this boot.
+
+A clock that counts from the boot and that nobody sets goes along. What the wall clock moved against it
+was set by somebody: kept in the catalogue, since the next look may be another process's.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from drd import log, process
+from drd.flows.services import Services
+from drd.model.pauses import CLOCKS_DIFFER_S
+from drd.ports import Catalogue
+
+_SLEWED_S = 1.0
+"""A difference that is written down: less is not worth a write."""
+
+
+def jumped_s(services: Services) -> float | None:
+    """By how much the clock was set since it was trusted last; None where it was not. The first look
+    after a boot trusts it, unless it is behind what was seen before."""
+    boot = services.booted()
+    if boot is None:
+        return None
+    now_s = services.clock.now().timestamp()
+    noted = services.catalogue.queue.noted(_key())
+    before: Any = noted[1] if noted is not None else {}
+    if before.get("boot") == boot.id:
+        moved_s = now_s - boot.up_s - before["offset_s"]
+    else:
+        moved_s = min(0.0, now_s - before.get("at_s", now_s))
+    if abs(moved_s) > CLOCKS_DIFFER_S:
+        return float(moved_s)
+    if before.get("boot") != boot.id or abs(moved_s) > _SLEWED_S:
+        _trust(services.catalogue, services, boot)
+    return None
+
+
+def trust_again(services: Services, why: str) -> None:
+    """The clock is right as it is now."""
+    boot = services.booted()
+    if boot is not None:
+        log.get().info("clock.trusted", why=why)
+        _trust(services.catalogue, services, boot)
+
+
+def witnessed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
+    """Whether somebody else says that the clock is right: a server that keeps repositories (`ahead`
+    has the differences, of servers where it is `far`), or the kernel, whose clock NTP keeps."""
+    if far and any(s is not None and abs(s) <= CLOCKS_DIFFER_S for s in ahead):
+        return True
+    return services.booted() is not None and process.clock_agrees(CLOCKS_DIFFER_S)
+
+
+def _trust(catalogue: Catalogue, services: Services, boot: process.Boot) -> None:
+    now = services.clock.now()
+    value = {"boot": boot.id, "offset_s": now.timestamp() - boot.up_s, "at_s": now.timestamp()}
+    catalogue.queue.note(_key(), value, now)
+
+
+def _key() -> str:
+    return f"clock {socket.gethostname()}"[:40]

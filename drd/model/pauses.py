@@ -1,0 +1,166 @@
+"""Why retention forgets nothing for now. Pure.
+
+Whatever makes "old enough to go" doubtful makes retention wait: a clock or a listing that cannot be
+trusted, backups that do not arrive, damage that nobody has dealt with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.units import format_duration
+
+CLOCKS_DIFFER_S = 120.0
+"""By so much this host's clock may differ from a repository server's, and from itself a moment ago."""
+
+_NAMED = 5
+"""Restore points that a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One reason to wait. `code` is for programs: `backup-failed`, `rpo`, `no-point`, `damage`,
+    `future`, `clock-jumped`, `clock-differs`, `listing-shrank`, `copied-state`."""
+
+    code: str
+    text: str
+    hint: str
+
+    def to_json(self) -> dict[str, str]:
+        """Plain JSON; `from_json` is its inverse."""
+        return {"code": self.code, "text": self.text, "hint": self.hint}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Pause:
+        return cls(str(data["code"]), str(data["text"]), str(data["hint"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is known to be wrong with a repository. `affected` are points that need what is damaged;
+    None where nobody can tell."""
+
+    repository: str
+    text: str
+    affected: tuple[str, ...] | None = None
+
+
+def words(pauses: Sequence[Pause]) -> str:
+    """All of them in one sentence, for the run's record."""
+    return "paused: " + "; ".join(pause.text for pause in pauses)
+
+
+def of_backups(
+    plan: str,
+    points: Sequence[RestorePoint],
+    *,
+    last_failed: str | None,
+    rpo_s: float,
+    now: datetime,
+) -> list[Pause]:
+    """The last backup failed (`last_failed` says how), or the newest complete point is older than the
+    RPO: what is kept now may be all there will be."""
+    found = []
+    if last_failed is not None:
+        found.append(
+            Pause(
+                "backup-failed",
+                f"the last backup failed: {last_failed}",
+                f"drd backup {plan}",
+            )
+        )
+    newest = newest_complete([p for p in points if p.forgotten_at is None])
+    if newest is None:
+        found.append(Pause("no-point", "there is no complete restore point", f"drd backup {plan}"))
+        return found
+    age_s = (now - newest.data_time).total_seconds()
+    if age_s > rpo_s:
+        found.append(
+            Pause(
+                "rpo",
+                f"the newest complete restore point is {format_duration(age_s)} old, the RPO is "
+                f"{format_duration(rpo_s)}",
+                f"drd backup {plan}; if no backup was missed, check this host's clock.",
+            )
+        )
+    return found
+
+
+def of_damage(
+    plan: str, damages: Sequence[Damage], kept: Collection[str], given_up: Collection[str]
+) -> list[Pause]:
+    """Damage that was neither mended nor given up: of a point that is still there, or of nobody
+    knows which."""
+    found = []
+    for damage in damages:
+        if damage.affected is None:
+            what, hint = damage.text, f"drd verify {plan} --repository {damage.repository}"
+        else:
+            open_ones = [p for p in damage.affected if p in kept and p not in given_up]
+            if not open_ones:
+                continue
+            what = f"{damage.text} ({named(open_ones)})"
+            hint = (
+                "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
+                f"{' '.join(open_ones[:_NAMED])} --reason …"
+            )
+        found.append(Pause("damage", f"{damage.repository} is damaged: {what}", hint))
+    return found
+
+
+def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
+    """`missing` are points of which the repository lists fewer snapshots than it did, not by drd's
+    own hand."""
+    if not missing:
+        return []
+    return [
+        Pause(
+            "listing-shrank",
+            f"{repository} no longer lists all snapshots of {named(missing)}, which drd did not "
+            "forget",
+            "find out who removed them. Then bring them back, or give the points up: drd points "
+            f"forget {' '.join(missing[:_NAMED])} --reason …",
+        )
+    ]
+
+
+def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
+    """`ahead_s` is by how much this host's clock is ahead of the repository server's; None where
+    that does not tell."""
+    if ahead_s is None or abs(ahead_s) <= CLOCKS_DIFFER_S:
+        return []
+    way = "ahead of" if ahead_s > 0 else "behind"
+    return [
+        Pause(
+            "clock-differs",
+            f"this host's clock is {format_duration(abs(ahead_s))} {way} the clock of {repository}",
+            "set the clock that is wrong: timedatectl set-ntp true",
+        )
+    ]
+
+
+def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
+    """`jumped_s` is by how much the clock was set since drd last trusted it."""
+    if jumped_s is None:
+        return []
+    way = "forward" if jumped_s > 0 else "back"
+    return [
+        Pause(
+            "clock-jumped",
+            f"this host's clock was set {way} by {format_duration(abs(jumped_s))}, and nobody has "
+            "confirmed it",
+            "check it: timedatectl. If it is right now: "
+            f"drd retention {plan} --clock-is-right --reason …",
+        )
+    ]
+
+
+def named(points: Sequence[str]) -> str:
+    """`restore points a, b and 3 more`."""
+    more = f" and {len(points) - _NAMED} more" if len(points) > _NAMED else ""
+    these = "restore points" if len(points) > 1 else "restore point"
+    return f"{these} {', '.join(points[:_NAMED])}{more}"

@@ -1,0 +1,53 @@
+"""What is remembered of keeping and forgetting restore points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from drd.model.actor import Actor
+from drd.model.holds import GivenUp, Hold
+from drd.model.keeping import RetentionState
+
+
+class Keeping(Protocol):
+    """Holds, points that were given up, and how each plan's retention went.
+
+    Every method is one transaction. Raises CatalogueError.
+    """
+
+    def hold(self, hold: Hold) -> Hold:
+        """Record a hold; it is returned with its id."""
+
+    def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
+        """End all holds on a point; those that were active."""
+
+    def holds(self, plan: str | None = None) -> list[Hold]:
+        """Holds that nobody released, oldest first; also those that ran out (see
+        `Hold.is_active`)."""
+
+    def give_up(self, points: Sequence[GivenUp]) -> None:
+        """Record who gave these points up and why."""
+
+    def given_up(self, plan: str) -> list[GivenUp]:
+        """All that were, oldest first."""
+
+    def vanished(self, plan: str) -> list[str]:
+        """Points that others removed from every repository, newest data first."""
+
+    def state(self, plan: str) -> RetentionState | None:
+        """How the last retention went; None before the first one of this version of drd."""
+
+    def record_state(self, state: RetentionState) -> None: ...
+
+    def last_success(self, plan: str) -> datetime | None:
+        """When the last retention that succeeded began, by the recorded runs."""
+
+    def completed_since(self, plan: str, since: datetime | None) -> int:
+        """How many complete points the backups of this catalogue made after `since`; all of them
+        for None."""
+
+    def plan_of(self, prefix: str) -> tuple[str, str]:
+        """The plan and the id of the point whose id starts so, also of a forgotten one. Raises
+        NoRestorePoint (none) or UsageError (several)."""

@@ -1,0 +1,80 @@
+"""Which boot of which machine this is, and how long ago it began."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+UNSYNCHRONISED = 0x0040
+"""STA_UNSYNC of adjtimex(2)."""
+_STATUS_AT = 40
+"""Where `status` stands in struct timex on 64 bits."""
+
+
+class Boot(NamedTuple):
+    """`id` is the kernel's random id of this boot; `up_s` counts since then, also asleep, and nobody
+    sets it."""
+
+    id: str
+    up_s: float
+
+
+def booted() -> Boot | None:
+    """From files, since a library that fakes the time (as tests do) fakes calls. None where /proc
+    does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return Boot(boot, up_s)
+
+
+def machine_id() -> str:
+    """The id that systemd gives to an installation; empty where there is none."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            found = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if found:
+            return found
+    return ""
+
+
+def kernel_clock_s() -> float | None:
+    """The wall clock by the kernel's own count of when it booted, to the second; None where it
+    does not tell."""
+    up = booted()
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    began = next((line.split()[1] for line in lines if line.startswith("btime ")), None)
+    return float(began) + up.up_s if began is not None and up is not None else None
+
+
+def is_synchronised() -> bool | None:
+    """Whether the kernel says that its clock is kept right (by NTP); None where it does not tell, as
+    in a service that may not ask."""
+    import ctypes  # here: most commands never ask
+
+    if ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
+    asked = ctypes.create_string_buffer(512)
+    state = ctypes.CDLL(None).adjtimex(asked)
+    if state < 0:
+        return None
+    status = ctypes.c_int.from_buffer(asked, _STATUS_AT).value
+    return not status & UNSYNCHRONISED
+
+
+def clock_agrees(within_s: float) -> bool:
+    """Whether this process sees the kernel's own clock, which NTP keeps right."""
+    kernel_s = kernel_clock_s()
+    return (
+        kernel_s is not None
+        and abs(kernel_s - time.time()) <= within_s
+        and is_synchronised() is True
+    )

@@ -1,0 +1,105 @@
+"""Lie: "it will still be there". A point that an audit or a dispute needs went by the rules like any
+other. A held one stays through retention, prune, copies and `drd plan forget`, with who held it and why,
+until it is released by name or its time is over.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, small_site
+from tests.retention_support import backup, kept, policy, retention, snapshots_of
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    return small_site(short_tmp)
+
+
+def test_a_held_point_stays_until_it_is_released_by_name(site: Site) -> None:
+    policy(site, "{last: 1}")
+    held, other, newest = (backup(site) for _ in range(3))
+    site.drd("hold", held, code=2)
+    made = site.drd("hold", held[:6], "--reason", "audit of 2026", "--json").json["hold"]
+    assert (made["point"], made["reason"], made["until"]) == (held, "audit of 2026", None)
+    assert made["by"]["came"] == "terminal"
+    assert set(made["by"]) >= {"uid", "login_uid", "host"}
+
+    told = retention(site)
+    assert told["forgotten"] == [other]
+    assert {k["point"]: k["reasons"] for k in told["keep"]}[held] == ["held"]
+    site.drd("prune", "shop")
+    assert len(snapshots_of(site, held)) == 3
+    assert site.drd("drill", "shop", "--point", held, "--json").json["result"] == "passed"
+
+    [shown] = [p for p in site.points() if p["point"] == held]
+    assert [h["reason"] for h in shown["holds"]] == ["audit of 2026"]
+    assert "is held: audit of 2026" in site.drd("points", "shop").out
+    [plan] = site.drd("status", "shop", "--json", code=None).json["plans"]
+    assert [(h["point"], h["reason"]) for h in plan["holds"]] == [(held, "audit of 2026")]
+    assert f"{held} is held: audit of 2026" in site.drd("status", "shop", code=None).out
+    refused = site.drd("points", "forget", held, "--reason", "room", "--force", code=2)
+    assert "is held" in refused.err
+
+    site.drd("release", held, "--reason", "the audit is over")
+    site.drd("release", held, code=13)
+    [row] = site.catalogue("select released_reason, released_actor from holds")
+    assert row[0] == "the audit is over"
+    assert json.loads(row[1])["came"] == "terminal"
+    backup(site)
+    gone = retention(site)["forgotten"]
+    assert newest in gone
+
+
+def test_a_hold_ends_with_its_time(site: Site) -> None:
+    policy(site, "{last: 1}")
+    old = backup(site)
+    site.drd("hold", old, "--reason", "before the upgrade", "--until", "5s")
+    assert (
+        "is over already"
+        in site.drd("hold", old, "--reason", "x", "--until", "2020-01-01", code=2).err
+    )
+    backup(site)
+    import time
+
+    time.sleep(5)
+    assert retention(site)["forgotten"] == [old]
+
+
+def test_a_held_point_outlives_the_plan(site: Site) -> None:
+    policy(site, "{last: 1}")
+    held, other = backup(site), backup(site)
+    site.drd("hold", held, "--reason", "dispute")
+    file = site.base / "plans/shop.yaml"
+    text = file.read_text()
+    file.unlink()
+    gone = site.drd("plan", "forget", "shop", "--yes", "--json").json
+    assert gone["held"] == [held]
+    assert site.catalogue("select id from points") == [(held,)]
+    file.write_text(text)
+    site.drd("catalogue", "rebuild", "shop")
+    newest = backup(site)
+    told = retention(site)
+    assert set(told["forgotten"]) <= {other}
+    assert {held, newest} <= kept(site)
+
+
+def test_a_held_point_stays_in_copies(site: Site) -> None:
+    policy(site, "{last: 1}")
+    file = site.base / "plans/shop.yaml"
+    offsite = f"  offsite:\n    url: {site.base}/offsite\n    password: {{file: {site.base}/secrets/restic}}\n    copy_of: primary\n"
+    file.write_text(file.read_text().replace("components:", f"{offsite}components:", 1))
+    held, other = backup(site), backup(site)
+    site.drd("copy", "shop")
+    site.drd("hold", held, "--reason", "audit")
+    backup(site)
+    site.drd("copy", "shop")
+    assert retention(site)["forgotten"] == [other]
+    [point] = [p for p in site.points() if p["point"] == held]
+    assert point["repositories"] == ["offsite", "primary"]
+    site.repository = str(site.base / "offsite")
+    assert held in kept(site)
+    assert other not in kept(site)
