@@ -41,6 +41,7 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
     `causes` says by run id how one ended, where somebody saw it. Where this state may be a copy of
     one with which somebody else goes on, what that one began is left alone.
     """
+    services.catalogue.custody.look(services.clock.now())  # the first one makes it this place's
     for run in services.catalogue.abandoned():
         mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):

@@ -22,7 +22,6 @@ def site(short_tmp: Path) -> Site:
 def test_a_held_point_stays_until_it_is_released_by_name(site: Site) -> None:
     policy(site, "{last: 1}")
     held, other, newest = (backup(site) for _ in range(3))
-    site.drd("hold", held, code=2)
     made = site.drd("hold", held[:6], "--reason", "audit of 2026", "--json").json["hold"]
     assert (made["point"], made["reason"], made["until"]) == (held, "audit of 2026", None)
     assert made["by"]["came"] == "terminal"
@@ -33,25 +32,28 @@ def test_a_held_point_stays_until_it_is_released_by_name(site: Site) -> None:
     assert {k["point"]: k["reasons"] for k in told["keep"]}[held] == ["held"]
     site.drd("prune", "shop")
     assert len(snapshots_of(site, held)) == 3
-    assert site.drd("drill", "shop", "--point", held, "--json").json["result"] == "passed"
+    refused = site.drd("points", "forget", held, "--reason", "room", "--force", code=2)
+    assert "is held" in refused.err
 
+    site.drd("release", held, "--reason", "the audit is over")
+    [row] = site.catalogue("select released_reason, released_actor from holds")
+    assert row[0] == "the audit is over"
+    assert json.loads(row[1])["came"] == "terminal"
+    backup(site)
+    assert newest in retention(site)["forgotten"]
+
+
+def test_a_hold_is_shown_wherever_points_are(site: Site) -> None:
+    held = backup(site)
+    site.drd("hold", held, code=2)
+    site.drd("release", held, code=13)
+    site.drd("hold", held, "--reason", "audit of 2026")
     [shown] = [p for p in site.points() if p["point"] == held]
     assert [h["reason"] for h in shown["holds"]] == ["audit of 2026"]
     assert "is held: audit of 2026" in site.drd("points", "shop").out
     [plan] = site.drd("status", "shop", "--json", code=None).json["plans"]
     assert [(h["point"], h["reason"]) for h in plan["holds"]] == [(held, "audit of 2026")]
     assert f"{held} is held: audit of 2026" in site.drd("status", "shop", code=None).out
-    refused = site.drd("points", "forget", held, "--reason", "room", "--force", code=2)
-    assert "is held" in refused.err
-
-    site.drd("release", held, "--reason", "the audit is over")
-    site.drd("release", held, code=13)
-    [row] = site.catalogue("select released_reason, released_actor from holds")
-    assert row[0] == "the audit is over"
-    assert json.loads(row[1])["came"] == "terminal"
-    backup(site)
-    gone = retention(site)["forgotten"]
-    assert newest in gone
 
 
 def test_a_hold_ends_with_its_time(site: Site) -> None:

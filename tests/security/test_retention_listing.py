@@ -164,17 +164,16 @@ def test_damage_pauses_until_it_is_mended_or_given_up(site: Site) -> None:
     with (site.base / "etc/app.conf").open("a") as file:
         file.write("only in the newest\n")
     new = backup(site)
-    packs = sorted(Path(site.repository, "data").rglob("*"), key=lambda p: p.stat().st_mtime)
-    pack = [p for p in packs if p.is_file()][-1]
-    sound = pack.read_bytes()
-    pack.chmod(0o600)
-    for broken in [p for p in packs if p.is_file()]:
-        broken.chmod(0o600)
-    pack.write_bytes(sound[: len(sound) // 2] + b"\0" * 8 + sound[len(sound) // 2 + 8 :])
+    packs = [p for p in Path(site.repository, "data").rglob("*") if p.is_file()]
+    sound = {pack: pack.read_bytes() for pack in packs}
+    for pack, data in sound.items():
+        pack.chmod(0o600)
+        pack.write_bytes(data[: len(data) // 2] + b"\0" * 8 + data[len(data) // 2 + 8 :])
     site.drd("verify", "shop", code=None)
     told = retention(site)
     assert (codes(told), told["forgotten"]) == (["damage"], [])
     assert {old, new} <= kept(site)
-    pack.write_bytes(sound)
+    for pack, data in sound.items():
+        pack.write_bytes(data)
     site.drd("verify", "shop", code=None)
     assert retention(site)["forgotten"] == [old]
