@@ -1,0 +1,109 @@
+"""Which fence held: what is said where a part of it cannot be had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from drd.errors import SandboxUnavailable
+from drd.fence import available
+from drd.fence.names import Names, question
+from drd.fence.record import plain
+from drd.fence.spec import Spec
+from drd.flows.fencing import fenced, report
+from drd.model.fencing import Attempt, FenceReport
+from drd.model.plan import DrillPolicy
+from drd.process.fence import _around
+
+WHY = "Landlock's interface 6 came with Linux 6.12, this kernel has 4"
+
+
+@pytest.fixture
+def old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = available.Found(("files", "calls", "network"), {"signals": WHY}, 4)
+    monkeypatch.setattr(available, "look", lambda: found)
+
+
+def plan(**policy: Any) -> Any:
+    return SimpleNamespace(name="shop", drill=DrillPolicy(**policy), repositories={})
+
+
+def services(tmp_path: Any) -> Any:
+    return SimpleNamespace(work_dir=tmp_path, private=())
+
+
+def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_path: Any) -> None:
+    wanted = plan(fence="required")
+    with (
+        pytest.raises(SandboxUnavailable, match="signals: Landlock") as refused,
+        fenced(services(tmp_path), wanted),
+    ):
+        pass
+    assert "fence: best" in str(refused.value.hint)
+
+
+def test_best_fence_takes_the_rest_and_names_what_is_missing(
+    old_kernel: None, tmp_path: Any
+) -> None:
+    with fenced(services(tmp_path), plan()) as box:
+        found = report(box, plan(reach=("a:1",)))
+    assert found.held == ("files", "calls", "network")
+    assert found.missing == {"signals": WHY}
+    assert "not signals: Landlock" in found.words()
+    assert FenceReport.from_json(found.to_json()) == found
+
+
+def test_drill_without_any_part_says_that_it_ran_unfenced() -> None:
+    found = FenceReport(
+        (), dict.fromkeys(available.PARTS, "no"), tried=(Attempt("a", "tcp", "b:1"),)
+    )
+    assert found.words().startswith("unfenced: files: no")
+    assert FenceReport.from_json(found.to_json()) == found
+    assert not found.whole
+    assert replace(found, held=available.PARTS, missing={}).whole
+
+
+def test_closed_places_are_left_out_of_what_may_be_read(tmp_path: Any) -> None:
+    for name in ("a/b", "a/c", "d"):
+        (tmp_path / name).mkdir(parents=True)
+    left = _around(str(tmp_path), (str(tmp_path / "a/b"),))
+    assert sorted(left) == [str(tmp_path / "a/c"), str(tmp_path / "d")]
+    assert _around(str(tmp_path / "a/b"), (str(tmp_path / "a"),)) == []
+    assert _around(str(tmp_path), ()) == [str(tmp_path)]
+
+
+def test_what_a_process_said_does_nothing_when_it_is_printed() -> None:
+    assert plain("a\x1b[2Jb\nc" + "x" * 999) == ("a?[2Jb?c" + "x" * 999)[:300]
+
+
+QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04mail\x07example\x03org\x00\x00\x01\x00\x01"
+
+
+def test_question_of_a_resolver_is_read_and_nonsense_is_none() -> None:
+    assert question(QUERY) == ("mail.example.org", 1, len(QUERY))
+    for cut in range(len(QUERY) - 4):
+        assert question(QUERY[:cut]) is None
+    assert question(b"\xff" * 40) is None
+
+
+def test_declared_names_are_answered_and_others_refused() -> None:
+    tried: list[tuple[str, ...]] = []
+    record: Any = SimpleNamespace(tried=lambda *what: tried.append(what))
+    names = Names(record, {"mail.example.org": (bytes((192, 0, 2, 7)),)})
+    answer = names.answer(QUERY)
+    assert answer is not None
+    assert answer.endswith(bytes((0, 4, 192, 0, 2, 7)))
+    assert tried == []
+    other = Names(record, {}).answer(QUERY)
+    assert other is not None
+    assert other[3] & 0xF == 5
+    assert tried == [("dns", "mail.example.org")]
+
+
+def test_spec_comes_back_as_it_was_given() -> None:
+    given: dict[str, Any] = dict.fromkeys(Spec.__annotations__)
+    given |= {"argv": ("x", "ü"), "reach": (("192.0.2.1", 5, "a"),), "user": (1, 2, (3,))}
+    assert Spec.from_text(Spec(**given).to_text()).__dict__ == given
