@@ -17,6 +17,7 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
 from drd.ports.action import ActionContext
+from drd.process.fence import refused_hint
 from drd.process.started import stop
 
 TIMEOUT_S = 3600.0
@@ -114,6 +115,7 @@ def carry_out(
         )
         raise StepFailed(
             f"{title} {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
+            hint=refused_hint("\n".join(done.says)) if command.fence is not None else "",
             result={"exit": done.exit_code, "output": _kept(done)},
         )
     return done

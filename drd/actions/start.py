@@ -25,6 +25,7 @@ from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext
+from drd.process.fence import refused_hint
 from drd.process.started import MARK, Started, end, known, note, unnoted
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
@@ -252,7 +253,8 @@ def _refuse_dead(context: ActionContext, started: Started) -> None:
         said = _said(context)
         raise StepFailed(
             f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
-            hint="the command of a start step stays in the foreground; see what it says by itself.",
+            hint=(refused_hint(said) if context.rehearsing else "")
+            or "the command of a start step stays in the foreground; see what it says by itself.",
         )
 
 

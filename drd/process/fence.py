@@ -200,6 +200,20 @@ class Sandbox:
         self._record = -1
 
 
+_REFUSALS = ("permission denied", "not permitted", "unreachable", "name resolution")
+
+
+def refused_hint(text: str) -> str:
+    """What to do about a command whose last words sound as if its fence had been in its way; empty
+    for others."""
+    if not any(words in text.lower() for words in _REFUSALS):
+        return ""
+    return (
+        "in a drill it reads and writes only what docs/sandbox.md lists: declare what it needs, "
+        "`drill: {read: [PATH], reach: [HOST:PORT]}`, and let it write below $HOME."
+    )
+
+
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_fenced(pid: int, within_s: float = 3.0) -> None:
     """Let the warden with this pid kill all that is behind its fence, wherever it hides; returns when

@@ -16,8 +16,10 @@ from drd.fence.spec import Spec
 from drd.flows.fencing import fenced, report
 from drd.model.fencing import Attempt, FenceReport
 from drd.model.plan import DrillPolicy
-from drd.process.fence import _around
+from drd.model.readiness import of_fence
+from drd.process.fence import _around, refused_hint
 
+TRIED = Attempt("app", "tcp", "203.0.113.5:25")
 WHY = "Landlock's interface 6 came with Linux 6.12, this kernel has 4"
 
 
@@ -75,6 +77,12 @@ def test_closed_places_are_left_out_of_what_may_be_read(tmp_path: Any) -> None:
     assert _around(str(tmp_path), ()) == [str(tmp_path)]
 
 
+def test_refusals_come_with_the_keys_that_help() -> None:
+    assert "drill: {read:" in refused_hint("cat: /srv/x: Permission denied")
+    assert "reach:" in refused_hint("connect: Network is unreachable")
+    assert refused_hint("no such column") == ""
+
+
 def test_what_a_process_said_does_nothing_when_it_is_printed() -> None:
     assert plain("a\x1b[2Jb\nc" + "x" * 999) == ("a?[2Jb?c" + "x" * 999)[:300]
 
@@ -107,3 +115,17 @@ def test_spec_comes_back_as_it_was_given() -> None:
     given: dict[str, Any] = dict.fromkeys(Spec.__annotations__)
     given |= {"argv": ("x", "ü"), "reach": (("192.0.2.1", 5, "a"),), "user": (1, 2, (3,))}
     assert Spec.from_text(Spec(**given).to_text()).__dict__ == given
+
+
+def test_readiness_repeats_what_the_last_drill_tried_and_missed() -> None:
+    tried = FenceReport(("files",), {"network": WHY}, "rlimits", ("app",), tried=(TRIED,))
+    last: Any = SimpleNamespace(target=None, fence=tried)
+    missing, reach = of_fence(SimpleNamespace(file="shop.yaml"), [last])  # type: ignore[arg-type]
+    assert (missing.severity, reach.severity) == ("warning", "warning")
+    assert "app: tcp 203.0.113.5:25" in reach.evidence
+    assert "reach" in reach.remedy
+    unfenced: Any = SimpleNamespace(target=None, fence=replace(tried, held=(), tried=()))
+    [said] = of_fence(SimpleNamespace(file="shop.yaml"), [unfenced])  # type: ignore[arg-type]
+    assert "ran unfenced" in said.evidence
+    whole: Any = SimpleNamespace(target=None, fence=replace(tried, missing={}, tried=()))
+    assert of_fence(SimpleNamespace(file="shop.yaml"), [whole]) == []  # type: ignore[arg-type]
