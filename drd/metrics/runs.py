@@ -10,6 +10,8 @@ from drd.model.exposure import age
 from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
 from drd.model.run import RunState
 
+_NO_FAILURE = (RunState.SUCCEEDED, RunState.PAUSED)
+
 _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
     (
         "drd_run_timestamp_seconds",
@@ -23,8 +25,8 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
     ),
     (
         "drd_run_succeeded",
-        "Whether the last run of the kind that is over succeeded (1).",
-        lambda r: None if r.state is None else float(r.state == RunState.SUCCEEDED),
+        "Whether the last run of the kind that is over succeeded, or was paused (1).",
+        lambda r: None if r.state is None else float(r.state in _NO_FAILURE),
     ),
     (
         "drd_run_failures",
