@@ -55,7 +55,7 @@ def show(args: argparse.Namespace) -> int:
         _print_fence(found)
         _print_decisions(found)
         say_asides(found["aside"], found["run"])
-    return 1 if args.follow and found["state"] != "succeeded" else 0
+    return 1 if args.follow and found["state"] not in ("succeeded", "paused") else 0
 
 
 def _print_fence(run: dict[str, Any]) -> None:

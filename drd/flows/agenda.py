@@ -231,8 +231,6 @@ class Agenda:
         plan = job.plan
         rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
         ended = [(row.last_finished_at, row.kind) for row in rows if row and row.last_finished_at]
-        if job.kind == RunKind.RETENTION and self._is_paused(job) and plan in self._changed:
-            ended.append(self._changed[plan])
         if job.kind == RunKind.READINESS:
             ended += self._met(plan)
         return max(ended, default=None)

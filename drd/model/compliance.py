@@ -64,7 +64,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
                 + drill_reasons
                 + rto_reasons
                 + readiness_reasons
-                + judge_retention(subject),
+                + judge_retention(subject, now),
                 key=lambda r: -r.verdict.severity,
             )
         ),
@@ -94,11 +94,12 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
     )
 
 
-def judge_retention(facts: PlanFacts) -> list[Reason]:
+def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
     """What retention waits for. No verdict: what is kept for too long can still come back."""
     found = []
-    if facts.paused is not None:
-        why = "; ".join(text for _, text, _ in facts.paused.pauses)
+    pauses = standing_pauses(facts, now)
+    if pauses:
+        why = "; ".join(text for _, text, _ in pauses)
         command = f"drd retention {facts.plan} --dry-run"
         text = f"retention is paused: {why}"
         found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_PAUSED))
@@ -107,6 +108,17 @@ def judge_retention(facts: PlanFacts) -> list[Reason]:
         command = f"drd retention {facts.plan} --dry-run"
         found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_OVER))
     return found
+
+
+def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:
+    """Why the last retention waited, as far as that still holds: backups that succeed again are seen
+    here, all else by the next retention."""
+    if facts.paused is None:
+        return []
+    newest = facts.newest
+    late = newest is None or (now - newest.data_time).total_seconds() > facts.rpo_s
+    holds = {"backup-failed": facts.failures is not None, "rpo": late, "no-point": newest is None}
+    return [pause for pause in facts.paused.pauses if holds.get(pause[0], True)]
 
 
 def over_limit(waiting: int) -> str:

@@ -15,6 +15,7 @@ from drd.model.compliance import (
     RETENTION_OVER,
     RETENTION_PAUSED,
     over_limit,
+    standing_pauses,
 )
 from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
@@ -50,7 +51,7 @@ def conditions(
     if isinstance(facts, NotLoaded):
         return found
     found += _backup(facts, more, now)
-    found += _retention(facts)
+    found += _retention(facts, now)
     for job in more.jobs:
         if job.kind != "backup" and not _is_told_as_damage(job, more):
             found += _job(facts, job, now)
@@ -201,12 +202,13 @@ _TOLD_OTHERWISE = frozenset({"backup-failed", "rpo", "no-point", "damage", "copi
 """Reasons to wait that have alerts of their own."""
 
 
-def _retention(facts: PlanFacts) -> Iterator[Condition]:
+def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
     """Told once, and not again with each run: the alert lasts as long as the pause does."""
     command = f"drd retention {facts.plan} --dry-run"
-    if facts.paused is not None:
-        others = {code for code, _, _ in facts.paused.pauses} <= _TOLD_OTHERWISE
-        text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in facts.paused.pauses)
+    pauses = standing_pauses(facts, now)
+    if pauses:
+        others = {code for code, _, _ in pauses} <= _TOLD_OTHERWISE
+        text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in pauses)
         yield Condition(
             RETENTION_PAUSED,
             facts.plan,

@@ -148,7 +148,14 @@ def _settle(site: Site) -> None:
 
 def _look(site: Site, daemon: Daemon) -> None:
     states = {state for (state,) in rows(site, "state")}
-    assert states <= {"succeeded", "interrupted", "failed", "incomplete", "pending"}
+    assert states <= {
+        "succeeded",
+        "interrupted",
+        "failed",
+        "incomplete",
+        "paused",
+        "pending",
+    }
     assert not overlapping(site)
     assert not early(site, {(p, k): s for p, every in PLANS.items() for k, s in every.items()})
     assert not unkept(site, *PLANS)

@@ -192,7 +192,8 @@ def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> N
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
     site.drd("backup", "shop")
     site.drd("backup", "shop")
-    site.killed_at("undone:prune", "retention", "shop")
+    site.drd("retention", "shop")
+    site.killed_at("undone:prune", "prune", "shop")
     site.drd("backup", "shop")
     assert [r["state"] for r in site.runs() if r["kind"] == "prune"] == ["interrupted"]
     site.assert_clean()
