@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
-from drd.flows import aftermath, holdings, restore
+from drd.flows import aftermath, restore
 from drd.flows.choose import Choice, choose, drill_choice, drill_scenario
 from drd.flows.deeds import Deeds
 from drd.flows.engine import Engine, failures, rehearsed
@@ -46,7 +46,7 @@ from drd.flows.proof import Unproven, unproven
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.tools import tools
-from drd.flows.vanishing import record_missing
+from drd.flows.vanishing import forgotten_since
 from drd.flows.workplace import believed_directory, run_directory, sandbox_place, swept_afterwards
 from drd.model.plan import Plan
 from drd.model.run import (
@@ -313,42 +313,10 @@ class _DrillRun:
         return self._forgotten() if errors else None
 
     def _forgotten(self) -> RepositoryError | None:
-        """Why the point is not there: a retention had decided about it before we took it, or somebody
-        else forgot it. Then it is no point any more, and nothing was learnt about those that are."""
+        """Why the point is not there, which says nothing about those that are."""
         assert self.work is not None
-        beside = (
-            run
-            for run in self.services.catalogue.runs(self.plan.name)
-            if run.kind is RunKind.RETENTION
-            and (run.finished_at is None or run.finished_at >= self.t0)
-        )
-        retention, point = next(beside, None), self.work.point
-        with suppress(RepositoryError):
-            for repository in self.work.holders.repositories:
-                listing = holdings.listed(repository, self.plan.name)
-                here = holdings.by_run(listing).get(point.id, ())
-                if listing.unreadable or holdings.manifest(here) is not None:
-                    return None
-            if retention is None:
-                self._note_vanished(point)
-                names = " and ".join(r.name for r in self.work.holders.repositories)
-                return PointGone(
-                    f"restore point {point.id} is not in {names} any more, and drd did not forget it",
-                    hint="find out who removed it; the next drill takes another one.",
-                )
-            return RepositoryError(
-                f"retention {retention.id} forgot restore point {point.id} meanwhile",
-                hint=f"the next drill takes another one: drd drill {self.plan.name}",
-                permanent=False,
-            )
-        return None
-
-    def _note_vanished(self, point: RestorePoint) -> None:
-        """Nobody is offered it any more."""
-        assert self.work is not None
-        now = self.services.clock.now()
-        for repository in self.work.holders.repositories:
-            record_missing(self.services, self.plan.name, repository.name, [point.id], now)
+        places = self.work.holders.repositories
+        return forgotten_since(self.services, self.plan.name, self.work.point.id, places, self.t0)
 
     def _choose(self) -> Choice:
         services = self.services if self.regained is None else self.regained.services

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from drd.errors import PointGone, RepositoryError
+from drd.flows import holdings
 from drd.flows.services import Services
 from drd.model.run import RunKind
+from drd.ports import Repository
 
 
 def record_missing(
@@ -28,6 +32,35 @@ def record_missing(
             f"repository although drd did not forget {'them' if len(lost) > 1 else 'it'}: {names}"
         )
     return lost
+
+
+def forgotten_since(
+    services: Services, plan: str, point: str, places: Sequence[Repository], since: datetime
+) -> RepositoryError | None:
+    """Who forgot the point that none of these repositories has: a retention since then, or somebody
+    else, and then it is no point any more. None where one of them has it, or nobody can tell."""
+    retention = forgets_beside(services, plan, since)
+    with suppress(RepositoryError):
+        listed_at = services.clock.now()
+        for repository in places:
+            listing = holdings.listed(repository, plan)
+            here = holdings.by_run(listing).get(point, ())
+            if listing.unreadable or holdings.manifest(here) is not None:
+                return None
+        if retention is not None:
+            return RepositoryError(
+                f"retention {retention} forgot restore point {point} meanwhile",
+                hint=f"the next drill takes another one: drd drill {plan}",
+                permanent=False,
+            )
+        for repository in places:
+            record_missing(services, plan, repository.name, [point], listed_at)
+        names = " and ".join(r.name for r in places)
+        return PointGone(
+            f"restore point {point} is not in {names} any more, and drd did not forget it",
+            hint="find out who removed it; the next drill takes another one.",
+        )
+    return None
 
 
 def forgets_beside(services: Services, plan: str, since: datetime) -> str | None:

@@ -74,11 +74,13 @@ def test_drill_is_not_fooled_by_the_cache_of_this_host(site: Site) -> None:
     point = site.drd("backup", "shop", "--json").json["point"]
     (listed,) = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point},manifest"))
     (Path(site.repository) / "snapshots" / listed["id"]).unlink()
-    told = site.drd("drill", "shop", "--json", code=4).json
-    assert told["result"] == "failed"
-    assert listed["id"][:8] in told["reason"]
+    told = site.drd("drill", "shop", "--json", code=5).json
+    assert told["result"] == "inconclusive"
+    assert point in told["reason"]
+    assert "drd did not forget it" in told["reason"]
     plan = site.drd("status", "--json", code=3).json["plans"][0]
-    assert plan["drill"]["result"] == "failed"
+    assert plan["verdict"] == "breached"
+    assert plan["rpo"]["loses_everything"]
     site.assert_clean()
 
 

@@ -255,10 +255,36 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 "verdict": None,
                 "readiness": None,
                 "rpo": dict.fromkeys(
-                    ["objective_s", "exposure_s", "achievable_s", "attainment", "verdict"]
+                    [
+                        "objective_s",
+                        "exposure_s",
+                        "achievable_s",
+                        "loses_everything",
+                        "attainment",
+                        "verdict",
+                    ]
                 ),
                 "rto": dict.fromkeys(["objective_s", "actual_s", "projected_s", "verdict"]),
-                "drill": dict.fromkeys(["last_at", "result", "due_at", "verdict", "steps"]),
+                "drill": {
+                    **dict.fromkeys(["last_at", "result", "due_at", "verdict", "steps"]),
+                    "scenarios": [
+                        {
+                            **dict.fromkeys(
+                                [
+                                    "scenario",
+                                    "wanted",
+                                    "repository",
+                                    "last_at",
+                                    "result",
+                                    "due_at",
+                                    "valid_until",
+                                    "verdict",
+                                ]
+                            ),
+                            "unproven": None,
+                        }
+                    ],
+                },
                 "components": [
                     dict.fromkeys(
                         ["component", "kind", "data_time", "exposure_s", "size_bytes", "verdict"]
@@ -266,6 +292,9 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 ],
                 "copies": [
                     dict.fromkeys(["repository", "copy_of", "data_time", "exposure_s", "verdict"])
+                ],
+                "repositories": [
+                    dict.fromkeys(["repository", "copy_of", "state", "since", "data_time"])
                 ],
                 "alerts": [dict.fromkeys(ALERT)],
                 "reasons": [None],
@@ -315,12 +344,16 @@ def test_json_values_of_a_healthy_plan() -> None:
         "objective_s": 900,
         "exposure_s": 252,
         "achievable_s": 320,
+        "loses_everything": False,
         "attainment": 1,
         "verdict": "met",
     }
     assert plan["rto"] == {
         "objective_s": 1800, "actual_s": 94, "projected_s": 94, "verdict": "met"
     }  # fmt: skip
+    (scenario,) = plan["drill"].pop("scenarios")
+    assert (scenario["scenario"], scenario["verdict"]) == ("database-loss", "met")
+    assert scenario["valid_until"] == "2026-12-07T00:31:00Z"
     assert plan["drill"] == {
         "last_at": "2026-11-23T00:31:00Z",
         "result": "passed",
@@ -337,8 +370,8 @@ def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
     plan = status_json(look(tmp_path))["plans"][0]
     assert plan["owner"] is None
     assert plan["verdict"] == "unknown"
-    assert set(plan["rpo"].values()) == {None, "unknown"}
-    unknown = {"last_at": None, "result": None, "due_at": None, "steps": None}
+    assert set(plan["rpo"].values()) == {None, "unknown", False}
+    unknown = {"last_at": None, "result": None, "due_at": None, "steps": None, "scenarios": []}
     assert plan["drill"] == {**unknown, "verdict": "unknown"}
     assert plan["reasons"][0].startswith("not loaded: ")
 
