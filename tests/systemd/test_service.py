@@ -148,6 +148,14 @@ def test_hook_gets_no_right_no_secret_and_no_voice(service: Machine) -> None:
     assert "only-root: Permission denied" in said
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", PASSWORD):
         assert name not in said
+    own = {line.split("=")[0] for line in said.splitlines() if line.startswith("DRD_")}
+    assert own == {"DRD_COMPONENT", "DRD_RUN"}
+
+
+def test_a_core_of_drd_would_be_empty(service: Machine) -> None:
+    pid = service.run("systemctl", "show", "-P", "MainPID", "drd").stdout.strip()
+    limits = service.sh(f"grep 'Max core file size' /proc/{pid}/limits").split()
+    assert limits[4:6] == ["0", "0"]
 
 
 def test_root_in_a_terminal_leaves_nothing_that_the_service_cannot_use(service: Machine) -> None:
