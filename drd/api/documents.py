@@ -166,8 +166,8 @@ def points(app: App, plan: str) -> Document:
     more, by what drd knows of the repositories; `damaged` names those that cannot give a point whole."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
-    base = app.catalogue.kit_base(name)
-    known = set(app.catalogue.seals(name)) if base is not None else {p.id for p in points}
+    base = app.catalogue.origins.kit_base(name)
+    known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
     places = app.catalogue.health.of(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
     gone = [p for p in points if p.repositories and not p.repositories.keys() - lost.keys()]

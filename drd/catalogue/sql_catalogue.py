@@ -27,7 +27,6 @@ from drd.catalogue import (
     points,
     repositories,
     runs,
-    seals,
     summaries,
     verifications,
 )
@@ -40,6 +39,7 @@ from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
 from drd.catalogue.sql_health import SqlHealth
+from drd.catalogue.sql_origins import SqlOrigins
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
@@ -48,7 +48,6 @@ from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan, SecretRef
 from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
-from drd.model.seals import KitBase, Seal
 from drd.model.snapshot import RestorePoint
 from drd.ports import Owned
 from drd.ports.catalogue import Records
@@ -68,6 +67,7 @@ class SqlCatalogue:
         self.outbox = SqlOutbox(store)
         self.alerts = SqlAlertBook(store)
         self.health = SqlHealth(store)
+        self.origins = SqlOrigins(store)
         self.keeping = SqlKeeping(store)
         self.custody = SqlCustody(store)
         self._ownership = Ownership(
@@ -286,28 +286,6 @@ class SqlCatalogue:
         with self._store.write() as connection:
             runs.fence(connection, owned)
             verifications.record(connection, owned.run.plan, repository, reading)
-
-    # how manifests were
-
-    def record_seal(self, plan: str, seal: Seal) -> None:
-        with self._store.write() as connection:
-            seals.record(connection, plan, seal)
-
-    def seals(self, plan: str) -> dict[str, Seal]:
-        with self._store.read() as connection:
-            return seals.known(connection, plan)
-
-    def seal(self, plan: str, point: str) -> Seal | None:
-        with self._store.read() as connection:
-            return seals.of_point(connection, plan, point)
-
-    def base_on_kit(self, plan: str, made_at: datetime, found: Iterable[Seal] | None) -> None:
-        with self._store.write() as connection:
-            seals.base_on_kit(connection, plan, made_at, found)
-
-    def kit_base(self, plan: str) -> KitBase | None:
-        with self._store.read() as connection:
-            return seals.kit_base(connection, plan)
 
     # evidence
 

@@ -159,7 +159,9 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
     points = app.catalogue.points(name)
     option = scenario_option(plan)
     newest = newest_complete(points)
-    unlisted = 0 if base is None else sum(app.catalogue.seal(name, p.id) is None for p in points)
+    unlisted = (
+        0 if base is None else sum(app.catalogue.origins.seal(name, p.id) is None for p in points)
+    )
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())
     return _Plan(

@@ -201,7 +201,7 @@ class _BackupRun:
         catalogue = self.services.catalogue
         with catalogue.together():
             catalogue.record_point(point, owned=self.runner.owned)
-            catalogue.record_seal(point.plan, seal_of(point, manifest_digest(data)))
+            catalogue.origins.record_seal(point.plan, seal_of(point, manifest_digest(data)))
         return point
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:

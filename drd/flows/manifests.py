@@ -71,7 +71,7 @@ def require_sealed(services: Services, manifest: Manifest, repository: str) -> N
     """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the kit
     lists it that this host was made from. One that nobody sealed is left to `drd.flows.origin`."""
     point = manifest.point
-    seal = services.catalogue.seal(point.plan, point.id)
+    seal = services.catalogue.origins.seal(point.plan, point.id)
     broken = seal.broken_by(manifest) if seal is not None else None
     if broken is not None:
         raise _another(f"the manifest of restore point {point.id} in {repository}", broken)

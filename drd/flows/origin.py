@@ -59,14 +59,16 @@ def is_known(services: Services, plan: str, point: str) -> bool:
     """Whether the kit, or this host itself, vouches for the point; on a host that was not made from a
     kit for every one."""
     catalogue = services.catalogue
-    return catalogue.kit_base(plan) is None or catalogue.seal(plan, point) is not None
+    return (
+        catalogue.origins.kit_base(plan) is None or catalogue.origins.seal(plan, point) is not None
+    )
 
 
 def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders) -> Origin | None:
     """None where the kit or this host vouches for the point. Else its manifest is read. Raises what
     keeps it from being read, ManifestRefused among that."""
-    base = services.catalogue.kit_base(plan.name)
-    if base is None or services.catalogue.seal(plan.name, point.id) is not None:
+    base = services.catalogue.origins.kit_base(plan.name)
+    if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
     manifest = held.manifest()
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
@@ -106,7 +108,7 @@ def require_accepted(
     taken that upon himself."""
     if accepted or is_known(services, plan.name, point.id):
         return
-    base = services.catalogue.kit_base(plan.name)
+    base = services.catalogue.origins.kit_base(plan.name)
     assert base is not None
     raise UsageError(
         f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and needs a "

@@ -144,7 +144,7 @@ def _writes(
 def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
     """On a host that was made from a kit, the manifest is compared with the kit's list before anything
     is touched. Asks nobody on other hosts."""
-    if services.catalogue.kit_base(plan.plan.name) is None:
+    if services.catalogue.origins.kit_base(plan.plan.name) is None:
         return
     held.manifest()
 

@@ -62,7 +62,7 @@ class Base:
 
     def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
         """From here on the kit's word counts, and not what a replica out of a repository says."""
-        catalogue.base_on_kit(plan, self.made_at, self.seals)
+        catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
             catalogue.record_repository(url, known, now)
 

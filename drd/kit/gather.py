@@ -208,7 +208,7 @@ def _hand(
 def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
     kept = catalogue.points(plan.name)
     newest = next((p for p in kept if p.complete), None)
-    known = catalogue.seals(plan.name)
+    known = catalogue.origins.seals(plan.name)
     chosen = kept[:POINTS]
     if newest is not None and newest not in chosen:
         chosen.append(newest)

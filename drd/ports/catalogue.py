@@ -14,13 +14,13 @@ from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
 from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
-from drd.model.seals import KitBase, Seal
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook
 from drd.ports.custody import Custodian
 from drd.ports.health import Health
 from drd.ports.keeping import Keeping
 from drd.ports.notify import Outbox
+from drd.ports.origins import Origins
 from drd.ports.queue import Queue
 
 
@@ -65,6 +65,10 @@ class Catalogue(Protocol):
     @property
     def alerts(self) -> AlertBook:
         """Lasting bad conditions, and who takes care of them."""
+
+    @property
+    def origins(self) -> Origins:
+        """How manifests were when they were stored, and the kit that this host was made from."""
 
     @property
     def health(self) -> Health:
@@ -249,24 +253,6 @@ class Catalogue(Protocol):
         """How far the reading of a repository has come; None before the first."""
 
     def record_reading(self, owned: Owned, repository: str, reading: Reading) -> None: ...
-
-    # how manifests were
-    def record_seal(self, plan: str, seal: Seal) -> None:
-        """A restore point that this host has just stored."""
-
-    def seals(self, plan: str) -> dict[str, Seal]:
-        """By restore point, how its manifest was when this host stored it, or by the kit that this
-        host was made from."""
-
-    def seal(self, plan: str, point: str) -> Seal | None:
-        """The same of one point."""
-
-    def base_on_kit(self, plan: str, made_at: datetime, found: Iterable[Seal] | None) -> None:
-        """This host has the plan from a kit, with its list of points (None: it has none). What the
-        catalogue had of seals before is gone: it came out of a repository."""
-
-    def kit_base(self, plan: str) -> KitBase | None:
-        """The kit that this host has the plan from."""
 
     # evidence
     def record_evidence(self, owned: Owned, evidence: Evidence) -> None:

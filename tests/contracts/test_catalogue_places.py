@@ -87,14 +87,14 @@ def test_a_point_that_is_recorded_again_stays_known_at_the_old_place(
 
 
 def test_a_kit_replaces_what_was_known_of_manifests(catalogue: SqlCatalogue) -> None:
-    catalogue.record_seal("orders-api", seal_of(point("p1", at(0)), "0c" * 32))
-    assert catalogue.kit_base("orders-api") is None
+    catalogue.origins.record_seal("orders-api", seal_of(point("p1", at(0)), "0c" * 32))
+    assert catalogue.origins.kit_base("orders-api") is None
     kit = Seal("p2", "0d" * 32, {"primary": "0e" * 32}, {"orders-db": "0f" * 32})
-    catalogue.base_on_kit("orders-api", at(1), [kit])
-    assert catalogue.seals("orders-api") == {"p2": kit}
-    base = catalogue.kit_base("orders-api")
+    catalogue.origins.base_on_kit("orders-api", at(1), [kit])
+    assert catalogue.origins.seals("orders-api") == {"p2": kit}
+    base = catalogue.origins.kit_base("orders-api")
     assert base is not None
     assert (base.made_at, base.listed) == (at(1), True)
-    catalogue.base_on_kit("orders-api", at(2), None)
-    assert catalogue.seals("orders-api") == {}
-    assert not catalogue.kit_base("orders-api").listed  # type: ignore[union-attr]
+    catalogue.origins.base_on_kit("orders-api", at(2), None)
+    assert catalogue.origins.seals("orders-api") == {}
+    assert not catalogue.origins.kit_base("orders-api").listed  # type: ignore[union-attr]
