@@ -17,6 +17,7 @@ from drd.model.units import format_duration
 CLOCKS_DIFFER_S = 120.0
 """By so much this host's clock may differ from a repository server's, and from itself a moment ago."""
 
+_IN_A_COMMAND = 200
 _NAMED = 5
 """Restore points that a sentence names."""
 
@@ -123,7 +124,7 @@ def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
             f"{repository} no longer lists all snapshots of {named(missing)}, which drd did not "
             "forget",
             "find out who removed them. Then bring them back, or give the points up: drd points "
-            f"forget {' '.join(missing[:_NAMED])} --reason …",
+            f"forget {' '.join(missing[:_IN_A_COMMAND])} --reason …",
         )
     ]
 
