@@ -305,7 +305,7 @@ class App:
     @property
     def owns_state(self) -> bool:
         """Whether this user is the one whose runs are in the state, or root, who acts as that one.
-        Others may read it, and leave word for the daemon."""
+        Others ask the daemon."""
         directory = self.settings.state_dir
         if os.geteuid() == 0 or directory is None or not directory.is_dir():
             return True
