@@ -27,6 +27,7 @@ from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by
 from drd.config.exposed import exposed_files, refused, secret_files, trusted_users
 from drd.config.in_force import Handed
 from drd.config.location import config_path
+from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import CatalogueError, ConfigError, NotifyError, NotOwner, NotSupported, UnknownPlan
 from drd.flows.as_root import kinds_of, repository_of
@@ -42,7 +43,6 @@ from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
-from drd.modes import is_roots_alone
 from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights
@@ -262,7 +262,7 @@ class App:
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if self.is_root_for_another:
-            return self._of_roots_file(name)
+            return of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
@@ -277,23 +277,6 @@ class App:
         if os.getuid() != 0 or directory is None or not directory.is_dir():
             return False
         return directory.stat().st_uid != 0
-
-    def _of_roots_file(self, name: str) -> Plan:
-        """The plan from the plans directory; else from the file that it was accepted from, when nobody
-        but root can have written that, and it holds the plan of this name."""
-        try:
-            return load_plan(find_plan(self.settings, name), self.settings.known_roles).plan
-        except UnknownPlan:
-            [*rows] = self.catalogue.queue.plan_rows([name])
-            file = Path(rows[0].file) if rows else None
-            if file is None or not is_roots_alone(file):
-                raise
-        plan = load_plan(file, self.settings.known_roles).plan
-        if plan.name != name:
-            raise UnknownPlan(
-                f"{file} holds plan {plan.name}, not {name}", hint=f"drd doctor {name}"
-            )
-        return plan
 
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drd.api import documents, requests
+from drd.api import documents, outcomes, requests
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
 from drd.api.documents import Document
@@ -67,7 +67,7 @@ def _run(asked: Asked) -> Document:
 
 
 def _outcome(asked: Asked) -> Document:
-    return documents.outcome(asked.app, asked.names["run"])
+    return outcomes.outcome(asked.app, asked.names["run"])
 
 
 def _cancel(asked: Asked) -> Document:
@@ -147,7 +147,7 @@ def _points(asked: Asked) -> Document:
 
 
 def _evidence(asked: Asked) -> Document:
-    return documents.evidence(asked.app, asked.names["plan"])
+    return outcomes.evidence(asked.app, asked.names["plan"])
 
 
 def _backup(asked: Asked) -> Document:

@@ -95,7 +95,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
 
 
 def documents_of(outcome: BackupOutcome) -> dict[str, Any]:
-    from drd.api.documents import backup_document
+    from drd.api.outcomes import backup_document
 
     return backup_document(outcome)
 

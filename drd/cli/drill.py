@@ -148,7 +148,7 @@ def exit_code(outcome: DrillOutcome) -> int:
 
 
 def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Namespace) -> None:
-    from drd.api.documents import evidence_document
+    from drd.api.outcomes import evidence_document
 
     if args.json:
         whole_s = _whole_s(outcome)

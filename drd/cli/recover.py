@@ -268,7 +268,7 @@ def exit_code(outcome: RecoveryOutcome) -> int:
 
 
 def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
-    from drd.api.documents import evidence_document
+    from drd.api.outcomes import evidence_document
     from drd.cli import single
     from drd.cli.aside import documents
     from drd.flows.aside import noted
