@@ -51,7 +51,11 @@ def _open(root: Path, why: str) -> Finding:
 
 
 def _below(services: Services, root: Path) -> Iterator[Finding]:
-    for entry in sorted(os.scandir(root), key=lambda e: e.name):
+    try:
+        entries = sorted(os.scandir(root), key=lambda e: e.name)
+    except PermissionError:  # another user's, who may ask for himself
+        return
+    for entry in entries:
         match = _NAME.fullmatch(entry.name)
         if match is None or not entry.is_dir(follow_symlinks=False):
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -146,6 +147,13 @@ class Reader:
             os.close(self._to)
         if failures := self._fence.sandbox.failures():
             return SandboxUnavailable(f"the fence cannot be put up: {'; '.join(failures)}")
+        if code > 0 or code == -signal.SIGKILL:
+            # It never came up, or the host had no memory for it: that says nothing about the file.
+            return SandboxUnavailable(
+                f"the process that opens {path.name} {process.ended(code)}",
+                hint="can the user that runs drd start its Python, and is there memory?",
+                permanent=code > 0,
+            )
         return SourceError(f"the process that read {path.name} {process.ended(code)}")
 
 
