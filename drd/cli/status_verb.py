@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 from typing import Any
 
@@ -42,6 +43,14 @@ def add_parser(sub: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    gc.disable()  # nothing of what thousands of plans are read into is garbage before the end
+    try:
+        return _run(args)
+    finally:
+        gc.enable()
+
+
+def _run(args: argparse.Namespace) -> int:
     from drd.cli.output import colours
     from drd.cli.status import status_command
     from drd.config.location import DEFAULT_CONFIG, config_path, places
