@@ -286,6 +286,10 @@ class ApiUnserved(DrdError):
     """The daemon's socket cannot be listened on; nothing else suffers."""
 
 
+class DamagedSummary(Exception):
+    """The summary of the status is not what this version of drd writes; `args` say why."""
+
+
 class NotOwner(DrdError):
     """This user may not do it, and nobody is there who does it instead."""
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from drd.catalogue.changes import TRIGGERS
 from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version
 from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
@@ -17,6 +18,10 @@ _T = TypeVar("_T")
 
 _SEQ = "SELECT coalesce(max(seq), 0) FROM plan_changes"
 _SINCE = "SELECT plan FROM plan_changes WHERE seq > {since:d}"
+_TRIGGERS = {
+    True: "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'plan_changed_*'",
+    False: "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'plan_changed_%'",
+}
 _ONE_BY_ONE = 100
 """So many plans are read faster by themselves than with all others."""
 
@@ -43,7 +48,7 @@ def read_changed(url: str, since: int | None, password: SecretRef | None = None)
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
-    return _asking(url, password, lambda query, place: _changed(query, place, since))
+    return _asking(url, password, lambda query, place: _changed(query, place, since, url))
 
 
 def _asking(url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]) -> _T:
@@ -55,9 +60,17 @@ def _asking(url: str, password: SecretRef | None, answer: Callable[[Query, str],
         return answer(query, place)
 
 
-def _changed(query: Query, place: str, since: int | None) -> Changed:
+def _counts(query: Query, url: str) -> bool:
+    """Whether every change is counted: a table that was made anew has lost its triggers."""
+    [[found]] = query(_TRIGGERS[url.startswith("sqlite:")], None)
+    return int(found) >= TRIGGERS
+
+
+def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
     check_version(query, place)
     seq = 0
+    if since is not None and not _counts(query, url):
+        since = None
     if since is not None:
         seq = next(iter(query(_SEQ, None)))[0]
     if since is None or seq < since:

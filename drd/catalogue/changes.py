@@ -31,6 +31,8 @@ _OF_DRD = {"daemon_state": "key IN ('heartbeat', 'refused')"}
 """Tables of which some rows are about drd itself."""
 
 _OPERATIONS = ("INSERT", "UPDATE", "DELETE")
+TRIGGERS = (len(WATCHED) + len(_OF_DRD)) * len(_OPERATIONS)
+"""So many there have to be, for what they counted to be believed."""
 _NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM plan_changes)"
 
 

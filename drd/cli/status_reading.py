@@ -11,13 +11,15 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from drd.catalogue.changed import identity, read_changed, sqlite_file
 from drd.catalogue.summary import read_status
 from drd.config.location import Places
-from drd.errors import CatalogueError, NoCatalogue
-from drd.flows.status import Known, StatusDocument, collect, collect_known, plan_files
-from drd.flows.summary_file import NAME, Damaged, SummaryFile, read_summary, unreadable
+from drd.errors import CatalogueError, DamagedSummary, NoCatalogue
+from drd.flows.status import SUMMARY, Known, StatusDocument, collect, collect_known, plan_files
 from drd.model.facts import PlanFacts, StatusFacts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drd.flows.summary_file import SummaryFile
 
 _WORTH_BYTES = 32 << 10
 
@@ -44,7 +46,7 @@ def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
             if document is not None:
                 return document
             useless = True
-    except (OSError, Damaged, TypeError):
+    except (OSError, DamagedSummary, TypeError):
         useless = True  # it is there to be fast: what is true is in the catalogue
     document = _by_catalogue(places, wanted, now)
     if useless and document.plans and wanted.plan is None:
@@ -59,6 +61,7 @@ def _publish(places: Places) -> None:
         return
     from contextlib import suppress
 
+    from drd.catalogue.changed import identity, read_changed
     from drd.flows.publishing import publish
 
     with suppress(OSError, CatalogueError):
@@ -66,7 +69,7 @@ def _publish(places: Places) -> None:
         publish(
             places.public_dir,
             "" if there else "drd",  # the group of one that is there was chosen by drd.yaml
-            sqlite_file(url),
+            _sqlite_file(url),
             lambda since: read_changed(url, since),
             lambda: identity(url),
         )
@@ -77,7 +80,7 @@ def _may_open_state(places: Places) -> bool:
     if os.geteuid() == 0:
         return True
     url = places.state_url
-    own = os.path.dirname(sqlite_file(url)) if url.startswith("sqlite:") else places.public_dir  # noqa: PTH120 (4 ms)
+    own = os.path.dirname(_sqlite_file(url)) if url.startswith("sqlite:") else places.public_dir  # noqa: PTH120 (4 ms)
     try:
         return os.stat(own).st_uid == os.geteuid()  # noqa: PTH116
     except OSError:
@@ -85,10 +88,12 @@ def _may_open_state(places: Places) -> bool:
 
 
 def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+    from drd.flows.summary_file import read_summary, unreadable
+
     try:
         file = read_summary(places.public_dir)
         return _collected(file, _known(file, wanted.plan), places, wanted, now)
-    except (OSError, Damaged, TypeError) as error:
+    except (OSError, DamagedSummary, TypeError) as error:
         # A state of before, or one whose owner has opened it to others.
         try:
             return _by_catalogue(places, wanted, now)
@@ -96,13 +101,20 @@ def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
             raise unreadable(places.public_dir, error) from error
 
 
+def _sqlite_file(url: str) -> str:
+    return url.removeprefix("sqlite:///").partition("?")[0]
+
+
 def _is_worth_it(places: Places) -> bool:
     """A few plans are read from the catalogue as fast."""
-    return os.stat(f"{places.public_dir}/{NAME}").st_size > _WORTH_BYTES  # noqa: PTH116
+    return os.stat(f"{places.public_dir}/{SUMMARY}").st_size > _WORTH_BYTES  # noqa: PTH116
 
 
 def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
     """With what changed since it was written, from the catalogue; None where that is too much."""
+    from drd.catalogue.changed import identity, read_changed
+    from drd.flows.summary_file import read_summary
+
     file = read_summary(places.public_dir)
     header = file.header
     if header.state != identity(places.state_url):

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import drd
 from drd import log, modes
-from drd.errors import CatalogueError
-from drd.flows.summary_file import NAME, Damaged, Summary, read_summary, write_summary
+from drd.errors import CatalogueError, DamagedSummary
+from drd.flows.status import SUMMARY as NAME
+from drd.flows.summary_file import Summary, read_summary, write_summary
 from drd.model.changes import Changed
 from drd.process import rights
 
@@ -97,7 +98,7 @@ class Publisher:
             return self._summary
         try:
             return Summary.of(read_summary(str(self._place.directory)), self._version)
-        except (OSError, Damaged):
+        except (OSError, DamagedSummary):
             return None
 
     @contextmanager

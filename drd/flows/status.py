@@ -23,6 +23,9 @@ from drd.model.verdicts import Assessment, Verdict, worst
 SILENT_S = 150.0
 """A daemon says every half minute that it lives; one that missed five of these is silent."""
 
+SUMMARY = "status"
+"""The file in the public directory."""
+
 _NAME_WITHIN = 65536
 """Bytes of a plan file in which its name is looked for."""
 

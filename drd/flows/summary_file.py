@@ -18,16 +18,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from drd.errors import CatalogueError
+from drd.errors import CatalogueError, DamagedSummary
+from drd.flows.status import SUMMARY as NAME
 from drd.model.brief import Brief, brief_of, briefs_from
 from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 
 _T = TypeVar("_T")
-
-NAME = "status"
-"""Of the file in the public directory."""
 
 MODE = 0o640
 _SCHEMA = 1
@@ -47,10 +45,6 @@ def _format() -> str:
     return f"{crc32(f'{FORMAT} {Brief._fields}'.encode()):08x}"
 
 
-class Damaged(Exception):
-    """The file is not what drd writes; `args` say why."""
-
-
 class Header(NamedTuple):
     """`at` is when the catalogue was last known to say this; `state` and `seq` tell which catalogue
     that was, and how far it had come. `rest` is what is not about single loaded plans."""
@@ -67,7 +61,7 @@ _Parts = tuple[bytes, bytes, bytes]
 
 class SummaryFile:
     """A summary as it lies on disk, of which only what is asked for is unpacked. A plan's name
-    narrows the answers to its piece. Everything raises Damaged for what drd has not written."""
+    narrows the answers to its piece. Everything raises DamagedSummary for what drd has not written."""
 
     def __init__(self, header: Header, pieces: list[_Parts]) -> None:
         self.header = header
@@ -113,7 +107,7 @@ def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
     try:
         return how(data)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError, zlib.error) as why:
-        raise Damaged(f"it cannot be understood: {why}") from None
+        raise DamagedSummary(f"it cannot be understood: {why}") from None
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -160,16 +154,16 @@ def read_summary(directory: str) -> SummaryFile:
     """The summary in a public directory.
 
     Raises FileNotFoundError, PermissionError or another OSError when there is none to read, and
-    Damaged for one that drd has not written, or another version of it.
+    DamagedSummary for one that drd has not written, or another version of it.
     """
     fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
         found = os.fstat(fd)
         owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
         if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners:
-            raise Damaged("it is no file of drd's user")
+            raise DamagedSummary("it is no file of drd's user")
         if found.st_mode & 0o022 or found.st_size > _MOST_BYTES:
-            raise Damaged("others can write to it, or it is too large")
+            raise DamagedSummary("others can write to it, or it is too large")
         data = file.read(_MOST_BYTES + 1) or b""
     return _parsed(data)
 
@@ -178,12 +172,12 @@ def _parsed(data: bytes) -> SummaryFile:
     first = data[:_FIRST_LINE].split(b"\n", 1)[0]
     words = first.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[2].isdigit():
-        raise Damaged("it does not begin as one")
+        raise DamagedSummary("it does not begin as one")
     if words[1] != f"{_SCHEMA}.{_format()}".encode():
-        raise Damaged("another version of drd has written it")
+        raise DamagedSummary("another version of drd has written it")
     start, length = len(first) + 1, int(words[2])
     if length > _MOST_HEADER or start + length > len(data):
-        raise Damaged("it is cut off")
+        raise DamagedSummary("it is cut off")
     header, sizes = _understood(_header, data[start : start + length])
     pieces, end = [], start + length
     for piece in sizes:
@@ -193,7 +187,7 @@ def _parsed(data: bytes) -> SummaryFile:
             end += size
         pieces.append((parts[0], parts[1], parts[2]))
     if end != len(data) or not pieces:
-        raise Damaged("it is cut off")
+        raise DamagedSummary("it is cut off")
     return SummaryFile(header, pieces)
 
 
@@ -228,7 +222,7 @@ class Summary:
 
     @staticmethod
     def of(file: SummaryFile, version: str) -> Summary:
-        """To go on with what is there. Raises Damaged."""
+        """To go on with what is there. Raises DamagedSummary."""
         found = Summary(version)
         header = file.header
         found.state, found.seq, found._rest = header.state, header.seq, header.rest

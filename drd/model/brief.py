@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, PlanFacts
-from drd.model.held import Course, course, holds
 from drd.model.verdicts import Assessment, CopyAssessment, Reason, Verdict
 
 _SHORTEST_S = 1.0
 """What holds for less is not worth being written down."""
 _LONGEST_S = 366 * 86400.0
+Course = tuple[float, float, float, float]
+"""Of a figure that ages, as `held` has it: (a + b·t) / (c + d·t)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -78,6 +79,8 @@ def microseconds(at: datetime) -> int:
 
 def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
     """None for a plan that is not met, has something to be said of it, or is about to change."""
+    from drd.model.held import course, holds
+
     if facts.load_error is not None or facts.file_gone or facts.alerts or facts.holds:
         return None
     found, for_s = holds(lambda at: assess(facts, at), now)

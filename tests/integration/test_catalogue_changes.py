@@ -79,6 +79,21 @@ def test_a_count_from_another_catalogue_leads_to_everything(url: str, tmp_path: 
     assert identity(url)
 
 
+def test_a_count_without_its_triggers_is_not_believed(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.close()
+    seq = read_changed(url, None).seq
+    assert not read_changed(url, seq).everything
+    store = Store(url)
+    with store.write() as connection:
+        of = "" if url.startswith("sqlite") else " ON points"
+        connection.execute(text(f"DROP TRIGGER plan_changed_points_insert{of}"))
+    store.close()
+
+    assert read_changed(url, seq).everything
+
+
 def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     catalogue.load_plan(plan(), file_digest="f", at=at(0))

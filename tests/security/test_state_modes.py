@@ -24,7 +24,7 @@ import pytest
 from drd.catalogue.locks import LockFiles
 from drd.cli.status import status_command
 from drd.errors import CatalogueError
-from drd.flows.summary_file import NAME
+from drd.flows.status import SUMMARY as NAME
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 from tests.user_support import NOBODY, as_root
