@@ -23,6 +23,8 @@ WATCHED = {
     "repository_health": "plan",
     "outages": "plan",
     "scenario_summary": "plan",
+    "holds": "plan",
+    "retention_state": "plan",
     "jobs": "plan",
 }
 """The tables that `drd status` reads, by the column with the plan's name."""
