@@ -25,7 +25,9 @@ class Group:
     @rights.as_root(rights.Purpose.PROCESSES)
     def made(cls, memory_bytes: int, processes: int) -> Group | None:
         """A new one with these limits; None where that cannot be had."""
-        name = f"drd-sandbox-{uuid4().hex[:8]}"
+        name = f"drd-sandbox-{os.getpid()}-{uuid4().hex[:8]}"
+        for parent in (*_unified(), *_old().values()):
+            _sweep(parent)
         limits = {
             "memory": (("memory.max", memory_bytes), ("memory.limit_in_bytes", memory_bytes)),
             "pids": (("pids.max", processes), ("pids.max", processes)),
@@ -47,6 +49,14 @@ class Group:
         """End what is left in it, and remove it."""
         for place in self.places:
             _remove(Path(place))
+
+
+def _sweep(parent: Path) -> None:
+    """Away with those of a drd that was killed; one that still holds processes stays."""
+    for old in parent.glob("drd-sandbox-*-*"):
+        if not Path("/proc", old.name.split("-")[2]).exists():
+            with suppress(OSError):
+                old.rmdir()
 
 
 def _make(place: Path, limits: list[tuple[str, int]]) -> str | None:
