@@ -159,15 +159,14 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 
 def points(app: App, plan: str) -> Document:
-    """`drd points`: what could be gone back to. `gone` are those that lie only where nothing is any
-    more, by what drd knows of the repositories; `damaged` names those that cannot give a point whole."""
+    """`drd points`: what could be gone back to. One that lies only where nothing is any more, by what
+    drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
     known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
     places = app.catalogue.health.of(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
-    gone = [p for p in points if p.repositories and not p.repositories.keys() - lost.keys()]
     now = app.clock.now()
     holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]
     shown = [
@@ -175,12 +174,12 @@ def points(app: App, plan: str) -> Document:
             **_point(p),
             "after_kit": p.id not in known,
             "damaged": _damaged(p, places),
+            "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),
             "holds": [hold_document(h) for h in holds if h.point == p.id],
         }
         for p in points
-        if p not in gone
     ]
-    return {"plan": name, "points": shown, "gone": [p.id for p in gone], "lost": lost}
+    return {"plan": name, "points": shown, "lost": lost}
 
 
 def _damaged(point: RestorePoint, places: Iterable[Known]) -> list[str]:

@@ -58,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(found)
     else:
-        if found["points"] or not found["gone"]:
-            _print(found["plan"], found["points"])
-        if found["gone"]:
+        gone = [p for p in found["points"] if p["gone"]]
+        offered = [p for p in found["points"] if not p["gone"]]
+        if offered or not gone:
+            _print(found["plan"], offered)
+        if gone:
             where = ", ".join(f"{name} is {state}" for name, state in found["lost"].items())
-            number = len(found["gone"])
+            number = len(gone)
             output.warn(f"{number} restore point{'s' * (number > 1)} cannot be had: {where}")
     return 0
 

@@ -53,8 +53,10 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     site.drd("backup", "shop", code=10)
     plan = loses_everything(site)
     assert plan["repositories"][0]["state"] == "emptied"
-    assert site.points() == [], "what is not there is not offered"
-    assert "cannot be had: primary is emptied" in site.drd("points", "shop").err
+    assert [p["gone"] for p in site.points()] == [True]
+    told = site.drd("points", "shop")
+    assert site.points()[0]["point"] not in told.out, "what is not there is not offered"
+    assert "cannot be had: primary is emptied" in told.err
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
