@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -29,21 +28,23 @@ from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
-from drd.errors import CatalogueError, ConfigError, NotifyError, NotOwner, NotSupported, UnknownPlan
+from drd.errors import CatalogueError, ConfigError, NotOwner, UnknownPlan
 from drd.flows.as_root import kinds_of, repository_of
 from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
+from drd.flows.workplace import sandbox_user
+from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
-from drd.model.message import ChannelSpec, Message, route
+from drd.model.message import ChannelSpec, Message
 from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
-from drd.ports import Catalogue, Clock, Kind, OnProgress, Repository, no_progress
+from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights
 
@@ -61,24 +62,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return monotonic()
-
-
-@cache
-def kind_for(name: str) -> Kind:
-    """The adapter of a kind of component; each is imported when it is first needed."""
-    if name == "postgres":
-        from drd.kinds.postgres.kind import PostgresKind
-
-        return PostgresKind()
-    if name == "sqlite":
-        from drd.kinds.sqlite.kind import SqliteKind
-
-        return SqliteKind()
-    if name == "files":
-        from drd.kinds.files.kind import FilesKind
-
-        return FilesKind()
-    raise NotSupported(f"components of kind {name} are not supported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,27 +371,10 @@ class App:
             yield there.services(loaded), loaded
 
     def tell(self, message: Message) -> list[str]:
-        """Carry a message to people at once; the channels that took it. Raises NotifyError when
-        none wants it, or none of those that do took it."""
-        from drd.flows.outbox import deliver_directly
+        """As `flows.telling.tell`, through the channels of drd.yaml."""
+        from drd.flows.telling import tell
 
-        known = self._channels()
-        wanting = {name for name, _ in route(message, known)}
-        channels = [c for c in known if c.name in wanting]
-        if not channels:
-            raise NotifyError(
-                f"no channel of drd.yaml carries a {message.event}",
-                hint="see `on` of the channels under `notify`.",
-            )
-        attempts = deliver_directly(message, channels, self.open_notifier, self.clock)
-        lost = [a for a in attempts if a.error is not None]
-        for attempt in lost:
-            self.console.warn(f"{attempt.channel.name} did not take it: {attempt.error}")
-        if lost and len(lost) == len(attempts):
-            raise NotifyError(
-                "no channel took the message", hint="drd notify test says what is wrong with each."
-            )
-        return [a.channel.name for a in attempts if a.error is None]
+        return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
 
     def _channels(self) -> Sequence[ChannelSpec]:
         """As drd.yaml has them now in a run of the daemon, whose settings come without channels."""
@@ -460,18 +426,6 @@ class App:
 def as_root_types_it() -> str:
     """The command of this process, with sudo before it."""
     return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
-
-
-def sandbox_user(configured: str) -> str:
-    """Who runs sandbox servers when drd is root: the configured user, or one that exists."""
-    for name in (configured, "postgres", "nobody"):
-        try:
-            account = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if account.pw_uid != 0:
-            return name
-    return "nobody"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
-from drd.catalogue.tables import Json, UtcTime, Words, metadata
+from drd.catalogue.columns import Json, UtcTime, Words, metadata
 
 jobs = Table(
     "jobs",

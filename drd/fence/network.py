@@ -10,6 +10,22 @@ import struct
 from _thread import start_new_thread
 
 from drd.fence import kernel
+from drd.fence.addresses import (
+    ANY_4,
+    ANY_6,
+    LOOPBACK_4,
+    LOOPBACK_6,
+    MAPPED,
+    family_of,
+    inet,
+    is_any,
+    is_loopback,
+    listeners,
+    path_of,
+    sockaddr,
+    unmapped,
+    written,
+)
 from drd.fence.asked import AT_FDCWD, Asked, Gone, below, is_socket, location
 from drd.fence.names import Names, question, resolved
 from drd.fence.processes import descendants
@@ -24,7 +40,6 @@ _MULTIPATH = 262
 _UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix takes the one for the other
 _MANY = 256
 _V6ONLY = 26
-_LISTENS = "0A"
 DNS = 53
 
 _OPTIONS = {
@@ -35,12 +50,6 @@ _OPTIONS = {
 
 _ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
 """Where the C library asks for names of users and hosts by itself; it goes on without."""
-
-_ANY_4, _LOOPBACK_4 = bytes(4), bytes((127, 0, 0, 1))
-_ANY_6, _LOOPBACK_6 = bytes(16), bytes(15) + b"\1"
-_MAPPED = bytes(10) + b"\xff\xff"
-
-# An address is its 4 or 16 bytes.
 
 
 class Network:
@@ -58,7 +67,7 @@ class Network:
         self._record = record
         self._own = own
         self._sockets = (*own, *sockets)
-        self._reach = {(_unmapped(resolved(address)), port) for address, port, _ in reach}
+        self._reach = {(unmapped(resolved(address)), port) for address, port, _ in reach}
         known: dict[str, tuple[bytes, ...]] = {}
         for address, _, name in reach:
             known[name.lower()] = (*known.get(name.lower(), ()), resolved(address))
@@ -146,33 +155,33 @@ class Network:
         data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
         if asked.socket(asked.whole(0)) not in self._nowhere:
             raise OSError(errno.EISCONN, "a stream has its address already")
-        if _family(data) == socket.AF_UNIX:
+        if family_of(data) == socket.AF_UNIX:
             self._refuse_unix(data)
-        address, port = _inet(data)
+        address, port = inet(data)
         if port == DNS:
             query = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 512)))
             found = question(query)
-            self._record.tried("dns", found[0] if found else _written(address, port))
+            self._record.tried("dns", found[0] if found else written(address, port))
         else:
-            self._record.tried("udp", _written(address, port))
+            self._record.tried("udp", written(address, port))
         raise OSError(errno.ENETUNREACH, "outside")
 
     def _connect_datagram(self, ours: int, data: bytes) -> None:
         """A resolver's leads to us. Whoever only chooses among addresses connects and sends nothing:
         to the host itself that is not written down. Raises OSError."""
-        address, port = _inet(data)
+        address, port = inet(data)
         if port == DNS:
             self._names.lead_here(ours)
             return
-        if port and not _is_loopback(address):
-            self._record.tried("udp", _written(address, port))
+        if port and not is_loopback(address):
+            self._record.tried("udp", written(address, port))
         raise OSError(errno.ENETUNREACH, "outside")
 
     # connecting
 
     def _connect(self, asked: Asked) -> bool:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
-        made, family = self._ours(asked), _family(data)
+        made, family = self._ours(asked), family_of(data)
         ours = made.fileno()
         if _number(made) in self._nowhere:
             if family == socket.AF_UNIX:
@@ -185,9 +194,9 @@ class Network:
             return False  # it is not connected
         if made.family not in (socket.AF_INET, socket.AF_INET6):
             raise OSError(errno.EAFNOSUPPORT, "another family")
-        address, port = _inet(data)
+        address, port = inet(data)
         if not self._may_reach(address, port):
-            self._record.tried("tcp", _written(address, port))
+            self._record.tried("tcp", written(address, port))
             raise OSError(errno.ENETUNREACH, "outside")
         return self._carry_out(asked, made, data)
 
@@ -209,16 +218,16 @@ class Network:
     def _may_reach(self, address: bytes, port: int) -> bool:
         if (address, port) in self._reach:
             return True
-        return _is_loopback(address) and self._is_ours(address, port)
+        return is_loopback(address) and self._is_ours(address, port)
 
     def _is_ours(self, address: bytes, port: int) -> bool:
         """Whether whoever listens there is behind a fence of this drill."""
         ours = {e["inode"] for e in self._record.read() if e["event"] == "listens"}
-        found = _listeners(address, port)
+        found = listeners(address, port)
         return bool(found) and found <= ours
 
     def _connect_unix(self, asked: Asked, made: socket.socket, data: bytes) -> bool:
-        path = _path(data)
+        path = path_of(data)
         if path is None or not path:
             self._refuse_unix(data)
             raise OSError(errno.ECONNREFUSED, "outside")
@@ -234,7 +243,7 @@ class Network:
 
     def _refuse_unix(self, data: bytes) -> None:
         """Raises OSError."""
-        path = _path(data)
+        path = path_of(data)
         if path is None:
             name = data[3:].rstrip(b"\0").decode("utf-8", "replace")
             self._record.tried("abstract socket", f"@{name}")
@@ -246,7 +255,7 @@ class Network:
 
     def _bind(self, asked: Asked) -> None:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
-        made, family = self._ours(asked), _family(data)
+        made, family = self._ours(asked), family_of(data)
         if _number(made) in self._nowhere:
             raise OSError(errno.EADDRNOTAVAIL, "no datagrams behind a fence")
         if made.family == socket.AF_UNIX:
@@ -265,7 +274,7 @@ class Network:
 
     def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
         """In its own directories only, from there: nobody can put another in place of it meanwhile."""
-        path = _path(data)
+        path = path_of(data)
         if path is None:
             raise OSError(errno.EACCES, "no names that the whole host shares")
         if not path:
@@ -287,17 +296,17 @@ class Network:
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
         """The address on loopback that stands for every address of the host; another one is refused.
         Raises OSError."""
-        address, port = _inet(data)
-        if _is_loopback(address):
+        address, port = inet(data)
+        if is_loopback(address):
             return data
-        if not _is_any(address):
-            self._record.tried("listen", _written(address, port))
+        if not is_any(address):
+            self._record.tried("listen", written(address, port))
             raise OSError(errno.EADDRNOTAVAIL, "only on loopback")
         if domain == socket.AF_INET:
-            return _sockaddr(_LOOPBACK_4, port)
+            return sockaddr(LOOPBACK_4, port)
         if _option(ours, _V6ONLY, level=socket.IPPROTO_IPV6):
-            return _sockaddr(_LOOPBACK_6, port)
-        return _sockaddr(_MAPPED + _LOOPBACK_4, port)
+            return sockaddr(LOOPBACK_6, port)
+        return sockaddr(MAPPED + LOOPBACK_4, port)
 
     def _listen(self, asked: Asked) -> None:
         number = asked.socket(asked.whole(0))
@@ -308,7 +317,7 @@ class Network:
         inet = made.family in (socket.AF_INET, socket.AF_INET6)
         if inet and not _port(ours):
             # It would listen on every address of the host.
-            data = _sockaddr(_ANY_4 if made.family == socket.AF_INET else _ANY_6, 0)
+            data = sockaddr(ANY_4 if made.family == socket.AF_INET else ANY_6, 0)
             _call("bind", ours, self._near(ours, made.family, data))
         kernel.call("listen", ours, asked.whole(1))
         if inet:
@@ -383,77 +392,3 @@ def _port(descriptor: int) -> int:
     data, size = ctypes.create_string_buffer(128), ctypes.c_uint32(128)
     kernel.call("getsockname", descriptor, data, ctypes.byref(size))
     return int.from_bytes(data.raw[2:4], "big")
-
-
-def _family(data: bytes) -> int:
-    if len(data) < 2:
-        raise OSError(errno.EINVAL, "no address")
-    return int.from_bytes(data[:2], "little")
-
-
-def _inet(data: bytes) -> tuple[bytes, int]:
-    """Address and port; one of IPv4 that is written in IPv6 is one of IPv4. Raises OSError."""
-    port = int.from_bytes(data[2:4], "big")
-    if _family(data) == socket.AF_INET and len(data) >= 16:
-        return data[4:8], port
-    if _family(data) == socket.AF_INET6 and len(data) >= 24:
-        return _unmapped(data[8:24]), port
-    raise OSError(errno.EINVAL, "no address")
-
-
-def _sockaddr(address: bytes, port: int) -> bytes:
-    number = port.to_bytes(2, "big")
-    if len(address) == len(_ANY_4):
-        return struct.pack("=H", socket.AF_INET) + number + address + bytes(8)
-    return struct.pack("=H", socket.AF_INET6) + number + bytes(4) + address + bytes(4)
-
-
-def _unmapped(address: bytes) -> bytes:
-    return address[12:] if address.startswith(_MAPPED) else address
-
-
-def _is_loopback(address: bytes) -> bool:
-    return address == _LOOPBACK_6 or (len(address) == len(_ANY_4) and address[0] == _LOOPBACK_4[0])
-
-
-def _is_any(address: bytes) -> bool:
-    return address in (_ANY_4, _ANY_6)
-
-
-def _path(data: bytes) -> bytes | None:
-    """The path of a socket; None for a name without one."""
-    rest = data[2:]
-    if rest.startswith(b"\0"):
-        return None
-    return rest.partition(b"\0")[0]
-
-
-def _written(address: bytes, port: int) -> str:
-    if len(address) == len(_ANY_4):
-        return f"{socket.inet_ntop(socket.AF_INET, address)}:{port}"
-    return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
-
-
-def _listeners(address: bytes, port: int) -> set[int]:
-    """The sockets that would take a connection to this address of the host."""
-    found = set()
-    for name in ("tcp", "tcp6"):
-        try:
-            with open(f"/proc/self/net/{name}", encoding="ascii") as file:
-                lines = file.readlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] != _LISTENS or int(fields[1].rpartition(":")[2], 16) != port:
-                continue
-            there = _from_table(fields[1].rpartition(":")[0])
-            if there == address or _is_any(there):
-                found.add(int(fields[9]))
-    return found
-
-
-def _from_table(text: str) -> bytes:
-    """As the kernel prints it: words in the host's order of bytes."""
-    words = (text[n : n + 8] for n in range(0, len(text), 8))
-    return _unmapped(b"".join(int(word, 16).to_bytes(4, "little") for word in words))

@@ -49,6 +49,18 @@ _made: dict[Path, Identity] = {}
 """Directories that this very process has made: for looks that are no runs, and have no row."""
 
 
+def sandbox_user(configured: str) -> str:
+    """Who runs sandbox servers when drd is root: the configured user, or one that exists."""
+    for name in (configured, "postgres", "nobody"):
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if account.pw_uid != 0:
+            return name
+    return "nobody"
+
+
 def component_place(services: Services, run: str, component: Component) -> Workplace:
     """This component's own directory within the run's, made when it is not there."""
     return _place(services.work_dir, services, run, component)

@@ -99,7 +99,7 @@ TODAY: dict[str, Any] = {
 
 @cache
 def look() -> Any:
-    from drd.bootstrap import kind_for
+    from drd.kinds.registry import kind_for
 
     return look_of(kind_for)
 
