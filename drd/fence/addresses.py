@@ -61,8 +61,9 @@ def written(address: bytes, port: int) -> str:
     return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
 
 
-def listeners(address: bytes, port: int) -> set[int]:
-    """The sockets that would take a connection to this address of the host."""
+def listeners(address: bytes | None, port: int) -> set[int]:
+    """The sockets that would take a connection to this address of the host; of None, those that
+    listen on the port of any address."""
     found = set()
     for name in ("tcp", "tcp6"):
         try:
@@ -75,7 +76,7 @@ def listeners(address: bytes, port: int) -> set[int]:
             if fields[3] != _LISTENS or int(fields[1].rpartition(":")[2], 16) != port:
                 continue
             there = _from_table(fields[1].rpartition(":")[0])
-            if there == address or is_any(there):
+            if address is None or there == address or is_any(there):
                 found.add(int(fields[9]))
     return found
 

@@ -40,6 +40,8 @@ _MULTIPATH = 262
 _UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix takes the one for the other
 _MANY = 256
 _V6ONLY = 26
+_LOW = 1024
+"""Ports below are the host's alone, whatever rights the command has."""
 DNS = 53
 
 _OPTIONS = {
@@ -222,9 +224,12 @@ class Network:
 
     def _is_ours(self, address: bytes, port: int) -> bool:
         """Whether whoever listens there is behind a fence of this drill."""
-        ours = {e["inode"] for e in self._record.read() if e["event"] == "listens"}
         found = listeners(address, port)
-        return bool(found) and found <= ours
+        return bool(found) and found <= self._of_this_drill()
+
+    def _of_this_drill(self) -> set[int]:
+        """The sockets that have begun to listen behind its fences."""
+        return {e["inode"] for e in self._record.read() if e["event"] == "listens"}
 
     def _connect_unix(self, asked: Asked, made: socket.socket, data: bytes) -> bool:
         path = path_of(data)
@@ -264,6 +269,7 @@ class Network:
             self._bind_unix(asked, made.fileno(), data)
             return
         there = self._near(made.fileno(), made.family, data)
+        self._leave_to_the_host(*inet(there))
         try:
             _call("bind", made.fileno(), there)
         except OSError as error:
@@ -314,16 +320,33 @@ class Network:
             return  # only how many may wait would change
         made = self._ours(asked)
         ours = made.fileno()
-        inet = made.family in (socket.AF_INET, socket.AF_INET6)
-        if inet and not _port(ours):
+        in_net = made.family in (socket.AF_INET, socket.AF_INET6)
+        if in_net and not _port(ours):
             # It would listen on every address of the host.
             data = sockaddr(ANY_4 if made.family == socket.AF_INET else ANY_6, 0)
             _call("bind", ours, self._near(ours, made.family, data))
+        if in_net:
+            self._leave_to_the_host(*_here(ours))
         kernel.call("listen", ours, asked.whole(1))
-        if inet:
+        if in_net:
             self._note(ours)
+            try:
+                self._leave_to_the_host(*_here(ours))  # others may have begun to listen meanwhile
+            except OSError:
+                made.shutdown(socket.SHUT_RDWR)
+                self._drop(made)
+                raise
         self._listening.add(number)
         self._drop(made)
+
+    def _leave_to_the_host(self, address: bytes, port: int) -> None:
+        """Names of loopback have several addresses: whoever listens on another one than production
+        does gets connections of its clients. Raises OSError for a port that is not the drill's to take.
+        """
+        taken = listeners(None, port) - self._of_this_drill() if port else set()
+        if port and (port < _LOW or taken):
+            self._record.tried("listen", written(address, port))
+            raise OSError(errno.EADDRINUSE if taken else errno.EACCES, "the host's")
 
     def _note(self, ours: int) -> None:
         """So that others behind the fences of this drill may connect to it."""
@@ -389,6 +412,10 @@ def _option(descriptor: int, option: int, *, level: int = socket.SOL_SOCKET) -> 
 
 
 def _port(descriptor: int) -> int:
+    return _here(descriptor)[1]
+
+
+def _here(descriptor: int) -> tuple[bytes, int]:
     data, size = ctypes.create_string_buffer(128), ctypes.c_uint32(128)
     kernel.call("getsockname", descriptor, data, ctypes.byref(size))
-    return int.from_bytes(data.raw[2:4], "big")
+    return inet(data.raw)

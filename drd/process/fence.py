@@ -53,9 +53,9 @@ _ETC = (
 
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 
-ROOT_KEEPS = sum(1 << number for number in (0, 1, 2, 3, 4, 6, 7, 10))
-"""Capabilities of a command that drd runs as root: over files (which the fence bounds), to become
-another user, and for low ports. None over the kernel, the network or other processes."""
+ROOT_KEEPS = sum(1 << number for number in (0, 1, 2, 3, 4, 6, 7))
+"""Capabilities of a command that drd runs as root: over files (which the fence bounds), and to become
+another user. None over the kernel, the network or other processes."""
 
 _SPARE_PROCESSES = 1024
 _SHARE_OF_MEMORY = 0.75

@@ -296,6 +296,68 @@ except OSError as e: print(e.errno)
     ]  # fmt: skip
 
 
+LISTEN = """
+import socket, sys
+for family, address in ((socket.AF_INET6, '::1'), (socket.AF_INET6, '::'), (socket.AF_INET, '127.0.0.1'),
+                        (socket.AF_INET, '127.9.9.9'), (socket.AF_INET, '')):
+    s = socket.socket(family); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind((address, int(sys.argv[1]))); s.listen()
+        print('DONE', address)
+    except OSError as e: print(e.errno)
+    s.close()
+"""
+
+
+def test_port_of_the_host_cannot_be_taken_on_another_address(
+    box: Sandbox, own: Path, user: str | None, listener: socket.socket
+) -> None:
+    port = listener.getsockname()[1]
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    assert said(box, own, user, LISTEN, str(port)).split() == ["98"] * 5
+    tried = {a.words for a in box.attempts()}
+    assert tried == {
+        f"listen [::1]:{port}", f"listen 127.0.0.1:{port}", f"listen 127.9.9.9:{port}"
+    }  # fmt: skip
+
+
+def test_port_that_nobody_else_has_can_be_taken(box: Sandbox, own: Path, user: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert said(box, own, user, LISTEN, str(port)).count("DONE") == 5
+    assert box.attempts() == []
+
+
+def test_low_port_cannot_be_taken(box: Sandbox, own: Path, user: str | None) -> None:
+    assert said(box, own, user, LISTEN, "1023").split() == ["13"] * 5
+    assert "listen 127.0.0.1:1023" in [a.words for a in box.attempts()]
+
+
+def test_port_that_the_host_takes_before_the_drill_listens_stays_the_hosts(
+    box: Sandbox, own: Path, user: str | None
+) -> None:
+    script = """
+import os, socket, time
+s = socket.socket(socket.AF_INET6); s.bind(('::1', 0))
+open('port.new', 'w').write(str(s.getsockname()[1])); os.rename('port.new', 'port')
+while not os.path.exists('go'): time.sleep(0.02)
+try: s.listen(); print('DONE')
+except OSError as e: print(e.errno)
+"""
+    argv = (PYTHON, "-I", "-c", script)
+    command = Command(argv, cwd=own, user=user, fence=box.fence("it", [own]), deadline_s=30.0)
+    found: list[str] = []
+    waits = threading.Thread(target=lambda: found.append(process.run(command).stdout))
+    waits.start()
+    limit = time.monotonic() + 20
+    while not (own / "port").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    with socket.create_server(("127.0.0.1", int((own / "port").read_text()))):
+        (own / "go").touch()
+        waits.join(30)
+    assert found == ["98\n"]
+
+
 def test_what_listens_in_the_drill_is_reached_by_the_drill_and_by_drd(
     box: Sandbox, own: Path, user: str | None
 ) -> None:
