@@ -18,6 +18,7 @@ from drd.flows import workplace
 from drd.flows.services import Services
 from drd.model.units import format_size
 from drd.ports import Finding
+from drd.process import rights
 from drd.process.private import why_not_private
 
 OLD_OUTSIDE = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - looked at, never used
@@ -34,12 +35,17 @@ def leftovers(services: Services) -> list[Finding]:
     swept at all, where others could have put it there."""
     found: list[Finding] = []
     for root in (*workplace.roots(services), OLD_OUTSIDE):
-        if not root.is_dir() or root.is_symlink():
+        if not root.is_dir() or root.is_symlink() or _is_roots_to_judge(root):
             continue
         if root != OLD_OUTSIDE and (why := why_not_private(root)):
             found.append(_open(root, why))
         found += _below(services, root)
     return found
+
+
+def _is_roots_to_judge(root: Path) -> bool:
+    """Whether it is root's place and we are not root, who alone can tell whose work lies there."""
+    return root != OLD_OUTSIDE and root.stat().st_uid == 0 and not rights.may_be_root()
 
 
 def _open(root: Path, why: str) -> Finding:

@@ -69,10 +69,8 @@ def _own(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) ->
     if (database is not None and work_dir.parent == database.parent) or _is_shared(work_dir):
         if _can_be_read(work_dir):
             yield work_dir
-        for name in ours:
-            # One for each component below it. What was restored in there keeps the modes that it had.
-            below = (work_dir / name / each for each in _names(work_dir / name))
-            yield from (p for p in (work_dir / name, *below) if _can_be_read(p))
+        # Not below these: what was restored there keeps its modes, and a run may be at work in it.
+        yield from (p for name in ours if _can_be_read(p := work_dir / name))
     if _is_shared(cache_dir) or not set(_names(cache_dir)) - {"restic"}:
         yield cache_dir
 

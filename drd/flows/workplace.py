@@ -215,7 +215,8 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
     known = _row(services, run)
     if known is None:
         return f"the catalogue knows no run {run}"
-    return None if _ours(directory, known) else f"it is not what run {run} has made"
+    with _whose(directory.parent):
+        return None if _ours(directory, known) else f"it is not what run {run} has made"
 
 
 def _reachable(directory: Path, user: str) -> bool:

@@ -192,6 +192,7 @@ def test_every_command_of_drd_is_looked_at_here() -> None:
         "drd/cli/discovery.py",  # psql with options alone
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
         "drd/flows/capture.py",  # the plan's own words
+        "drd/flows/fence_trial.py",  # Python with a program and paths of drd's
         "drd/flows/installing.py",  # words of drd's, absolute paths
         "drd/flows/own_backup.py",  # tar with options and `.`
         "drd/kinds/files/in_place.py",  # cp behind --
@@ -201,6 +202,7 @@ def test_every_command_of_drd_is_looked_at_here() -> None:
         "drd/kinds/postgres/server.py",
         "drd/kinds/postgres/tables.py",  # pg_dump with options alone
         "drd/kinds/postgres/tools.py",  # an absolute path with --version
+        "drd/kinds/sqlite/reader.py",  # Python with options of drd's, an absolute path
         "drd/kinds/sqlite/source.py",  # cat behind --
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
