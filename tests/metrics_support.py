@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -63,24 +64,17 @@ def plans() -> Sequence[Assessment]:
 
 def shifted(now: datetime) -> Sequence[Assessment]:
     """The healthy plan, as if it was assessed at `now`."""
-    by = now - NOW
-    facts = healthy()
-    assert facts.newest is not None
-    assert facts.last_drill is not None
-    drilled = facts.last_drill._replace(at=facts.last_drill.at + by)
-    moved = facts._replace(
-        first_loaded_at=facts.first_loaded_at + by,
-        newest=facts.newest._replace(
-            data_time=facts.newest.data_time + by, available_at=facts.newest.available_at + by
-        ),
-        components=tuple(
-            c._replace(data_time=c.data_time + by if c.data_time else None)
-            for c in facts.components
-        ),
-        last_drill=drilled,
-        last_passed_drill=drilled,
-    )
-    return [assess(moved, now)]
+    return [assess(_later(healthy(), now - NOW), now)]
+
+
+def _later(facts: Any, by: timedelta) -> Any:
+    """Facts in which everything happened so much later."""
+    if isinstance(facts, datetime):
+        return facts + by
+    if not isinstance(facts, tuple):
+        return facts
+    moved = [_later(each, by) for each in facts]
+    return type(facts)(*moved) if hasattr(facts, "_fields") else tuple(moved)
 
 
 class Read:
