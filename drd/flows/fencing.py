@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drd.errors import SandboxUnavailable
 from drd.flows.services import Services
+from drd.flows.workplace import roots
 from drd.model.fencing import Attempt, FenceReport
 from drd.model.plan import Plan
 from drd.ports import Inspector
@@ -44,7 +45,7 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
 
 def closed(services: Services, plan: Plan) -> Iterable[Path]:
     """What no fence shows, whatever a plan or a command names: drd's own, and the plan's copies."""
-    yield services.work_dir
+    yield from roots(services)
     yield _SECRETS
     yield from services.private
     if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
@@ -62,10 +63,9 @@ def for_command(
     directory: Path,
 ) -> Fence:
     """For a command of the plan: what came back is its own, beside a scratch directory below
-    `directory`, which becomes its HOME; and it may read the files that its words name."""
-    home = directory / "scratch" / blake2b(by.encode(), digest_size=4).hexdigest()
-    home.parent.mkdir(mode=0o711, exist_ok=True)
-    home.mkdir(mode=0o700, exist_ok=True)
+    `directory`, which becomes its HOME; and it may read the files that its words name. Raises
+    SandboxUnavailable when something else has the name of its scratch directory."""
+    home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
     writes, sockets = [home], []
     for inspector in inspectors:
         around = inspector.environment
@@ -77,6 +77,32 @@ def for_command(
     hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
     named = [Path(w) for w in words if w.startswith("/") and Path(w).is_file()]
     return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
+
+
+def _scratch(directory: Path, name: str) -> Path:
+    """A directory of this process's user, made when it is not there, and no link on the way to it."""
+    place = directory
+    for part, mode in (("scratch", 0o711), (name, 0o700)):
+        place /= part
+        with suppress(FileExistsError):
+            place.mkdir(mode=mode)
+        try:
+            fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _foreign(place) from error
+        try:
+            if os.fstat(fd).st_uid != os.geteuid():
+                raise _foreign(place)
+        finally:
+            os.close(fd)
+    return place
+
+
+def _foreign(place: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"{place} is not what this drill has made there",
+        hint="look who made it, and remove it.",
+    )
 
 
 def _devices(place: Path) -> Iterator[Path]:

@@ -31,7 +31,7 @@ from drd.flows.fetching import fetched
 from drd.flows.holders import Holders
 from drd.flows.runner import Runner, describe
 from drd.flows.services import Services
-from drd.flows.workplace import believed_directory, run_directory
+from drd.flows.workplace import believed_directory
 from drd.model.part import Part
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
@@ -190,7 +190,7 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     """
     services = work.services
     wanted = [c for c in work.plan.checks if c.name in names]
-    directory = run_directory(services, work.runner.run.id)
+    directory = believed_directory(services, work.runner.run.id)
     context = CheckContext(
         plan=work.plan,
         point=work.point,
@@ -221,11 +221,12 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def fence(work: Restoration, by: str, words: Sequence[str]) -> process.Fence | None:
-    """What a command of the plan runs behind; None in a recovery."""
+    """What a command of the plan runs behind; None in a recovery. Its scratch directory lies where
+    nobody but whoever runs it can put a link: root must not write where that leads."""
     if work.box is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]
-    directory = run_directory(work.services, work.runner.run.id)
+    directory = believed_directory(work.services, work.runner.run.id)
     return for_command(work.box, by, words, back, directory)
 
 

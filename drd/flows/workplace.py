@@ -186,9 +186,10 @@ def _put_stamp(directory: Path, run: Run | None) -> None:
 
 
 def _row(services: Services, run: str) -> Run | None:
-    """The run that has exactly this id."""
+    """The run that has exactly this id; asked as the owner of the state, whose the catalogue is."""
     try:
-        found = services.catalogue.run(run)
+        with rights.owners():
+            found = services.catalogue.run(run)
     except UsageError:
         return None
     return found if found.id == run else None
