@@ -12,8 +12,8 @@ from drd.cli.options import global_options
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from drd.cli.render import Note
     from drd.model.alerts import Alert
+    from drd.model.cells import Note
 
 EXAMPLES = """\
 examples:
@@ -102,7 +102,7 @@ def _counts(found: Sequence[Alert]) -> str:
 
 def _notes(alert: Alert, now: datetime) -> list[Note]:
     """What it is, with the command to run next; then since when, and who takes care."""
-    from drd.cli.render import Cell, Note
+    from drd.model.cells import Cell, Note
 
     is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" else ""

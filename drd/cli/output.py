@@ -10,6 +10,7 @@ from typing import Any
 from drd import masking
 from drd.cli import render
 from drd.cli.render import paint
+from drd.model.cells import Cell
 
 SCHEMA = 1
 __all__ = [
@@ -92,7 +93,7 @@ def table(
     none. The first column may be indented. `shorten` cuts the last column before it is lost."""
     if not rows:
         return ""
-    cells = [[render.Cell(unmarked(cell)) for cell in row] for row in rows]
+    cells = [[Cell(unmarked(cell)) for cell in row] for row in rows]
     width = render.terminal_width(sys.stdout)
     names = header or [""] * len(rows[0])
     lines = render.table(names, cells, width=width, keep=keep, colour=False, shorten=shorten)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple, TextIO
+from typing import TextIO
+
+from drd.model.cells import Cell, Note
 
 GAP = 2
 NO_LIMIT = 10_000
@@ -19,13 +21,6 @@ _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one pushes its own."""
 
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
-
-
-class Cell(NamedTuple):
-    """Text with a style: `good`, `warn`, `bad`, `dim`, `bold` or none."""
-
-    text: str
-    style: str = ""
 
 
 def terminal_width(out: TextIO) -> int:
@@ -161,14 +156,6 @@ def wrap(text: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines or [""]
-
-
-class Note(NamedTuple):
-    """A sentence about `subject`, in a colour, with the command to run next."""
-
-    subject: str
-    text: Cell
-    command: str
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:

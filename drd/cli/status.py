@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from typing import TextIO
 
 from drd.cli.render import (
-    Cell,
-    Note,
     measure,
     notes,
     spread,
@@ -24,11 +22,23 @@ from drd.config.location import Places, public_of
 from drd.errors import DrdError
 from drd.flows.status import StatusDocument, trouble_at_rest
 from drd.model.brief import Brief, microseconds
+from drd.model.cells import Cell, Note
 from drd.model.exposure import age
-from drd.model.facts import AlertFacts, HoldFacts
-from drd.model.text import escaped
+from drd.model.facts import HoldFacts
+from drd.model.rows import (
+    READINESS_STYLE,
+    STYLE,
+    alert_note,
+    copies_of,
+    drilled,
+    notes_of,
+    objective,
+    percent,
+    row_of,
+)
+from drd.model.told import Telling, Told
 from drd.model.units import format_duration
-from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, exit_code
+from drd.model.verdicts import Assessment, Verdict, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +52,9 @@ then         drd plan check     says what is wrong with it
              drd doctor         tries everything that a backup will need
              drd backup PLAN    makes the first restore point
              drd drill PLAN     proves that it comes back"""
+
+Shown = Assessment | Brief | Told
+"""A plan."""
 
 _HEADER = (
     "PLAN",
@@ -57,25 +70,11 @@ _HEADER = (
 _COPY_AT = 4
 """Behind what would be lost and what may be: what would be lost if only the copies were left."""
 
-_STYLE = {
-    Verdict.MET: "good",
-    Verdict.AT_RISK: "warn",
-    Verdict.BREACHED: "bad",
-    Verdict.UNKNOWN: "warn",
-}
-_ALERT_STYLE = {"critical": "bad", "warning": "warn"}
-_READINESS_STYLE = {
-    Readiness.READY: "good",
-    Readiness.NEEDS_DRILL: "warn",
-    Readiness.NOT_READY: "bad",
-}
-
-
 FRESH_S = 120.0
 """A summary that is older is said to be: a daemon that lives writes it twice a minute."""
 
-_MET = Cell(Verdict.MET.words, _STYLE[Verdict.MET])
-_READY = {r.value: Cell(r.value, style) for r, style in _READINESS_STYLE.items()}
+_MET = Cell(Verdict.MET.words, STYLE[Verdict.MET])
+_READY = {r.value: Cell(r.value, style) for r, style in READINESS_STYLE.items()}
 _IN_COUNTS = (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
 
 MANY = 40
@@ -93,32 +92,33 @@ def render(
     everyone = _everyone(document)
     if not everyone:
         return BEGIN
-    plans: Sequence[Assessment | Brief] = everyone
+    plans: Sequence[Shown] = everyone
     if len(plans) > MANY:
         plans = sorted(plans, key=lambda p: -p.verdict.severity)
     plans, left_out = plans[:at_most], plans[len(plans[:at_most]) :]
-    rows = _rows(plans, document.at)
+    now = microseconds(document.at)
+    tellings = {p.plan: p.telling(now) for p in plans if isinstance(p, Told)}
+    rows = _rows(plans, document.at, tellings)
     header: Sequence[str] = _HEADER
     if any(p.copied is not None if isinstance(p, Brief) else p.copies for p in plans):
         header = (*header[:_COPY_AT], "COPY", *header[_COPY_AT:])
-        now = microseconds(document.at)
         for row, plan in zip(rows, plans, strict=True):
-            row.insert(_COPY_AT, _copies(plan, now))
+            row.insert(_COPY_AT, _copies(plan, now, tellings))
     lines = table(header, rows, width=width, keep=2, colour=colour)
     uncoloured = table(header, rows, width=width, keep=2, colour=False) if colour else lines
     plain_width = max(map(measure, uncoloured))
     at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    worth_a_word = tuple(p for p in plans if not isinstance(p, Brief))
-    below = notes(_notes(document._replace(plans=worth_a_word)), width=width, colour=colour)
+    worth_a_word = [p for p in plans if not isinstance(p, Brief)]
+    below = notes(_notes(document, worth_a_word, tellings), width=width, colour=colour)
     if left_out:
         below.insert(0, f"and {_counts(left_out, more=' more')}: drd status --all, drd status PLAN")
     head = spread(_counts(everyone), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])
 
 
-def _everyone(document: StatusDocument) -> list[Assessment | Brief]:
+def _everyone(document: StatusDocument) -> list[Shown]:
     """By name."""
-    everyone: list[Assessment | Brief] = []
+    everyone: list[Shown] = []
     everyone += document.plans
     everyone += document.briefs
     everyone.sort(key=lambda p: p.plan)
@@ -134,7 +134,7 @@ def _gravest(document: StatusDocument) -> str:
     return f"{_counts(everyone)}\n{said}; drd status {names[0]}"
 
 
-def _counts(plans: Sequence[Assessment | Brief], more: str = "") -> str:
+def _counts(plans: Sequence[Shown], more: str = "") -> str:
     verdicts = [p.verdict for p in plans]
     found = ((verdict, verdicts.count(verdict)) for verdict in _IN_COUNTS)
     counted = (f"{count} {verdict.words}" for verdict, count in found if count)
@@ -142,20 +142,26 @@ def _counts(plans: Sequence[Assessment | Brief], more: str = "") -> str:
     return f"{words}: {', '.join(counted)}"
 
 
-def _rows(plans: Sequence[Assessment | Brief], at: datetime) -> list[list[Cell]]:
+def _rows(
+    plans: Sequence[Shown], at: datetime, tellings: Mapping[str, Telling]
+) -> list[list[Cell]]:
     now = microseconds(at)
     texts: dict[float | None, Cell] = {}  # of objectives, of which there are few
     return [
-        _brief_row(plan, now, texts) if isinstance(plan, Brief) else _row(plan, at)
+        _brief_row(plan, now, texts)
+        if isinstance(plan, Brief)
+        else tellings[plan.plan].row
+        if isinstance(plan, Told)
+        else row_of(plan, at)
         for plan in plans
     ]
 
 
 def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[Cell]:
-    """The row that `_row` makes of the same plan's assessment."""
+    """The row that `row_of` makes of the same plan's assessment."""
     for seconds in (plan.rpo_s, plan.rto_s, plan.projected_s):
         if seconds not in texts:
-            texts[seconds] = Cell(_objective(seconds))
+            texts[seconds] = Cell(objective(seconds))
     return [
         Cell(plan.plan),
         _MET,
@@ -163,93 +169,39 @@ def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[C
         texts[plan.rpo_s],
         texts[plan.projected_s],
         texts[plan.rto_s],
-        Cell(_drilled("passed", max(0, now - plan.drilled) / 1e6, plan.rehearsed)),
+        Cell(drilled("passed", max(0, now - plan.drilled) / 1e6, plan.rehearsed)),
         _READY[plan.readiness],
-        Cell(_percent(plan.attainment(now))),
+        Cell(percent(plan.attainment(now))),
     ]
 
 
-def _row(plan: Assessment, at: datetime) -> list[Cell]:
-    rpo, rto = plan.rpo, plan.rto
-    lose = format_duration(rpo.exposure_s)
-    if rpo.loses_everything:
-        lose = "everything"
-    return [
-        Cell(plan.plan),
-        Cell(plan.verdict.words, _STYLE[plan.verdict]),
-        Cell(lose, "" if rpo.verdict is Verdict.MET else _STYLE[rpo.verdict]),
-        Cell(_objective(rpo.objective_s)),
-        Cell(
-            format_duration(rto.projected_s),
-            "" if rto.verdict is Verdict.MET else _STYLE[rto.verdict],
-        ),
-        Cell(_objective(rto.objective_s)),
-        Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),
-        Cell(plan.readiness.value, _READINESS_STYLE[plan.readiness]),
-        Cell(_percent(rpo.attainment)),
-    ]
-
-
-def _copies(plan: Assessment | Brief, now: int) -> Cell:
-    """What the worst of the copies would lose."""
-    if isinstance(plan, Brief):
-        if plan.copied is None:
-            return Cell("-")
-        return Cell(format_duration(max(0, now - plan.copied) / 1e6))
-    if not plan.copies:
-        return Cell("-")
-    behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
-    style = "" if behind.verdict is Verdict.MET else _STYLE[behind.verdict]
-    return Cell("never" if behind.data_time is None else format_duration(behind.exposure_s), style)
-
-
-def _objective(seconds: float | None) -> str:
-    return "-" if seconds is None else format_duration(seconds)
-
-
-def _last_drill(plan: Assessment, at: datetime) -> str:
-    if plan.drill.last_at is None:
-        return "never"
-    return _drilled(plan.drill.result, age(plan.drill.last_at, at), plan.drill.rehearsed)
-
-
-def _drilled(result: str | None, since_s: float | None, rehearsed: tuple[int, int] | None) -> str:
-    ago = "in the future" if since_s is None else f"{format_duration(since_s).split(' ', 1)[0]} ago"
-    done, steps = rehearsed or (0, 0)
-    part = f", {done} of {steps} steps" if done < steps else ""
-    return f"{result} {ago}{part}"
-
-
-def _percent(share: float | None) -> str:
-    """Downwards, so that only a window without a miss shows 100 %."""
-    if share is None:
-        return "-"
-    return "100 %" if share >= 1 else f"{int(share * 10_000) / 100:.2f} %"
-
-
-def _notes(document: StatusDocument) -> list[Note]:
+def _notes(
+    document: StatusDocument, plans: Sequence[Shown], tellings: Mapping[str, Telling]
+) -> list[Note]:
     """Reasons of every plan that has any, each with its alert; then alerts of another kind."""
-    found = []
-    for plan in sorted(document.plans, key=lambda p: -p.verdict.severity):
-        alerts = {alert.kind: alert for alert in plan.alerts}
-        by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
-        for reason in plan.reasons:
-            style = "" if reason.verdict is Verdict.MET else _STYLE[reason.verdict]
-            alert = by_text.get((reason.kind, reason.text)) or alerts.get(reason.kind)
-            alert = alert or alerts.get(reason.says_why)
-            text = f"{reason.text} ({_state(alert, document.at)})" if alert else reason.text
-            found.append(Note(plan.plan, Cell(text, style), reason.command))
-        said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
-        others = [alert for alert in plan.alerts if alert.kind not in said]
-        found += [_alert(plan.plan, alert, document.at) for alert in others]
-        if "copy-behind" not in alerts:
-            found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
-    if len(document.plans) == 1:
-        found += [_hold(plan.plan, hold) for plan in document.plans for hold in _holds(plan)]
+    found: list[Note] = []
+    for plan in sorted(plans, key=lambda p: -p.verdict.severity):
+        if isinstance(plan, Told):
+            found += tellings[plan.plan].notes
+        elif not isinstance(plan, Brief):
+            found += notes_of(plan, document.at)
+    if len(plans) == 1:
+        found += [_hold(plan.plan, hold) for plan in plans for hold in _holds(plan)]
     if document.trouble is not None:
         found.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
-    found += [_alert("drd", alert, document.at) for alert in document.alerts]
+    found += [alert_note("drd", alert, document.at) for alert in document.alerts]
     return found + _daemon(document) + _written(document)
+
+
+def _copies(plan: Shown, now: int, tellings: Mapping[str, Telling]) -> Cell:
+    """What the worst of the copies would lose."""
+    if isinstance(plan, Told):
+        return tellings[plan.plan].copies
+    if not isinstance(plan, Brief):
+        return copies_of(plan)
+    if plan.copied is None:
+        return Cell("-")
+    return Cell(format_duration(max(0, now - plan.copied) / 1e6))
 
 
 def _written(document: StatusDocument) -> list[Note]:
@@ -267,8 +219,8 @@ def _written(document: StatusDocument) -> list[Note]:
     return [Note("drd", Cell(text, "warn"), "sudo drd status")]
 
 
-def _holds(plan: Assessment | Brief) -> Sequence[HoldFacts]:
-    """A brief plan has none."""
+def _holds(plan: Shown) -> Sequence[HoldFacts]:
+    """Neither a brief plan nor one that is told has any."""
     return getattr(plan, "holds", ())
 
 
@@ -292,29 +244,6 @@ def _daemon(document: StatusDocument) -> list[Note]:
         else:
             text, command = f"the daemon was last heard of {ago}", "systemctl status drd"
     return [Note("drd", Cell(f"{text}: nothing starts by itself", "bad"), command)]
-
-
-def _behind(plan: str, copy: CopyAssessment) -> Note:
-    text = f"copy {copy.repository} of {copy.copy_of}"
-    if copy.data_time is None:
-        text += ": nothing has arrived there yet"
-    else:
-        text += f" is {format_duration(copy.exposure_s)} behind"
-    return Note(plan, Cell(text, _STYLE[copy.verdict]), f"drd copy {plan}")
-
-
-def _alert(subject: str, alert: AlertFacts, at: datetime) -> Note:
-    text = f"{alert.message} ({_state(alert, at)})"
-    return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.command)
-
-
-def _state(alert: AlertFacts, at: datetime) -> str:
-    """Its id, and since when, or who takes care of it."""
-    if alert.state != "acknowledged":
-        return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
-    until = alert.acknowledged_until
-    words = f"alert {alert.id}, acknowledged by {escaped(alert.acknowledged_by or '')}"
-    return f"{words} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else words
 
 
 def status_command(

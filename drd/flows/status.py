@@ -18,6 +18,7 @@ from drd.model.brief import Brief, microseconds
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.text import in_short
+from drd.model.told import Told
 from drd.model.verdicts import Assessment, Verdict, worst
 
 SILENT_S = 150.0
@@ -50,8 +51,8 @@ class DaemonState(NamedTuple):
 class StatusDocument(NamedTuple):
     """All plans by name, and the worst of their verdicts; without any plan that is unknown.
     `alerts` are those about drd itself; `daemon` is None where nobody expects one. `trouble` is why
-    nothing new can be recorded, None as far as one can see. `briefs` are plans of which there is
-    nothing to say, where only that was asked for. `written_at` is when drd wrote the summary that
+    nothing new can be recorded, None as far as one can see. `briefs` are plans of which
+    is known what to show, where only that was asked for. `written_at` is when drd wrote the summary that
     all this was read from, None for the catalogue itself."""
 
     at: datetime
@@ -60,7 +61,7 @@ class StatusDocument(NamedTuple):
     alerts: tuple[AlertFacts, ...] = ()
     daemon: DaemonState | None = None
     trouble: str | None = None
-    briefs: tuple[Brief, ...] = ()
+    briefs: tuple[Brief | Told, ...] = ()
     written_at: datetime | None = None
 
 
@@ -121,7 +122,7 @@ class Known(NamedTuple):
     `briefs` are the others, whose facts `more` reads. `written_at` as in a document."""
 
     facts: StatusFacts
-    briefs: Sequence[Brief]
+    briefs: Sequence[Brief | Told]
     more: Callable[[Collection[str]], Sequence[PlanFacts]]
     written_at: datetime | None
 
@@ -134,8 +135,8 @@ def collect_known(
     brief_above: int | None,
     installed: bool = False,
 ) -> StatusDocument:
-    """As `collect`, of a summary. Of more plans than `brief_above`, those of which there is nothing to
-    say, and whose file is the one that was loaded, stay briefs; with None there are none."""
+    """As `collect`, of a summary. Of more plans than `brief_above`, those of which is known what to
+    show, and whose file is the one that was loaded, are not judged; with None each is."""
     on_disk = {f.path: f for f in files}
     count = len(known.briefs) + len(known.facts.plans)
     brief = brief_above is not None and count > brief_above
@@ -149,10 +150,10 @@ def collect_known(
     plans = [*known.facts.plans, *(known.more(again) if again else ())]
     judged = subjects(known.facts._replace(plans=plans), on_disk.values())
     assessed = tuple(assess(judged[name], now) for name in sorted(judged))
-    verdicts = [p.verdict for p in assessed]
+    verdicts = {p.verdict for p in assessed} | {b.verdict for b in stay.values()}
     return StatusDocument(
         now,
-        worst([*verdicts, Verdict.MET] if stay else verdicts),
+        worst(verdicts),
         assessed,
         known.facts.alerts,
         daemon_state(known.facts.daemon, now, installed=installed),
@@ -162,12 +163,12 @@ def collect_known(
 
 
 def _still_true(
-    briefs: Iterable[Brief], on_disk: dict[str, PlanFile], now: datetime
-) -> dict[str, Brief]:
+    briefs: Iterable[Brief | Told], on_disk: dict[str, PlanFile], now: datetime
+) -> dict[str, Brief | Told]:
     """Those that hold now and whose file did not change, by plan; their files are not looked at
     again."""
     at = microseconds(now)
-    stay = {}
+    stay: dict[str, Brief | Told] = {}
     for brief in briefs:
         if brief.since <= at < brief.until:
             file = on_disk.get(brief.file) or _look(brief.file)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from drd.flows.status import DaemonState, StatusDocument
+from drd.model.brief import microseconds
 from drd.model.facts import AlertFacts
+from drd.model.told import Told
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import (
     Assessment,
@@ -197,12 +199,12 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     count = len(plans) + len(document.briefs)
     if not count:
         return code, f"DRD {word} - no plan is loaded"
-    bad = [p for p in plans if p.verdict is document.verdict and p.reasons]
+    bad = _bad(document)
     if document.verdict is Verdict.MET or not bad:
         text = f"{count} plan{'s' if count != 1 else ''} met"
     else:
         text = f"{len(bad)} of {count} {document.verdict.words}: "
-        text += "; ".join(f"{p.plan}: {p.reasons[0].text}" for p in bad[:3])
+        text += "; ".join(f"{plan}: {reason}" for plan, reason in bad[:3])
         text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
         text += f"; critical: {critical[0]}"
@@ -211,10 +213,32 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
 
 
+def _bad(document: StatusDocument) -> list[tuple[str, str]]:
+    """Plans that have the worst verdict, by name, each with the reason."""
+    now, worst = microseconds(document.at), document.verdict
+    found = [
+        (p.plan, p.reasons[0].text) for p in document.plans if p.verdict is worst and p.reasons
+    ]
+    found += [
+        (p.plan, p.telling(now).first)
+        for p in document.briefs
+        if isinstance(p, Told) and p.verdict is worst and p.has_reasons
+    ]
+    return sorted(found, key=lambda f: f[0])
+
+
 def _critical(document: StatusDocument) -> list[str]:
-    found = [(p.plan, alert) for p in document.plans for alert in p.alerts]
-    found += [("drd", alert) for alert in document.alerts]
-    return [f"{of}: {alert.message}" for of, alert in found if alert.severity == "critical"]
+    found = [(p.plan, a.message) for p in document.plans for a in p.alerts if _is_critical(a)]
+    for brief in document.briefs:
+        if isinstance(brief, Told):
+            found += [(brief.plan, message) for message in brief.critical]
+    found.sort(key=lambda f: f[0])
+    found += [("drd", a.message) for a in document.alerts if _is_critical(a)]
+    return [f"{of}: {message}" for of, message in found]
+
+
+def _is_critical(alert: AlertFacts) -> bool:
+    return alert.severity == "critical"
 
 
 def _measured(plans: Sequence[Assessment]) -> list[str]:

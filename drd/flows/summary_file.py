@@ -20,10 +20,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status import SUMMARY as NAME
-from drd.model.brief import Brief, brief_of, briefs_from
+from drd.model.brief import Brief, briefs_from, in_advance
 from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
+from drd.model.told import Told
 
 _T = TypeVar("_T")
 
@@ -42,7 +43,7 @@ def _format() -> str:
     """Differs where other facts are written."""
     from zlib import crc32
 
-    return f"{crc32(f'{FORMAT} {Brief._fields}'.encode()):08x}"
+    return f"{crc32(f'{FORMAT} {Brief._fields} {Told._fields}'.encode()):08x}"
 
 
 class Header(NamedTuple):
@@ -67,7 +68,7 @@ class SummaryFile:
         self.header = header
         self.pieces = pieces
 
-    def briefs(self, plan: str | None = None) -> list[Brief]:
+    def briefs(self, plan: str | None = None) -> list[Brief | Told]:
         """Of the plans that have one."""
         return [b for parts in self._some(plan) for b in _understood(_briefs, parts[0])]
 
@@ -133,7 +134,7 @@ def _lines(data: bytes) -> dict[str, bytes]:
     return {line.split(b'"', 2)[1].decode(): line for line in _unpacked(data).split(b"\n") if line}
 
 
-def _briefs(data: bytes) -> list[Brief]:
+def _briefs(data: bytes) -> list[Brief | Told]:
     return briefs_from(_rows(data))
 
 
@@ -248,7 +249,7 @@ class Summary:
         for name in changed.gone:
             self._put(name, None, None)
         for plan in facts.plans:
-            brief = brief_of(plan, now)
+            brief = in_advance(plan, now)
             self._put(plan.plan, _brief_line(brief), _facts_line(plan))
         if not changed.everything and not _PLANS_A_PIECE / 4 < self._share() < _PLANS_A_PIECE * 4:
             self._lay_out_again()
@@ -303,7 +304,7 @@ class Summary:
         return b"".join([first, header, *(part for parts in pieces for part in parts)])
 
 
-def _brief_line(brief: Brief | None) -> bytes | None:
+def _brief_line(brief: Brief | Told | None) -> bytes | None:
     return None if brief is None else _json(brief)
 
 

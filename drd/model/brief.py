@@ -2,7 +2,8 @@
 
 Of thousands of plans most are met and have no reason, alert or running copy to name. What `assess()`
 said of such a one stays true until a moment that is known (`held`), and its row is made of a few
-figures, which age as they do in an assessment. Any other plan is judged anew each time.
+figures, which age as they do in an assessment. Of most others the sentences are known as well (`Told`), and the rest is
+judged anew each time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from typing import Any, NamedTuple
 
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, PlanFacts
+from drd.model.told import PLACE, Place, Told
 from drd.model.verdicts import Assessment, CopyAssessment, Reason, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drd.model.cells import Cell, Note
 
 _SHORTEST_S = 1.0
 """What holds for less is not worth being written down."""
@@ -79,24 +85,107 @@ def microseconds(at: datetime) -> int:
 
 def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
     """None for a plan that is not met, has something to be said of it, or is about to change."""
-    from drd.model.held import course, holds
+    if facts.alerts:
+        return None
+    found = in_advance(facts, now)
+    return found if isinstance(found, Brief) else None
 
-    if facts.load_error is not None or facts.file_gone or facts.alerts or facts.holds:
+
+def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
+    """What will be said of a plan for a while; None where that is about to change."""
+    if facts.load_error is not None or facts.file_gone or facts.holds:
         return None
-    found, for_s = holds(lambda at: assess(facts, at), now)
+    from drd.model.held import holds_with_places
+
+    (found, row, sentences), for_s, places = holds_with_places(lambda at: _judged(facts, at), now)
+    if for_s < _SHORTEST_S:
+        return None
+    since = microseconds(now)
+    until = since + int(min(for_s, _LONGEST_S) * 1e6)
+    if row:
+        return _told(facts, found, (row, sentences, places), (since, until))
+    return _brief(facts, found, (since, until))
+
+
+def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], list[Note]]:
+    """With what to show, of one with more than figures."""
+    from drd.model.rows import copies_of, notes_of, row_of
+
+    found = assess(facts, at)
+    if _is_quiet(found) and found.drill.last_at is not None:
+        return found, [], []
+    return found, [*row_of(found, at), copies_of(found)], notes_of(found, at)
+
+
+def _told(
+    facts: PlanFacts,
+    found: Assessment,
+    said: tuple[list[Cell], list[Note], list[Place]],
+    between: tuple[int, int],
+) -> Told | None:
+    """None where the sentences could change with time in another way than their figures: which of
+    several alerts of a kind is a reason's depends on the words."""
+    row, sentences, places = said
+    first = found.reasons[0].text if found.reasons else ""
+    cells = [*row, *(note.text for note in sentences)]
+    texts = [*(cell.text for cell in cells), first]
+    whole = "\n".join(texts)
+    kinds = [alert.kind for alert in facts.alerts]
+    if len(set(kinds)) < len(kinds) or whole.count("\n") != len(texts) - 1 or PLACE in repr(facts):
+        return None
+    filled = _with_places(whole, places)
+    if filled is None:
+        return None
+    template, used = filled
+    return Told(
+        plan=facts.plan,
+        since=between[0],
+        until=between[1],
+        file=facts.file,
+        file_mtime_ns=facts.file_mtime_ns,
+        file_size=facts.file_size,
+        word=found.verdict.value,
+        texts=template,
+        places=used,
+        styles=[cell.style for cell in cells],
+        commands=[note.command for note in sentences],
+        has_copies=bool(found.copies),
+        has_reasons=bool(found.reasons),
+        critical=[a.message for a in facts.alerts if a.severity == "critical"],
+    )
+
+
+def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]] | None:
+    """With a bare mark for each figure, and the places in the order of these; None where something
+    else looks like one."""
+    from drd.model.held import PLACE_END
+
+    head, *rest = text.split(PLACE)
+    parts, used = [head], []
+    for part in rest:
+        number, mark, after = part.partition(PLACE_END)
+        if not (mark and number.isdecimal() and int(number) < len(places)):
+            return None
+        used.append(places[int(number)])
+        parts.append(after)
+    return PLACE.join(parts), used
+
+
+def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Brief | None:
     drill, newest = found.drill, facts.newest
-    if not _is_quiet(found) or for_s < _SHORTEST_S or newest is None or drill.last_at is None:
+    if newest is None or drill.last_at is None:
         return None
+    from drd.model.held import course
+
     projected_s, share = found.rto.projected_s, found.rpo.attainment
     attained = course(share) if share is not None else None
     if projected_s is None or drill.result != "passed" or (attained is None) != (share is None):
         return None
-    since = microseconds(now)
     copied = [microseconds(copy.data_time) for copy in facts.copies if copy.data_time is not None]
     return Brief(
         plan=facts.plan,
-        since=since,
-        until=since + int(min(for_s, _LONGEST_S) * 1e6),
+        since=between[0],
+        until=between[1],
         file=facts.file,
         file_mtime_ns=facts.file_mtime_ns,
         file_size=facts.file_size,
@@ -119,6 +208,12 @@ def _is_quiet(found: Assessment) -> bool:
     return set(verdicts) == {Verdict.MET} and not found.reasons and not found.alerts
 
 
-def briefs_from(rows: list[list[Any]]) -> list[Brief]:
+def briefs_from(rows: list[list[Any]]) -> list[Brief | Told]:
     """What `json` made of some. Raises TypeError or ValueError for anything else."""
-    return [Brief._make(row) for row in rows]
+    return [
+        Brief._make(row) if len(row) == _LENGTH else Told._make(row)  # which differ in it
+        for row in rows
+    ]
+
+
+_LENGTH = len(Brief._fields)

@@ -16,6 +16,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from drd.model.told import PLACE, Place
+from drd.model.units import SHARE
+
 _T = TypeVar("_T")
 
 _ROUNDING_S = 0.001
@@ -34,6 +37,20 @@ Course = tuple[float, float, float, float]
 """Of a figure that ages: it is (a + b·t) / (c + d·t), t seconds later."""
 
 
+def holds_with_places(
+    judge: Callable[[datetime], _T], now: datetime
+) -> tuple[_T, float, list[Place]]:
+    """As `holds`; and texts have a mark (`PLACE`, its number, `PLACE_END`) in place of each figure
+    that ages, which `Place` tells how to show."""
+    marks = _Marks()
+    marks.places = []
+    found = judge(_Now.of(now, marks))
+    return found, max(0.0, marks.until_s - _ROUNDING_S), marks.places
+
+
+PLACE_END = "⟧"
+
+
 def course(value: float) -> Course | None:
     """How a figure of what was judged goes on while that holds; None where nobody can tell."""
     if not isinstance(value, _Seconds):
@@ -46,6 +63,7 @@ class _Marks:
 
     def __init__(self) -> None:
         self.until_s = math.inf
+        self.places: list[Place] | None = None
 
     def crossing(self, gap: float, speed: float) -> None:
         """`gap` grows by `speed` a second, and the answer is another one when it is no longer
@@ -122,6 +140,18 @@ class _Now(datetime):
     def astimezone(self, tz: Any = None) -> Any:
         return _unknown(self.marks, self.plain().astimezone(tz))
 
+    def __format__(self, how: str) -> str:
+        return _unknown(self.marks, format(self.plain(), how))
+
+    def __str__(self) -> str:
+        return _unknown(self.marks, str(self.plain()))
+
+    def strftime(self, how: str) -> str:
+        return _unknown(self.marks, self.plain().strftime(how))
+
+    def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
+        return _unknown(self.marks, self.plain().isoformat(sep, timespec))
+
     def timestamp(self) -> float:
         return _Seconds.of((at := self.plain().timestamp()), self.marks, (at, 1.0))
 
@@ -150,6 +180,9 @@ class _Span(timedelta):
     def total_seconds(self) -> float:
         seconds = super().total_seconds()
         return _Seconds.of(seconds, self.marks, (seconds, self.speed))
+
+    def __str__(self) -> str:
+        return _unknown(self.marks, str(self.plain()))
 
     def _with(self, span: timedelta, speed: float) -> timedelta:
         return _Span.of(span, self.marks, speed) if speed else span
@@ -238,6 +271,29 @@ class _Seconds(float):
         found = cls(value)
         found.marks, found.line, found.over = marks, line, over
         return found
+
+    def place(self, how: int) -> str | None:
+        """A mark for it in a text, where somebody collects these."""
+        places = self.marks.places
+        if places is None or self.line is None:
+            return _unknown(self.marks, None) if places is not None else None
+        if how == SHARE:
+            places.append((how, (*self.line, *self.over)))
+        else:
+            micro = self.line[0] * 1e6
+            exact = abs(micro - round(micro)) < 0.01 and abs(self.line[1]) == 1.0
+            if not exact or self.over != (1.0, 0.0):
+                return _unknown(self.marks, None)
+            places.append((how, (round(micro), self.line[1], 1.0, 0.0)))
+        return f"{PLACE}{len(places) - 1}{PLACE_END}"
+
+    def __format__(self, how: str) -> str:
+        return _unknown(self.marks, format(float(self), how))
+
+    def __str__(self) -> str:
+        return _unknown(self.marks, str(float(self)))
+
+    __repr__ = __str__
 
     def _plus(self, other: float, sign: float, value: float) -> _Seconds:
         """`self + sign * other`."""

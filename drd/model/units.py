@@ -12,6 +12,10 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 
 
+DURATION, AGE, SHARE = range(3)
+"""How a number that ages is shown, for what has a place for it (`held`)."""
+
+
 def parse_duration(text: str) -> float:
     """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so is
     `6M`, by which a retention of months would become one of minutes."""
@@ -33,7 +37,11 @@ def format_duration(seconds: float | None) -> str:
     """At most two units, truncated: `4m 12s`, `3h 02m`, `2d 5h`, `0.8s`; `unknown` for None."""
     if seconds is None:
         return "unknown"
-    seconds = float(seconds)  # no decision rests on a text: `held` need not follow what comes now
+    if type(seconds) is not float:
+        place = getattr(seconds, "place", None)
+        if place is not None and (text := place(DURATION)):
+            return str(text)
+        seconds = float(seconds)  # no decision rests on a text: `held` need not follow what comes
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds < 10:
@@ -53,6 +61,22 @@ def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
         return f"{big}{big_unit}"
     width = "02d" if small_unit in "sm" else "d"
     return f"{big}{big_unit} {small:{width}}{small_unit}"
+
+
+def format_age(seconds: float) -> str:
+    """The larger unit of `format_duration`: `2d`."""
+    place = getattr(seconds, "place", None)
+    if place is not None and (text := place(AGE)):
+        return str(text)
+    return format_duration(float(seconds)).split(" ", 1)[0]
+
+
+def format_share(share: float) -> str:
+    """`99.87 %`, downwards."""
+    place = getattr(share, "place", None)
+    if place is not None and (text := place(SHARE)):
+        return str(text)
+    return f"{int(float(share) * 10_000) / 100:.2f} %"
 
 
 def format_size(count: float | None) -> str:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drd.cli.render import NO_LIMIT, Cell, measure, notes, plain, table, wrap
-from drd.cli.render import Note as Line
+from drd.cli.render import NO_LIMIT, measure, notes, plain, table, wrap
 from drd.cli.status import MANY, render, status_command
 from drd.flows.status import StatusDocument, collect
+from drd.model.cells import Cell
+from drd.model.cells import Note as Line
 from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, StatusFacts
 from tests.status_support import (
     DAY,

@@ -15,13 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drd.cli.render import NO_LIMIT
+from drd.cli.status import render
+from drd.flows.status import StatusDocument
+from drd.flows.status_output import nagios
 from drd.model import facts as facts_module
-from drd.model.brief import Brief, brief_of, microseconds
+from drd.model.brief import Brief, brief_of, in_advance, microseconds
 from drd.model.compliance import assess
-from drd.model.facts import CopyFacts, PlanFacts, StatusFacts
+from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.held import course, holds
-from drd.model.verdicts import Verdict
+from drd.model.rows import copies_of, notes_of, row_of
+from drd.model.told import Told
+from drd.model.verdicts import Verdict, worst
 from tests.status_support import DAY, NOW, ago, alert, drill, healthy, point
 from tests.unit.test_compliance_properties import plans
 
@@ -162,6 +168,116 @@ def test_what_was_missed_long_ago_ages_in_a_brief() -> None:
     assert share is not None
     assert share < 1
     assert brief.attainment(microseconds(then)) == pytest.approx(share, abs=1e-9)
+
+
+# --- what is told of plans that have something to say ----------------------------------------------
+
+
+def loud() -> st.SearchStrategy[PlanFacts]:
+    """Plans of every day that are not met, with errors of whatever letters."""
+    words = st.text(max_size=12) | st.sampled_from(["100 %", "⟦0⟧", "%s", "a\nb", "no route"])
+    long_ago = st.integers(0, 20 * 86400).map(lambda s: ago(float(s)))
+    failed = st.builds(FailureFacts, st.integers(1, 9), st.just("4f2a"), long_ago, words)
+    alerts = st.lists(
+        st.builds(
+            alert,
+            kind=st.sampled_from(["rpo", "backup-failing", "never-drilled", "copy-behind", "disk"]),
+            since=long_ago,
+            message=words,
+            severity=st.sampled_from(["warning", "critical"]),
+        ),
+        max_size=2,
+    ).map(tuple)
+    some: dict[str, Any] = {
+        "newest": st.none() | st.floats(0, 5 * DAY).map(point),
+        "failures": st.none() | failed,
+        "alerts": alerts,
+        "copies": st.just(())
+        | st.tuples(st.builds(CopyFacts, st.just("b"), st.just("a"), long_ago)),
+        "last_drill": st.none()
+        | st.builds(drill, st.sampled_from(["passed", "failed"]), since_s=st.floats(0, 30 * DAY)),
+        "missed": st.just(()) | st.just(((ago(20 * DAY), ago(19.5 * DAY)),)),
+    }
+    return st.fixed_dictionaries(some).map(lambda changes: quiet(**changes))
+
+
+@settings(max_examples=300)
+@given(loud() | plans() | anything(), later)
+def test_what_is_told_is_what_assess_would_lead_to(facts: PlanFacts, after_s: float) -> None:
+    then = NOW + timedelta(seconds=after_s)
+    told = in_advance(facts, NOW)
+    now_us = microseconds(then)
+
+    if isinstance(told, Told) and told.since <= now_us < told.until:
+        told = Told(*json.loads(json.dumps(told)))
+        full, said = assess(facts, then), told.telling(now_us)
+        row = row_of(full, then)
+        assert (told.verdict, bool(told.copies)) == (full.verdict, bool(full.copies))
+        assert said.row[:-1] == row[:-1]
+        assert _share(said.row[-1].text) == pytest.approx(_share(row[-1].text), abs=0.011)
+        assert said.copies == copies_of(full)
+        assert said.notes == notes_of(full, then)
+        assert said.first == (full.reasons[0].text if full.reasons else "")
+        assert told.has_reasons == bool(full.reasons)
+        critical = [a.message for a in full.alerts if a.severity == "critical"]
+        assert told.critical == critical
+
+
+def _share(text: str) -> float:
+    return -1.0 if text == "-" else float(text.removesuffix(" %"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"last_drill": None, "last_passed_drill": None},
+        {"newest": None},
+        {"newest": point(3 * DAY), "failures": FailureFacts(3, "4f2a", ago(60), "no route")},
+        {"last_drill": drill("failed", since_s=400), "alerts": (alert(),)},
+        {"digest": "another"},
+        {"copies": (CopyFacts("offsite", "primary"),)},
+    ],
+)
+def test_usual_trouble_is_told_for_a_while(changes: dict[str, Any]) -> None:
+    told = in_advance(quiet(**changes), NOW)
+    assert isinstance(told, Told)
+    assert (told.until - told.since) / 1e6 > 60
+    full = assess(quiet(**changes), NOW + timedelta(seconds=60))
+    assert told.telling(told.since + 60_000_000).notes == notes_of(
+        full, NOW + timedelta(seconds=60)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"failures": FailureFacts(3, "4f2a", ago(60), "⟦0⟧ is no figure")},
+        {"alerts": (alert(id="a1"), alert(id="a2", message="no backup for 4h"))},
+        {"load_error": "broke"},
+    ],
+)
+def test_nothing_is_told_ahead_where_words_could_be_mistaken(changes: dict[str, Any]) -> None:
+    assert in_advance(quiet(newest=point(3 * DAY), **changes), NOW) is None
+
+
+@settings(max_examples=25)
+@given(st.lists(loud(), min_size=52, max_size=60), st.floats(0, 60))
+def test_screen_and_plugin_say_the_same_with_and_without(
+    facts: list[PlanFacts], after_s: float
+) -> None:
+    """Also of alerts that are critical, and in the same order."""
+    then = NOW + timedelta(seconds=round(after_s))
+    named = [f._replace(plan=f"plan{i:02}", file="") for i, f in enumerate(facts)]
+    ahead = {f.plan: brief for f in named if (brief := in_advance(f, NOW)) is not None}
+    still = [b for b in ahead.values() if b.since <= microseconds(then) < b.until]
+    full = tuple(assess(f, then) for f in named)
+    names = {b.plan for b in still}
+    by_itself = StatusDocument(then, worst(p.verdict for p in full), full)
+    some = tuple(p for p in full if p.plan not in names)
+    with_briefs = by_itself._replace(plans=some, briefs=tuple(still))
+
+    assert nagios(with_briefs) == nagios(by_itself)
+    assert render(with_briefs, NO_LIMIT, colour=True) == render(by_itself, NO_LIMIT, colour=True)
 
 
 # --- the time that notes what it is asked ---------------------------------------------------------

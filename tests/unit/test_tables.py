@@ -7,7 +7,8 @@ import time
 import pytest
 
 from drd.cli.progress import ProgressLine
-from drd.cli.render import Cell, cut, table
+from drd.cli.render import cut, table
+from drd.model.cells import Cell
 from drd.ports import Progress
 
 

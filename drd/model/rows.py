@@ -1,0 +1,126 @@
+"""What the screen says of one plan: its row, and the sentences below. Pure.
+
+Each figure that ages goes through `format_duration`, `format_age` or `format_share`, so that what is
+made of a `Watched` time has places for them (`drd.model.held`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from drd.model.cells import Cell, Note
+from drd.model.exposure import age
+from drd.model.facts import AlertFacts
+from drd.model.text import escaped
+from drd.model.units import format_age, format_duration, format_share
+from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict
+
+STYLE = {
+    Verdict.MET: "good",
+    Verdict.AT_RISK: "warn",
+    Verdict.BREACHED: "bad",
+    Verdict.UNKNOWN: "warn",
+}
+READINESS_STYLE = {
+    Readiness.READY: "good",
+    Readiness.NEEDS_DRILL: "warn",
+    Readiness.NOT_READY: "bad",
+}
+_ALERT_STYLE = {"critical": "bad", "warning": "warn"}
+
+
+def row_of(plan: Assessment, at: datetime) -> list[Cell]:
+    """In the order of the table's columns, without that of the copies."""
+    rpo, rto = plan.rpo, plan.rto
+    lose = format_duration(rpo.exposure_s)
+    if rpo.loses_everything:
+        lose = "everything"
+    return [
+        Cell(plan.plan),
+        Cell(plan.verdict.words, STYLE[plan.verdict]),
+        Cell(lose, "" if rpo.verdict is Verdict.MET else STYLE[rpo.verdict]),
+        Cell(objective(rpo.objective_s)),
+        Cell(
+            format_duration(rto.projected_s),
+            "" if rto.verdict is Verdict.MET else STYLE[rto.verdict],
+        ),
+        Cell(objective(rto.objective_s)),
+        Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),
+        Cell(plan.readiness.value, READINESS_STYLE[plan.readiness]),
+        Cell(percent(rpo.attainment)),
+    ]
+
+
+def copies_of(plan: Assessment) -> Cell:
+    """What the worst of the copies would lose."""
+    if not plan.copies:
+        return Cell("-")
+    behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
+    style = "" if behind.verdict is Verdict.MET else STYLE[behind.verdict]
+    return Cell("never" if behind.data_time is None else format_duration(behind.exposure_s), style)
+
+
+def objective(seconds: float | None) -> str:
+    return "-" if seconds is None else format_duration(seconds)
+
+
+def _last_drill(plan: Assessment, at: datetime) -> str:
+    if plan.drill.last_at is None:
+        return "never"
+    return drilled(plan.drill.result, age(plan.drill.last_at, at), plan.drill.rehearsed)
+
+
+def drilled(result: str | None, since_s: float | None, rehearsed: tuple[int, int] | None) -> str:
+    ago = "in the future" if since_s is None else f"{format_age(since_s)} ago"
+    done, steps = rehearsed or (0, 0)
+    part = f", {done} of {steps} steps" if done < steps else ""
+    return f"{result} {ago}{part}"
+
+
+def percent(share: float | None) -> str:
+    """Downwards, so that only a window without a miss shows 100 %."""
+    if share is None:
+        return "-"
+    return "100 %" if share >= 1 else format_share(share)
+
+
+def notes_of(plan: Assessment, at: datetime) -> list[Note]:
+    """Its reasons, each with its alert; then alerts of another kind, and copies that are behind."""
+    found = []
+    alerts = {alert.kind: alert for alert in plan.alerts}
+    by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
+    for reason in plan.reasons:
+        style = "" if reason.verdict is Verdict.MET else STYLE[reason.verdict]
+        alert = by_text.get((reason.kind, reason.text)) or alerts.get(reason.kind)
+        alert = alert or alerts.get(reason.says_why)
+        text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
+        found.append(Note(plan.plan, Cell(text, style), reason.command))
+    said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
+    others = [alert for alert in plan.alerts if alert.kind not in said]
+    found += [alert_note(plan.plan, alert, at) for alert in others]
+    if "copy-behind" not in alerts:
+        found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
+    return found
+
+
+def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
+    text = f"{alert.message} ({_state(alert, at)})"
+    return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.command)
+
+
+def _behind(plan: str, copy: CopyAssessment) -> Note:
+    text = f"copy {copy.repository} of {copy.copy_of}"
+    if copy.data_time is None:
+        text += ": nothing has arrived there yet"
+    else:
+        text += f" is {format_duration(copy.exposure_s)} behind"
+    return Note(plan, Cell(text, STYLE[copy.verdict]), f"drd copy {plan}")
+
+
+def _state(alert: AlertFacts, at: datetime) -> str:
+    """Its id, and since when, or who takes care of it."""
+    if alert.state != "acknowledged":
+        return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
+    until = alert.acknowledged_until
+    words = f"alert {alert.id}, acknowledged by {escaped(alert.acknowledged_by or '')}"
+    return f"{words} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else words
