@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from drd.catalogue.changes import TRIGGERS
-from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version
+from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version, connect
 from drd.model.changes import Changed
-from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
+from drd.model.facts import PlanFacts, StatusFacts
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from drd.model.plan import SecretRef
 
 _T = TypeVar("_T")
@@ -24,6 +28,7 @@ _TRIGGERS = {
 }
 _ONE_BY_ONE = 100
 """So many plans are read faster by themselves than with all others."""
+ANEW_S = 3600.0
 
 
 def identity(url: str) -> str:
@@ -42,13 +47,16 @@ def sqlite_file(url: str) -> str:
     return url.removeprefix("sqlite:///").partition("?")[0]
 
 
-def read_changed(url: str, since: int | None, password: SecretRef | None = None) -> Changed:
+def read_changed(
+    url: str, since: int | None, password: SecretRef | None = None, reader: Reader | None = None
+) -> Changed:
     """What changed after `since`, which an earlier call gave; with None, or one that this catalogue
-    has not reached yet, everything. One transaction; writes nothing.
+    has not reached yet, everything. One transaction; writes nothing. `reader` is for who asks often.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
-    return _asking(url, password, lambda query, place: _changed(query, place, since, url))
+    asking = _asking if reader is None else reader.asking
+    return asking(url, password, lambda query, place: _changed(query, place, since, url))
 
 
 def _asking(url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]) -> _T:
@@ -82,14 +90,81 @@ def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
     names = [row[0] for row in query(_SINCE.format(since=since), None)]
     if len(names) > _ONE_BY_ONE:
         return Changed(seq, assemble(query, place), everything=True)
-    plans: list[PlanFacts] = []
-    gone: list[str] = []
-    others: dict[str, tuple[AlertFacts, ...]] = {}
-    facts = assemble(query, place, "")
-    for name in names:
-        one = assemble(query, place, name) if name else facts
-        plans += one.plans
-        if name and not one.plans:
-            gone.append(name)
-        others.update(one.others)
-    return Changed(seq, facts._replace(plans=plans, others=others), tuple(gone))
+    facts = assemble(query, place, since=since)
+    loaded = {f.plan for f in facts.plans}
+    return Changed(seq, facts, tuple(n for n in names if n and n not in loaded))
+
+
+class Reader:
+    """Keeps a connection to a SQLite catalogue: to open one anew takes longer than to read what few
+    plans changed, since each learns all tables. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._open: Connection | None = None
+        self._state = ""
+
+    def asking(
+        self, url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]
+    ) -> _T:
+        """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
+        if not url.startswith("sqlite:"):
+            return _asking(url, password, answer)
+        import sqlite3
+
+        state = identity(url)
+        if state != self._state or not state:
+            self.close()
+        path = os.path.abspath(sqlite_file(url))  # noqa: PTH100
+        try:
+            connection = self._open or connect(path)
+            self._open, self._state = connection, state
+            connection.execute("BEGIN")
+            try:
+                return answer(lambda sql, plan: connection.execute(sql, {"plan": plan}), path)
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()
+            return asking_sqlite(url, answer)  # which explains what is wrong
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+
+class KeptFacts:
+    """The facts of every loaded plan, of which only what changed is read again; everything once an
+    hour, should ever a change have gone uncounted."""
+
+    def __init__(self, url: str, password: SecretRef | None = None) -> None:
+        self._url = url
+        self._password = password
+        self._plans: dict[str, PlanFacts] = {}
+        self._state, self._seq = "", -1
+        self._anew_at = -math.inf
+        self._reader = Reader()
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        self._reader.close()
+
+    def read(self, plan: str | None = None) -> list[PlanFacts]:
+        """By name, or of one; as `summary.read_facts`. Raises CatalogueError."""
+        state, now = identity(self._url), time.monotonic()
+        anew = state != self._state or now - self._anew_at > ANEW_S
+        changed = read_changed(self._url, None if anew else self._seq, self._password, self._reader)
+        newer = {f.plan: f for f in changed.facts.plans}
+        if changed.everything:
+            self._plans, self._anew_at = newer, now
+        elif newer or changed.gone:
+            for name in changed.gone:
+                self._plans.pop(name, None)
+            self._plans.update(newer)
+        self._state, self._seq = state, changed.seq
+        if plan is not None:
+            return [self._plans[plan]] if plan in self._plans else []
+        return [self._plans[name] for name in sorted(self._plans)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
 from drd import process
 from drd.catalogue import jobs as histories
@@ -37,8 +37,44 @@ _NOBODY = Owner(0, None, "")
 # Made once, as in `runs`.
 _SINCE = select(jobs).where(jobs.c.changed > bindparam("since"))
 _SINCE_OF = _SINCE.where(jobs.c.plan == bindparam("plan"))
+_ForNames = tuple[Select[Any], Select[Any]]
+
+
+def _of_names(query: Select[Any], plan: Any) -> _ForNames:
+    """Of all plans, and of some; built once, since the daemon asks every second."""
+    return query, query.where(plan.in_(bindparam("names", expanding=True)))
+
+
+def _rows_of(
+    connection: Connection, query: _ForNames, names: Sequence[str] | None
+) -> Iterable[Any]:
+    if names is None:
+        return connection.execute(query[0])
+    return connection.execute(query[1], {"names": list(names)})
+
+
 _SOURCE = select(sources.c.text).where(sources.c.plan == bindparam("plan"))
 _POINT = select(points.c.id).where(points.c.id == bindparam("run"))
+
+_PLAN_ROWS = _of_names(
+    select(plans, points.c.data_time, evidence.c.finished_at)
+    .outerjoin(plan_summary, plan_summary.c.plan == plans.c.name)
+    .outerjoin(points, points.c.id == plan_summary.c.newest_point)
+    .outerjoin(evidence, evidence.c.id == plan_summary.c.last_drill)
+    .order_by(plans.c.name),
+    plans.c.name,
+)
+_COPIED = _of_names(select(copies.c.plan, copies.c.repository, copies.c.data_time), copies.c.plan)
+_UNDRILLED = _of_names(
+    select(scenario_summary.c.plan, scenario_summary.c.scenario)
+    .where(
+        scenario_summary.c.repository == "",
+        scenario_summary.c.position.is_not(None),
+        scenario_summary.c.last.is_(None),
+    )
+    .order_by(scenario_summary.c.plan, scenario_summary.c.position),
+    scenario_summary.c.plan,
+)
 
 PIECE = 1000
 """Runs that go in one transaction: nobody shall wait long for its end."""
@@ -57,15 +93,6 @@ class SqlQueue:
             return [JobRow(**row) for row in rows]
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
-        query = (
-            select(plans, points.c.data_time, evidence.c.finished_at)
-            .outerjoin(plan_summary, plan_summary.c.plan == plans.c.name)
-            .outerjoin(points, points.c.id == plan_summary.c.newest_point)
-            .outerjoin(evidence, evidence.c.id == plan_summary.c.last_drill)
-            .order_by(plans.c.name)
-        )
-        if names is not None:
-            query = query.where(plans.c.name.in_(names))
         with self._store.read() as connection:
             copied = _copied(connection, names)
             undrilled = _undrilled(connection, names)
@@ -85,7 +112,7 @@ class SqlQueue:
                     undrilled=tuple(undrilled.get(row.name, ())),
                     drilled_at=row.finished_at,
                 )
-                for row in connection.execute(query)
+                for row in _rows_of(connection, _PLAN_ROWS, names)
             ]
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
@@ -196,26 +223,15 @@ class SqlQueue:
 def _copied(
     connection: Connection, names: Sequence[str] | None
 ) -> dict[str, dict[str, datetime | None]]:
-    query = select(copies.c.plan, copies.c.repository, copies.c.data_time)
-    if names is not None:
-        query = query.where(copies.c.plan.in_(names))
     found: dict[str, dict[str, datetime | None]] = {}
-    for plan, repository, data_time in connection.execute(query):
+    for plan, repository, data_time in _rows_of(connection, _COPIED, names):
         found.setdefault(plan, {})[repository] = data_time
     return found
 
 
 def _undrilled(connection: Connection, names: Sequence[str] | None) -> dict[str, list[str]]:
-    rows = scenario_summary
-    query = (
-        select(rows.c.plan, rows.c.scenario)
-        .where(rows.c.repository == "", rows.c.position.is_not(None), rows.c.last.is_(None))
-        .order_by(rows.c.plan, rows.c.position)
-    )
-    if names is not None:
-        query = query.where(rows.c.plan.in_(names))
     found: dict[str, list[str]] = {}
-    for plan, scenario in connection.execute(query):
+    for plan, scenario in _rows_of(connection, _UNDRILLED, names):
         found.setdefault(plan, []).append(scenario)
     return found
 

@@ -39,6 +39,8 @@ from drd.model.facts import (
 from drd.model.repositories import newest_ever
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from drd.model.plan import SecretRef
 
 _T = TypeVar("_T")
@@ -52,6 +54,10 @@ Query = Callable[[str, str | None], Iterable[Sequence[Any]]]
 _OF = re.compile(r"OF\(([\w.]+)\)")
 """Marks in them the column that has to be the plan that was asked for, if one was: as a part of the
 statement, for which there is an index."""
+
+_CHANGED = r"\1 IN (SELECT plan FROM plan_changes WHERE seq > CAST(:plan AS INTEGER))"
+_WORDED: dict[tuple[str, str], str] = {}
+"""The statements in which these marks are replaced."""
 
 
 def read_facts(
@@ -85,19 +91,28 @@ def read_through_sqlalchemy(
         return assemble(query, place, plan)
 
 
-def assemble(ask: Query, place: str, plan: str | None = None) -> StatusFacts:
-    """Ask the queries about one plan or all, within one transaction of the caller, and put the
-    answers together."""
+def assemble(
+    ask: Query, place: str, plan: str | None = None, *, since: int | None = None
+) -> StatusFacts:
+    """Ask the queries about one plan or all, or about those that changed after `since`, within one
+    transaction of the caller, and put the answers together."""
+    which = "1 = 1" if plan is None else r"\1 = :plan"
+    value = plan
+    if since is not None:
+        which, value = _CHANGED, str(since)
 
     def query(sql: str) -> Iterable[Sequence[Any]]:
-        return ask(_OF.sub("1 = 1" if plan is None else r"\1 = :plan", sql), plan)
+        asked = _WORDED.get((which, sql))
+        if asked is None:
+            asked = _WORDED[which, sql] = _OF.sub(which, sql)
+        return ask(asked, value)
 
     check_version(ask, place)
     components = _by_plan(query(queries.COMPONENTS), _component)
     failed = _by_plan(query(queries.FAILED_COMPONENTS), lambda row: (row[1], row[2] or "failed"))
     missed = _by_plan(query(queries.MISSED), lambda row: (_time(row[1]), _time(row[2])))
     alerts = _by_plan(query(queries.ALERTS), _alert)
-    running = _by_plan(query(queries.RUNNING), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
+    running = _by_plan(ask(queries.RUNNING, plan), lambda r: RunningFacts(r[1], r[2], _time(r[3])))
     copies = _by_plan(query(queries.COPIES), _copy)
     repositories = _by_plan(query(queries.REPOSITORIES), _repository)
     outages = _by_plan(query(queries.OUTAGES), lambda row: (_time(row[1]), _time(row[2])))
@@ -147,6 +162,19 @@ def check_version(ask: Query, place: str) -> None:
         raise wrong_version(place, found, HEAD)
 
 
+def connect(path: str, how: str = "mode=ro") -> Connection:
+    """To a SQLite catalogue's file, for reading."""
+    import sqlite3
+
+    return sqlite3.connect(
+        f"file:{_quoted(path)}?{how}",
+        uri=True,
+        timeout=10,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
 def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
     """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
     import sqlite3
@@ -154,9 +182,7 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
     path = _path(url)
 
     def ask(how: str) -> _T:
-        connection = sqlite3.connect(
-            f"file:{_quoted(path)}?{how}", uri=True, timeout=10, isolation_level=None
-        )
+        connection = connect(path, how)
         try:
             connection.execute("BEGIN")
             return answer(lambda sql, plan: connection.execute(sql, {"plan": plan}), path)

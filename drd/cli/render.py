@@ -149,13 +149,17 @@ def spread(left: str, right: str, width: int) -> str:
 
 def wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width`, broken at spaces; a longer word stands alone and overflows."""
+    words = plain(text).split()
+    whole = " ".join(words)
+    if measure(whole) <= width:
+        return [whole]
     lines: list[str] = []
-    for word in plain(text).split():
+    for word in words:
         if lines and measure(lines[-1]) + 1 + measure(word) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    return lines or [""]
+    return lines
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:

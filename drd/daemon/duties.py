@@ -66,10 +66,11 @@ class Duties:
         if settings.state_dir is not None:
             places["state"] = settings.state_dir
         self._exposed = ExposedFiles(app)
+        self._facts = app.keep_facts()
         self._watch = AlertWatch(
             World(
                 catalogue=app.catalogue,
-                read_facts=app.read_facts,
+                read_facts=self._facts.read,
                 plan_files=lambda: plan_files(app.settings.plans_dir),
                 schedule=schedule,
                 places=places,
@@ -120,6 +121,8 @@ class Duties:
         self._wake.set()
         self._thread.join(FAREWELL_S + 2.0)
         self._figures.stop()
+        if not self._thread.is_alive():
+            self._facts.close()
 
     def alive(self) -> bool:
         """Whether the thread gets on with its work."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
@@ -29,6 +29,24 @@ _T = TypeVar("_T")
 _longest_gap = cache(longest_gap)
 
 
+class _Made(NamedTuple):
+    """What something was put together from."""
+
+    facts: PlanFacts
+    schedule: Schedule | None
+    verified: tuple[VerificationFacts, ...] | None
+    readiness: tuple[FindingFacts, ...] | None
+
+    def is_of(self, before: _Made) -> bool:
+        """Whether all of it is the same; what is not the same thing counts as another one."""
+        return (
+            self.facts is before.facts
+            and self.schedule is before.schedule
+            and self.verified == before.verified
+            and self.readiness == before.readiness
+        )
+
+
 class Histories:
     """What the catalogue tells of runs and readings; only what changed is read again."""
 
@@ -38,6 +56,7 @@ class Histories:
         self._seen = -1
         self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
         self._readiness: dict[str, tuple[FindingFacts, ...]] = {}
+        self._made: dict[str, tuple[_Made, PlanMore]] = {}
 
     def refresh(self, only: Collection[str] | None = None) -> None:
         """Readings of all plans, or of these. Raises CatalogueError, and is then as it
@@ -50,10 +69,21 @@ class Histories:
             _renew(self._readiness, now.readiness, plan)
         for row in rows:
             self._rows[row.plan][row.kind, row.subject] = row
+            self._made.pop(row.plan, None)
         self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
         """What is known of one plan; without a schedule nothing is expected of it."""
+        plan = facts.plan
+        made = _Made(facts, schedule, self._verified.get(plan), self._readiness.get(plan))
+        before = self._made.get(plan)
+        if before is not None and made.is_of(before[0]):
+            return before[1]
+        more = self._put_together(facts, schedule)
+        self._made[plan] = made, more
+        return more
+
+    def _put_together(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
         rows = self._rows.get(facts.plan, {})
         jobs = {(job.kind, job.subject): job for job in schedule.jobs} if schedule else {}
         return PlanMore(

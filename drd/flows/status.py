@@ -265,7 +265,7 @@ def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
         facts.file_digest and facts.file_digest == _digest(path)
     ):
-        return facts._replace(load_error=None)
+        return facts if facts.load_error is None else facts._replace(load_error=None)
     return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
 
 

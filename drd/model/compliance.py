@@ -11,7 +11,7 @@ from datetime import datetime
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, ScenarioFacts
 from drd.model.rehearsals import judge_drill, of_plan
-from drd.model.repositories import assess_repository, readable
+from drd.model.repositories import assess_repository, readable, unreadable_since
 from drd.model.text import first_line, in_short
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
@@ -48,6 +48,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     drill, drill_reasons = judge_drill(subject, now)
     rto, rto_reasons = judge_rto(subject)
     readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
+    lost_since = unreadable_since(subject)
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
@@ -56,7 +57,9 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         rpo=rpo,
         rto=rto,
         drill=drill,
-        components=tuple(judge_component(subject, c, now) for c in subject.components),
+        components=tuple(
+            [judge_component(subject, c, lost_since, now) for c in subject.components]
+        ),
         alerts=subject.alerts,
         reasons=tuple(
             sorted(

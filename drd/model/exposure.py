@@ -86,11 +86,13 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
     return RpoAssessment(facts.rpo_s, exposure_s, achievable_s, share, verdict), reasons
 
 
-def judge_component(plan: PlanFacts, facts: ComponentFacts, now: datetime) -> ComponentAssessment:
-    """By its own newest capture, while points can be read; one whose newest capture failed is at
-    risk at least."""
+def judge_component(
+    plan: PlanFacts, facts: ComponentFacts, lost_since: datetime | None, now: datetime
+) -> ComponentAssessment:
+    """By its own newest capture, while points can be read (`lost_since` is `unreadable_since(plan)`);
+    one whose newest capture failed is at risk at least."""
     data_time = facts.data_time
-    lost = data_time is not None and unreadable_since(plan) is not None
+    lost = data_time is not None and lost_since is not None
     if lost and data_time is not None:
         left = readable(plan)
         data_time = min(data_time, left.data_time) if left is not None else None

@@ -34,8 +34,12 @@ class Meeting(NamedTuple):
 
 def readable(facts: PlanFacts) -> PointFacts | None:
     """The complete point with the latest data time that some repository can give."""
-    points = [r.sound for r in facts.repositories if r.lost is None and r.sound is not None]
-    return max(points, key=lambda p: p.data_time, default=None)
+    found = None
+    for repository in facts.repositories:
+        sound = repository.sound
+        if repository.lost is None and sound is not None:
+            found = sound if found is None or sound.data_time > found.data_time else found
+    return found
 
 
 def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:

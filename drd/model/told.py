@@ -20,6 +20,7 @@ Place = tuple[int, tuple[float, float, float, float]]
 in microseconds, which are exact, and grows or shrinks by a second a second."""
 
 _COLUMNS = 9
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
 class Telling(NamedTuple):
@@ -56,7 +57,7 @@ class Told(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict(self.word)
+        return _VERDICTS[self.word]
 
     @property
     def copies(self) -> bool:

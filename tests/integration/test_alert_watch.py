@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from drd.catalogue.changed import KeptFacts
 from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
-from drd.catalogue.summary import read_facts
 from drd.catalogue.tables import component_summary, plan_summary, plans
 from drd.flows.alerts import AlertWatch, Outlook, World
 from drd.flows.status import plan_files
@@ -58,7 +58,7 @@ class Bench:
         return AlertWatch(
             World(
                 catalogue=self.catalogue,
-                read_facts=lambda plan: read_facts(self.url, plan),
+                read_facts=KeptFacts(self.url).read,
                 plan_files=lambda: plan_files(self.directory / "plans"),
                 schedule=self.schedules.get,
                 places={"work_dir": self.directory / "work" / "later"},

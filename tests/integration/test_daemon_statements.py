@@ -82,7 +82,7 @@ class House:
         self.watch = AlertWatch(
             World(
                 catalogue=self.app.catalogue,
-                read_facts=self.app.read_facts,
+                read_facts=self.app.keep_facts().read,
                 plan_files=lambda: plan_files(directory / "plans"),
                 schedule=self.daemon._agenda.schedule,
                 places={},
