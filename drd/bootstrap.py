@@ -49,7 +49,6 @@ from drd.ports.notify import Notifier
 from drd.process import booted, rights
 
 if TYPE_CHECKING:
-    from drd.catalogue.changed import KeptFacts, Reader
     from drd.flows.heartbeats import Heartbeats
     from drd.flows.host_loss import KitAt, Regained
     from drd.flows.outbox import Postman
@@ -97,7 +96,6 @@ class App:
         self._service = service
         self._publishes = settings is None and not reading
         self._publishing: Publishing | None = None
-        self._reader: Reader | None = None
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
@@ -147,7 +145,7 @@ class App:
         from drd.catalogue.changed import Reader, identity, read_changed
 
         settings = self.settings
-        reader = self._reader = Reader() if self._service else None  # others ask once or twice
+        reader, secret = Reader(kept=self._service), settings.state_password
         state = settings.state_dir or settings.work_dir
         return Publisher(
             Place(
@@ -157,11 +155,10 @@ class App:
                 state / "locks/summary.lock",
             ),
             Source(
-                lambda since: read_changed(
-                    settings.state_url, since, settings.state_password, reader
-                ),
+                lambda since: read_changed(settings.state_url, since, secret, reader),
                 lambda: identity(settings.state_url),
                 self.clock.now,
+                reader.close,
             ),
             drd.__version__,
         )
@@ -170,8 +167,6 @@ class App:
         if self._publishing is not None:
             self._publishing.stop()
             self._publishing = None
-        if self._reader is not None:
-            self._reader.close()
 
     def load(self, name: str) -> Plan:
         """Read a plan's file and remember it in the catalogue, so that `status` knows it.
@@ -423,12 +418,6 @@ class App:
         from drd.catalogue.summary import read_facts
 
         return read_facts(self.settings.state_url, plan, self.settings.state_password)
-
-    def keep_facts(self) -> KeptFacts:
-        """`read_facts` for who looks again and again: reads what changed since the last time."""
-        from drd.catalogue.changed import KeptFacts
-
-        return KeptFacts(self.settings.state_url, self.settings.state_password)
 
     def close(self) -> None:
         self._stop_publishing()

@@ -97,9 +97,10 @@ def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
 
 class Reader:
     """Keeps a connection to a SQLite catalogue: to open one anew takes longer than to read what few
-    plans changed, since each learns all tables. For one thread at a time."""
+    plans changed, since each learns all tables. Not so without `kept`. For one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept: bool = True) -> None:
+        self._kept = kept
         self._open: Connection | None = None
         self._state = ""
 
@@ -107,7 +108,7 @@ class Reader:
         self, url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]
     ) -> _T:
         """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
-        if not url.startswith("sqlite:"):
+        if not self._kept or not url.startswith("sqlite:"):
             return _asking(url, password, answer)
         import sqlite3
 

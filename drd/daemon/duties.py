@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from drd import log
 from drd.bootstrap import App
+from drd.catalogue.changed import KeptFacts
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed import ExposedFiles
@@ -66,7 +67,7 @@ class Duties:
         if settings.state_dir is not None:
             places["state"] = settings.state_dir
         self._exposed = ExposedFiles(app)
-        self._facts = app.keep_facts()
+        self._facts = KeptFacts(app.settings.state_url, app.settings.state_password)
         self._watch = AlertWatch(
             World(
                 catalogue=app.catalogue,

@@ -47,11 +47,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count."""
+    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count. After
+    `close` nothing of it is open."""
 
     read_changed: Callable[[int | None], Changed]
     identity: Callable[[], str]
     now: Callable[[], datetime]
+    close: Callable[[], None] = lambda: None
 
 
 class Publisher:
@@ -77,6 +79,10 @@ class Publisher:
                 return held and self._refresh(directory, anew=anew)
         finally:
             os.close(directory)
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        self._source.close()
 
     def _refresh(self, directory: int, *, anew: bool) -> bool:
         state, now = self._source.identity(), self._source.now()
@@ -167,6 +173,8 @@ class Publishing:
         self._stop.set()
         self._thread.join(3 * _WAIT_S)
         self._refresh()
+        if not self._thread.is_alive():
+            self._publisher.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from drd.bootstrap import App
+from drd.catalogue.changed import KeptFacts
 from drd.config.plan_file import load_plan
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.service import Daemon
@@ -82,7 +83,7 @@ class House:
         self.watch = AlertWatch(
             World(
                 catalogue=self.app.catalogue,
-                read_facts=self.app.keep_facts().read,
+                read_facts=KeptFacts(self.app.settings.state_url).read,
                 plan_files=lambda: plan_files(directory / "plans"),
                 schedule=self.daemon._agenda.schedule,
                 places={},
@@ -108,6 +109,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
         house = House(tmp_path / str(count), count)
         # Alerts that every plan has at first are written one by one.
         house.watch.look(HostFacts(), house.now)
+        house.app._stop_publishing()  # which asks in a thread of its own
         statements = Statements(monkeypatch)
         try:
             parts = {
