@@ -63,6 +63,17 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
     return event
 
 
+def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For a terminal: what comes from outside may do nothing there. JSON has escapes of its own."""
+    for key, value in event.items():
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            event[key] = "".join(
+                c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+                for c in value
+            )
+    return event
+
+
 def _to_journal(as_json: Any, sent: type[BaseException], *, sentences: bool) -> Any:
     """A renderer that sends a sentence or JSON with fields, and only what the journal does not take
     to `as_json`."""
@@ -104,6 +115,7 @@ def _structlog() -> Any:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _mask_event,
+            *([_escape_event] if console and not journal.is_ours() else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[_chosen["level"]]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli import output
 from drd.cli.parser import Parser
 from drd.errors import DrdError
 
@@ -30,7 +29,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
-    output.say(shellcode(["drd"], shell=args.shell))
+    print(shellcode(["drd"], shell=args.shell))
     return 0
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 
 from drd.errors import Cancelled, UsageError
+from drd.model.text import escaped
 
 
 def confirm(plan: str, what: str, hint: str) -> None:
@@ -29,7 +30,7 @@ def _typed(wanted: str, question: str) -> None:
     # While it only asks, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        answer = input(question)
+        answer = input(escaped(question))
     except (KeyboardInterrupt, EOFError):
         answer = ""
         print(file=sys.stderr)

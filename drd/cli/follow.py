@@ -112,4 +112,4 @@ def follow(source: Source, run: str, *, quiet: bool) -> Document:
 
 def _say(text: str, *, quiet: bool) -> None:
     if not quiet:
-        print(output.unmarked(text), file=sys.stderr)
+        print(output.shown(text), file=sys.stderr)

@@ -81,14 +81,18 @@ class Log:
         over = [s for s in now.steps if s.earlier]
         if over and not self._only_needs:
             names = ", ".join(s.name for s in over)
-            print(f"{now.now:%H:%M:%S} done before: {names}", file=sys.stderr, flush=True)
+            print(
+                output.shown(f"{now.now:%H:%M:%S} done before: {names}"),
+                file=sys.stderr,
+                flush=True,
+            )
         return {s.name: (s.stage, s.says) for s in over}
 
     def _line(self, now: Progression, step: StepView) -> str:
         took = step.stage in ("succeeded", "failed") and step.took_s is not None
         words = f"{now.now:%H:%M:%S} {step.name}: {step.stage}"
         words += f" after {format_duration(step.took_s)}" if took else ""
-        return output.unmarked(output.masked(f"{words}: {step.says}" if step.says else words))
+        return output.shown(output.masked(f"{words}: {step.says}" if step.says else words))
 
 
 class Screen:
@@ -129,7 +133,7 @@ class Screen:
     def lines(self, now: Progression, width: int, height: int) -> list[str]:
         """What is shown, each line at most `width` wide. Where the steps do not fit into `height`,
         those that are over go first, then those that are far off."""
-        head = [render.cut(self._head(now), width)]
+        head = [render.cut(render.plain(self._head(now)), width)]
         needed = [
             line for step in now.steps if step.stage == "waiting" for line in _needed(step, width)
         ]
@@ -159,7 +163,7 @@ class Screen:
 
     def _step(self, step: StepView, column: int, width: int) -> str:
         took = format_duration(step.took_s) if step.took_s is not None else ""
-        name = render.cut(step.name, column)
+        name = render.cut(render.plain(step.name), column)
         line = f"  {name:<{column}}  {step.stage:<9}  {took:>8}"
         room = width - len(line) - render.GAP
         if step.says and step.stage != "waiting" and room >= _SHORTEST_NAME:

@@ -244,7 +244,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         return _report(known, args)
     import traceback
 
-    print(output.masked(traceback.format_exc()), end="", file=sys.stderr)
+    print(output.shown(output.masked(traceback.format_exc())), end="", file=sys.stderr)
     hint = "this is a bug in drd: please report it with what stands above."
     return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
 
@@ -256,7 +256,7 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
         # A plugin must print one line, and 2 would mean that something is critical.
         from drd.flows.status_output import unbarred
 
-        print(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}"))
+        print(output.shown(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}")))
         return 3
     if getattr(args, "json", False):
         output.print_json(

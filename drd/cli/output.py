@@ -9,7 +9,7 @@ from typing import Any
 
 from drd import masking
 from drd.cli import render
-from drd.cli.render import paint
+from drd.cli.render import paint, shown
 from drd.model.cells import Cell
 
 SCHEMA = 1
@@ -21,6 +21,7 @@ __all__ = [
     "paint",
     "print_json",
     "say",
+    "shown",
     "table",
     "unmarked",
     "warn",
@@ -61,20 +62,21 @@ def masked(text: str) -> str:
 def complain(message: str, hint: str = "") -> None:
     """`drd: fact` and `HINT: remedy`, on stderr."""
     _clear_line()
-    print(f"drd: {unmarked(masked(message))}", file=sys.stderr)
+    print(f"drd: {shown(masked(message))}", file=sys.stderr)
     if hint:
-        print(f"HINT: {unmarked(masked(hint))}", file=sys.stderr)
+        print(f"HINT: {shown(masked(hint))}", file=sys.stderr)
 
 
 def warn(message: str) -> None:
     _clear_line()
-    print(f"drd: warning: {unmarked(masked(message))}", file=sys.stderr)
+    print(f"drd: warning: {shown(masked(message))}", file=sys.stderr)
 
 
 def say(text: str = "", *, beside: bool = False) -> None:
     """A line on stdout; `beside` a document, which has that for itself, on stderr."""
     _clear_line()
-    print(unmarked(text), file=sys.stderr if beside else sys.stdout)
+    painted = sys.stdout.isatty()
+    print(shown(text, painted=painted), file=sys.stderr if beside else sys.stdout)
 
 
 def colours(no_color: bool) -> bool:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from drd.cli import render
 from drd.model.units import format_duration, format_size
 from drd.ports import Progress
 
@@ -58,7 +59,8 @@ class ProgressLine:
     def _part(self, progress: Progress, now: float) -> str:
         begun, first = self._begun[(progress.subject, progress.phase)]
         rate = (progress.done_bytes - first) / max(now - begun, 0.001)
-        text = f"{progress.subject} {progress.phase} {format_size(progress.done_bytes)}"
+        subject = render.plain(progress.subject)
+        text = f"{subject} {progress.phase} {format_size(progress.done_bytes)}"
         if progress.total_bytes and progress.total_bytes > progress.done_bytes:
             text += f" of {format_size(progress.total_bytes)}"
         if now - begun > 1 and rate > 0:

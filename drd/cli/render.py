@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TextIO
+from functools import cache
+from typing import TYPE_CHECKING, TextIO
 
 from drd.model.cells import Cell, Note
+
+if TYPE_CHECKING:
+    import re
 
 GAP = 2
 NO_LIMIT = 10_000
@@ -51,6 +55,27 @@ def terminal_height(out: TextIO) -> int | None:
 
 def paint(text: str, style: str, colour: bool) -> str:
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and style and text else text
+
+
+def shown(text: str, *, painted: bool = False) -> str:
+    """Lines as people may see them: nothing in a name, an address or an error moves a cursor, hides
+    or turns text, or names the terminal. The colours of `paint` stay in what is `painted`."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    from drd.model.text import escaped
+
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    if not painted or "\x1b" not in whole:
+        return "\n".join(map(escaped, whole.split("\n")))
+    parts = _painted().split(whole)
+    return "".join(part if n % 2 else shown(part) for n, part in enumerate(parts))
+
+
+@cache
+def _painted() -> re.Pattern[str]:
+    import re
+
+    return re.compile(r"(\x1b\[(?:0|1|2|31|32|33)m)")
 
 
 def plain(text: str) -> str:

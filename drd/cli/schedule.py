@@ -42,6 +42,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.api import documents
     from drd.cli import remote
+    from drd.model.text import escaped
 
     found = remote.document(
         args, "/v1/schedule", lambda app: documents.schedule(app, args.plan), plan=args.plan
@@ -61,9 +62,14 @@ def run(args: argparse.Namespace) -> int:
         last = dues[-1]["due_at"][:16].replace("T", " ")
         output.say(f"and {len(dues) - limit:,} more until {last} UTC: drd schedule --all")
     for name in found["unknown"]:
-        output.warn(f"{name} was loaded by an older drd: the daemon will work out its schedule")
+        output.warn(
+            f"{escaped(name)} was loaded by an older drd: the daemon will work out its schedule"
+        )
     for name, file in found["gone"].items():
-        output.warn(f"nothing of {name} starts, since {file} is gone: drd plan forget {name}")
+        output.warn(
+            f"nothing of {escaped(name)} starts, since {escaped(file)} is gone: "
+            f"drd plan forget {escaped(name)}"
+        )
     return 0
 
 

@@ -34,7 +34,7 @@ def session(args: argparse.Namespace, *, reading: bool = False) -> Iterator[App]
     def note(message: str) -> None:
         if not quiet and sys.stderr.isatty():
             progress.clear()
-            print(output.unmarked(message), file=sys.stderr)
+            print(output.shown(message), file=sys.stderr)
 
     console = Console(progress, warn, note)
     with _cancelled_by_signals(), app(args.config, console, reading=reading) as opened:

@@ -12,6 +12,7 @@ from typing import TextIO
 from drd.cli.render import (
     measure,
     notes,
+    shown,
     spread,
     table,
     terminal_height,
@@ -285,7 +286,7 @@ def status_command(
         height = terminal_height(out)
         if height is not None and text.count("\n") >= height:
             text += f"\n\n{_gravest(document)}"
-    print(text, file=out)
+    print(shown(text, painted=colour), file=out)
     return exit_code(document.verdict)
 
 
@@ -302,5 +303,5 @@ def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:
         code, line = nagios(document())
     except DrdError as error:
         code, line = 3, unbarred(f"DRD UNKNOWN - {error}")
-    print(line, file=out)
+    print(shown(line), file=out)
     return code

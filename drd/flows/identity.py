@@ -7,6 +7,7 @@ from drd.errors import DrdError, RepositoryMissing
 from drd.flows.meetings import meeting, remember
 from drd.flows.services import Services
 from drd.model.plan import Plan
+from drd.model.text import short_id
 from drd.ports import Repository
 
 INIT_WAIT_S = 120.0
@@ -99,14 +100,14 @@ def confirm_or_initialise(
 def _expect(repository: Repository, actual: str | None, recorded: str) -> None:
     if actual is None:
         raise RepositoryMissing(
-            f"the repository {recorded[:8]} that was at {repository.url} is gone",
+            f"the repository {short_id(recorded)} that was at {repository.url} is gone",
             hint="find out who emptied it; drd does not take an emptied place for a fresh one. To "
             "begin anew on purpose, give the plan another URL or prefix.",
         )
     if recorded != actual:
         raise RepositoryMissing(
             f"the repository at {repository.url} is not the one that drd knows: its id is "
-            f"{actual[:8]}, recorded is {recorded[:8]}",
+            f"{actual[:8]}, recorded is {short_id(recorded)}",
             hint="find out who replaced it; to begin anew on purpose, give the plan another URL "
             "or prefix.",
             state="replaced",

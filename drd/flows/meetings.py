@@ -22,6 +22,7 @@ from drd.errors import (
 )
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
+from drd.model.text import short_id
 from drd.ports import Catalogue, Clock, Repository
 
 _FINE = Meeting("ok")
@@ -97,7 +98,7 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
     try:
         digest = repository.probe()
         if digest is None:
-            text = f"the repository {recorded[:8]} that was at {repository.url} is gone"
+            text = f"the repository {short_id(recorded)} that was at {repository.url} is gone"
             return Meeting("emptied", text)
         if known is None or digest == known:
             return _FINE
@@ -117,7 +118,7 @@ def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: s
         return _FINE
     its = f"its id is {actual[:8]}" if actual is not None else "the password does not open it"
     text = f"the repository at {repository.url} is not the one that drd knows: {its}"
-    return Meeting("replaced", f"{text}, recorded is {recorded[:8]}")
+    return Meeting("replaced", f"{text}, recorded is {short_id(recorded)}")
 
 
 def _of_error(error: DrdError) -> Meeting | None:

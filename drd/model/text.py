@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_ID = re.compile(r"[0-9a-f]{64}")
 _HINT = re.compile(r" \(hint: .*?\)(?=;|$)")
 
 
@@ -14,6 +15,11 @@ def escaped(text: str) -> str:
         return text
     whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+
+
+def short_id(recorded: str) -> str:
+    """An id of a repository or snapshot as messages have it. What is none is not repeated."""
+    return recorded[:8] if _ID.fullmatch(recorded) else "what is no id"
 
 
 def first_line(error: str) -> str:
