@@ -10,17 +10,18 @@ nobody else could exchange anything, and for everybody but root, a path is as go
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from errno import EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from drd.errors import TargetError
 from drd.kinds.places import is_root, remove
-from drd.process.private import links_on_the_way, why_not_private
+from drd.kinds.way import walk
+from drd.process.private import why_not_private
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,18 +39,33 @@ _pins: dict[Path, int] = {}
 _own: dict[Path, int] = {}
 """... of others of root's own: while something is done there."""
 
+_NOWHERE = Path("/proc/self/fd/none")
+"""The path to a directory that is missing where others could make one: nothing is ever there."""
+
+_led: dict[Path, int] = {}
+"""Those of directories to which a link has led that others can change."""
+
+_MEANWHILE = (ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, ELOOP, EINVAL)
+"""What comes of names that somebody exchanges."""
+
 _at_work = 0
 _lock = threading.RLock()
 
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """While the body lasts, what `pinned` and `opened` gave is good; then the last one closes it."""
+    """While the body lasts, what `pinned` and `opened` gave is good; then the last one closes it.
+    Raises TargetError where what was reached so had been exchanged meanwhile."""
     global _at_work  # noqa: PLW0603 - descriptors are the process's
     with _lock:
         _at_work += 1
     try:
         yield
+    except OSError as error:
+        place = _name_of(error.filename) if error.errno in _MEANWHILE else None
+        if place is None:
+            raise
+        raise _exchanged(place) from error
     finally:
         with _lock:
             _at_work -= 1
@@ -74,16 +90,32 @@ def resolved(path: str, *, last: bool = True) -> Path:
     """Without symlinks, on the way and (unless not `last`) at its end. Raises TargetError where root
     would be led by a link of somebody's to what is not his."""
     above, name = os.path.split(path)
-    place = Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
-    if is_root():
-        for link, uid in links_on_the_way(Path(path) if last else Path(above)):
-            with suppress(FileNotFoundError):
-                if place.parent.stat().st_uid != uid:
-                    raise TargetError(
-                        f"{link} is a link that others can change, and leads to {place}",
-                        hint=f"name the place itself: {place}",
-                    )
-    return place
+    if not is_root():
+        return Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
+    way = walk(path if last else above)
+    try:
+        place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])
+        for link, uid in way.links:
+            if parent.info.st_uid != uid:
+                raise TargetError(
+                    f"{link} is a link that others can change, and leads to {place}",
+                    hint=f"name the place itself: {place}",
+                )
+        known = way.links and len(way.missing) <= last
+        _remember(place.parent, os.dup(parent.fd) if known else None)
+        return place
+    finally:
+        way.close()
+
+
+def _remember(directory: Path, fd: int | None) -> None:
+    """What a link of somebody's has led to: nothing else may have its name when root works there."""
+    with _lock:
+        old = _led.pop(directory, None)
+        if old is not None:
+            os.close(old)
+        if fd is not None:
+            _led[directory] = fd
 
 
 def pinned(path: Path) -> Path:
@@ -104,7 +136,7 @@ def held(directory: Path) -> Path:
     try:
         fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return directory
+        return _nowhere(directory)
     except OSError as error:
         raise _exchanged(directory) from error
     info = os.fstat(fd)
@@ -196,34 +228,46 @@ def _opened(directory: Path) -> Path:
     with _lock:
         assert _at_work, "it would stay open"
         if directory not in _pins:
-            _pins[directory] = _walk(directory)
+            fd = _walk(directory)
+            if fd is None:
+                return _nowhere(directory)
+            _pins[directory] = fd
         return _path_of(_pins[directory])
 
 
 def _exposed(directory: Path) -> bool:
-    """Whether others could exchange what lies in it under root's hands."""
+    """Whether others could exchange what lies in it under root's hands, or give something its name
+    that is missing."""
     if not is_root() or directory.is_relative_to("/proc"):
         return False
-    with suppress(FileNotFoundError):
-        return why_not_private(directory, 0) is not None
+    for place in (directory, *directory.parents):
+        try:
+            return why_not_private(place, 0) is not None
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True  # its names change meanwhile
     return False
 
 
-def _walk(directory: Path) -> int:
-    """A descriptor of it, from the root by one name after the other. (`openat2` with
-    RESOLVE_NO_SYMLINKS does the same where the kernel has it.)"""
+def _walk(directory: Path) -> int | None:
+    """A descriptor of it, from the root by one name after the other; None when it is missing.
+    (`openat2` with RESOLVE_NO_SYMLINKS does the same where the kernel has it.)"""
     fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for place in _steps(directory):
         try:
             below = os.open(
                 place.name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
             )
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise _exchanged(place) from error
         finally:
             os.close(fd)
         fd = below
-    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+    led = _led.get(directory)
+    if led is not None and not os.path.samestat(os.fstat(led), os.fstat(fd)):
         os.close(fd)
         raise _exchanged(directory)
     return fd
@@ -235,6 +279,21 @@ def _steps(directory: Path) -> Iterator[Path]:
 
 def _path_of(fd: int) -> Path:
     return Path(f"/proc/{os.getpid()}/fd/{fd}")
+
+
+def _nowhere(directory: Path) -> Path:
+    return _NOWHERE / directory.relative_to("/")
+
+
+def _name_of(path: object) -> Path | None:
+    """What is known under this path of a descriptor's."""
+    if isinstance(path, str) and Path(path).is_relative_to(_NOWHERE):
+        return Path("/") / Path(path).relative_to(_NOWHERE)
+    for known in (_pins, _own, _landings):
+        for directory, fd in known.items():
+            if isinstance(path, str) and Path(path).is_relative_to(_path_of(fd)):
+                return directory / Path(path).relative_to(_path_of(fd))
+    return None
 
 
 def _exchanged(place: Path) -> TargetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -153,4 +154,10 @@ def remove(path: Path) -> None:
                 below = Path(directory, name)
                 if not below.is_symlink():
                     below.chmod(0o700)
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # It became a link, and rmtree does not say which.
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path)) from error

@@ -13,7 +13,7 @@ import os
 import pwd
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,30 +61,21 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
             return f"the link {place} belongs to {_name(info.st_uid)}"
 
 
-def links_on_the_way(path: Path) -> Iterator[tuple[Path, int]]:
-    """The symlinks that a path leads through and others than root can exchange, with the user who owns
-    the directory of each, or the link, if that is not root. What is missing ends it."""
-    place, rest = Path("/"), deque(Path(os.path.abspath(path)).parts[1:])  # noqa: PTH100
-    for _ in range(4096):
-        if not rest:
-            return
-        name = rest.popleft()
-        if name == "..":
-            place = place.parent
-            continue
-        here = place / name
-        try:
-            info, above = here.lstat(), place.stat()
-        except OSError:
-            return
-        if not stat.S_ISLNK(info.st_mode):
-            place = here
-            continue
-        if why_not_private(place, 0) is not None:
-            yield here, info.st_uid or above.st_uid
-        target = Path(here.readlink())
-        rest.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
-        place = Path("/") if target.is_absolute() else place
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A directory on the way of a path, held by a descriptor: what it is does not change with names."""
+
+    name: str
+    fd: int
+    info: os.stat_result
+
+
+def others_change(way: Sequence[Step]) -> bool:
+    """Whether others than root can exchange what lies in the last of these directories, each of which
+    lies in the one before it."""
+    return any(
+        s.info.st_uid != 0 or _writable(Path(s.name), s.info, last=s is way[-1]) for s in way
+    )
 
 
 def _writable(place: Path, info: os.stat_result, *, last: bool) -> str | None:

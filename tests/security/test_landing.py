@@ -240,3 +240,118 @@ def test_held_directory_is_the_one_that_was_made(tmp_path: Path) -> None:
         landing.content(place / ".drd_abcd0123.web")
     landing.remove_landing(place / ".drd_abcd0123.web")
     assert Path("/etc/passwd").exists()
+
+
+# --- where a path leads -------------------------------------------------------------------------
+
+EXCHANGE_NAMES = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+one, two = (w.encode() for w in sys.argv[1:])
+while True:
+    libc.syscall(316, -100, one, -100, two, 2)
+"""
+
+x86 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of a system call")
+
+
+@as_root
+@needs_python
+@x86
+def test_link_that_comes_and_goes_does_not_lead_root_out(app: Path, victim: Path) -> None:
+    (app / "link").symlink_to(victim)
+    os.lchown(app / "link", APPLICATION.pw_uid, APPLICATION.pw_gid)
+    inside, refused, said = 0, 0, set[str]()
+    with attack(EXCHANGE_NAMES, app / "sub", app / "link"):
+        for _ in range(2000):
+            try:
+                assert landing.resolved(f"{app}/sub/a.db") == app / "sub/a.db"
+                inside += 1
+            except TargetError as error:
+                said.add(error.message)
+                refused += 1
+    assert all("is a link that others can change" in text for text in said)
+    assert inside > 50, (inside, refused)
+    assert refused > 50, (inside, refused)
+
+
+@as_root
+@needs_python
+@x86
+def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Path) -> None:
+    (app / "link").symlink_to(victim)
+    os.lchown(app / "link", APPLICATION.pw_uid, APPLICATION.pw_gid)
+    before, made, said = state(victim), 0, set[str]()
+    place = app / "sub/.drd_abcd0123.f"
+    with attack(EXCHANGE_NAMES, app / "sub", app / "link"):
+        for _ in range(300):
+            try:
+                (landing.make_landing(place) / "file").touch()
+                landing.remove_landing(place)
+                made += 1
+            except TargetError as error:
+                said.add(error.message)
+            finally:
+                landing.forget(place)
+    assert made > 5
+    assert all("was exchanged" in text for text in said), said
+    assert state(victim) == before
+
+
+@as_root
+@needs_python
+def test_landing_that_is_exchanged_for_a_file_is_no_internal_error(app: Path) -> None:
+    place, said = app / ".drd_abcd0123.f", set[str]()
+    (app / "file").touch()
+    os.chown(app / "file", APPLICATION.pw_uid, APPLICATION.pw_gid)
+    with attack(EXCHANGE_NAMES, place, app / "file"):
+        for _ in range(200):
+            try:
+                landing.make_landing(place)
+                landing.remove_landing(place)
+            except TargetError as error:
+                said.add(error.message)
+            finally:
+                landing.forget(place)
+    assert said
+    assert all("was exchanged" in text for text in said), said
+
+
+@as_root
+def test_links_of_roots_are_followed(tmp_path: Path, app: Path) -> None:
+    tmp_path.chmod(0o755)
+    place = Path(os.path.realpath(tmp_path))
+    (place / "real/deep").mkdir(parents=True)
+    (place / "one").symlink_to("real")
+    (place / "two").symlink_to(place / "one/deep/")
+    for path, found in {
+        "two/../x": "real/x",
+        "one/missing/../a.db": "real/a.db",
+        "two/none/a.db": "real/deep/none/a.db",
+        "two": "real/deep",
+        "./one//deep/.": "real/deep",
+    }.items():
+        assert landing.resolved(f"{place}/{path}") == place / found
+        assert landing.resolved(f"{place}/{path}") == Path(os.path.realpath(place / path))
+    assert landing.resolved(f"{place}/one/deep", last=False) == place / "real/deep"
+    assert landing.resolved(f"{place}/two", last=False) == place / "two"
+    (place / "loop").symlink_to("loop")
+    with pytest.raises(TargetError, match="too many links"):
+        landing.resolved(f"{place}/loop/x")
+    # One of the application's, within its own.
+    (app / "current").symlink_to("sub")
+    os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
+    assert landing.resolved(f"{app}/current/a.db") == app / "sub/a.db"
+
+
+@as_root
+def test_directory_to_which_a_link_led_is_the_one_that_was_judged(app: Path) -> None:
+    (app / "current").symlink_to("sub")
+    os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
+    found = landing.resolved(f"{app}/current/a.db")
+    with landing.at_work():
+        assert landing.pinned(found).parent.samefile(app / "sub")
+    (app / "sub").rename(app / "was")
+    (app / "sub").mkdir()
+    with landing.at_work(), pytest.raises(TargetError, match="was exchanged"):
+        landing.pinned(found)
