@@ -6,6 +6,7 @@ Nothing here changes the mode of what it did not make, except `close_to_others`,
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import stat
@@ -43,11 +44,12 @@ def make_private_directory(directory: Path) -> None:
 
 def open_private_file(path: Path) -> int:
     """A descriptor to read and write the file, made empty with mode 0600 where there is none. One
-    that is there keeps its mode. Raises OSError, with ELOOP for a link."""
+    that is there keeps its mode. Raises OSError, with ELOOP for a link and EINVAL for what is no
+    regular file, without waiting for whoever has the other end of a pipe."""
     how = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         try:
-            return os.open(path, how)
+            return open_regular(path, how)
         except FileNotFoundError:
             pass
         try:
@@ -61,6 +63,15 @@ def open_private_file(path: Path) -> int:
             os.close(fd)
             raise
         return fd
+
+
+def open_regular(path: Path, how: int) -> int:
+    """Open a file that is there, at once. Raises OSError, with EINVAL for what is no regular file."""
+    fd = os.open(path, how | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+    return fd
 
 
 def _is_empty(fd: int) -> bool:

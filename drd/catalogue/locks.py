@@ -79,7 +79,8 @@ class LockFiles:
         Shared, so that several may look at once, and nobody takes it meanwhile.
         """
         try:
-            fd = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = modes.open_regular(self._path(name), how)
         except FileNotFoundError:
             yield None
             return

@@ -267,3 +267,24 @@ def test_summary_that_drd_did_not_write_harms_nobody(
 
         assert status(site, now) == healthy, f"{how}: from the catalogue"
         assert summary.read_bytes()[:10] == b"drd-status", f"{how}: written anew"
+
+
+@pytest.mark.parametrize("what", ["pipe", "directory"])
+def test_lock_that_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    """Whoever opened a pipe would wait for somebody at its other end: root's command, too."""
+    locks = LockFiles(tmp_path)
+    place = tmp_path / "run-abcd0123.lock"
+    if what == "pipe":
+        os.mkfifo(place, 0o600)
+    else:
+        place.mkdir()
+    with pytest.raises(CatalogueError), locks.glance("run-abcd0123"):
+        pass
+    with pytest.raises(CatalogueError):
+        locks.take("run-abcd0123")
+    place.unlink() if what == "pipe" else place.rmdir()
+    held = locks.take("run-abcd0123")
+    assert held is not None
+    with locks.glance("run-abcd0123") as free:
+        assert not free
+    held.release()
