@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -160,11 +160,18 @@ class Deciding:
                 f"{step} wants two persons, and this recovery was started by the same one: {starter}",
                 hint=f"let another person approve it through the daemon's socket: {again}",
             )
+        hint = f"let it be approved through the daemon's socket: {again}."
+        began = operators(self.run, self.catalogue.decisions(self.run.id))
+        if any(one is None or one.person is None for one in began):
+            # Nothing that anybody says now can tell who that was.
+            hint = (
+                f"nobody can approve it in this recovery: drd cancel {self.run.id}, then begin it "
+                "anew from a login (ssh as yourself, then sudo drd recover …)."
+            )
         raise UsageError(
             f"{step} wants two persons, and drd cannot tell that {self.actor.words()} is another "
             f"one than {starter}",
-            hint=f"approve it through the daemon's socket: {again}; a recovery that root began "
-            "without a login has to be begun anew from one (ssh as yourself, then sudo).",
+            hint=hint,
         )
 
     def _in_time(self, record: StepRecord) -> None:
@@ -198,6 +205,21 @@ class Deciding:
 def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
     """Whether `actor` is the person who started the run or went on with it."""
     return compare_all(operators(run, said), actor)
+
+
+def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
+    """Raise UsageError for steps that want two persons, when nobody could tell later who `actor`, who
+    begins the recovery, is."""
+    asking = [
+        s.name
+        for s in steps
+        if s.kind == "approve" and isinstance(s.settings, Ask) and s.settings.two_person
+    ]
+    if asking and actor.person is None:
+        raise UsageError(
+            f"you are root without a login, so nobody can approve {', '.join(asking)}",
+            hint="log in as yourself, then sudo: the step wants two persons.",
+        )
 
 
 def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:

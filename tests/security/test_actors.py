@@ -15,7 +15,7 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import UsageError
-from drd.flows.deciding import Deciding, Said
+from drd.flows.deciding import Deciding, Said, require_approvable
 from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState
@@ -84,8 +84,17 @@ def test_root_without_a_login_may_be_anybody_and_is_refused(
     run = started_by(catalogue, starter)
     with pytest.raises(UsageError, match="drd cannot tell that") as raised:
         approve(catalogue, run, who, "Bert")
-    assert "socket" in raised.value.hint
+    way_out = f"drd cancel {run.id}" if starter is root else "socket"
+    assert way_out in raised.value.hint
     assert catalogue.decisions(run.id) == []
+
+
+def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> None:
+    steps = two_person(wanted=True).runbook
+    with pytest.raises(UsageError, match="root without a login, so nobody can approve go-ahead"):
+        require_approvable(steps, root)
+    require_approvable(steps, anna_by_sudo)
+    require_approvable(two_person(wanted=False).runbook, root)
 
 
 @pytest.mark.parametrize("starter", [anna, anna_by_sudo])
