@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from drd import process
 from drd.errors import DrdError
-from drd.flows import custody
+from drd.flows import custody, known_wrong
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.fence_trial import try_fence
@@ -56,6 +56,7 @@ def examine(
             repository = services.open_repository(spec)
             name = f"repository {spec.name}"
             findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
+        findings = known_wrong.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
             findings += _masked(services, plan)
         findings += _tried("fence", lambda: try_fence(services, plan, probe))

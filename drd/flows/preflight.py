@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from drd import process
 from drd.errors import (
     DrdError,
     NoRestorePoint,
@@ -19,11 +20,13 @@ from drd.errors import (
 )
 from drd.flows import holdings
 from drd.flows.ahead import Ahead, at_once
+from drd.flows.deciding import require_approvable
 from drd.flows.deeds import look_at_step
 from drd.flows.guard import require_elsewhere
 from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import confirm
+from drd.flows.known_wrong import require_whole
 from drd.flows.origin import require_accepted
 from drd.flows.recovery_plan import RecoveryPlan, require_within, target_of
 from drd.flows.restore import close
@@ -161,6 +164,9 @@ def _look_around(
         target = target_of(plan.plan, plan.request.target)
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
     found.kept(lambda: require_within(plan))
+    found.kept(lambda: require_whole(services, plan))
+    ahead = [step for step in plan.plan.runbook if plan.left_out(step) is None]
+    found.kept(lambda: require_approvable(ahead, process.actor_here()))
     findings = found.tried(lambda: _look_at_steps(services, plan))
     return findings + look_at(plan, destinations, found)
 
