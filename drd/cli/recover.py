@@ -291,6 +291,8 @@ def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]
             }
             for name in work.destinations
         ],
+        "not_restored": list(planned.not_restored),
+        "notes": list(planned.notes),
         "steps": [_ended(outcome, step.name) for step in work.plan.runbook],
         "aside": documents(noted(work.services.catalogue, work.runner.run)),
     }
@@ -331,6 +333,8 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     for name in work.destinations:
         for note in _notes(work, name):
             output.say(f"  note       {name}: {note}")
+    for note in planned.notes:
+        output.say(f"  note       {note}")
     for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
         _print_step(outcome, step.name)
     lost = work.errors or evidence.rta_s is None

@@ -116,6 +116,7 @@ def _dry_document(
         "components": list(planned.components),
         "steps": [_step(planned, s) for s in planned.plan.runbook],
         "continues": planned.continues,
+        "not_restored": list(planned.not_restored),
         "notes": list(planned.notes),
         "writes": {n: list(p) for n, p in looked.writes.items()} if looked is not None else {},
         "outside": {n: list(p) for n, p in planned.outside.items()},

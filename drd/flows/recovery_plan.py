@@ -131,6 +131,13 @@ class RecoveryPlan:
         return self.single is not None or bool(self.request.components)
 
     @property
+    def not_restored(self) -> tuple[str, ...]:
+        """The plan's components that stay as they are; nothing where a single thing is wanted."""
+        if self.single is not None:
+            return ()
+        return tuple(n for n in self.plan.components if n not in self.components)
+
+    @property
     def around(self) -> Circumstances:
         """What conditions of steps are about."""
         request = self.request
@@ -174,6 +181,8 @@ def plan_recovery(
         names = (component_of(services, plan, point, names, request.part),)
         chosen = single(services, plan, point, names[0], request.part)
         plan, point = chosen.plan, chosen.point
+    forgotten = _forgotten(plan, request, names)
+    names = tuple(n for n in names if n not in forgotten)
     known = services.catalogue.evidence(plan.name)
     measured = [
         e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
@@ -196,7 +205,7 @@ def plan_recovery(
         measured_by="recovery" if drills and drills[0].scenario == RECOVERY else "drill",
         expected_steps=_durations(services, drills[0].run) if drills else {},
         continues=continued.id if continued else None,
-        notes=_notes(plan, request, names) if chosen is None else (),
+        notes=_notes(plan, request, names, forgotten) if chosen is None else (),
         single=chosen,
         outside=_outside(services, plan, point, names),
     )
@@ -294,12 +303,37 @@ def target_of(plan: Plan, name: str) -> Target:
     return plan.targets[name]
 
 
-def _notes(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
-    left_out = [n for n in plan.components if n not in names]
-    if not left_out:
-        return ()
+def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the components that no step of the runbook brings back in these circumstances.
+    Raises UsageError when that is all of them."""
+    around = Circumstances(request.scenario, request.target, tuple(request.components))
+    restoring = [
+        s
+        for s in plan.runbook
+        if s.kind == "restore"
+        and ((s.when is not None and s.when.step is not None) or unmet(s, {}, around) is None)
+    ]
+    restored = {n for s in restoring for n in s.subjects}
+    found = tuple(n for n in names if n not in restored) if plan.runbook else ()
+    if found and len(found) == len(names):
+        raise UsageError(
+            f"no step restores {', '.join(found)}",
+            hint=f"add a restore step to the runbook in {plan.file}, or take another --scenario or "
+            "--target, if its steps have conditions.",
+        )
+    return found
+
+
+def _notes(
+    plan: Plan, request: RecoveryRequest, names: Sequence[str], forgotten: Sequence[str]
+) -> tuple[str, ...]:
+    left_out = [n for n in plan.components if n not in (*names, *forgotten)]
     why = "not asked for" if request.components else f"target {request.target} does not name them"
-    return (f"not restored: {', '.join(left_out)} ({why})",)
+    found = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
+    if forgotten:
+        them = ", ".join(forgotten)
+        found.append(f"not restored: {them} (no step restores {them})")
+    return tuple(found)
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:

@@ -29,7 +29,7 @@ from tests.e2e.runbook_site import (
     until,
     waits_for,
 )
-from tests.e2e.site import Site
+from tests.e2e.site import Site, small_site
 
 MOMENTS = ["before", "undone", "after"]
 SEEDS = range(int(os.environ.get("DRD_TEST_ROUNDS", "12")))
@@ -284,3 +284,22 @@ def test_the_time_until_somebody_decides_about_a_failed_step_is_told_apart(
     phases = json.loads(out)["phases"]
     assert phases["decide_s"] >= 1
     assert phases["serve_s"] < phases["decide_s"]
+
+
+def test_component_that_no_step_restores_is_named_before_and_after(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    forgetful = "runbook:\n  - {name: data, restore: [db]}\n  - {name: look, check: [row counts]}\n"
+    plan.write_text(plan.read_text() + forgetful)
+    site.drd("backup", "shop")
+    words = ("recover", "shop", "--target", "standby")
+    dry = site.drd(*words, "--dry-run").out
+    assert "no step restores conf" in dry
+    assert "restore    conf" not in dry
+    assert "writes     conf" not in dry
+    assert "no step restores conf" in site.drd(*words, "--component", "conf", "--yes", code=2).err
+    assert "not restored: conf" in site.drd(*words, "--yes", code=None).out
+    assert not (site.base / "back/etc").exists()
+    done = site.drd(*words, "--yes", "--overwrite", "--json", code=None).json
+    assert done["not_restored"] == ["conf"]
+    assert done["notes"] == ["not restored: conf (no step restores conf)"]
