@@ -16,7 +16,8 @@ EXAMPLES = """\
 examples:
   drd repository rekey orders-api --password '{credential: orders-2}'
   drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
-  drd repository rekey orders-api --repository offsite     go on with what was begun
+  drd repository rekey orders-api --repository offsite     go on with what was begun, or
+                                    replace the password *** by the one that the plan names
 
 The new password is added and proven at once. Then the plan's file has to name it; the old one is
 removed when that is in force. Ended at any moment, the same command goes on.

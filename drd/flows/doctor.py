@@ -135,9 +135,9 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
         except DrdError:
             continue  # it cannot be reached, or is not there: said already
         hint = (
-            f"drd repository rekey {plan.name} --repository {spec.name} --password "
-            "'{credential: NEW-NAME}' takes that password away, and says how to make a new "
-            "repository, since whoever has read this one can go on."
+            f"drd repository rekey {plan.name} --repository {spec.name}\n"
+            f"gives it the plan's own password ({spec.password.describe()}), takes {MASK} away, and says "
+            "how to make a new repository, since whoever has read this one can go on."
         )
         detail = f"does not open with {MASK}, which an older drd could take for a password"
         if opens:

@@ -21,7 +21,7 @@ from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
-from drd.model.run import RunKind, RunState
+from drd.model.run import RunKind, RunState, StepState
 from drd.ports import Repository, RepositoryKey
 
 POLL_S = 1.0
@@ -97,6 +97,8 @@ class _Rekeying:
         value = self.require_new()
         old = [c for c in candidates if self.opens(c)]
         same = [c for c in old if c != BY_MASK and self._resolve(c) == value]
+        if self._order.repository.password in same:
+            raise self._already(BY_MASK in old)
         if same:
             raise UsageError(
                 f"the new password ({self.new.describe()}) is the old one ({same[0].describe()})",
@@ -110,6 +112,22 @@ class _Rekeying:
             )
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
         return {"old": [_written(c) for c in old], "keys": current}
+
+    def require_change(self) -> None:
+        """Raise UsageError for the reference that the plan has already, where that opens the repository
+        and no other known password does: there is nothing to remove."""
+        others = [r for r in (self._order.old, BY_MASK) if r is not None and r != self.new]
+        if self.opens(self.new) and not any(self.opens(r) for r in others):
+            raise self._already(by_mask=False)
+
+    def _already(self, by_mask: bool) -> UsageError:
+        spec = self._order.repository
+        return UsageError(
+            f"the new password is the one that the repository has already ({spec.password.describe()})",
+            hint=f"without --password the key {MASK} of {spec.name} is removed."
+            if by_mask
+            else "write another password to a new place, and name that.",
+        )
 
     def add(self, old: Sequence[SecretRef]) -> Mapping[str, Any]:
         if self.opens(self.new):
@@ -184,18 +202,26 @@ def rekey(
     aftermath.settle(services, plan)
     spec = order.repository
     earlier = _earlier(services, plan, spec)
-    new = order.new or earlier.new
+    new = order.new or earlier.new or _own_for_mask(services, spec)
     if new is None:
         raise UsageError(
             "no new password given",
             hint="say where it is read from: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
+    if order.new == spec.password and earlier.new is None:
+        work.require_change()
     detail = {"to": _written(new), "waits_for": []}
     with new_run(
         services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
     ) as runner:
         return _carry_out(runner, work, order, earlier, lambda: missing(new))
+
+
+def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
+    """Of a repository that opens with the mask, the plan's own password is what it is to get."""
+    by_mask = services.open_repository(replace(spec, password=BY_MASK))
+    return spec.password if by_mask.opens() else None
 
 
 def _carry_out(
@@ -242,6 +268,9 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
         return left
 
     def effect() -> Mapping[str, Any]:
+        services.warn(
+            "waiting: Ctrl-C is safe, since both passwords open it, and the same command goes on"
+        )
         told: list[str] = []
         while left := list(missing()):
             if left != told:
@@ -273,8 +302,11 @@ def _earlier(services: Services, plan: Plan, spec: RepositorySpec) -> _Earlier:
             continue
         if run.state is RunState.SUCCEEDED:
             break
+        steps = services.catalogue.steps(run.id)
+        if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
+            continue  # it was refused, and has changed nothing
         new = new or _read(run.detail["to"])
-        for step in services.catalogue.steps(run.id):
+        for step in steps:
             old += [_read(r) for r in step.result.get("old", ())]
             keys += step.result.get("keys", ())
     return _Earlier(new, tuple(dict.fromkeys(old)), tuple(dict.fromkeys(keys)))

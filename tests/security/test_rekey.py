@@ -6,6 +6,7 @@ the repository; the old one goes only when the plan that names the new one is in
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -70,6 +71,30 @@ def test_doctor_tries_no_mask_where_no_secret_is_a_command(short_tmp: Path) -> N
     assert not [i for i in others if "mask" in i["name"]]
 
 
+def test_command_of_doctor_replaces_the_mask_by_the_password_of_the_plan(short_tmp: Path) -> None:
+    site = masked_site(short_tmp)
+    items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    hint = next(i["hint"] for i in items if i["name"] == "repository offsite: masked password")
+    words = hint.splitlines()[0].split()
+    assert words[0] == "drd"
+    done = site.drd(*words[1:], "--json").json
+    assert (done["complete"], len(done["removed_keys"]), done["was_masked"]) == (True, 1, True)
+    offsite = short_tmp / "offsite"
+    assert opens(offsite, PASSWORD)
+    assert not opens(offsite, MASK)
+
+    # Where the plan's password is a key already, only the mask goes.
+    subprocess.run(
+        ["restic", "-r", offsite, "--no-cache", "key", "add", "--new-password-file", "/dev/stdin"],
+        input=MASK.encode(), capture_output=True, check=True,
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
+    )  # fmt: skip
+    assert opens(offsite, MASK)
+    assert len(site.drd(*words[1:], "--json").json["removed_keys"]) == 1
+    assert opens(offsite, PASSWORD)
+    assert not opens(offsite, MASK)
+
+
 def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path) -> None:
     site = masked_site(short_tmp)
     with subprocess.Popen(
@@ -90,6 +115,9 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
         name_the_new_one(site)
         out = going.communicate(timeout=90)[0].decode()
     assert going.returncode == 0, err
+    first = next(line for line in err.splitlines() if "waiting" in line)
+    assert "Ctrl-C is safe" in first
+    assert "the same command goes on" in first
     assert f"names file {short_tmp}/secrets/new as repositories.offsite.password" in err
     assert opens(short_tmp / "offsite", NEW)
     assert not opens(short_tmp / "offsite", MASK)
@@ -99,8 +127,8 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
     assert NEW not in out + err
     site.drd("backup", "shop")
     site.drd("copy", "shop")
-    again = site.drd(*WORDS, *_new(site), "--json").json
-    assert (again["complete"], again["removed_keys"]) == (True, [])
+    again = site.drd(*WORDS, *_new(site), code=2)
+    assert "is the one that the repository has already" in again.err
     site.assert_clean()
 
 
@@ -155,7 +183,9 @@ def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
     assert "no known password opens the repository" in lost.err
     same = site.secret("same", PASSWORD)
     primary = ("repository", "rekey", "shop", "--password", same)
-    assert "is the old one" in site.drd(*primary, code=2).err
+    assert "is the one that the repository has already" in site.drd(*primary, code=2).err
+    own = ("repository", "rekey", "shop", "--password", f"{{file: {short_tmp}/secrets/restic}}")
+    assert "is the one that the repository has already" in site.drd(*own, code=2).err
     site.secret("mask", MASK)
     masked = ("repository", "rekey", "shop", "--password", f"{{file: {short_tmp}/secrets/mask}}")
     assert "reads ***" in site.drd(*masked, code=2).err
