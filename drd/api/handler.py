@@ -137,7 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _find(self) -> Mapping[str, Any]:
         if self._refusal is not None:
             raise self._refusal
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:
+            raise Failed(
+                HTTPStatus.BAD_REQUEST, "the address cannot be read", exit_code=2
+            ) from None
         endpoint, names = _match(self.command, address.path)
         settings = self._house.app.settings
         caller = Caller.of(self._peer, settings)

@@ -29,6 +29,8 @@ from drd.errors import ApiUnserved
 NAME = "drd.sock"
 CONNECTIONS = 32
 """At a time, of all users."""
+WAITING = 128
+"""To be admitted or refused, which takes no time: whoever finds no room there has to try again."""
 OF_A_USER = 8
 """At a time, of one user: others always find room."""
 OF_STRANGERS = 4
@@ -220,7 +222,7 @@ def _listen(directory: Path) -> socket.socket:
                 os.unlink(new, dir_fd=fd)
             listener.bind(f"/proc/self/fd/{fd}/{new}")
             os.chmod(new, _MODE, dir_fd=fd)
-            listener.listen(CONNECTIONS)
+            listener.listen(WAITING)
             os.rename(new, NAME, src_dir_fd=fd, dst_dir_fd=fd)
         finally:
             os.close(fd)

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = "drd.sock"
 _PATIENCE_S = 15.0
+_AGAIN_S = 0.02
 _LARGEST = 256 << 20
 
 
@@ -93,7 +95,7 @@ class Remote:
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             found.settimeout(_PATIENCE_S)
-            found.connect(f"/proc/self/fd/{fd}/{_NAME}")
+            _connect(found, f"/proc/self/fd/{fd}/{_NAME}")
         except BaseException:
             found.close()
             raise
@@ -115,3 +117,17 @@ class Remote:
             )
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
         return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=f"sudo {self._command}")
+
+
+def _connect(made: socket.socket, path: str) -> None:
+    """While too many wait at the door, try again. Raises TimeoutError, and what `connect` does."""
+    limit = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            made.connect(path)
+        except BlockingIOError as full:
+            if time.monotonic() > limit:
+                raise TimeoutError("too many wait at the socket") from full
+            time.sleep(_AGAIN_S)
+        else:
+            return

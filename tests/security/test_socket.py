@@ -24,6 +24,7 @@ from drd.api.requests import LONGEST_TEXT
 from drd.api.rights import ENDPOINTS, OPERATOR, Right
 from drd.api.server import ApiServer
 from drd.bootstrap import App
+from drd.cli import remote
 from drd.errors import ApiUnserved
 from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState
@@ -321,6 +322,9 @@ def test_methods_and_addresses_that_there_are_not(house: House) -> None:
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs", method="DELETE")[0] == 405
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs?limit=5&limit=6")[0] == 400
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs?limit=100000")[0] == 400
+    with connected(house.path, STRANGER, [READERS]) as odd:
+        odd.sendall(b"GET http://[::1/v1/whoami HTTP/1.1\r\n\r\n")
+        assert odd.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
 
 
 # --- clients that would hold it up -----------------------------------------------------------
@@ -379,6 +383,31 @@ def ask_in_process(path: Path) -> int:
 
 
 # --- the socket's file -----------------------------------------------------------------------
+
+
+def test_full_door_is_knocked_at_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connects of somebody without rights, faster than they are refused."""
+    monkeypatch.setattr(remote, "_PATIENCE_S", 5.0)
+    crowd: list[socket.socket] = []
+    other = house.path.parent / "crowded"
+    other.mkdir()
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(other / "drd.sock"))
+        door.listen(0)
+        with suppress(BlockingIOError):
+            while len(crowd) < 8:
+                crowd.append(socket.socket(socket.AF_UNIX))
+                crowd[-1].setblocking(False)
+                crowd[-1].connect(str(other / "drd.sock"))
+        assert len(crowd) < 8
+        later = threading.Timer(0.3, door.accept)
+        later.start()
+        with socket.socket(socket.AF_UNIX) as member:
+            member.settimeout(5)
+            remote._connect(member, str(other / "drd.sock"))
+        later.join()
+    for one in crowd:
+        one.close()
 
 
 def test_stale_socket_is_replaced_and_a_live_one_is_not(house: House) -> None:
