@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.config.exposed import findings as exposed_findings
     from drd.errors import DrdError
     from drd.flows.doctor import examine
+    from drd.flows.publishing import findings as open_to_readers
     from drd.kit.standing import findings as kit_findings
 
     if args.as_service:
@@ -64,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
                 _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
                 for f in findings
             ]
+        settings = app.settings
+        for f in open_to_readers(settings.public_dir, settings.read_group):
+            items.append(_item("drd", f.name, f.ok, f.detail, f.hint))
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

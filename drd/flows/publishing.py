@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status import SUMMARY as NAME
 from drd.flows.summary_file import Summary, read_summary, write_summary
 from drd.model.changes import Changed
+from drd.ports import Finding
 from drd.process import rights
 
 _log = log.get()
@@ -65,6 +67,7 @@ class Publisher:
         self._version = version
         self._summary: Summary | None = None
         self._written: tuple[int, int, int] | None = None
+        self._kept = False
 
     def refresh(self, *, anew: bool = False) -> bool:
         """Write the summary if the catalogue says more than it; whether that was so. `anew` believes
@@ -94,7 +97,12 @@ class Publisher:
         if changed.seq == since and not changed.everything:
             return False
         summary.apply(changed, state, now)
-        write_summary(directory, summary.to_bytes(now))
+        if write_summary(directory, summary.to_bytes(now)):
+            self._kept = False
+        elif not self._kept:
+            self._kept = True
+            group, remedy = self._place.group, _remedy(os.geteuid(), self._place.group)
+            _log.warning("summary.not_for_the_group", group=group, remedy=remedy)
         self._summary, self._written = summary, _mark(directory)
         return True
 
@@ -130,6 +138,26 @@ def publish(
     source = Source(read_changed, identity, lambda: datetime.now(UTC))
     with rights.acting_for(place.owner):
         Publisher(place, source, drd.__version__).refresh()
+
+
+def findings(directory: Path, group: str) -> list[Finding]:
+    """That the group cannot read the summary, where that is so, as `drd doctor` shows it."""
+    try:
+        found = (directory / NAME).stat(follow_symlinks=False)
+    except OSError:
+        return []
+    if found.st_mode & 0o040:
+        return []
+    what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
+    return [Finding("status for others", False, what, _remedy(found.st_uid, group))]
+
+
+def _remedy(uid: int, group: str) -> str:
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    return f"adduser {user} {group}, then systemctl restart drd"
 
 
 def _flock(fd: int) -> bool:

@@ -36,6 +36,8 @@ _PLANS_A_PIECE = 48
 _MOST_BYTES = 64 << 20
 _MOST_HEADER = 16 << 20
 _MOST_PIECE = 32 << 20
+_MOST_UNPACKED = 128 << 20
+_MOST_PIECES = 4096
 """Far above what ten thousand plans with long errors take; a file with more is not drd's."""
 
 
@@ -67,32 +69,50 @@ class SummaryFile:
     def __init__(self, header: Header, pieces: list[_Parts]) -> None:
         self.header = header
         self.pieces = pieces
+        self._left = _MOST_UNPACKED
 
     def briefs(self, plan: str | None = None) -> list[Brief | Told]:
         """Of the plans that have one."""
-        return [b for parts in self._some(plan) for b in _understood(_briefs, parts[0])]
+        return [b for parts in self._some(plan) for b in self._understood(_briefs, parts[0])]
 
     def without_brief(self, plan: str | None = None) -> list[PlanFacts]:
         """The facts of plans that have no brief."""
-        return [f for parts in self._some(plan) for f in _understood(_facts, parts[1])]
+        return [f for parts in self._some(plan) for f in self._understood(_facts, parts[1])]
 
     def facts(self, plans: Collection[str]) -> list[PlanFacts]:
         """The facts of these plans, which have a brief."""
         wanted = {piece_of(plan, len(self.pieces)) for plan in plans}
         names = set(plans)
         parts = (self.pieces[number][2] for number in sorted(wanted))
-        return [f for part in parts for f in _understood(_facts, part) if f.plan in names]
+        return [f for part in parts for f in self._understood(_facts, part) if f.plan in names]
 
     def lines(self) -> Iterator[tuple[dict[str, bytes], dict[str, bytes]]]:
         """Briefs and facts of each piece as they are written, by plan."""
         for parts in self.pieces:
-            briefs, loud, quiet = (_understood(_lines, part) for part in parts)
+            briefs, loud, quiet = (self._understood(_lines, part) for part in parts)
             yield briefs, {**loud, **quiet}
 
     def _some(self, plan: str | None) -> list[_Parts]:
         if plan is None:
             return self.pieces
         return [self.pieces[piece_of(plan, len(self.pieces))]]
+
+    def _understood(self, how: Callable[[bytes], _T], part: bytes) -> _T:
+        """Of all parts together, no more is unpacked than a summary can have."""
+        return _understood(lambda packed: how(self._unpacked(packed)), part)
+
+    def _unpacked(self, part: bytes) -> bytes:
+        if not part:
+            return b""
+        from zlib import decompressobj
+
+        most = min(_MOST_PIECE, self._left)
+        unpacking = decompressobj()
+        found = unpacking.decompress(part, most + 1)
+        if not unpacking.eof or len(found) > most:
+            raise ValueError("what is in it is too large, or cut off")
+        self._left -= len(found)
+        return found
 
 
 def piece_of(plan: str, pieces: int) -> int:
@@ -111,27 +131,15 @@ def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
         raise DamagedSummary(f"it cannot be understood: {why}") from None
 
 
-def _unpacked(data: bytes) -> bytes:
-    if not data:
-        return b""
-    from zlib import decompressobj
-
-    unpacking = decompressobj()
-    found = unpacking.decompress(data, _MOST_PIECE)
-    if not unpacking.eof:
-        raise ValueError("a piece of it is too large, or cut off")
-    return found
-
-
 def _rows(data: bytes) -> list[Any]:
     from json import loads
 
-    return list(loads(b"[%b]" % _unpacked(data).replace(b"\n", b",")))
+    return list(loads(b"[%b]" % data.replace(b"\n", b",")))
 
 
 def _lines(data: bytes) -> dict[str, bytes]:
     """By the first value of each line, the plan's name, which needs no escapes."""
-    return {line.split(b'"', 2)[1].decode(): line for line in _unpacked(data).split(b"\n") if line}
+    return {line.split(b'"', 2)[1].decode(): line for line in data.split(b"\n") if line}
 
 
 def _briefs(data: bytes) -> list[Brief | Told]:
@@ -180,6 +188,8 @@ def _parsed(data: bytes) -> SummaryFile:
     if length > _MOST_HEADER or start + length > len(data):
         raise DamagedSummary("it is cut off")
     header, sizes = _understood(_header, data[start : start + length])
+    if len(sizes) > _MOST_PIECES:
+        raise DamagedSummary("it has too many pieces")
     pieces, end = [], start + length
     for piece in sizes:
         parts = []
@@ -330,9 +340,10 @@ def _pack(lines: Collection[bytes]) -> bytes:
     return compress(b"\n".join(lines), 1) if lines else b""
 
 
-def write_summary(directory: int, data: bytes) -> None:
+def write_summary(directory: int, data: bytes) -> bool:
     """Put it in the place of the one in the open directory at once: a reader sees the old or the
-    new one. It belongs to the directory's owner and group.
+    new one. It belongs to the directory's owner and group; whether it could be given to that group, which
+    nobody but root can who is not in it.
 
     Not synced to disk: after a power failure it is made anew. Raises OSError.
     """
@@ -340,7 +351,7 @@ def write_summary(directory: int, data: bytes) -> None:
     with suppress(FileNotFoundError):
         os.unlink(beside, dir_fd=directory)  # what a kill left behind
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(beside, how, 0o600, dir_fd=directory)
+    fd, given = os.open(beside, how, 0o600, dir_fd=directory), False
     try:
         with os.fdopen(fd, "wb") as file:
             above = os.fstat(directory)
@@ -348,12 +359,14 @@ def write_summary(directory: int, data: bytes) -> None:
             with suppress(PermissionError):
                 os.fchown(fd, owner, above.st_gid)
                 os.fchmod(fd, MODE)
+                given = True
             file.write(data)
         os.replace(beside, NAME, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with suppress(OSError):
             os.unlink(beside, dir_fd=directory)
         raise
+    return given
 
 
 def unreadable(directory: str, error: Exception) -> CatalogueError:

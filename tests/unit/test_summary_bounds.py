@@ -1,0 +1,83 @@
+"""A summary of the status that is made to hang whoever reads it is refused, and said to be kept from
+the group where it is."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from drd.errors import DamagedSummary
+from drd.flows import publishing, summary_file
+from drd.flows.status import SUMMARY as NAME
+from drd.flows.summary_file import Header, SummaryFile, read_summary, write_summary
+from drd.model.changes import Changed
+from drd.model.facts import StatusFacts
+from tests.status_support import NOW, healthy
+
+
+def summary(plans: int) -> summary_file.Summary:
+    made = summary_file.Summary("1")
+    facts = StatusFacts([healthy(plan=f"p{n}") for n in range(plans)])
+    made.apply(Changed(1, facts, everything=True), "s", NOW)
+    return made
+
+
+def written(directory: Path, data: bytes) -> bool:
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        return write_summary(fd, data)
+    finally:
+        os.close(fd)
+
+
+def read_all(directory: Path) -> int:
+    return sum(len(facts) for _, facts in read_summary(str(directory)).lines())
+
+
+def test_sum_of_what_is_unpacked_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, summary(200).to_bytes(NOW))
+    assert read_all(tmp_path) == 200
+    monkeypatch.setattr(summary_file, "_MOST_UNPACKED", 50_000)
+    with pytest.raises(DamagedSummary, match="too large"):
+        read_all(tmp_path)
+
+
+def test_pieces_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, summary(200).to_bytes(NOW))
+    monkeypatch.setattr(summary_file, "_MOST_PIECES", 3)
+    with pytest.raises(DamagedSummary, match="too many pieces"):
+        read_summary(str(tmp_path))
+
+
+def test_bomb_of_many_pieces_ends_early() -> None:
+    bomb = summary_file._pack([b"[" + b"1," * (15 << 20) + b"1]"])
+    header = Header(datetime.now(UTC), "1", "s", 1, StatusFacts([]))
+    file = SummaryFile(header, [(b"", b"", bomb)] * 4000)
+    file._left = 64 << 20
+    with pytest.raises(DamagedSummary):
+        for _ in file.lines():
+            pass
+    assert file._left < 64 << 20
+
+
+def test_summary_that_the_group_cannot_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = summary(1).to_bytes(NOW)
+    assert written(tmp_path, data)
+    assert publishing.findings(tmp_path, "drd") == []
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "not in that group")
+
+    monkeypatch.setattr(os, "fchown", refused)
+    assert not written(tmp_path, data)
+    [found] = publishing.findings(tmp_path, "drd")
+    assert not found.ok
+    assert str(tmp_path / NAME) in found.detail
+    assert " drd, then systemctl restart drd" in found.hint
