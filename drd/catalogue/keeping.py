@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
@@ -10,9 +11,9 @@ from sqlalchemy import Connection, func, select
 from drd.catalogue import holds
 from drd.catalogue.engine import Store, upsert
 from drd.catalogue.tables import points, retention_state, runs
-from drd.errors import NoRestorePoint, UsageError
+from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.actor import Actor
-from drd.model.holds import GivenUp, Hold
+from drd.model.holds import GivenUp, Hold, held_points
 from drd.model.keeping import RetentionState
 from drd.model.pauses import Pause
 from drd.model.run import RunKind, RunState
@@ -26,6 +27,7 @@ class SqlKeeping:
 
     def hold(self, hold: Hold) -> Hold:
         with self._store.write() as connection:
+            _require_staying(connection, hold)
             return holds.add(connection, hold)
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
@@ -61,6 +63,14 @@ class SqlKeeping:
         with self._store.write() as connection:
             record(connection, state)
 
+    def leave(self, state: RetentionState) -> dict[str, str]:
+        with self._store.write() as connection:
+            held = held_points(holds.listed(connection, state.plan), state.at)
+            record(
+                connection, replace(state, leaving=tuple(p for p in state.leaving if p not in held))
+            )
+        return held
+
     def last_success(self, plan: str) -> datetime | None:
         with self._store.read() as connection:
             return last_success(connection, plan)
@@ -87,6 +97,26 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
             f"several restore points start with {prefix!r}", hint=f"give more of the id: {hint}"
         )
     return rows[0].plan, rows[0].id
+
+
+def _require_staying(connection: Connection, hold: Hold) -> None:
+    """Raises AlreadyRunning for a point that a run is just forgetting."""
+    state = known(connection, hold.plan)
+    if state is None or hold.point not in state.leaving:
+        return
+    query = select(runs.c.id).where(
+        runs.c.plan == hold.plan,
+        runs.c.kind == str(RunKind.RETENTION),
+        runs.c.finished_at.is_(None),
+    )
+    run = connection.execute(query.limit(1)).scalar()
+    if run is not None:
+        raise AlreadyRunning(
+            f"restore point {hold.point} cannot be held: run {run} is just forgetting it",
+            run=run,
+            hint=f"when that run is over, `drd points {hold.plan}` says whether the point is still "
+            "there; then try again.",
+        )
 
 
 def known(connection: Connection, plan: str) -> RetentionState | None:

@@ -53,7 +53,7 @@ class Hooks(Settings):
 
     may_be_empty: bool = Field(
         False,
-        description="Let drills pass although there was no table, or no file, to compare. Without it "
+        description="Let drills pass although there was no table, no row, or no file to compare. Without it "
         "a component that was empty at backup proves nothing: its volume may not have been mounted.",
     )
     before: Hook | None = Field(

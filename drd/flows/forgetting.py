@@ -48,7 +48,7 @@ class Share:
     """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
     manifest, `own` superseded copies of drd's catalogue. Ids in the order of forgetting: manifests
     first, since a point exists if and only if its manifest does. `vanished` are points that the
-    catalogue knows there and that are not there any more."""
+    catalogue knows there and that are not there any more, `points` says whose a snapshot is."""
 
     repository: Repository
     manifests: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ class Share:
     leftovers: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
+    points: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -397,6 +398,7 @@ def _share(
         tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
         tuple(s.id for s in holdings.own(look.listing)[:-KEEP_OWN]),
         tuple(point for point in known if not look.holds(point)),
+        {s.id: run for run, snapshots in look.by_run.items() for s in snapshots},
     )
 
 

@@ -54,6 +54,7 @@ def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
         services, plan, RunKind.RETENTION, trigger="manual", detail=detail, subject=subject
     ) as runner:
         now = services.clock.now()
+        _note_leaving(services, plan, what.points, runner.run.id)
         services.catalogue.keeping.give_up(
             [
                 GivenUp(point, plan.name, what.reason, now, what.by, what.repository)
@@ -86,12 +87,7 @@ def _require_ours(services: Services) -> None:
 
 def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
     now = services.clock.now()
-    held = held_points(services.catalogue.keeping.holds(plan.name), now)
-    for point in what.points:
-        if point in held:
-            raise UsageError(
-                f"restore point {point} is held: {held[point]}", hint=f"drd release {point}"
-            )
+    _require_free(what.points, held_points(services.catalogue.keeping.holds(plan.name), now))
     if what.force:
         return
     kept = {p.id: p for p in services.catalogue.points(plan.name)}
@@ -102,6 +98,14 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
             raise UsageError(
                 f"nothing is known to be wrong with restore point {point}",
                 hint=f"drd verify {plan.name} looks; to forget it all the same, add --force.",
+            )
+
+
+def _require_free(points: Sequence[str], held: Mapping[str, str]) -> None:
+    for point in points:
+        if point in held:
+            raise UsageError(
+                f"restore point {point} is held: {held[point]}", hint=f"drd release {point}"
             )
 
 
@@ -129,7 +133,6 @@ def _forget_all(
 ) -> Mapping[str, DrdError]:
     """In each repository; what cannot be reached now is caught up with by retention, as soon as the
     point is forgotten in the catalogue."""
-    _note_leaving(services, plan, what.points, runner.run.id)
     troubles: dict[str, DrdError] = {}
     for spec in specs:
         if services.catalogue.repository_id(spec.url) is None:
@@ -187,8 +190,10 @@ def _forget_in(
 
 
 def _note_leaving(services: Services, plan: Plan, points: Sequence[str], run: str) -> None:
-    """What is gone from here on went by drd's own hand."""
+    """What is gone from here on went by drd's own hand, and can no longer be held. Raises UsageError for
+    a point that somebody holds by now."""
     keeping = services.catalogue.keeping
     now = services.clock.now()
     state = keeping.state(plan.name) or RetentionState(plan.name, now, run)
-    keeping.record_state(replace(state, leaving=tuple(dict.fromkeys((*state.leaving, *points)))))
+    leaving = tuple(dict.fromkeys((*state.leaving, *points)))
+    _require_free(points, keeping.leave(replace(state, at=now, leaving=leaving)))

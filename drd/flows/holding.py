@@ -23,7 +23,8 @@ def hold(
     by: Actor | None = None,
 ) -> Hold:
     """Record a hold on the point whose id starts so. Raises NoRestorePoint for one that was
-    forgotten, UsageError for a time that is over or cannot be read."""
+    forgotten, UsageError for a time that is over or cannot be read, AlreadyRunning for one that a
+    retention is just forgetting."""
     plan, point = catalogue.keeping.plan_of(prefix)
     catalogue.point(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None

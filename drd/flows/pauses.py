@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 
 from drd.errors import DrdError
 from drd.flows import custody, timekeeping
@@ -17,7 +17,7 @@ from drd.model.text import first_line
 def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
     """All of them; none when retention may go on, as far as this tells."""
     points = services.catalogue.points(plan.name)
-    given_up = {g.point for g in services.catalogue.keeping.given_up(plan.name)}
+    given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
     found = custody.pause(services)
     found += of_backups(
         plan.name,
@@ -48,10 +48,19 @@ def known_damage(services: Services, plan: Plan) -> list[Damage]:
     ]
 
 
-def _vanished(services: Services, plan: Plan, given_up: Collection[str]) -> list[Pause]:
-    """Points that others removed from every repository, whoever of drd met that first."""
+def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) -> list[Pause]:
+    """Points that others removed from every repository, whoever of drd met that first. One that was
+    given up in a single repository was still wanted from the others."""
     gone = services.catalogue.keeping.vanished(plan.name)
-    return of_listing(plan.primary.name, [point for point in gone if point not in given_up])
+    return of_listing(
+        plan.primary.name,
+        [
+            point
+            for point in gone
+            if (point, "") not in given_up
+            and not {(point, name) for name in plan.repositories} <= given_up
+        ],
+    )
 
 
 def _of_clocks(services: Services, plan: Plan) -> list[Pause]:

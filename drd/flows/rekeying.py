@@ -15,7 +15,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
-from drd.flows import aftermath
+from drd.flows import aftermath, custody
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
@@ -197,8 +197,12 @@ def rekey(
     """Give the repository a new password, as far as that can go now.
 
     Raises WrongKey when no known password opens it, UsageError for a new password that will not do,
-    AlreadyRunning beside another rekey of the repository.
+    AlreadyRunning beside another rekey of the repository. Where this state may be a copy of another
+    one's, nobody loses his key: UsageError.
     """
+    why = custody.contested(services)
+    if why is not None:
+        raise UsageError(f"no password is changed here: {why}", hint=custody.HINT)
     aftermath.settle(services, plan)
     spec = order.repository
     earlier = _earlier(services, plan, spec)

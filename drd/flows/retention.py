@@ -17,6 +17,7 @@ from drd.flows.looking import Missing
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.model.actor import Actor
+from drd.model.holds import held_points
 from drd.model.keeping import RetentionState
 from drd.model.pauses import Pause, words
 from drd.model.plan import Plan
@@ -123,6 +124,7 @@ class _RetentionRun:
     def _forget_all(self, forgetting: Forgetting) -> tuple[str, ...]:
         first, *copies = forgetting.shares
         # If this run dies, what it had forgotten until then was by drd's own hand.
+        # Nobody can hold these from here on; holds since the decision are met by `_let_go`.
         self._record(leaving=forgetting.chosen.forget)
         gone = _forget(self.services, self.plan, self.runner, first, forgetting)
         troubles: dict[str, DrdError] = dict(forgetting.unreached)
@@ -157,7 +159,7 @@ class _RetentionRun:
             missing=before.missing if missing is None else missing,
             leaving=tuple(before.leaving if leaving is None else leaving),
         )
-        self.services.catalogue.keeping.record_state(self.before)
+        self.services.catalogue.keeping.leave(self.before)
 
 
 def _count_as_incomplete(
@@ -184,7 +186,7 @@ def _forget(
 ) -> tuple[str, ...]:
     """Where backups go. What is gone there is forgotten, and what is in no repository at all: an
     earlier run began with it, or somebody gave it up."""
-    still = _let_go(plan, runner, share, "forget")
+    still = _let_go(services, plan, runner, share, "forget")
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
     services.catalogue.forget_points(gone, services.clock.now())
@@ -195,7 +197,7 @@ def _forget(
 
 
 def _forget_copies(services: Services, plan: Plan, runner: Runner, share: Share) -> None:
-    still = _let_go(plan, runner, share, f"forget in {share.name}")
+    still = _let_go(services, plan, runner, share, f"forget in {share.name}")
     services.catalogue.remove_from(plan.name, share.name, share.vanished)
     still.complain(share)
 
@@ -217,14 +219,21 @@ class _Still:
             )
 
 
-def _let_go(plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
+def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
+    """But for points that somebody has held since it was decided."""
+    tried: list[str] = []
+
+    def forget(snapshots: Sequence[str]) -> None:
+        held = held_points(services.catalogue.keeping.holds(plan.name), services.clock.now())
+        free = [s for s in snapshots if share.points.get(s) not in held]
+        if free:
+            share.repository.forget(free)
+        tried.extend(free)
+
     def effect() -> Mapping[str, Any]:
-        if share.manifests:
-            share.repository.forget(share.manifests)
-        rest = share.others + share.leftovers + share.own
-        if rest:
-            share.repository.forget(rest)
-        return {"snapshots": len(share.snapshots)}
+        forget(share.manifests)
+        forget(share.others + share.leftovers + share.own)
+        return {"snapshots": len(tried)}
 
     if share.snapshots:
         runner.step(step, "forget", effect)
@@ -232,7 +241,7 @@ def _let_go(plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
     ids = {s.id for s in listing}
     by_run = holdings.by_run(listing)
     return _Still(
-        tuple(i for i in share.snapshots if i in ids),
+        tuple(i for i in tried if i in ids),
         frozenset(run for run, found in by_run.items() if holdings.manifest(found) is not None),
     )
 

@@ -6,7 +6,7 @@ trusted, backups that do not arrive, damage that nobody has dealt with.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,16 +92,23 @@ def of_backups(
 
 
 def of_damage(
-    plan: str, damages: Sequence[Damage], kept: Collection[str], given_up: Collection[str]
+    plan: str,
+    damages: Sequence[Damage],
+    kept: Collection[str],
+    given_up: Set[tuple[str, str]],
 ) -> list[Pause]:
     """Damage that was neither mended nor given up: of a point that is still there, or of nobody
-    knows which."""
+    knows which. `given_up` are points with the repository of which that was said, `""` for all."""
     found = []
     for damage in damages:
         if damage.affected is None:
             what, hint = damage.text, f"drd verify {plan} --repository {damage.repository}"
         else:
-            open_ones = [p for p in damage.affected if p in kept and p not in given_up]
+            open_ones = [
+                p
+                for p in damage.affected
+                if p in kept and given_up.isdisjoint({(p, ""), (p, damage.repository)})
+            ]
             if not open_ones:
                 continue
             what = f"{damage.text} ({named(open_ones)})"

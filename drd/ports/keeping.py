@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,8 @@ class Keeping(Protocol):
     """
 
     def hold(self, hold: Hold) -> Hold:
-        """Record a hold; it is returned with its id."""
+        """Record a hold; it is returned with its id. Raises AlreadyRunning for a point that a run is
+        just forgetting (see `leave`)."""
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
         """End all holds on a point; those that were active."""
@@ -40,6 +41,10 @@ class Keeping(Protocol):
         """How the last retention went; None before the first one of this version of drd."""
 
     def record_state(self, state: RetentionState) -> None: ...
+
+    def leave(self, state: RetentionState) -> Mapping[str, str]:
+        """Record the state, with those of its `leaving` points that nobody holds at that moment: none
+        of them can be held from then on, until the run is over. Returns what is held, and why."""
 
     def last_success(self, plan: str) -> datetime | None:
         """When the last retention that succeeded began, by the recorded runs."""

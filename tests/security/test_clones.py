@@ -66,6 +66,8 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     assert len(snapshots_of(site, run)) == 1, "the copy let the original's snapshots be"
     [pruned] = site.drd(*copy, "prune", "shop", "--json").json["repositories"]
     assert pruned["state"] == "paused"
+    rekey = ("repository", "rekey", "shop", "--password", site.secret("new", "another password"))
+    assert "no password is changed here" in site.drd(*copy, *rekey, code=2).err
     assert "drd adopt" in site.drd(*copy, "doctor", "shop", code=None).out
 
     (site.base / "go").touch()

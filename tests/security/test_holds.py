@@ -6,6 +6,12 @@ until it is released by name or its time is over.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -105,3 +111,47 @@ def test_a_held_point_stays_in_copies(site: Site) -> None:
     site.repository = str(site.base / "offsite")
     assert held in kept(site)
     assert other not in kept(site)
+
+
+@contextmanager
+def slow_forget(site: Site, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command whose `restic forget` waits for the file `go` once it has begun."""
+    programs = site.base / "bin"
+    programs.mkdir()
+    wrapper = programs / "restic"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" forget "*) touch {site.base}/waits\n'
+        f"while [ ! -e {site.base}/go ]; do sleep 0.1; done;; esac\n"
+        f'exec {shutil.which("restic")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    site.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
+    running = site.start(*words)
+    try:
+        limit = time.monotonic() + 60
+        while not (site.base / "waits").exists():
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < limit, "restic forget"
+            time.sleep(0.1)
+        yield running
+    finally:
+        (site.base / "go").touch()
+        running.communicate(timeout=120)
+    assert running.returncode == 0
+
+
+@pytest.mark.parametrize("how", ["retention", "by name"])
+def test_a_point_that_is_just_being_forgotten_cannot_be_held(site: Site, how: str) -> None:
+    policy(site, "{last: 1}")
+    old, newest = backup(site), backup(site)
+    words = ("retention", "shop")
+    if how == "by name":
+        words = ("points", "forget", old, "--reason", "room", "--force")
+    with slow_forget(site, *words):
+        refused = site.drd("hold", old, "--reason", "audit of 2026", code=None)
+        assert refused.code != 0
+        assert "is just forgetting it" in refused.err
+        site.drd("hold", newest, "--reason", "the healthy twin: it stays")
+    assert kept(site) == {newest}
+    assert [row[0] for row in site.catalogue("select point from holds")] == [newest]

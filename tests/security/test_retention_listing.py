@@ -15,8 +15,10 @@ import pytest
 
 from drd.bootstrap import App, app
 from drd.errors import RepositoryError
+from drd.flows.pauses import reasons_to_wait
 from drd.flows.retention import RetentionRequest
 from drd.flows.retention import retention as flow
+from drd.model.holds import GivenUp
 from tests.e2e.site import Site, small_site
 from tests.retention_support import (
     DAY,
@@ -177,3 +179,25 @@ def test_damage_pauses_until_it_is_mended_or_given_up(site: Site) -> None:
         pack.write_bytes(data)
     site.drd("verify", "shop", code=None)
     assert retention(site)["forgotten"] == [old]
+
+
+def test_giving_up_in_one_repository_leaves_damage_elsewhere_alone(here: App, site: Site) -> None:
+    """A damaged copy that is given up says nothing of the damage where backups go."""
+    point = backup(site)
+    plan = here.load("shop")
+    services = here.services(plan)
+    services.catalogue.health.damaged(
+        "shop", "primary", "pack 1 is bad", [point], services.clock.now()
+    )
+
+    def waits() -> list[str]:
+        return [pause.code for pause in reasons_to_wait(services, plan)]
+
+    def give_up(repository: str) -> None:
+        given = GivenUp(point, "shop", "its disk broke", services.clock.now(), None, repository)
+        services.catalogue.keeping.give_up([given])
+
+    give_up("offsite")
+    assert waits() == ["damage"]
+    give_up("primary")
+    assert waits() == []

@@ -163,6 +163,14 @@ def test_a_database_of_no_tables_proves_nothing() -> None:
     assert "there was none at backup either" in own.observed
 
 
+def test_a_database_in_which_every_table_is_empty_proves_nothing() -> None:
+    (own,) = run(tables(a=0, b=0), tables(a=0, b=0))
+    assert own.verdict is CheckVerdict.NOT_RUN
+    assert "all 2 tables have none" in own.observed
+    (own,) = run(tables(a=0, b=1), tables(a=0, b=1))
+    assert own.verdict is CheckVerdict.PASSED
+
+
 @pytest.mark.parametrize("before", [None, tables("off")])
 def test_without_a_fingerprint_it_is_not_run(before: Fingerprint | None) -> None:
     (own,) = run(before, tables(a=1))
