@@ -52,6 +52,7 @@ _WHOLE = {
     "damage_read_at": None,
     "damaged_points": None,
 }
+_LISTED = {"missing": None, "missing_since": None}
 
 
 def begin(connection: Connection, plan: Plan) -> None:
@@ -89,7 +90,7 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
             continue
         changed = True
         moved = known is not None and known.url not in ("", spec.url)
-        elsewhere = {**_FINE, **_WHOLE} if moved else {}
+        elsewhere = {**_FINE, **_WHOLE, **_LISTED} if moved else {}
         key = {"plan": plan.name, "repository": spec.name}
         upsert(connection, rows, {**key, **wanted, **elsewhere})
     if changed:
@@ -104,7 +105,15 @@ def of(connection: Connection, plan: str) -> list[Known]:
         if row.damage is not None:
             affected = _kept(connection, row.damaged_points)
         found.append(
-            Known(row.repository, row.url, row.lost, row.unreachable, row.damage, affected)
+            Known(
+                row.repository,
+                row.url,
+                row.lost,
+                row.unreachable,
+                row.damage,
+                affected,
+                {point: tuple(ids) for point, ids in (row.missing or {}).items()},
+            )
         )
     return found
 
@@ -210,6 +219,28 @@ def cost(
         return
     affected = None if known.affected is None else tuple(dict.fromkeys((*known.affected, point)))
     damaged(connection, place, known.damage or damage, affected, at)
+
+
+def missing(
+    connection: Connection,
+    place: tuple[str, str],
+    points_missing: Mapping[str, Sequence[str]],
+    back: Iterable[str] | None,
+    at: datetime,
+) -> None:
+    """Points of which a plan's repository lacks snapshots, with these, added to those that were
+    missing before; `back` are those that are there again or were given up, None: all others."""
+    plan, repository = place
+    row = next((r for r in _rows(connection, plan) if r.repository == repository), None)
+    if row is None:
+        return
+    before = dict(row.missing or {})
+    gone = set(before) if back is None else set(back)
+    now = {p: ids for p, ids in before.items() if p not in gone}
+    now |= {p: list(ids) for p, ids in points_missing.items()}
+    if now != before:
+        since = (row.missing_since or at) if now else None
+        _set(connection, row, missing=now or None, missing_since=since)
 
 
 def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime) -> list[str]:

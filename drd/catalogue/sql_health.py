@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue import copies, health, repositories
@@ -45,6 +45,17 @@ class SqlHealth:
     def whole(self, plan: str, repository: str, at: datetime) -> None:
         with self._store.write() as connection:
             health.damaged(connection, (plan, repository), None, (), at)
+
+    def missing(
+        self,
+        plan: str,
+        repository: str,
+        missing: Mapping[str, Sequence[str]],
+        back: Iterable[str] | None,
+        at: datetime,
+    ) -> None:
+        with self._store.write() as connection:
+            health.missing(connection, (plan, repository), missing, back, at)
 
     def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
         with self._store.write() as connection:

@@ -295,7 +295,7 @@ def _scenario(row: Sequence[Any]) -> ScenarioFacts:
 
 
 def _repository(row: Sequence[Any]) -> RepositoryFacts:
-    lost, lost_since, lost_says, unreachable, unreachable_since, damage, damaged_since = row[11:]
+    lost, lost_since, lost_says, unreachable, unreachable_since, damage, damaged_since = row[11:18]
     return RepositoryFacts(
         row[1],
         row[2],
@@ -308,6 +308,8 @@ def _repository(row: Sequence[Any]) -> RepositoryFacts:
         _time(unreachable_since) if unreachable_since else None,
         damage,
         _time(damaged_since) if damaged_since else None,
+        len(_json(row[18])) if row[18] else 0,
+        _time(row[19]) if row[19] else None,
     )
 
 

@@ -402,6 +402,8 @@ repository_health = Table(
     Column("damaged_since", UtcTime),
     Column("damage_read_at", UtcTime),  # what was stored since may build on it
     Column("damaged_points", Json),  # those that it costs; NULL: nobody can tell, so all
+    Column("missing", Json),  # points of which others removed snapshots, with these; NULL: none
+    Column("missing_since", UtcTime),
 )
 Index("repository_health_by_url", repository_health.c.url)
 

@@ -161,8 +161,10 @@ class _CopyRun:
         return self.spec.name in point.repositories
 
     def _record(self, manifests: Mapping[str, str]) -> None:
-        self.services.catalogue.record_copies(
-            self.runner.owned, self.spec.name, manifests, self.services.clock.now()
+        now = self.services.clock.now()
+        self.services.catalogue.record_copies(self.runner.owned, self.spec.name, manifests, now)
+        self.services.catalogue.health.missing(
+            self.plan.name, self.spec.name, {}, list(manifests), now
         )
 
     def _copy(self, batch: Sequence[RestorePoint], source: Held) -> None:

@@ -61,6 +61,8 @@ def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
                 for point in what.points
             ]
         )
+        for spec in specs:
+            services.catalogue.health.missing(plan.name, spec.name, {}, what.points, now)
         troubles = _forget_all(services, plan, specs, what, runner)
         if troubles:
             raise next(iter(troubles.values()))

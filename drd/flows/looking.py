@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from drd.errors import CatalogueError
 from drd.flows import custody, holdings
 from drd.flows.identity import confirm
 from drd.flows.services import Services
@@ -54,10 +56,12 @@ def missing_snapshots(
     state = keeping.state(plan.name)
     leaving = state.leaving if state is not None else ()
     given_up = {(g.point, g.repository) for g in keeping.given_up(plan.name)}
+    noted = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for look in looks:
         name = look.repository.name
         expected = {} if state is None else dict(state.missing.get(name, {}))
+        expected |= noted.get(name, {})
         expected |= {p.id: _snapshots(p, name) for p in points if name in p.repositories}
         gone = {
             point: tuple(i for i in ids if i not in _here(look, point))
@@ -69,6 +73,8 @@ def missing_snapshots(
         lacking = {point: ids for point, ids in gone.items() if ids}
         if lacking:
             found[name] = lacking
+        with suppress(CatalogueError):  # who only looks may not write
+            services.catalogue.health.missing(plan.name, name, lacking, None, services.clock.now())
     return found
 
 

@@ -24,6 +24,13 @@ def record_missing(
     """
     if not ids or forgets_beside(services, plan, listed_at) is not None:
         return []
+    known = {p.id: p for p in services.catalogue.points(plan)}
+    removed = {
+        i: (known[i].repositories[repository], *holdings.component_ids(known[i]))
+        for i in ids
+        if i in known and repository in known[i].repositories
+    }
+    services.catalogue.health.missing(plan, repository, removed, (), services.clock.now())
     lost = services.catalogue.health.vanished(plan, repository, ids, services.clock.now())
     if lost:
         names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")

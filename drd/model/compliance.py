@@ -171,7 +171,7 @@ def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Rea
         return Readiness.NOT_READY
     if readable(facts) is None and (drill.last_at is not None or rpo.loses_everything):
         return Readiness.NOT_READY
-    hurt = any(r.lost is not None or r.damage is not None for r in facts.repositories)
+    hurt = any(r.lost is not None or r.damage is not None or r.missing for r in facts.repositories)
     if hurt or any(s.unproven for s in drill.scenarios if s.wanted and s.result == "passed"):
         return Readiness.NOT_READY
     return Readiness.READY if drill.verdict is Verdict.MET else Readiness.NEEDS_DRILL

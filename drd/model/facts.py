@@ -60,7 +60,8 @@ class RepositoryFacts(NamedTuple):
     `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or directory),
     `emptied` (a place without a repository) or `replaced` (by another one). `unreachable` is why
     nobody answers, which is not the same. `damage` is what a reading found. Each `…_since` is when
-    drd learnt it, `lost_says` in what words.
+    drd learnt it, `lost_says` in what words. `missing` counts the points of which others removed
+    snapshots there.
     """
 
     repository: str
@@ -74,6 +75,8 @@ class RepositoryFacts(NamedTuple):
     unreachable_since: datetime | None = None
     damage: str | None = None
     damaged_since: datetime | None = None
+    missing: int = 0
+    missing_since: datetime | None = None
 
 
 class VanishedFacts(NamedTuple):

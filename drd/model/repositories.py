@@ -124,6 +124,13 @@ def _wrong(
         verdict = verdict if lost_by_it else Verdict.AT_RISK
         text = f"{lost_by_it}repository {name} is damaged: {first_line(repository.damage)}"
         found.append(Reason(verdict, text, f"drd runs {facts.plan}", DAMAGED, subject=name))
+    if repository.missing:
+        points = (
+            "1 restore point" if repository.missing == 1 else f"{repository.missing} restore points"
+        )
+        text = f"{name} no longer lists all snapshots of {points}, which drd did not forget"
+        command = f"drd retention {facts.plan} --dry-run"
+        found.append(Reason(Verdict.AT_RISK, text, command, VANISHED, subject=name))
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,7 +13,8 @@ from drd.model.repositories import Meeting
 @dataclass(frozen=True, slots=True)
 class Known:
     """One repository of a plan. `lost` is `gone`, `emptied` or `replaced`, `damage` what the last
-    reading found, `affected` the kept points that it costs, None when nobody can tell."""
+    reading found, `affected` the kept points that it costs, None when nobody can tell. `missing` are
+    points of which others removed snapshots, with these."""
 
     repository: str
     url: str
@@ -21,6 +22,7 @@ class Known:
     unreachable: str | None = None
     damage: str | None = None
     affected: tuple[str, ...] | None = ()
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class Health(Protocol):
 
     def whole(self, plan: str, repository: str, at: datetime) -> None:
         """Everything read back as it was stored."""
+
+    def missing(
+        self,
+        plan: str,
+        repository: str,
+        missing: Mapping[str, Sequence[str]],
+        back: Iterable[str] | None,
+        at: datetime,
+    ) -> None:
+        """Points of which the repository lacks snapshots that drd did not remove. They stay missing until
+        they are `back` (or given up); None: all that this listing does not miss."""
 
     def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
         """`repository` lacks these points, although drd did not forget them there. Those that no

@@ -42,6 +42,8 @@ _SYSTEM_CAS = (
 
 _PROTECTION = "repository protection"
 
+_ASKED_ONE_BY_ONE = 4
+"""Of more snapshots a listing is cheaper."""
 _building = threading.Lock()
 
 
@@ -161,7 +163,20 @@ class S3Place:
             asked = self._ask("list_objects_v2", Prefix=self._below(f"snapshots/{name}"), MaxKeys=1)
             return bool(asked.get("Contents"))
 
-        return [s for s in snapshots if not is_there(s)]
+        if len(snapshots) <= _ASKED_ONE_BY_ONE:
+            return [s for s in snapshots if not is_there(s)]
+        listed = self._listed_snapshots()
+        return [s for s in snapshots if s not in listed]
+
+    def _listed_snapshots(self) -> set[str]:
+        found: set[str] = set()
+        more: dict[str, Any] = {}
+        while True:
+            page = self._ask("list_objects_v2", Prefix=self._below("snapshots/"), **more)
+            found |= {str(e["Key"]).rpartition("/")[2] for e in page.get("Contents", [])}
+            if not page.get("IsTruncated"):
+                return found
+            more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.

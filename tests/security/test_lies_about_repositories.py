@@ -116,7 +116,30 @@ def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> Non
 
     site.drd("backup", "shop")
     site.drd("drill", "shop")
+    plan = plan_of(site)
+    assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), "nobody has seen to it"
+    site.drd("points", "forget", point["point"], "--reason", "removed by hand")
+    plan = plan_of(site)
+    assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), plan["reasons"]
+
+
+def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) -> None:
+    """restic stores nothing again that its index has."""
+    site = small_site(short_tmp)
+    green(site)
+    told = site.drd("backup", "shop")
+    assert "checking" not in told.err, "the healthy twin"
     assert plan_of(site)["verdict"] == "met"
+    for below in ("data", "snapshots"):
+        for file in Path(site.repository, below).rglob("*"):
+            if file.is_file():
+                file.unlink()
+
+    told = site.drd("backup", "shop")
+    assert "checking what else is gone" in told.err
+    assert loses_everything(site)["repositories"][0]["state"] == "damaged"
+    site.drd("catalogue", "verify", code=None)
+    loses_everything(site)
 
 
 def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:

@@ -122,6 +122,8 @@ def _health() -> None:
         sa.Column("damaged_since", TIME),
         sa.Column("damage_read_at", TIME),
         sa.Column("damaged_points", sa.Text()),
+        sa.Column("missing", sa.Text()),
+        sa.Column("missing_since", TIME),
     )
     op.create_index("repository_health_by_url", "repository_health", ["url"])
     _known_repositories()

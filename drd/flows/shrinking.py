@@ -1,0 +1,65 @@
+"""Whether a repository still lists what drd knows to be there, before a new point builds on it.
+
+restic stores nothing again that its index has. So where others removed snapshots, what else they
+removed is looked at first.
+"""
+
+from __future__ import annotations
+
+from drd.errors import DrdError, RepositoryDamaged
+from drd.flows import holdings
+from drd.flows.looking import Look, missing_snapshots
+from drd.flows.runner import describe
+from drd.flows.services import Services
+from drd.flows.vanishing import forgets_beside, record_missing
+from drd.model.pauses import named
+from drd.model.plan import Plan
+from drd.ports import Repository
+
+
+def look_for_shrinking(services: Services, plan: Plan, repository: Repository, ends: float) -> None:
+    """Note points of which others removed snapshots, and check the repository while there are any.
+
+    Damage is recorded with all points, so that nothing that is stored after it counts. Costs one
+    request where nothing is missing. `ends` is on the monotonic clock.
+    """
+    begun_at = services.clock.now()
+    known = [p for p in services.catalogue.points(plan.name) if repository.name in p.repositories]
+    noted = next(
+        k for k in services.catalogue.health.of(plan.name) if k.repository == repository.name
+    )
+    gone = repository.missing([p.repositories[repository.name] for p in known])
+    if not gone and not noted.missing:
+        return
+    listing = holdings.listed(repository, plan.name)
+    if listing.unreadable or forgets_beside(services, plan.name, begun_at) is not None:
+        return
+    look = Look(repository, listing, listing, holdings.by_run(listing))
+    missing = missing_snapshots(services, plan, known, [look]).get(repository.name, {})
+    if not missing:
+        return
+    lost = [p.id for p in known if p.id in missing and not look.holds(p.id)]
+    record_missing(services, plan.name, repository.name, lost, begun_at)
+    if noted.damage is None:
+        _check(services, plan, repository, list(missing), ends)
+
+
+def _check(
+    services: Services, plan: Plan, repository: Repository, missing: list[str], ends: float
+) -> None:
+    begun_at = services.clock.now()
+    services.warn(
+        f"{repository.name} no longer lists all snapshots of {named(missing)}, which drd did not "
+        "forget: checking what else is gone"
+    )
+    try:
+        repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
+    except RepositoryDamaged as error:
+        services.catalogue.health.damaged(
+            plan.name, repository.name, describe(error), None, begun_at
+        )
+        services.warn(
+            f"{error.message}: what is stored now may not come back; drd status says more"
+        )
+    except DrdError as error:
+        services.warn(f"{repository.name} could not be checked: {error.message}")
