@@ -16,11 +16,11 @@ EXAMPLES = """\
 examples:
   drd repository rekey orders-api --password '{credential: orders-2}'
   drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
-  drd repository rekey orders-api --repository offsite     go on with what was begun, or
-                                    replace the password *** by the one that the plan names
+  drd repository rekey orders-api --repository offsite     go on with what was begun
 
 The new password is added and proven at once. Then the plan's file has to name it; the old one is
-removed when that is in force. Ended at any moment, the same command goes on.
+removed when that is in force. Ended at any moment, the same command goes on. Without --password, a
+repository that opens with *** gets the password that the plan names.
 
 exit codes: 0 done, or with --no-wait waiting for the plan, 1 failed, 2 usage, 11 another rekey
 works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
