@@ -34,7 +34,7 @@ def plan(**policy: Any) -> Any:
 
 
 def services(tmp_path: Any) -> Any:
-    return SimpleNamespace(work_dir=tmp_path, private=())
+    return SimpleNamespace(work_dir=tmp_path, is_root=False, private=())
 
 
 def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_path: Any) -> None:
