@@ -8,6 +8,7 @@ catalogue knows. Anything else is left alone; `drd doctor` names it.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -171,6 +172,8 @@ def _explained(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # its own words and remedy, as wherever a disk is full
         raise SandboxUnavailable(
             f"cannot make {directory}: {error.strerror}",
             hint="work_dir in drd.yaml must be a directory that drd can write to.",
