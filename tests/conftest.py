@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from drd import log
+from drd import log, masking
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -64,6 +64,15 @@ def pytest_runtest_teardown() -> None:
     longer the more there is in a worker; a process may have 1,024 open."""
     if len(list(Path("/proc/self/fd").iterdir())) > 300:
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _masks() -> Iterator[None]:
+    """The secrets of one test hide no words of the next."""
+    known = set(masking._secrets)
+    yield
+    masking._secrets.clear()
+    masking._secrets.update(known)
 
 
 def _run_directory() -> Path:

@@ -77,17 +77,17 @@ WHERE OF(plan) ORDER BY plan, started_at
 """
 # Of what the plan does not want only a failure counts.
 SCENARIOS = f"""
-SELECT c.plan, c.scenario, w.position, c.repository,
+SELECT s.plan, s.scenario, w.position, s.repository,
   d.{_DRILL.format("d")},
   e.{_DRILL.format("e")}
-FROM scenario_summary c
-  LEFT JOIN scenario_summary w ON w.plan = c.plan AND w.scenario = c.scenario AND w.repository = ''
-  LEFT JOIN evidence d ON d.id = c.last
-  LEFT JOIN evidence e ON e.id = c.passed
-WHERE OF(c.plan) AND (w.position IS NOT NULL OR d.result = 'failed')
-  AND (c.repository = '' OR c.repository IN (
-    SELECT r.repository FROM repository_health r WHERE r.plan = c.plan))
-ORDER BY c.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, c.scenario, c.repository
+FROM scenario_summary s
+  LEFT JOIN scenario_summary w ON w.plan = s.plan AND w.scenario = s.scenario AND w.repository = ''
+  LEFT JOIN evidence d ON d.id = s.last
+  LEFT JOIN evidence e ON e.id = s.passed
+WHERE OF(s.plan) AND (w.position IS NOT NULL OR d.result = 'failed')
+  AND (s.repository = '' OR s.repository IN (
+    SELECT r.repository FROM repository_health r WHERE r.plan = s.plan))
+ORDER BY s.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, s.scenario, s.repository
 """  # noqa: S608 - no value is pasted in
 UNREADY = """
 SELECT plan, last_finished_at, last_error FROM jobs

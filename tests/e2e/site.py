@@ -137,7 +137,8 @@ class Site:
         return sorted(name for name in names if "-tmp-" not in name)
 
     def catalogue(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(f"file:{self.base}/state/drd.db?mode=ro", uri=True) as connection:
+        url = f"file:{self.base}/state/drd.db?mode=ro"
+        with contextlib.closing(sqlite3.connect(url, uri=True)) as connection:
             return connection.execute(query, values).fetchall()
 
     def runs(self) -> list[dict[str, Any]]:

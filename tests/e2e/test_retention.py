@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.e2e.daemons import WallClock
+from tests.e2e.runbook_site import until
 from tests.e2e.site import Site, small_site
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -184,19 +185,26 @@ def test_a_point_that_a_retention_takes_from_under_a_drill_is_no_failure(short_t
     site = small_site(short_tmp)
     point = site.drd("backup", "shop", "--json").json["point"]
     site.drd("backup", "shop")
-    forget = site.base / "forget"
+    go_on = site.base / "go-on"
     plan = site.base / "plans/shop.yaml"
+    waits = f"until test -e {go_on}; do sleep 0.1; done"
     plan.write_text(
-        plan.read_text()
+        plan.read_text().replace("{every: 7d}", f"{{every: 7d, read: [{site.base}]}}")
         + "retention: {keep_within: 1d}\n"
-        + f"runbook:\n  - command: {{run: [sh, {forget}]}}\n  - restore: all\n  - check: all\n"
+        + f'runbook:\n  - command: {{run: [sh, -c, "{waits}"]}}\n  - restore: all\n  - check: all\n'
     )
-    restic = f"restic -q -r {site.repository} --password-file {site.base}/secrets/restic"
-    retention = " ".join(site.argv("retention", "shop"))
-    gone = f"{restic} forget $({restic} snapshots --json --tag run:{point} | jq -r '.[].id')"
-    forget.write_text(f"set -e\n{gone}\nDRD_CONFIG={site.base}/drd.yaml {retention}\n")
-    drill = site.drd("drill", "shop", "--point", point, "--json", code=5).json
-    assert drill["result"] == "inconclusive"
+    drill = site.start("drill", "shop", "--point", point, "--json")
+    rehearsed = (
+        "select 1 from steps join runs on runs.id = steps.run"
+        " where runs.kind = 'drill' and steps.name = 'command'"
+    )
+    until(lambda: bool(site.catalogue(rehearsed)), "the drill waits")
+    taken = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point}"))
+    site.restic("forget", *(s["id"] for s in taken))
+    site.drd("retention", "shop", code=None)
+    go_on.touch()
+    out, err = drill.communicate(timeout=120)
+    assert drill.returncode == 5, err
+    assert json.loads(out)["result"] == "inconclusive"
     assert f"forgot restore point {point} meanwhile" in site.drd("runs", "shop").out
-    forget.write_text("")
     assert site.drd("drill", "shop", "--json", code=None).json["result"] == "passed"

@@ -44,11 +44,24 @@ def forge(
     point: str = FORGED,
     host: str = "shop",
 ) -> str:
-    """A manifest like that of a point, with a change, as the newest point of all; its snapshot."""
+    """A manifest like that of a point, with a change, as the newest point of all; its snapshot. What a
+    change leaves of the other point's snapshots is there once more, as of this point."""
     known = manifest_of(site, like)
     known["point"] = point
+    for row in known["components"] if point != like else ():
+        _as_of(site, point, row["component"], row["snapshot"])
     change(known)
     return store(site, json.dumps(known).encode(), point, host=host)
+
+
+def _as_of(site: Site, point: str, component: str, snapshot: str) -> None:
+    """A snapshot once more, with the tags that a backup as this point gives; restic keeps the id of
+    the first one in it, by which a manifest names it."""
+    site.restic("rewrite", "--new-host", "shop", snapshot)
+    named = json.loads(site.restic("snapshots", "--json", "--tag", "rewrite"))
+    (made,) = (s["id"] for s in named)
+    tags = ("drd", "plan:shop", f"run:{point}", f"component:{component}")
+    site.restic("tag", *(w for tag in tags for w in ("--set", tag)), made)
 
 
 def component(manifest: dict[str, Any], name: str) -> dict[str, Any]:
