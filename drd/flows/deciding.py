@@ -210,16 +210,40 @@ def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
 def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
     """Raise UsageError for steps that want two persons, when nobody could tell later who `actor`, who
     begins the recovery, is."""
-    asking = [
-        s.name
-        for s in steps
-        if s.kind == "approve" and isinstance(s.settings, Ask) and s.settings.two_person
-    ]
+    asking = _two_person(steps)
     if asking and actor.person is None:
         raise UsageError(
             f"you are root without a login, so nobody can approve {', '.join(asking)}",
             hint="log in as yourself, then sudo: the step wants two persons.",
         )
+
+
+def require_still_approvable(
+    catalogue: Catalogue, steps: Iterable[Step], run: Run, actor: Actor
+) -> None:
+    """As `require_approvable`, of a recovery that goes on: of the steps that are not done yet, and also
+    when nobody can tell who began it or went on with it before."""
+    over = (StepState.SUCCEEDED, StepState.SKIPPED)
+    done = {r.name for r in catalogue.steps(run.id) if r.state in over}
+    left = [s for s in steps if s.name not in done]
+    require_approvable(left, actor)
+    began = operators(run, catalogue.decisions(run.id))
+    if any(one is None or one.person is None for one in began):
+        asking = _two_person(left)
+        if asking:
+            raise UsageError(
+                f"nobody can approve {', '.join(asking)}: run {run.id} was begun or gone on with by "
+                "root without a login",
+                hint=f"end it and begin anew: drd cancel {run.id}, then drd recover {run.plan} …",
+            )
+
+
+def _two_person(steps: Iterable[Step]) -> list[str]:
+    return [
+        s.name
+        for s in steps
+        if s.kind == "approve" and isinstance(s.settings, Ask) and s.settings.two_person
+    ]
 
 
 def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:

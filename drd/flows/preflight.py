@@ -20,7 +20,7 @@ from drd.errors import (
 )
 from drd.flows import holdings
 from drd.flows.ahead import Ahead, at_once
-from drd.flows.deciding import require_approvable
+from drd.flows.deciding import require_approvable, require_still_approvable
 from drd.flows.deeds import look_at_step
 from drd.flows.guard import require_elsewhere
 from drd.flows.hindrances import Hindrances
@@ -109,6 +109,7 @@ def look_ahead(
     Of a recovery that goes on nothing is looked at: its own working places are in the target.
     """
     if plan.continues is not None:
+        require_answerable(services, plan)
         return Looked(0)
     probe = f"look-{uuid4().hex[:8]}"
     found = Hindrances()
@@ -165,10 +166,23 @@ def _look_around(
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
     found.kept(lambda: require_within(plan))
     found.kept(lambda: require_whole(services, plan))
-    ahead = [step for step in plan.plan.runbook if plan.left_out(step) is None]
-    found.kept(lambda: require_approvable(ahead, process.actor_here()))
+    if plan.continues is None:
+        found.kept(lambda: require_approvable(_ahead(plan), process.actor_here()))
     findings = found.tried(lambda: _look_at_steps(services, plan))
     return findings + look_at(plan, destinations, found)
+
+
+def require_answerable(services: Services, plan: RecoveryPlan) -> None:
+    """Raise UsageError for a recovery that would go on to a step which nobody could approve then.
+    Has to be asked before whoever goes on with it is recorded."""
+    if plan.continues is not None:
+        run = services.catalogue.run(plan.continues)
+        actor = process.actor_here()
+        require_still_approvable(services.catalogue, _ahead(plan), run, actor)
+
+
+def _ahead(plan: RecoveryPlan) -> list[Step]:
+    return [step for step in plan.plan.runbook if plan.left_out(step) is None]
 
 
 def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:

@@ -22,7 +22,14 @@ from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
 from drd.flows.identity import tidy
 from drd.flows.meetings import note_damage
-from drd.flows.preflight import destinations_of, look_at, part_of, preflight, warn
+from drd.flows.preflight import (
+    destinations_of,
+    look_at,
+    part_of,
+    preflight,
+    require_answerable,
+    warn,
+)
 from drd.flows.recovery_plan import RecoveryPlan
 from drd.flows.runner import Runner, closing_run, describe, new_run
 from drd.flows.services import Services
@@ -123,6 +130,7 @@ def _begin(
     """The run: the dead one with a new token, or a new one. Its directories go at the end, but a
     killed one's stay for whoever continues it."""
     if plan.continues is not None:
+        require_answerable(services, plan)
         run = services.catalogue.run(plan.continues)
         runner = adopted(services, plan.plan, run, stack)
         if runner is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from drd.errors import AlreadyRunning, DrdError, Fenced, UsageError
+from drd.flows.preflight import require_answerable
 from drd.flows.recovery import adopted, opened
 from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
 from drd.flows.runner import describe
@@ -49,6 +50,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
             hint=f"drd rollback {run.id} goes on with that; drd recover begins anew.",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
+    require_answerable(services, planned)
     if plan.digest != run.plan_digest:
         services.warn(
             f"the plan has changed since run {run.id} began: what is done stays done, the rest "

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from drd.process import actor_here
 from tests.e2e.runbook_site import end_service, run_id, runbook_site, traced, until, waits_for
 from tests.e2e.site import Site
 from tests.e2e.test_runbook import RECOVER, free_port
@@ -70,6 +71,15 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
     site.killed_at("undone:once", *RECOVER)
     run = run_id(site)
     end_service(site)  # as with the host
+
+    if actor_here().person is None:  # root without a login, whom nobody can approve beside
+        file = site.base / "plans/shop.yaml"
+        plan = file.read_text()
+        file.write_text(plan.replace("why: traffic", "why: traffic, two_person: true"))
+        for again in (("resume", run), RECOVER):
+            assert "nobody can approve go-ahead" in site.drd(*again, code=2).err
+        assert site.catalogue("select action from decisions") == []
+        file.write_text(plan)
 
     # The first resume: the service is up again, and a person is asked about what must not be repeated.
     child = site.start("resume", run)

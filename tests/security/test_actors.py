@@ -6,6 +6,7 @@ says who decided, beside the claim, and a step with `two_person: true` refuses t
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import UsageError
-from drd.flows.deciding import Deciding, Said, require_approvable
+from drd.flows.deciding import Deciding, Said, require_approvable, require_still_approvable
 from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState
@@ -95,6 +96,33 @@ def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> Non
         require_approvable(steps, root)
     require_approvable(steps, anna_by_sudo)
     require_approvable(two_person(wanted=False).runbook, root)
+
+
+@pytest.mark.parametrize(
+    ("starter", "who", "said"),
+    [
+        (anna, root, "without a login, so nobody can"),
+        (root, anna, "was begun or gone on with by root"),
+    ],
+)
+def test_recovery_that_nobody_could_approve_does_not_go_on(
+    catalogue: SqlCatalogue, starter: Actor, who: Actor, said: str
+) -> None:
+    """Else it would run up to the approval, with whoever went on recorded as one of its operators."""
+    run, steps = started_by(catalogue, starter), two_person(wanted=True).runbook
+    with pytest.raises(UsageError, match=said):
+        require_still_approvable(catalogue, steps, run, who)
+    require_still_approvable(catalogue, two_person(wanted=False).runbook, run, who)
+
+
+def test_healthy_twin_recovery_goes_on_where_the_approval_is_given(
+    catalogue: SqlCatalogue, tmp_path: Path
+) -> None:
+    run, steps = started_by(catalogue, anna), two_person(wanted=True).runbook
+    require_still_approvable(catalogue, steps, run, anna_by_sudo)
+    with closing(sqlite3.connect(tmp_path / "drd.db")) as row, row:
+        row.execute("update steps set state = 'succeeded', finished_at = started_at")
+    require_still_approvable(catalogue, steps, run, root)
 
 
 @pytest.mark.parametrize("starter", [anna, anna_by_sudo])
