@@ -56,9 +56,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
 
 from drd.masking import masked
+from drd.named import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
 
 
 class DrdError(Exception):

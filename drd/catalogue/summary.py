@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from drd.catalogue import summary_queries as queries
 from drd.catalogue.version import HEAD
@@ -38,17 +37,20 @@ from drd.model.facts import (
 )
 from drd.model.repositories import newest_ever
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Any, TypeAlias, TypeVar
 
     from drd.model.plan import SecretRef
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
+
 
 HEARTBEAT = "heartbeat"
 """Where a daemon notes that it lives."""
 
-Query = Callable[[str, str | None], Iterable[Sequence[Any]]]
+Query: TypeAlias = "Callable[[str, str | None], Iterable[Sequence[Any]]]"
 """Runs one of `summary_queries`, with `:plan` bound to a plan's name, or NULL for all."""
 
 _OF = re.compile(r"OF\(([\w.]+)\)")

@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
 
 from drd.cli.options import global_options
 from drd.cli.parser import Parser
 from drd.errors import Cancelled, ConfigError, DrdError, exhausted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 VERBS: dict[str, tuple[str, str]] = {
     "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),

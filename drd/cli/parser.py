@@ -6,9 +6,12 @@ import argparse
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
 
 from drd.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
 

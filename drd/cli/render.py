@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, TextIO
 
 from drd.model.cells import Cell, Note
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    from typing import TextIO
 
 GAP = 2
 NO_LIMIT = 10_000

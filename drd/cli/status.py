@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
-from typing import TextIO
 
 from drd.cli.render import (
     measure,
@@ -43,6 +42,8 @@ from drd.model.verdicts import Assessment, Verdict, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from drd.model.plan import SecretRef
 
 BEGIN = """\

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
 
 from drd.catalogue.summary import read_status
 from drd.config.location import Places
 from drd.errors import CatalogueError, DamagedSummary, NoCatalogue
 from drd.flows.status import SUMMARY, Known, StatusDocument, collect, collect_known, plan_files
 from drd.model.facts import PlanFacts, StatusFacts
+from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

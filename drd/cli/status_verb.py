@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-from typing import Any
 
 from drd.cli.options import global_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EXAMPLES = """\
 examples:

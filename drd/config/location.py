@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
 from drd.errors import ConfigError, Problem
+from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

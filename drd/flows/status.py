@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from drd.errors import UnknownPlan
 from drd.model.brief import Brief, microseconds
@@ -20,6 +19,7 @@ from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, Statu
 from drd.model.text import in_short
 from drd.model.told import Told
 from drd.model.verdicts import Assessment, Verdict, worst
+from drd.named import NamedTuple
 
 SILENT_S = 150.0
 """A daemon says every half minute that it lives; one that missed five of these is silent."""

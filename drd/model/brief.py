@@ -9,15 +9,17 @@ judged anew each time.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, PlanFacts
 from drd.model.told import PLACE, Place, Told
 from drd.model.verdicts import Assessment, CopyAssessment, Reason, Verdict
+from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from drd.model.cells import Cell, Note
 
 _SHORTEST_S = 1.0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from drd.model.facts import StatusFacts
+from drd.named import NamedTuple
 
 
 class Changed(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from drd.model.actor import Actor
+from drd.named import NamedTuple
 
 
 class StatePlace(NamedTuple):

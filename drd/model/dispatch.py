@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
 
 from drd.model.due import Due
 from drd.model.run import RunKind
 from drd.model.schedule import Job
 from drd.model.windows import released
+from drd.named import NamedTuple
 
 UNKNOWN_DURATION_S = 60.0
 """Taken for a job that was never measured: short, so that it gets its first chance."""

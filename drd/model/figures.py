@@ -6,7 +6,8 @@ Times are aware UTC, durations seconds, sizes bytes; None is what nobody knows.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+
+from drd.named import NamedTuple
 
 
 class RunFigures(NamedTuple):

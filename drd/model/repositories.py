@@ -6,12 +6,16 @@ A point that lies only where nothing can be read, or that needs what is damaged,
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
 
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
 from drd.model.text import first_line
 from drd.model.verdicts import Reason, RepositoryAssessment, Verdict
+from drd.named import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 GONE = "repository-gone"
 SILENT = "repository-unreachable"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from drd.model.plan import RetentionPolicy
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
+from drd.named import NamedTuple
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """Clocks of two healthy hosts differ by less; anything later is a time that cannot be trusted."""

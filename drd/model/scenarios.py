@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+
+from drd.named import NamedTuple
 
 VALID_WITHOUT_SCHEDULE_S = 90 * 86400.0
 """For how long a passed drill counts where nothing says when the next one comes."""

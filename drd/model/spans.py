@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+
+from drd.named import NamedTuple
 
 PHASES = ("detect", "decide", "fetch", "restore", "validate", "serve")
 """From the loss to the service: until somebody began; waiting for people, or for somebody who goes

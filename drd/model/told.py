@@ -6,11 +6,10 @@ same but for the figures in them that age, for which they have places.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from drd.model.cells import Cell, Note
 from drd.model.units import AGE, SHARE, format_duration, format_share
 from drd.model.verdicts import Verdict
+from drd.named import NamedTuple
 
 PLACE = "⟦"
 """In a text: here comes a figure that ages. Printable, so that nothing that cleans texts takes it away.

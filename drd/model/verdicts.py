@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 from drd.model.facts import AlertFacts, HoldFacts, PausedFacts
+from drd.named import NamedTuple
 
 
 class Verdict(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from datetime import datetime, timedelta
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -45,12 +45,26 @@ def anything(draw: st.DrawFn) -> PlanFacts:
     """Any value in some of the fields, also in one that was added yesterday; the others are a
     healthy plan's."""
     names = draw(st.sets(st.sampled_from(PlanFacts._fields), min_size=1, max_size=4))
-    hints = get_type_hints(PlanFacts)
+    hints = _hints(PlanFacts)
     return quiet(**{name: draw(_VALUES(hints[name])) for name in sorted(names)})
 
 
 def _any_of(kind: Any) -> st.SearchStrategy[Any]:
     return st.from_type(kind)
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, localns={"Literal": Literal})  # known there to type checkers alone
+
+
+def _by_fields(kind: Any) -> st.SearchStrategy[Any]:
+    """Hypothesis knows `typing`'s own named tuples alone."""
+    return st.builds(kind, **{name: _any_of(hint) for name, hint in _hints(kind).items()})
+
+
+for _kind in vars(facts_module).values():
+    if isinstance(_kind, type) and hasattr(_kind, "_fields"):
+        st.register_type_strategy(_kind, _by_fields)
 
 
 _VALUES = functools.cache(_any_of)
