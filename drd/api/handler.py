@@ -23,6 +23,7 @@ from drd.api.answers import ANSWERS, Asked
 from drd.api.caller import Caller, Peer
 from drd.api.rights import ENDPOINTS, Endpoint
 from drd.bootstrap import App
+from drd.catalogue.malformed import explain
 from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
 
 SCHEMA = 1
@@ -129,10 +130,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(told.status, told.document())
         except Exception as error:  # noqa: BLE001 (supervises: a request must not end the daemon)
             _log.error("api.failed", path=self.path, error=f"{type(error).__name__}: {error}")
-            told = Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "see the log of drd.")
+            told = self._unforeseen(error)
             self._send(told.status, told.document())
         else:
             self._send(HTTPStatus.OK, document)
+
+    def _unforeseen(self, error: Exception) -> Failed:
+        """A value in the catalogue that is none, or a bug."""
+        settings = self._house.app.settings
+        try:
+            explain(error, settings.state_url, settings.state_password)
+        except CatalogueError as found:
+            return _of(found)
+        return Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "see the log of drd.")
 
     def _find(self) -> Mapping[str, Any]:
         if self._refusal is not None:

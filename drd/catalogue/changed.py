@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from drd.catalogue.changes import TRIGGERS
-from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version, connect
+from drd.catalogue.summary import STUMBLES, Query, asking_sqlite, assemble, check_version, connect
 from drd.model.changes import Changed
 from drd.model.facts import PlanFacts, StatusFacts
 
@@ -124,7 +124,7 @@ class Reader:
                 return answer(lambda sql, plan: connection.execute(sql, {"plan": plan}), path)
             finally:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error:
+        except (sqlite3.Error, *STUMBLES):
             self.close()
             return asking_sqlite(url, answer)  # which explains what is wrong
         except BaseException:

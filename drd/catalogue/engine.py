@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from drd import secrets
 from drd.catalogue import trouble
+from drd.catalogue.summary import STUMBLES
 from drd.errors import CatalogueError
 from drd.model.plan import SecretRef
 
@@ -96,9 +98,13 @@ class Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What the database complains about becomes a CatalogueError with a remedy."""
+        """What the database complains about becomes a CatalogueError with a remedy, and so does a value
+        of which nothing can be made."""
         try:
             yield
+        except (*STUMBLES, zlib.error) as error:
+            self.explain_value(error)
+            raise
         except DBAPIError as error:
             explained = self._explain(error)
             if explained is None:
@@ -106,6 +112,14 @@ class Store:
             raise explained from error
         except PoolTimeout as error:
             raise trouble.busy(self.place) from error
+
+    def explain_value(self, error: Exception) -> None:
+        """Raise CatalogueError if the catalogue holds a value that is none; `error` may come of it."""
+        from drd.catalogue import malformed
+
+        found = malformed.find(self)
+        if found is not None:
+            raise trouble.malformed(self.path, self.place, found) from error
 
     def _explain(self, error: DBAPIError) -> CatalogueError | None:
         if self.path is not None:

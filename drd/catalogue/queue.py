@@ -106,7 +106,7 @@ class SqlQueue:
                     file_digest=row.file_digest,
                     first_loaded_at=row.first_loaded_at,
                     data_time=row.data_time,
-                    schedule=row.schedule,
+                    schedule=_own_schedule(row.name, row.schedule),
                     broken=row.load_error is not None,
                     copied=copied.get(row.name, {}),
                     undrilled=tuple(undrilled.get(row.name, ())),
@@ -250,3 +250,8 @@ def _new_id(connection: Any) -> str:
         taken = connection.execute(_POINT, {"run": run}).first() is not None
         if not taken and not runs.exists(connection, run):
             return run
+
+
+def _own_schedule(plan: str, known: Any) -> Any:
+    """None for one that names another plan: then it has to be worked out from the plan's file."""
+    return known if isinstance(known, dict) and known.get("plan") == plan else None

@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 HEARTBEAT = "heartbeat"
 """Where a daemon notes that it lives."""
 
+STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What comes of a value in the catalogue that is none, or of a mistake of drd's."""
+
+HUGE = 1e15
+"""No number in the catalogue is as large: a thousand terabytes, and thirty million years."""
+
 Query: TypeAlias = "Callable[[str, str | None], Iterable[Sequence[Any]]]"
 """Runs one of `summary_queries`, with `:plan` bound to a plan's name, or NULL for all."""
 
@@ -210,6 +216,11 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
         if explained is None:
             raise
         raise explained from error
+    except STUMBLES as error:
+        from drd.catalogue.malformed import explain
+
+        explain(error, url)
+        raise
 
 
 def at_rest(path: str) -> tuple[int, int] | None:
@@ -228,6 +239,8 @@ def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
     (interval_s, cron, backup_timeout_s, drill_every_s) = row[8:12]
     (file, file_mtime_ns, file_size, file_digest, load_error) = row[12:17]
     newest, incomplete = row[17:21], row[21:23]
+    if not max(rpo_s, rto_s, window_s) < HUGE:  # TypeError for what is no number
+        raise ValueError(f"the objectives of {name} are no numbers")
     return PlanFacts(
         plan=name,
         owner=owner,

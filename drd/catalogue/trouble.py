@@ -71,6 +71,16 @@ def damaged(path: Path, why: object) -> CatalogueError:
     )
 
 
+def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
+    """`what` names the value that is none; `path` None: it is kept in PostgreSQL."""
+    if path is not None:
+        return damaged(path, what)
+    return CatalogueError(
+        f"the catalogue is damaged: {place}: {what}",
+        hint="correct that row, or go back to a backup of that database.",
+    )
+
+
 def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     """Tables of another version than this code's."""
     if found > known:
@@ -100,7 +110,8 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
         return disk_full(str(path))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return busy(str(path))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    undecodable = str(error).startswith("Could not decode to UTF-8")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or undecodable:
         return damaged(path, error)
     if name.startswith("SQLITE_CANTOPEN") and _is_missing(path):
         return no_catalogue(str(path))

@@ -91,13 +91,16 @@ def _compare(app: App, name: str, verb: str) -> Comparison:
 
 
 def _set_damaged_aside(app: App) -> None:
+    from drd.catalogue.malformed import require_sound
     from drd.errors import CatalogueError
 
     try:
         app.catalogue.runs(limit=1)
-    except CatalogueError:
+        require_sound(app.settings.state_url, app.settings.state_password)
+    except CatalogueError as error:
         kept = app.set_catalogue_aside()
-        output.warn(f"the catalogue could not be read and was set aside as {kept}")
+        why = output.masked(error.message)
+        output.warn(f"the catalogue could not be read and was set aside as {kept}: {why}")
 
 
 def _show(

@@ -18,7 +18,7 @@ from types import FrameType
 
 from drd.cli.options import global_options
 from drd.cli.parser import Parser
-from drd.errors import Cancelled, ConfigError, DrdError, exhausted
+from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, exhausted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         _discard_output()
         output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
         return 1
-    known = exhausted(error)
+    known = exhausted(error) or _of_catalogue(error, args)
     if known is not None:
         return _report(known, args)
     import traceback
@@ -250,6 +250,21 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
     print(output.shown(output.masked(traceback.format_exc())), end="", file=sys.stderr)
     hint = "this is a bug in drd: please report it with what stands above."
     return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
+
+
+def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None:
+    """What names the value in the catalogue that drd stumbled over, if there is one."""
+    from drd.bootstrap import app
+    from drd.catalogue.malformed import explain
+
+    try:
+        with app(getattr(args, "config", None), reading=True) as opened:
+            explain(error, opened.settings.state_url, opened.settings.state_password)
+    except DrdError as found:
+        return found if isinstance(found, CatalogueError) else None
+    except OSError:
+        return None
+    return None
 
 
 def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from drd import log
 from drd.bootstrap import App
 from drd.catalogue.changed import KeptFacts
+from drd.catalogue.malformed import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed import ExposedFiles
@@ -208,11 +209,19 @@ class Duties:
             except CatalogueError as error:
                 _log.debug("duties.catalogue", error=error.message)
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
-                _log.error("duties.failed", error=f"{type(error).__name__}: {error}")
+                self._stumbled(error)
             if stopping:
                 return
             self._wake.wait(DELIVER_S)
             self._wake.clear()
+
+    def _stumbled(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"
+        try:
+            explain(error, self._app.settings.state_url, self._app.settings.state_password)
+        except CatalogueError as found:
+            said = found.message
+        _log.error("duties.failed", error=said)
 
     def _work(self, *, last: bool) -> None:
         if self._reconfigured:

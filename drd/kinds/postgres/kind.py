@@ -62,7 +62,8 @@ class PostgresKind:
         if part is not None and part.tables:
             if as_owner:
                 raise UsageError(
-                    "single tables cannot be restored as the owner",
+                    "--as-owner is not there for single tables: they come into a database that is in "
+                    "use, and drd loads them there with the login of the target",
                     hint="bring back the whole database beside this one: --into NAME --as-owner.",
                 )
             return PostgresTables(component.name, settings, place, part, no_owner=no_owner)

@@ -72,14 +72,23 @@ def read(connection: Connection) -> dict[str, Any]:
     }
 
 
-def finding(component: str, user: str, facts: Mapping[str, Any]) -> Finding | None:
+AS_OWNER = (
+    "--as-owner restores with the rights of the database's owner, so that nothing of theirs "
+    "runs as a superuser"
+)
+TABLES = (
+    "--into NAME --as-owner without --table brings the whole database back beside this one with the "
+    "rights of its owner, so that nothing of theirs runs as a superuser"
+)
+"""The remedy where single tables come back."""
+
+
+def finding(
+    component: str, user: str, facts: Mapping[str, Any], hint: str = AS_OWNER
+) -> Finding | None:
     """What of others would run as `user`, a superuser; None when there is nothing."""
     known = facts.get(OTHERS_CODE)
     title = f"{component}: code of others"
-    hint = (
-        "--as-owner restores with the rights of the database's owner, so that nothing of theirs "
-        "runs as a superuser"
-    )
     if known is None:
         detail = (
             "functions of others may run as superuser "

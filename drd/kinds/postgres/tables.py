@@ -35,6 +35,7 @@ from drd.kinds.postgres.fingerprint import (
 )
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.naming import copy_names
+from drd.kinds.postgres.others_code import TABLES
 from drd.kinds.postgres.part import TablesInspector
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.quoting import ident
@@ -87,6 +88,8 @@ class PostgresTables(PostgresTargetDatabase):
         if all(f.ok for f in findings) and not self._placed():
             with as_target_error("cannot look into the target"), closing(self._inside()) as inside:
                 self._require_free(inside)
+        if self._cluster is not None:
+            findings += self._others_code(self._cluster, snapshot, TABLES)
         return findings
 
     def _look_inside(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:

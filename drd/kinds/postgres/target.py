@@ -142,7 +142,9 @@ class PostgresTargetDatabase:
         """Whether what is fetched fits into the workplace."""
         return room(self._component, self._place, snapshot.bytes)
 
-    def _others_code(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+    def _others_code(
+        self, cluster: Cluster, snapshot: ComponentSnapshot, remedy: str = others_code.AS_OWNER
+    ) -> list[Finding]:
         """What of others a superuser who restores this would run."""
         row = cluster.one(
             "SELECT current_user::text, rolsuper FROM pg_catalog.pg_roles "
@@ -150,7 +152,7 @@ class PostgresTargetDatabase:
         )
         if row is None or not row[1] or self._as_owner:
             return []
-        found = others_code.finding(self._component, str(row[0]), snapshot.facts)
+        found = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
         return [found] if found is not None else []
 
     def _found(self, subject: str, look: Callable[[], str]) -> Finding:

@@ -1,0 +1,215 @@
+"""Which value of the catalogue is none that drd ever writes there.
+
+Looked for only when something could not be made of what was read: then it is no bug of drd's, and has
+to be named.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from drd.catalogue import daemon_tables, tables  # noqa: F401 - they fill the metadata
+from drd.catalogue.columns import Json, UtcTime, metadata
+from drd.catalogue.summary import HUGE, STUMBLES
+from drd.model.actor import Actor
+from drd.model.coverage import Coverage
+from drd.model.fencing import FenceReport
+from drd.model.pauses import Pause
+from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState
+from drd.model.schedule import Schedule
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from drd.catalogue.engine import Store
+    from drd.model.plan import SecretRef
+
+AGAIN_S = 60.0
+"""A daemon that stumbles each second does not read the whole catalogue each second."""
+
+_SHOWN = 40
+
+_WORDS = {
+    ("runs", "kind"): RunKind,
+    ("runs", "state"): RunState,
+    ("jobs", "kind"): RunKind,
+    ("steps", "state"): StepState,
+    ("checks", "verdict"): CheckVerdict,
+    ("evidence", "result"): DrillResult,
+    ("alerts", "state"): ("firing", "acknowledged", "resolved"),
+    ("alerts", "severity"): ("info", "warning", "critical"),
+    ("outbox", "severity"): ("info", "warning", "critical"),
+    ("component_snapshots", "state"): ("captured", "failed"),
+    ("repository_health", "lost"): ("gone", "emptied", "replaced"),
+}
+
+_LISTS = frozenset(
+    {"not_rehearsed", "given_by", "unproven", "pauses", "waiting", "leaving", "damaged_points"}
+)
+_ANYTHING = frozenset({("daemon_state", "value")})
+
+_READ_BY: Mapping[str, Callable[[Any], object]] = {
+    "actor": Actor.from_json,
+    "cancel_actor": Actor.from_json,
+    "acknowledged_actor": Actor.from_json,
+    "released_actor": Actor.from_json,
+    "fence": FenceReport.from_json,
+    "schedule": Schedule.from_json,
+    "coverage": lambda v: (v["rehearsed"] + v["of"], Coverage.from_json({**_NO_MORE, **v})),
+    "unproven": lambda v: [f"{component}{why}" for component, why in v],
+    "pauses": lambda v: [Pause.from_json(p) for p in v],
+}
+"""What makes something of the JSON of a column of this name, in whatever table."""
+
+_NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
+
+_looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
+
+
+def find(store: Store, *, anew: bool = False) -> str | None:
+    """`runs.state of run ab12cd34 is 'x', which is no state`: the first value that is none; None where
+    all are. What was found within a minute is said again, but for `anew`."""
+    place = (store.place, *_file(store))
+    known = _looked.get(place)
+    if known is not None and not anew and time.monotonic() - known[0] < AGAIN_S:
+        return known[1]
+    try:
+        with store.engine.connect() as connection:
+            found = next(_malformed(connection), None)
+    except SQLAlchemyError:
+        return None  # whoever reads it is told why
+    _looked.clear()
+    _looked[place] = (time.monotonic(), found)
+    return found
+
+
+def _file(store: Store) -> tuple[int, ...]:
+    """Tells one file from another that took its place."""
+    try:
+        state = store.path.stat() if store.path is not None else None
+    except OSError:
+        return ()
+    return () if state is None else (state.st_ino, state.st_mtime_ns)
+
+
+def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
+    """Raise CatalogueError, which names it, if the catalogue holds a value that is none: `error` came of
+    what was made of it. Nothing otherwise, or when the catalogue cannot be read."""
+    from drd.catalogue.engine import Store
+
+    store = Store(url, password=password)
+    try:
+        store.explain_value(error)
+    finally:
+        store.close()
+
+
+def require_sound(url: str, password: SecretRef | None = None) -> None:
+    """Raise CatalogueError, which names it, for a value that is none."""
+    from drd.catalogue import trouble
+    from drd.catalogue.engine import Store
+
+    store = Store(url, password=password)
+    try:
+        found = find(store, anew=True)
+        if found is not None:
+            raise trouble.malformed(store.path, store.place, found)
+    finally:
+        store.close()
+
+
+def _malformed(connection: Connection) -> Iterator[str]:
+    for table in metadata.sorted_tables:
+        judges = [_judge(table, column) for column in table.columns]
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        # As text, so that no type of a column makes anything of it.
+        rows = connection.execute(text(f'SELECT {names} FROM "{table.name}"'))  # noqa: S608 - ours
+        for row in rows:
+            for column, judge, value in zip(table.columns, judges, row, strict=True):
+                why = judge(value) if value is not None else None
+                if why is not None:
+                    yield _said(table, column, tuple(row), why)
+
+
+def _said(table: Table, column: Column[Any], row: tuple[Any, ...], why: str) -> str:
+    names = [c.name for c in table.columns]
+    value = row[names.index(column.name)]
+    keys = [
+        f"{c.name} {_short(row[names.index(c.name)])}" for c in table.primary_key if c is not column
+    ]
+    where = f" (of {', '.join(keys)})" if keys else ""
+    return f"{table.name}.{column.name}{where} is {_short(value)}, which is {why}"
+
+
+def _short(value: object) -> str:
+    told = repr(value) if isinstance(value, str | bytes) else str(value)
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
+
+
+def _judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
+    """What says why a value is none of this column."""
+    where = (table.name, column.name)
+    kind = column.type
+    if isinstance(kind, UtcTime):
+        return _no_time
+    if isinstance(kind, Json):
+        shape: type = object if where in _ANYTHING else list if column.name in _LISTS else dict
+        read = _READ_BY.get(column.name, bool)
+        return lambda value: _no_json(value, shape, read)
+    if isinstance(kind, LargeBinary):
+        return _not_packed
+    if isinstance(kind, Boolean):
+        return lambda value: None if value in (0, 1) else "neither 0 nor 1"
+    if isinstance(kind, Integer | BigInteger):
+        return lambda value: None if isinstance(value, int) else "no whole number"
+    if isinstance(kind, Float):
+        return _no_number
+    words = _WORDS.get(where)
+    if words is not None:
+        allowed = frozenset(map(str, words))
+        return lambda value: None if value in allowed else f"no {column.name} that there is"
+    return lambda value: None if isinstance(value, str) else "no text"
+
+
+def _no_time(value: Any) -> str | None:
+    try:
+        aware = datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return "no time"
+    return None if aware else "a time without its zone"
+
+
+def _no_number(value: Any) -> str | None:
+    if not isinstance(value, int | float):
+        return "no number"
+    return None if abs(value) < HUGE else "no number that anything has"
+
+
+def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | None:
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        return "no JSON"
+    if isinstance(found, shape):
+        try:
+            read(found)
+        except STUMBLES:
+            return "JSON of another form"
+        return None
+    return f"JSON of another form (no {'list' if shape is list else 'object'})"
+
+
+def _not_packed(value: Any) -> str | None:
+    try:
+        json.loads(zlib.decompress(value))
+    except (TypeError, ValueError, zlib.error):
+        return "no packed fingerprint"
+    return None
