@@ -118,7 +118,9 @@ def _repository(services: Services, repository: Repository) -> list[Finding]:
     found = [_named(repository.name, f) for f in repository.doctor()]
     # What protects it, or does not, says nothing about whether it is the one.
     if all(f.ok or f.name.endswith(" protection") for f in found):
-        found += _tried(f"repository {repository.name}", lambda: _same(services, repository))
+        lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
+        # Of one that is gone or another, the key and the locks of what is there say nothing.
+        found = [f for f in found if not (lost and f.name.endswith((": key", ": locks")))] + lost
     else:
         probe(services.catalogue, services.clock, repository)
     return found
