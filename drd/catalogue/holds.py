@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from drd.catalogue.engine import upsert
-from drd.catalogue.tables import given_up, holds
+from drd.catalogue.tables import given_up, holds, plan_repositories, points, repositories
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold
 
@@ -30,11 +30,34 @@ def add(connection: Connection, hold: Hold) -> Hold:
     return Hold(hold.point, hold.plan, hold.reason, hold.held_at, hold.by, hold.until, int(number))
 
 
+def bring_back(connection: Connection, found: Sequence[Hold]) -> list[Hold]:
+    """Record holds that a lost catalogue had, on points that are known here; those that were not
+    recorded, or released, before."""
+    known = {(row.point, row.held_at) for row in connection.execute(select(holds))}
+    there = set(connection.execute(select(points.c.id)).scalars())
+    return [
+        add(connection, hold)
+        for hold in found
+        if hold.point in there and (hold.point, hold.held_at) not in known
+    ]
+
+
+def store_soon(connection: Connection, plan: str) -> None:
+    """The next backup of the plan stores drd's own state, whenever that was stored last: else a hold
+    is lost with the catalogue."""
+    urls = select(plan_repositories.c.url).where(plan_repositories.c.plan == plan)
+    connection.execute(
+        update(repositories).where(repositories.c.url.in_(urls)).values(last_self_backup_at=None)
+    )
+
+
 def release(
     connection: Connection, point: str, *, at: datetime, by: Actor | None, reason: str
 ) -> list[Hold]:
     """End every hold on the point; those that were not over."""
     found = [h for h in listed(connection) if h.point == point and h.is_active(at)]
+    for plan in {h.plan for h in found}:
+        store_soon(connection, plan)
     connection.execute(
         update(holds)
         .where(holds.c.point == point, holds.c.released_at.is_(None))

@@ -28,7 +28,12 @@ class SqlKeeping:
     def hold(self, hold: Hold) -> Hold:
         with self._store.write() as connection:
             _require_staying(connection, hold)
+            holds.store_soon(connection, hold.plan)
             return holds.add(connection, hold)
+
+    def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
+        with self._store.write() as connection:
+            return holds.bring_back(connection, found)
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
         with self._store.write() as connection:

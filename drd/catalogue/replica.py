@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from drd.catalogue import trouble
 from drd.catalogue.version import HEAD
+from drd.model.actor import Actor
+from drd.model.holds import LONGEST_REASON, Hold
+from drd.model.strict import point_id
+
+_LOOK_S = 20.0
+"""For a look into a file that somebody else may have made."""
 
 _WHY = "the host that did this was lost: this catalogue is its replica"
 
@@ -64,3 +73,50 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
         connection.execute("DELETE FROM seals")
         connection.execute("DELETE FROM kit_bases")
     connection.execute("DELETE FROM daemon_state")
+
+
+def holds_of(path: Path, plan: str) -> list[Hold]:
+    """The plan's holds that nobody had released, of a replica or of a damaged catalogue: those that can
+    be read and are like what drd writes. None where the file, or the table, cannot be read."""
+    ends = time.monotonic() + _LOOK_S
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
+            connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
+            table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'holds'"
+            if connection.execute(table).fetchone() is None:
+                return []
+            rows = connection.execute(
+                "SELECT point, reason, held_at, until, actor FROM holds"
+                " WHERE released_at IS NULL AND plan = ? ORDER BY id",
+                (plan,),
+            ).fetchall()
+    except sqlite3.Error:
+        return []
+    return [hold for row in rows if (hold := _hold(plan, row)) is not None]
+
+
+def _hold(plan: str, row: tuple[object, ...]) -> Hold | None:
+    point, reason, held_at, until, actor = row
+    try:
+        known = Actor.from_json(json.loads(str(actor))) if actor is not None else None
+    except (ValueError, TypeError, LookupError, AttributeError):
+        known = None
+    try:
+        return Hold(
+            point_id(point, "point"),
+            plan,
+            str(reason)[:LONGEST_REASON],
+            _time(held_at),
+            known,
+            _time(until) if until is not None else None,
+        )
+    except (ValueError, TypeError):
+        return None
+
+
+def _time(text: object) -> datetime:
+    found = datetime.fromisoformat(str(text))
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return found

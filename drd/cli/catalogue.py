@@ -9,6 +9,8 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from drd.bootstrap import App
     from drd.errors import DrdError
     from drd.flows.rebuild import Comparison
@@ -60,8 +62,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args) as app:
-        if verb == "rebuild":
-            _set_damaged_aside(app)
+        aside = _set_damaged_aside(app) if verb == "rebuild" else None
         names = args.plan or app.plan_names()
         if not names:
             where = app.settings.plans_dir
@@ -71,7 +72,10 @@ def _each(args: argparse.Namespace, verb: str) -> int:
             )
         for name in names:
             try:
-                found.append(_compare(app, name, verb))
+                compared = _compare(app, name, verb)
+                found.append(compared)
+                if verb == "rebuild" and compared.unknown:
+                    _bring_back_holds(app, name, aside)
             except DrdError as error:
                 failed[name] = error
     if failed and not found:
@@ -90,7 +94,28 @@ def _compare(app: App, name: str, verb: str) -> Comparison:
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
 
 
-def _set_damaged_aside(app: App) -> None:
+def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
+    """Restore points that were not known may have been held. Says which of the holds are back, and
+    which nobody can know."""
+    from drd.cli.hold import sentence
+    from drd.kit.lost_holds import bring_back_holds
+
+    plan = app.load(name)
+    found = bring_back_holds(app.services(plan), plan, aside)
+    for hold in found.holds:
+        output.warn(f"{name}: {sentence(hold)}, as before")
+    if found.stored_at is not None:
+        since = f"{found.stored_at:%Y-%m-%d %H:%M:%S} UTC"
+        output.warn(
+            f"{name}: holds that were made after {since} are not known; drd hold makes them anew"
+        )
+    else:
+        why = f": {found.why}" if found.why else ": no state of drd's is in its repositories"
+        output.warn(f"{name}: the holds of its points are not known{why}; drd hold makes them anew")
+
+
+def _set_damaged_aside(app: App) -> Path | None:
+    """Where it is now; None for one that is sound."""
     from drd.catalogue.malformed import require_sound
     from drd.errors import CatalogueError
 
@@ -101,6 +126,8 @@ def _set_damaged_aside(app: App) -> None:
         kept = app.set_catalogue_aside()
         why = output.masked(error.message)
         output.warn(f"the catalogue could not be read and was set aside as {kept}: {why}")
+        return kept
+    return None
 
 
 def _show(

@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
 from drd.model.actor import Actor
-from drd.model.holds import Hold
+from drd.model.holds import LONGEST_REASON, Hold
 from drd.model.units import parse_duration
 from drd.ports import Catalogue
-
-LONGEST_REASON = 2000
 
 
 def hold(

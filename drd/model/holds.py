@@ -8,6 +8,8 @@ from datetime import datetime
 
 from drd.model.actor import Actor
 
+LONGEST_REASON = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -21,6 +21,11 @@ class Keeping(Protocol):
         """Record a hold; it is returned with its id. Raises AlreadyRunning for a point that a run is
         just forgetting (see `leave`)."""
 
+    def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
+        """Record holds that a lost catalogue had, on points that are known here; returns those that
+        were neither recorded nor released here before."""
+        ...
+
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
         """End all holds on a point; those that were active."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -93,6 +94,33 @@ def test_a_held_point_outlives_the_plan(site: Site) -> None:
     told = retention(site)
     assert set(told["forgotten"]) <= {other}
     assert {held, newest} <= kept(site)
+
+
+def test_a_hold_outlives_the_catalogue(site: Site) -> None:
+    """The state in the repository is at most an hour old, but the first backup after a hold stores it."""
+    policy(site, "{last: 1}")
+    held, released = backup(site), backup(site)
+    for point in (held, released):
+        site.drd("hold", point, "--reason", "audit")
+    backup(site)
+    site.drd("release", released)
+    newest = backup(site)
+    for file in (site.base / "state").glob("drd.db*"):
+        file.unlink()
+    told = site.drd("catalogue", "rebuild").err
+    assert f"shop: {held} is held: audit" in told
+    assert f"{released} is held" not in told, "the healthy twin"
+    assert "holds that were made after" in told
+    assert retention(site)["forgotten"]
+    assert {held, newest} <= kept(site)
+    # Once more, and from the file that was damaged: it was made after the last backup.
+    site.drd("hold", newest, "--reason", "dispute")
+    with sqlite3.connect(site.base / "state/drd.db") as catalogue:
+        catalogue.execute("update points set data_time = 'no time'")
+    told = site.drd("catalogue", "rebuild").err
+    assert "which is no time" in told
+    assert f"{held} is held: audit" in told
+    assert f"{newest} is held: dispute" in told
 
 
 def test_a_held_point_stays_in_copies(site: Site) -> None:

@@ -1,0 +1,63 @@
+"""Holds of a catalogue that is lost, from where they are left: the damaged file that was set aside, and
+drd's own state in the repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from drd.catalogue.replica import holds_of
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.kit.own import fetch, newest_own
+from drd.model.holds import Hold
+from drd.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """`stored_at` is when the state was stored that was looked into; None: there is none, `why` says
+    why it could not be read. Holds that were made since are not known."""
+
+    holds: tuple[Hold, ...]
+    stored_at: datetime | None
+    why: str = ""
+
+
+def bring_back_holds(services: Services, plan: Plan, aside: Path | None) -> BroughtBack:
+    """Record the holds of the plan that `aside`, a damaged catalogue, and the newest state in its
+    repositories name. Trouble with a repository is in the result."""
+    keeping = services.catalogue.keeping
+    back = keeping.bring_back(holds_of(aside, plan.name)) if aside is not None else []
+    repositories = [services.open_repository(spec) for spec in plan.repositories.values()]
+    found, why = None, ""
+    for repository in repositories:
+        try:
+            newest = newest_own([repository])
+        except DrdError as error:
+            why = why or error.message
+            continue
+        if newest is not None and (found is None or newest[1].time > found[1].time):
+            found = newest
+    if found is None:
+        return BroughtBack(tuple(back), None, why)
+    with _room(services) as room:
+        try:
+            own = fetch(*found, room / "own", services.clock.now())
+        except DrdError as error:
+            return BroughtBack(tuple(back), None, error.message)
+        if own.catalogue is None:
+            return BroughtBack(tuple(back), None, own.why)
+        back += keeping.bring_back(holds_of(own.catalogue, plan.name))
+    return BroughtBack(tuple(back), own.taken_at)
+
+
+@contextmanager
+def _room(services: Services) -> Iterator[Path]:
+    services.work_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="drd-holds-", dir=services.work_dir) as room:
+        yield Path(room)
