@@ -18,6 +18,7 @@ from drd.flows.identity import confirm, confirm_or_initialise
 from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
+from drd.flows.shrinking import look_for_shrinking
 from drd.flows.vanishing import record_missing
 from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
@@ -96,6 +97,7 @@ class _CopyRun:
 
     def drive(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
+        self.runner.step("what is there", "check", self._look_for_shrinking)
         warn = self.services.warn
         listed_at = self.services.clock.now()
         listing = holdings.sound(self.source, holdings.listed(self.source, self.plan.name), warn)
@@ -121,6 +123,19 @@ class _CopyRun:
         confirm(self.services, self.source, writing=False)
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
         return {"repository": made}
+
+    def _look_for_shrinking(self) -> Mapping[str, Any]:
+        """restic copies nothing that the index there has, also where the data is gone: points that
+        were brought back so would be listed and could not be restored."""
+        damage = look_for_shrinking(self.services, self.plan, self.into, self.ends)
+        if damage is not None:
+            raise RepositoryDamaged(
+                f"{self.spec.name} lost snapshots and data, so nothing is copied into it: "
+                f"{damage.message}",
+                hint="mend it (docs/copies.md, Mending), then drd verify "
+                f"{self.plan.name} --repository {self.spec.name}",
+            )
+        return {}
 
     def _note_missing(
         self,

@@ -17,8 +17,11 @@ from drd.model.plan import Plan
 from drd.ports import Repository
 
 
-def look_for_shrinking(services: Services, plan: Plan, repository: Repository, ends: float) -> None:
-    """Note points of which others removed snapshots, and check the repository while there are any.
+def look_for_shrinking(
+    services: Services, plan: Plan, repository: Repository, ends: float
+) -> RepositoryDamaged | None:
+    """Note points of which others removed snapshots, and check the repository while there are any;
+    returns what is wrong with it then.
 
     Damage is recorded with all points, so that nothing that is stored after it counts. Costs one
     request where nothing is missing. `ends` is on the monotonic clock.
@@ -30,23 +33,22 @@ def look_for_shrinking(services: Services, plan: Plan, repository: Repository, e
     )
     gone = repository.missing([p.repositories[repository.name] for p in known])
     if not gone and not noted.missing:
-        return
+        return None
     listing = holdings.listed(repository, plan.name)
     if listing.unreadable or forgets_beside(services, plan.name, begun_at) is not None:
-        return
+        return None
     look = Look(repository, listing, listing, holdings.by_run(listing))
     missing = missing_snapshots(services, plan, known, [look]).get(repository.name, {})
     if not missing:
-        return
+        return None
     lost = [p.id for p in known if p.id in missing and not look.holds(p.id)]
     record_missing(services, plan.name, repository.name, lost, begun_at)
-    if noted.damage is None:
-        _check(services, plan, repository, list(missing), ends)
+    return _check(services, plan, repository, list(missing), ends)
 
 
 def _check(
     services: Services, plan: Plan, repository: Repository, missing: list[str], ends: float
-) -> None:
+) -> RepositoryDamaged | None:
     begun_at = services.clock.now()
     services.warn(
         f"{repository.name} no longer lists all snapshots of {named(missing)}, which drd did not "
@@ -61,5 +63,7 @@ def _check(
         services.warn(
             f"{error.message}: what is stored now may not come back; drd status says more"
         )
+        return error
     except DrdError as error:
         services.warn(f"{repository.name} could not be checked: {error.message}")
+    return None

@@ -5,15 +5,17 @@ a repository, from whatever met it, is a fact of the verdict; each lie has the h
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import light_repository
-from tests.e2e.copies import copied_site, offsite_of
+from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, offsite_of
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree, small_site
 from tests.servers import S3Server
@@ -124,6 +126,19 @@ def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> Non
     assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), plan["reasons"]
 
 
+def remove_below(repository: Path, *names: str) -> None:
+    for name in names:
+        for file in (repository / name).rglob("*"):
+            if file.is_file():
+                file.unlink()
+
+
+def restic_at(repository: Path, password: str, *words: str) -> None:
+    environment = {**os.environ, "RESTIC_PASSWORD": password}
+    command = ["restic", "-r", str(repository), "--no-cache", *words]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
 def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) -> None:
     """restic stores nothing again that its index has."""
     site = small_site(short_tmp)
@@ -131,16 +146,47 @@ def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) 
     told = site.drd("backup", "shop")
     assert "checking" not in told.err, "the healthy twin"
     assert plan_of(site)["verdict"] == "met"
-    for below in ("data", "snapshots"):
-        for file in Path(site.repository, below).rglob("*"):
-            if file.is_file():
-                file.unlink()
+    remove_below(Path(site.repository), "data", "snapshots")
 
     told = site.drd("backup", "shop")
     assert "checking what else is gone" in told.err
     assert loses_everything(site)["repositories"][0]["state"] == "damaged"
     site.drd("catalogue", "verify", code=None)
     loses_everything(site)
+
+
+def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
+    short_tmp: Path,
+) -> None:
+    """restic copies nothing that the index there has."""
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    [first] = site.points()
+    remove_below(offsite_of(site), "snapshots")
+    told = site.drd("copy", "shop")
+    assert "checking what else is gone" in told.err
+    assert [p["repositories"] for p in site.points()] == [["offsite", "primary"]], (
+        "the healthy twin"
+    )
+    site.drd("recover", "shop", "--target", "standby", "--repository", "offsite", "--yes")
+
+    remove_below(offsite_of(site), "snapshots", "data")
+    for _ in range(2):  # also when it is known already
+        told = site.drd("copy", "shop", code=1)
+        assert "offsite lost snapshots and data, so nothing is copied into it" in told.err
+        assert "Mending" in told.err
+    [offsite] = [r for r in plan_of(site)["repositories"] if r["repository"] == "offsite"]
+    assert offsite["state"] == "damaged"
+    assert [p["repositories"] for p in site.points()] == [["primary"]]
+
+    restic_at(offsite_of(site), OFFSITE_PASSWORD, "repair", "index")
+    site.drd("copy", "shop")
+    site.drd("verify", "shop", "--repository", "offsite")
+    [point] = site.points()
+    assert (point["point"], point["repositories"]) == (first["point"], ["offsite", "primary"])
+    [offsite] = [r for r in plan_of(site)["repositories"] if r["repository"] == "offsite"]
+    assert offsite["state"] == "ok"
 
 
 def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
