@@ -141,6 +141,49 @@ def close_to_others(path: Path) -> bool:
     return False
 
 
+def give_what_is_roots(directory: Path, uid: int, gid: int) -> list[str]:
+    """Give what root owns in a directory, and the directory, to another user; the names of what stays
+    root's. For root.
+
+    By descriptors and without following links, since that user may already change names in there:
+    regular files with one name alone, for a second one may be somewhere else, and directories of the
+    same file system. Raises OSError for a place that is no directory.
+    """
+    left: list[str] = []
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _give_below(fd, directory, (uid, gid), left)
+    finally:
+        os.close(fd)
+    return left
+
+
+def _give_below(fd: int, directory: Path, to: tuple[int, int], left: list[str]) -> None:
+    device = os.fstat(fd).st_dev
+    for name in sorted(os.listdir(fd)):
+        with suppress(FileNotFoundError):
+            one = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            try:
+                found = os.fstat(one)
+                place = directory / name
+                if stat.S_ISDIR(found.st_mode) and found.st_dev == device:
+                    below = os.open(
+                        f"/proc/self/fd/{one}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                    )
+                    try:
+                        _give_below(below, place, to, left)
+                    finally:
+                        os.close(below)
+                elif found.st_uid == 0 and stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                    os.chown(f"/proc/self/fd/{one}", *to)
+                elif found.st_uid == 0:
+                    left.append(str(place))
+            finally:
+                os.close(one)
+    if os.fstat(fd).st_uid == 0:
+        os.fchown(fd, *to)
+
+
 def is_open_to_others(path: Path) -> bool:
     """Whether group or others have any right to it, as to all of drd's state once."""
     try:

@@ -29,6 +29,7 @@ _WORDS = {
     "write": ("wrote", "would write"),
     "update": ("updated", "would update"),
     "make": ("made", "would make"),
+    "give": ("gave", "would give"),
     "run": ("ran", "would run"),
     "remove": ("removed", "would remove"),
     "keep": ("kept", "would keep"),

@@ -24,6 +24,7 @@ from typing import Literal
 import drd
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
+from drd.modes import give_what_is_roots
 
 SHIPPED = Path(drd.__file__).parent / "systemd"
 UNIT = "etc/systemd/system/drd.service"
@@ -47,7 +48,7 @@ OLDEST_SYSTEMD = 254
 
 _SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16})\.[^\n]*\n")
 
-Action = Literal["write", "update", "unchanged", "keep", "make", "run", "remove"]
+Action = Literal["write", "update", "unchanged", "keep", "make", "give", "run", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +195,7 @@ def _set_up(found: Installation) -> Iterator[Step]:
     for place in state:
         if _has_files_of_root(place):
             # drd was used as root before there was a service.
-            words = ("chown", "--recursive", "--no-dereference", "drd:drd", str(place))
-            yield Step("run", " ".join(words), words=words)
+            yield Step("give", f"{place}/", note="what is root's in it becomes drd's")
     if not manager_runs():
         found.notes.append("systemd does not run here: nothing was loaded")
     elif found.does(UNIT):
@@ -352,6 +352,8 @@ def execute(found: Installation) -> None:
     for step in found.steps:
         if step.words:
             _run(step)
+        elif step.action == "give":
+            found.notes.extend(_give(Path(step.subject)))
         elif step.action in ("write", "update", "make", "remove"):
             try:
                 _change(step)
@@ -377,6 +379,20 @@ def _change(step: Step) -> None:
             beside.replace(place)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _give(place: Path) -> list[str]:
+    """Hand what root owns in it to the service's user. Says what stays root's."""
+    user = pwd.getpwnam("drd")
+    try:
+        left = give_what_is_roots(place, user.pw_uid, user.pw_gid)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+    if not left:
+        return []
+    return [
+        f"stays root's, since it has a second name or is no file: {left[0]}{_more(len(left) - 1)}"
+    ]
 
 
 def _run(step: Step) -> None:

@@ -110,7 +110,7 @@ def _account(uid: int) -> Owner:
     except KeyError:
         raise DrdError(
             f"the state belongs to the user id {uid}, which this host does not have",
-            hint="give the state to the user that runs drd: chown -R --no-dereference",
+            hint="give its files to the user that runs drd, or make a user with that id.",
         ) from None
     return Owner(uid, account.pw_gid, tuple(os.getgrouplist(account.pw_name, account.pw_gid)))
 

@@ -25,6 +25,7 @@ from drd.catalogue.locks import LockFiles
 from drd.cli.status import status_command
 from drd.errors import CatalogueError
 from drd.flows.status import SUMMARY as NAME
+from drd.modes import give_what_is_roots
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 from tests.user_support import NOBODY, as_root
@@ -288,3 +289,36 @@ def test_lock_that_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> N
     with locks.glance("run-abcd0123") as free:
         assert not free
     held.release()
+
+
+@as_root
+def test_installing_gives_the_service_what_is_roots_in_its_directories_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    """The service's user may have put names in there: `drd install` must not give him the files that
+    they lead to."""
+    state, elsewhere = tmp_path / "state", tmp_path / "etc"
+    for directory in (state / "locks", elsewhere):
+        directory.mkdir(parents=True)
+    shadow = elsewhere / "shadow"
+    for file in (state / "drd.db", state / "locks/one.lock", shadow):
+        file.touch(mode=0o600)
+    (state / "second").hardlink_to(shadow)
+    (state / "link").symlink_to(shadow)
+    (state / "way").symlink_to(elsewhere)
+    os.mkfifo(state / "pipe")
+    (state / "theirs").touch()
+    os.chown(state / "theirs", GAMES, GAMES)
+
+    left = give_what_is_roots(state, NOBODY, NOBODY)
+    assert sorted(Path(p).name for p in left) == ["link", "pipe", "second", "way"]
+    assert {p.stat().st_uid for p in (shadow, elsewhere)} == {0}
+    given = ("drd.db", "locks", "locks/one.lock", ".")
+    assert {(state / name).stat().st_uid for name in given} == {NOBODY}, "the healthy twin"
+    assert (state / "theirs").stat().st_uid == GAMES
+
+    state.rename(tmp_path / "aside")
+    state.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="Not a directory"):
+        give_what_is_roots(state, NOBODY, NOBODY)
+    assert shadow.stat().st_uid == 0
