@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -276,10 +276,33 @@ _STATES = ("firing", "acknowledged", "resolved")
 
 def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
     """`drd alerts`: what nobody takes care of first, then the worst, then the oldest; of what is
-    over, the newest."""
+    over, the newest. `holds` is false for one whose condition is not there now, although it is
+    still open."""
     name = app.known_plan(plan) if plan else None
     found = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
-    return {"alerts": [alert_document(a) for a in sorted(found, key=_order)]}
+    there = _standing(app, {a.plan for a in found if a.plan and a.resolved_at is None})
+    return {
+        "alerts": [
+            {**alert_document(a), "holds": _holds(a, there)} for a in sorted(found, key=_order)
+        ]
+    }
+
+
+def _holds(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
+    if alert.resolved_at is not None or alert.gone_at is not None:
+        return False
+    return alert.id in there.get(alert.plan, (alert.id,))
+
+
+def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
+    """By plan, the open alerts that its verdicts of now bear out."""
+    from drd.model.compliance import assess
+
+    if not plans:
+        return {}
+    facts = app.read_facts(next(iter(plans)) if len(plans) == 1 else None)
+    now = app.clock.now()
+    return {f.plan: {a.id for a in assess(f, now).alerts} for f in facts if f.plan in plans}
 
 
 def _order(alert: Alert) -> tuple[int, int, float]:

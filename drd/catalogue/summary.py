@@ -349,9 +349,11 @@ def _copy(row: Sequence[Any]) -> CopyFacts:
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:
-    _, alert, kind, state, since, message, severity, command, by, until = row
+    _, alert, kind, state, since, message, severity, command, by, until, subject = row
     until = _time(until) if until else None
-    return AlertFacts(alert, kind, state, _time(since), message, severity, command, by, until)
+    return AlertFacts(
+        alert, kind, state, _time(since), message, severity, command, by, until, subject
+    )
 
 
 def _paused(row: Sequence[Any] | None) -> PausedFacts | None:

@@ -47,7 +47,7 @@ WHERE OF(plan) ORDER BY plan, started_at
 """
 ALERTS = """
 SELECT plan, id, kind, state, since, message, severity, command,
-  acknowledged_by, acknowledged_until
+  acknowledged_by, acknowledged_until, subject
 FROM alerts
 WHERE resolved_at IS NULL AND (OF(plan) OR plan = '')
 ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, id

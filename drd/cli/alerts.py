@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
@@ -51,13 +51,17 @@ def run(args: argparse.Namespace) -> int:
         all=args.all,
     )
     found = [alert_of(a) for a in document["alerts"]]
+    passing = {a["alert"] for a in document["alerts"] if not a["holds"]}
     if args.json:
         output.print_json(document)
     elif not found:
         output.say("there was no alert yet" if args.all else "no alert is open")
     else:
-        _print(found, datetime.now(UTC), output.colours(args.no_color))
+        _print(found, passing, datetime.now(UTC), output.colours(args.no_color))
     return 0
+
+
+_OTHERS = ("alert", "acknowledged_actor", "holds")
 
 
 def alert_of(document: dict[str, Any]) -> Alert:
@@ -66,7 +70,7 @@ def alert_of(document: dict[str, Any]) -> Alert:
     from drd.model.alerts import Alert
     from drd.model.units import from_rfc3339
 
-    values = {k: v for k, v in document.items() if k not in ("alert", "acknowledged_actor")}
+    values = {k: v for k, v in document.items() if k not in _OTHERS}
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
     actor = Actor.from_json(document["acknowledged_actor"])
@@ -76,12 +80,12 @@ def alert_of(document: dict[str, Any]) -> Alert:
 _STYLES = {"critical": "bad", "warning": "warn", "info": ""}
 
 
-def _print(found: Sequence[Alert], now: datetime, colour: bool) -> None:
+def _print(found: Sequence[Alert], passing: Collection[str], now: datetime, colour: bool) -> None:
     import sys
 
     from drd.cli.render import notes, terminal_width
 
-    items = [note for alert in found for note in _notes(alert, now)]
+    items = [note for alert in found for note in _notes(alert, now, holds=alert.id not in passing)]
     lines = notes(items, width=terminal_width(sys.stdout), colour=colour)
     output.say("\n".join([_counts(found), "", *lines]))
 
@@ -100,15 +104,20 @@ def _counts(found: Sequence[Alert]) -> str:
     return f"{len(still)} alert{'s' if len(still) != 1 else ''}: {', '.join(parts)}"
 
 
-def _notes(alert: Alert, now: datetime) -> list[Note]:
-    """What it is, with the command to run next; then since when, and who takes care."""
+def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
+    """What it is, with the command to run next; then since when, and who takes care. One that is
+    open and does not hold is told as what was."""
     from drd.model.cells import Cell, Note
 
     is_open = alert.resolved_at is None
-    style = _STYLES.get(alert.severity, "") if alert.state == "firing" else ""
+    style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
     text = f"{alert.plan or 'drd'}: {alert.message}"
-    what = Note(alert.id, Cell(text, style), alert.command if is_open else "")
-    return [what, Note(alert.id, Cell(f"{alert.severity}, {_since(alert, now)}", "dim"), "")]
+    since = _since(alert, now)
+    if is_open and not holds:
+        text = f"{alert.plan or 'drd'}: no longer so: {alert.message}"
+        since += "; resolved by the daemon when it stays away"
+    what = Note(alert.id, Cell(text, style), alert.command if is_open and holds else "")
+    return [what, Note(alert.id, Cell(f"{alert.severity}, {since}", "dim"), "")]
 
 
 def _since(alert: Alert, now: datetime) -> str:

@@ -153,7 +153,7 @@ def _told(
         commands=[note.command for note in sentences],
         has_copies=bool(found.copies),
         has_reasons=bool(found.reasons),
-        critical=[a.message for a in facts.alerts if a.severity == "critical"],
+        critical=[a.message for a in found.alerts if a.severity == "critical"],
     )
 
 

@@ -12,6 +12,7 @@ from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, ScenarioFacts
 from drd.model.rehearsals import judge_drill, of_plan
 from drd.model.repositories import assess_repository, readable, unreadable_since
+from drd.model.standing import OVER, PAUSED, standing_alerts, still_found
 from drd.model.text import first_line, in_short
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
@@ -29,10 +30,6 @@ MEASURABLE_BYTES = 64 << 20
 """What a restore brings back in about the time that starting and checking take anyway."""
 
 
-RETENTION_PAUSED = "retention-paused"
-RETENTION_OVER = "retention-over-limit"
-"""Alerts on what retention waits for."""
-
 LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
 """Alerts on what a look ahead found."""
 
@@ -49,6 +46,8 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     rto, rto_reasons = judge_rto(subject)
     readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
     lost_since = unreadable_since(subject)
+    reasons = rpo_reasons + drill_reasons + rto_reasons + readiness_reasons
+    reasons += judge_retention(subject, now)
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
@@ -60,17 +59,8 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         components=tuple(
             [judge_component(subject, c, lost_since, now) for c in subject.components]
         ),
-        alerts=subject.alerts,
-        reasons=tuple(
-            sorted(
-                rpo_reasons
-                + drill_reasons
-                + rto_reasons
-                + readiness_reasons
-                + judge_retention(subject, now),
-                key=lambda r: -r.verdict.severity,
-            )
-        ),
+        alerts=standing_alerts(subject, reasons),
+        reasons=tuple(sorted(reasons, key=lambda r: -r.verdict.severity)),
         load_error=subject.load_error,
         copies=tuple(judge_copy(subject, c, now) for c in subject.copies),
         repositories=tuple(assess_repository(r) for r in subject.repositories),
@@ -105,11 +95,11 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
         why = "; ".join(text for _, text, _ in pauses)
         command = f"drd retention {facts.plan} --dry-run"
         text = f"retention is paused: {why}"
-        found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_PAUSED))
+        found.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
     if facts.waiting:
         text = over_limit(facts.waiting)
         command = f"drd retention {facts.plan} --dry-run"
-        found.append(Reason(Verdict.MET, text, command, says_why=RETENTION_OVER))
+        found.append(Reason(Verdict.MET, text, command, says_why=OVER))
     return found
 
 
@@ -146,24 +136,33 @@ def judge_readiness(
     unready = facts.unready
     if unready is None:
         return proven, []
-    needs = f"{Readiness.NEEDS_DRILL}: "
-    if unready.error.startswith(needs):
-        missing = unready.error.removeprefix(needs).splitlines()
-        last = facts.last_drill
-        if last is not None and last.at > unready.at:
-            others = (f for f in missing if f.startswith("drill "))
-            missing = [f for f in others if not f.startswith(f"drill {last.scenario}:")]
-        if not missing or proven is not Readiness.READY:
-            return proven, []
-        found, text = Readiness.NEEDS_DRILL, needs + "\n".join(missing)
-    else:
-        found = Readiness.NOT_READY
-        text = f"{found}: {unready.error.removeprefix(f'{found}: ')}"
+    verdict, missing = _found_ahead(facts, unready.error)
+    if verdict is Readiness.NEEDS_DRILL and missing and proven is not Readiness.READY:
+        return proven, []
+    if not missing:
+        return proven, []
+    found, text = verdict, f"{verdict}: " + "\n".join(missing)
     first = first_line(text).removeprefix(f"{found}: ")
     if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
         return found, []  # it says it
     command = f"drd readiness {facts.plan}"
     return found, [Reason(Verdict.MET, in_short(text), command)]
+
+
+def _found_ahead(facts: PlanFacts, error: str) -> tuple[Readiness, list[str]]:
+    """What the last look ahead found, a line each, as far as nothing since shows that it is over."""
+    needs, unready = f"{Readiness.NEEDS_DRILL}: ", facts.unready
+    last = facts.last_drill
+    if not error.startswith(needs):
+        lines = error.removeprefix(f"{Readiness.NOT_READY}: ").split("\n")
+        missing = still_found(facts, lines)
+        only_drills = len(missing) < len(lines) and all(f.startswith("drill ") for f in missing)
+        return (Readiness.NEEDS_DRILL if only_drills else Readiness.NOT_READY), missing
+    missing = error.removeprefix(needs).splitlines()
+    if last is not None and unready is not None and last.at > unready.at:
+        others = (f for f in missing if f.startswith("drill "))
+        missing = [f for f in others if not f.startswith(f"drill {last.scenario}:")]
+    return Readiness.NEEDS_DRILL, missing
 
 
 def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Readiness:

@@ -10,13 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from drd.model.alerts import Condition
-from drd.model.compliance import (
-    LOOKING_AHEAD,
-    RETENTION_OVER,
-    RETENTION_PAUSED,
-    over_limit,
-    standing_pauses,
-)
+from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.kit_findings import EXPORT, VERIFY
@@ -24,6 +18,7 @@ from drd.model.message import Severity
 from drd.model.rehearsals import is_overdue
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import STOPPED
+from drd.model.standing import OVER, PAUSED, disproved
 from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
@@ -210,7 +205,7 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
         others = {code for code, _, _ in pauses} <= _TOLD_OTHERWISE
         text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in pauses)
         yield Condition(
-            RETENTION_PAUSED,
+            PAUSED,
             facts.plan,
             "",
             "info" if others else "warning",
@@ -219,7 +214,7 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
         )
     if facts.waiting:
         text = over_limit(facts.waiting)
-        yield Condition(RETENTION_OVER, facts.plan, "", "warning", text, command)
+        yield Condition(OVER, facts.plan, "", "warning", text, command)
 
 
 def _was_only_stopped(error: str | None, tries: int) -> bool:
@@ -309,6 +304,8 @@ def _readiness(facts: PlanFacts, findings: Iterable[FindingFacts]) -> Iterator[C
         elif about_repository and not finding.name.endswith(_IN_REACH):
             kind = "repository-unreachable"
         if finding.ok and kind != "repository-unprotected":
+            continue
+        if not finding.ok and disproved(facts, finding.name):
             continue
         severity: Severity = "info" if finding.ok else "warning"
         text = f"{finding.name}: {first_line(finding.detail)}"

@@ -165,7 +165,7 @@ class ScenarioFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved)."""
+    resolved). `subject` is what of the plan it is about, where there may be several."""
 
     id: str
     kind: str
@@ -176,6 +176,7 @@ class AlertFacts(NamedTuple):
     command: str = ""
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
+    subject: str = ""
 
 
 class RunningFacts(NamedTuple):

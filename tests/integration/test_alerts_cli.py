@@ -18,7 +18,9 @@ from drd.process import actor_here
 from tests.catalogue_support import plan
 
 Output = pytest.CaptureFixture[str]
-RPO = Condition("rpo", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a")
+LATE = Condition(
+    "copy-behind", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a"
+)
 DISK = Condition("disk", "", "/var", "critical", "/var is about to fill", "df -h /var")
 
 
@@ -76,8 +78,8 @@ def test_without_alerts_it_says_so(catalogue: SqlCatalogue, drd: Any, as_json: A
 
 
 def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue, drd: Any) -> None:
-    look(catalogue, ago(hours=2, seconds=1), RPO)
-    look(catalogue, ago(minutes=5, seconds=1), RPO, DISK, id="e5f60718")
+    look(catalogue, ago(hours=2, seconds=1), LATE)
+    look(catalogue, ago(minutes=5, seconds=1), LATE, DISK, id="e5f60718")
     assert drd("alerts").splitlines() == [
         "2 alerts: 1 critical, 1 warning",
         "",
@@ -89,14 +91,14 @@ def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue,
 
 
 def test_one_plan_s_alerts(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
-    look(catalogue, ago(minutes=5), RPO, DISK)
-    assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["rpo"]
+    look(catalogue, ago(minutes=5), LATE, DISK)
+    assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["copy-behind"]
     assert 'there is no plan "order-api"' in drd("alerts", "order-api", code=2)
 
 
 def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
     at = ago(minutes=5)
-    look(catalogue, at, RPO)
+    look(catalogue, at, LATE)
     document = as_json("alerts")
     assert list(document) == ["schema", "alerts"]
     [alert] = document["alerts"]
@@ -104,7 +106,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
     assert alert == {
         "alert": "a1b2c3d4",
         "plan": "orders-api",
-        "kind": "rpo",
+        "kind": "copy-behind",
         "subject": "",
         "severity": "warning",
         "state": "firing",
@@ -116,13 +118,14 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
         "acknowledged_actor": None,
         "gone_at": None,
         "resolved_at": None,
+        "holds": True,
     }
 
 
 def test_what_is_over_is_shown_when_asked_for(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
-    look(catalogue, ago(minutes=30), RPO)
+    look(catalogue, ago(minutes=30), LATE)
     look(catalogue, ago(minutes=20))
     look(catalogue, ago(minutes=10, seconds=1))
     assert drd("alerts") == "no alert is open\n"
@@ -131,13 +134,26 @@ def test_what_is_over_is_shown_when_asked_for(
     assert (alert["state"], alert["resolved_at"] is None) == ("resolved", False)
 
 
+def test_an_alert_whose_condition_is_gone_is_not_told_as_a_fact(
+    catalogue: SqlCatalogue, drd: Any, as_json: Any
+) -> None:
+    gone = Condition("repository-gone", "orders-api", "primary", "critical", "primary is gone")
+    look(catalogue, ago(minutes=5), gone)
+    assert "orders-api: no longer so: primary is gone" in drd("alerts")
+    assert not as_json("alerts")["alerts"][0]["holds"]
+    assert "primary is gone" not in drd("status", code=3)
+
+    look(catalogue, ago(minutes=4), LATE, gone, id="e5f60718")
+    assert [a["holds"] for a in as_json("alerts")["alerts"]] == [False, True]
+
+
 # --- drd ack --------------------------------------------------------------------------------
 
 
 def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
-    look(catalogue, ago(minutes=5), RPO)
+    look(catalogue, ago(minutes=5), LATE)
     said = drd("ack", "a1", "--by", "anna", "--until", "8h", "--why", "disk ordered")
     user = actor_here().short()  # what the kernel says, beside the name that was claimed
     assert said.startswith(
@@ -159,7 +175,7 @@ def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
 
 
 def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
-    look(catalogue, ago(minutes=5), RPO)
+    look(catalogue, ago(minutes=5), LATE)
     document = as_json("ack", "a1b2c3d4", "--by", "anna", "--until", "2999-01-01T00:00:00Z")
     assert document["state"] == "acknowledged"
     assert document["acknowledged_until"] == "2999-01-01T00:00:00Z"
@@ -180,7 +196,7 @@ def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) 
 def test_mistakes_are_named(
     catalogue: SqlCatalogue, drd: Any, words: list[str], fact: str, hint: str
 ) -> None:
-    look(catalogue, ago(minutes=5), RPO)
+    look(catalogue, ago(minutes=5), LATE)
     said, remedy = drd("ack", *words, code=2).splitlines()
     assert fact in said
     assert hint in remedy
@@ -190,7 +206,7 @@ def test_mistakes_are_named(
 def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
     catalogue: SqlCatalogue, drd: Any, tmp_path: Path
 ) -> None:
-    look(catalogue, ago(minutes=5), RPO)
+    look(catalogue, ago(minutes=5), LATE)
     with (tmp_path / "drd.yaml").open("a") as file:
         file.write("people: [{name: anna}, {name: first on call}]\n")
     assert 'did you mean "anna"?' in drd("ack", "a1", "--by", "ana", code=2)
@@ -199,7 +215,7 @@ def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
 
 
 def test_what_somebody_wrote_moves_no_cursor(catalogue: SqlCatalogue, drd: Any) -> None:
-    look(catalogue, ago(minutes=5), RPO)
+    look(catalogue, ago(minutes=5), LATE)
     said = drd("ack", "a1b2", "--by", "an\x1bna", "--why", "\x1b[2Jgone\x07")
     assert "gone" in said
     assert said.replace("\n", "").isprintable()

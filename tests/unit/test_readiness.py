@@ -34,7 +34,7 @@ from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
 from drd.ports import Finding
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
-from tests.status_support import NOW, ago, drill, healthy
+from tests.status_support import NOW, ago, drill, failures, healthy, repository
 from tests.user_support import NOBODY, acting_as, as_root
 
 READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
@@ -283,6 +283,47 @@ def test_status_believes_a_drill_that_came_after() -> None:
     assert "drill region-loss: never rehearsed: drd readiness" in str(told.reasons[-1])
     upgraded = UnreadyFacts(ago(60), "needs drill: restic version: 2 here now, 1 in the last")
     assert assess(other._replace(unready=upgraded), NOW).readiness is READY
+
+
+def test_status_believes_what_disproves_a_look_ahead() -> None:
+    """A point that was stored in the repository, damage that is mended, a drill that passed."""
+    gone = UnreadyFacts(ago(300), "not ready: repository primary: directory /r does not exist")
+    assert assess(healthy(unready=gone), NOW).readiness is READY, "the newest point came after it"
+    later = gone._replace(at=ago(60))
+    assert assess(healthy(unready=later), NOW).readiness is NOT_READY, "nothing came after it"
+    also = gone._replace(error=f"{gone.error}\nrecovery kit: none")
+    (told,) = assess(healthy(unready=also), NOW).reasons
+    assert str(told) == "not ready: recovery kit: none: drd readiness orders-api"
+    aspect = gone._replace(error="not ready: repository primary: protection: no versions")
+    assert assess(healthy(unready=aspect), NOW).readiness is NOT_READY
+
+    data = UnreadyFacts(ago(60), "not ready: repository primary data: a reading found damage")
+    assert assess(healthy(unready=data), NOW).readiness is READY
+    failed = UnreadyFacts(ago(60), "not ready: drill database-loss: failed 1m ago")
+    assert assess(healthy(unready=failed), NOW).readiness is NOT_READY
+    passed = drill(since_s=30, scenario="database-loss")
+    since = healthy(unready=failed, last_drill=passed, last_passed_drill=passed)
+    assert assess(since, NOW).readiness is READY
+
+
+def test_an_alert_goes_from_the_status_with_its_reason() -> None:
+    gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
+    failing = gone._replace(kind="backup-failing", subject="")
+    silent = gone._replace(kind="repository-unreachable", subject="repository primary")
+    ahead = gone._replace(kind="not-ready", subject="restore point")
+    unready = UnreadyFacts(ago(300), "not ready: restore point: there is no complete one")
+    alerts = (gone, failing, silent, ahead)
+    assert not assess(healthy(alerts=alerts, unready=unready), NOW).alerts
+
+    lost = repository(lost="gone", lost_since=ago(60), sound=None)
+    hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures())
+    assert {a.kind for a in assess(hurt, NOW).alerts} == {
+        "repository-gone",
+        "backup-failing",
+        "not-ready",
+    }
+    elsewhere = gone._replace(subject="offsite")
+    assert not assess(hurt._replace(alerts=(elsewhere,)), NOW).alerts
 
 
 def test_a_look_that_failed_by_itself_is_not_ready() -> None:
