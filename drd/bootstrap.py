@@ -13,9 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import drd
@@ -29,6 +27,7 @@ from drd.config.location import config_path
 from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import CatalogueError, ConfigError, NotOwner, UnknownPlan
+from drd.flows.alive import differs_in_force
 from drd.flows.as_root import kinds_of, repository_of
 from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
@@ -47,21 +46,12 @@ from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights
+from drd.process.clock import SystemClock
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
     from drd.flows.host_loss import KitAt, Regained
     from drd.flows.outbox import Postman
-
-
-class SystemClock:
-    """The host's clocks."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +161,8 @@ class App:
     def load(self, name: str) -> Plan:
         """Read a plan's file and remember it in the catalogue, so that `status` knows it.
 
-        A plan whose file broke is marked there, and its errors are raised.
+        A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
+        has loaded another text, the catalogue stays with that one, and a warning says so.
         """
         path = find_plan(self.settings, name)
         try:
@@ -181,7 +172,11 @@ class App:
             self._mark_broken(known, path, error)
             raise
         self.refuse_exposed(loaded)
-        self.accept(loaded)
+        differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
+        if differs is None:
+            self.accept(loaded)
+        else:
+            self.console.warn(differs)
         return loaded.plan
 
     def refuse_exposed(self, loaded: LoadedPlan) -> None:

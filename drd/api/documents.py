@@ -78,6 +78,7 @@ def run_document(run: Run) -> Document:
         "trigger": run.trigger,
         "actor": run.actor.to_json() if run.actor else None,
         "cancel_actor": run.cancel_actor.to_json() if run.cancel_actor else None,
+        "cancel_asked_at": time_of(run.cancel_asked_at),
         "why": run.detail.get("why"),
         "state": str(run.state),
         "due_at": time_of(run.due_at),

@@ -169,7 +169,8 @@ class SqlQueue:
             found = runs.by_prefix(connection, run)
             if found.state.final:
                 raise UsageError(
-                    f"run {found.id} of {found.plan} is over: it {_ended(found.state)}",
+                    f"run {found.id} of {found.plan} is over: it {_ended(found.state)}"
+                    f"{_by_whom(found)}",
                     hint="drd runs lists those that are not.",
                 )
             connection.execute(
@@ -242,6 +243,12 @@ def _ended(state: RunState) -> str:
         RunState.FAILED: "failed",
         RunState.CANCELLED: "was cancelled",
     }.get(state, f"ended {state}")
+
+
+def _by_whom(run: Run) -> str:
+    if run.cancel_actor is None or run.cancel_asked_at is None:
+        return ""
+    return f"; asked at {run.cancel_asked_at:%Y-%m-%d %H:%M:%S} UTC by {run.cancel_actor.words()}"
 
 
 def _new_id(connection: Any) -> str:

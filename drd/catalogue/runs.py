@@ -244,6 +244,7 @@ def to_run(row: Row[Any]) -> Run:
         cancel_asked=row.cancel_asked_at is not None,
         actor=Actor.from_json(row.actor),
         cancel_actor=Actor.from_json(row.cancel_actor),
+        cancel_asked_at=row.cancel_asked_at,
         stamp=row.stamp,
     )
 

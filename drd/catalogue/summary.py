@@ -16,10 +16,10 @@ from datetime import datetime
 from drd.catalogue import summary_queries as queries
 from drd.catalogue.version import HEAD
 from drd.model.facts import (
+    HEARTBEAT,
     AlertFacts,
     ComponentFacts,
     CopyFacts,
-    DaemonFacts,
     DrillFacts,
     FailureFacts,
     HoldFacts,
@@ -34,6 +34,7 @@ from drd.model.facts import (
     StatusFacts,
     UnreadyFacts,
     VanishedFacts,
+    daemon_facts,
 )
 from drd.model.repositories import newest_ever
 
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-
-HEARTBEAT = "heartbeat"
-"""Where a daemon notes that it lives."""
 
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What comes of a value in the catalogue that is none, or of a mistake of drd's."""
@@ -376,11 +374,6 @@ def _hold(row: Sequence[Any]) -> HoldFacts:
 
 def _refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:
     return {k: RefusedFacts(v["mtime_ns"], v["size"], v["error"]) for k, v in noted.items()}
-
-
-def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
-    """From what a daemon noted under HEARTBEAT."""
-    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
 
 
 def _json(text: str) -> Any:

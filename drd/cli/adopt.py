@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
     from drd.errors import UsageError
 
-    with session(args) as app:
+    with session(args, acts=bool(args.reason)) as app:
         custodian = app.catalogue.custody
         now = app.clock.now()
         custody = custodian.look(now)

@@ -62,8 +62,18 @@ def run(args: argparse.Namespace) -> int:
     elif not over:
         output.complain(f"{what} has not ended yet", hint)
     elif not args.quiet:
-        output.say(f"{what}: {document['state']}")
+        output.say(f"{what}: {document['state']}{_asked(document)}")
     return 0 if over else 1
+
+
+def _asked(document: dict[str, Any]) -> str:
+    """When somebody asked for the end, and who."""
+    from drd.model.actor import Actor
+
+    actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
+    if actor is None or at is None:
+        return ""
+    return f"; asked at {at[:19].replace('T', ' ')} UTC by {actor.words()}"
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -61,7 +61,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
-    with session(args) as app:
+    with session(args, acts=verb == "rebuild") as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
         names = args.plan or app.plan_names()
         if not names:

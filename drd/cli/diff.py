@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
     from drd.flows.difference import compare
 
-    with session(args) as app:
+    with session(args, acts=False) as app:
         plan = app.load(args.plan)
         found = compare(app.services(plan), plan, args.component, args.point, args.other)
     if args.json:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
         as_service(_words(args))
     items: list[dict[str, Any]] = []
-    with session(args) as app:
+    with session(args, acts=False) as app:
         for name, plan in loaded_plans(app, args.plan):
             if isinstance(plan, DrdError):
                 items.append(_item(name, "plan file", False, plan.message, plan.hint))

@@ -9,11 +9,10 @@ from typing import Any
 
 from drd import process
 from drd.bootstrap import App
-from drd.catalogue.summary import HEARTBEAT, daemon_facts
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.errors import Cancelled, NotOwner
-from drd.flows.status import daemon_state
+from drd.flows.alive import daemon_lives
 from drd.model.units import format_duration, from_rfc3339
 
 _LOOK_S = 0.5
@@ -66,10 +65,7 @@ class _Daemon(Source):
 
 def is_alive(app: App) -> bool:
     """Whether a daemon works on this state."""
-    noted = app.catalogue.queue.noted(HEARTBEAT)
-    facts = daemon_facts(*noted) if noted is not None else None
-    state = daemon_state(facts, app.clock.now(), installed=False)
-    return state is not None and state.state == "running"
+    return daemon_lives(app.catalogue, app.clock.now())
 
 
 def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Document:

@@ -62,6 +62,7 @@ class Log:
 
     def __call__(self, now: Progression) -> None:
         if self._known is None:
+            self._say_who(now)
             self._known = self._before(now)
         for step in now.steps:
             stage, says = step.stage, step.says
@@ -75,6 +76,12 @@ class Log:
                 continue
             with suppress(OSError):  # nobody reads it any more
                 print(self._line(now, step), file=sys.stderr, flush=True)
+
+    def _say_who(self, now: Progression) -> None:
+        if now.by and not self._only_needs:
+            line = output.shown(f"{now.now:%H:%M:%S} run {now.run}, started by {now.by}")
+            with suppress(OSError):
+                print(line, file=sys.stderr, flush=True)
 
     def _before(self, now: Progression) -> dict[str, tuple[str, str]]:
         """What an earlier process has done, in one line."""
@@ -134,6 +141,8 @@ class Screen:
         """What is shown, each line at most `width` wide. Where the steps do not fit into `height`,
         those that are over go first, then those that are far off."""
         head = [render.cut(render.plain(self._head(now)), width)]
+        if now.by:
+            head.append(render.cut(render.plain(f"started by {now.by}"), width))
         needed = [
             line for step in now.steps if step.stage == "waiting" for line in _needed(step, width)
         ]

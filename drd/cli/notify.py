@@ -147,7 +147,7 @@ def _say(attempt: Attempt) -> None:
 def list_channels(args: argparse.Namespace) -> int:
     from drd.cli.session import session
 
-    with session(args) as app:
+    with session(args, acts=False) as app:
         now = app.clock.now()
         facts = {f.name: f for f in app.catalogue.outbox.channels()}
         rows = [(c, facts.pop(c.name, None)) for c in app.settings.channels]

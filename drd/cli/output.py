@@ -67,7 +67,8 @@ def complain(message: str, hint: str = "") -> None:
     _clear_line()
     print(f"drd: {shown(masked(message))}", file=sys.stderr)
     if hint:
-        print(f"HINT: {shown(masked(hint))}", file=sys.stderr)
+        lines = shown(masked(hint)).split("\n")
+        print("HINT: " + "\n      ".join(lines), file=sys.stderr)
 
 
 def warn(message: str) -> None:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.errors import DrdError
 
     plans: list[dict[str, Any]] = []
-    with session(args) as app:
+    with session(args, acts=False) as app:
         if not app.owns_state:
             # Whoever does not own the state may lack what a recovery's operator has, and a look by
             # such a one would say that the plan is not ready: the daemon's last look counts.

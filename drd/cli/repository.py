@@ -140,13 +140,13 @@ def _afterwards(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> list[str]:
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     return [
-        "to be made anew, since they hold the old password:",
-        f"  the recovery kit: drd kit export {plan.name} --to FILE; hand it and its shares to their",
-        "  holders and destroy the old ones",
-        "  copies of the password that people keep elsewhere",
-        "restic's master key stays the same: whoever could open the repository before, or gets an",
-        "  old version of the key file (a bucket with versions or Object Lock keeps it), can go on",
-        "  reading what is stored later.",
+        "what still holds the old password, and has to be made anew:",
+        f"  - the recovery kit: drd kit export {plan.name} --to FILE",
+        "  - the kit and the shares that its holders have: give them the new ones, destroy the old ones",
+        "  - copies of the password that people keep elsewhere: replace them",
+        "what the new password does not change: restic's master key stays the same. Whoever could",
+        "  open the repository before, or gets an old version of the key file (a bucket with versions",
+        "  or Object Lock keeps it), can read what is stored later.",
         f"if {why}, make a new repository and copy into it:",
         *(f"  {line}" for line in new_repository(plan, spec)),
     ]

@@ -116,10 +116,13 @@ def _time(at: str) -> str:
 def _print_actors(run: dict[str, Any]) -> None:
     from drd.model.actor import Actor
 
-    for what, key in (("asked by", "actor"), ("cancelled", "cancel_actor")):
-        actor = Actor.from_json(run[key])
-        if actor is not None:
-            output.say(f"  {what:<10} {actor.words()}")
+    actor = Actor.from_json(run["actor"])
+    if actor is not None:
+        output.say(f"  asked by   {actor.words()}")
+    actor, at = Actor.from_json(run["cancel_actor"]), run["cancel_asked_at"]
+    if actor is not None:
+        when = f"{_time(at)} UTC " if at else ""
+        output.say(f"  cancelled  {when}by {actor.words()}")
 
 
 def _print(run: dict[str, Any]) -> None:

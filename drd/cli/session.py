@@ -19,8 +19,9 @@ from drd.model.plan import Plan
 
 
 @contextmanager
-def session(args: argparse.Namespace, *, reading: bool = False) -> Iterator[App]:
-    """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal."""
+def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = True) -> Iterator[App]:
+    """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. A command
+    that `acts` tells root of a living daemon; a dry run does not act."""
     quiet = bool(args.quiet or getattr(args, "json", False))
     log.configure(level="error" if args.quiet else "warning")
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
@@ -38,7 +39,7 @@ def session(args: argparse.Namespace, *, reading: bool = False) -> Iterator[App]
 
     console = Console(progress, warn, note)
     with _cancelled_by_signals(), app(args.config, console, reading=reading) as opened:
-        if not reading:
+        if acts and not reading and not getattr(args, "dry_run", False):
             tell_of_daemon(opened, args)
         try:
             yield opened

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
     from drd.cli.decide import who
     from drd.cli.session import session
-    from drd.flows.aside import look, undo
+    from drd.flows.aside import is_so, look, require_undoable, undo
 
     with session(args) as app:
         found = app.catalogue.run(args.run)
@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         standing = look(services, plan, found, args.component)
         if args.dry_run:
             return _say(standing, args, dry=True)
-        if not args.yes:
+        require_undoable(services, standing)
+        if not args.yes and not is_so(standing, back=not args.redo):
             _say(standing, args, dry=True)
             confirm(plan.name, "an undo", "add --yes when you mean it, or --dry-run to look first.")
         done = undo(

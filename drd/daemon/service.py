@@ -21,7 +21,6 @@ import drd
 from drd import log
 from drd.api.server import ApiServer
 from drd.bootstrap import App
-from drd.catalogue.summary import HEARTBEAT
 from drd.config.daemon import DaemonSettings
 from drd.config.in_force import to_text
 from drd.daemon.clocks import Clocks, Jump
@@ -37,6 +36,7 @@ from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.agenda import Agenda
 from drd.model.dispatch import Limits
+from drd.model.facts import HEARTBEAT
 from drd.model.run import Run
 from drd.modes import make_public_directory
 from drd.scheduler import Clockwork

@@ -167,10 +167,9 @@ def undo(
 
     with _alone(services, plan):
         standing = look(services, plan, run, components)
-        _require_something(standing)
-        _require_last(services.catalogue, standing)
-        if all(a.former is not back for a in standing.held):
-            return standing  # it is so already
+        require_undoable(services, standing)
+        if is_so(standing, back=back):
+            return standing
         return _settled(
             services,
             plan,
@@ -282,6 +281,18 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
     note(services, plan, owned)
     services.catalogue.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
     return True
+
+
+def require_undoable(services: Services, standing: Standing) -> None:
+    """Raises UsageError where nothing is set aside, or where a later recovery has to be undone first,
+    TargetError for what is not there any more."""
+    _require_something(standing)
+    _require_last(services.catalogue, standing)
+
+
+def is_so(standing: Standing, *, back: bool) -> bool:
+    """Whether each place holds already what an undo (`back`) or a redo would give it."""
+    return all(a.former is not back for a in standing.held)
 
 
 def _require_something(standing: Standing) -> None:

@@ -307,7 +307,10 @@ class Engine:
         rto_s = self.work.plan.objectives.rto_s
         name, now = self.work.plan.name, clock.now()
         danger = _over_production(run.detail)
-        self.services.on_steps(Progression(run.id, name, since, now, rto_s, views, over, danger))
+        by = run.actor.words() if run.actor is not None else ""
+        self.services.on_steps(
+            Progression(run.id, name, since, now, rto_s, views, over, danger, by)
+        )
 
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)

@@ -59,7 +59,7 @@ def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
     message = f"{len(facts)} things stand in the way of this recovery:"
     return TargetError(
         "\n  ".join([message, *facts]) if len(facts) > 1 else next(iter(facts)),
-        hint="\n      ".join(hints),
+        hint="\n".join(hints),
     )
 
 

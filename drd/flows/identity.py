@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
+from drd.flows.absent import absent, another
 from drd.flows.meetings import meeting, remember
 from drd.flows.services import Services
 from drd.model.plan import Plan
-from drd.model.text import short_id
 from drd.ports import Repository
 
 INIT_WAIT_S = 120.0
@@ -99,16 +99,6 @@ def confirm_or_initialise(
 
 def _expect(repository: Repository, actual: str | None, recorded: str) -> None:
     if actual is None:
-        raise RepositoryMissing(
-            f"the repository {short_id(recorded)} that was at {repository.url} is gone",
-            hint="find out who emptied it; drd does not take an emptied place for a fresh one. To "
-            "begin anew on purpose, give the plan another URL or prefix.",
-        )
+        raise absent(repository.url, recorded)
     if recorded != actual:
-        raise RepositoryMissing(
-            f"the repository at {repository.url} is not the one that drd knows: its id is "
-            f"{actual[:8]}, recorded is {short_id(recorded)}",
-            hint="find out who replaced it; to begin anew on purpose, give the plan another URL "
-            "or prefix.",
-            state="replaced",
-        )
+        raise another(repository.url, recorded, actual)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from drd.errors import RepositoryDamaged
 from drd.flows.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
+from drd.model.mending import ways_out
 from drd.model.plan import Plan
+from drd.model.repositories import what_is_damaged
 from drd.model.snapshot import RestorePoint
-from drd.model.text import first_line
 from drd.ports import Finding
 from drd.ports.health import Known
 
@@ -32,9 +34,7 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
         for fact in facts:
             services.warn(f"{fact}; what it lacks comes from {whole[0]}" if whole else fact)
         return
-    raise RepositoryDamaged(
-        "; ".join(facts), hint="\n      ".join(_ways_out(services, plan, known))
-    )
+    raise RepositoryDamaged("; ".join(facts), hint="\n".join(_ways_out(services, plan, known)))
 
 
 def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
@@ -51,7 +51,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
             if not here:
                 told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
         if known.damage is not None:
-            detail, hint = _damaged(plan, known)
+            detail, hint = _damaged(services, plan, known)
             told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
     return told
 
@@ -65,11 +65,24 @@ def _lost(plan: Plan, known: Known) -> tuple[str, str]:
     )
 
 
-def _damaged(plan: Plan, known: Known) -> tuple[str, str]:
+def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+    places = _by_name(services, plan)
+    points = [p for p in services.catalogue.points(plan.name) if p.id in (known.affected or ())]
+    others = [
+        name
+        for name in plan.repositories
+        if points
+        and name != known.repository
+        and all(name in p.repositories and _can_give(places.get(name), p.id) for p in points)
+    ]
     return (
-        f"{first_line(str(known.damage))}; {_cost(known)}",
-        f"mend it (docs/copies.md, Mending), then {_verify(plan, known)}",
+        f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",
+        "\n".join(ways_out(plan.name, known.repository, known.affected, others)),
     )
+
+
+_COSTS = re.compile(r"; (?:no )?restore points? .*")
+"""What the reading said that the damage costs: fewer points may be kept by now."""
 
 
 def _verify(plan: Plan, known: Known) -> str:
@@ -101,7 +114,7 @@ def _can_give(known: Known | None, point: str) -> bool:
 
 def _fact(point: str, known: Known) -> str:
     may = "cannot" if known.affected is not None else "may not"
-    reason = first_line(str(known.damage))
+    reason = what_is_damaged(str(known.damage))
     return f"restore point {point} {may} come back whole from {known.repository}: {reason}"
 
 

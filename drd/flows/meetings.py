@@ -20,9 +20,9 @@ from drd.errors import (
     RepositoryUnreachable,
     WrongKey,
 )
+from drd.flows.absent import absent, another
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
-from drd.model.text import short_id
 from drd.ports import Catalogue, Clock, Repository
 
 _FINE = Meeting("ok")
@@ -98,8 +98,7 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
     try:
         digest = repository.probe()
         if digest is None:
-            text = f"the repository {short_id(recorded)} that was at {repository.url} is gone"
-            return Meeting("emptied", text)
+            return _as_met(absent(repository.url, recorded))
         if known is None or digest == known:
             return _FINE
         return _compared(catalogue, repository, recorded, digest)
@@ -116,15 +115,17 @@ def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: s
     if actual == recorded:
         catalogue.health.record_config_digest(repository.url, digest)
         return _FINE
-    its = f"its id is {actual[:8]}" if actual is not None else "the password does not open it"
-    text = f"the repository at {repository.url} is not the one that drd knows: {its}"
-    return Meeting("replaced", f"{text}, recorded is {short_id(recorded)}")
+    return _as_met(another(repository.url, recorded, actual))
+
+
+def _as_met(error: RepositoryMissing) -> Meeting:
+    return Meeting(error.state, error.message)
 
 
 def _of_error(error: DrdError) -> Meeting | None:
     """None where it says nothing about whether the repository is there."""
     if isinstance(error, RepositoryMissing):
-        return Meeting(error.state, error.message)
+        return _as_met(error)
     if isinstance(error, RepositoryUnreachable | DeadlineExceeded):
         return Meeting("unreachable", error.message)
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from drd.flows.engine import Engine
 from drd.flows.restore import Restoration
+from drd.model.rehearsals import NOT_LOOKED_AT
 from drd.model.run import CheckResult, CheckVerdict, StepState
 
 Unproven = tuple[tuple[str, str], ...]
@@ -46,4 +47,4 @@ def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
     missed = [c for c in own if c.verdict is CheckVerdict.NOT_RUN]
     if missed:
         return f"not compared: {missed[0].observed}"
-    return "not compared: no check looked at it"
+    return f"not compared: {NOT_LOOKED_AT}"

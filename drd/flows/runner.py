@@ -72,7 +72,8 @@ class Runner:
 def describe(error: BaseException) -> str:
     """One masked text for records: what happened, and the remedy."""
     if isinstance(error, DrdError):
-        text = error.message + (f" (hint: {error.hint})" if error.hint else "")
+        hint = "; ".join(line.strip() for line in error.hint.splitlines())
+        text = error.message + (f" (hint: {hint})" if hint else "")
     else:
         text = f"{type(error).__name__}: {error}"
     return log.masked(text)

@@ -24,6 +24,7 @@ from drd.flows.identity import confirm
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.vanishing import record_missing
+from drd.model.mending import ways_out
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.reading import Reading, begun, due_parts, parts_of
 from drd.model.run import RunKind, RunState
@@ -156,10 +157,9 @@ class _VerificationRun:
         affected = self._affected(error.parts)
         if affected is not None:
             error.message += f"; {_named(affected)}"
-        elsewhere = self._elsewhere(affected)
-        there = f"what is damaged comes back from {' or '.join(elsewhere)}. " if elsewhere else ""
         # restic does not store again what it believes to have.
-        error.hint = f"{there}Mend it soon, since new backups build on it: see docs/copies.md."
+        lines = ways_out(self.plan.name, self.spec.name, affected, self._elsewhere(affected))
+        error.hint = "\n".join(lines)
         self._record(replace(self.reading, error=describe(error)))
         self.services.catalogue.health.damaged(
             self.plan.name, self.spec.name, describe(error), affected, self.begun_at

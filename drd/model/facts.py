@@ -15,7 +15,7 @@ from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Any, Literal
 
 AUTO = "auto"
 """In the place of a cron line: backups start as the RPO asks for."""
@@ -280,6 +280,15 @@ class DaemonFacts(NamedTuple):
     at: datetime
     stopped: bool
     version: str
+
+
+HEARTBEAT = "heartbeat"
+"""Where a daemon notes that it lives."""
+
+
+def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
+    """From what a daemon noted under HEARTBEAT."""
+    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
 
 
 class StatusFacts(NamedTuple):

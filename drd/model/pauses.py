@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from drd.model.repositories import what_is_damaged
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import format_duration
 
@@ -102,7 +103,10 @@ def of_damage(
     found = []
     for damage in damages:
         if damage.affected is None:
-            what, hint = damage.text, f"drd verify {plan} --repository {damage.repository}"
+            what, hint = (
+                what_is_damaged(damage.text),
+                f"drd verify {plan} --repository {damage.repository}",
+            )
         else:
             open_ones = [
                 p
@@ -111,12 +115,13 @@ def of_damage(
             ]
             if not open_ones:
                 continue
-            what = f"{damage.text} ({named(open_ones)})"
+            what = f"{what_is_damaged(damage.text)} ({named(open_ones)})"
             hint = (
                 "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
                 f"{' '.join(open_ones[:_NAMED])} --reason …"
             )
-        found.append(Pause("damage", f"{damage.repository} is damaged: {what}", hint))
+        text = f"repository {damage.repository} is damaged: {what}"
+        found.append(Pause("damage", text, hint))
     return found
 
 

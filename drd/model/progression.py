@@ -25,7 +25,7 @@ class StepView:
 @dataclass(frozen=True, slots=True)
 class Progression:
     """All steps of a run at one moment; `since` is when the service was lost. `over_production`:
-    what they bring replaces what production holds."""
+    what they bring replaces what production holds. `by` is who started the run, in words."""
 
     run: str
     plan: str
@@ -35,3 +35,4 @@ class Progression:
     steps: tuple[StepView, ...]
     over: bool = False
     over_production: bool = False
+    by: str = ""

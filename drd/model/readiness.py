@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from drd.model.kit_findings import KitFinding
 from drd.model.plan import Plan, ReadinessException
-from drd.model.rehearsals import is_overdue
+from drd.model.rehearsals import is_overdue, remedy_of
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
@@ -156,7 +156,7 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
 
 
 def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
-    """That one is gone is found by looking at it."""
+    """Of repositories that are damaged. Whether one is gone, `examine` finds out."""
     return [
         ReadinessFinding(
             f"repository {r.repository} data",
@@ -233,8 +233,10 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
     again = f"drd drill {plan.name} --scenario {scenario}"
     again += f" --repository {repository}" if repository else ""
 
-    def unproven(text: str, allows: Readiness = Readiness.NEEDS_DRILL) -> ReadinessFinding:
-        return ReadinessFinding(name, "error", text, again, allows, proof=True)
+    def unproven(
+        text: str, allows: Readiness = Readiness.NEEDS_DRILL, remedy: str = ""
+    ) -> ReadinessFinding:
+        return ReadinessFinding(name, "error", text, remedy or again, allows, proof=True)
 
     if last is None:
         return unproven("never rehearsed")
@@ -246,10 +248,11 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
         show = f"drd run show {last.run}"
         return ReadinessFinding(name, "error", text, show, Readiness.NOT_READY, proof=True)
     if last.result is not DrillResult.PASSED:
-        return unproven(f"inconclusive {ago}{why}")
+        return unproven(f"inconclusive {ago}{why}", remedy=remedy_of(last.unproven))
     if last.unproven:
         left = "; ".join(f"{component} {reason}" for component, reason in last.unproven)
-        return unproven(f"passed {ago}, but did not prove all: {left}", Readiness.NOT_READY)
+        text = f"passed {ago}, but did not prove all: {left}"
+        return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:
         return unproven(f"passed {ago}, and the plan changed since")
     every_s = plan.drill.interval_s

@@ -110,7 +110,8 @@ def _of_result(
     if last.result != "passed":
         why = why or _left(last)
         text = f"{drill} was inconclusive {ago}{why}"
-        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
+        remedy = remedy_of(last.unproven)
+        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", *([remedy] if remedy else []))]
     if since_s is None:
         ahead = format_duration((last.at - now).total_seconds())
         text = f"last {drill} is dated {ahead} in the future: a clock was set back"
@@ -124,14 +125,32 @@ def _of_result(
     ]
 
 
-Say = Callable[[Verdict, str, str], Reason]
+Say = Callable[..., Reason]
+
+NOT_LOOKED_AT = "no check looked at it"
+"""How the reason of a component ends that no check of the plan is about."""
 
 
 def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     """What came back says nothing about the rest of the plan."""
     if not last.unproven:
         return []
-    return [reason(Verdict.AT_RISK, f"last {drill} did not prove all{_left(last)}", UNPROVEN)]
+    text = f"last {drill} did not prove all{_left(last)}"
+    remedy = remedy_of(last.unproven)
+    return [reason(Verdict.AT_RISK, text, UNPROVEN, *([remedy] if remedy else []))]
+
+
+def remedy_of(unproven: Sequence[tuple[str, str]]) -> str:
+    """What to do about components that a drill did not prove, where another drill cannot help;
+    empty where it can."""
+    empty = [component for component, why in unproven if "may_be_empty" in why]
+    if empty:
+        return (
+            f"look at the source of {', '.join(empty)}; if it may be empty, the plan says so: "
+            "may_be_empty: true"
+        )
+    unseen = [component for component, why in unproven if why.endswith(NOT_LOOKED_AT)]
+    return f"add a check of {', '.join(unseen)} to the plan" if unseen else ""
 
 
 def _left(last: DrillFacts) -> str:

@@ -5,6 +5,7 @@ A point that lies only where nothing can be read, or that needs what is damaged,
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from drd.model.attainment import Interval
@@ -126,8 +127,9 @@ def _wrong(
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""
         verdict = verdict if lost_by_it else Verdict.AT_RISK
-        text = f"{lost_by_it}repository {name} is damaged: {first_line(repository.damage)}"
-        found.append(Reason(verdict, text, f"drd runs {facts.plan}", DAMAGED, subject=name))
+        text = f"{lost_by_it}repository {name} is damaged: {what_is_damaged(repository.damage)}"
+        mend = f"drd verify {facts.plan} --repository {name}"
+        found.append(Reason(verdict, text, mend, DAMAGED, subject=name))
     if repository.missing:
         points = (
             "1 restore point" if repository.missing == 1 else f"{repository.missing} restore points"
@@ -139,6 +141,14 @@ def _wrong(
 
 
 _WORDS = {"replaced": "another one"}
+
+
+def what_is_damaged(says: str) -> str:
+    """The first line of what a reading said, without what whoever shows it has said before."""
+    return _SAID.sub("", first_line(says))
+
+
+_SAID = re.compile(r"^the repository at \S+ is damaged: ")
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:

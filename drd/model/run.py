@@ -116,6 +116,7 @@ class Run:
     cancel_asked: bool = False
     actor: Actor | None = None
     cancel_actor: Actor | None = None
+    cancel_asked_at: datetime | None = None
     stamp: str | None = None  # a random text that its directories have too; None of old ones
 
     @property

@@ -115,7 +115,7 @@ def test_catalogue_is_rebuilt_from_all_and_keeps_its_word_on_what_cannot_be_reac
     told = site.drd("catalogue", "rebuild")
     assert "offsite of shop was not looked at" in told.err
     assert {p["point"]: p["repositories"] for p in site.points()} == before
-    assert "is gone" in site.drd("catalogue", "verify", code=1).err
+    assert "does not exist" in site.drd("catalogue", "verify", code=1).err
     (site.base / "away").rename(offsite_of(site))
     shutil.rmtree(site.repository)
     shutil.copytree(offsite_of(site), site.base / "kept")

@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_copy_is_told_and_taken_back(short_tmp: Path) -> No
         with daemon(site) as running:
             until(lambda: done(site, "copy"), "a copy", running)
             offsite.rename(offsite.with_name("gone"))
-            for words in (["offsite is behind"], ["copying of offsite failed", "is gone"]):
+            for words in (["offsite is behind"], ["copying of offsite failed", "does not exist"]):
                 until(lambda w=words: told("firing", *w), f"{words}", running, within_s=240)
             offsite.with_name("gone").rename(offsite)
             for words in (["offsite is behind"], ["copying of offsite failed"]):

@@ -37,7 +37,7 @@ def test_emptied_repository_does_not_pass_for_a_fresh_one(site: Site) -> None:
     shutil.rmtree(site.repository)
     Path(site.repository).mkdir()
     told = site.drd("backup", "shop", "--json", code=10)
-    assert "gone" in told.json["error"]["message"]
+    assert "is empty; expected is repository" in told.json["error"]["message"]
     assert not list(Path(site.repository).iterdir()), "nothing was initialised"
     assert site.runs()[0]["state"] == "failed"
     site.assert_clean()
@@ -48,7 +48,7 @@ def test_replaced_repository_is_noticed(site: Site) -> None:
     shutil.rmtree(site.repository)
     site.restic("init")
     told = site.drd("backup", "shop", "--json", code=10)
-    assert "not the one" in told.json["error"]["message"]
+    assert "holds another repository" in told.json["error"]["message"]
 
 
 def test_flipped_byte_in_a_pack_never_passes(site: Site) -> None:
@@ -89,7 +89,7 @@ def test_replaced_or_emptied_repository_is_seen_by_all(site: Site) -> None:
     plan.write_text(plan.read_text().replace("    url:", "    protection: object-lock\n    url:"))
     site.drd("backup", "shop")
     shutil.move(site.repository, site.base / "elsewhere")
-    for present, words in ((False, "is gone"), (True, "not the one")):
+    for present, words in ((False, "does not exist"), (True, "another repository")):
         if present:
             site.restic("init")
         bad = [i for i in site.drd("doctor", "--json", code=1).json["items"] if not i["ok"]]
@@ -99,7 +99,7 @@ def test_replaced_or_emptied_repository_is_seen_by_all(site: Site) -> None:
         assert words in site.drd("catalogue", "rebuild", code=10).err
         told = site.drd("drill", "shop", "--json", code=10).json
         assert told["result"] == "inconclusive"
-    assert "not the one" in told["reason"]
+    assert "another repository" in told["reason"]
     assert len(site.points()) == 1
     site.assert_clean()
 

@@ -65,7 +65,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     shown = site.drd("run", "show", run).out
     assert "by anna" in shown
     assert "set aside" not in shown
-    assert "has nothing set aside" in site.drd("undo", run, "--yes", code=2).err
+    assert "has nothing set aside" in site.drd("undo", run, code=2).err, "it is said first"
     assert now(site) == NEW
     assert not [p for p in site.base.rglob("*") if "drd_" in p.name]
     site.assert_clean()

@@ -17,7 +17,8 @@ from drd.catalogue.changes import WATCHED
 from drd.catalogue.engine import Store
 from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
-from drd.catalogue.summary import HEARTBEAT, read_status
+from drd.catalogue.summary import read_status
+from drd.model.facts import HEARTBEAT
 from drd.model.run import RunKind
 from tests.catalogue_support import at, captured, fresh_url, plan, point
 

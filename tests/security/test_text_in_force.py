@@ -11,17 +11,19 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drd.bootstrap import App
+from drd.bootstrap import App, Console
 from drd.daemon.plans import PlanBook
 from drd.daemon.texts import Texts
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.agenda import Agenda
 from drd.flows.runs import _asked
+from drd.model.facts import HEARTBEAT
 from drd.model.run import ASKED, Run, RunKind, RunState, sound_id
 from drd.modes import is_roots_alone
 from tests.catalogue_support import plan as catalogue_plan
@@ -136,6 +138,29 @@ def test_file_that_root_loaded_by_another_command_is_in_force(base: Path) -> Non
         other.load("shop")
     assert now.differing() == {}
     assert now.paths() == ["/etc/hosts"]
+
+
+def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path) -> None:
+    """Also which repositories are meant: what the catalogue offers and counts follows from it."""
+    now = Loaded(base)
+    now.app.catalogue.queue.note(HEARTBEAT, {"state": "running"}, datetime.now(UTC))
+    before = (base / "plans/shop.yaml").read_text()
+    write(base, "/etc/hosts")
+    plan = base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
+    told: list[str] = []
+    with closing(App(str(base / "drd.yaml"), Console(warn=told.append))) as other:
+        other.load("shop")
+        assert other.catalogue.queue.accepted("shop") == before
+        assert "elsewhere" not in other.catalogue.health.of("shop")[0].url
+    assert "is not what the daemon has loaded as plan shop" in told[0]
+    assert "systemctl reload drd" in told[0]
+    assert now.differing() == {}
+    assert now.paths() == ["/etc/hostname"]
+
+    now.book.load(running=True)
+    assert now.paths() == ["/etc/hosts"]
+    assert "elsewhere" in now.app.catalogue.health.of("shop")[0].url
 
 
 def test_text_that_nobody_has_stored_is_a_difference() -> None:

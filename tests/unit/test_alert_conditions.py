@@ -270,7 +270,7 @@ def test_damage_that_a_verification_found_is_critical() -> None:
     [text] = words(hurt, PlanMore(verifications=(found,)))
     assert text == (
         "repository-damaged primary: repository primary is damaged: pack 5a is damaged"
-        " > drd runs orders-api"
+        " > drd verify orders-api --repository primary"
     )
     assert of_plan(hurt, PlanMore(verifications=(found,))) == [("repository-damaged", "critical")]
 

@@ -37,4 +37,4 @@ def test_several_are_told_together_and_a_remedy_once() -> None:
         "  db: no room in /srv",
         "  conf is not empty",
     ]
-    assert caught.value.hint.split("\n") == ["--overwrite", "      make room"]
+    assert caught.value.hint.split("\n") == ["--overwrite", "make room"]

@@ -34,7 +34,8 @@ def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> N
     try:
         _check(door, ["--no-lock", *words], deadline_s, 0)
     except RepositoryDamaged as error:
-        log.get().warning("repository.suspected", repository=door.url, said=error.message)
+        # Whoever asked is told by the error; this is for the journal.
+        log.get().info("repository.suspected", repository=door.url, said=error.message)
         door.reading(lambda wait: _check(door, words, _left(ends), wait))
         log.get().info("repository.sound", repository=door.url)
 
@@ -44,7 +45,7 @@ def _check(door: Door, words: Sequence[str], deadline_s: float | None, retry_loc
     said = complaints(done.stderr)
     # The exit code first: a locked repository is reported with an error count as well.
     if done.exit_code == 1 and "repository contains errors" in said.text:
-        log.get().error("repository.damaged", repository=door.url, said=said.text[:4000])
+        log.get().info("repository.check_said", repository=door.url, said=said.text[:4000])
         raise _damage(door, said)
     if done.exit_code != 0:
         raise failure(done.exit_code, said, door.url)

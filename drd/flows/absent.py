@@ -1,0 +1,52 @@
+"""What is at the place of a repository where another thing was expected, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from drd.errors import RepositoryMissing
+from drd.model.text import escaped, short_id
+
+_NAMED = 3
+"""Entries of a directory that a sentence names."""
+
+_ANEW = "To begin anew on purpose, give the plan another URL or prefix"
+
+
+def absent(url: str, recorded: str) -> RepositoryMissing:
+    """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
+    what, state = _there(url)
+    hint = f"find out who moved or deleted it, and put it back. {_ANEW}."
+    if state == "gone":
+        hint = f"mount the disk that it lies on, or find out who moved or deleted it. {_ANEW}."
+    text = f"{what}; expected is repository {short_id(recorded)}"
+    return RepositoryMissing(text, hint=hint, state=state)
+
+
+def another(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
+    """The repository at the URL has the id `actual`; None where the password does not open it."""
+    its = "that the password does not open" if actual is None else actual[:8]
+    return RepositoryMissing(
+        f"{url} holds another repository ({its}); expected is repository {short_id(recorded)}",
+        hint=f"find out who replaced it, and put the expected one back. {_ANEW}.",
+        state="replaced",
+    )
+
+
+def _there(url: str) -> tuple[str, Literal["gone", "emptied"]]:
+    nothing = f"there is no repository at {url}"
+    if not url.startswith("/"):
+        return nothing, "emptied"
+    place = Path(url)
+    try:
+        names = sorted(entry.name for entry in place.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return f"directory {url} does not exist", "gone"
+    except OSError:
+        return nothing, "emptied"
+    if not names:
+        return f"directory {url} is empty", "emptied"
+    named = ", ".join(escaped(name) for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"directory {url} holds {named}{more}, but no repository", "emptied"

@@ -1,0 +1,29 @@
+"""What ends known damage of a repository, as lines for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_IN_A_COMMAND = 5
+"""Points that a command names."""
+
+
+def ways_out(
+    plan: str, repository: str, affected: Sequence[str] | None, others: Sequence[str]
+) -> list[str]:
+    """`affected` are the restore points that need what is damaged, None where nobody can tell;
+    `others` the plan's repositories that hold all of these."""
+    again = f"drd verify {plan} --repository {repository}"
+    lines = []
+    if affected and others:
+        lines.append(f"until it is mended, recover from {others[0]}: --repository {others[0]}")
+    packs = "restic repair packs (docs/copies.md, Mending a repository)"
+    lines.append(f"mend it with {packs}, then drd backup {plan}, then {again}")
+    if affected:
+        points = " ".join(affected[:_IN_A_COMMAND])
+        only = f" --repository {repository}" if others else ""
+        lines.append(f"give up what stays damaged: drd points forget {points} --reason …{only}")
+    lines.append(
+        "new backups build on what is damaged: do it soon, or give the plan a new repository"
+    )
+    return lines
