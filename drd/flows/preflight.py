@@ -36,7 +36,7 @@ from drd.flows.workplace import swept_afterwards, target_place
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Destination, Finding, NamedDestination, Repository
+from drd.ports import Destination, Finding, LooksAtPrivate, NamedDestination, Repository
 
 
 def part_of(plan: RecoveryPlan) -> Part | None:
@@ -95,6 +95,7 @@ def preflight(
     accepted = plan.request.after_kit
     found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
     found.kept(lambda: _require_vouched(services, plan, held))
+    findings += _look_at_private(destinations, held, found)
     warn(services, findings)
     found.refuse()
     return {"findings": [f.name for f in findings]}
@@ -121,6 +122,7 @@ def look_ahead(
         writes = _writes(plan, destinations, found)
         found.kept(lambda: _confirm_one(services, plan, held))
         found.kept(lambda: _require_vouched(services, plan, held))
+        findings += _look_at_private(destinations, held, found)
     looked = Looked(len(findings) + len(held.repositories[:1]), writes)
     show(looked)
     warn(services, findings)
@@ -151,6 +153,21 @@ def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> N
     if services.catalogue.origins.kit_base(plan.plan.name) is None:
         return
     held.manifest()
+
+
+def _look_at_private(
+    destinations: Mapping[str, NamedDestination], held: Holders, found: Hindrances
+) -> list[Finding]:
+    """What the places say of the manifest's private part, where nothing stands in the way yet."""
+    findings: list[Finding] = []
+    for name, place in destinations.items():
+        if found.none and isinstance(place, LooksAtPrivate):
+
+            def look(n: str = name, p: LooksAtPrivate = place) -> list[Finding]:
+                return p.look_at_private(held.manifest().private.get(n, {}))
+
+            findings += found.tried(look, name)
+    return findings
 
 
 def _look_around(

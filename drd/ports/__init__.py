@@ -24,6 +24,7 @@ from drd.ports.destinations import (
     Inspector,
     Kind,
     KindFactory,
+    LooksAtPrivate,
     NamedDestination,
     Restored,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "KindFactory",
     "Listing",
     "LockInfo",
+    "LooksAtPrivate",
     "NamedDestination",
     "OnProgress",
     "Owned",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from drd.model.part import Part
 from drd.model.plan import Component
@@ -106,6 +106,14 @@ class NamedDestination(Destination, Protocol):
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
         """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at the
         target, and has room there."""
+
+
+@runtime_checkable
+class LooksAtPrivate(Protocol):
+    """A named place to which the manifest's private part does more than bring its own data back."""
+
+    def look_at_private(self, private: Mapping[str, Any]) -> list[Finding]:
+        """What a person has to know of it before. Raises TargetError."""
 
 
 class Kind(Protocol):

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.site import Site
+from tests.security.forging import FORGED, forge
 from tests.servers import PostgresServer, postgres_server
 
 _ATTACK = """
@@ -124,6 +126,33 @@ def test_restored_as_its_owner_nothing_of_it_runs_as_superuser(attacked: Attacke
     assert target.execute(database) == [("app",)]
     roles = "select rolname::text from pg_roles where rolcanlogin order by 1"
     assert target.execute(roles) == [("app",), ("postgres",)], "its login is gone"
+
+
+def test_recovery_says_which_roles_it_would_make_with_rights_over_the_server(
+    attacked: Attacked,
+) -> None:
+    """Whoever has the repository's key can store a point that names roles of his own."""
+    title = "would be made in this server, with rights beyond this database: role"
+    assert title not in attacked.recover("--dry-run"), "the healthy twin: app and reader have none"
+
+    def add(manifest: dict[str, Any]) -> None:
+        saved = manifest["private"]["db"]["globals"]
+        like = next(r for r in saved["roles"] if r["name"] == "app")
+        grant = {"admin": False, "inherit": True, "set": True, "grantor": "postgres"}
+        saved["roles"] += [
+            {**like, "name": "mallory", "superuser": True, "login": True},
+            {**like, "name": "eve"},
+        ]
+        saved["memberships"].append({"role": "postgres", "member": "eve", **grant})
+
+    [point] = attacked.site.points()
+    forge(attacked.site, point["point"], add)
+    attacked.site.drd("catalogue", "rebuild")
+    for words in (("--dry-run",), ("--dry-run", "--as-owner")):
+        told = attacked.recover("--point", FORGED, *words)
+        assert f"{title} mallory (SUPERUSER), eve (member of postgres)" in told
+    assert title not in attacked.recover("--point", FORGED, "--dry-run", "--no-owner")
+    assert attacked.target.execute("select 1 from pg_roles where rolname = 'mallory'") == []
 
 
 def test_a_database_of_superusers_alone_is_not_warned_about(attacked: Attacked) -> None:

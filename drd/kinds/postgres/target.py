@@ -12,7 +12,7 @@ import psycopg
 from drd import log
 from drd.errors import DrdError, TargetError, ToolError
 from drd.kinds.places import fresh
-from drd.kinds.postgres import others_code
+from drd.kinds.postgres import others_code, others_roles
 from drd.kinds.postgres.as_owner import drop_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
@@ -153,6 +153,19 @@ class PostgresTargetDatabase:
         if row is None or not row[1] or self._as_owner:
             return []
         found = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
+        return [found] if found is not None else []
+
+    def look_at_private(self, private: Mapping[str, Any]) -> list[Finding]:
+        """The roles that would be made here with rights beyond the database."""
+        saved = private.get("globals")
+        if self._no_owner or saved is None:
+            return []
+        with as_target_error("cannot look at the server's roles"):
+            rows = self._reach().admin().execute(b"SELECT rolname::text FROM pg_catalog.pg_roles")
+            existing = [row[0] for row in rows.fetchall()]
+            powerful = self._reach().admin().execute(others_roles.POWERFUL.encode()).fetchall()
+        names = [row[0] for row in powerful]
+        found = others_roles.finding(self._component, saved, existing, names)
         return [found] if found is not None else []
 
     def _found(self, subject: str, look: Callable[[], str]) -> Finding:

@@ -1,0 +1,63 @@
+"""Roles that a recovery would make in a server, and that could do more there than their own database.
+
+A restore point says which roles there were, with their rights and passwords; whoever has the
+repository's key can say that of a point of his own. Existing roles are never altered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from drd.kinds.postgres.roles import Globals
+from drd.kinds.postgres.stored import shown
+from drd.ports import Finding
+
+_SHOWN = 10
+
+_RIGHTS = {
+    "superuser": "SUPERUSER",
+    "createrole": "CREATEROLE",
+    "replication": "REPLICATION",
+    "bypassrls": "BYPASSRLS",
+}
+
+POWERFUL = """
+SELECT rolname::text FROM pg_catalog.pg_roles
+ WHERE rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls OR rolname ~ '^pg_'"""
+"""Roles of a server whose members can do more than others."""
+
+
+def finding(
+    component: str, saved: Globals, existing: Collection[str], powerful: Collection[str]
+) -> Finding | None:
+    """Which missing roles would be made with such rights; None where none is. `powerful` are those of
+    the `existing` roles, and the server's own, that give rights to their members."""
+    missing = {r["name"]: r for r in saved["roles"] if r["name"] not in existing}
+    told = [
+        f"{shown(name)} ({', '.join(rights)})"
+        for name, role in missing.items()
+        if (rights := list(_rights(role, saved, powerful)))
+    ]
+    if not told:
+        return None
+    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    detail = (
+        f"would be made in this server, with rights beyond this database: role {', '.join(told[:_SHOWN])}"
+        f"{more}; --no-owner makes none"
+    )
+    hint = (
+        "make these roles yourself before, as you want them: those that are there stay as they are."
+    )
+    return Finding(f"{component}: roles", ok=True, warning=True, detail=detail, hint=hint)
+
+
+def _rights(role: Mapping[str, Any], saved: Globals, powerful: Collection[str]) -> Iterator[str]:
+    yield from (word for key, word in _RIGHTS.items() if role[key])
+    entries: Sequence[Mapping[str, Any]] = saved["memberships"]
+    groups = sorted({e["role"] for e in entries if e["member"] == role["name"]} & set(powerful))
+    yield from (f"member of {shown(group)}" for group in groups)
+    parameters = sorted(
+        {p["parameter"] for p in saved["parameters"] if p["grantee"] == role["name"]}
+    )
+    yield from (f"may set {shown(name)}" for name in parameters)
