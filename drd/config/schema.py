@@ -40,7 +40,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
 class Hook(Settings):
-    """A command around the capture of a component. It sees neither keys nor passwords."""
+    """A command around the capture of a component. It is handed neither keys nor passwords.
+
+    It runs as drd's user, who could read them: let nobody else write it."""
 
     command: list[str] = Field(min_length=1, description="The command's words; no shell.")
     timeout: Duration = Field(60.0, description="After this it is ended and has failed.")
