@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from drd import log, masking
+from tests import warm
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -89,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a process of it is alive after its last fixture ended."""
+    warm.end()
     if hasattr(session.config, "workerinput"):
         return
     deadline = time.monotonic() + 3

@@ -9,12 +9,12 @@ import secrets
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import drd
+from tests import warm
 from tests.e2e.site import PASSWORD, Result, Site, make_sqlite, make_tree
 from tests.light_repository import begin_in_bucket
 from tests.servers import PostgresServer, S3Server
@@ -223,10 +223,8 @@ class Machine:
     def drd(self, *words: str, code: int | None = 0) -> Result:
         home = self.root.parent / "home"
         home.mkdir(exist_ok=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "drd", *words],
-            capture_output=True,
-            text=True,
+        done = warm.run(
+            words,
             cwd=home,
             env={
                 "PATH": os.environ["PATH"],
@@ -236,9 +234,8 @@ class Machine:
                 **self.environment,
             },
             timeout=240,
-            check=False,
         )
-        result = Result(done.returncode, done.stdout, done.stderr)
+        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert PASSWORD not in result.out + result.err
         assert "Traceback" not in result.err, result.err
         assert code is None or result.code == code, f"{words}: {result}"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import light_repository
+from tests import light_repository, warm
 
 PASSWORD = "correct horse battery staple"
 
@@ -90,9 +90,7 @@ class Site:
 
     def drd(self, *words: str, code: int | None = 0, timeout: float = 120) -> Result:
         """Run a command to its end; its exit code must be `code` (None: whatever)."""
-        done = subprocess.run(
-            self.argv(*words), capture_output=True, env=self.env(), timeout=timeout, check=False
-        )
+        done = warm.run(words, env=self.env(), timeout=timeout)
         result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert PASSWORD not in result.out + result.err
         assert "Traceback" not in result.err, result.err
