@@ -122,8 +122,8 @@ class App:
                 if self.owns_state:
                     raise
                 raise NotOwner(
-                    f"the state belongs to {self.state_owner}: {error.message}",
-                    hint=f"root can do this: {as_root_types_it()}",
+                    f"this takes root: the state belongs to {self.state_owner}",
+                    hint=as_root_types_it(),
                 ) from error
             if self._publishes and self.owns_state:
                 self._publishing = Publishing(self.publisher(), told=self._service)

@@ -40,7 +40,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd import secrets
-    from drd.cli.session import loaded_plans, session
+    from drd.cli.session import loaded_plans, require_owner, session
     from drd.config.exposed import findings as exposed_findings
     from drd.errors import DrdError
     from drd.flows.doctor import examine
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         as_service(_words(args))
     items: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
+        require_owner(app, "doctor")
         for name, plan in loaded_plans(app, args.plan):
             if isinstance(plan, DrdError):
                 items.append(_item(name, "plan file", False, plan.message, plan.hint))

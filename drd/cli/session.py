@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from drd import log, process
-from drd.bootstrap import App, Console, app
+from drd.bootstrap import App, Console, app, as_root_types_it
 from drd.cli import output
 from drd.cli.progress import ProgressLine
 from drd.errors import DrdError, UsageError
@@ -45,6 +45,18 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
             yield opened
         finally:
             progress.clear()
+
+
+def require_owner(app: App, command: str) -> None:
+    """Raises NotOwner for whoever may not work on the state, and says what he may ask for."""
+    from drd.errors import NotOwner
+
+    if not app.owns_state:
+        raise NotOwner(
+            f"drd {command} takes root: the state belongs to {app.state_owner}",
+            hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} have drd "
+            "status, runs, points, alerts, schedule and readiness.",
+        )
 
 
 def tell_of_daemon(app: App, args: argparse.Namespace) -> None:

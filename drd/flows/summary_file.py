@@ -373,13 +373,30 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
     """What to say to somebody who may read nothing but the summary."""
     place = f"{directory}/{NAME}"
     if isinstance(error, PermissionError):
+        user, group = _whose(directory)
         return CatalogueError(
-            f"no permission to read the status: {place}",
-            hint="join the group that may (usually: adduser USER drd, then log in anew), or run "
-            "this with sudo.",
+            f"{place} is for the group {group}, and user {user} is not in it",
+            hint=f"sudo adduser {user} {group}, then log in anew; or sudo drd status. Who is in the "
+            "group of operators asks the daemon meanwhile: drd alerts, drd points PLAN, drd runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(
         f"there is no status to read: {place}: {why}",
         hint="the daemon writes it (systemctl start drd), and so does root: sudo drd status",
     )
+
+
+def _whose(directory: str) -> tuple[str, str]:
+    """The user who asks, and the group that may read in the directory: names, else numbers."""
+    import grp
+    import pwd
+
+    user, group = os.geteuid(), os.stat(directory).st_gid  # noqa: PTH116
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:
+        name = str(user)
+    try:
+        return name, grp.getgrgid(group).gr_name
+    except KeyError:
+        return name, str(group)

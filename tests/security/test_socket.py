@@ -6,6 +6,7 @@ where the kernel says who they are, one table says what they may, and no client 
 
 from __future__ import annotations
 
+import grp
 import json
 import socket
 import stat
@@ -471,6 +472,14 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         shown = as_user(site, STRANGER, [READERS], "run", "show", run)
         assert shown.out == site.drd("run", "show", run).out
         assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
+        doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
+        assert "drd: drd doctor takes root: the state belongs to root" in doctor.err
+        assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err
+        status = as_user(site, STRANGER, [OPERATORS], "status", code=1)
+        assert (
+            f"is for the group {grp.getgrgid(READERS).gr_name}, and user sys is not in it"
+            in status.err
+        )
         refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)
         assert "user sys has no right to: make a restore point" in refused.err
         nobody = as_user(site, STRANGER, [], "runs", code=1)

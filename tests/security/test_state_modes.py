@@ -135,8 +135,9 @@ def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
     found = as_member(lambda: status(site), group=NOBODY)
 
     assert isinstance(found, CatalogueError)
-    assert "no permission to read the status" in found.message
-    assert "adduser USER drd" in found.hint
+    assert "/status is for the group " in found.message
+    assert "and user nobody is not in it" in found.message
+    assert "sudo adduser nobody " in found.hint
 
 
 @as_root
