@@ -323,6 +323,7 @@ def _repository(row: Sequence[Any]) -> RepositoryFacts:
         _time(damaged_since) if damaged_since else None,
         len(_json(row[18])) if row[18] else 0,
         _time(row[19]) if row[19] else None,
+        bool(row[20]),
     )
 
 

@@ -65,8 +65,10 @@ WHERE OF(plan) ORDER BY plan, position
 REPOSITORIES = """
 SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.bytes,
   g.id, g.data_time, g.available_at, g.bytes, r.lost, r.lost_since, r.lost_says,
-  r.unreachable, r.unreachable_since, r.damage, r.damaged_since, r.missing, r.missing_since
+  r.unreachable, r.unreachable_since, r.damage, r.damaged_since, r.missing, r.missing_since,
+  k.repository_id IS NOT NULL
 FROM repository_health r
+  LEFT JOIN repositories k ON k.url = r.url
   LEFT JOIN points n ON n.id = r.newest_point
   LEFT JOIN points g ON g.id = r.sound_point
 WHERE OF(r.plan) ORDER BY r.plan, r.position, r.repository

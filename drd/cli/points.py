@@ -110,7 +110,7 @@ def _state(point: dict[str, Any]) -> str:
         places = ", ".join(
             f"{name} {known[:8]}".rstrip() for name, known in point["elsewhere"].items()
         )
-        return f"at the old place: {places}"
+        return f"at a former place: {places}"
     return "complete" if point["complete"] else "incomplete: " + _lacking(point["components"])
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
 from drd import process
-from drd.errors import DrdError
+from drd.errors import CatalogueError, DrdError
 from drd.flows import custody, known_wrong
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
 from drd.flows.fence_trial import try_fence
-from drd.flows.identity import look
+from drd.flows.identity import look, recognise
 from drd.flows.leftovers import leftovers
 from drd.flows.meetings import probe
 from drd.flows.rekeying import BY_MASK
@@ -52,6 +53,8 @@ def examine(
                     c, sandbox_place(services, probe, c)
                 ),
             )
+        with suppress(CatalogueError):  # who only looks may not write
+            recognise(services, plan)
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
             name = f"repository {spec.name}"

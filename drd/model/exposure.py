@@ -217,6 +217,14 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     trouble = _trouble(facts, now)
     if trouble:
         return Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "no-point", trouble[2])
+    unmet = [r.repository for r in facts.repositories if not r.met]
+    known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
+    if unmet and known_before:
+        text = (
+            f"{text} that counts: drd has found no repository yet at the place that the plan gives "
+            f"{' and '.join(unmet)} now (points of a former place: drd points {facts.plan})"
+        )
+        return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
     text = f"{text}, nothing could be restored"
     return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
 

@@ -66,7 +66,7 @@ class RepositoryFacts(NamedTuple):
     `emptied` (a place without a repository) or `replaced` (by another one). `unreachable` is why
     nobody answers, which is not the same. `damage` is what a reading found. Each `…_since` is when
     drd learnt it, `lost_says` in what words. `missing` counts the points of which others removed
-    snapshots there.
+    snapshots there. `met` says that drd has ever found a repository at its URL.
     """
 
     repository: str
@@ -82,6 +82,7 @@ class RepositoryFacts(NamedTuple):
     damaged_since: datetime | None = None
     missing: int = 0
     missing_since: datetime | None = None
+    met: bool = True
 
 
 class VanishedFacts(NamedTuple):

@@ -102,6 +102,16 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
         reasons += _wrong(facts, repository, now, nothing_left=nothing_left)
     if facts.vanished is not None:
         reasons += _vanished(facts)
+    if facts.newest is not None:
+        reasons += [
+            Reason(
+                Verdict.MET,
+                f"repository {r.repository}: drd has found none yet at the place that the plan gives now",
+                f"drd doctor {facts.plan}",
+            )
+            for r in facts.repositories
+            if not r.met and r.copy_of is None
+        ]
     return reasons
 
 

@@ -97,7 +97,7 @@ def test_a_loaded_plan_has_its_objectives_and_nothing_else(
         file_size=there.st_size,
         file_digest=digest,
         components=(ComponentFacts("orders-db", "files"), ComponentFacts("gateway", "files")),
-        repositories=(RepositoryFacts("primary"),),
+        repositories=(RepositoryFacts("primary", met=False),),
         scenarios=(ScenarioFacts("database-loss"),),
     )
 

@@ -54,7 +54,7 @@ def test_points_of_the_former_place_are_no_protection(site: Site) -> None:
     (shown,) = site.points()
     assert shown["repositories"] == []
     assert set(shown["elsewhere"]) == {"primary"}
-    assert "at the old place" in site.drd("points", "shop").out
+    assert "at a former place" in site.drd("points", "shop").out
     refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
     assert "which shop does not name now" in refused.err
     site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
@@ -78,6 +78,8 @@ def test_the_same_repository_at_another_address_keeps_its_points(site: Site) -> 
     site.drd("backup", "shop")
     (old,) = site.points()
     moved(site)
+    site.drd("doctor", "shop")
+    assert site.points()[0]["repositories"] == ["primary"], "doctor has met it"
     site.drd("recover", "shop", "--target", "standby", "--yes")
     assert status(site)["verdict"] != "breached"
     site.drd("drill", "shop", "--point", old["point"])

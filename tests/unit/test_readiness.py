@@ -306,6 +306,23 @@ def test_status_believes_what_disproves_a_look_ahead() -> None:
     assert assess(since, NOW).readiness is READY
 
 
+def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
+    """After the plan has got another URL: points of the former place do not count."""
+    unmet = repository(newest=None, met=False)
+    (told,) = (
+        r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
+    )
+    assert (
+        "drd has found no repository yet at the place that the plan gives primary now" in told.text
+    )
+    assert told.command == "drd doctor orders-api"
+    new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
+    assert "no restore point yet, nothing could be restored" in str(assess(new, NOW).reasons)
+    copy = repository("offsite", copy_of="primary")
+    (told,) = assess(healthy(repositories=(unmet, copy)), NOW).reasons
+    assert "repository primary: drd has found none yet" in told.text
+
+
 def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
     failing = gone._replace(kind="backup-failing", subject="")
