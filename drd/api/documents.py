@@ -69,7 +69,7 @@ def runs(app: App, plan: str | None, limit: int) -> Document:
 
 
 def run_document(run: Run) -> Document:
-    """One run as a row of them."""
+    """One run, as a row of the list of runs."""
     return {
         "run": run.id,
         "plan": run.plan,
@@ -313,7 +313,7 @@ def _order(alert: Alert) -> tuple[int, int, float]:
 
 
 def alert_document(alert: Alert) -> Document:
-    """One alert."""
+    """The document of one alert."""
     actor = alert.acknowledged_actor
     return {
         "alert": alert.id,
@@ -358,7 +358,7 @@ def _readiness(app: App, name: str) -> Document | None:
     finding = {
         "name": "looking ahead",
         "severity": "error",
-        "evidence": "nobody has looked ahead yet",
+        "evidence": "no look ahead has been done yet",
         "remedy": f"sudo drd readiness {name}",
         "allows": "not ready",
         "exception": None,

@@ -218,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "drd"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (named by http.server)
-        """Nothing: acting requests are recorded where they act."""
+        """Record nothing here: requests that act are recorded by what they do."""
 
 
 _WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step": "step's name"}

@@ -34,7 +34,7 @@ class Request(BaseModel):
 
 
 class Nothing(Request):
-    """Takes nothing."""
+    """No options."""
 
 
 class OptionalPlanQuery(Request):

@@ -28,7 +28,7 @@ from drd.errors import ApiUnserved
 
 NAME = "drd.sock"
 CONNECTIONS = 32
-"""At a time, of all users."""
+"""Requests at a time, of all users together."""
 WAITING = 128
 """To be admitted or refused, which takes no time: whoever finds no room there has to try again."""
 OF_A_USER = 8

@@ -150,7 +150,7 @@ class KeptFacts:
         self._reader = Reader()
 
     def close(self) -> None:
-        """Let go of the catalogue."""
+        """Close the catalogue."""
         self._reader.close()
 
     def read(self, plan: str | None = None) -> list[PlanFacts]:

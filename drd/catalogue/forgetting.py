@@ -1,4 +1,4 @@
-"""Letting go of a plan: of all that is known of it, but for alerts that are not resolved yet and
+"""Forgetting a plan: all that is known of it, except alerts that are not resolved yet and
 points that somebody holds."""
 
 from __future__ import annotations

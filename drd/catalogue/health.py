@@ -260,7 +260,7 @@ def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime
 
 
 def count_vanished(connection: Connection, plan: str) -> None:
-    """Sum them up for `status`."""
+    """Note number, time and newest of the vanished points, which `status` reads."""
     of_plan = (points.c.plan == plan, points.c.complete, points.c.vanished_at.is_not(None))
     sums = select(func.count(), func.max(points.c.vanished_at)).where(*of_plan)
     number, last = connection.execute(sums).one()
@@ -297,7 +297,7 @@ def _set(connection: Connection, row: Row[Any], **values: Any) -> None:
 
 
 def _news(row: Row[Any], found: Meeting, at: datetime | None) -> Mapping[str, Any]:
-    """The columns that change; the words alone are no news."""
+    """The columns that change. Another text for the same state changes nothing."""
     if found.state == "ok":
         return _FINE if row.lost is not None or row.unreachable is not None else {}
     if found.state == "unreachable":

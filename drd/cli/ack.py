@@ -74,7 +74,9 @@ def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
     said = who(args)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     if args.by is None and app.settings.people and name not in app.settings.people:
-        raise UsageError("it is not said who takes care", hint="give --by NAME, of `people`.")
+        raise UsageError(
+            "no name is given for who takes care of the alert", hint="give --by NAME, of `people`."
+        )
     name = known_person(name, app.settings.people)
     alert = acknowledge(
         app, args.alert, by=name, until=args.until, why=args.why, actor=said["actor"]

@@ -20,7 +20,7 @@ person says which one goes on. On the others, stop drd: systemctl disable --now 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "adopt",
-        help="say that this machine goes on with this state",
+        help="decide that this machine is the one that keeps this state",
         description="Show whose state this is; with --reason make it this machine's, after it was "
         "renamed, restored, moved or cloned.",
         epilog=EXAMPLES,
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"  {output.unmarked(custody.reason)}{by}")
     if custody.contested is not None:
         output.complain(
-            f"{custody.contested}: nothing is settled, forgotten or pruned here",
+            f"{custody.contested}: drd forgets and prunes nothing here, and leaves unfinished runs "
+            "alone",
             "if this machine goes on: drd adopt --reason TEXT. Else stop drd here.",
         )
     return 0

@@ -107,11 +107,14 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     if found.stored_at is not None:
         since = f"{found.stored_at:%Y-%m-%d %H:%M:%S} UTC"
         output.warn(
-            f"{name}: holds that were made after {since} are not known; drd hold makes them anew"
+            f"{name}: holds that were made after {since} are not known: hold those points again "
+            "with drd hold"
         )
     else:
         why = f": {found.why}" if found.why else ": no state of drd's is in its repositories"
-        output.warn(f"{name}: the holds of its points are not known{why}; drd hold makes them anew")
+        output.warn(
+            f"{name}: the holds of its points are not known{why}: hold them again with drd hold"
+        )
 
 
 def _set_damaged_aside(app: App) -> Path | None:

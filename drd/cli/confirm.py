@@ -23,7 +23,7 @@ def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
     """Have a restore point's id typed. Raises as `confirm` does; also where it may not ask."""
     if not asks or not sys.stdin.isatty():
         raise UsageError(f"{what} needs a confirmation of its own", hint=hint)
-    _typed(point, f"type the restore point's id to take it all the same [{point}]: ")
+    _typed(point, f"type the restore point's id to recover it anyway [{point}]: ")
 
 
 def _typed(wanted: str, question: str) -> None:

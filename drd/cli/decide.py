@@ -59,7 +59,7 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
     found = args.by or settings.users.get(actor.login_user or actor.user)
     if not found:
         raise UsageError(
-            f"it is not said who answers {args.step}",
+            f"no name is given for the answer to {args.step}",
             hint="give --by NAME, of `people` in drd.yaml, or map your user there: user: USER.",
         )
     return str(found)

@@ -60,7 +60,7 @@ class _Daemon(Source):
         return self._remote.get(f"/v1/runs/{prefix}")
 
     def require_daemon(self, what: str, hint: str) -> None:
-        """It has just answered."""
+        """The daemon has just answered, so it is there."""
 
 
 def is_alive(app: App) -> bool:

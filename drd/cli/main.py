@@ -46,7 +46,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "retention": ("drd.cli.retention", "forget restore points by the plan's policy"),
     "hold": ("drd.cli.hold", "keep a restore point whatever the rules say"),
     "release": ("drd.cli.release", "let a held restore point go by the rules again"),
-    "adopt": ("drd.cli.adopt", "say that this machine goes on with this state"),
+    "adopt": ("drd.cli.adopt", "decide that this machine is the one that keeps this state"),
     "prune": ("drd.cli.prune", "remove data that no restore point needs"),
     "repository": ("drd.cli.repository", "give a repository a new password"),
     "schedule": ("drd.cli.schedule", "what runs next, for how long, and why"),

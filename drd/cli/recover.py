@@ -253,7 +253,7 @@ def _target(args: argparse.Namespace, plan: Plan) -> str:
     if args.target is None:
         known = f"the targets of {plan.name}: {', '.join(plan.targets) or 'none'}"
         raise UsageError(
-            "it is not said where to recover to",
+            "no target of the recovery is given",
             hint=f"give --target NAME ({known}), or --in-place for production itself.",
         )
     return str(args.target)

@@ -37,7 +37,7 @@ def add_parser(sub: Any) -> None:
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument("--dry-run", action="store_true", help="say what would be forgotten")
     parser.add_argument(
-        "--force", action="store_true", help="forget also what is over the limit of one run"
+        "--force", action="store_true", help="forget also the points over the limit of one run"
     )
     parser.add_argument(
         "--clock-is-right",

@@ -222,7 +222,7 @@ def _written(document: StatusDocument) -> list[Note]:
 
 
 def _holds(plan: Shown) -> Sequence[HoldFacts]:
-    """Neither a brief plan nor one that is told has any."""
+    """The holds of a plan. A `Brief` and a `Told` never have any."""
     return getattr(plan, "holds", ())
 
 

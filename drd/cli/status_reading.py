@@ -106,7 +106,7 @@ def _sqlite_file(url: str) -> str:
 
 
 def _is_worth_it(places: Places) -> bool:
-    """A few plans are read from the catalogue as fast."""
+    """Below this size of the summary, the catalogue is read as fast."""
     return os.stat(f"{places.public_dir}/{SUMMARY}").st_size > _WORTH_BYTES  # noqa: PTH116
 
 

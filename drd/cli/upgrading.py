@@ -25,7 +25,7 @@ class Notice(NamedTuple):
 
 
 def notices(config: str | None, prefix: Path) -> list[Notice]:
-    """Of the state and the plans that the drd.yaml of this host leads to; of a first installation
+    """Read the state and the plans that the drd.yaml of this host leads to; for a first installation
     nothing."""
     from drd.config.daemon import load_settings
     from drd.config.location import config_path

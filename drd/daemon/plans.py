@@ -142,7 +142,9 @@ class PlanBook:
                 self.texts.take(name, os.path.abspath(path), text, stamp)  # noqa: PTH100
             return True
         self.texts.replaced(name)
-        _log.error("plan.stored_text_differs", plan=name, remedy="it is taken from its file anew")
+        _log.error(
+            "plan.stored_text_differs", plan=name, remedy="the plan was read from its file again"
+        )
         return False
 
     def _hold_stored(self, name: str, path: Path, stored: str | None) -> None:

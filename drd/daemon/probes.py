@@ -33,7 +33,7 @@ FEW_EVERY_S = 30.0
 PER_SECOND = 0.5
 """Looks that cost nothing worth speaking of: so many are made however few repositories there are."""
 PATIENCE_S = 30.0
-"""After which a look has got no answer."""
+"""Seconds after which a look counts as unanswered."""
 WORKERS = 4
 MOST_WORKERS = 16
 """With those that hang."""
@@ -77,7 +77,7 @@ class Probes:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
 
     def stop(self) -> None:
-        """Nobody waits for what hangs."""
+        """Do not wait for a thread that hangs."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()

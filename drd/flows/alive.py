@@ -12,7 +12,7 @@ from drd.ports import Catalogue
 
 
 def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
-    """By its last sign of life."""
+    """Whether a daemon runs, judged by when it last noted that it lives."""
     noted = catalogue.queue.noted(HEARTBEAT)
     facts = daemon_facts(*noted) if noted is not None else None
     state = daemon_state(facts, now, installed=False)

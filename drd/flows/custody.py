@@ -154,4 +154,6 @@ def _is_within(lock: LockInfo, times: Iterable[tuple[datetime, datetime | None]]
 def _contest(services: Services, why: str) -> None:
     services.catalogue.custody.contest(why, services.clock.now())
     log.get().error("state.contested", why=why)
-    services.warn(f"{why}: nothing is settled, forgotten or pruned here. {HINT}")
+    services.warn(
+        f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone. {HINT}"
+    )

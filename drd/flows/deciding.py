@@ -232,7 +232,7 @@ def require_still_approvable(
         asking = _two_person(left)
         if asking:
             raise UsageError(
-                f"nobody can approve {', '.join(asking)}: run {run.id} was begun or gone on with by "
+                f"nobody can approve {', '.join(asking)}: run {run.id} was begun or resumed by "
                 "root without a login",
                 hint=f"end it and begin anew: drd cancel {run.id}, then drd recover {run.plan} …",
             )

@@ -95,7 +95,7 @@ def _custody(services: Services) -> list[Finding]:
     why = custody.contested(services)
     if why is None:
         return []
-    detail = f"{why}: nothing is settled, forgotten or pruned here"
+    detail = f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
     return [Finding("this state", ok=False, detail=detail, hint=custody.HINT)]
 
 

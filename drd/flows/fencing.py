@@ -36,7 +36,8 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
         if plan.drill.fence == "required" and box.missing:
             raise SandboxUnavailable(
                 f"this host has no whole fence for a drill: {words(box.missing.items())}",
-                hint=f"drd doctor {plan.name} tries it; `drill: {{fence: best}}` takes what there is.",
+                hint=f"drd doctor {plan.name} tries it; `drill: {{fence: best}}` drills with the "
+                "parts of the fence that this host has.",
             )
         yield box
     finally:

@@ -99,7 +99,8 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
                 f"nothing is known to be wrong with restore point {point}",
-                hint=f"drd verify {plan.name} looks; to forget it all the same, add --force.",
+                hint=f"drd verify {plan.name} looks for damage; to forget the point anyway, add "
+                "--force.",
             )
 
 

@@ -91,12 +91,11 @@ def _verify(plan: Plan, known: Known) -> str:
 
 def _cost(known: Known) -> str:
     if known.affected is None:
-        return "nobody can tell which restore points that costs"
+        return "drd cannot tell which restore points cannot come back"
     if not known.affected:
         return "no restore point that is kept needs what is damaged"
-    return f"it costs {', '.join(known.affected[:5])}" + (
-        f" and {len(known.affected) - 5} more" if len(known.affected) > 5 else ""
-    )
+    more = f" and {len(known.affected) - 5} more" if len(known.affected) > 5 else ""
+    return f"not whole any more: {', '.join(known.affected[:5])}{more}"
 
 
 def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:

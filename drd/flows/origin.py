@@ -93,7 +93,7 @@ def _named(plan: Plan) -> dict[str, Any]:
 
 
 def _stored(point: RestorePoint) -> dict[str, Any]:
-    """The same by the point."""
+    """The same, found by the point."""
     return {
         c.component: {"paths": sorted(c.facts["paths"])}
         for c in point.components

@@ -84,7 +84,7 @@ class Publisher:
             os.close(directory)
 
     def close(self) -> None:
-        """Let go of the catalogue."""
+        """Close the catalogue."""
         self._source.close()
 
     def _refresh(self, directory: int, *, anew: bool) -> bool:
@@ -141,7 +141,7 @@ def publish(
 
 
 def findings(directory: Path, group: str) -> list[Finding]:
-    """That the group cannot read the summary, where that is so, as `drd doctor` shows it."""
+    """The finding of `drd doctor` that the group cannot read the summary; none where it can."""
     try:
         found = (directory / NAME).stat(follow_symlinks=False)
     except OSError:

@@ -58,7 +58,7 @@ def component_of(
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
     raise UsageError(
-        f"{what} is about one component, and it is not said which",
+        f"{what} is about one component, and none is named",
         hint=f"add --component: one of {', '.join(able or names)}.",
     )
 

@@ -72,7 +72,7 @@ class SummaryFile:
         self._left = _MOST_UNPACKED
 
     def briefs(self, plan: str | None = None) -> list[Brief | Told]:
-        """Of the plans that have one."""
+        """For the plans that have one."""
         return [b for parts in self._some(plan) for b in self._understood(_briefs, parts[0])]
 
     def without_brief(self, plan: str | None = None) -> list[PlanFacts]:

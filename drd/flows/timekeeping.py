@@ -40,7 +40,7 @@ def jumped_s(services: Services) -> float | None:
 
 
 def trust_again(services: Services, why: str) -> None:
-    """The clock is right as it is now."""
+    """Trust the clock as it is now."""
     boot = services.booted()
     if boot is not None:
         log.get().info("clock.trusted", why=why)

@@ -57,7 +57,7 @@ def forgotten_since(
         if retention is not None:
             return RepositoryError(
                 f"retention {retention} forgot restore point {point} meanwhile",
-                hint=f"the next drill takes another one: drd drill {plan}",
+                hint=f"the next drill uses another restore point: drd drill {plan}",
                 permanent=False,
             )
         for repository in places:
@@ -65,7 +65,7 @@ def forgotten_since(
         names = " and ".join(r.name for r in places)
         return PointGone(
             f"restore point {point} is not in {names} any more, and drd did not forget it",
-            hint="find out who removed it; the next drill takes another one.",
+            hint="find out who removed it; the next drill uses another restore point.",
         )
     return None
 

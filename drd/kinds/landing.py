@@ -179,7 +179,7 @@ def content(directory: Path) -> Path:
 
 
 def content_name(directory: Path) -> Path:
-    """The same by its name alone."""
+    """The same, found by its name alone."""
     return directory / TREE if _exposed(directory.parent) else directory
 
 
@@ -207,7 +207,7 @@ def make_directories(directory: Path, mode: int = 0o755) -> list[Path]:
 
 @working
 def remove_landing(directory: Path) -> None:
-    """Away with it; of something else with its name a link goes, not what it leads to."""
+    """Remove it. Where a link has its name, the link is removed and not what it leads to."""
     if os.path.lexists(directory):
         remove(pinned(directory))
     forget(directory)

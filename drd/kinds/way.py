@@ -16,7 +16,7 @@ from drd.errors import TargetError
 from drd.process.private import Step, others_change
 
 _LINKS = 40
-"""As many on the way as the kernel follows."""
+"""How many links are followed on one path: as many as the kernel follows."""
 
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)

@@ -81,7 +81,7 @@ class Brief(NamedTuple):
 
 
 def microseconds(at: datetime) -> int:
-    """Since the epoch."""
+    """Microseconds since the epoch."""
     return (at - _EPOCH) // _MICROSECOND
 
 

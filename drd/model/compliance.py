@@ -115,7 +115,7 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str
 
 
 def over_limit(waiting: int) -> str:
-    """Of so many points."""
+    """The sentence for this number of waiting points."""
     these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
     return (
         f"{these} over what one retention may forget, and wait{'' if waiting != 1 else 's'} for "

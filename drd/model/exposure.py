@@ -194,7 +194,7 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
     if facts.repositories:
         text = "everything would be lost: no repository of the plan holds a restore point"
         return [Reason(Verdict.BREACHED, text, where, "rpo")]
-    text = "nobody knows which repository holds the restore points"
+    text = "drd does not know which repository holds the restore points"
     return [Reason(Verdict.UNKNOWN, text, where, "rpo")]
 
 

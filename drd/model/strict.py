@@ -116,7 +116,7 @@ def digest(value: Any, place: str) -> str:
 
 
 def name(value: Any, place: str) -> str:
-    """A name by the rule of plans."""
+    """The name of a plan or component: as `NAME` of the model has it."""
     return matching(value, place, NAME, "name")
 
 

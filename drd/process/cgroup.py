@@ -52,7 +52,7 @@ class Group:
 
 
 def _sweep(parent: Path) -> None:
-    """Away with those of a drd that was killed; one that still holds processes stays."""
+    """Remove the groups that a killed drd left; one that still holds processes stays."""
     for old in parent.glob("drd-sandbox-*-*"):
         if not Path("/proc", old.name.split("-")[2]).exists():
             with suppress(OSError):

@@ -176,7 +176,7 @@ class Sandbox:
         return read(self._record)
 
     def attempts(self) -> list[Attempt]:
-        """In their order; each destination once for each command."""
+        """In their order; each destination is named once for each command."""
         found = (
             Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
             for e in self.events()

@@ -26,7 +26,7 @@ STAMP = "stamp"
 """The file in a run's directory with the text that its row has as well."""
 
 _LINKS = 40
-"""As many links on the way as the kernel follows."""
+"""How many links are followed on one path: as many as the kernel follows."""
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:

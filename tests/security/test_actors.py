@@ -102,7 +102,7 @@ def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> Non
     ("starter", "who", "said"),
     [
         (anna, root, "without a login, so nobody can"),
-        (root, anna, "was begun or gone on with by root"),
+        (root, anna, "was begun or resumed by root"),
     ],
 )
 def test_recovery_that_nobody_could_approve_does_not_go_on(

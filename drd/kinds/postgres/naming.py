@@ -85,7 +85,7 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     not known. Raises UsageError."""
     if not part.into:
         raise UsageError(
-            f"it is not said what the copy of {part.tables[0]} is to be called",
+            f"no name is given for the copy of {part.tables[0]}",
             hint="--into NAME puts it beside what is there, which stays as it is.",
         )
     names = None if known is None else _names(known)

@@ -60,7 +60,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         )
     if not part.into:
         raise UsageError(
-            f"it is not said what the copy of {part.tables[0]} is to be called",
+            f"no name is given for the copy of {part.tables[0]}",
             hint="--into NAME puts it beside what is there, which stays as it is.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
