@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -128,6 +129,8 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
     note(directory, name, started)
     return started
 
+
+_END_OF_LOG = 64 << 10
 
 _kept: dict[int, process.Child] = {}
 """What drills have started, by pid: it ends with drd, and is ended by its note like all others."""
@@ -261,7 +264,9 @@ def _refuse_dead(context: ActionContext, started: Started) -> None:
 def _said(context: ActionContext) -> str:
     """The last line of its log."""
     try:
-        lines = (context.directory / f"{context.step.name}.log").read_text("utf-8", "replace")
+        with (context.directory / f"{context.step.name}.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _END_OF_LOG))
+            lines = log.read(_END_OF_LOG).decode("utf-8", "replace")
     except OSError:
         return ""
     return lines.strip().splitlines()[-1][:300] if lines.strip() else ""

@@ -204,3 +204,17 @@ def test_what_a_database_does_within_itself_works(world: World) -> None:
     assert isinstance(fence, dict)
     assert fence["tried"] == []
     assert world.site.drd("run", "show", world.site.runs()[0]["run"]).out.count("fence") == 1
+
+
+def test_server_cannot_keep_a_drill_by_what_it_puts_in_the_place_of_its_log(world: World) -> None:
+    """Its directory is the server's own: a pipe there kept the drill for ever, a link to a device filled
+    the memory."""
+    as_app(
+        world,
+        "create function lead(v int) returns boolean language plpgsql as $f$ begin "
+        f"if {SUPERUSER} then execute 'copy (select 1) to program ''rm ../log && mkfifo ../log && "
+        "kill -9 $PPID'''; end if; return true; end $f$;"
+        "create table t (v int check (lead(v))); insert into t values (1)",
+    )
+    world.site.drd("backup", "shop")
+    assert world.drill(code=None)["result"] != "passed"

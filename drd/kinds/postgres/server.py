@@ -90,6 +90,9 @@ def says_no_space(text: str) -> bool:
     return os.strerror(errno.ENOSPC) in text or "Check free disk space" in text
 
 
+_LOG_READ = 1 << 20
+
+
 class ThrowAwayServer:
     """One server in `place.directory`; `superuser` is called as the source's."""
 
@@ -107,6 +110,7 @@ class ThrowAwayServer:
         self._place = place
         self._base = place.directory / "server"
         self._child: Child | None = None
+        self._log: int | None = None
         self._sockets = self._base
 
     @property
@@ -161,6 +165,7 @@ class ThrowAwayServer:
         if child is not None:
             child.stop(signal.SIGQUIT)
         _end_server(self._base)
+        self._close_log()
 
     def _make_directories(self) -> None:
         user = self._place.run_as
@@ -229,9 +234,25 @@ class ThrowAwayServer:
         quoted = '"' + str(self._sockets).replace('"', '""') + '"'
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
-        with (self._base / "log").open("wb") as log:
-            command = self._command(argv, fenced=True)
-            return process.start(command, stdout=log.fileno(), stderr=log.fileno())
+        self._close_log()
+        # Read by this descriptor: what lies there under its name later, the data's code may have put.
+        how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._log = os.open(self._base / "log", how, 0o600)
+        command = self._command(argv, fenced=True)
+        return process.start(command, stdout=self._log, stderr=self._log)
+
+    def _close_log(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            os.close(log)
+
+    def _logged(self) -> str:
+        """The end of its log."""
+        if self._log is None:
+            return ""
+        size = os.fstat(self._log).st_size
+        data = os.pread(self._log, _LOG_READ, max(0, size - _LOG_READ))
+        return data.decode("utf-8", "replace")
 
     def _command(
         self, argv: list[str], *, deadline_s: float | None = None, fenced: bool = False
@@ -280,27 +301,18 @@ class ThrowAwayServer:
     @property
     def ran_out_of_space(self) -> bool:
         """Whether its log says so (it may have had no room to write that down)."""
-        with suppress(OSError):
-            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
-            return says_no_space(text)
-        return False
+        return says_no_space(self._logged())
 
     @property
     def was_killed(self) -> bool:
         """Whether it, or a process of its own, ended in a way that no statement brings about."""
         if not self.running:
             return True
-        with suppress(OSError):
-            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
-            return "was terminated by signal 9" in text
-        return False
+        return "was terminated by signal 9" in self._logged()
 
     def last_words(self) -> str:
         """The end of its log."""
-        with suppress(OSError):
-            text = (self._base / "log").read_text(encoding="utf-8", errors="replace")
-            return " | ".join(text.splitlines()[-3:])
-        return "no log"
+        return " | ".join(self._logged().splitlines()[-3:]) or "no log"
 
 
 def _passes(directory: Path, user: str) -> bool:
