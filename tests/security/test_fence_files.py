@@ -90,10 +90,9 @@ def site(short_tmp: Path) -> Site:
 def test_nothing_of_an_archive_gets_out_or_comes_alive(site: Site, short_tmp: Path) -> None:
     site.drd("backup", "shop")
     told = site.drd("drill", "shop", "--json", code=None).json
-    assert {c["name"]: c["verdict"] for c in told["checks"]} == {
-        "same": "passed",
-        "probe": "passed",
-    }, told
+    verdicts = {c["name"]: c["verdict"] for c in told["checks"]}
+    verdicts.pop("same: ownership", None)  # an ordinary user cannot give files to others
+    assert verdicts == {"same": "passed", "probe": "passed"}, told
     assert told["result"] == "passed"
     assert [p.name for p in (short_tmp / "outside").iterdir()] == ["secret"]
     assert (short_tmp / "outside/secret").read_text() == "key"

@@ -49,7 +49,7 @@ def test_a_bootstrap_passes_over_what_is_forged(site: Site) -> None:
     point, mark = sound(site), site.base / "mark"
     forge(site, point, as_option(mark))
     forge(site, point, lambda _: None, point="0e0e0e0e", host="../../../evil")
-    machine = Machine(site.base.parent / "root")
+    machine = Machine(site.base / "root")
     password = machine.root.parent / "password"
     password.write_text(PASSWORD)
     told = machine.drd(
@@ -59,7 +59,7 @@ def test_a_bootstrap_passes_over_what_is_forged(site: Site) -> None:
     assert "refused" in told.err
     assert [p["point"] for p in machine.after("points", "shop", "--json").json["points"]] == [point]
     assert not mark.exists()
-    assert not list(site.base.parent.rglob("evil*"))
+    assert not list(site.base.rglob("evil*"))
 
 
 def test_what_an_older_drd_took_into_the_catalogue_is_refused(site: Site) -> None:

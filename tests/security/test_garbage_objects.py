@@ -73,7 +73,7 @@ def test_all_but_deleting_goes_on(site: Site, cache: str) -> None:
 
 def test_a_new_host_begins_with_what_is_sound(site: Site) -> None:
     spoil(site)
-    machine = Machine(site.base.parent / "root")
+    machine = Machine(site.base / "root")
     password = machine.root.parent / "password"
     password.write_text(PASSWORD)
     told = machine.drd(
