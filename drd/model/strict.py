@@ -56,13 +56,21 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
     if len(data) > MOST_BYTES:
         raise Refused(f"{what} has {len(data):,} bytes")
     try:
-        found = json.loads(data)
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
     except RecursionError:
         raise Refused(f"{what} is nested too deeply") from None
     except (ValueError, UnicodeError) as error:
         raise Refused(f"{what} is no JSON: {str(error)[:200]}") from None
     if not isinstance(found, dict):
         raise Refused(f"{what} is no JSON object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Whoever reads it with another program must not see another value."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused("a key stands there twice")
     return found
 
 

@@ -196,6 +196,24 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return found
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (json.dumps(TODAY)[:-1] + ', "point": "ffffffff"}', "a key stands there twice"),
+        (json.dumps(TODAY).encode("utf-16"), "no JSON"),
+        (b"\xef\xbb\xbf" + json.dumps(TODAY).encode(), "no JSON"),
+        ("[" * 200_000, "nested too deeply"),
+        (json.dumps(TODAY).replace('"bytes": 100', '"bytes": 1' + "0" * 5000), "no JSON"),
+        (json.dumps(TODAY).replace("1.5", "NaN"), "out of range"),
+        (json.dumps(TODAY).replace('"shop"', '"sh\u202eop"'), "no name"),
+    ],
+)
+def test_what_programs_may_read_in_two_ways_is_refused(data: str | bytes, said: str) -> None:
+    raw = data if isinstance(data, bytes) else data.encode()
+    with pytest.raises(ManifestRefused, match=said):
+        read(raw)
+
+
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
