@@ -171,7 +171,7 @@ class SqlQueue:
                 raise UsageError(
                     f"run {found.id} of {found.plan} is over: it {_ended(found.state)}"
                     f"{_by_whom(found)}",
-                    hint="drd runs lists those that are not.",
+                    hint="drd runs lists the runs that are not over.",
                 )
             connection.execute(
                 update(run_table)

@@ -148,7 +148,7 @@ def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
     if not found.compared:
         return "no entry could be compared"
     if not found.had_files:
-        empty = "no file was compared: it was empty at backup too, and the plan does not say"
+        empty = "it was empty at backup too, and the plan does not say"
         return None if may_be_empty else f"{empty} `may_be_empty: true`"
     if not found.files:
         return f"none of {counted(found.had_files, 'file')} could be compared"

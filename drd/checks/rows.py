@@ -110,11 +110,11 @@ def _rows(
     elif parts and not found.compared:
         own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
     elif not found.compared and not may_be_empty:
-        why = "no table was compared: there was none at backup either, and the plan does not say"
+        why = "there is no table, as at backup, and the plan does not say"
         own = not_run(spec, f"{why} `may_be_empty: true`", expected)
     elif not found.rows and not may_be_empty:
-        these = "the only table has" if found.compared == 1 else f"all {found.compared} tables have"
-        why = f"no row was compared: {these} none, and the plan does not say `may_be_empty: true`"
+        these = "the only table" if found.compared == 1 else f"any of the {found.compared} tables"
+        why = f"there is no row in {these}, and the plan does not say `may_be_empty: true`"
         own = not_run(spec, why, expected)
     else:
         text = f"{counted(found.compared, 'table')}, {counted(found.rows, 'row')}, 0 differ"

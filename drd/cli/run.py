@@ -150,12 +150,14 @@ def _print(run: dict[str, Any]) -> None:
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")
-    rows = [_step(step) for step in run["steps"] if step["kind"] != "aside"]
+    over = run["finished_at"] is not None
+    rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]
     if rows:
         output.say(output.table(rows))
 
 
-def _step(step: dict[str, Any]) -> list[str]:
+def _step(step: dict[str, Any], *, over: bool) -> list[str]:
+    """`over` says that the run has ended: nobody answers any more what a step waited for."""
     from drd.model.text import escaped
     from drd.model.units import format_duration, from_rfc3339
 
@@ -164,5 +166,8 @@ def _step(step: dict[str, Any]) -> list[str]:
         passed = from_rfc3339(step["finished_at"]) - from_rfc3339(step["started_at"])
         took = format_duration(passed.total_seconds())
     again = f"attempt {step['attempt']}" if step["attempt"] > 1 else ""
-    said = f"for {escaped(step['waiting_for'])}" if step["waiting_for"] else _said(step)
+    said = _said(step)
+    if step["waiting_for"]:
+        waits = step["waiting_for"].partition("  drd ")[0] if over else step["waiting_for"]
+        said = f"for {escaped(waits)}"
     return [f"  {step['name']}", step["state"], took, "  ".join(filter(None, [again, said]))]

@@ -308,7 +308,7 @@ def _require_something(standing: Standing) -> None:
     if not standing.held:
         raise UsageError(
             f"run {standing.run.id} of {standing.run.plan} has nothing set aside",
-            hint=f"who let go of it, if it ever had: drd run show {standing.run.id}",
+            hint=f"drd run show {standing.run.id} shows what it did, and who removed what it had set aside.",
         )
 
 

@@ -75,7 +75,7 @@ def kit_findings(
         export += f" {PASSPHRASE}"
     verify = f"drd kit verify {where} {opener}"
     if record is None:
-        missing = "no recovery kit was ever made: with this host the repository's password is gone"
+        missing = "no recovery kit was ever made: whoever loses this host loses the repository's password with it"
         return (KitFinding("kit missing", severity, missing, export),)
     found = []
     made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"

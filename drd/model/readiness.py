@@ -176,7 +176,8 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     name = "schedule against RPO"
     if rpo is None:
         text = (
-            f"nobody knows what the schedule holds: no backup yet, or by hand only (RPO {promised})"
+            "drd cannot tell how old the newest data gets between two backups: there was none yet, or "
+            f"they are made by hand only (RPO {promised})"
         )
         return ReadinessFinding(name, "warning", text, "set `backup: {every: …}` in the plan.")
     text = f"exposure reaches {format_duration(rpo)} of {promised}"

@@ -150,7 +150,12 @@ def remedy_of(unproven: Sequence[tuple[str, str]]) -> str:
             "may_be_empty: true"
         )
     unseen = [component for component, why in unproven if why.endswith(NOT_LOOKED_AT)]
-    return f"add a check of {', '.join(unseen)} to the plan" if unseen else ""
+    if not unseen:
+        return ""
+    return (
+        f"let a check look at {', '.join(unseen)}: `checks` of the plan, and a step `check: all` "
+        "where it has a runbook"
+    )
 
 
 def _left(last: DrillFacts) -> str:

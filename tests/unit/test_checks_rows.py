@@ -160,13 +160,13 @@ def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() 
 def test_a_database_of_no_tables_proves_nothing() -> None:
     (own,) = run(tables(), tables())
     assert own.verdict is CheckVerdict.NOT_RUN
-    assert "there was none at backup either" in own.observed
+    assert "there is no table, as at backup" in own.observed
 
 
 def test_a_database_in_which_every_table_is_empty_proves_nothing() -> None:
     (own,) = run(tables(a=0, b=0), tables(a=0, b=0))
     assert own.verdict is CheckVerdict.NOT_RUN
-    assert "all 2 tables have none" in own.observed
+    assert "no row in any of the 2 tables" in own.observed
     (own,) = run(tables(a=0, b=1), tables(a=0, b=1))
     assert own.verdict is CheckVerdict.PASSED
 
