@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import stat
+import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,10 @@ from drd.ports import Finding
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups that people are put into; also without a member nobody else's secret is for them."""
+
+
+_READ, _WRITE = 4, 2
+_ACL_USER, _ACL_GROUP, _ACL_MASK = 0x02, 0x08, 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,9 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
         return Exposed(path, "can be read by anybody", remedy)
     if there.st_mode & 0o060 and _is_shared(there) and _reachable(place, "group"):
         return Exposed(path, f"can be read by group {_group(there.st_gid)}", remedy)
+    listed = _on_its_list(place, _READ | _WRITE, trusted) if there.st_mode & 0o060 else None
+    if listed is not None and _reachable(place, "group"):
+        return Exposed(path, f"can be read by {listed}", f"setfacl -b {place} && {remedy}")
     return None
 
 
@@ -92,6 +100,10 @@ def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
         if there.st_mode & 0o020 and _is_shared(there):
             by = _group(there.st_gid)
             return Exposed(path, f"{_lead(what)}can be written by group {by}", change)
+        listed = _on_its_list(one, _WRITE, trusted) if there.st_mode & 0o020 else None
+        if listed is not None:
+            remedy = f"setfacl -b {one} && {change}"
+            return Exposed(path, f"{_lead(what)}can be written by {listed}", remedy)
     return None
 
 
@@ -144,6 +156,29 @@ def _stat(path: str) -> tuple[Path, os.stat_result | None]:
         return place, place.stat()
     except OSError:
         return Path(path), None
+
+
+def _on_its_list(place: Path, rights: int, trusted: Collection[int]) -> str | None:
+    """The first user or group whom the file's access control list gives one of these rights. Its mask
+    is what the mode shows as the group's."""
+    try:
+        data = os.getxattr(place, "system.posix_acl_access")
+    except OSError:
+        return None
+    entries = list(struct.iter_unpack("<HHI", data[4:]))
+    mask = next((perm for tag, perm, _ in entries if tag == _ACL_MASK), 7)
+    for tag, perm, who in entries:
+        if not perm & mask & rights:
+            continue
+        if tag == _ACL_USER and who not in trusted:
+            return f"user {_user(who)} (by its access control list)"
+        if tag == _ACL_GROUP and _may_hold_others(who):
+            return f"group {_group(who)} (by its access control list)"
+    return None
+
+
+def _may_hold_others(gid: int) -> bool:
+    return gid != 0 or bool(set(_members(gid)) - {"root"})
 
 
 def _reachable(place: Path, who: str) -> bool:

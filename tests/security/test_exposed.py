@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from drd.config.exposed import exposed_plan, exposed_secret
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
-from tests.user_support import as_root
+from tests.user_support import NOBODY, as_root
 
 MINE = frozenset({0, os.geteuid()})
 
@@ -131,3 +133,41 @@ def test_plan_file_by_its_mode(tmp_path: Path, mode: int, *, bad: bool) -> None:
     if mode == 0o664 and os.geteuid() != 0:
         return  # a private group of one's own is nobody else's
     assert (found is not None) == bad
+
+
+def test_user_on_an_access_control_list_is_seen(short_tmp: Path) -> None:
+    """The mode shows its mask as the rights of a group in which nobody else is."""
+
+    def listed(file: Path, uid: int, mask: int) -> None:
+        nobody = 0xFFFFFFFF
+        entries = [
+            (1, 6, nobody),
+            (2, 6, uid),
+            (4, 0, nobody),
+            (0x10, mask, nobody),
+            (0x20, 0, nobody),
+        ]
+        data = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+        try:
+            os.setxattr(file, "system.posix_acl_access", data)
+        except OSError as error:
+            pytest.skip(f"this file system keeps no access control lists: {error}")
+
+    secret = short_tmp / "secret"
+    secret.touch(mode=0o600)
+    listed(secret, NOBODY, 4)
+    found = exposed_secret(str(secret), MINE)
+    assert found is not None
+    assert (
+        found.why
+        == f"can be read by user {pwd.getpwuid(NOBODY).pw_name} (by its access control list)"
+    )
+    assert found.remedy == f"setfacl -b {secret} && chmod 600 {secret}"
+    listed(secret, NOBODY, 0)
+    assert exposed_secret(str(secret), MINE) is None, "the mask takes it away"
+    listed(secret, os.geteuid(), 6)
+    assert exposed_secret(str(secret), MINE) is None, "the healthy twin"
+    listed(secret, NOBODY, 6)
+    found = exposed_plan(str(secret), MINE)
+    assert found is not None
+    assert "can be written by user" in found.why
