@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -94,11 +95,9 @@ def _not_handed_over(new: SecretRef) -> list[str]:
     """A service has the credentials that were there when it started."""
     if new.source != "credential" or not _HANDED_OVER.is_dir():
         return []
-    file = _HANDED_OVER / f"{secrets.UNIT_PREFIX}{new.value}"
-    try:
-        handed = secrets.resolve(SecretRef("file", str(file)))
-    except DrdError:
-        handed = ""
-    if handed == secrets.resolve(new):
-        return []
+    wanted = secrets.resolve(new)
+    for name in (f"{secrets.UNIT_PREFIX}{new.value}", str(new.value)):
+        with suppress(DrdError):
+            if secrets.resolve(SecretRef("file", str(_HANDED_OVER / name))) == wanted:
+                return []
     return [f"the service has the {new.describe()}: systemctl restart drd"]

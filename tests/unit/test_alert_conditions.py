@@ -11,7 +11,7 @@ from drd.model.alerts import AT_ONCE
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
 from drd.model.exposure import judge_copy
-from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
+from drd.model.facts import CopyFacts, NotLoaded, PausedFacts, PlanFacts
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.message import Severity
 from drd.model.run import STOPPED
@@ -119,6 +119,24 @@ def test_a_recovery_time_that_is_broken_is_critical() -> None:
     slow = drill(rta_s=HOUR)
     found = of_plan(healthy(last_drill=slow, last_passed_drill=slow))
     assert found == [("rto", "critical")]
+
+
+def test_retention_that_waits_is_told_by_one_alert_each() -> None:
+    """Not by each run: the alert lasts as long as what it waits for."""
+    since = ago(HOUR)
+    clock = ("clock", "this host's clock was set", "check it")
+    told = ("damage", "primary is damaged", "mend it")
+    for pauses, severity in (((clock,), "warning"), ((clock, told), "warning"), ((told,), "info")):
+        facts = healthy(paused=PausedFacts(since, pauses))
+        found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
+        assert [(c.kind, c.subject, c.severity) for c in found] == [
+            ("retention-paused", "", severity)
+        ]
+        assert all(text in found[0].message for _, text, _ in pauses)
+    late = ("rpo", "the newest complete restore point is 3h old", "drd backup orders-api")
+    assert of_plan(healthy(paused=PausedFacts(since, (late,)))) == [], "it is over"
+    assert of_plan(healthy(waiting=4)) == [("retention-over-limit", "warning")]
+    assert of_plan(healthy()) == []
 
 
 def test_a_plan_file_that_was_never_loaded_fires() -> None:

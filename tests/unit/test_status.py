@@ -428,6 +428,29 @@ def test_nagios(facts: list[PlanFacts], code: int, line: str) -> None:
     assert nagios(collect(lambda: StatusFacts(facts), [], NOW)) == (code, line)
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"severity": "critical"}, 1),
+        ({"severity": "critical", "state": "acknowledged"}, 1),
+        ({"severity": "warning"}, 0),
+    ],
+)
+def test_nagios_is_never_ok_while_an_alert_is_critical(changes: dict[str, Any], code: int) -> None:
+    found = alert(kind="verification-overdue", message="nobody reads it", **changes)
+    for status in (
+        StatusFacts([healthy(alerts=(found,))]),
+        StatusFacts([healthy()], (found,)),  # one of drd's own
+    ):
+        document = collect(lambda s=status: s, [], NOW)  # type: ignore[misc]
+        seen, line = nagios(document)
+        assert seen == code
+        assert line.startswith("DRD OK - 1 plan met" if code == 0 else "DRD WARNING")
+        assert (": nobody reads it" in line) == (code == 1)
+    broken = healthy(alerts=(found,), failures=_BROKEN.failures, newest=_BROKEN.newest)
+    assert nagios(collect(lambda: StatusFacts([broken]), [], NOW))[0] == 2
+
+
 def test_nagios_counts_more_plans_than_a_line_has_room_for() -> None:
     facts = [healthy(plan=f"p{n:05}") for n in range(5_000)]
     code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
