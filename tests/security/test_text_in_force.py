@@ -150,14 +150,17 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path) ->
     plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
     told: list[str] = []
     with closing(App(str(base / "drd.yaml"), Console(warn=told.append))) as other:
+        with pytest.raises(UsageError, match="has another place for repository primary"):
+            other.load("shop")
+        plan.write_text(plan.read_text().replace("/elsewhere", ""))
         other.load("shop")
         assert other.catalogue.queue.accepted("shop") == before
-        assert "elsewhere" not in other.catalogue.health.of("shop")[0].url
     assert "is not what the daemon has loaded as plan shop" in told[0]
     assert "systemctl reload drd" in told[0]
     assert now.differing() == {}
     assert now.paths() == ["/etc/hostname"]
 
+    plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
     now.book.load(running=True)
     assert now.paths() == ["/etc/hosts"]
     assert "elsewhere" in now.app.catalogue.health.of("shop")[0].url
