@@ -63,19 +63,26 @@ def standing_alerts(facts: PlanFacts, reasons: Collection[Reason]) -> tuple[Aler
             return facts.failures is not None
         if alert.kind == "point-incomplete":
             return facts.incomplete is not None
-        if alert.kind == SILENT and (alert.kind, alert.subject) not in there:
-            return _is_found(facts, alert.subject)
-        return alert.kind != "not-ready" or not disproved(facts, alert.subject)
+        if alert.kind in (SILENT, "not-ready") and (alert.kind, alert.subject) not in there:
+            return _may_be_found(facts, alert.subject)
+        return True
 
     return tuple(alert for alert in facts.alerts if holds(alert))
 
 
-def _is_found(facts: PlanFacts, finding: str) -> bool:
-    """Whether the last look ahead found it, and nothing has disproved it since."""
+_VERDICTS = ("not ready: ", "needs drill: ")
+
+
+def _may_be_found(facts: PlanFacts, finding: str) -> bool:
+    """Whether the last look ahead found it, or could not tell, and nothing has disproved it since:
+    a look that failed tells nothing, and neither does a repository about its aspects."""
     unready = facts.unready
     if unready is None or disproved(facts, finding):
         return False
-    begins = tuple(f"{verdict}{finding}: " for verdict in ("", "not ready: ", "needs drill: "))
+    if not unready.error.startswith(_VERDICTS):
+        return True
+    about = finding.partition(": ")[0]
+    begins = tuple(f"{verdict}{about}: " for verdict in ("", *_VERDICTS))
     return any(line.startswith(begins) for line in unready.error.splitlines())
 
 

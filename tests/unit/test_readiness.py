@@ -333,12 +333,16 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     assert not assess(healthy(alerts=alerts, unready=unready), NOW).alerts
 
     lost = repository(lost="gone", lost_since=ago(60), sound=None)
-    hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures())
+    found = unready._replace(at=ago(60))
+    hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures(), unready=found)
     assert {a.kind for a in assess(hurt, NOW).alerts} == {
         "repository-gone",
         "backup-failing",
         "not-ready",
     }
+    assert not assess(healthy(alerts=(ahead,)), NOW).alerts, "the last look found all in order"
+    broken = UnreadyFacts(ago(60), "took longer than 5m")
+    assert assess(healthy(alerts=(ahead,), unready=broken), NOW).alerts, "it did not look"
     elsewhere = gone._replace(subject="offsite")
     assert not assess(hurt._replace(alerts=(elsewhere,)), NOW).alerts
 
