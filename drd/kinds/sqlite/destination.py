@@ -41,8 +41,8 @@ from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workpl
 _ANOTHER = "choose another restore point, and verify the repository."
 
 
-class SqliteInspector:
-    """Questions to a restored file; read-only."""
+class _OfFile:
+    """What both inspectors say of their file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,6 +54,10 @@ class SqliteInspector:
     @property
     def environment(self) -> Mapping[str, str]:
         return {"DRD_PATH": self.location}
+
+
+class SqliteInspector(_OfFile):
+    """Questions to a restored file; read-only."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._open() as connection:
@@ -79,20 +83,12 @@ class SqliteInspector:
             yield connection
 
 
-class FencedInspector:
+class FencedInspector(_OfFile):
     """The same questions to a file of a drill, which only a process behind a fence opens."""
 
     def __init__(self, path: Path, reader: Reader) -> None:
-        self._path = path
+        super().__init__(path)
         self._reader = reader
-
-    @property
-    def location(self) -> str:
-        return os.fspath(self._path)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {"DRD_PATH": self.location}
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         return self._reader.scalar(self._path, query, timeout_s=timeout_s)
