@@ -113,7 +113,7 @@ def _can_give(known: Known | None, point: str) -> bool:
 
 def _fact(point: str, known: Known) -> str:
     may = "cannot" if known.affected is not None else "may not"
-    reason = what_is_damaged(str(known.damage))
+    reason = _COSTS.sub("", what_is_damaged(str(known.damage)))
     return f"restore point {point} {may} come back whole from {known.repository}: {reason}"
 
 

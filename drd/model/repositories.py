@@ -176,9 +176,11 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     """At risk until a backup has made a new one."""
     assert facts.vanished is not None
     count, at, left = facts.vanished.points, facts.vanished.at, readable(facts)
-    points = "1 restore point is" if count == 1 else f"{count} restore points are"
+    points, them = (
+        ("1 restore point is", "it") if count == 1 else (f"{count} restore points are", "them")
+    )
     when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    text = f"{points} no longer in the repository, though drd did not forget them: seen {when}"
+    text = f"{points} no longer in the repository, though drd did not forget {them}: seen {when}"
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]
