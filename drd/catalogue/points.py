@@ -37,8 +37,20 @@ _AT_ONCE = 500
 """Ids in one statement; SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
 
-def record(connection: Connection, point: RestorePoint, at: datetime | None = None) -> None:
-    """Insert or replace; `at` is what time it is, if that is known. That a drill passed it is kept,
+Ids = Mapping[str, str | None]
+"""Of repositories, by the names that a point has for them."""
+
+NO_IDS: Ids = {}
+
+
+def record(
+    connection: Connection,
+    point: RestorePoint,
+    at: datetime | None = None,
+    ids: Ids = NO_IDS,
+) -> None:
+    """Insert or replace; `at` is what time it is, if that is known, `ids` which repositories its names
+    mean, where that is known. That a drill passed it is kept,
     also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
     replaced = _fingerprints_of(connection, [point.id])
@@ -71,7 +83,7 @@ def record(connection: Connection, point: RestorePoint, at: datetime | None = No
                 "position": n,
                 "manifest": manifest,
                 "available_at": point.copied.get(name),
-                "repository_id": known.id_of(name),
+                "repository_id": ids.get(name) or known.id_of(name),
             }
             for n, (name, manifest) in enumerate(point.repositories.items())
         ],

@@ -221,12 +221,15 @@ class SqlCatalogue:
 
     # restore points
 
-    def record_point(self, point: RestorePoint, *, owned: Owned | None = None) -> None:
+    def record_point(
+        self, point: RestorePoint, *, owned: Owned | None = None, ids: points.Ids = points.NO_IDS
+    ) -> None:
         with self._store.write() as connection:
             if owned is not None:
                 runs.fence(connection, owned)
             began = jobs.last_began(connection, point.plan) if owned is not None else None
-            points.record(connection, point, began and max(began, point.available_at))
+            at = began and max(began, point.available_at)
+            points.record(connection, point, at, ids)
 
     def points(
         self,

@@ -201,9 +201,14 @@ class _BackupRun:
         )
         catalogue = self.services.catalogue
         with catalogue.together():
-            catalogue.record_point(point, owned=self.runner.owned)
+            catalogue.record_point(point, owned=self.runner.owned, ids=self._ids())
             catalogue.origins.record_seal(point.plan, seal_of(point, manifest_digest(data)))
         return point
+
+    def _ids(self) -> Mapping[str, str | None]:
+        """What this run's plan means: it may have been given another address meanwhile."""
+        known = self.services.catalogue.repository_id(self.repository.url)
+        return {self.plan.primary.name: known}
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
         stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}

@@ -28,9 +28,10 @@ def look_for_shrinking(
     """
     begun_at = services.clock.now()
     known = [p for p in services.catalogue.points(plan.name) if repository.name in p.repositories]
-    noted = next(
-        k for k in services.catalogue.health.of(plan.name) if k.repository == repository.name
-    )
+    found = services.catalogue.health.of(plan.name)
+    noted = next((k for k in found if k.repository == repository.name), None)
+    if noted is None or noted.url != repository.url:
+        return None  # the plan was given another one meanwhile: what is known is about that
     gone = repository.missing([p.repositories[repository.name] for p in known])
     if not gone and not noted.missing:
         return None

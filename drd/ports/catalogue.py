@@ -207,9 +207,17 @@ class Catalogue(Protocol):
         any other."""
 
     # restore points
-    def record_point(self, point: RestorePoint, *, owned: Owned | None = None) -> None:
+    def record_point(
+        self,
+        point: RestorePoint,
+        *,
+        owned: Owned | None = None,
+        ids: Mapping[str, str | None] = ...,
+    ) -> None:
         """Insert or replace a point with its component snapshots and fingerprints (also for
-        incomplete ones), and update the summary. Without `owned` when rebuilding."""
+        incomplete ones), and update the summary. Without `owned` when rebuilding. `ids` are those of
+        its repositories, by name: else what the names mean in the plan as it was loaded last, which may
+        be others than those of a run that began before."""
 
     def points(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import light_repository
+from tests.e2e.daemons import until
 from tests.e2e.site import PASSWORD, Site, small_site
 
 
@@ -58,6 +59,32 @@ def test_points_of_the_former_place_are_no_protection(site: Site) -> None:
     refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
     assert "which shop does not name now" in refused.err
     site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
+
+
+def test_point_of_a_backup_that_began_before_lies_where_it_was_stored(site: Site) -> None:
+    """As when a daemon reloads a plan with another address while a backup runs."""
+    site.drd("backup", "shop")
+    plan = site.base / "plans/shop.yaml"
+    waits = site.base / "waits"
+    waits.write_text(f"#!/bin/sh\nuntil [ -e {site.base}/go ]; do sleep 0.1; done\n")
+    waits.chmod(0o755)
+    hook = f"conf: {{kind: files, before: {{command: [{waits}]}}"
+    plan.write_text(plan.read_text().replace("conf: {kind: files", hook))
+    child = site.start("backup", "shop")
+    until(lambda: site.runs()[0]["state"] == "running", "the backup began")
+    before = site.repository
+    begun_anew(site)
+    site.drd("verify", "shop")  # it loads the plan, and meets the new repository
+    (site.base / "go").touch()
+    told = child.communicate(timeout=60)[1].decode()
+    assert child.returncode == 0, told
+    assert "checking what else is gone" not in told
+    late = site.points()
+    assert [(p["repositories"], set(p["elsewhere"])) for p in late] == [([], {"primary"})] * 2
+    assert not [r for r in status(site)["repositories"] if r["state"] == "damaged"]  # type: ignore[attr-defined]
+    names(site, before)
+    site.drd("verify", "shop")
+    assert [p["repositories"] for p in site.points()] == [["primary"]] * 2
 
 
 def test_retention_leaves_points_of_the_former_place_alone(site: Site) -> None:
