@@ -110,7 +110,7 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
                 f"drd doctor {facts.plan}",
             )
             for r in facts.repositories
-            if not r.met and r.copy_of is None
+            if not r.met and r.newest is None and r.copy_of is None
         ]
     return reasons
 
