@@ -66,6 +66,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "coverage": lambda v: (v["rehearsed"] + v["of"], Coverage.from_json({**_NO_MORE, **v})),
     "unproven": lambda v: [f"{component}{why}" for component, why in v],
     "pauses": lambda v: [Pause.from_json(p) for p in v],
+    "missing": lambda v: [len(found) for found in v.values()],
 }
 """What makes something of the JSON of a column of this name, in whatever table."""
 
