@@ -51,6 +51,8 @@ _ASPECTS = (
 def standing_alerts(facts: PlanFacts, reasons: Collection[Reason]) -> tuple[AlertFacts, ...]:
     """The open alerts of a plan without those whose condition is gone, by the `reasons` of its
     verdicts now."""
+    if not facts.alerts:
+        return ()  # most plans
     there = {(reason.kind, reason.subject) for reason in reasons}
     retention = {reason.says_why for reason in reasons}
 
