@@ -26,6 +26,7 @@ from drd.catalogue import places
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summaries import believed
 from drd.catalogue.tables import (
+    given_up,
     outages,
     plan_summary,
     plans,
@@ -260,8 +261,17 @@ def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime
 
 
 def count_vanished(connection: Connection, plan: str) -> None:
-    """Note number, time and newest of the vanished points, which `status` reads."""
-    of_plan = (points.c.plan == plan, points.c.complete, points.c.vanished_at.is_not(None))
+    """Note number, time and newest of the vanished points, which `status` reads. One that somebody
+    has given up everywhere is lost to nobody any more."""
+    everywhere = select(given_up.c.point).where(
+        given_up.c.plan == plan, given_up.c.repository == ""
+    )
+    of_plan = (
+        points.c.plan == plan,
+        points.c.complete,
+        points.c.vanished_at.is_not(None),
+        points.c.id.not_in(everywhere),
+    )
     sums = select(func.count(), func.max(points.c.vanished_at)).where(*of_plan)
     number, last = connection.execute(sums).one()
     newest = select(points.c.id).where(*of_plan).order_by(points.c.data_time.desc()).limit(1)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from drd.catalogue import holds
 from drd.catalogue.engine import Store, upsert
+from drd.catalogue.health import count_vanished
 from drd.catalogue.tables import points, retention_state, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.actor import Actor
@@ -46,6 +47,8 @@ class SqlKeeping:
     def give_up(self, points: Sequence[GivenUp]) -> None:
         with self._store.write() as connection:
             holds.give_up(connection, points)
+            for plan in {given.plan for given in points}:
+                count_vanished(connection, plan)
 
     def given_up(self, plan: str) -> list[GivenUp]:
         with self._store.read() as connection:

@@ -125,6 +125,16 @@ def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> Non
     plan = plan_of(site)
     assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), plan["reasons"]
 
+    # An older one of two: as soon as somebody has given it up, without another backup.
+    site.drd("backup", "shop")
+    older = site.points()[-1]["point"]
+    listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{older}"))
+    site.restic("forget", *(s["id"] for s in listed))
+    site.drd("catalogue", "verify", code=1)
+    assert plan_of(site)["verdict"] == "at_risk"
+    site.drd("points", "forget", older, "--reason", "removed by hand")
+    assert plan_of(site)["verdict"] == "met"
+
 
 def remove_below(repository: Path, *names: str) -> None:
     for name in names:
