@@ -187,16 +187,19 @@ def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -
 
 
 def test_the_accepted_text_of_a_plan_stays_with_its_schedule(catalogue: SqlCatalogue) -> None:
+    schedule = {"plan": "orders-api", "jobs": [1]}
     catalogue.load_plan(plan(), file_digest="f", at=at(0))
     assert catalogue.queue.accepted("orders-api") is None
-    catalogue.queue.accept("orders-api", "plan: orders-api\n", {"jobs": [1]})
+    catalogue.queue.accept("orders-api", "plan: orders-api\n", schedule)
     catalogue.record_point(point("p1", at(3)))
     [row] = catalogue.queue.plan_rows()
     assert catalogue.queue.accepted("orders-api") == "plan: orders-api\n"
-    assert (row.schedule, row.first_loaded_at, row.data_time) == ({"jobs": [1]}, at(0), at(3))
+    assert (row.schedule, row.first_loaded_at, row.data_time) == (schedule, at(0), at(3))
     assert catalogue.queue.plan_rows(["another"]) == []
     catalogue.load_plan(plan(digest="d2"), file_digest="g", at=at(4))
-    assert catalogue.queue.plan_rows()[0].schedule == {"jobs": [1]}
+    assert catalogue.queue.plan_rows()[0].schedule == schedule
+    catalogue.queue.accept("orders-api", "plan: orders-api\n", {**schedule, "plan": "another"})
+    assert catalogue.queue.plan_rows()[0].schedule is None, "it is worked out from the file again"
 
 
 def test_small_facts_are_kept(catalogue: SqlCatalogue) -> None:
