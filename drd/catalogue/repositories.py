@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue import copies, places, summaries
 from drd.catalogue.engine import upsert
-from drd.catalogue.tables import repositories
+from drd.catalogue.tables import repositories, repository_health
 
 
 def recorded_id(connection: Connection, url: str) -> str | None:
@@ -26,6 +26,9 @@ def record(connection: Connection, url: str, repository_id: str, at: datetime) -
             "config_digest": None,
         }
         upsert(connection, repositories, values)
+        # The status says whether a repository was found at the place: it has changed for these plans.
+        here = repository_health.c.url == url
+        connection.execute(update(repository_health).where(here).values(url=url))
         for plan in places.recognised(connection, url):
             summaries.refresh_points(connection, plan, at)
             copies.refresh(connection, plan, at)

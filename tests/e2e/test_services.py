@@ -235,7 +235,7 @@ def test_emptied_bucket_is_not_a_fresh_one(s3_site: Site, s3: S3Server) -> None:
     for entry in client.list_objects_v2(Bucket=bucket)["Contents"]:
         client.delete_object(Bucket=bucket, Key=entry["Key"])
     told = s3_site.drd("backup", "shop", "--json", code=10).json
-    assert "gone" in told["error"]["message"]
+    assert "there is no repository at" in told["error"]["message"]
     assert not client.list_objects_v2(Bucket=bucket).get("Contents")
     s3_site.assert_clean()
 

@@ -99,7 +99,7 @@ def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -
 
     assert "did you mean orders?" in refused(*table, "--table", "order", "--into", "x")
     assert 'is a "customers"' in refused(*table, "--table", "orders", "--into", "customers", code=1)
-    assert "not said which" in refused(*BESIDE[:3], "--into", "x")
+    assert "none is named" in refused(*BESIDE[:3], "--into", "x")
     near = refused(*BESIDE[:3], "--path", f"{site.base}/etc/limits.conf", "--into", "/tmp/x")
     assert f"did you mean {site.base}/etc/conf.d/limits.conf?" in near
 

@@ -29,6 +29,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 BY_DRD = {"alembic_version", "daemon_state"}
+BY_URL = {"repositories"}
+"""Of no plan: whoever records one touches the rows of the plans that have its place."""
 
 
 def names(found: summary.StatusFacts) -> list[str]:
@@ -40,7 +42,20 @@ def test_every_table_that_the_status_reads_is_watched() -> None:
     read = {t for q in queries for t in re.findall(r"\b(?:FROM|JOIN) (\w+)", q)}
 
     assert len(read) > 8
-    assert read - set(WATCHED) - BY_DRD - {"plan_changes"} == set()
+    assert read - set(WATCHED) - BY_DRD - BY_URL - {"plan_changes"} == set()
+
+
+def test_repository_that_is_found_changes_the_plans_of_its_place(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    before = read_changed(url, None)
+    place = next(iter(plan().repositories.values())).url
+
+    catalogue.record_repository(place, "a" * 64, at(1))
+    found = read_changed(url, before.seq)
+    assert names(found.facts) == ["orders-api"]
+    assert [r.met for r in found.facts.plans[0].repositories if r.repository == "primary"] == [True]
+    catalogue.close()
 
 
 def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup
     assert "public.orders" in refused(("ordres",)).hint
     assert "is a view" in refused(("v",)).message
     assert "is a materialised view" in refused(("public.mv",)).message
-    assert "to be called" in refused(("orders",), None).message
+    assert "no name is given" in refused(("orders",), None).message
     assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
     assert "no name of a table" in refused(("orders",), "a.b.c").message
     assert "schema that the tables are in" in refused(("orders", "items"), "public").message
