@@ -132,7 +132,7 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     assert found.fingerprint == DatabaseFingerprint("counts", {"Orders": TableState(1)})
     for tables, into, said in (
         (("v",), "x", "is a view"),
-        (("Orders",), None, "to be called"),
+        (("Orders",), None, "no name is given"),
         (("Orders",), "sqlite_x", "keeps for itself"),
         (("a", "b"), "x", "no schemas"),
     ):
