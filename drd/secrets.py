@@ -152,4 +152,12 @@ def _from_command(ref: SecretRef) -> str:
             hint="run it by hand as the same user.",
             permanent=not done.killed,
         )
-    return done.stdout
+    try:
+        return done.printed.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SecretUnavailable(
+            f"what secret command {ref.value[0]} printed is not UTF-8 text",
+            hint="let it print UTF-8. A repository that drd made with it before opens with the same "
+            "text in which each byte that is no UTF-8 is written as \\xHH: let it print that, then "
+            "see `drd repository rekey`.",
+        ) from error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -46,13 +46,15 @@ class Completed:
     """How a child ended. `exit_code` is negative for a signal.
 
     `stdout` and `stderr` are what it printed, the last part of what was too long: data, never
-    masked. What goes to people is `complaint`, `failure` or `says`, or passes `masked()`.
+    masked, in which bytes that are no UTF-8 are escaped; `printed` is stdout byte by byte. What goes
+    to people is `complaint`, `failure` or `says`, or passes `masked()`.
     """
 
     exit_code: int
     stdout: str
     stderr: str
     duration_s: float
+    printed: bytes = field(default=b"", repr=False)
 
     @property
     def complaint(self) -> str:
@@ -255,8 +257,9 @@ class _Pump:
         if self.on_line is not None and self.partial:
             self.on_line(_text(self.partial))
         code = self.child.popen.returncode
-        out, err = (_text(self.kept[n][-self.limit :]) for n in ("stdout", "stderr"))
-        return Completed(code, out, err, time.monotonic() - self.child.started)
+        out, err = (bytes(self.kept[n][-self.limit :]) for n in ("stdout", "stderr"))
+        took_s = time.monotonic() - self.child.started
+        return Completed(code, _text(out), _text(err), took_s, out)
 
 
 def _pending(pid: int, number: signal.Signals) -> bool:

@@ -93,6 +93,20 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
         assert "write the real one" in caught.value.hint
 
 
+@pytest.mark.parametrize("source", ["file", "command"])
+def test_secret_that_is_no_text_is_refused_and_not_escaped(tmp_path: Path, source: str) -> None:
+    """Escaped it was another password: all was green, and restic with the real bytes said "wrong
+    password"."""
+    file = tmp_path / "s"
+    ref = SecretRef("command", ("cat", str(file))) if source == "command" else None
+    ref = ref or SecretRef("file", str(file))
+    file.write_bytes("pässwörd\n".encode("latin-1"))
+    with pytest.raises(SecretUnavailable, match=r"(command cat|file /\S+).* is not UTF-8 text"):
+        resolve(ref)
+    file.write_bytes("pässwörd\n".encode())
+    assert resolve(ref) == "pässwörd"
+
+
 # --- who uses them ------------------------------------------------------------------------------
 
 
