@@ -30,13 +30,15 @@ class Peer:
     pid: int
     uid: int
     groups: frozenset[int]
+    login: process.Login = process.UNKNOWN_LOGIN
 
     @classmethod
     def of(cls, connection: socket.socket) -> Peer:
         """Raises OSError when the kernel does not say."""
         raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, gid = struct.unpack("3i", raw)
-        return cls(pid, uid, frozenset([gid, *_supplementary(connection, uid, gid)]))
+        groups = frozenset([gid, *_supplementary(connection, uid, gid)])
+        return cls(pid, uid, groups, process.login_of_peer(connection, uid, pid))
 
 
 def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[int]:
@@ -109,7 +111,7 @@ class Caller:
 
     def actor(self, by: str | None = None) -> Actor:
         """For the record, with what was claimed."""
-        return process.actor_of_peer(self.peer.uid, self.peer.pid, by=by or "")
+        return process.actor_of_peer(self.peer.uid, self.peer.login, by=by or "")
 
     def name(self, by: str | None, settings: DaemonSettings) -> str:
         """Under which name a decision is recorded: the person's whom drd.yaml maps to the user; else

@@ -22,7 +22,9 @@ curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
 ```
 
 The kernel says who asks: the user and all groups of the process that connected (`SO_PEERCRED`,
-`SO_PEERGROUPS`), as they were when it did. There is no login, and no key. Everybody may connect, since
+`SO_PEERGROUPS`), as they were when it did, and the login behind it, which drd reads as soon as it accepts
+the connection. Where that process has ended by then, the login is unknown, and `login_known` of the record is
+false: such a request approves nothing that wants two persons. There is no login, and no key. Everybody may connect, since
 people whom `drd.yaml` maps need not be in a group; whoever has no right to anything is refused at once.
 
 Answers are the documents that the command line prints with `--json`, `schema` first. A request that

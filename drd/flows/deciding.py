@@ -212,8 +212,9 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
     begins the recovery, is."""
     asking = _two_person(steps)
     if asking and actor.person is None:
+        who = "root without a login" if actor.login_known else "somebody whose login is unreadable"
         raise UsageError(
-            f"you are root without a login, so nobody can approve {', '.join(asking)}",
+            f"you are {who}, so nobody can approve {', '.join(asking)}",
             hint="log in as yourself, then sudo: the step wants two persons.",
         )
 
@@ -233,7 +234,7 @@ def require_still_approvable(
         if asking:
             raise UsageError(
                 f"nobody can approve {', '.join(asking)}: run {run.id} was begun or resumed by "
-                "root without a login",
+                "root without a login, or by somebody whose login could not be read",
                 hint=f"end it and begin anew: drd cancel {run.id}, then drd recover {run.plan} …",
             )
 

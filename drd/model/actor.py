@@ -19,8 +19,8 @@ NO_LOGIN = 4294967295
 class Actor:
     """`uid`, `user` and `login_uid` are the kernel's word: the login uid is the one of the audit,
     which stays the same behind sudo and su; None where no login started the process, or where it
-    could not be read. `host` is where it was asked for, `came` how. `claimed_user` (SUDO_USER) and
-    `claimed_by` (`--by`) are only what somebody said."""
+    could not be read, and then `login_known` is False. `host` is where it was asked for, `came` how.
+    `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) are only what somebody said."""
 
     uid: int
     user: str
@@ -30,13 +30,16 @@ class Actor:
     login_user: str = ""
     claimed_user: str = ""
     claimed_by: str = ""
+    login_known: bool = True
 
     @property
     def person(self) -> int | None:
         """The uid that tells the person: of the login, else of the process; None for root without
-        a login, behind whom anybody may stand."""
+        a login, and for a process whose login could not be read: anybody may stand behind these."""
         if self.login_uid is not None:
             return self.login_uid
+        if not self.login_known:
+            return None
         return self.uid if self.uid != 0 else None
 
     def words(self) -> str:
@@ -57,6 +60,8 @@ class Actor:
         return escaped(self.user)
 
     def _login(self) -> str:
+        if not self.login_known:
+            return ", whose login could not be read"
         if self.login_uid is None:
             return ", without a login"
         if self.login_uid == self.uid:
@@ -70,6 +75,7 @@ class Actor:
             "user": self.user,
             "login_uid": self.login_uid,
             "login_user": self.login_user,
+            "login_known": self.login_known,
             "host": self.host,
             "came": self.came,
             "claimed": {"sudo_user": self.claimed_user, "by": self.claimed_by},
@@ -90,7 +96,14 @@ class Actor:
             login_user=str(data.get("login_user") or ""),
             claimed_user=str(claimed.get("sudo_user") or ""),
             claimed_by=str(claimed.get("by") or ""),
+            login_known=_login_known(data),
         )
+
+
+def _login_known(data: Mapping[str, Any]) -> bool:
+    """A drd that did not record it took a login of a peer that it could not read for none."""
+    by_socket = data["came"] == "socket" and data.get("login_uid") is None
+    return bool(data.get("login_known", not by_socket))
 
 
 class Sameness(StrEnum):
@@ -105,7 +118,8 @@ def compare(one: Actor | None, another: Actor | None) -> Sameness:
     """Whether one person stands behind both, as far as the kernel tells.
 
     The same login is the same person whatever user he became; so is the same user, other than root.
-    Root without a login may be anybody, and so may whoever an older drd did not record.
+    Root without a login may be anybody, and so may a process whose login could not be read, and
+    whoever an older drd did not record.
     """
     if one is None or another is None:
         return Sameness.UNKNOWN

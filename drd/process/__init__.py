@@ -5,7 +5,15 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """
 
-from drd.process.asking import actor_here, actor_of_daemon, actor_of_peer, user_name
+from drd.process.asking import (
+    UNKNOWN_LOGIN,
+    Login,
+    actor_here,
+    actor_of_daemon,
+    actor_of_peer,
+    login_of_peer,
+    user_name,
+)
 from drd.process.boot import Boot, booted, clock_agrees, is_synchronised, machine_id
 from drd.process.cancel import (
     CallOff,
@@ -32,6 +40,7 @@ from drd.process.sweep import (
 
 __all__ = [
     "MEMORY_HINT",
+    "UNKNOWN_LOGIN",
     "Attempt",
     "Boot",
     "CallOff",
@@ -40,6 +49,7 @@ __all__ = [
     "Completed",
     "Fence",
     "Limits",
+    "Login",
     "PipeResult",
     "Sandbox",
     "actor_here",
@@ -59,6 +69,7 @@ __all__ = [
     "is_marked",
     "is_synchronised",
     "kill_marked",
+    "login_of_peer",
     "machine_id",
     "offer_to_oom_killer",
     "process_alive",

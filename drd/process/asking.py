@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
+import select
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from drd.model.actor import NO_LOGIN, Actor, Came
 
 BY_DAEMON = "DRD_DAEMON"
 """In the environment of processes that a daemon started for a run: its pid."""
+_SO_PEERPIDFD = 77  # Linux 6.5
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The login uid of the kernel's audit. `uid` None: no login started the process, or, where
+    `known` is False, nobody can tell."""
+
+    uid: int | None
+    known: bool = True
+
+
+UNKNOWN_LOGIN = Login(None, known=False)
 
 
 def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") -> Actor:
@@ -23,21 +39,45 @@ def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") ->
     """
     environment = os.environ if environment is None else environment
     came: Came = "schedule" if BY_DAEMON in environment else "terminal"
-    return _actor(
-        os.getuid(), login_uid_of(os.getpid()), came, environment.get("SUDO_USER", ""), by
-    )
+    return _actor(os.getuid(), login_of(os.getpid()), came, environment.get("SUDO_USER", ""), by)
 
 
 def actor_of_daemon() -> Actor:
     """The daemon, which asks for what is due."""
-    return _actor(os.getuid(), None, "schedule")
+    return _actor(os.getuid(), Login(None), "schedule")
 
 
-def actor_of_peer(uid: int, pid: int, *, by: str = "") -> Actor:
-    """Who asks through a socket: `uid` and `pid` as the kernel gave them when he connected."""
-    # Whoever has another uid by now is not the process that connected, or not in the same role.
-    login = login_uid_of(pid) if _uid_of(pid) == uid else None
+def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
+    """Who asks through a socket: `uid` as the kernel gave it when he connected, and his login as
+    `login_of_peer` found it then."""
     return _actor(uid, login, "socket", by=by)
+
+
+def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
+    """The login of the process that connected, whose `uid` and `pid` the kernel gave.
+
+    Has to be asked as soon as the connection is accepted: a process that has ended by then has none
+    that could be read, whoever goes on with its connection. Before Linux 6.5 the kernel does not
+    name the process itself, and a new one with the same pid is only told apart by its user.
+    """
+    pidfd = -1
+    try:
+        try:
+            pidfd = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:  # the kernel would name it, and it is gone
+                return UNKNOWN_LOGIN
+            pidfd = os.pidfd_open(pid)
+            if Path(f"/proc/{pid}").stat().st_uid != uid:
+                return UNKNOWN_LOGIN
+        found = login_of(pid)
+        # While it lives no other process has its pid, so that was its own.
+        return UNKNOWN_LOGIN if _ended(pidfd) else found
+    except (OSError, ValueError):  # it is gone, or in a namespace where we cannot see it
+        return UNKNOWN_LOGIN
+    finally:
+        if pidfd >= 0:
+            os.close(pidfd)
 
 
 def user_name(uid: int) -> str:
@@ -48,29 +88,31 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def login_uid_of(pid: int) -> int | None:
-    """The login uid of the kernel's audit; None where no login started the process, where the
-    kernel keeps none, or where we may not read it."""
+def login_of(pid: int) -> Login:
+    """The login that started the process. A kernel without audit keeps none of anybody: then it is
+    known that there is none."""
     with suppress(OSError, ValueError):
         found = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
-        return None if found == NO_LOGIN else found
-    return None
+        return Login(None if found == NO_LOGIN else found)
+    own = Path("/proc/self")
+    return Login(None) if own.exists() and not (own / "loginuid").exists() else UNKNOWN_LOGIN
 
 
-def _actor(uid: int, login: int | None, came: Came, claimed: str = "", by: str = "") -> Actor:
+def _ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _actor(uid: int, login: Login, came: Came, claimed: str = "", by: str = "") -> Actor:
     return Actor(
         uid=uid,
         user=user_name(uid),
-        login_uid=login,
+        login_uid=login.uid,
         host=socket.gethostname(),
         came=came,
-        login_user=user_name(login) if login is not None else "",
+        login_user=user_name(login.uid) if login.uid is not None else "",
         claimed_user=claimed,
         claimed_by=by,
+        login_known=login.known,
     )
-
-
-def _uid_of(pid: int) -> int | None:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}").stat().st_uid
-    return None

@@ -9,7 +9,7 @@ from drd.errors import Fenced, UsageError
 from drd.model.coverage import Coverage
 from drd.model.run import Decision, RunKind, RunState, StepState
 from drd.ports import Owned
-from drd.process import actor_here, actor_of_peer
+from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
 from tests.catalogue_support import at, evidence, plan
 
 
@@ -21,7 +21,7 @@ def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> No
     mine, other = begin(catalogue).run.id, "ffffffff"
     said = [
         Decision("ask", "approve", "Anna Ö", "seen; 'twas fine", 1, at(1), actor_here(by="Ö")),
-        Decision("ask", "approve", "bert", "", 1, at(1), actor_of_peer(65534, 1)),
+        Decision("ask", "approve", "bert", "", 1, at(1), actor_of_peer(65534, UNKNOWN_LOGIN)),
         Decision("", "rollback", "root", "", 0, at(0), actor_here({"SUDO_USER": "eve"})),
     ]
     for decision in said:

@@ -10,6 +10,8 @@ import grp
 import json
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -228,6 +230,63 @@ def test_healthy_twin_second_person_approves_through_the_socket(peopled: House) 
     [said] = peopled.app.catalogue.decisions(run)
     assert said.actor is not None
     assert (said.by, said.actor.uid, said.actor.came) == ("Anna", ANNA, "socket")
+
+
+ASKER = r"""
+import os, socket, sys
+path, login, uid, address, *how = sys.argv[1:]
+with open("/proc/self/loginuid", "w") as own:
+    own.write(login)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(int(uid))
+connects = os.fork()
+if connects:
+    os.waitpid(connects, 0)
+    sys.exit()
+connects = os.getpid()
+one = socket.socket(socket.AF_UNIX)
+one.connect(path)
+if how and os.fork():
+    os._exit(0)
+while how and os.getppid() in (connects, 0):
+    pass
+one.sendall(f"POST {address} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+print(one.makefile().read())
+"""
+
+
+def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
+    peopled: House,
+) -> None:
+    """`sudo -u` of the approver's user; the process that connected ends before its child asks."""
+    run = peopled.waiting_recovery(Actor(0, "root", STRANGER, "db1", "terminal", "sys"))
+
+    def approve(login: int, *how: str) -> str:
+        words = [str(peopled.path), str(login), str(ANNA), f"/v1/runs/{run}/steps/go-ahead/approve"]
+        asker = [sys.executable, "-c", ASKER, *words, *how]
+        done = subprocess.run(asker, capture_output=True, text=True, timeout=30, check=False)
+        assert done.stdout, done.stderr
+        return done.stdout
+
+    assert "wants two persons" in approve(STRANGER)
+    assert "wants two persons" in approve(STRANGER, "from a child")
+    assert peopled.app.catalogue.decisions(run) == []
+    assert '"started_the_run": "other"' in approve(ANNA), "the healthy twin"
+
+
+def test_peer_that_ended_before_it_was_looked_at_may_be_anybody(short_tmp: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(short_tmp / "door"))
+        door.listen()
+        code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", code, str(short_tmp / "door")], check=True)
+        with socket.socket(socket.AF_UNIX) as alive:
+            alive.connect(str(short_tmp / "door"))
+            (gone, _), (here, _) = door.accept(), door.accept()
+            with gone, here:
+                assert not Peer.of(gone).login.known
+                assert Peer.of(here).login.known, "the healthy twin"
 
 
 def test_nobody_answers_as_a_person_who_is_mapped_to_another_user(peopled: House) -> None:

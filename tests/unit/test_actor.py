@@ -7,11 +7,11 @@ import os
 import pytest
 
 from drd.model.actor import Actor, Sameness, compare, compare_all
-from drd.process import actor_here, actor_of_peer
+from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
 
 
-def actor(uid: int, login_uid: int | None) -> Actor:
-    return Actor(uid, f"u{uid}", login_uid, "db1", "terminal")
+def actor(uid: int, login_uid: int | None, *, known: bool = True) -> Actor:
+    return Actor(uid, f"u{uid}", login_uid, "db1", "terminal", login_known=known)
 
 
 SAME, OTHER, UNKNOWN = Sameness.SAME, Sameness.OTHER, Sameness.UNKNOWN
@@ -33,6 +33,8 @@ SAME, OTHER, UNKNOWN = Sameness.SAME, Sameness.OTHER, Sameness.UNKNOWN
         (actor(0, 0), actor(0, 0), SAME),  # a login as root
         (actor(0, 0), actor(1001, 1001), OTHER),
         (None, actor(1001, 1001), UNKNOWN),  # recorded by an older drd
+        (actor(1000, None, known=False), actor(1001, 1001), UNKNOWN),  # could not be read
+        (actor(1000, None, known=False), actor(1000, 1000), SAME),
     ],
 )
 def test_persons_by_login_then_by_user(
@@ -62,8 +64,13 @@ def test_process_of_the_daemon_works_by_the_schedule() -> None:
     assert actor_here({"DRD_DAEMON": "1"}).came == "schedule"
 
 
-def test_peer_that_became_somebody_else_has_no_login() -> None:
-    assert actor_of_peer(os.getuid() + 1, os.getpid()).login_uid is None
+def test_login_that_could_not_be_read_is_not_taken_for_none() -> None:
+    peer = actor_of_peer(1001, UNKNOWN_LOGIN)
+    assert (peer.login_uid, peer.person) == (None, None)
+    assert ", whose login could not be read, through" in peer.words()
+    assert Actor.from_json(peer.to_json()) == peer
+    older = {k: v for k, v in peer.to_json().items() if k != "login_known"}
+    assert Actor.from_json(older) == peer, "as an older drd recorded it"
 
 
 def test_words_name_the_login_behind_root() -> None:
