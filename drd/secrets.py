@@ -57,6 +57,14 @@ def peek(ref: SecretRef) -> str | None:
     return None
 
 
+def edges(value: str) -> str | None:
+    """What restic cuts off a password that it reads from a file or a command, in words that follow
+    its name: a repository with such a password does not open by hand in that way. None: nothing."""
+    if value != value.strip():
+        return "begins or ends with white space"
+    return "begins with a byte order mark" if value.startswith("\ufeff") else None
+
+
 def references(value: object) -> Iterator[SecretRef]:
     """Every secret reference in a plan or a channel, its settings included."""
     if isinstance(value, SecretRef):

@@ -22,11 +22,11 @@ from drd.flows.rekeying import BY_MASK
 from drd.flows.services import Services
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.masking import MASK
-from drd.model.plan import Plan, SecretRef
+from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
 from drd.ports import Finding, Repository
-from drd.secrets import references
+from drd.secrets import edges, references
 
 Doctored = Callable[[], Iterable[Finding]]
 
@@ -38,7 +38,7 @@ def examine(
     is killed in its midst."""
     probe = run or f"doctor-{uuid4().hex[:8]}"
     try:
-        findings = _secrets(plan, resolve) + confinement(plan, services.work_dir)
+        findings = _secrets(services, plan, resolve) + confinement(plan, services.work_dir)
         for name, component in plan.components.items():
             kind = services.kinds(component.kind)
             findings += _tried(
@@ -172,7 +172,7 @@ def _tried(name: str, look: Doctored) -> list[Finding]:
         return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
 
 
-def _secrets(plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
+def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
     """Each reference of the plan's repositories resolves; the kinds try those of the sources."""
     findings = []
     for spec in plan.repositories.values():
@@ -187,11 +187,34 @@ def _secrets(plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
                 continue
             name = f"repository {spec.name}: {label}"
             try:
-                resolve(ref)
+                value = resolve(ref)
                 findings.append(Finding(name, ok=True, detail=f"{ref.describe()} is there"))
+                if ref is spec.password:
+                    findings += _edges(services, plan, spec, value)
             except DrdError as error:
                 findings.append(Finding(name, ok=False, detail=error.message, hint=error.hint))
     return findings
+
+
+def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) -> list[Finding]:
+    """restic alone would read another password; drd works with it, but makes no repository so."""
+    cut_off = edges(password)
+    if cut_off is None:
+        return []
+    known = services.catalogue.repository_id(spec.url) is not None
+    rekey = f"drd repository rekey {plan.name} --repository {spec.name} --password '{{file: …}}'"
+    return [
+        Finding(
+            f"repository {spec.name}: password for restic",
+            ok=known,
+            warning=True,
+            detail=f"the password ({spec.password.describe()}) {cut_off}: restic cuts that off when it "
+            "reads a file or a command, and says that the password is wrong",
+            hint=f"{rekey}\ngives it another one."
+            if known
+            else f"no new repository is made with it: write it without; for one that is there:\n{rekey}",
+        )
+    ]
 
 
 def _disk(services: Services, plan: Plan) -> list[Finding]:

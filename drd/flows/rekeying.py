@@ -23,6 +23,7 @@ from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState, StepState
 from drd.ports import Repository, RepositoryKey
+from drd.secrets import edges
 
 POLL_S = 1.0
 BY_MASK = SecretRef("text", MASK)
@@ -85,9 +86,10 @@ class _Rekeying:
     def require_new(self) -> str:
         """The new password. Raises UsageError for one that would not do."""
         value = self._resolve(self.new)
-        if value != value.strip():
+        cut_off = edges(value)
+        if cut_off is not None:
             raise UsageError(
-                f"the new password ({self.new.describe()}) begins or ends with white space",
+                f"the new password ({self.new.describe()}) {cut_off}",
                 hint="restic would cut it off: write it without.",
             )
         return value

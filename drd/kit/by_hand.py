@@ -19,7 +19,7 @@ from drd.ports.by_hand import ByHand
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where things lie in the kit: secrets by their reference, other files by their path on the host.
-    `untrimmed` are secrets that begin or end with white space, which restic takes from files.
+    `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
     `programs` are scripts that the plan runs."""
 
     secrets: Mapping[SecretRef, str]
@@ -109,7 +109,9 @@ def opening(spec: RepositorySpec, places: Places) -> str:
 
     lines = [f"export RESTIC_REPOSITORY={quote(spec.url)}"]
     if spec.password in places.untrimmed:
-        lines.append(f'export RESTIC_PASSWORD="$(cat {file(spec.password)})"')
+        # The shell would take the line ends from its end.
+        lines.append(f'RESTIC_PASSWORD="$(cat {file(spec.password)} && echo .)"')
+        lines.append('export RESTIC_PASSWORD="${RESTIC_PASSWORD%.}"')
     else:
         lines.append(f"export RESTIC_PASSWORD_FILE={file(spec.password)}")
     if not is_s3(spec.url):

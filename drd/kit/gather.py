@@ -31,6 +31,7 @@ from drd.model.run import DrillResult, StepState
 from drd.model.seals import seal_of
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
+from drd.secrets import edges
 
 POINTS = 10
 """The newest points that a kit lists by plan."""
@@ -244,7 +245,7 @@ def _pages(
     places = Places(
         {ref: s.file for ref, s in secrets.found.items()},
         index.files,
-        frozenset(ref for ref, value in secrets.values.items() if value != value.strip()),
+        frozenset(ref for ref, value in secrets.values.items() if edges(value)),
         tuple(p for p in index.programs if p.path in map(found_at, named_by(plan))),
     )
     whole = runbook.runbook(plan, index, named, sections(plan, places, hands), last)

@@ -87,7 +87,9 @@ def lay_out(belongings: Belongings, root: Path) -> Layout:
     ]
     config, state = moving.config()
     secrets = [
-        Placed(path, value.encode(), 0o600) for path, value in sorted(moving.secrets.items())
+        # The last line end of a file is not part of the secret.
+        Placed(path, f"{value}\n".encode() if value.endswith("\n") else value.encode(), 0o600)
+        for path, value in sorted(moving.secrets.items())
     ]
     others = [
         Placed(root_path(root, path), data, 0o644)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -58,6 +60,44 @@ def test_doctor_and_readiness_name_the_copy_that_opens_with_the_mask(short_tmp: 
     assert "drd repository rekey shop --repository offsite" in found["hint"]
     report = site.drd("readiness", "shop", "--json", code=None).out
     assert "repository offsite: masked password" in report
+
+
+def test_password_that_restic_reads_otherwise_is_named_and_makes_no_repository(
+    short_tmp: Path,
+) -> None:
+    """All was green, and RESTIC_PASSWORD_FILE said that the password is wrong. The new one is the
+    healthy twin."""
+    site = masked_site(short_tmp, password=" pw with space ")
+    site.without_repository()
+    shutil.move(short_tmp / "offsite", site.repository)
+    by_hand = site.secret("restic", " pw with space \n")
+    site.drd("backup", "shop")
+    assert not _opens_by_file(site, "restic")
+    refused = site.drd("copy", "shop", code=None)
+    assert refused.code != 0
+    assert "new repository offsite" in refused.err
+    assert "begins or ends with white space" in refused.err
+    assert not (short_tmp / "offsite/config").exists()
+    items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    tried = {i["name"]: i for i in items if "for restic" in i["name"]}
+    made, unmade = (tried[f"repository {n}: password for restic"] for n in ("primary", "offsite"))
+    assert (made["ok"], made["warning"], unmade["ok"]) == (True, True, False)
+    assert by_hand.strip("{}").split()[1] in made["detail"]
+    words = shlex.split(made["hint"].splitlines()[0])[1:-1]
+    assert "for restic" in site.drd("readiness", "shop", "--json", code=None).out
+    plan = short_tmp / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("secrets/restic", "secrets/new"))
+    site.drd(*words, _new(site)[1], "--old-password", by_hand)
+    assert _opens_by_file(site, "new")
+    site.drd("copy", "shop")
+    assert "for restic" not in site.drd("doctor", "shop", "--json", code=None).out
+
+
+def _opens_by_file(site: Site, name: str) -> bool:
+    """As docs/recovery-without-drd.md has it."""
+    command = ["restic", "-r", site.repository, "--no-cache", "cat", "config"]
+    around = {**os.environ, "RESTIC_PASSWORD_FILE": str(site.base / "secrets" / name)}
+    return subprocess.run(command, env=around, capture_output=True, check=False).returncode == 0
 
 
 def test_doctor_tries_no_mask_where_no_secret_is_a_command(short_tmp: Path) -> None:

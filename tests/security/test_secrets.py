@@ -19,6 +19,8 @@ from drd import masking, process
 from drd.errors import DrdError, SecretUnavailable, SourceError
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kit.archive import unpack
+from drd.kit.by_hand import Places, opening
+from drd.kit.layout import Belongings, lay_out
 from drd.kit.sealing import unseal
 from drd.model.kit import Key
 from drd.model.plan import Heartbeat, RepositorySpec, S3Access, SecretRef
@@ -28,7 +30,7 @@ from drd.notifiers.settings import AppriseSettings, SmtpSettings, WebhookSetting
 from drd.notifiers.smtp import Smtp
 from drd.notifiers.webhook import Webhook, signature
 from drd.repositories.restic.session import Session
-from drd.secrets import resolve
+from drd.secrets import edges, resolve
 from tests import light_repository
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.notify_support import http_receiver, mail_server, make_certificate, message
@@ -105,6 +107,32 @@ def test_secret_that_is_no_text_is_refused_and_not_escaped(tmp_path: Path, sourc
         resolve(ref)
     file.write_bytes("pässwörd\n".encode())
     assert resolve(ref) == "pässwörd"
+
+
+@pytest.mark.parametrize("password", ["line1\nline2\n\n", " pw ", "healthy"])
+def test_printed_commands_and_a_host_from_a_kit_have_all_of_a_password(
+    tmp_path: Path, password: str
+) -> None:
+    ref = SecretRef("file", "/etc/drd/credentials/pw")
+    spec = RepositorySpec("primary", "/repo", ref)
+    untrimmed = frozenset({ref} if edges(password) else ())
+    (tmp_path / "pw").write_text(password)
+    script = opening(spec, Places({ref: "pw"}, {}, untrimmed))
+    script += 'printf %s "${RESTIC_PASSWORD-$(cat "$RESTIC_PASSWORD_FILE")}"'
+    done = subprocess.run(
+        ["bash", "-euc", script], env={"KIT": str(tmp_path)}, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == password
+    plan = (
+        "plan: shop\nobjectives: {rpo: 15m, rto: 30m}\ncomponents: {conf: {kind: files, paths: [/x]}}\n"
+        f"repositories: {{primary: {{url: /repo, password: {{file: {ref.value}}}}}}}\n"
+    )
+    placed = lay_out(
+        Belongings({"shop": plan}, None, "/etc/drd", {ref: password}), tmp_path / "root"
+    )
+    (file,) = (f for f in placed.files if f.mode == 0o600)
+    (tmp_path / "there").write_bytes(file.content)
+    assert resolve(SecretRef("file", str(tmp_path / "there"))) == password
 
 
 # --- who uses them ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drd.errors import RepositoryMissing
+from drd.errors import RepositoryMissing, SecretUnavailable
 from drd.model import strict
 from drd.model.location import is_s3
 from drd.ports import Listing, Pruned, SnapshotInfo
@@ -17,6 +17,7 @@ from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.trouble import judge
+from drd.secrets import edges
 
 COUNT_S = 600.0
 """For `stats`, which reads every index."""
@@ -47,8 +48,13 @@ def identity(door: Door) -> str | None:
 def initialise(door: Door, chunker_from: Door | None) -> str:
     """With the chunker parameters of another repository the same data makes the same chunks, so
     that copies deduplicate. Keys that a killed `init` left are removed first."""
-    place = door.session.place
-    door.session.password()
+    place, spec = door.session.place, door.session.spec
+    cut_off = edges(door.session.password())
+    if cut_off is not None:
+        raise SecretUnavailable(
+            f"the password of the new repository {spec.name} ({spec.password.describe()}) {cut_off}",
+            hint="restic would cut it off when it reads a file or a command: write it without.",
+        )
     door.ready()  # nothing is written to a place that will not do
     with founding.alone(place):
         known = identity(door)  # somebody may have been quicker
