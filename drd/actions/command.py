@@ -41,7 +41,8 @@ class OwnCommand:
         own = {k: filled(v, context.value) for k, v in settings.env.items()}
         words = [filled(w, context.value) for w in settings.run]
         timeout_s = context.step.timeout_s or TIMEOUT_S
-        done = carry_out(words, context, timeout_s=timeout_s, env={**address, **own})
+        around = {**address, **own}
+        done = carry_out(words, context, written=settings.run, timeout_s=timeout_s, env=around)
         return {"exit": 0, "output": _kept(done)}
 
 
@@ -53,7 +54,8 @@ class StandIn:
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         words = [filled(w, context.value) for w in context.step.stand_in]
-        done = carry_out(words, context, timeout_s=context.step.timeout_s or TIMEOUT_S)
+        timeout_s = context.step.timeout_s or TIMEOUT_S
+        done = carry_out(words, context, written=context.step.stand_in, timeout_s=timeout_s)
         return {"simulated": True, "exit": 0, "output": _kept(done)}
 
 
@@ -68,7 +70,7 @@ class TakeBack:
         if undo is None:
             return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
-        done = carry_out(words, context, timeout_s=undo.timeout_s)
+        done = carry_out(words, context, written=undo.command, timeout_s=undo.timeout_s)
         return {"exit": 0, "output": _kept(done)}
 
 
@@ -77,12 +79,14 @@ def carry_out(
     context: ActionContext,
     *,
     timeout_s: float,
+    written: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     limit: int = _KEPT,
     fenced: bool = True,
 ) -> process.Completed:
-    """A command that ended with 0; `fenced` in a drill. Raises StepFailed for any other end."""
+    """A command that ended with 0; `fenced` in a drill, where it sees the files that `written`, its
+    words as the plan has them, names. Raises StepFailed for any other end."""
     title = Path(words[0]).name
     if not is_there(words[0]):
         raise StepFailed(
@@ -96,7 +100,7 @@ def carry_out(
         cwd=Path("/"),
         deadline_s=timeout_s,
         drop_capabilities=True,
-        fence=context.fence(words) if fenced else None,
+        fence=context.fence(written) if fenced else None,
     )
     try:
         done = process.run(command, stdin=stdin, limit=limit)

@@ -100,6 +100,7 @@ class _Replay:
         carry_out(
             [filled(w, self._context.value) for w in words],
             self._context,
+            written=words,
             timeout_s=self._timeout_s,
             env=self._inspector.environment,
             stdin=self._lines,

@@ -117,7 +117,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
         env = {**environment(context), **own, MARK: context.key}
-        fence = context.fence(words)
+        fence = context.fence(settings.command or ())
         if fence is not None:
             pid = _keep(words, log, env, fence)
         else:
@@ -245,7 +245,7 @@ def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: f
                 return f"{whole} answers {status}"
         if ready.command is not None:
             words = [filled(w, value) for w in ready.command]
-            carry_out(words, context, timeout_s=left_s)
+            carry_out(words, context, written=ready.command, timeout_s=left_s)
     except StepFailed as error:
         return error.message
     return None

@@ -34,7 +34,8 @@ class Stop:
             carry_out(["systemctl", "stop", "--", settings.unit], context, timeout_s=timeout_s)
         else:
             words = [filled(w, context.value) for w in settings.command or ()]
-            carry_out(words, context, timeout_s=timeout_s)
+            written = settings.command or ()
+            carry_out(words, context, written=written, timeout_s=timeout_s)
         return {"stopped": True}
 
     def lasts(self, context: ActionContext) -> bool:

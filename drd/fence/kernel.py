@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -104,13 +105,25 @@ def landlock_abi() -> int:
         return 0
 
 
-RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x02, 0x04
 
 
 def open_without_magic(base: int, path: bytes, flags: int) -> int:
     """openat2 that follows ordinary links only, none of /proc/PID/fd and the like."""
     how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     return syscall(OPENAT2, base, ctypes.c_char_p(path), how, ctypes.sizeof(how))
+
+
+def open_without_links(path: str) -> int:
+    """An O_PATH descriptor of a real path: where a link has come to lie on its way, OSError."""
+    flags = os.O_PATH | os.O_CLOEXEC
+    how = (ctypes.c_uint64 * 3)(flags, 0, RESOLVE_NO_SYMLINKS)
+    try:
+        return syscall(OPENAT2, -100, ctypes.c_char_p(os.fsencode(path)), how, ctypes.sizeof(how))
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+    return os.open(path, flags | os.O_NOFOLLOW)  # containers whose filter does not know openat2
 
 
 def set_times(descriptor: int, times: bytes | None) -> None:

@@ -132,7 +132,7 @@ class Deeds:
             inspectors=self._inspector,
             directory=self.directory,
             stays=not self.drill,
-            fence=lambda words: restore.fence(self.work, step.name, words),
+            fence=lambda written: restore.fence(self.work, step.name, written),
         )
 
     def _environment(self, step: Step) -> dict[str, str]:

@@ -105,7 +105,8 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
     with _around(directory) as (own, secret, port, path):
         words = (str(secret), str(own), str(os.getpid()), str(port), path)
         argv = (python or sys.executable, "-I", "-S", "-c", _SCRIPT, *words)
-        fence = box.fence("trial", [own])
+        reads = [] if python else map(os.path.realpath, (sys.prefix, sys.base_prefix))
+        fence = box.fence("trial", [own], reads=reads)
         done = process.run(Command(argv, cwd=own, fence=fence, deadline_s=30.0))
     if box.failures():
         return {}, f"the fence cannot be put up: {'; '.join(box.failures())}"

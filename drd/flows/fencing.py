@@ -14,8 +14,10 @@ from drd.flows.services import Services
 from drd.flows.workplace import roots
 from drd.model.fencing import Attempt, FenceReport
 from drd.model.plan import Plan
+from drd.model.values import references
 from drd.ports import Inspector
 from drd.process import Fence, Limits, Sandbox, rights
+from drd.process.followed import followed
 
 _SECRETS = Path("/etc/drd")
 
@@ -26,11 +28,13 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
 
     Raises SandboxUnavailable where the plan requires a whole fence and this host has none.
     """
+    with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
+        declared = [followed(p) for p in plan.drill.read]
     box = Sandbox(
         reach=plan.drill.reach,
         closed=tuple(closed(services, plan)),
         limits=Limits.usual(plan.drill.timeout_s),
-        reads=tuple(map(Path, plan.drill.read)),
+        reads=tuple(p for p in declared if p is not None),
     )
     try:
         if plan.drill.fence == "required" and box.missing:
@@ -59,25 +63,51 @@ def closed(services: Services, plan: Plan) -> Iterable[Path]:
 def for_command(
     box: Sandbox,
     by: str,
-    words: Sequence[str],
+    written: Sequence[str],
     inspectors: Iterable[Inspector],
     directory: Path,
 ) -> Fence:
     """For a command of the plan: what came back is its own, beside a scratch directory below
-    `directory`, which becomes its HOME; and it may read the files that its words name. Raises
+    `directory`, which becomes its HOME; and it may read the program and the files that `written`
+    names, the words as the plan has them. A word with a `${…}` shows nothing: what came back is
+    there already, and what it leads to, or what a step has printed, others have chosen. Raises
     SandboxUnavailable when something else has the name of its scratch directory."""
     home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
     writes, sockets = [home], []
     for inspector in inspectors:
         around = inspector.environment
         if path := around.get("DRD_PATH"):
-            place = Path(path)
-            writes.append(place if place.is_dir() else place.parent)
+            writes.append(_directory(Path(path)))
         if (host := around.get("PGHOST", "")).startswith("/"):
             sockets.append(Path(host))
     hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
-    named = [Path(w) for w in words if w.startswith("/") and Path(w).is_file()]
+    named = list(_named(written, [os.path.realpath(w) for w in writes]))
     return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
+
+
+def _directory(came_back: Path) -> Path:
+    """The directory that came back, or that of a file. A link in its place was put there by code
+    that came with the data, and is not followed."""
+    with suppress(OSError):
+        if stat.S_ISDIR(came_back.lstat().st_mode):
+            return came_back
+    return came_back.parent
+
+
+def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
+    """What the words of a command show: files, and the virtual environment of its program."""
+    for number, word in enumerate(written):
+        path = followed(word, own) if not references(word) else None
+        if path is None or not path.is_file():
+            continue
+        yield path
+        around = followed(Path(word).parent.parent, own)
+        if number == 0 and around is not None and (around / "pyvenv.cfg").is_file():
+            yield around
+            base = path.parent.parent
+            parts = [followed(base / name, own) for name in ("lib", "bin")]
+            if parts[0] is not None and parts[0].is_dir() and base != Path("/"):
+                yield from (p for p in parts if p is not None)
 
 
 def _scratch(directory: Path, name: str) -> Path:

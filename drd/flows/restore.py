@@ -220,14 +220,14 @@ def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     return result
 
 
-def fence(work: Restoration, by: str, words: Sequence[str]) -> process.Fence | None:
+def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
     """What a command of the plan runs behind; None in a recovery. Its scratch directory lies where
     nobody but whoever runs it can put a link: root must not write where that leads."""
     if work.box is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]
     directory = believed_directory(work.services, work.runner.run.id)
-    return for_command(work.box, by, words, back, directory)
+    return for_command(work.box, by, written, back, directory)
 
 
 def _property_rows(work: Restoration) -> list[CheckResult]:

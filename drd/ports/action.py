@@ -25,8 +25,8 @@ class ActionContext:
     `key` is `run/step`, the same in every try: by it an effect recognises that it has happened.
     `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
     is for commands. `directory` is where what was started leaves its word; `stays` whether that
-    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command runs
-    behind in a drill.
+    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command, by
+    its words as the plan has them, runs behind in a drill.
     """
 
     step: Step

@@ -67,7 +67,7 @@ Place = Path | str
 @dataclass(frozen=True, slots=True)
 class Fence:
     """One command's part of a sandbox. `by` is how the record calls it. `writes` it may change,
-    `reads` only read and execute, beside what every program reads; sockets below `sockets` it may
+    `reads`, real paths, only read and execute, beside what every program reads; sockets below `sockets` it may
     connect to, as to its own. `home` becomes its HOME and TMPDIR. `hidden` is left out of all of it."""
 
     sandbox: Sandbox
@@ -114,7 +114,8 @@ class Attempt:
 
 @dataclass
 class Sandbox:
-    """All the fences of one drill. `reach` are declared HOST:PORT; `closed` are places of which
+    """All the fences of one drill. `reach` are declared HOST:PORT; `reads` real paths that all may
+    read; `closed` are places of which
     nothing is ever shown, whatever a command names. Close it at the end."""
 
     reach: tuple[str, ...] = ()
@@ -244,13 +245,13 @@ def fenced_argv(
     """`argv` behind the fence: the words that start the warden and its command."""
     box = fence.sandbox
     group = box.group
-    reads = tuple(_readable(fence, argv[0]))
+    reads = tuple(_readable(fence))
     spec = Spec(
         argv=(_found(argv[0], reads), *argv[1:]),
         by=fence.by,
         reads=reads,
         writes=tuple(_changeable(fence)),
-        devices=_DEVICES,
+        devices=_real(map(Path, _DEVICES)),
         sockets=_real(fence.sockets),
         reach=_addresses(box.reach),
         parts=box.parts,
@@ -278,6 +279,12 @@ def _real(places: Iterable[Path]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.realpath(p) for p in places))
 
 
+def _in_place(places: Iterable[Path]) -> tuple[str, ...]:
+    """Directories that a fenced process may change, by their real names. They are no links: one that
+    has become a link is one that such a process has put there, and is not followed."""
+    return tuple(dict.fromkeys(os.path.join(os.path.realpath(p.parent), p.name) for p in places))  # noqa: PTH118
+
+
 def _threads() -> int:
     """Of the whole host: no user has more."""
     with suppress(OSError, ValueError, IndexError):
@@ -299,14 +306,14 @@ def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _readable(fence: Fence, program: str) -> list[str]:
-    """What it may read: the system's, what was asked for, the program itself."""
-    own = _real(fence.writes)
+def _readable(fence: Fence) -> list[str]:
+    """What it may read: the system's, and what was asked for."""
+    own = _in_place(fence.writes)
     closed = tuple(c for c in _real(fence.sandbox.closed) if c != "/")
-    asked = [*fence.reads, *fence.sandbox.reads, *_of_program(program)]
-    wanted = [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC), *map(os.fspath, asked)]
+    systems = _real(map(Path, [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC)]))
+    asked = map(os.fspath, [*fence.reads, *fence.sandbox.reads])
     found: list[str] = []
-    for path in dict.fromkeys(os.path.realpath(w) for w in wanted):
+    for path in dict.fromkeys([*systems, *asked]):
         if path in own:
             continue
         found += _around(path, closed)
@@ -328,24 +335,9 @@ def _found(program: str, readable: tuple[str, ...]) -> str:
 
 
 def _changeable(fence: Fence) -> Iterable[str]:
-    hidden = tuple(map(str, fence.hidden))
-    for place in _real(fence.writes):
+    hidden = _in_place(fence.hidden)
+    for place in _in_place(fence.writes):
         yield from _around(place, hidden)
-
-
-def _of_program(program: str) -> list[Path]:
-    """A program outside of the system's directories: its file, what a link leads to, and the virtual
-    environment that it belongs to."""
-    path = Path(program)
-    if not path.is_absolute():
-        return []
-    found = [path]
-    if (path.parent.parent / "pyvenv.cfg").is_file():
-        found.append(path.parent.parent)
-        base = Path(os.path.realpath(path)).parent.parent
-        if (base / "lib").is_dir() and base != Path("/"):
-            found += [base / "lib", base / "bin"]
-    return found
 
 
 def _around(path: str, closed: tuple[str, ...]) -> list[str]:

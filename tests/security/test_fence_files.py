@@ -17,6 +17,19 @@ pytestmark = fences
 _PLAN = """
 components:
   conf: {{kind: files, paths: [{tree}]}}
+runbook:
+  - {{name: data, restore: all}}
+  - {{name: prints, command: {{component: conf, run: [echo, -n, {secret}]}}}}
+  - name: shows
+    command:
+      component: conf
+      run: [sh, -c, '! cat "$0" && ! cat "$1" && ! "$2" && cat "$3"', '${{conf.path}}{tree}/to-secret',
+            '${{steps.prints.output}}', '${{conf.path}}{tree}/env/bin/app', {script}]
+  - {{name: leads, command: {{component: conf, run: ['${{conf.path}}{tree}/env/bin/app']}},
+     rehearse: simulate, with: [sh, -c, '! "$0"', '${{conf.path}}{tree}/env/bin/app']}}
+  - {{name: interprets, command: {{component: conf, run: ['${{conf.path}}{tree}/env/bin/python', -I, -c,
+     'import sys; raise SystemExit(open(sys.argv[1]).read() != "x")', '${{conf.path}}{tree}/sub/plain']}}}}
+  - {{name: look, check: all}}
 checks:
   - {{name: same, kind: files, component: conf}}
   - {{name: probe, kind: command, component: conf, run: [{python}, -I, {script}]}}
@@ -64,6 +77,10 @@ def build(site: Site, tree: Path, secret: Path) -> None:
     (tree / "to-parent").symlink_to("../" * 12 + str(secret.parent).lstrip("/"))
     (tree / "loop").symlink_to("loop")
     (tree / "odd\\..\\name").write_text("x")
+    (tree / "env/bin").mkdir(parents=True)
+    (tree / "env/pyvenv.cfg").touch()
+    (tree / "env/bin/python").symlink_to(PYTHON)
+    (tree / "env/bin/app").symlink_to(secret.parent / "bin/tool")
     (tree / "suid").write_bytes(Path("/usr/bin/id").read_bytes())
     (tree / "suid").chmod(0o755)
     if os.geteuid() == 0:
@@ -79,11 +96,15 @@ def site(short_tmp: Path) -> Site:
     outside = short_tmp / "outside"
     outside.mkdir()
     (outside / "secret").write_text("key")
+    (outside / "bin").mkdir()
+    (outside / "bin/tool").write_bytes(Path("/usr/bin/true").read_bytes())
+    (outside / "bin/tool").chmod(0o755)
     tree = short_tmp / "tree"
     build(site, tree, outside / "secret")
     script = short_tmp / "probe.py"
     script.write_text(_PROBE.format(tree=str(tree)).replace("/suid >", "/suid -u >"))
-    site.plan(_PLAN.format(tree=tree, python=PYTHON, script=script))
+    secret = outside / "secret"
+    site.plan(_PLAN.format(tree=tree, python=PYTHON, script=script, secret=secret))
     return site
 
 
@@ -94,7 +115,7 @@ def test_nothing_of_an_archive_gets_out_or_comes_alive(site: Site, short_tmp: Pa
     verdicts.pop("same: ownership", None)  # an ordinary user cannot give files to others
     assert verdicts == {"same": "passed", "probe": "passed"}, told
     assert told["result"] == "passed"
-    assert [p.name for p in (short_tmp / "outside").iterdir()] == ["secret"]
+    assert {p.name for p in (short_tmp / "outside").iterdir()} == {"secret", "bin"}
     assert (short_tmp / "outside/secret").read_text() == "key"
     site.assert_clean()
 

@@ -13,12 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from drd import process
 from drd.errors import SandboxUnavailable
 from drd.flows.fencing import for_command
-from drd.process import Sandbox
+from drd.ports import Inspector
+from drd.process import Command, Sandbox
 from drd.process.private import ROOTS_OWN
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_rights import owned, roots_files
@@ -142,3 +146,37 @@ def test_scratch_directory_that_is_a_link_is_refused(tmp_path: Path, victim: Pat
     finally:
         box.close()
     assert list(victim.iterdir()) == []
+
+
+@pytest.mark.skipif(bool(Sandbox().missing), reason="this kernel has no whole fence to try")
+def test_link_of_others_shows_a_command_of_the_plan_nothing(short_tmp: Path) -> None:
+    """Whoever owns what is backed up can exchange what the plan's own words name."""
+    shop, back, secret = short_tmp / "shop", short_tmp / "back", short_tmp / "secret"
+    for place in (shop / "bin", back):
+        place.mkdir(parents=True)
+    secret.mkdir(mode=0o700)
+    (secret / "key").write_text("key")
+    (shop / "conf").write_text("conf")
+    for name, target in {"own": "conf", "key": secret / "key", "ours": secret / "key"}.items():
+        (shop / name).symlink_to(target)
+    (shop / "pyvenv.cfg").touch()
+    (shop / "bin/cat").symlink_to("/usr/bin/cat")
+    for path in (shop, *shop.rglob("*")):
+        if path.name != "ours":
+            os.chown(path, OWNER.pw_uid, OWNER.pw_gid, follow_symlinks=False)
+    (back / "db.sqlite").symlink_to(secret)
+
+    def shows(*written: str) -> str:
+        box = Sandbox()
+        try:
+            around = SimpleNamespace(environment={"DRD_PATH": str(back / "db.sqlite")})
+            fence = for_command(box, "look", written, [cast("Inspector", around)], short_tmp)
+            files = [*written[1:], str(secret / "key")]
+            command = Command(("/usr/bin/cat", *files), cwd=short_tmp, fence=fence, deadline_s=30.0)
+            return process.run(command).stdout
+        finally:
+            box.close()
+
+    assert shows("cat", f"{shop}/key") == ""
+    assert shows(f"{shop}/bin/cat", f"{shop}/own") == "conf"
+    assert shows("cat", f"{shop}/ours") == "keykey"

@@ -258,7 +258,7 @@ class ThrowAwayServer:
         self, argv: list[str], *, deadline_s: float | None = None, fenced: bool = False
     ) -> Command:
         own = dict.fromkeys((self._base, self._sockets))
-        programs = self.programs.directory.parent
+        reads = [Path(os.path.realpath(p)) for p in (self.programs.directory.parent, argv[0])]
         return Command(
             argv,
             env={"LC_ALL": "C"},
@@ -270,7 +270,7 @@ class ThrowAwayServer:
             # Its immediate shutdown, which takes its children along and leaves nothing behind.
             death_signal=signal.SIGQUIT,
             stop_signal=signal.SIGQUIT,
-            fence=self._place.fence(self._place.directory.name, own, reads=[programs])
+            fence=self._place.fence(self._place.directory.name, own, reads=reads)
             if fenced
             else None,
         )

@@ -159,7 +159,7 @@ class Reader:
 
 def reads() -> list[Path]:
     """What the process needs of this installation."""
-    places = {_PACKAGE, Path(sys.prefix), Path(sys.base_prefix)}
+    places = {Path(os.path.realpath(p)) for p in (_PACKAGE, sys.prefix, sys.base_prefix)}
     return [p for p in places if p not in (Path("/"), Path("/usr"))]
 
 

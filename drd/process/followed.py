@@ -1,0 +1,67 @@
+"""Where a path that a plan writes leads, without trust in whoever could put links on its way."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from drd.process import rights
+
+_MOST_LINKS = 40
+
+
+def followed(path: Path | str, never: Iterable[str] = ()) -> Path | None:
+    """The real path of what is there; None where a fence must not show it.
+
+    That is so for what lies in one of the real directories `never`, or is reached through a link
+    there. It is so for a link that belongs neither to root nor to this process's user (where root acts
+    for another user: not to root), unless its owner has what it leads to as well. None also for a
+    relative path and where nothing is.
+    """
+    if not Path(path).is_absolute():
+        return None
+    try:
+        return _walked(os.fspath(path), tuple(never))
+    except OSError:
+        return None
+
+
+def _walked(path: str, never: tuple[str, ...]) -> Path | None:
+    here, left = "/", path.split("/")[::-1]
+    links, strangers = 0, set[int]()
+    trusted = (0, os.geteuid()) if rights.acts_for() is None else (0,)
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            here = os.path.dirname(here)  # noqa: PTH120 - a string, walked by its parts
+            continue
+        entry = os.path.join(here, part)  # noqa: PTH118
+        if any(entry == n or entry.startswith(f"{n}/") for n in never):
+            return None
+        owner, target = _link(entry)
+        if target is None:
+            here = entry
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        if owner not in trusted:
+            strangers.add(owner)
+        here = "/" if target.startswith("/") else here
+        left += target.split("/")[::-1]
+    found = os.lstat(here)
+    return Path(here) if all(found.st_uid == s for s in strangers) else None
+
+
+def _link(entry: str) -> tuple[int, str | None]:
+    """Its owner, and where it leads when it is a link: both of the same link."""
+    place = os.open(entry, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        seen = os.fstat(place)
+        return seen.st_uid, os.readlink("", dir_fd=place) if stat.S_ISLNK(seen.st_mode) else None
+    finally:
+        os.close(place)
