@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from drd import process
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import Store, upsert
-from drd.catalogue.tables import points, runs
+from drd.catalogue.tables import points, repositories, runs
 from drd.model.actor import Actor
 from drd.model.custody import Custody, StatePlace, differs
 
@@ -66,6 +66,8 @@ class SqlCustody:
                 .where(runs.c.finished_at.is_(None), runs.c.owner_place.is_not(None))
                 .values(owner_place=here.token, owner_boot=None)
             )
+            # The next backup stores this state, by which the other one finds out.
+            connection.execute(update(repositories).values(last_self_backup_at=None))
         return taken
 
     def knows_run(self, run: str) -> bool:

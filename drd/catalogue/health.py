@@ -119,17 +119,19 @@ def of(connection: Connection, plan: str) -> list[Known]:
     return found
 
 
-def expected(connection: Connection, url: str) -> tuple[str | None, str | None, bool]:
+def expected(connection: Connection, url: str) -> tuple[str | None, str | None, str | None]:
     rows = repository_health
     query = select(repositories.c.repository_id, repositories.c.config_digest).where(
         repositories.c.url == url
     )
     found = connection.execute(query).first()
     if found is None:
-        return None, None, False
+        return None, None, None
     bad = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
-    wrong = connection.execute(select(rows.c.plan).where(rows.c.url == url, bad).limit(1)).first()
-    return found.repository_id, found.config_digest, wrong is not None
+    state = func.coalesce(rows.c.lost, "unreachable")
+    states = set(connection.execute(select(state).where(rows.c.url == url, bad)).scalars())
+    wrong = "shut" if "shut" in states else min(states, default=None)
+    return found.repository_id, found.config_digest, wrong
 
 
 def places_known(connection: Connection) -> list[PlaceRow]:

@@ -48,7 +48,7 @@ _WORDS = {
     ("alerts", "severity"): ("info", "warning", "critical"),
     ("outbox", "severity"): ("info", "warning", "critical"),
     ("component_snapshots", "state"): ("captured", "failed"),
-    ("repository_health", "lost"): ("gone", "emptied", "replaced"),
+    ("repository_health", "lost"): ("gone", "emptied", "replaced", "shut"),
 }
 
 _LISTS = frozenset(

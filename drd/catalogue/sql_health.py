@@ -61,7 +61,7 @@ class SqlHealth:
         with self._store.write() as connection:
             return copies.vanished(connection, plan, repository, ids, at)
 
-    def expected(self, url: str) -> tuple[str | None, str | None, bool]:
+    def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
         with self._store.read() as connection:
             return health.expected(connection, url)
 

@@ -393,7 +393,7 @@ repository_health = Table(
     Column("url", Text, nullable=False),
     Column("newest_point", String(80)),  # the newest complete one that it holds
     Column("sound_point", String(80)),  # … of those that need nothing of what is damaged
-    Column("lost", String(16)),  # gone | emptied | replaced; NULL: it is there
+    Column("lost", String(16)),  # gone | emptied | replaced | shut; NULL: it is there
     Column("lost_since", UtcTime),
     Column("lost_says", Words),
     Column("unreachable", Words),  # why nobody answers; NULL: somebody does

@@ -20,7 +20,7 @@ from drd.cli.render import (
 from drd.cli.status_reading import Wanted, read_document
 from drd.config.location import Places, public_of
 from drd.errors import DrdError
-from drd.flows.status import StatusDocument, trouble_at_rest
+from drd.flows.status import FRESH_S, StatusDocument, trouble_at_rest
 from drd.model.brief import Brief, microseconds
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
@@ -72,8 +72,6 @@ _HEADER = (
 _COPY_AT = 4
 """Behind what would be lost and what may be: what would be lost if only the copies were left."""
 
-FRESH_S = 120.0
-"""A summary that is older is said to be: a daemon that lives writes it twice a minute."""
 
 _MET = Cell(Verdict.MET.words, STYLE[Verdict.MET])
 _READY = {r.value: Cell(r.value, style) for r, style in READINESS_STYLE.items()}

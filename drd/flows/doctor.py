@@ -124,6 +124,8 @@ def _repository(services: Services, repository: Repository) -> list[Finding]:
         lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
         # Of one that is gone or another, the key and the locks of what is there say nothing.
         found = [f for f in found if not (lost and f.name.endswith((": key", ": locks")))] + lost
+    elif any(not f.ok and f.name.endswith(": key") for f in found):
+        _tried(repository.name, lambda: _same(services, repository))  # notes what it meets
     else:
         probe(services.catalogue, services.clock, repository)
     return found

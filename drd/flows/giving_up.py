@@ -95,6 +95,7 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
     kept = {p.id: p for p in services.catalogue.points(plan.name)}
     state = services.catalogue.keeping.state(plan.name)
     damaged = {p for d in known_damage(services, plan) for p in d.affected or kept}
+    damaged |= {p for known in services.catalogue.health.of(plan.name) for p in known.missing}
     for point in what.points:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(

@@ -18,6 +18,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryMissing,
     RepositoryUnreachable,
+    SecretUnavailable,
     WrongKey,
 )
 from drd.flows.absent import absent, another
@@ -84,8 +85,10 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     if recorded is None:
         return False
     found = _probed(catalogue, repository, recorded, digest)
-    if found.state == "ok" and not wrong:
+    if found.state == "ok" and wrong is None:
         return False
+    if found.state == "ok" and wrong == "shut":
+        found = _opened(repository)
     return _note(catalogue, clock, repository.url, found)
 
 
@@ -104,6 +107,15 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
         return _compared(catalogue, repository, recorded, digest)
     except (RepositoryError, DeadlineExceeded) as error:
         return _of_error(error) or Meeting("unreachable", error.message)
+
+
+def _opened(repository: Probed) -> Meeting:
+    """As it is found by whoever opens it, which a probe does not."""
+    try:
+        repository.identity()
+    except DrdError as error:
+        return _of_error(error) or Meeting("unreachable", error.message)
+    return _FINE
 
 
 def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: str) -> Meeting:
@@ -126,7 +138,9 @@ def _of_error(error: DrdError) -> Meeting | None:
     """None where it says nothing about whether the repository is there."""
     if isinstance(error, RepositoryMissing):
         return _as_met(error)
-    if isinstance(error, RepositoryUnreachable | DeadlineExceeded):
+    if isinstance(error, WrongKey):
+        return Meeting("shut", error.message)
+    if isinstance(error, RepositoryUnreachable | DeadlineExceeded | SecretUnavailable):
         return Meeting("unreachable", error.message)
     return None
 

@@ -24,6 +24,9 @@ from drd.named import NamedTuple
 SILENT_S = 150.0
 """A daemon says every half minute that it lives; one that missed five of these is silent."""
 
+FRESH_S = 120.0
+"""A summary that is older is said to be: a daemon that lives writes it twice a minute."""
+
 SUMMARY = "status"
 """The file in the public directory."""
 

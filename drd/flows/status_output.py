@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from drd.flows.status import DaemonState, StatusDocument
+from drd.flows.status import FRESH_S, DaemonState, StatusDocument
 from drd.model.brief import microseconds
+from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.told import Told
-from drd.model.units import to_rfc3339
+from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import (
     Assessment,
     ComponentAssessment,
@@ -190,11 +191,12 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
     exposure and projected recovery time, with the objectives as critical thresholds. Of more plans
     than a monitoring system takes data of, only how many have which verdict. While an alert is
-    critical it is never 0."""
+    critical, or a daemon that was not stopped is silent, it is never 0."""
     code, word = _NAGIOS[document.verdict]
     plans = document.plans
     critical = _critical(document)
-    if code == 0 and critical:
+    silent = document.daemon is not None and document.daemon.state == "silent"
+    if code == 0 and (critical or silent):
         code, word = _NAGIOS[Verdict.AT_RISK]
     count = len(plans) + len(document.briefs)
     if not count:
@@ -209,8 +211,23 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
         text += f"; critical: {critical[0]}"
         text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
+    text += _by_whom(document)
     data = _counted(document) if count > MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def _by_whom(document: StatusDocument) -> str:
+    """Of a daemon that does not work, and of a summary that is not fresh."""
+    text = ""
+    daemon = document.daemon
+    if daemon is not None and daemon.at is not None and daemon.state != "running":
+        ago = format_duration(age(daemon.at, document.at))
+        text += f"; the daemon is {daemon.state}, seen {ago} ago: nothing starts by itself"
+    if document.written_at is not None:
+        since_s = age(document.written_at, document.at)
+        if since_s is None or since_s > FRESH_S:
+            text += f"; this is what drd knew {format_duration(since_s)} ago"
+    return text
 
 
 def _bad(document: StatusDocument) -> list[tuple[str, str]]:

@@ -113,7 +113,10 @@ def of_damage(
                 for p in damage.affected
                 if p in kept and given_up.isdisjoint({(p, ""), (p, damage.repository)})
             ]
-            if not open_ones:
+            if damage.affected and not open_ones:
+                continue
+            if not damage.affected:
+                found.append(_of_no_point(plan, damage))
                 continue
             what = f"{what_is_damaged(damage.text)} ({named(open_ones)})"
             hint = (
@@ -123,6 +126,18 @@ def of_damage(
         text = f"repository {damage.repository} is damaged: {what}"
         found.append(Pause("damage", text, hint))
     return found
+
+
+def _of_no_point(plan: str, damage: Damage) -> Pause:
+    """No point needs what is damaged; but new ones may build on it, and then older ones are what is
+    left."""
+    what = f"{what_is_damaged(damage.text)}, which no restore point needs"
+    again = f"drd verify {plan} --repository {damage.repository}"
+    return Pause(
+        "damage",
+        f"repository {damage.repository} is damaged: {what}",
+        f"mend it (docs/copies.md, Mending), then: {again}",
+    )
 
 
 def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:

@@ -24,16 +24,16 @@ DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
 """Kinds of alerts."""
 
-STATES = ("ok", "gone", "emptied", "replaced", "damaged", "unreachable")
+STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable")
 """Of a repository, as `assess_repository` words them."""
 
 
 class Meeting(NamedTuple):
     """How the place of a repository was found: `ok`, `gone` (no such bucket or directory),
-    `emptied` (a place without a repository), `replaced` (another one), `unreachable` (nobody
+    `emptied` (a place without a repository), `replaced` (another one), `shut` (its key is not the plan's), `unreachable` (nobody
     answers); `says` in what words."""
 
-    state: Literal["ok", "gone", "emptied", "replaced", "unreachable"]
+    state: Literal["ok", "gone", "emptied", "replaced", "shut", "unreachable"]
     says: str = ""
 
 
@@ -150,7 +150,7 @@ def _wrong(
     return found
 
 
-_WORDS = {"replaced": "another one"}
+_WORDS = {"replaced": "another one", "shut": "shut"}
 
 
 def what_is_damaged(says: str) -> str:

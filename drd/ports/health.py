@@ -12,7 +12,7 @@ from drd.model.repositories import Meeting
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One repository of a plan. `lost` is `gone`, `emptied` or `replaced`, `damage` what the last
+    """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`, `damage` what the last
     reading found, `affected` the kept points that it costs, None when nobody can tell. `missing` are
     points of which others removed snapshots, with these."""
 
@@ -76,9 +76,9 @@ class Health(Protocol):
         """`repository` lacks these points, although drd did not forget them there. Those that no
         other one holds are no points any more, and are returned."""
 
-    def expected(self, url: str) -> tuple[str | None, str | None, bool]:
+    def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
         """The id and the digest of the `config` that the repository had, None where nobody knows, and
-        whether something is wrong with it."""
+        what is wrong with it: `unreachable`, or as in `Known.lost`."""
 
     def config_digest(self, url: str) -> str | None:
         """Of the `config` of the recorded repository, None where nobody looked yet."""

@@ -99,6 +99,7 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     assert codes(told) == ["listing-shrank"], (
         "what the original forgot since is for a person to say"
     )
+    assert codes(retention(site)) == ["copied-state"], "the original sees that another one goes on"
     site.assert_clean(settled=False)
 
 

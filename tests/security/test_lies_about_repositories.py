@@ -293,3 +293,49 @@ def test_server_that_does_not_answer_is_not_gone(bucket_site: Site, s3: S3Server
         s3.start()
     site.drd("backup", "shop")
     assert plan_of(site)["verdict"] == "met"
+
+
+def test_password_that_opens_nothing_is_breached_and_the_right_one_ends_it(
+    short_tmp: Path,
+) -> None:
+    """The status stayed `met` while backup, doctor and readiness could not open the repository."""
+    site = small_site(short_tmp)
+    green(site)
+    for words, code in ((("doctor", "shop"), 1), (("backup", "shop"), 12)):
+        site.secret("restic", "another password")
+        site.drd(*words, code=code)
+        plan = loses_everything(site)
+        assert plan["repositories"][0]["state"] == "shut"
+        assert any("is shut" in reason for reason in plan["reasons"]), plan["reasons"]
+        site.secret("restic", PASSWORD)
+        site.drd("doctor", "shop")
+        assert plan_of(site)["repositories"][0]["state"] == "ok"
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    assert plan_of(site)["verdict"] == "met", "the healthy twin"
+
+
+def test_damage_that_no_point_needs_yet_pauses_retention(short_tmp: Path) -> None:
+    """What is stored after the damage builds on it, and does not count: it pushed out what did."""
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    green(site)
+    stray = site.base / "stray"
+    stray.write_bytes(os.urandom(100_000))
+    before = {p for p in (Path(site.repository) / "data").rglob("*") if p.is_file()}
+    restic_at(Path(site.repository), PASSWORD, "backup", "--host", "another", str(stray))
+    after = {p for p in (Path(site.repository) / "data").rglob("*") if p.is_file()}
+    pack = max(after - before, key=lambda p: p.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[100] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+
+    site.drd("verify", "shop", code=1)
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    told = site.drd("retention", "shop", "--json").json
+    assert [p["code"] for p in told["pauses"]] == ["damage"]
+    assert told["state"] == "paused"
+    assert len(site.points()) == 3

@@ -451,6 +451,18 @@ def test_nagios_is_never_ok_while_an_alert_is_critical(changes: dict[str, Any], 
     assert nagios(collect(lambda: StatusFacts([broken]), [], NOW))[0] == 2
 
 
+@pytest.mark.parametrize(("stopped", "code"), [(False, 1), (True, 0)])
+def test_nagios_says_that_no_daemon_works(stopped: bool, code: int) -> None:
+    """One that somebody stopped is his affair, one that died is not."""
+    last = DaemonFacts(ago(300), stopped, "1")
+    document = collect(lambda: StatusFacts([healthy()], daemon=last), [], NOW)
+    seen, line = nagios(document)
+    assert seen == code
+    assert f"the daemon is {'stopped' if stopped else 'silent'}, seen 5m ago" in line
+    _, line = nagios(document._replace(daemon=None, written_at=ago(300)))
+    assert "this is what drd knew 5m ago" in line
+
+
 def test_nagios_counts_more_plans_than_a_line_has_room_for() -> None:
     facts = [healthy(plan=f"p{n:05}") for n in range(5_000)]
     code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
