@@ -135,7 +135,8 @@ class ApproveSettings(Settings):
     two_person: bool = Field(
         False,
         description="Whether it has to be another person than the one who started the recovery, by "
-        "what the kernel says of both (root without a login may be anybody, and is refused).",
+        "what the kernel says of both (root without a login may be anybody, and is refused). It holds "
+        "for the recovery of a part, too.",
     )
 
 

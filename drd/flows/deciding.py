@@ -12,7 +12,7 @@ from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState, operators
-from drd.model.runbook import PEOPLE, Ask, Step
+from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.units import from_rfc3339
 from drd.ports import Catalogue
 
@@ -86,7 +86,7 @@ class Deciding:
                 f"{name} does not hold the role {role}, which {step} asks for",
                 hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml does.",
             )
-        if action == "approve" and isinstance(known.settings, Ask) and known.settings.two_person:
+        if action == "approve" and wants_two_persons(known):
             self._another_person(step)
         return self._record(step, action, name, comment, record.attempt)
 
@@ -240,11 +240,7 @@ def require_still_approvable(
 
 
 def _two_person(steps: Iterable[Step]) -> list[str]:
-    return [
-        s.name
-        for s in steps
-        if s.kind == "approve" and isinstance(s.settings, Ask) and s.settings.two_person
-    ]
+    return [step.name for step in steps if wants_two_persons(step)]
 
 
 def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:

@@ -67,6 +67,14 @@ class RecoveryRequest:
             **({"part": self.part.to_json()} if self.part else {}),
         }
 
+    def some(self, plan: Plan) -> tuple[str, ...]:
+        """The components, where those alone were asked for; nothing where they are all that the target
+        takes: then it is no part, and all steps of the runbook hold."""
+        all_of_it = set(target_of(plan, self.target).components) & set(plan.components)
+        if self.part is None and all_of_it <= set(self.components):
+            return ()
+        return self.components
+
     def only(self, plan: Plan) -> tuple[str, ...] | None:
         """The repositories that may give anything; None for all. Raises UsageError."""
         return left_in(plan, self.repository, self.scenario)
@@ -128,7 +136,7 @@ class RecoveryPlan:
     def partial(self) -> bool:
         """Whether single components or things were asked for: how long that takes says nothing
         about the service."""
-        return self.single is not None or bool(self.request.components)
+        return self.single is not None or bool(self.request.some(self.plan))
 
     @property
     def not_restored(self) -> tuple[str, ...]:
@@ -140,8 +148,7 @@ class RecoveryPlan:
     @property
     def around(self) -> Circumstances:
         """What conditions of steps are about."""
-        request = self.request
-        return Circumstances(request.scenario, request.target, tuple(request.components))
+        return _around(self.plan, self.request)
 
     def left_out(self, step: Step) -> str | None:
         """Why a step will not be carried out, as far as that is known beforehand."""
@@ -303,10 +310,14 @@ def target_of(plan: Plan, name: str) -> Target:
     return plan.targets[name]
 
 
+def _around(plan: Plan, request: RecoveryRequest) -> Circumstances:
+    return Circumstances(request.scenario, request.target, request.some(plan))
+
+
 def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
     """Those of the components that no step of the runbook brings back in these circumstances.
     Raises UsageError when that is all of them."""
-    around = Circumstances(request.scenario, request.target, tuple(request.components))
+    around = _around(plan, request)
     restoring = [
         s
         for s in plan.runbook

@@ -15,7 +15,7 @@ from drd.model.difference import Difference, difference
 from drd.model.part import Part
 from drd.model.plan import Component, Plan
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.runbook import Step
+from drd.model.runbook import Step, wants_two_persons
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -118,13 +118,21 @@ def _older_with_it(
 
 
 def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:
-    """The plan with nothing to do but to bring it back and to compare it with the point."""
+    """The plan with nothing to do but to bring it back and to compare it with the point, once two
+    persons have agreed where the plan wants that."""
     compares = services.compares(component, f"{_titled(part)} as at backup")
     checks = () if compares is None else (compares,)
-    steps = [Step("bring-back", "restore", (component.name,))]
+    steps = [_alone(s) for s in plan.runbook if wants_two_persons(s)]
+    steps.append(Step("bring-back", "restore", (component.name,)))
     if checks:
         steps.append(Step(_COMPARE, "check", tuple(c.name for c in checks)))
     return replace(plan, runbook=tuple(steps), checks=checks)
+
+
+def _alone(step: Step) -> Step:
+    """Without a word of the other steps."""
+    when = replace(step.when, step=None, ended=()) if step.when is not None else None
+    return replace(step, needs=None, group=None, when=when)
 
 
 def _whole(services: Services, plan: Plan, component: Component) -> Plan:

@@ -217,11 +217,13 @@ class _Position:
 def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstances) -> str | None:
     """Why the step is not for these circumstances; None: it is.
 
-    What is done to the service as a whole is not done where single components are brought back.
+    What is done to the service as a whole is not done where single components are brought back. A
+    step that wants two persons holds for each part, also where it stands behind a step that is left
+    out for that reason.
     """
     only = circumstances.only
     about = getattr(step.settings, "component", None)
-    if only and step.kind not in LOOKING and about not in only:
+    if only and step.kind not in LOOKING and about not in only and not wants_two_persons(step):
         return f"only {', '.join(only)} was asked for"
     when = step.when
     if when is None:
@@ -232,10 +234,17 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
         return f"only for the target {' or '.join(when.targets)}"
     if when.step is not None:
         state = states.get(when.step)
-        if state not in when.ended:
+        left_out = bool(only) and state is StepState.SKIPPED and wants_two_persons(step)
+        if state not in when.ended and not left_out:
             wanted = " or ".join(str(s) for s in when.ended)
             return f"only when {when.step} has {wanted}, and it {state or 'was not begun'}"
     return None
+
+
+def wants_two_persons(step: Step) -> bool:
+    """Whether another person than the one who started the recovery has to approve it."""
+    asks = step.settings
+    return step.kind == "approve" and isinstance(asks, Ask) and asks.two_person
 
 
 def can_be_undone(step: Step) -> bool:

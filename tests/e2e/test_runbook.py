@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,12 @@ PLACES = ["preflight", *STEPS, "restore db", "restore conf"]
 SHORT = [("undone", "announce"), ("undone", "serve"), ("inside", "pause")]
 ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+_WITH_LOGIN = """
+import os, sys
+with open("/proc/self/loginuid", "w") as own:
+    own.write("1")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def free_port() -> int:
@@ -117,6 +124,25 @@ def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> N
     assert states == {n: "succeeded" if n in done else "skipped" for n in STEPS}
     assert traced(site) == []
     assert not (site.base / "back/etc").exists()
+
+    # Where that is all that the target takes, it is no part; and two persons are wanted for any part.
+    file = site.base / "plans/shop.yaml"
+    plan = file.read_text()
+    looked = (*RECOVER[:-1], "--component", "db", "--dry-run")
+    assert told_of(site, *looked, "--overwrite")["go-ahead"] == "only db was asked for"
+    assert not any(told_of(site, *looked, "--component", "conf", "--overwrite").values())
+    file.write_text(plan.replace("by: commander,", "by: commander, two_person: true,"))
+    beside = ("--table", "orders", "--into", "beside")
+    for part in (["--overwrite"], beside[2:], beside):
+        assert told_of(site, *looked, *part)["go-ahead"] is None, part
+
+
+def told_of(site: Site, *words: str) -> dict[str, str | None]:
+    """By step why it would be left out."""
+    with_login = (sys.executable, "-c", _WITH_LOGIN, *site.argv(*words, "--json"))
+    done = subprocess.run(with_login, env=site.env(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {s["name"]: s["left_out"] for s in json.loads(done.stdout)["steps"]}
 
 
 def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(

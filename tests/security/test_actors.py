@@ -19,8 +19,8 @@ from drd.errors import UsageError
 from drd.flows.deciding import Deciding, Said, require_approvable, require_still_approvable
 from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
-from drd.model.run import Run, RunKind, RunState
-from drd.model.runbook import Ask, Step
+from drd.model.run import Run, RunKind, RunState, StepState
+from drd.model.runbook import Ask, Circumstances, Step, When, next_moves
 from tests.catalogue_support import at, plan
 
 PEOPLE = {"Anna": ("commander",), "Bert": ("commander",)}
@@ -123,6 +123,23 @@ def test_healthy_twin_recovery_goes_on_where_the_approval_is_given(
     with closing(sqlite3.connect(tmp_path / "drd.db")) as row, row:
         row.execute("update steps set state = 'succeeded', finished_at = started_at")
     require_still_approvable(catalogue, steps, run, root)
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_recovery_of_a_part_does_not_pass_by_a_second_person(left_out: bool) -> None:
+    """Also not where the approval stands behind a step that is left out of the recovery of a part."""
+    when = When(step="announce", ended=(StepState.SUCCEEDED,)) if left_out else None
+    part = Circumstances("database-loss", "standby", only=("db",))
+    for wanted in (True, False):  # the second one is the healthy twin
+        steps = (
+            Step("announce", "command"),
+            replace(two_person(wanted).runbook[0], when=when),
+            Step("data", "restore", ("db",)),
+        )
+        done = {"announce": StepState.SKIPPED}
+        begins = "go-ahead" if wanted else ""
+        assert next_moves(steps, done, part).begin == ((begins,) if begins else ())
+        assert bool(next_moves(steps, done, part).skip) is not wanted
 
 
 @pytest.mark.parametrize("starter", [anna, anna_by_sudo])
