@@ -43,7 +43,7 @@ class OwnCommand:
         timeout_s = context.step.timeout_s or TIMEOUT_S
         around = {**address, **own}
         done = carry_out(words, context, written=settings.run, timeout_s=timeout_s, env=around)
-        return {"exit": 0, "output": _kept(done)}
+        return {"exit": 0, "output": _kept(done, context)}
 
 
 class StandIn:
@@ -56,7 +56,7 @@ class StandIn:
         words = [filled(w, context.value) for w in context.step.stand_in]
         timeout_s = context.step.timeout_s or TIMEOUT_S
         done = carry_out(words, context, written=context.step.stand_in, timeout_s=timeout_s)
-        return {"simulated": True, "exit": 0, "output": _kept(done)}
+        return {"simulated": True, "exit": 0, "output": _kept(done, context)}
 
 
 class TakeBack:
@@ -71,7 +71,7 @@ class TakeBack:
             return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
         done = carry_out(words, context, written=undo.command, timeout_s=undo.timeout_s)
-        return {"exit": 0, "output": _kept(done)}
+        return {"exit": 0, "output": _kept(done, context)}
 
 
 def carry_out(
@@ -120,13 +120,15 @@ def carry_out(
         raise StepFailed(
             f"{title} {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
             hint=refused_hint("\n".join(done.says)) if command.fence is not None else "",
-            result={"exit": done.exit_code, "output": _kept(done)},
+            result={"exit": done.exit_code, "output": _kept(done, context)},
         )
     return done
 
 
-def _kept(done: process.Completed) -> str:
-    """What the catalogue and later steps get of what it printed: masked, since people read it."""
+def _kept(done: process.Completed, context: ActionContext) -> str:
+    """What the catalogue gets of what it printed: masked, since people read it. Later steps get it as
+    it is."""
+    context.keep("output", done.stdout.strip()[-_OUTPUT:])
     return masked(done.stdout).strip()[-_OUTPUT:]
 
 

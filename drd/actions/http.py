@@ -47,6 +47,7 @@ class Request:
             timeout_s=context.step.timeout_s or TIMEOUT_S,
             ca_cert=settings.ca_cert,
         )
+        context.keep("body", text[:_KEPT])
         found = {"status": status, "body": masked(text)[:_KEPT]}
         if not _expected(status, settings.expect):
             wanted = _words(settings.expect)

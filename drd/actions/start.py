@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from drd.actions.command import (
 from drd.actions.http import ask
 from drd.actions.settings import Ready, StartSettings
 from drd.errors import StepFailed
+from drd.log import masked
+from drd.masking import MASK
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled
@@ -57,12 +60,14 @@ class Start:
         started = known(context.directory, name)
         if started is None or not started.is_alive():
             started = _launch(settings, context)
+        elif MASK in (started.url or ""):  # what was noted down was masked
+            started = replace(started, url=_url(settings, context, started.port))
         try:
             _until_ready(settings, context, started)
         except BaseException:
             end(context.directory, name)
             raise
-        return {"pid": started.pid, "port": started.port, "url": started.url}
+        return {"pid": started.pid, "port": started.port, "url": _kept_url(started.url, context)}
 
     def lasts(self, context: ActionContext) -> bool:
         settings, name = context.step.settings, context.step.name
@@ -93,7 +98,7 @@ def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     carry_out(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
     url = _url(settings, context, settings.port)
     _until_ready(settings, context, Started(0, None, settings.port, url), unit=unit)
-    return {"pid": None, "port": settings.port, "url": url}
+    return {"pid": None, "port": settings.port, "url": _kept_url(url, context)}
 
 
 def _launch(settings: StartSettings, context: ActionContext) -> Started:
@@ -126,7 +131,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
     url = _url(settings, context, port)
     fenced = context.rehearsing
     started = Started(pid, process.process_start_time(pid), port, url, fenced)
-    note(directory, name, started)
+    note(directory, name, replace(started, url=masked(url) if url else None))
     return started
 
 
@@ -181,6 +186,14 @@ def _with_port(context: ActionContext, port: int | None) -> Any:
 def _url(settings: StartSettings, context: ActionContext, port: int | None) -> str | None:
     written = settings.url or ("http://127.0.0.1:${port}" if port is not None else None)
     return filled(written, _with_port(context, port)).rstrip("/") if written else None
+
+
+def _kept_url(url: str | None, context: ActionContext) -> str | None:
+    """As the catalogue gets it; later steps get it as it is."""
+    if url is None:
+        return None
+    context.keep("url", url)
+    return masked(url)
 
 
 def _taken(settings: StartSettings) -> list[Finding]:

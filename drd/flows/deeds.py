@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from drd.errors import Cancelled, DrdError, StepFailed
 from drd.flows import restore
 from drd.flows.services import Services
 from drd.flows.workplace import make_started
+from drd.log import masked
+from drd.masking import MASK
 from drd.model.message import Message
 from drd.model.run import StepRecord, StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
-from drd.ports.action import ActionContext, Lasting
+from drd.ports.action import ActionContext, Lasting, keep_nothing
 from drd.process import rights
 from drd.process.rights import Purpose
 
@@ -38,6 +41,9 @@ OURS = (Ask, Notice, Pause)
 
 _TURN_S = 0.1
 
+_STORED_MASKED = ("output", "body", "url")
+"""What actions give that the catalogue has masked, and only their own process as it is."""
+
 
 class Deeds:
     """Carries out single steps of one run. Safe in several threads: what a step gave is told by
@@ -52,6 +58,7 @@ class Deeds:
         self.directory = directory
         self.drill = drill
         self._results: dict[str, Mapping[str, Any]] = {}
+        self._unmasked: dict[tuple[str, str], str] = {}
         self._states: dict[str, StepState] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -92,17 +99,20 @@ class Deeds:
         return self._act(step.kind, step)
 
     def take_back(self, step: Step) -> Mapping[str, Any]:
-        """Run the step's rollback."""
-        return self._act("rollback", step)
+        """Run the step's rollback. What it prints is not what the step gave."""
+        return self._act("rollback", step, keep=keep_nothing)
 
     def text(self, text: str) -> str:
-        """A text with its values."""
-        return filled(text, self.value)
+        """A text for people with its values, masked."""
+        return masked(filled(text, lambda name: self._value(name, shown=True)))
 
     # the deeds
 
-    def _act(self, kind: str, step: Step) -> Mapping[str, Any]:
+    def _act(
+        self, kind: str, step: Step, *, keep: Callable[[str, str], None] | None = None
+    ) -> Mapping[str, Any]:
         context = self._context(step)
+        context = context if keep is None else replace(context, keep=keep)
         starts = kind == "start" and getattr(step.settings, "command", None)
         if starts and not self.drill:
             make_started(self.work.services, self.work.runner.run.id)
@@ -133,6 +143,7 @@ class Deeds:
             directory=self.directory,
             stays=not self.drill,
             fence=lambda written: restore.fence(self.work, step.name, written),
+            keep=partial(self._keep, step.name),
         )
 
     def _environment(self, step: Step) -> dict[str, str]:
@@ -186,7 +197,12 @@ class Deeds:
     # values
 
     def value(self, name: str) -> str:
-        """What `${name}` stands for. Raises StepFailed when there is no such thing yet."""
+        """What `${name}` stands for, as it is. Raises StepFailed when there is no such thing yet, or
+        not any more."""
+        return self._value(name)
+
+    def _value(self, name: str, *, shown: bool = False) -> str:
+        """`shown` to people it may be masked."""
         head, _, rest = name.partition(".")
         work = self.work
         plain = {
@@ -200,23 +216,35 @@ class Deeds:
         if name in plain:
             return plain[name]
         if head == "steps":
-            return self._given(*rest.partition(".")[::2])
+            return self._given(*rest.partition(".")[::2], shown=shown)
         if head == "target":
             return self._place(*rest.partition(".")[::2])
         if head in work.plan.components:
             return self._place(head, rest)
-        return self._service(name)
+        return self._service(name, shown=shown)
 
-    def _given(self, step: str, key: str) -> str:
+    def _keep(self, step: str, key: str, value: str) -> None:
+        with self._lock:
+            self._unmasked[step, key] = value
+
+    def _given(self, step: str, key: str, *, shown: bool) -> str:
         with self._lock:
             result, state = self._results.get(step, {}), self._states.get(step)
+            unmasked = self._unmasked.get((step, key))
         if key == "state":
             return str(state or "to come")
         if result.get(key) is None:
             raise StepFailed(
                 f"step {step} gave no {key}", hint=f"it {state or 'was not carried out'}."
             )
-        return str(result[key])
+        known = str(result[key]) if unmasked is None else unmasked
+        if unmasked is None and key in _STORED_MASKED and MASK in known and not shown:
+            raise StepFailed(
+                f"the {key} of step {step} is known only with {MASK} in the place of a secret, since "
+                "another process carried that step out",
+                hint=f"do what this step does by hand, with what {step} gives; or begin anew.",
+            )
+        return known
 
     def _place(self, component: str, key: str) -> str:
         inspector = self._inspector(component)
@@ -228,14 +256,15 @@ class Deeds:
                 return found[name]
         raise StepFailed(f"{component} has no {key}", hint="see where its kind keeps it.")
 
-    def _service(self, name: str) -> str:
+    def _service(self, name: str, *, shown: bool) -> str:
         """The address of what a step has started under this name."""
-        with self._lock:
-            for step in self.work.plan.runbook:
-                known_as = getattr(step.settings, "known_as", None)
+        for step in self.work.plan.runbook:
+            if getattr(step.settings, "known_as", None) != name:
+                continue
+            with self._lock:
                 url = self._results.get(step.name, {}).get("url")
-                if known_as == name and url:
-                    return str(url)
+            if url:
+                return self._given(step.name, "url", shown=shown)
         raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
 
 

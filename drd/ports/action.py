@@ -18,6 +18,10 @@ def no_fence(_: Sequence[str]) -> Fence | None:
     return None
 
 
+def keep_nothing(_: str, __: str) -> None:
+    """For whoever carries out one step and no later one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActionContext:
     """What an action may know.
@@ -26,7 +30,8 @@ class ActionContext:
     `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
     is for commands. `directory` is where what was started leaves its word; `stays` whether that
     outlives the run. `inspectors` has what came back, by component. `fence` gives what a command, by
-    its words as the plan has them, runs behind in a drill.
+    its words as the plan has them, runs behind in a drill. `keep` takes a value by its key as it is,
+    for later steps and in memory alone: what an action returns is stored and shown, and so masked.
     """
 
     step: Step
@@ -37,6 +42,7 @@ class ActionContext:
     directory: Path
     stays: bool
     fence: Callable[[Sequence[str]], Fence | None] = no_fence
+    keep: Callable[[str, str], None] = keep_nothing
 
     @property
     def rehearsing(self) -> bool:
@@ -50,7 +56,7 @@ class Action(Protocol):
         """What it would miss on this host: warnings, since a step before may see to it."""
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
-        """Do it; what it found out is JSON, for `${steps.NAME.…}` of later steps.
+        """Do it; what it found out is JSON, masked, for `${steps.NAME.…}` of later steps.
 
         Raises StepFailed with what went wrong in plain words, DeadlineExceeded, Cancelled.
         """

@@ -327,6 +327,46 @@ def test_kit_holds_the_passwords_and_opens_both_repositories(short_tmp: Path) ->
     assert held == [SHORT, LONG]
 
 
+_STEPS = """runbook:
+  - {{name: data, restore: [db, conf]}}
+  - {{name: look, check: all}}
+  - {{name: find, command: {{run: [echo, "{secret}.internal"]}}}}
+  - {{name: other, command: {{run: [echo, plain.internal]}}}}
+  - name: point
+    command: {{run: [{base}/point, "${{steps.find.output}}"]}}
+    rollback: [{base}/point, "back ${{steps.find.output}}"]
+  - name: point-other
+    command: {{run: [{base}/point, "${{steps.other.output}}"]}}
+    rollback: [{base}/point, "back ${{steps.other.output}}"]
+"""
+
+
+def test_later_steps_get_what_a_step_printed_and_never_the_mask(short_tmp: Path) -> None:
+    """What reads like a secret was `***` for the next step, in a real recovery as well. After a
+    restart only that is known, and the step says so; what holds no secret is the healthy twin."""
+    site = command_site(short_tmp)
+    script, pointed = short_tmp / "point", short_tmp / "pointed"
+    script.write_text(f'#!/bin/sh\necho "$1" >>{pointed}\necho "$1"\n')
+    script.chmod(0o755)
+    plan = short_tmp / "plans/shop.yaml"
+    text = plan.read_text()
+    steps = _STEPS.format(base=short_tmp, secret=SHORT)
+    plan.write_text(text[: text.index("erasures:")] + steps)
+    site.drd("backup", "shop")
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert pointed.read_text().splitlines() == [f"{SHORT}.internal", "plain.internal"]
+    run = site.runs()[0]["run"]
+    stored = str(site.catalogue("select result from steps where name in ('find', 'point')"))
+    shown = site.drd("run", "show", run, "--json").out
+    assert stored.count("***.internal") == 2  # of find and of point, which repeats it
+    assert SHORT not in stored + shown
+    pointed.unlink()
+    told = site.drd("rollback", run, code=None)
+    assert told.code != 0
+    assert "the output of step find is known only with ***" in told.err
+    assert pointed.read_text().splitlines() == ["back plain.internal"]
+
+
 def test_records_and_reports_hold_no_secret(short_tmp: Path) -> None:
     site = command_site(short_tmp)
     script = short_tmp / "check"
