@@ -161,7 +161,8 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 def points(app: App, plan: str) -> Document:
     """`drd points`: what could be gone back to. One that lies only where nothing is any more, by what
-    drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole."""
+    drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole, `torn` those
+    from which others removed snapshots of it."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
@@ -175,6 +176,7 @@ def points(app: App, plan: str) -> Document:
             **_point(p),
             "after_kit": p.id not in known,
             "damaged": _damaged(p, places),
+            "torn": [k.repository for k in places if p.id in k.missing],
             "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),
             "holds": [hold_document(h) for h in holds if h.point == p.id],
         }

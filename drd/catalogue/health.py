@@ -161,7 +161,8 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
     """The newest point of each repository, as `summaries` has it for the plan."""
     for row in _rows(connection, plan):
         newest = _newest(connection, plan, row, at)
-        sound = newest if row.damage is None else _newest(connection, plan, row, at, *_sound(row))
+        where = _sound(row)
+        sound = newest if not where else _newest(connection, plan, row, at, *where)
         if (row.newest_point, row.sound_point) != (newest, sound):
             _set(connection, row, newest_point=newest, sound_point=sound)
     _settle(connection, plan, at)
@@ -244,6 +245,7 @@ def missing(
     if now != before:
         since = (row.missing_since or at) if now else None
         _set(connection, row, missing=now or None, missing_since=since)
+        refresh(connection, plan, at)
 
 
 def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime) -> list[str]:
@@ -326,10 +328,15 @@ def _news(row: Row[Any], found: Meeting, at: datetime | None) -> Mapping[str, An
 
 
 def _sound(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """What is stored after a reading that found damage may build on it."""
+    """Of a point that lacks a snapshot not all comes back. What is stored after a reading that found
+    damage may build on it."""
+    whole = (points.c.id.not_in(list(row.missing)),) if row.missing else ()
+    if row.damage is None:
+        return whole
     if row.damaged_points is None:
         return (points.c.id.is_(None),)
     return (
+        *whole,
         points.c.id.not_in(row.damaged_points),
         points.c.available_at <= row.damage_read_at,
     )
@@ -436,6 +443,8 @@ def _facts(connection: Connection, name: str, summary: Row[Any] | None) -> PlanF
                 lost_since=r.lost_since,
                 damage=r.damage,
                 damaged_since=r.damaged_since,
+                missing=len(r.missing or {}),
+                missing_since=r.missing_since,
             )
             for r in rows
         ),

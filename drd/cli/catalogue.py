@@ -81,7 +81,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     if failed and not found:
         raise next(iter(failed.values()))
     _show(found, failed, verb, args)
-    wrong = any(c.vanished or c.unreadable for c in found)
+    wrong = any(c.vanished or c.unreadable or c.torn for c in found)
     missing = verb == "verify" and any(c.unknown or c.unreached for c in found)
     return 1 if failed or wrong or missing else 0
 
@@ -143,6 +143,7 @@ def _show(
                 "known": list(c.known),
                 ("added" if verb == "rebuild" else "unknown"): list(c.unknown),
                 "vanished": list(c.vanished),
+                "torn": {point: list(places) for point, places in c.torn.items()},
                 "unreadable": dict(c.unreadable),
                 "unreached": {n: _told(e) for n, e in c.unreached.items()},
             }
@@ -157,6 +158,12 @@ def _show(
             f"{c.plan}: {len(c.known)} restore points known, {len(c.unknown)} {word}, "
             f"{len(c.vanished)} no longer in the repository"
         )
+        for point, places in c.torn.items():
+            output.complain(
+                f"restore point {point} of {c.plan} is not whole any more in {', '.join(places)}: "
+                "snapshots are missing that drd did not forget",
+                f"a copy may have them; else: drd points forget {point} --reason …",
+            )
         for repository, reason in c.unreached.items():
             output.complain(
                 f"{repository} of {c.plan} was not looked at: {reason.message}", reason.hint

@@ -81,6 +81,7 @@ def _print(plan: str, points: list[dict[str, Any]]) -> None:
             p["data_time"][:19].replace("T", " "),
             _state(p)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
+            + (f", not whole in {', '.join(p['torn'])}" if p["torn"] else "")
             + (", made after the kit" if p["after_kit"] else ""),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",

@@ -19,12 +19,12 @@ from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
 from drd.flows.shrinking import look_for_shrinking
-from drd.flows.vanishing import record_missing
+from drd.flows.vanishing import note_listing, record_missing
 from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
-from drd.ports import SnapshotInfo
+from drd.ports import Listing, SnapshotInfo
 
 BATCH = 8
 """Points that one call of restic copies after the newest: a call costs a second by itself, and what
@@ -106,8 +106,7 @@ class _CopyRun:
         # Newest data first, as the catalogue has them.
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
         held = holdings.whole_points(points, into)
-        if not listing.unreadable:
-            self._note_missing(points, source, listing.unreadable, listed_at)
+        self._note_missing(listing, listed_at)
         self._reconcile(points, held, there.unreadable, listed_at)
         lacking = [
             p for p in points if p.id not in held and holdings.manifest(source.get(p.id, ()))
@@ -137,23 +136,13 @@ class _CopyRun:
             )
         return {}
 
-    def _note_missing(
-        self,
-        points: Sequence[RestorePoint],
-        source: Held,
-        unreadable: Mapping[str, str],
-        listed_at: datetime,
-    ) -> None:
-        """Points that the source had, and lacks now."""
-        gone = [
-            p.id
-            for p in points
-            if self.copy_of in p.repositories
-            and p.repositories[self.copy_of] not in unreadable
-            and p.available_at < listed_at
-            and holdings.manifest(source.get(p.id, ())) is None
-        ]
-        record_missing(self.services, self.plan.name, self.copy_of, gone, listed_at)
+    def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
+        """Points that the source had, and lacks now, wholly or in part."""
+        points = self.services.catalogue.points(self.plan.name)
+        known = [p for p in points if p.available_at < listed_at]
+        note_listing(
+            self.services, self.plan.name, self.source, listing, known=known, listed_at=listed_at
+        )
 
     def _reconcile(
         self,

@@ -20,8 +20,10 @@ from drd.flows.leftovers import leftovers
 from drd.flows.meetings import probe
 from drd.flows.rekeying import BY_MASK
 from drd.flows.services import Services
+from drd.flows.vanishing import look_for_missing
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.masking import MASK
+from drd.model.pauses import named
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
@@ -58,7 +60,7 @@ def examine(
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
             name = f"repository {spec.name}"
-            findings += _tried(name, lambda r=repository: _repository(services, r))  # type: ignore[misc]
+            findings += _tried(name, lambda r=repository: _repository(services, plan, r))  # type: ignore[misc]
         findings = known_wrong.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
             findings += _masked(services, plan)
@@ -117,18 +119,40 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
     return found
 
 
-def _repository(services: Services, repository: Repository) -> list[Finding]:
+def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     found = [_named(repository.name, f) for f in repository.doctor()]
     # What protects it, or does not, says nothing about whether it is the one.
     if all(f.ok or f.name.endswith(" protection") for f in found):
         lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
         # Of one that is gone or another, the key and the locks of what is there say nothing.
         found = [f for f in found if not (lost and f.name.endswith((": key", ": locks")))] + lost
+        if not lost:
+            found += _tried(
+                f"repository {repository.name}: snapshots",
+                lambda: _missing(services, plan, repository),
+            )
     elif any(not f.ok and f.name.endswith(": key") for f in found):
         _tried(repository.name, lambda: _same(services, repository))  # notes what it meets
     else:
         probe(services.catalogue, services.clock, repository)
     return found
+
+
+def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Points of which others removed snapshots; nothing to say where there are none."""
+    missing = look_for_missing(services, plan.name, repository)
+    if not missing:
+        return []
+    return [
+        Finding(
+            f"repository {repository.name}: snapshots",
+            ok=False,
+            detail=f"no longer lists all snapshots of {named(list(missing))}, which drd did not "
+            "forget",
+            hint=f"drd retention {plan.name} --dry-run says more; to give one up: drd points forget "
+            "POINT --reason …",
+        )
+    ]
 
 
 def _masked(services: Services, plan: Plan) -> list[Finding]:

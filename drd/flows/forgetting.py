@@ -121,7 +121,7 @@ def plan_forgetting(
     # After who uses them, so that a drill that has ended meanwhile has proven its point.
     points = [p for p in services.catalogue.points(plan.name) if p.id in recorded]
     seen = _Seen(points, [primary, *copies], unreached, used)
-    missing = missing_snapshots(services, plan, points, seen.looks)
+    missing = missing_snapshots(services, plan.name, points, seen.looks)
     pauses += _of_listings(services, seen, missing, pauses)
     return _decided(services, plan, seen, pauses, missing, force=force)
 

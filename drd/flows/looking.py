@@ -44,19 +44,25 @@ def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bo
 
 
 def missing_snapshots(
-    services: Services, plan: Plan, points: Sequence[RestorePoint], looks: Sequence[Look]
+    services: Services,
+    plan: str,
+    points: Sequence[RestorePoint],
+    looks: Sequence[Look],
+    *,
+    only: str | None = None,
 ) -> Missing:
     """What is known to have been in these repositories and is not listed there, but for what drd
     itself was about to forget, and for points that somebody gave up by name. What was missing
     before stays so until it is listed again.
 
-    `points` are those that the catalogue knew before the listings were made.
+    `points` are those that the catalogue knew before the listings were made. With `only` the listings
+    are of that point alone, and say nothing about others.
     """
     keeping = services.catalogue.keeping
-    state = keeping.state(plan.name)
+    state = keeping.state(plan)
     leaving = state.leaving if state is not None else ()
-    given_up = {(g.point, g.repository) for g in keeping.given_up(plan.name)}
-    noted = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
+    given_up = {(g.point, g.repository) for g in keeping.given_up(plan)}
+    noted = {k.repository: k.missing for k in services.catalogue.health.of(plan)}
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for look in looks:
         name = look.repository.name
@@ -66,7 +72,8 @@ def missing_snapshots(
         gone = {
             point: tuple(i for i in ids if i not in _here(look, point))
             for point, ids in expected.items()
-            if point not in leaving
+            if only in (None, point)
+            and point not in leaving
             and (point, "") not in given_up
             and (point, name) not in given_up
         }
@@ -74,7 +81,8 @@ def missing_snapshots(
         if lacking:
             found[name] = lacking
         with suppress(CatalogueError):  # who only looks may not write
-            services.catalogue.health.missing(plan.name, name, lacking, None, services.clock.now())
+            back = None if only is None else (only,)
+            services.catalogue.health.missing(plan, name, lacking, back, services.clock.now())
     return found
 
 

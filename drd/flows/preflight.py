@@ -31,7 +31,7 @@ from drd.flows.origin import require_accepted
 from drd.flows.recovery_plan import RecoveryPlan, require_within, target_of
 from drd.flows.restore import close
 from drd.flows.services import Services
-from drd.flows.vanishing import record_missing
+from drd.flows.vanishing import note_listing
 from drd.flows.workplace import swept_afterwards, target_place
 from drd.model.part import Part
 from drd.model.runbook import Step
@@ -90,7 +90,7 @@ def preflight(
     if found.none:
         for name, snapshot in wanted.items():
             ahead.begin(snapshot, destinations[name])
-    if not ahead.answered():
+    if not ahead.answered() or _lacks(held, plan):
         found.kept(lambda: _confirm_one(services, plan, held))
     accepted = plan.request.after_kit
     found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
@@ -267,9 +267,16 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
             f"the manifest of restore point {point.id} in {repository.name} cannot be read",
             hint=f"take another point: drd points {plan.plan.name}; or another repository.",
         )
+    note_listing(
+        services,
+        plan.plan.name,
+        repository,
+        listing,
+        known=[point],
+        listed_at=listed_at,
+        only=point.id,
+    )
     if holdings.manifest(listing) is None:
-        if not listing.unreadable:
-            record_missing(services, plan.plan.name, repository.name, [point.id], listed_at)
         lacking = "its manifest"
     else:
         wanted = (c for c in point.components if c.component in plan.components)
@@ -281,6 +288,19 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
         f"{repository.name} does not hold restore point {point.id}: {lacking} is missing there",
         hint=f"take another point: drd points {plan.plan.name}.",
     )
+
+
+def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
+    """Whether the repository that has given something lacks a snapshot that is wanted, or does not say.
+    A copy is asked when it has to give it, since it has ids of its own."""
+    repository, point = held.repositories[0], plan.point
+    if repository.name in point.copied:
+        return False
+    wanted = (c for c in point.components if c.component in plan.components)
+    try:
+        return bool(repository.missing([c.snapshot for c in wanted if c.snapshot is not None]))
+    except RepositoryError:
+        return True
 
 
 def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:

@@ -42,7 +42,7 @@ def prune(
     ) as runner:
         known = services.catalogue.points(plan.name)
         look = look_at(services, plan, spec, writing=True)
-        missing = missing_snapshots(services, plan, known, [look])
+        missing = missing_snapshots(services, plan.name, known, [look])
         pauses = custody.pause(services)
         pauses += [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
         if pauses:

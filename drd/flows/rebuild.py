@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from drd.flows import holdings
 from drd.flows.identity import confirm
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
-from drd.flows.vanishing import record_missing
+from drd.flows.vanishing import note_listing, record_missing
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -24,6 +24,8 @@ class Comparison:
 
     `unreadable` maps a manifest's snapshot to what is wrong with it, `unreached` the name of a
     repository to why it could not be looked at; of what lies there the catalogue's word is taken.
+    `torn` has the points of which a repository lists the manifest and not all that it names, with the
+    names of these repositories.
     """
 
     plan: str
@@ -32,6 +34,7 @@ class Comparison:
     vanished: tuple[str, ...]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unreached: Mapping[str, DrdError] = field(default_factory=dict)
+    torn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def rebuild(services: Services, plan: Plan) -> Comparison:
@@ -50,15 +53,16 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
     for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.record_point(point)
     _put_right(services, seen, unreadable)
-    return seen.compared([p.id for p in added], unreadable)
+    torn = _note_missing(services, seen)
+    return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
 
 
 def verify(services: Services, plan: Plan) -> Comparison:
     """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. What is not
     there any more is no point for anybody from now on."""
     seen = _look_around(services, plan)
-    _note_missing(services, seen)
-    return seen.compared(seen.unknown)
+    torn = _note_missing(services, seen)
+    return replace(seen.compared(seen.unknown), torn=torn)
 
 
 Place = tuple[Repository, SnapshotInfo]
@@ -74,9 +78,9 @@ class _Seen:
     known: Mapping[str, RestorePoint]
     places: Mapping[str, Sequence[Place]]
     unknown: Sequence[str]
-    reached: Collection[str]
     unreached: Mapping[str, DrdError]
     unreadable: Mapping[str, Mapping[str, str]]
+    listings: Sequence[tuple[Repository, Listing]]
     listed_at: datetime
 
     def is_somewhere(self, point: RestorePoint) -> bool:
@@ -106,7 +110,7 @@ class _Seen:
 def _look_around(services: Services, plan: Plan) -> _Seen:
     places: dict[str, list[Place]] = {}
     proven: set[str] = set()
-    reached: list[str] = []
+    listings: list[tuple[Repository, Listing]] = []
     unreached: dict[str, DrdError] = {}
     unreadable: dict[str, Mapping[str, str]] = {}
     # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
@@ -115,19 +119,19 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     for spec in plan.repositories.values():
         repository = services.open_repository(spec)
         try:
-            manifests = _manifests(services, plan, repository)
+            listing = _listing(services, plan, repository)
         except DrdError as error:
             if not _was_never_made(services, spec, error):
                 unreached[spec.name] = error
             continue
-        reached.append(spec.name)
-        unreadable[spec.name] = manifests.unreadable
-        for manifest in manifests:
+        listings.append((repository, listing))
+        unreadable[spec.name] = listing.unreadable
+        for manifest in (s for s in listing if "manifest" in s.tags):
             run = holdings.run_of(manifest) or manifest.id
             places.setdefault(run, []).append((repository, manifest))
             if spec.copy_of is None:
                 proven.add(run)
-    if not reached:
+    if not listings:
         raise next(iter(unreached.values()))
     now = {p.id: p for p in services.catalogue.points(plan.name)}
     known = {i: p for i, p in now.items() if i in recorded or i in places}
@@ -135,13 +139,12 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
     # What retention forgot may still lie in a copy that it could not reach then.
     late = services.catalogue.forgotten_points(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
-    return _Seen(plan.name, known, places, unknown, reached, unreached, unreadable, listed_at)
+    return _Seen(plan.name, known, places, unknown, unreached, unreadable, listings, listed_at)
 
 
-def _manifests(services: Services, plan: Plan, repository: Repository) -> Listing:
+def _listing(services: Services, plan: Plan, repository: Repository) -> Listing:
     confirm(services, repository, writing=False)
-    found = repository.snapshots(host=plan.name, tags=["drd", "manifest"], fresh=True)
-    return holdings.sound(repository, found, services.warn)
+    return holdings.sound(repository, holdings.listed(repository, plan.name), services.warn)
 
 
 def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
@@ -191,7 +194,6 @@ def _put_right(services: Services, seen: _Seen, unreadable: dict[str, str]) -> N
         if news:
             whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
             services.catalogue.record_point(_placed(services, whole, news))
-    _note_missing(services, seen)
 
 
 def _is_its(
@@ -213,15 +215,40 @@ def _is_its(
     return True
 
 
-def _note_missing(services: Services, seen: _Seen) -> None:
-    gone: dict[str, list[str]] = {}
-    for point in seen.known.values():
-        here = {repository.name for repository, _ in seen.places.get(point.id, ())}
-        for name, manifest in point.repositories.items():
-            if name in seen.reached and name not in here and not seen.cannot_tell(name, manifest):
-                gone.setdefault(name, []).append(point.id)
-    for name, ids in gone.items():
-        record_missing(services, seen.plan, name, ids, seen.listed_at)
+def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]:
+    """Note what the listings lack; returns the points that are there and not whole, with where."""
+    now = services.catalogue.points(seen.plan)
+    known = [p for p in now if p.id in seen.known or p.id in seen.places]
+    torn: dict[str, tuple[str, ...]] = {}
+    for repository, listing in seen.listings:
+        if listing.unreadable:
+            record_missing(
+                services,
+                seen.plan,
+                repository.name,
+                _gone(known, seen, repository.name),
+                seen.listed_at,
+            )
+        missing = note_listing(
+            services, seen.plan, repository, listing, known=known, listed_at=seen.listed_at
+        )
+        there = holdings.by_run(listing)
+        for point in missing:
+            if holdings.manifest(there.get(point, ())) is not None:
+                torn[point] = (*torn.get(point, ()), repository.name)
+    return torn
+
+
+def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
+    """Of a repository in which something cannot be read: points whose manifest is not there at all."""
+    here = {p for p, places in seen.places.items() if any(r.name == repository for r, _ in places)}
+    return [
+        p.id
+        for p in known
+        if repository in p.repositories
+        and p.id not in here
+        and not seen.cannot_tell(repository, p.repositories[repository])
+    ]
 
 
 def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:

@@ -7,11 +7,9 @@ removed is looked at first.
 from __future__ import annotations
 
 from drd.errors import DrdError, RepositoryDamaged
-from drd.flows import holdings
-from drd.flows.looking import Look, missing_snapshots
 from drd.flows.runner import describe
 from drd.flows.services import Services
-from drd.flows.vanishing import forgets_beside, record_missing
+from drd.flows.vanishing import look_for_missing
 from drd.model.pauses import named
 from drd.model.plan import Plan
 from drd.ports import Repository
@@ -26,24 +24,9 @@ def look_for_shrinking(
     Damage is recorded with all points, so that nothing that is stored after it counts. Costs one
     request where nothing is missing. `ends` is on the monotonic clock.
     """
-    begun_at = services.clock.now()
-    known = [p for p in services.catalogue.points(plan.name) if repository.name in p.repositories]
-    found = services.catalogue.health.of(plan.name)
-    noted = next((k for k in found if k.repository == repository.name), None)
-    if noted is None or noted.url != repository.url:
-        return None  # the plan was given another one meanwhile: what is known is about that
-    gone = repository.missing([p.repositories[repository.name] for p in known])
-    if not gone and not noted.missing:
-        return None
-    listing = holdings.listed(repository, plan.name)
-    if listing.unreadable or forgets_beside(services, plan.name, begun_at) is not None:
-        return None
-    look = Look(repository, listing, listing, holdings.by_run(listing))
-    missing = missing_snapshots(services, plan, known, [look]).get(repository.name, {})
+    missing = look_for_missing(services, plan.name, repository)
     if not missing:
         return None
-    lost = [p.id for p in known if p.id in missing and not look.holds(p.id)]
-    record_missing(services, plan.name, repository.name, lost, begun_at)
     return _check(services, plan, repository, list(missing), ends)
 
 

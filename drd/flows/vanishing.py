@@ -1,16 +1,73 @@
-"""Restore points that a repository lacks although drd did not forget them there."""
+"""Restore points that a repository lacks, wholly or in part, although drd did not forget them there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from drd.errors import PointGone, RepositoryError
 from drd.flows import holdings
+from drd.flows.looking import Look, missing_snapshots
 from drd.flows.services import Services
 from drd.model.run import RunKind
-from drd.ports import Repository
+from drd.model.snapshot import RestorePoint
+from drd.ports import Listing, Repository
+
+
+def note_listing(
+    services: Services,
+    plan: str,
+    repository: Repository,
+    listing: Listing,
+    *,
+    known: Sequence[RestorePoint],
+    listed_at: datetime,
+    only: str | None = None,
+) -> Mapping[str, tuple[str, ...]]:
+    """Compare a fresh listing, which was asked for at `listed_at`, with the points that the catalogue
+    knew before, and note what others removed; returns that by point.
+
+    The listing has all that drd stored there for the plan; with `only` it may be of that point alone.
+    Nothing is noted, and nothing returned, where something cannot be read, and beside a retention.
+    """
+    if listing.unreadable or forgets_beside(services, plan, listed_at) is not None:
+        return {}
+    still = {p.id for p in services.catalogue.points(plan)}  # a retention may have been in between
+    known = [p for p in known if p.id in still]
+    look = Look(repository, listing, listing, holdings.by_run(listing))
+    found = missing_snapshots(services, plan, known, [look], only=only)
+    missing = found.get(repository.name, {})
+    gone = [
+        p.id
+        for p in known
+        if p.id in missing and repository.name in p.repositories and not look.holds(p.id)
+    ]
+    record_missing(services, plan, repository.name, gone, listed_at)
+    return missing
+
+
+def look_for_missing(
+    services: Services, plan: str, repository: Repository
+) -> Mapping[str, tuple[str, ...]]:
+    """What others removed there, by point, noted. Costs one request where nothing is missing."""
+    listed_at = services.clock.now()
+    known = [p for p in services.catalogue.points(plan) if repository.name in p.repositories]
+    found = services.catalogue.health.of(plan)
+    noted = next((k for k in found if k.repository == repository.name), None)
+    if noted is None or noted.url != repository.url:
+        return {}  # the plan was given another one meanwhile: what is known is about that
+    if not noted.missing and not repository.missing(_ids(known, repository.name)):
+        return {}
+    listing = holdings.listed(repository, plan)
+    return note_listing(services, plan, repository, listing, known=known, listed_at=listed_at)
+
+
+def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
+    """What their snapshots are called there, as far as that is known: a copy has ids of its own."""
+    found = [p.repositories[repository] for p in points]
+    stored = (p for p in points if repository not in p.copied)
+    return found + [i for p in stored for i in holdings.component_ids(p)]
 
 
 def record_missing(
@@ -47,11 +104,15 @@ def forgotten_since(
     """Who forgot the point that none of these repositories has: a retention since then, or somebody
     else, and then it is no point any more. None where one of them has it, or nobody can tell."""
     retention = forgets_beside(services, plan, since)
+    known = [p for p in services.catalogue.points(plan) if p.id == point]
     with suppress(RepositoryError):
         listed_at = services.clock.now()
         for repository in places:
             listing = holdings.listed(repository, plan)
             here = holdings.by_run(listing).get(point, ())
+            note_listing(
+                services, plan, repository, listing, known=known, listed_at=listed_at, only=point
+            )
             if listing.unreadable or holdings.manifest(here) is not None:
                 return None
         if retention is not None:

@@ -23,8 +23,9 @@ from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
-from drd.flows.vanishing import record_missing
+from drd.flows.vanishing import note_listing, record_missing
 from drd.model.mending import ways_out
+from drd.model.pauses import named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.reading import Reading, begun, due_parts, parts_of
 from drd.model.run import RunKind, RunState
@@ -104,7 +105,30 @@ class _VerificationRun:
         except RepositoryDamaged as error:
             return self._damaged(error)
         self.services.catalogue.health.whole(self.plan.name, self.spec.name, self.begun_at)
+        missing = self._missing()
+        if missing:
+            return self._finish(RunState.FAILED, self._not_all_there(missing), missing)
         return self._finish(RunState.SUCCEEDED, None)
+
+    def _missing(self) -> tuple[str, ...]:
+        """Points of which others removed snapshots: what is left reads back, and is not all."""
+        name, listed_at = self.plan.name, self.services.clock.now()
+        known = self.services.catalogue.points(name)
+        listing = holdings.listed(self.repository, name)
+        holdings.sound(self.repository, listing, self.services.warn)
+        return tuple(
+            note_listing(
+                self.services, name, self.repository, listing, known=known, listed_at=listed_at
+            )
+        )
+
+    def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
+        return RepositoryDamaged(
+            f"{self.spec.name} no longer lists all snapshots of {named(missing)}, which drd did not "
+            "forget; what is there reads back",
+            hint="find out who removed them. A copy may have them: drd recover "
+            f"{self.plan.name} --repository NAME. To give one up: drd points forget POINT --reason …",
+        )
 
     def _is_hurt(self) -> bool:
         """Whether something else has met damage there."""

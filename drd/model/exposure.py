@@ -126,7 +126,7 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
 
 
 def _is_hurt(repository: RepositoryFacts) -> bool:
-    return repository.lost is not None or repository.damage is not None
+    return repository.lost is not None or repository.damage is not None or repository.missing > 0
 
 
 def _exposure(point: PointFacts | None, now: datetime) -> float | None:

@@ -61,7 +61,7 @@ class RepositoryFacts(NamedTuple):
     """A repository of the plan as loaded, and what drd knows to be wrong with it.
 
     `copy_of` is None for the one that backups go to. `newest` is the complete point with the latest
-    data time that it holds, `sound` the same of those that need nothing of what is damaged there.
+    data time that it holds, `sound` the same of those that need nothing of what is damaged or missing there.
     `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or directory),
     `emptied` (a place without a repository) `replaced` (by another one) or `shut` (no key
     of the plan opens it). `unreachable` is why

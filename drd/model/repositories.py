@@ -79,6 +79,7 @@ def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
     known = [
         repository.lost_since if repository.lost is not None else None,
         repository.damaged_since if repository.damage is not None and is_torn else None,
+        repository.missing_since if repository.missing and is_torn else None,
     ]
     return min((at for at in known if at is not None), default=None)
 
@@ -144,9 +145,11 @@ def _wrong(
         points = (
             "1 restore point" if repository.missing == 1 else f"{repository.missing} restore points"
         )
-        text = f"{name} no longer lists all snapshots of {points}, which drd did not forget"
+        lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
+        verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
+        text = f"{lost_by_it}{name} no longer lists all snapshots of {points}, which drd did not forget"
         command = f"drd retention {facts.plan} --dry-run"
-        found.append(Reason(Verdict.AT_RISK, text, command, VANISHED, subject=name))
+        found.append(Reason(verdict, text, command, VANISHED, subject=name))
     return found
 
 

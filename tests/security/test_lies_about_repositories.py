@@ -199,9 +199,63 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     assert offsite["state"] == "ok"
 
 
-def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
+def test_point_that_lost_one_of_its_snapshots_is_known_to_whoever_listed(short_tmp: Path) -> None:
+    """Its manifest stays. Each command by itself takes note, and takes it back when it is there again."""
     site = small_site(short_tmp)
     green(site)
+    (point,) = site.points()
+    held = Path(site.repository, "snapshots", point_snapshot(site, point["point"], "db"))
+    away = short_tmp / "away"
+    dry_run = ("recover", "shop", "--target", "standby", "--dry-run")
+    says = {
+        ("doctor", "shop"): (1, "no longer lists all snapshots of restore point"),
+        dry_run: (13, "the snapshot of db is missing there"),
+        ("verify", "shop"): (1, "no longer lists all snapshots of restore point"),
+        ("catalogue", "verify", "shop"): (1, "is not whole any more in primary"),
+        ("drill", "shop"): (4, "db can be restored"),
+    }
+    for words, (code, text) in says.items():
+        held.rename(away)
+        told = site.drd(*words, code=code)
+        assert text in told.out + told.err, words
+        assert "sound" not in told.out
+        loses_everything(site)
+        assert [p["torn"] for p in site.points()] == [["primary"]], words
+        away.rename(held)
+        site.drd(*words)
+        if words[0] == "drill":  # it lists nothing where all comes back
+            site.drd("doctor", "shop")
+        plan = plan_of(site)
+        assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), (words, plan["reasons"])
+
+    held.rename(away)
+    told = site.drd("backup", "shop")
+    assert "checking what else is gone" in told.err
+    plan = plan_of(site)
+    assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), (
+        "the new point is whole"
+    )
+    assert "not whole in primary" in site.drd("points", "shop").out
+    back = short_tmp / "back"
+    shutil.rmtree(back)
+    back.mkdir()
+    words = ("recover", "shop", "--target", "standby", "--point", point["point"], "--yes")
+    site.drd(*words, code=13)
+    assert list(back.iterdir()) == [], "seen before anything is touched"
+    site.drd("points", "forget", point["point"], "--reason", "removed by hand")
+    plan = plan_of(site)
+    assert plan["verdict"] == "met", plan["reasons"]
+
+
+def point_snapshot(site: Site, point: str, component: str) -> str:
+    tags = f"run:{point},component:{component}"
+    (found,) = json.loads(site.restic("snapshots", "--json", "--tag", tags))
+    return str(found["id"])
+
+
+def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
     site.drd("recover", "shop", "--target", "standby", "--dry-run")
     (point,) = site.points()
     listed = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point['point']}"))
