@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     delete,
     func,
-    or_,
     select,
     update,
 )
@@ -32,13 +31,12 @@ from drd.catalogue.tables import (
     plans,
     point_repositories,
     points,
-    repositories,
     repository_health,
 )
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
 from drd.model.plan import Plan
 from drd.model.repositories import Meeting, readable, unreadable_since
-from drd.ports.health import Known, PlaceRow
+from drd.ports.health import Known
 
 _FINE = {
     "lost": None,
@@ -117,36 +115,6 @@ def of(connection: Connection, plan: str) -> list[Known]:
             )
         )
     return found
-
-
-def expected(connection: Connection, url: str) -> tuple[str | None, str | None, str | None]:
-    rows = repository_health
-    query = select(repositories.c.repository_id, repositories.c.config_digest).where(
-        repositories.c.url == url
-    )
-    found = connection.execute(query).first()
-    if found is None:
-        return None, None, None
-    bad = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
-    state = func.coalesce(rows.c.lost, "unreachable")
-    states = set(connection.execute(select(state).where(rows.c.url == url, bad)).scalars())
-    wrong = "shut" if "shut" in states else min(states, default=None)
-    return found.repository_id, found.config_digest, wrong
-
-
-def places_known(connection: Connection) -> list[PlaceRow]:
-    rows = repository_health
-    wrong = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
-    query = (
-        select(rows.c.url, rows.c.plan, repositories.c.config_digest, wrong)
-        .join(repositories, repositories.c.url == rows.c.url)
-        .where(repositories.c.repository_id.is_not(None))
-        .order_by(rows.c.plan, rows.c.position)
-    )
-    return [
-        PlaceRow(url, plan, digest, bool(bad))
-        for url, plan, digest, bad in connection.execute(query)
-    ]
 
 
 def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:

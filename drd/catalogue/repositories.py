@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from drd.catalogue import copies, places, summaries
 from drd.catalogue.engine import upsert
 from drd.catalogue.tables import repositories, repository_health
+from drd.ports.health import PlaceRow
 
 
 def recorded_id(connection: Connection, url: str) -> str | None:
@@ -54,3 +55,33 @@ def last_self_backup(connection: Connection, url: str) -> datetime | None:
 
 def record_self_backup(connection: Connection, url: str, at: datetime) -> None:
     upsert(connection, repositories, {"url": url, "last_self_backup_at": at})
+
+
+def expected(connection: Connection, url: str) -> tuple[str | None, str | None, str | None]:
+    rows = repository_health
+    query = select(repositories.c.repository_id, repositories.c.config_digest).where(
+        repositories.c.url == url
+    )
+    found = connection.execute(query).first()
+    if found is None:
+        return None, None, None
+    bad = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
+    state = func.coalesce(rows.c.lost, "unreachable")
+    states = set(connection.execute(select(state).where(rows.c.url == url, bad)).scalars())
+    wrong = "shut" if "shut" in states else min(states, default=None)
+    return found.repository_id, found.config_digest, wrong
+
+
+def places_known(connection: Connection) -> list[PlaceRow]:
+    rows = repository_health
+    wrong = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
+    query = (
+        select(rows.c.url, rows.c.plan, repositories.c.config_digest, wrong)
+        .join(repositories, repositories.c.url == rows.c.url)
+        .where(repositories.c.repository_id.is_not(None))
+        .order_by(rows.c.plan, rows.c.position)
+    )
+    return [
+        PlaceRow(url, plan, digest, bool(bad))
+        for url, plan, digest, bad in connection.execute(query)
+    ]

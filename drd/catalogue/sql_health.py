@@ -23,7 +23,7 @@ class SqlHealth:
 
     def places(self) -> list[PlaceRow]:
         with self._store.read() as connection:
-            return health.places_known(connection)
+            return repositories.places_known(connection)
 
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
         with self._store.read() as connection:
@@ -63,7 +63,7 @@ class SqlHealth:
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
         with self._store.read() as connection:
-            return health.expected(connection, url)
+            return repositories.expected(connection, url)
 
     def config_digest(self, url: str) -> str | None:
         with self._store.read() as connection:
