@@ -28,11 +28,13 @@ from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageErro
 
 SCHEMA = 1
 LARGEST_HEAD = 16 << 10
+"""Bytes of the request line and the headers."""
 LARGEST_BODY = 16 << 10
 """Bytes of a request: a thousand characters of text in JSON's longest form, and names."""
 AT_WORK = 4
 """Requests that are worked on at a time, so that the daemon's loop gets its turns."""
 
+_SHOWN = 40
 _log = log.get()
 
 
@@ -96,6 +98,32 @@ class _Bounded(io.RawIOBase):
         return count
 
 
+class _Reader(io.BufferedReader):
+    """Lines are those of the head, which has to be whole and within its limit."""
+
+    _left = LARGEST_HEAD
+    _begun = False
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Raises Failed."""
+        most = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+        line = super().readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise Failed(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"address and headers have more than {LARGEST_HEAD} bytes",
+            )
+        if not line.endswith(b"\n") and (line or self._begun):
+            raise _too_early()
+        self._begun = True
+        return line
+
+
+def _too_early() -> Failed:
+    return Failed(HTTPStatus.BAD_REQUEST, "the request ends too early")
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -103,16 +131,20 @@ class _Handler(BaseHTTPRequestHandler):
         self, connection: socket.socket, peer: Peer, house: House, refusal: Failed | None
     ) -> None:
         self._peer, self._house, self._refusal = peer, house, refusal
+        self.requestline = self.request_version = self.command = ""  # until they are read
         super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]  # no server needed
 
     def setup(self) -> None:
         super().setup()
         bounded = _Bounded(self.connection, LARGEST_HEAD + LARGEST_BODY)
-        self.rfile = io.BufferedReader(bounded, LARGEST_HEAD)
+        self.rfile = _Reader(bounded, LARGEST_HEAD)
 
     def handle(self) -> None:
         self.close_connection = True
-        self.handle_one_request()
+        try:
+            self.handle_one_request()
+        except Failed as failed:
+            self._send(failed.status, failed.document())
         self.close_connection = True
 
     def do_GET(self) -> None:
@@ -162,7 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Failed(
                     HTTPStatus.BAD_REQUEST, f"{value!r} is not a {_WORDS[key]}", exit_code=2
                 )
-        given = _query(address.query) if self.command == "GET" else self._body()
+        length = self._length()
+        given = _query(address.query) if self.command == "GET" else self._body(length)
         body = _checked(endpoint, given)
         if not self._house.at_work.acquire(timeout=self._house.patience_s / 2):
             raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is busy", "try again.")
@@ -172,20 +205,28 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self._house.at_work.release()
 
-    def _body(self) -> dict[str, Any]:
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isascii() or not length.isdigit():
+    def _length(self) -> int:
+        given = self.headers.get_all("Content-Length", ["0"])
+        if len(given) > 1:
+            raise Failed(HTTPStatus.BAD_REQUEST, "Content-Length is given twice", exit_code=2)
+        [text] = given
+        if "Transfer-Encoding" in self.headers or not text.isascii() or not text.isdigit():
             raise Failed(HTTPStatus.LENGTH_REQUIRED, "the length of the request is not given")
-        if int(length) > LARGEST_BODY:
+        digits = text.lstrip("0") or "0"  # int() refuses thousands of them
+        if len(digits) > len(str(LARGEST_BODY)) or int(digits) > LARGEST_BODY:
+            shown = digits if len(digits) <= _SHOWN else f"{digits[:_SHOWN]}…"
             raise Failed(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the request has {length} bytes, more than {LARGEST_BODY}",
+                f"the request has {shown} bytes, more than {LARGEST_BODY}",
             )
-        raw = self.rfile.read(int(length))
-        if len(raw) < int(length):
-            raise Failed(HTTPStatus.BAD_REQUEST, "the request ends too early")
+        return int(digits)
+
+    def _body(self, length: int) -> dict[str, Any]:
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            raise _too_early()
         try:
-            found = json.loads(raw or b"{}")
+            found = json.loads(raw or b"{}", object_pairs_hook=_once)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
@@ -224,6 +265,19 @@ class _Handler(BaseHTTPRequestHandler):
 _WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step": "step's name"}
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _twice(key)
+        found[key] = value
+    return found
+
+
+def _twice(key: str) -> Failed:
+    return Failed(HTTPStatus.BAD_REQUEST, f"{key[:_SHOWN]!r} is given twice", exit_code=2)
+
+
 @cache
 def _patterns() -> list[tuple[Endpoint, re.Pattern[str]]]:
     return [(e, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", e.path))) for e in ENDPOINTS]
@@ -253,7 +307,7 @@ def _query(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise Failed(HTTPStatus.BAD_REQUEST, f"{key[:40]!r} is given twice", exit_code=2)
+            raise _twice(key)
         plain = {"true": True, "false": False}.get(value, value)
         digits = isinstance(plain, str) and plain.isascii() and plain.isdigit() and len(plain) < 10
         found[key] = int(value) if digits and key == "limit" else plain

@@ -24,8 +24,9 @@ curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
 The kernel says who asks: the user and all groups of the process that connected (`SO_PEERCRED`,
 `SO_PEERGROUPS`), as they were when it did, and the login behind it, which drd reads as soon as it accepts
 the connection. Where that process has ended by then, the login is unknown, and `login_known` of the record is
-false: such a request approves nothing that wants two persons. There is no login, and no key. Everybody may connect, since
-people whom `drd.yaml` maps need not be in a group; whoever has no right to anything is refused at once.
+false: such a request approves nothing that wants two persons. Nobody logs in to the daemon, and
+there is no key. Everybody may connect, since people whom `drd.yaml` maps need not be in a group; whoever has
+no right to anything is refused at once.
 
 Answers are the documents that the command line prints with `--json`, `schema` first. A request that
 fails has another status than 200 and `{{"schema": 1, "error": {{"message", "hint", "exit"}}}}`: the exit code
@@ -36,7 +37,8 @@ which is kept as data: what shows it escapes control characters. It holds no pat
 no plan. Unknown keys are refused. `by` is a claim, kept beside what the kernel says.
 
 Limits: {LARGEST_BODY >> 10} KiB a request, {DEADLINE_S:.0f} s for all of it, {RATE:.0f} requests a second of one user ({BURST:.0f} at once), {OF_A_USER} connections of
-one user and {CONNECTIONS} of all at a time, {AT_WORK} that are worked on. What is over gets 413, 429 or 503.
+one user and {CONNECTIONS} of all at a time, {AT_WORK} that are worked on. What is over gets 413, 429, 431 or 503.
+A key or a Content-Length that is given twice, and a request that ends before its end, get 400.
 
 A later version may add keys to answers and optional keys to requests. What would break a program gets
 another path than `/v1`.

@@ -153,6 +153,8 @@ def parse_time(text: str, now: datetime) -> datetime:
     """A time as an operator types it: RFC 3339, or `2h ago`'s `2h`."""
     try:
         return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
+    except OverflowError as error:
+        raise UsageError(f"{text!r} is too long ago", hint="write 2h for two hours ago.") from error
     except ValueError:
         pass
     try:

@@ -57,17 +57,25 @@ def _text(reason: str) -> str:
 
 def _until(text: str, now: datetime) -> datetime:
     try:
-        end = datetime.fromisoformat(text)
-        end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
-        if len(text) <= len("2026-12-31"):
-            end += timedelta(days=1)  # that whole day
-    except ValueError:
-        try:
-            end = now + timedelta(seconds=parse_duration(text))
-        except ValueError as error:
-            raise UsageError(
-                f"cannot read the time {text!r}", hint="for example 2027-03-31 or 90d"
-            ) from error
+        end = _end(text, now)
+    except OverflowError as error:
+        raise UsageError(f"{text} is too far away", hint="give an earlier time") from error
+    except ValueError as error:
+        raise UsageError(
+            f"cannot read the time {text!r}", hint="for example 2027-03-31 or 90d"
+        ) from error
     if end <= now:
         raise UsageError(f"{text} is over already", hint="give a later time")
     return end
+
+
+def _end(text: str, now: datetime) -> datetime:
+    """Raises ValueError, and OverflowError for a year that there is not."""
+    try:
+        end = datetime.fromisoformat(text)
+    except ValueError:
+        return now + timedelta(seconds=parse_duration(text))
+    end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
+    if len(text) <= len("2026-12-31"):
+        end += timedelta(days=1)  # that whole day
+    return end.astimezone(UTC)

@@ -97,8 +97,12 @@ def to_rfc3339(at: datetime) -> str:
 
 
 def from_rfc3339(text: str) -> datetime:
-    """An aware datetime; a time without a zone is refused, since it does not say what it means."""
+    """An aware datetime; a time without a zone is refused, since it does not say what it means, and so
+    is one whose year in UTC is not within 1 to 9999."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; add Z or +02:00")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is out of range") from None

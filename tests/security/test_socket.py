@@ -330,6 +330,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("/v1/runs/1234%27/cancel", {}),
     ("/v1/runs/1234/steps/a%2fb/done", {}),
     ("/v1/alerts/1234/ack", {"reason": "x" * (LONGEST_TEXT + 1)}),
+    ("/v1/alerts/1234/ack", {"until": "9999-12-31T23:59:59-23:59"}),
 ]
 
 
@@ -369,11 +370,35 @@ def test_oversized_requests_are_refused(house: House) -> None:
     address = "/v1/alerts/1234/ack"
     status, _ = ask(house.path, STRANGER, [OPERATORS], address, raw=b"x" * 50_000)
     assert status == 413
-    for raw in (b"{", b'{"a":' * 2000, b"\xff\xfe"):
+    for raw in (b"{", b'{"a":' * 2000, b"\xff\xfe", b'{"by": "Anna", "by": "Carl"}'):
         assert ask(house.path, STRANGER, [OPERATORS], address, raw=raw)[0] == 400
     with connected(house.path, STRANGER, [READERS]) as endless, suppress(OSError):
         endless.sendall(b"GET /v1/runs HTTP/1.1\r\n" + b"X: y\r\n" * 100_000)
     assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Content-Length: " + b"9" * 5000, 413),
+        (b"Content-Length: 2\r\nContent-Length: 2", 400),
+        (b"X: " + b"y" * 70_000 + b"\r\nContent-Length: 2", 431),
+        (b"X: y\r\n" * 90 + b"X: " + b"y" * 16_000 + b"\r\nContent-Length: 2", 431),
+        (b"Content-Length: 2\r\nX: ends here", 400),
+        (b"X: " + b"y" * 15_000 + b"\r\nContent-Length: 002", 200),
+    ],
+    ids=["absurd length", "two lengths", "long header", "long head", "cut short", "healthy twin"],
+)
+def test_head_is_whole_and_says_one_thing(house: House, head: bytes, status: int) -> None:
+    whole = b"" if head.endswith(b"here") else b"\r\n\r\n{}"
+    with connected(house.path, STRANGER, [OPERATORS]) as client:
+        client.sendall(b"POST /v1/plans/shop/backup HTTP/1.1\r\n" + head + whole)
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+    assert int(answer.split()[1]) == status, answer
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert bool(told["error"]) is (status != 200)
+    assert len(house.app.catalogue.queue.open_runs()) == (status == 200)
 
 
 def test_methods_and_addresses_that_there_are_not(house: House) -> None:

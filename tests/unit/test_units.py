@@ -78,6 +78,12 @@ def test_time_survives_writing_and_reading(at: datetime) -> None:
     assert from_rfc3339(to_rfc3339(at)) == at
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+01:00"])
+def test_time_that_no_calendar_has_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is out of range"):
+        from_rfc3339(text)
+
+
 def test_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         from_rfc3339("2026-11-25T00:31:00")
