@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from drd.errors import StepFailed
 from drd.flows.deeds import Deeds
 from drd.flows.runner import Runner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.run import Decision, StepRecord, StepState, operators
-from drd.model.runbook import Ask, Step
+from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -57,7 +58,7 @@ class People:
             asked = now
         expires = _expiry(asked, ask)
         verb = "approve" if step.kind == "approve" else "done"
-        text = self.deeds.text(ask.text)
+        text = self._about(step, ask)
         wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
         by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
         self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
@@ -78,6 +79,16 @@ class People:
             self._expires[step.name] = expires
         if ask.two_person:
             self._two_person.add(step.name)
+
+    def _about(self, step: Step, ask: Ask) -> str:
+        """What is agreed to. An approval that holds for parts as well may name what is not there yet,
+        or never, where only a part comes back: then the text stands as the plan has it."""
+        try:
+            return self.deeds.text(ask.text)
+        except StepFailed:
+            if not wants_two_persons(step):
+                raise
+            return ask.text
 
     def _whom(self, role: str | None) -> str:
         """The role, with who holds it as far as that is a few."""

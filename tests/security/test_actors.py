@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
-from drd.errors import UsageError
+from drd.errors import StepFailed, UsageError
 from drd.flows.deciding import Deciding, Said, require_approvable, require_still_approvable
+from drd.flows.people import People
 from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, StepState
@@ -140,6 +142,19 @@ def test_recovery_of_a_part_does_not_pass_by_a_second_person(left_out: bool) -> 
         begins = "go-ahead" if wanted else ""
         assert next_moves(steps, done, part).begin == ((begins,) if begins else ())
         assert bool(next_moves(steps, done, part).skip) is not wanted
+
+
+def test_approval_for_a_part_is_asked_for_also_where_its_text_names_what_is_left_out() -> None:
+    def no_value(text: str) -> str:
+        raise StepFailed(f"nothing for {text}", hint="")
+
+    people = People.__new__(People)
+    people.deeds = SimpleNamespace(text=no_value)  # type: ignore[assignment]
+    text = "traffic goes to ${steps.serve.url}"
+    for wanted in (True, False):
+        ask = Ask(text, "commander", two_person=wanted)
+        with nullcontext() if wanted else pytest.raises(StepFailed):
+            assert people._about(Step("go-ahead", "approve", settings=ask), ask) == text
 
 
 @pytest.mark.parametrize("starter", [anna, anna_by_sudo])
