@@ -89,6 +89,14 @@ class Asked:
         self.waits()
         return found
 
+    def duplicate(self, number: int) -> Held:
+        """One of its own descriptors, as it is. Raises OSError, with EPERM where drd's unit does not
+        allow it."""
+        leader = int(self._status("Tgid")[0])
+        found = Held(kernel.duplicate(leader, number))
+        self.waits()
+        return found
+
     def socket(self, number: int) -> int:
         """The number of the socket behind one of its descriptors. Raises OSError."""
         text = os.readlink(f"/proc/{self.process}/fd/{number}")  # noqa: PTH115

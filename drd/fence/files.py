@@ -1,4 +1,4 @@
-"""What Landlock leaves open of the file system: modes and times, which the warden sets itself."""
+"""What Landlock leaves open of the file system: modes, times and watches, which the warden sets itself."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NOFOLLOW, _EMPTY_PATH = 0x100, 0x1000
+_DONT_FOLLOW = 0x02000000
 _SPECIAL = stat.S_ISUID | stat.S_ISGID
 
 
 class Files:
     """Carries out such calls for what lies below the fence's own directories, by the rights of who
-    asks; everything else is refused with EPERM."""
+    asks; everything else is refused with EPERM. What can be read can also be watched."""
 
-    def __init__(self, own: tuple[str, ...]) -> None:
+    def __init__(self, own: tuple[str, ...], readable: tuple[str, ...] = ()) -> None:
         self._own = own
+        self._readable = (*own, *readable)
 
-    def calls(self) -> dict[str, Callable[[Asked], None]]:
+    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
         return {
             "chmod": lambda a: self._chmod(a, AT_FDCWD, 0, 1),
             "fchmod": self._fchmod,
@@ -34,6 +36,7 @@ class Files:
             "utimes": lambda a: self._times(a, AT_FDCWD, 0, self._micros(a, 1)),
             "futimesat": lambda a: self._times(a, a.whole(0), 1, self._micros(a, 2)),
             "utimensat": self._utimensat,
+            "inotify_add_watch": self._watch,
         }
 
     def _require_own(self, asked: Asked, descriptor: int) -> os.stat_result:
@@ -75,6 +78,27 @@ class Files:
     def _fchmod_at(self, asked: Asked) -> None:
         with asked.place(asked.whole(0), b"") as found:
             self._change(asked, found, asked.whole(2))
+
+    def _watch(self, asked: Asked) -> bool:
+        text, mask = asked.text(asked.arguments[1]), asked.arguments[2] & 0xFFFFFFFF
+        if not text:
+            raise OSError(errno.ENOENT, "no path")
+        with asked.place(AT_FDCWD, text, follow=not mask & _DONT_FOLLOW) as found:
+            info = os.fstat(found)
+            if not below(location(found), self._readable):
+                raise OSError(errno.EACCES, "outside")
+            if asked.owner() not in (os.geteuid(), info.st_uid) and not info.st_mode & stat.S_IROTH:
+                raise OSError(errno.EACCES, "another's")
+            try:
+                taken = asked.duplicate(asked.whole(0))
+            except (
+                PermissionError
+            ) as error:  # within drd's unit: programs that can then look by turns
+                raise OSError(errno.ENOSPC, "no watches") from error
+            with taken as watcher:
+                number = kernel.watch(watcher, found, mask & ~_DONT_FOLLOW)
+        asked.answer(number)
+        return True
 
     # times
 

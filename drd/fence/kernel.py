@@ -16,7 +16,7 @@ _libc.syscall.restype = ctypes.c_long
 MACHINE = os.uname().machine
 
 # The same on every architecture, as all that came after Linux 5.1.
-OPENAT2 = 437
+OPENAT2, PIDFD_GETFD = 437, 438
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE, -1)
 UTIMENSAT = {"x86_64": 280, "aarch64": 88}.get(MACHINE, -1)
@@ -124,6 +124,21 @@ def open_without_links(path: str) -> int:
         if error.errno not in (errno.ENOSYS, errno.EPERM):
             raise
     return os.open(path, flags | os.O_NOFOLLOW)  # containers whose filter does not know openat2
+
+
+def duplicate(process: int, number: int) -> int:
+    """A duplicate of this descriptor of a process, by the id of its first thread. Raises OSError."""
+    leader = os.pidfd_open(process)
+    try:
+        return syscall(PIDFD_GETFD, leader, number, 0)
+    finally:
+        os.close(leader)
+
+
+def watch(watcher: int, descriptor: int, mask: int) -> int:
+    """inotify_add_watch of what an O_PATH descriptor stands for; the number of the watch."""
+    path = ctypes.c_char_p(b"/proc/self/fd/%d" % descriptor)
+    return call("inotify_add_watch", ctypes.c_int(watcher), path, ctypes.c_uint32(mask))
 
 
 def set_times(descriptor: int, times: bytes | None) -> None:

@@ -14,9 +14,9 @@ _SINCE_5_1 = {
 }  # fmt: skip
 
 _X86_64 = {
-    "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "connect": 42,
+    "inotify_add_watch": 254,     "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "connect": 42,
     "sendto": 44, "sendmsg": 46, "bind": 49, "listen": 50, "socketpair": 53, "setsockopt": 54,
-    "clone": 56, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68, "msgsnd": 69, "msgrcv": 70,
+    "clone": 56, "semget": 64, "semop": 65, "semctl": 66, "fcntl": 72, "msgget": 68, "msgsnd": 69, "msgrcv": 70,
     "msgctl": 71, "creat": 85, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
     "ptrace": 101, "syslog": 103, "utime": 132, "mknod": 133, "uselib": 134, "ustat": 136,
     "sysfs": 139, "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144,
@@ -51,7 +51,7 @@ _AARCH64 = {
     "socket": 198, "socketpair": 199, "bind": 200, "listen": 201, "connect": 203, "sendto": 206,
     "setsockopt": 208, "sendmsg": 211, "add_key": 217, "request_key": 218, "keyctl": 219,
     "clone": 220, "swapon": 224, "swapoff": 225, "migrate_pages": 238, "move_pages": 239,
-    "perf_event_open": 241, "prlimit64": 261, "fanotify_init": 262, "fanotify_mark": 263,
+    "perf_event_open": 241, "prlimit64": 261, "fanotify_init": 262, "fanotify_mark": 263, "fcntl": 25, "inotify_add_watch": 27,
     "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "sendmmsg": 269,
     "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273,
     "sched_setattr": 274, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,

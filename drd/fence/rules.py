@@ -32,7 +32,7 @@ _DEVICES = 0o020000  # set in the types of both kinds of devices, and of none th
 
 WARDEN = (
     "connect", "bind", "listen", "shmat", "shmctl", "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat",
-    "utimensat",
+    "utimensat", "inotify_add_watch",
 )  # fmt: skip
 """Always the warden's; some of `socket`, `sendto` and `setsockopt` are as well."""
 
@@ -64,6 +64,10 @@ _DEVICE_CONTROL = (
     0x5412, 0x541C,  # words put into a terminal
     0x40086602, 0x40046602, 0x401C5820, 0x40806685,  # flags of files that were opened to be read
 )  # fmt: skip
+
+_FILE_CONTROL = (1024, 1026, 1040)
+"""Leases and delegations, which make others wait who open a file, and F_NOTIFY: none needs more than
+a descriptor that was opened to be read."""
 
 _TCP_HIDES_CONNECT = (30, 31)
 
@@ -246,7 +250,8 @@ def _bodies(program: Program) -> dict[str, Callable[[], None]]:
         "clone": lambda: _no_namespace(program, _NAMESPACES),
         "unshare": lambda: _no_namespace(program, _NAMESPACES | _NEW_TIME),
         "shmget": lambda: _own_segment(program),
-        "ioctl": lambda: _no_device_control(program),
+        "ioctl": lambda: _none_of(program, _DEVICE_CONTROL),
+        "fcntl": lambda: _none_of(program, _FILE_CONTROL),
         "prlimit64": lambda: itself(0),
         "sched_setparam": lambda: itself(0),
         "sched_setscheduler": lambda: itself(0),
@@ -281,9 +286,9 @@ def _own_segment(program: Program) -> None:
     program.give(refused(errno.EACCES))
 
 
-def _no_device_control(program: Program) -> None:
+def _none_of(program: Program, requests: tuple[int, ...]) -> None:
     program.argument(1)
-    for request in _DEVICE_CONTROL:
+    for request in requests:
         program.when(request, _NO)
     program.give(ALLOW)
 

@@ -40,7 +40,7 @@ class Warden:
         network = Network(record, spec.writes, spec.sockets, spec.reach)
         names: Mapping[str, Call] = {
             **network.calls(),
-            **Files(spec.writes).calls(),
+            **Files(spec.writes, spec.reads).calls(),
             "shmat": self._shared,
             "shmctl": self._shared,
         }

