@@ -12,6 +12,7 @@ from drd import log, process
 from drd.errors import SecretUnavailable
 from drd.masking import MASK
 from drd.model.plan import SecretRef
+from drd.modes import open_regular
 
 CREDENTIALS = Path("/etc/drd/credentials")
 """Where a credential lies when systemd has not handed it over; root's, mode 0600."""
@@ -19,10 +20,16 @@ CREDENTIALS = Path("/etc/drd/credentials")
 UNIT_PREFIX = "drd_"
 """What `LoadCredential=drd:/etc/drd/credentials` puts before the name of each file there."""
 
+LONGEST = 64 << 10
+"""Bytes of a secret: what a program can be given in a variable is about twice that."""
+
+_LARGEST_FILE = 1 << 20
+_FILES = ("file", "credential")
+
 
 def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     """The secret as it is, however often, without a trailing newline; from now on masked in texts
-    for people. One that reads as the mask is refused.
+    for people. One that reads as the mask is refused, and one that no program can be given.
 
     A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY),
     and no others: one that was changed since counts from the next start, all at once. Elsewhere a
@@ -32,7 +39,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     if ref.source == "text":
         assert isinstance(ref.value, str)
         return ref.value
-    value = _read(ref, credentials).removesuffix("\n").removesuffix("\r")
+    value = _lines(_read(ref, credentials), ref).removesuffix("\n").removesuffix("\r")
+    _refuse_unusable(value, ref)
     if not value:
         raise SecretUnavailable(f"secret {ref.describe()} is empty")
     if value == MASK:
@@ -53,16 +61,23 @@ def peek(ref: SecretRef) -> str | None:
     if ref.source == "text":
         return str(ref.value)
     with suppress(SecretUnavailable):
-        return _read(ref, CREDENTIALS)
+        return _lines(_read(ref, CREDENTIALS), ref)
     return None
 
 
-def edges(value: str) -> str | None:
-    """What restic cuts off a password that it reads from a file or a command, in words that follow
-    its name: a repository with such a password does not open by hand in that way. None: nothing."""
+def edges(value: str, ref: SecretRef | None = None) -> str | None:
+    """What restic leaves out of a password, or drd changes in it, when it is read from a file or a
+    command, in words that follow its name: a repository with such a password does not open by hand
+    in that way. None: nothing."""
     if value != value.strip():
         return "begins or ends with white space"
-    return "begins with a byte order mark" if value.startswith("\ufeff") else None
+    if value.startswith("\ufeff"):
+        return "begins with a byte order mark"
+    if ref is not None and ref.source in _FILES:
+        with suppress(SecretUnavailable):
+            if "\r" in _read(ref, CREDENTIALS).strip():
+                return "holds a carriage return, which drd reads as a line end"
+    return None
 
 
 def references(value: object) -> Iterator[SecretRef]:
@@ -81,6 +96,25 @@ def references(value: object) -> Iterator[SecretRef]:
     else:  # the settings of kinds, checks and channels are pydantic's
         for name in getattr(type(value), "model_fields", ()):
             yield from references(getattr(value, name))
+
+
+def _refuse_unusable(value: str, ref: SecretRef) -> None:
+    """Secrets go to programs in their environment, which takes neither."""
+    if "\0" in value:
+        raise SecretUnavailable(
+            f"secret {ref.describe()} holds a NUL byte, which no program can be given",
+            hint="write the secret as text, for instance in base64.",
+        )
+    if len(value.encode("utf-8", "surrogateescape")) > LONGEST:
+        raise SecretUnavailable(
+            f"secret {ref.describe()} is longer than {LONGEST >> 10} KiB",
+            hint="see that it names the secret and not another file or command.",
+        )
+
+
+def _lines(text: str, ref: SecretRef) -> str:
+    """Line ends of files are read as Python reads them: repositories were made with that."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if ref.source in _FILES else text
 
 
 def _read(ref: SecretRef, credentials: Path) -> str:
@@ -142,7 +176,13 @@ def _is_there(path: Path) -> bool:
 
 def _from_file(path: Path, hint: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
+            raise SecretUnavailable(
+                f"secret file {path} is larger than {_LARGEST_FILE >> 20} MiB", hint=hint
+            )
+        return data.decode("utf-8")
     except OSError as error:
         raise SecretUnavailable(
             f"cannot read secret file {path}: {error.strerror}", hint=hint

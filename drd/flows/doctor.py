@@ -224,7 +224,7 @@ def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
 
 def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) -> list[Finding]:
     """restic alone would read another password; drd works with it, but makes no repository so."""
-    cut_off = edges(password)
+    cut_off = edges(password, spec.password)
     if cut_off is None:
         return []
     known = services.catalogue.repository_id(spec.url) is not None
@@ -234,8 +234,8 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             f"repository {spec.name}: password for restic",
             ok=known,
             warning=True,
-            detail=f"the password ({spec.password.describe()}) {cut_off}: restic cuts that off when it "
-            "reads a file or a command, and says that the password is wrong",
+            detail=f"the password ({spec.password.describe()}) {cut_off}: restic reads it otherwise "
+            "from a file or a command, and says that the password is wrong",
             hint=f"{rekey}\ngives it another one."
             if known
             else f"no new repository is made with it: write it without; for one that is there:\n{rekey}",

@@ -86,11 +86,11 @@ class _Rekeying:
     def require_new(self) -> str:
         """The new password. Raises UsageError for one that would not do."""
         value = self._resolve(self.new)
-        cut_off = edges(value)
+        cut_off = edges(value, self.new)
         if cut_off is not None:
             raise UsageError(
                 f"the new password ({self.new.describe()}) {cut_off}",
-                hint="restic would cut it off: write it without.",
+                hint="restic reads it otherwise from a file or a command: write it without.",
             )
         return value
 

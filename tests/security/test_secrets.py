@@ -95,6 +95,56 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
         assert "write the real one" in caught.value.hint
 
 
+def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> None:
+    """A command in a terminal hung there and took no SIGTERM. A link to a file is the healthy twin."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SecretUnavailable, match="pipe: it is not a regular file"):
+        resolve(SecretRef("file", str(tmp_path / "pipe")))
+    (tmp_path / "file").write_text("healthy\n")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert resolve(SecretRef("file", str(tmp_path / "link"))) == "healthy"
+
+
+@pytest.mark.parametrize("source", ["file", "command"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a\0b", "holds a NUL byte"),
+        (b"x" * 200_000, "is longer than 64 KiB"),
+        (b"x" * (3 << 20), "is larger than 1 MiB|is longer than 64 KiB"),
+        (b"x" * (64 << 10) + b"\n", None),
+    ],
+    ids=["NUL", "long", "huge", "healthy"],
+)
+def test_secret_that_no_program_can_be_given_is_refused_by_name(
+    tmp_path: Path, source: str, content: bytes, said: str | None
+) -> None:
+    """It was an internal error, or an answer of restic that cannot be read."""
+    file = tmp_path / "s"
+    file.write_bytes(content)
+    ref = SecretRef("file", str(file))
+    if source == "command":
+        ref = SecretRef("command", ("cat", str(file)))
+    if said is None:
+        done = subprocess.run(["true"], env={"SECRET": resolve(ref)}, check=False)
+        assert done.returncode == 0
+        return
+    with pytest.raises(SecretUnavailable, match=said) as caught:
+        resolve(ref)
+    assert str(file) in caught.value.message or "cat" in caught.value.message
+    assert caught.value.hint
+
+
+def test_carriage_return_in_a_password_is_named(tmp_path: Path) -> None:
+    """drd reads it as a line end of a file, and restic does not."""
+    (tmp_path / "s").write_bytes(b"one\r\ntwo\r\n")
+    ref = SecretRef("file", str(tmp_path / "s"))
+    assert resolve(ref) == "one\ntwo"
+    assert "carriage return" in str(edges(resolve(ref), ref))
+    (tmp_path / "s").write_bytes(b"one\ntwo\r\n")
+    assert edges(resolve(ref), ref) is None
+
+
 @pytest.mark.parametrize("source", ["file", "command"])
 def test_secret_that_is_no_text_is_refused_and_not_escaped(tmp_path: Path, source: str) -> None:
     """Escaped it was another password: all was green, and restic with the real bytes said "wrong

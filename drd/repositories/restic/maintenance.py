@@ -49,11 +49,11 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     """With the chunker parameters of another repository the same data makes the same chunks, so
     that copies deduplicate. Keys that a killed `init` left are removed first."""
     place, spec = door.session.place, door.session.spec
-    cut_off = edges(door.session.password())
+    cut_off = edges(door.session.password(), spec.password)
     if cut_off is not None:
         raise SecretUnavailable(
             f"the password of the new repository {spec.name} ({spec.password.describe()}) {cut_off}",
-            hint="restic would cut it off when it reads a file or a command: write it without.",
+            hint="restic reads it otherwise from a file or a command: write it without.",
         )
     door.ready()  # nothing is written to a place that will not do
     with founding.alone(place):
