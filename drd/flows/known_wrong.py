@@ -30,7 +30,8 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     if not harmed:
         return
     facts = [_fact(plan.point.id, one) for one in harmed]
-    if whole or plan.partial or plan.continues is not None:
+    by_name = plan.partial or bool(plan.request.components)
+    if whole or by_name or plan.continues is not None:
         for fact in facts:
             services.warn(f"{fact}; what it lacks comes from {whole[0]}" if whole else fact)
         return
