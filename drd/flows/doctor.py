@@ -14,11 +14,11 @@ from drd.errors import CatalogueError, DrdError
 from drd.flows import custody, known_wrong
 from drd.flows.aside import reminders
 from drd.flows.confinement import confinement
+from drd.flows.earlier_rekeys import BY_MASK
 from drd.flows.fence_trial import try_fence
 from drd.flows.identity import look, recognise
 from drd.flows.leftovers import leftovers
 from drd.flows.meetings import probe
-from drd.flows.rekeying import BY_MASK
 from drd.flows.services import Services
 from drd.flows.vanishing import look_for_missing
 from drd.flows.workplace import component_place, remove_run, sandbox_place

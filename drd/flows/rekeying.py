@@ -3,11 +3,16 @@
 The new key is added and proven first. The old one goes only when every plan that works with the
 repository names the new password and is in force, and the new one was proven again. What was done
 is read from the repository, and what has to be remembered stands in the run: after a kill at any
-moment the same command goes on.
+moment the same command goes on. Of a run only digests are taken, and compared with what root's plan
+and command name: whoever may write to the state names no file and no command. Keys that a run names are
+removed only where the run is sealed with the new password.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,27 +21,25 @@ from typing import Any
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows import aftermath, custody
+from drd.flows.earlier_rekeys import BY_MASK, Earlier, digest_of, earlier_tries
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
-from drd.model.run import RunKind, RunState, StepState
+from drd.model.run import RunKind, RunState
 from drd.ports import Repository, RepositoryKey
 from drd.secrets import edges
 
 POLL_S = 1.0
-BY_MASK = SecretRef("text", MASK)
-"""The password of a repository that an older drd made with a masked secret."""
-
 Missing = Callable[[], Sequence[str]]
 """What is still missing until every plan that names the repository works with the new password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rekey:
-    """What is asked for. `new` None: what an earlier try was given. `old` is beside what the plan
-    names and what earlier tries knew; `waits` until the plan is in force."""
+    """What is asked for. `new` None: what an earlier try was given, where the plan names that by now.
+    `old` is beside what the plan names; `waits` until the plan is in force."""
 
     repository: RepositorySpec
     new: SecretRef | None
@@ -71,6 +74,7 @@ class _Rekeying:
         self._order = order
         self.new = new
         self._resolve = resolve
+        self.old: list[SecretRef] = []
 
     def opened(self, ref: SecretRef) -> Repository:
         """The repository with this password, which is read anew each time."""
@@ -112,8 +116,22 @@ class _Rekeying:
                 f"no known password opens the repository at {spec.url}",
                 hint="name the one that does: --old-password '{file: …}'.",
             )
+        self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
-        return {"old": [_written(c) for c in old], "keys": current}
+        return {
+            "old": [digest_of(c) for c in old],
+            "keys": current,
+            "seal": self.seal(current) if current else "",
+        }
+
+    def seal(self, keys: Sequence[str]) -> str:
+        """What only who knows the new password can make of these keys; as slow to guess as restic's
+        own."""
+        password = self._resolve(self.new).encode("utf-8", "surrogateescape")
+        said = json.dumps([self._order.repository.url, *keys]).encode()
+        return hashlib.scrypt(
+            password, salt=said, n=1 << 15, r=8, p=1, maxmem=1 << 27, dklen=32
+        ).hex()
 
     def require_change(self) -> None:
         """Raise UsageError for the reference that the plan has already, where that opens the repository
@@ -207,21 +225,22 @@ def rekey(
         raise UsageError(f"no password is changed here: {why}", hint=custody.HINT)
     aftermath.settle(services, plan)
     spec = order.repository
-    earlier = _earlier(services, plan, spec)
-    new = order.new or earlier.new or _own_for_mask(services, spec)
+    earlier = earlier_tries(services, plan, spec)
+    new = order.new or _named_before(plan, spec, earlier) or _own_for_mask(services, spec)
     if new is None:
         raise UsageError(
             "no new password given",
             hint="say where it is read from: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
-    if order.new == spec.password and earlier.new is None:
+    if order.new == spec.password and earlier.to is None:
         work.require_change()
-    detail = {"to": _written(new), "waits_for": []}
+    detail = {"to": digest_of(new), "waits_for": []}
     with new_run(
         services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
     ) as runner:
-        return _carry_out(runner, work, order, earlier, lambda: missing(new))
+        before = earlier.among([s.password for s in plan.repositories.values()])
+        return _carry_out(runner, work, order, (earlier, before), lambda: missing(new))
 
 
 def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
@@ -231,18 +250,23 @@ def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
 
 
 def _carry_out(
-    runner: Runner, work: _Rekeying, order: Rekey, earlier: _Earlier, missing: Missing
+    runner: Runner,
+    work: _Rekeying,
+    order: Rekey,
+    known_before: tuple[Earlier, Sequence[SecretRef]],
+    missing: Missing,
 ) -> Rekeyed:
     services, spec = runner.services, order.repository
-    given = (order.old, spec.password, earlier.new, *earlier.old, BY_MASK)
+    earlier, before = known_before
+    given = (order.old, spec.password, *before, BY_MASK)
     candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
     looked = runner.step("look", "rekey", lambda: work.look(list(candidates)))
-    old = [_read(r) for r in looked["old"]]
+    old = work.old
     expected = confirm(services, work.opened(old[0] if old else work.new))
     runner.step("add key", "rekey", lambda: work.add(old))
     runner.step("prove key", "rekey", lambda: work.prove(expected))
-    keys = list(dict.fromkeys([*looked["keys"], *earlier.keys]))
-    known = [r for r in dict.fromkeys([*old, *earlier.old]) if r != work.new]
+    keys = list(dict.fromkeys([*looked["keys"], *_sealed(services, work, earlier, looked["keys"])]))
+    known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
     left = _wait(services, runner, missing, waits=order.waits)
     removed: tuple[str, ...] = ()
     if not left:
@@ -290,32 +314,35 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
     return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """What tries that did not come to their end knew."""
+def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretRef | None:
+    """The new password of an earlier try, where the plan names it; None where there was none. Raises
+    UsageError where the plan does not: the state may say anything."""
+    if earlier.to is None:
+        return None
+    named = (spec.password, *(s.password for s in plan.repositories.values()))
+    found = next((r for r in named if digest_of(r) == earlier.to), None)
+    if found is None:
+        raise UsageError(
+            f"{plan.file} does not name the new password that an earlier try for {spec.name} was given",
+            hint="name it again: --password '{credential: NAME}'.",
+        )
+    return found
 
-    new: SecretRef | None
-    old: tuple[SecretRef, ...]
-    keys: tuple[str, ...]
 
-
-def _earlier(services: Services, plan: Plan, spec: RepositorySpec) -> _Earlier:
-    new: SecretRef | None = None
-    old: list[SecretRef] = []
-    keys: list[str] = []
-    for run in services.catalogue.runs(plan.name, limit=1000, kind=RunKind.REKEY):
-        if run.subject != spec.name:
-            continue
-        if run.state is RunState.SUCCEEDED:
-            break
-        steps = services.catalogue.steps(run.id)
-        if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
-            continue  # it was refused, and has changed nothing
-        new = new or _read(run.detail["to"])
-        for step in steps:
-            old += [_read(r) for r in step.result.get("old", ())]
-            keys += step.result.get("keys", ())
-    return _Earlier(new, tuple(dict.fromkeys(old)), tuple(dict.fromkeys(keys)))
+def _sealed(
+    services: Services, work: _Rekeying, earlier: Earlier, looked: Sequence[str]
+) -> list[str]:
+    """The keys of earlier tries, as far as whoever wrote them down knew the new password."""
+    found: list[str] = []
+    for keys, seal in earlier.keys:
+        if hmac.compare_digest(work.seal(keys), seal):
+            found += keys
+        elif not set(keys) <= set(looked):
+            services.warn(
+                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with its "
+                "password: where the plan names that no more, add --old-password"
+            )
+    return found
 
 
 def new_repository(plan: Plan, spec: RepositorySpec) -> list[str]:
@@ -341,13 +368,3 @@ def new_repository(plan: Plan, spec: RepositorySpec) -> list[str]:
         f"     copy_of: {name}), reload, then: drd backup {plan.name}",
         f"6. delete {spec.url} with all its versions",
     ]
-
-
-def _written(ref: SecretRef) -> dict[str, Any]:
-    value = ref.value
-    return {"source": ref.source, "value": list(value) if isinstance(value, tuple) else value}
-
-
-def _read(data: Mapping[str, Any]) -> SecretRef:
-    value = data["value"]
-    return SecretRef(data["source"], tuple(value) if isinstance(value, list) else str(value))

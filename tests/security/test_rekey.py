@@ -6,10 +6,13 @@ the repository; the old one goes only when the plan that names the new one is in
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -202,19 +205,57 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
     for moment in KILLS:
         site.killed_at(moment, *WORDS, *_new(site), "--no-wait")
         assert opens(offsite, PASSWORD), moment
-    waits = site.drd(*WORDS, "--no-wait", "--json").json  # the new one is known from before
+    unnamed = site.drd(*WORDS, "--no-wait", code=2)
+    assert "does not name the new password that an earlier try for offsite was given" in unnamed.err
+    assert "--password" in unnamed.err
+    waits = site.drd(*WORDS, *_new(site), "--no-wait", "--json").json
     assert not waits["complete"]
     assert waits["waits_for"]
     name_the_new_one(site)
-    site.killed_at("before:remove key", *WORDS)
+    forge(site)  # what the state's owner writes stops nobody, and is neither read nor run
+    assert "does not name the new password" in site.drd(*WORDS, "--no-wait", code=2).err
+    site.killed_at("before:remove key", *WORDS, *_new(site))
     assert opens(offsite, PASSWORD)
     site.killed_at("undone:remove key", *WORDS)
     assert opens(offsite, NEW)
     done = site.drd(*WORDS, "--json").json
+    assert not (short_tmp / "ran").exists()
+    assert not opens(offsite, "what only root may read")
     assert (done["complete"], done["other_keys"]) == (True, [])
     assert opens(offsite, NEW)
     assert not opens(offsite, PASSWORD)
     site.assert_clean()
+
+
+def forge(site: Site) -> None:
+    """Rows of tries that never were, with a command and a file of the forger's, and every key."""
+    evil = {"source": "command", "value": ["touch", f"{site.base}/ran"]}
+    secret = {"source": "file", "value": f"{site.base}/secrets/unnamed"}
+    site.secret("unnamed", "what only root may read")
+    listed = restic_keys(site.base / "offsite", NEW)
+    result = {"old": [evil, secret], "keys": listed, "seal": "0" * 64}
+    with contextlib.closing(sqlite3.connect(site.base / "state" / "drd.db")) as db, db:
+        (last,) = db.execute(
+            "select id from runs where kind = 'rekey' order by rowid desc limit 1"
+        ).fetchone()
+        for table, key, changed in (
+            ("runs", "id", {"state": "failed", "detail": json.dumps({"to": evil})}),
+            ("steps", "run", {"result": json.dumps(result)}),
+        ):
+            sets = ", ".join(f"{column} = ?" for column in changed)
+            where = " and name = 'look'" if table == "steps" else ""
+            db.execute(
+                f"update {table} set {sets} where {key} = ?{where}",
+                (*changed.values(), last),
+            )
+
+
+def restic_keys(repository: Path, password: str) -> list[str]:
+    done = subprocess.run(
+        ["restic", "-r", repository, "--no-cache", "key", "list", "--json"],
+        env={**os.environ, "RESTIC_PASSWORD": password}, capture_output=True, check=True,
+    )  # fmt: skip
+    return [key["id"] for key in json.loads(done.stdout)]
 
 
 def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:

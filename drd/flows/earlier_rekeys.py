@@ -1,0 +1,91 @@
+"""What earlier tries to give a repository a new password have left in their runs.
+
+The state's owner can write all of it, and root reads it: no reference is taken from there, only
+digests, to be compared with references that root's plan or command names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drd.flows.services import Services
+from drd.masking import MASK
+from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.run import RunKind, RunState, StepState
+
+BY_MASK = SecretRef("text", MASK)
+"""The password of a repository that an older drd made with a masked secret."""
+
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What tries that did not come to their end knew: digests of the references to the new password
+    and to old ones, and keys of old ones, each with a seal. The state's owner can write all of that."""
+
+    to: str | None
+    old: frozenset[str]
+    keys: tuple[tuple[tuple[str, ...], str], ...]
+
+    def among(self, named: Sequence[SecretRef]) -> list[SecretRef]:
+        """Those of the named references that an earlier try worked with."""
+        known = {self.to, *self.old}
+        return [r for r in dict.fromkeys((*named, BY_MASK)) if digest_of(r) in known]
+
+
+def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earlier:
+    to: str | None = None
+    old: set[str] = set()
+    keys: dict[tuple[tuple[str, ...], str], None] = {}
+    for run in services.catalogue.runs(plan.name, limit=_TRIES, kind=RunKind.REKEY):
+        if run.subject != spec.name:
+            continue
+        if run.state is RunState.SUCCEEDED:
+            break
+        steps = services.catalogue.steps(run.id)
+        if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
+            continue  # it was refused, and has changed nothing
+        to = to or _digest_in(run.detail.get("to"))
+        for step in steps:
+            if step.name == "look":
+                old |= {d for r in _list(step.result.get("old")) if (d := _digest_in(r))}
+                ids = tuple(k for k in _list(step.result.get("keys")) if _is_key(k))
+                if ids:
+                    keys[ids, _text(step.result.get("seal"))] = None
+    return Earlier(to, frozenset(old), tuple(keys))
+
+
+def digest_of(ref: SecretRef) -> str:
+    """Of the reference, not of the secret: what a run keeps of it."""
+    value = list(ref.value) if isinstance(ref.value, tuple) else ref.value
+    return _digest(ref.source, value)
+
+
+def _digest(source: object, value: object) -> str:
+    return hashlib.sha256(json.dumps([source, value]).encode()).hexdigest()
+
+
+def _digest_in(found: object) -> str | None:
+    """What a run says of a reference; an older drd wrote the reference itself."""
+    if isinstance(found, Mapping):
+        return _digest(found.get("source"), found.get("value"))
+    return found if isinstance(found, str) else None
+
+
+def _list(found: object) -> Sequence[Any]:
+    return found if isinstance(found, list) else ()
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) and found.isascii() else ""
+
+
+def _is_key(found: object) -> bool:
+    return isinstance(found, str) and _KEY.fullmatch(found) is not None
