@@ -227,6 +227,19 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
     site.assert_clean()
 
 
+def test_rekey_removes_an_old_key_whose_password_nothing_names_any_more(short_tmp: Path) -> None:
+    """The healthy twin of the forged rows: what an earlier try noted with the new password counts."""
+    site = masked_site(short_tmp, password="the old one", source="file")
+    site.secret("old", "the old one")
+    _write(site, None, "old")
+    site.drd(*WORDS, *_new(site), "--no-wait")
+    name_the_new_one(site)
+    done = site.drd(*WORDS, "--json")
+    assert (done.json["complete"], done.json["other_keys"]) == (True, [])
+    assert not opens(short_tmp / "offsite", "the old one")
+    assert "removed only" not in done.err
+
+
 def forge(site: Site) -> None:
     """Rows of tries that never were, with a command and a file of the forger's, and every key."""
     evil = {"source": "command", "value": ["touch", f"{site.base}/ran"]}
