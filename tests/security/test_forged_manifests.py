@@ -94,7 +94,9 @@ def test_a_point_comes_back_to_the_plans_paths_alone(site: Site) -> None:
     victim = site.base / "ssh"
     victim.mkdir()
     (victim / "authorized_keys").write_text("the attacker's\n")
-    told = site.restic("backup", "--json", "--host", "shop", str(victim))
+    tags = ("drd", "plan:shop", f"run:{FORGED}", "component:conf")
+    words = [word for tag in tags for word in ("--tag", tag)]
+    told = site.restic("backup", "--json", "--host", "shop", *words, str(victim))
     snapshot = told.rpartition('"snapshot_id":"')[2][:64]
     (victim / "authorized_keys").write_text("mine\n")
 
