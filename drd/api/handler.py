@@ -99,7 +99,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Lines are those of the head, which has to be whole and within its limit."""
+    """Reads the head of a request by lines. It has to be whole, and no longer than LARGEST_HEAD."""
 
     _left = LARGEST_HEAD
     _begun = False
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, document)
 
     def _unforeseen(self, error: Exception) -> Failed:
-        """A value in the catalogue that is none, or a bug."""
+        """The answer to an error that nobody expected: a malformed value in the catalogue, or a bug."""
         settings = self._house.app.settings
         try:
             explain(error, settings.state_url, settings.state_password)

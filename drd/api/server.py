@@ -30,7 +30,7 @@ NAME = "drd.sock"
 CONNECTIONS = 32
 """Requests at a time, of all users together."""
 WAITING = 128
-"""To be admitted or refused, which takes no time: whoever finds no room there has to try again."""
+"""Connections that wait to be admitted or refused. A client that finds no room has to try again."""
 OF_A_USER = 8
 """At a time, of one user: others always find room."""
 OF_STRANGERS = 4

@@ -114,7 +114,7 @@ class Store:
             raise trouble.busy(self.place) from error
 
     def explain_value(self, error: Exception) -> None:
-        """Raise CatalogueError if the catalogue holds a value that is none; `error` may come of it."""
+        """Raise CatalogueError if the catalogue holds a malformed value, which may have caused `error`."""
         from drd.catalogue import malformed
 
         found = malformed.find(self)

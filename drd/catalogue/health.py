@@ -296,8 +296,8 @@ def _news(row: Row[Any], found: Meeting, at: datetime | None) -> Mapping[str, An
 
 
 def _sound(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """Of a point that lacks a snapshot not all comes back. What is stored after a reading that found
-    damage may build on it."""
+    """Conditions for points that can come back whole: all their snapshots are there, and they were
+    stored before a verification found damage, since later ones may build on it."""
     whole = (points.c.id.not_in(list(row.missing)),) if row.missing else ()
     if row.damage is None:
         return whole

@@ -1,7 +1,7 @@
-"""Which value of the catalogue is none that drd ever writes there.
+"""Finds a value in the catalogue that drd never writes there.
 
-Looked for only when something could not be made of what was read: then it is no bug of drd's, and has
-to be named.
+It is looked for only after drd failed on what it had read: if there is such a value, the error is no
+bug, and the message has to name the value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from drd.model.plan import SecretRef
 
 AGAIN_S = 60.0
-"""A daemon that stumbles each second does not read the whole catalogue each second."""
+"""A daemon that fails each second does not read the whole catalogue each second."""
 
 _SHOWN = 40
 
@@ -68,7 +68,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "pauses": lambda v: [Pause.from_json(p) for p in v],
     "missing": lambda v: [len(found) for found in v.values()],
 }
-"""What makes something of the JSON of a column of this name, in whatever table."""
+"""What reads the JSON of a column with this name, in every table that has one."""
 
 _NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
 
@@ -76,8 +76,9 @@ _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 
 def find(store: Store, *, anew: bool = False) -> str | None:
-    """`runs.state of run ab12cd34 is 'x', which is no state`: the first value that is none; None where
-    all are. What was found within a minute is said again, but for `anew`."""
+    """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no state that
+    there is`; None when every value is sound. Within a minute the last answer is given again, unless
+    `anew` is set."""
     place = (store.place, *_file(store))
     known = _looked.get(place)
     if known is not None and not anew and time.monotonic() - known[0] < AGAIN_S:
@@ -102,8 +103,8 @@ def _file(store: Store) -> tuple[int, ...]:
 
 
 def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names it, if the catalogue holds a value that is none: `error` came of
-    what was made of it. Nothing otherwise, or when the catalogue cannot be read."""
+    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which then
+    is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
     from drd.catalogue.engine import Store
 
     store = Store(url, password=password)
@@ -114,7 +115,7 @@ def explain(error: Exception, url: str, password: SecretRef | None = None) -> No
 
 
 def require_sound(url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names it, for a value that is none."""
+    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
     from drd.catalogue import trouble
     from drd.catalogue.engine import Store
 
@@ -156,7 +157,7 @@ def _short(value: object) -> str:
 
 
 def _judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
-    """What says why a value is none of this column."""
+    """A function that says why a value is malformed for this column; None when it is sound."""
     where = (table.name, column.name)
     kind = column.type
     if isinstance(kind, UtcTime):

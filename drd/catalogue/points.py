@@ -38,7 +38,7 @@ _AT_ONCE = 500
 
 
 Ids = Mapping[str, str | None]
-"""Of repositories, by the names that a point has for them."""
+"""The ids of repositories, by the names under which a restore point lists them."""
 
 NO_IDS: Ids = {}
 

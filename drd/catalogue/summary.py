@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-"""What comes of a value in the catalogue that is none, or of a mistake of drd's."""
+"""The errors that a malformed value in the catalogue causes, or a bug."""
 
 HUGE = 1e15
 """No number in the catalogue is as large: a thousand terabytes, and thirty million years."""

@@ -72,7 +72,7 @@ def damaged(path: Path, why: object) -> CatalogueError:
 
 
 def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
-    """`what` names the value that is none; `path` None: it is kept in PostgreSQL."""
+    """`what` names the malformed value; `path` is None for a catalogue in PostgreSQL."""
     if path is not None:
         return damaged(path, what)
     return CatalogueError(

@@ -1,4 +1,4 @@
-"""What is at the place of a repository where another thing was expected, in words."""
+"""Errors that say what lies at a place where drd expected a repository."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ OURS = (Ask, Notice, Pause)
 _TURN_S = 0.1
 
 _STORED_MASKED = ("output", "body", "url")
-"""What actions give that the catalogue has masked, and only their own process as it is."""
+"""Results that the catalogue has masked. Only the process that carried out the step has the true ones."""
 
 
 class Deeds:

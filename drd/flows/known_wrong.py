@@ -119,7 +119,8 @@ def _fact(point: str, known: Known) -> str:
 
 
 def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
-    """Another repository that has the point, else another point, and what else there is."""
+    """What to do instead, a line each: recover from another repository that holds the point, else take
+    another point; bring back single components; verify what was mended."""
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:

@@ -110,7 +110,7 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
 
 
 def _opened(repository: Probed) -> Meeting:
-    """As it is found by whoever opens it, which a probe does not."""
+    """How the repository is found when it is opened with the password, which a probe does not do."""
     try:
         repository.identity()
     except DrdError as error:

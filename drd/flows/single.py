@@ -130,7 +130,7 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
 
 
 def _alone(step: Step) -> Step:
-    """Without a word of the other steps."""
+    """The step without its references to other steps."""
     when = replace(step.when, step=None, ended=()) if step.when is not None else None
     return replace(step, needs=None, group=None, when=when)
 

@@ -43,10 +43,10 @@ _NOWHERE = Path("/proc/self/fd/none")
 """The path to a directory that is missing where others could make one: nothing is ever there."""
 
 _led: dict[Path, int] = {}
-"""Those of directories to which a link has led that others can change."""
+"""Descriptors of directories to which a link led that others can change."""
 
 _MEANWHILE = (ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, ELOOP, EINVAL)
-"""What comes of names that somebody exchanges."""
+"""The errors that a system call gives when somebody exchanges names meanwhile."""
 
 _at_work = 0
 _lock = threading.RLock()
@@ -109,7 +109,8 @@ def resolved(path: str, *, last: bool = True) -> Path:
 
 
 def _remember(directory: Path, fd: int | None) -> None:
-    """What a link of somebody's has led to: nothing else may have its name when root works there."""
+    """Keep a descriptor of the directory to which a user's link led. If another directory has its name
+    when root works there, that is refused."""
     with _lock:
         old = _led.pop(directory, None)
         if old is not None:

@@ -1,4 +1,4 @@
-"""What ends known damage of a repository, as lines for people. Pure."""
+"""How people end known damage of a repository, in lines. Pure."""
 
 from __future__ import annotations
 

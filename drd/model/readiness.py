@@ -156,7 +156,7 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
 
 
 def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
-    """Of repositories that are damaged. Whether one is gone, `examine` finds out."""
+    """A finding for each damaged repository. `examine` finds those that are gone."""
     return [
         ReadinessFinding(
             f"repository {r.repository} data",

@@ -128,7 +128,7 @@ def _of_result(
 Say = Callable[..., Reason]
 
 NOT_LOOKED_AT = "no check looked at it"
-"""How the reason of a component ends that no check of the plan is about."""
+"""The end of the reason for a component that no check of the plan covers."""
 
 
 def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:

@@ -30,8 +30,8 @@ STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable")
 
 class Meeting(NamedTuple):
     """How the place of a repository was found: `ok`, `gone` (no such bucket or directory),
-    `emptied` (a place without a repository), `replaced` (another one), `shut` (its key is not the plan's), `unreachable` (nobody
-    answers); `says` in what words."""
+    `emptied` (a place without a repository), `replaced` (another one), `shut` (the plan's
+    password does not open it), `unreachable` (nobody answers); `says` in what words."""
 
     state: Literal["ok", "gone", "emptied", "replaced", "shut", "unreachable"]
     says: str = ""
@@ -157,7 +157,8 @@ _WORDS = {"replaced": "another one", "shut": "shut"}
 
 
 def what_is_damaged(says: str) -> str:
-    """The first line of what a reading said, without what whoever shows it has said before."""
+    """The first line of what a verification reported, without its beginning, which names the
+    repository: the caller has named it already."""
     return _SAID.sub("", first_line(says))
 
 

@@ -1,4 +1,4 @@
-"""What of older findings still holds, by facts that came later. Pure.
+"""Which older findings still hold, judged by facts that came later. Pure.
 
 An alert stays open for a while after its condition is gone, and a look ahead is as old as its run.
 Whoever reads the status meanwhile is told neither of them as a fact of now.
@@ -45,7 +45,7 @@ _ASPECTS = (
     "session token",
     "unit",
 )
-"""Of a repository, as findings name them: a stored point proves nothing about these."""
+"""Parts of a repository that findings are about. A point that was stored there says nothing of them."""
 
 
 def standing_alerts(facts: PlanFacts, reasons: Collection[Reason]) -> tuple[AlertFacts, ...]:

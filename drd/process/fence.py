@@ -307,7 +307,7 @@ def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
 
 
 def _readable(fence: Fence) -> list[str]:
-    """What it may read: the system's, and what was asked for."""
+    """The paths that the command may read: those of the system, and those that its fence names."""
     own = _in_place(fence.writes)
     closed = tuple(c for c in _real(fence.sandbox.closed) if c != "/")
     systems = _real(map(Path, [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC)]))
