@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import pwd
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +44,7 @@ from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
-from drd.process import booted, rights
+from drd.process import booted, rights, user_name
 from drd.process.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class App:
                 if self.owns_state:
                     raise
                 raise NotOwner(
-                    f"this takes root: the state belongs to {self.state_owner}",
+                    f"this needs root: the state belongs to {self.state_owner}",
                     hint=as_root_types_it(),
                 ) from error
             if self._publishes and self.owns_state:
@@ -279,10 +278,7 @@ class App:
         """The name of the user to whom the state belongs, or the number."""
         directory = self.settings.state_dir
         uid = directory.stat().st_uid if directory is not None else os.geteuid()
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return str(uid)
+        return user_name(uid)
 
     def set_catalogue_aside(self) -> Path:
         """Rename a damaged SQLite catalogue, so that the next use makes a new one."""

@@ -21,7 +21,7 @@ UNIT_PREFIX = "drd_"
 """What `LoadCredential=drd:/etc/drd/credentials` puts before the name of each file there."""
 
 LONGEST = 64 << 10
-"""Bytes of a secret: what a program can be given in a variable is about twice that."""
+"""The longest secret, in bytes. A variable of a program's environment can hold about twice as much."""
 
 _LARGEST_FILE = 1 << 20
 _FILES = ("file", "credential")
@@ -65,10 +65,13 @@ def peek(ref: SecretRef) -> str | None:
     return None
 
 
+EDGES_HINT = "restic reads a different password from a file or a command: write it without."
+
+
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
-    """What restic leaves out of a password, or drd changes in it, when it is read from a file or a
-    command, in words that follow its name: a repository with such a password does not open by hand
-    in that way. None: nothing."""
+    """Why restic reads a different password when it reads this one from a file or a command, in words
+    that follow the password's name; None when it reads the same. A repository with such a password
+    does not open by hand."""
     if value != value.strip():
         return "begins or ends with white space"
     if value.startswith("\ufeff"):
@@ -99,7 +102,8 @@ def references(value: object) -> Iterator[SecretRef]:
 
 
 def _refuse_unusable(value: str, ref: SecretRef) -> None:
-    """Secrets go to programs in their environment, which takes neither."""
+    """Raise SecretUnavailable for a NUL byte and for a secret that is too long: no environment of a
+    program can hold them."""
     if "\0" in value:
         raise SecretUnavailable(
             f"secret {ref.describe()} holds a NUL byte, which no program can be given",

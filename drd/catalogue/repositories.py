@@ -11,6 +11,8 @@ from drd.catalogue.engine import upsert
 from drd.catalogue.tables import repositories, repository_health
 from drd.ports.health import PlaceRow
 
+_IS_WRONG = or_(repository_health.c.lost.is_not(None), repository_health.c.unreachable.is_not(None))
+
 
 def recorded_id(connection: Connection, url: str) -> str | None:
     query = select(repositories.c.repository_id).where(repositories.c.url == url)
@@ -65,18 +67,16 @@ def expected(connection: Connection, url: str) -> tuple[str | None, str | None, 
     found = connection.execute(query).first()
     if found is None:
         return None, None, None
-    bad = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
     state = func.coalesce(rows.c.lost, "unreachable")
-    states = set(connection.execute(select(state).where(rows.c.url == url, bad)).scalars())
+    states = set(connection.execute(select(state).where(rows.c.url == url, _IS_WRONG)).scalars())
     wrong = "shut" if "shut" in states else min(states, default=None)
     return found.repository_id, found.config_digest, wrong
 
 
 def places_known(connection: Connection) -> list[PlaceRow]:
     rows = repository_health
-    wrong = or_(rows.c.lost.is_not(None), rows.c.unreachable.is_not(None))
     query = (
-        select(rows.c.url, rows.c.plan, repositories.c.config_digest, wrong)
+        select(rows.c.url, rows.c.plan, repositories.c.config_digest, _IS_WRONG)
         .join(repositories, repositories.c.url == rows.c.url)
         .where(repositories.c.repository_id.is_not(None))
         .order_by(rows.c.plan, rows.c.position)

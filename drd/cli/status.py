@@ -20,7 +20,7 @@ from drd.cli.render import (
 from drd.cli.status_reading import Wanted, read_document
 from drd.config.location import Places, public_of
 from drd.errors import DrdError
-from drd.flows.status import FRESH_S, StatusDocument, trouble_at_rest
+from drd.flows.status import StatusDocument, known_when, trouble_at_rest
 from drd.model.brief import Brief, microseconds
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
@@ -71,7 +71,6 @@ _HEADER = (
 )
 _COPY_AT = 4
 """Behind what would be lost and what may be: what would be lost if only the copies were left."""
-
 
 _MET = Cell(Verdict.MET.words, STYLE[Verdict.MET])
 _READY = {r.value: Cell(r.value, style) for r, style in READINESS_STYLE.items()}
@@ -205,18 +204,8 @@ def _copies(plan: Shown, now: int, tellings: Mapping[str, Telling]) -> Cell:
 
 
 def _written(document: StatusDocument) -> list[Note]:
-    """How old the summary is that this was read from: a running daemon's is never worth a line."""
-    at = document.written_at
-    if at is None:
-        return []
-    since_s = age(at, document.at)
-    if since_s is None:
-        text = "this is what drd knew at a time in the future: a clock was set back"
-    elif since_s > FRESH_S:
-        text = f"this is what drd knew {format_duration(since_s)} ago"
-    else:
-        return []
-    return [Note("drd", Cell(text, "warn"), "sudo drd status")]
+    text = known_when(document)
+    return [Note("drd", Cell(text, "warn"), "sudo drd status")] if text else []
 
 
 def _holds(plan: Shown) -> Sequence[HoldFacts]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import grp
 import os
-import pwd
 import stat
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Finding
+from drd.process import user_name
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups that people are put into; also without a member nobody else's secret is for them."""
@@ -67,7 +67,7 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
     remedy = f"chmod 600 {place}"
     if there.st_uid not in trusted:
         return Exposed(
-            path, f"belongs to {_user(there.st_uid)}", f"chown root: {place} && {remedy}"
+            path, f"belongs to {user_name(there.st_uid)}", f"chown root: {place} && {remedy}"
         )
     if there.st_mode & 0o006 and _reachable(place, "other"):
         return Exposed(path, "can be read by anybody", remedy)
@@ -91,7 +91,7 @@ def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
             return None
         change = f"chmod go-w {one}"
         if there.st_uid not in trusted:
-            whose = f"{_lead(what)}belongs to {_user(there.st_uid)}"
+            whose = f"{_lead(what)}belongs to {user_name(there.st_uid)}"
             return Exposed(path, whose, f"chown root: {one} && {change}")
         if what and there.st_mode & stat.S_ISVTX:
             continue  # whoever may write there cannot rename what is another's
@@ -171,7 +171,7 @@ def _on_its_list(place: Path, rights: int, trusted: Collection[int]) -> str | No
         if not perm & mask & rights:
             continue
         if tag == _ACL_USER and who not in trusted:
-            return f"user {_user(who)} (by its access control list)"
+            return f"user {user_name(who)} (by its access control list)"
         if tag == _ACL_GROUP and _may_hold_others(who):
             return f"group {_group(who)} (by its access control list)"
     return None
@@ -199,7 +199,7 @@ def _is_shared(there: os.stat_result) -> bool:
     members = _members(there.st_gid)
     if there.st_gid == 0:
         return bool(set(members) - {"root"})
-    return name != _user(there.st_uid) or bool(set(members) - {name})
+    return name != user_name(there.st_uid) or bool(set(members) - {name})
 
 
 @cache
@@ -216,11 +216,3 @@ def _group(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
-
-
-@cache
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -161,8 +161,7 @@ class Deciding:
                 hint=f"let another person approve it through the daemon's socket: {again}",
             )
         hint = f"let it be approved through the daemon's socket: {again}."
-        began = operators(self.run, self.catalogue.decisions(self.run.id))
-        if any(one is None or one.person is None for one in began):
+        if _begun_by_unknown(self.catalogue, self.run):
             # Nothing that anybody says now can tell who that was.
             hint = (
                 f"nobody can approve it in this recovery: drd cancel {self.run.id}, then begin it "
@@ -228,8 +227,7 @@ def require_still_approvable(
     done = {r.name for r in catalogue.steps(run.id) if r.state in over}
     left = [s for s in steps if s.name not in done]
     require_approvable(left, actor)
-    began = operators(run, catalogue.decisions(run.id))
-    if any(one is None or one.person is None for one in began):
+    if _begun_by_unknown(catalogue, run):
         asking = _two_person(left)
         if asking:
             raise UsageError(
@@ -237,6 +235,12 @@ def require_still_approvable(
                 "root without a login, or by somebody whose login could not be read",
                 hint=f"end it and begin anew: drd cancel {run.id}, then drd recover {run.plan} …",
             )
+
+
+def _begun_by_unknown(catalogue: Catalogue, run: Run) -> bool:
+    """Whether nobody can tell who started the recovery, or who went on with it."""
+    began = operators(run, catalogue.decisions(run.id))
+    return any(one is None or one.person is None for one in began)
 
 
 def _two_person(steps: Iterable[Step]) -> list[str]:

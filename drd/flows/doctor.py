@@ -23,7 +23,7 @@ from drd.flows.services import Services
 from drd.flows.vanishing import look_for_missing
 from drd.flows.workplace import component_place, remove_run, sandbox_place
 from drd.masking import MASK
-from drd.model.pauses import named
+from drd.model.pauses import lists_less
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
@@ -147,8 +147,7 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
         Finding(
             f"repository {repository.name}: snapshots",
             ok=False,
-            detail=f"no longer lists all snapshots of {named(list(missing))}, which drd did not "
-            "forget",
+            detail=lists_less(list(missing)),
             hint=f"drd retention {plan.name} --dry-run says more; to give one up: drd points forget "
             "POINT --reason …",
         )
@@ -234,8 +233,8 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             f"repository {spec.name}: password for restic",
             ok=known,
             warning=True,
-            detail=f"the password ({spec.password.describe()}) {cut_off}: restic reads it otherwise "
-            "from a file or a command, and says that the password is wrong",
+            detail=f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
+            "different one from a file or a command, and says that the password is wrong",
             hint=f"{rekey}\ngives it another one."
             if known
             else f"no new repository is made with it: write it without; for one that is there:\n{rekey}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from drd.flows.status import SUMMARY as NAME
 from drd.flows.summary_file import Summary, read_summary, write_summary
 from drd.model.changes import Changed
 from drd.ports import Finding
-from drd.process import rights
+from drd.process import rights, user_name
 
 _log = log.get()
 
@@ -153,11 +152,7 @@ def findings(directory: Path, group: str) -> list[Finding]:
 
 
 def _remedy(uid: int, group: str) -> str:
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        user = str(uid)
-    return f"adduser {user} {group}, then systemctl restart drd"
+    return f"adduser {user_name(uid)} {group}, then systemctl restart drd"
 
 
 def _flock(fd: int) -> bool:

@@ -29,7 +29,7 @@ from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.ports import Repository, RepositoryKey
-from drd.secrets import edges
+from drd.secrets import EDGES_HINT, edges
 
 POLL_S = 1.0
 Missing = Callable[[], Sequence[str]]
@@ -94,7 +94,7 @@ class _Rekeying:
         if cut_off is not None:
             raise UsageError(
                 f"the new password ({self.new.describe()}) {cut_off}",
-                hint="restic reads it otherwise from a file or a command: write it without.",
+                hint=EDGES_HINT,
             )
         return value
 

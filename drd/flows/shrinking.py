@@ -10,7 +10,7 @@ from drd.errors import DrdError, RepositoryDamaged
 from drd.flows.runner import describe
 from drd.flows.services import Services
 from drd.flows.vanishing import look_for_missing
-from drd.model.pauses import named
+from drd.model.pauses import lists_less
 from drd.model.plan import Plan
 from drd.ports import Repository
 
@@ -34,10 +34,7 @@ def _check(
     services: Services, plan: Plan, repository: Repository, missing: list[str], ends: float
 ) -> RepositoryDamaged | None:
     begun_at = services.clock.now()
-    services.warn(
-        f"{repository.name} no longer lists all snapshots of {named(missing)}, which drd did not "
-        "forget: checking what else is gone"
-    )
+    services.warn(f"{repository.name} {lists_less(missing)}: checking what else is gone")
     try:
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
     except RepositoryDamaged as error:

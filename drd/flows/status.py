@@ -15,9 +15,11 @@ from datetime import datetime
 from drd.errors import UnknownPlan
 from drd.model.brief import Brief, microseconds
 from drd.model.compliance import assess
+from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.text import in_short
 from drd.model.told import Told
+from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple
 
@@ -179,6 +181,17 @@ def _still_true(
                 stay[brief.plan] = brief
                 on_disk.pop(brief.file, None)
     return stay
+
+
+def known_when(document: StatusDocument) -> str:
+    """What to say of the age of the summary that the document was read from; empty where that is fresh,
+    as a running daemon's is, and where the catalogue itself was read."""
+    if document.written_at is None:
+        return ""
+    since_s = age(document.written_at, document.at)
+    if since_s is None:
+        return "this is what drd knew at a time in the future: a clock was set back"
+    return f"this is what drd knew {format_duration(since_s)} ago" if since_s > FRESH_S else ""
 
 
 def daemon_state(

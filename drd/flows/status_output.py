@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from drd.flows.status import FRESH_S, DaemonState, StatusDocument
+from drd.flows.status import DaemonState, StatusDocument, known_when
 from drd.model.brief import microseconds
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
@@ -211,23 +211,18 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
         text += f"; critical: {critical[0]}"
         text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
-    text += _by_whom(document)
+    text += _caveats(document)
     data = _counted(document) if count > MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
 
 
-def _by_whom(document: StatusDocument) -> str:
-    """Of a daemon that does not work, and of a summary that is not fresh."""
-    text = ""
-    daemon = document.daemon
+def _caveats(document: StatusDocument) -> str:
+    """What to add to the line when no daemon works, or when the summary is old."""
+    found, daemon = [known_when(document)], document.daemon
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
-        text += f"; the daemon is {daemon.state}, seen {ago} ago: nothing starts by itself"
-    if document.written_at is not None:
-        since_s = age(document.written_at, document.at)
-        if since_s is None or since_s > FRESH_S:
-            text += f"; this is what drd knew {format_duration(since_s)} ago"
-    return text
+        found.insert(0, f"the daemon is {daemon.state}, seen {ago} ago: nothing starts by itself")
+    return "".join(f"; {text}" for text in found if text)
 
 
 def _bad(document: StatusDocument) -> list[tuple[str, str]]:

@@ -389,13 +389,10 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
 def _whose(directory: str) -> tuple[str, str]:
     """The user who asks, and the group that may read in the directory: names, else numbers."""
     import grp
-    import pwd
 
-    user, group = os.geteuid(), os.stat(directory).st_gid  # noqa: PTH116
-    try:
-        name = pwd.getpwuid(user).pw_name
-    except KeyError:
-        name = str(user)
+    from drd.process import user_name
+
+    name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
     try:
         return name, grp.getgrgid(group).gr_name
     except KeyError:

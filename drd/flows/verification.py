@@ -25,12 +25,11 @@ from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.vanishing import note_listing, record_missing
 from drd.model.mending import ways_out
-from drd.model.pauses import named
+from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.reading import Reading, begun, due_parts, parts_of
 from drd.model.run import RunKind, RunState
 
-_NAMED = 5
 """Restore points that a sentence names."""
 
 
@@ -124,8 +123,7 @@ class _VerificationRun:
 
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"{self.spec.name} no longer lists all snapshots of {named(missing)}, which drd did not "
-            "forget; what is there reads back",
+            f"{self.spec.name} {lists_less(missing)}; what is there reads back",
             hint="find out who removed them. A copy may have them: drd recover "
             f"{self.plan.name} --repository NAME. To give one up: drd points forget POINT --reason …",
         )
@@ -267,7 +265,4 @@ class _VerificationRun:
 def _named(points: Sequence[str]) -> str:
     if not points:
         return "no restore point needs what is damaged"
-    names = ", ".join(points[:_NAMED])
-    more = f" and {len(points) - _NAMED} more" if len(points) > _NAMED else ""
-    these = "restore points" if len(points) > 1 else "restore point"
-    return f"{these} {names}{more} cannot come back whole from it"
+    return f"{named(points)} cannot come back whole from it"

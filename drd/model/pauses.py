@@ -98,46 +98,34 @@ def of_damage(
     kept: Collection[str],
     given_up: Set[tuple[str, str]],
 ) -> list[Pause]:
-    """Damage that was neither mended nor given up: of a point that is still there, or of nobody
-    knows which. `given_up` are points with the repository of which that was said, `""` for all."""
+    """Damage that was neither mended nor given up by name: it costs a point that is still there, or
+    no point yet, or drd cannot tell. `given_up` has points, each with the repository in which it was
+    given up, `""` for all."""
     found = []
     for damage in damages:
+        what = what_is_damaged(damage.text)
+        again = f"drd verify {plan} --repository {damage.repository}"
         if damage.affected is None:
-            what, hint = (
-                what_is_damaged(damage.text),
-                f"drd verify {plan} --repository {damage.repository}",
-            )
+            hint = again
+        elif not damage.affected:
+            # New points may build on it, and then older ones are what is left.
+            what += ", which no restore point needs"
+            hint = f"mend it (docs/copies.md, Mending), then: {again}"
         else:
             open_ones = [
                 p
                 for p in damage.affected
                 if p in kept and given_up.isdisjoint({(p, ""), (p, damage.repository)})
             ]
-            if damage.affected and not open_ones:
+            if not open_ones:
                 continue
-            if not damage.affected:
-                found.append(_of_no_point(plan, damage))
-                continue
-            what = f"{what_is_damaged(damage.text)} ({named(open_ones)})"
+            what += f" ({named(open_ones)})"
             hint = (
                 "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
                 f"{' '.join(open_ones[:_NAMED])} --reason …"
             )
-        text = f"repository {damage.repository} is damaged: {what}"
-        found.append(Pause("damage", text, hint))
+        found.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
     return found
-
-
-def _of_no_point(plan: str, damage: Damage) -> Pause:
-    """No point needs what is damaged; but new ones may build on it, and then older ones are what is
-    left."""
-    what = f"{what_is_damaged(damage.text)}, which no restore point needs"
-    again = f"drd verify {plan} --repository {damage.repository}"
-    return Pause(
-        "damage",
-        f"repository {damage.repository} is damaged: {what}",
-        f"mend it (docs/copies.md, Mending), then: {again}",
-    )
 
 
 def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
@@ -148,8 +136,7 @@ def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
     return [
         Pause(
             "listing-shrank",
-            f"{repository} no longer lists all snapshots of {named(missing)}, which drd did not "
-            "forget",
+            f"{repository} {lists_less(missing)}",
             "find out who removed them. Then bring them back, or give the points up: drd points "
             f"forget {' '.join(missing[:_IN_A_COMMAND])} --reason …",
         )
@@ -185,6 +172,11 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
             f"drd retention {plan} --clock-is-right --reason …",
         )
     ]
+
+
+def lists_less(missing: Sequence[str]) -> str:
+    """What a repository does that lacks snapshots of these points; its name stands before it."""
+    return f"no longer lists all snapshots of {named(missing)}, which drd did not forget"
 
 
 def named(points: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,15 +38,6 @@ from tests.servers import postgres_server
 SHORT = "river-stone"
 LONG = "river-stone-4711"
 """Contains the other one."""
-
-
-@pytest.fixture(autouse=True)
-def _forget_what_was_masked() -> Iterator[None]:
-    """What these tests resolve must not be masked in the output of others in this process."""
-    known = set(masking._secrets)
-    yield
-    masking._secrets.clear()
-    masking._secrets.update(known)
 
 
 @pytest.fixture

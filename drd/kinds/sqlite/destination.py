@@ -42,7 +42,7 @@ _ANOTHER = "choose another restore point, and verify the repository."
 
 
 class _OfFile:
-    """What both inspectors say of their file."""
+    """What an inspector of a file says about its place."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -17,7 +17,7 @@ from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.trouble import judge
-from drd.secrets import edges
+from drd.secrets import EDGES_HINT, edges
 
 COUNT_S = 600.0
 """For `stats`, which reads every index."""
@@ -53,7 +53,7 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     if cut_off is not None:
         raise SecretUnavailable(
             f"the password of the new repository {spec.name} ({spec.password.describe()}) {cut_off}",
-            hint="restic reads it otherwise from a file or a command: write it without.",
+            hint=EDGES_HINT,
         )
     door.ready()  # nothing is written to a place that will not do
     with founding.alone(place):
