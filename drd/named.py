@@ -1,26 +1,68 @@
-"""A `NamedTuple` that costs a cold start less than `typing`'s.
+"""A `NamedTuple` that costs a cold start little.
 
-That one compiles the text of each annotation when a class is made, and `drd status` makes fifty classes
-before it can say a word: a fifth of its time. To a type checker this is `typing.NamedTuple`.
+`typing`'s compiles the text of each annotation when a class is made, and `collections.namedtuple` a
+constructor for each class. `drd status` makes fifty classes before it can print a word, and instances
+of twenty: here a constructor is compiled when the first instance is made. To a type checker this is
+`typing.NamedTuple`, and its instances behave as that one's do.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
+# The descriptor that `collections.namedtuple` gives to its fields.
+from collections import _tuplegetter  # type: ignore[attr-defined]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
 else:
 
+    class _Values(tuple):
+        """What all classes have in common."""
+
+        __slots__ = ()
+
+        def __new__(cls, /, *values, **named):
+            cls.__new__ = _constructor(cls._fields, cls._field_defaults)
+            return cls(*values, **named)
+
+        @classmethod
+        def _make(cls, values):
+            made = tuple.__new__(cls, values)
+            if len(made) != len(cls._fields):
+                raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
+            return made
+
+        def _replace(self, /, **changes):
+            made = self._make(map(changes.pop, self._fields, self))
+            if changes:
+                raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+            return made
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
+
+        def __repr__(self):
+            shown = ", ".join(f"{f}={v!r}" for f, v in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({shown})"
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+    def _constructor(fields, defaults):
+        words = ", ".join(fields)
+        text = f"lambda _cls, {words}: _new(_cls, ({words},))"
+        made = eval(text, {"_new": tuple.__new__, "__builtins__": {}})  # noqa: S307 (names of fields)
+        made.__name__ = "__new__"
+        made.__defaults__ = tuple(defaults.values())
+        return made
+
     class _Named(type):
         def __new__(cls, name, _bases, namespace):
-            fields = namespace.get("__annotations__", {})
-            defaults = [namespace.pop(field) for field in fields if field in namespace]
-            made = namedtuple(name, fields, defaults=defaults, module=namespace["__module__"])
-            for key, value in namespace.items():
-                setattr(made, key, value)
-            return made
+            fields = tuple(namespace.get("__annotations__", ()))
+            defaults = {field: namespace.pop(field) for field in fields if field in namespace}
+            getters = {field: _tuplegetter(number, "") for number, field in enumerate(fields)}
+            own = {"_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+            return type(name, (_Values,), {**namespace, **own, **getters, "__slots__": ()})
 
     NamedTuple = type.__new__(_Named, "NamedTuple", (), {})
 

@@ -13,7 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
+_CHOICE = r"(?s)argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)"
+
+# drd speaks English. argparse would search the system for translations of its words first: 2 ms of
+# each start.
+argparse._ = str  # type: ignore[attr-defined]
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -103,7 +107,7 @@ class Parser(argparse.ArgumentParser):
                     yield from below.every_action()
 
     def error(self, message: str) -> NoReturn:
-        choice = _CHOICE.fullmatch(message)
+        choice = re.fullmatch(_CHOICE, message)
         if choice is None:
             raise UsageError(f"{self._verb}{message}", hint=self._help)
         known = [word.strip(" '") for word in choice[3].split(",")]

@@ -159,10 +159,10 @@ _WORDS = {"replaced": "another one", "shut": "shut"}
 def what_is_damaged(says: str) -> str:
     """The first line of what a verification reported, without its beginning, which names the
     repository: the caller has named it already."""
-    return _SAID.sub("", first_line(says))
+    return re.sub(_SAID, "", first_line(says))
 
 
-_SAID = re.compile(r"^the repository at \S+ is damaged: ")
+_SAID = r"^the repository at \S+ is damaged: "
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:

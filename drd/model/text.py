@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_ID = re.compile(r"[0-9a-f]{64}")
-_HINT = re.compile(r" \(hint: .*?\)(?=;|$)")
+# Compiled when they are first used: `drd status` seldom needs them.
+_ID = r"[0-9a-f]{64}"
+_HINT = r" \(hint: .*?\)(?=;|$)"
 
 
 def escaped(text: str) -> str:
@@ -19,12 +20,12 @@ def escaped(text: str) -> str:
 
 def short_id(recorded: str) -> str:
     """An id of a repository or snapshot as messages have it. What is none is not repeated."""
-    return recorded[:8] if _ID.fullmatch(recorded) else "what is no id"
+    return recorded[:8] if re.fullmatch(_ID, recorded) else "what is no id"
 
 
 def first_line(error: str) -> str:
     """Of an error, without remedies: the rest is for `run show`."""
-    return _HINT.sub("", error.strip().split("\n", 1)[0]).strip()
+    return re.sub(_HINT, "", error.strip().split("\n", 1)[0]).strip()
 
 
 def in_short(error: str) -> str:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _BYTES = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+# Patterns are compiled when they are first used: `drd status` needs none of them.
+_DURATION = r"(?:\d+(?:\.\d+)?\s*[smhdw]\s*)+"
+_PART = r"(\d+(?:\.\d+)?)\s*([smhdw])"
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?"
 
 
 DURATION, AGE, SHARE = range(3)
@@ -20,14 +21,14 @@ def parse_duration(text: str) -> float:
     """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so is
     `6M`, by which a retention of months would become one of minutes."""
     text = text.strip()
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(_DURATION, text):
         raise ValueError(f"{text!r} is not a duration; write a number and a unit, like 15m or 7d")
-    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+    return sum(float(n) * _SECONDS[unit] for n, unit in re.findall(_PART, text))
 
 
 def parse_size(text: str) -> int:
     """Bytes of `512M`, `1.5GiB`, `100`; units are powers of 1024."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size; write a number and a unit, like 512M or 2G")
     return int(float(match[1]) * _BYTES[match[2].lower()])
