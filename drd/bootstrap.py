@@ -19,8 +19,8 @@ import drd
 from drd import secrets
 from drd.actions import action_for
 from drd.checks import check_for, comparison
-from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
-from drd.config.exposed import exposed_files, refused, secret_files, trusted_users
+from drd.config.daemon import DaemonSettings, file_gone, find_plan, load_settings, plans_by_name
+from drd.config.exposed import exposed_files, refused, secret_files, state_owners
 from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.of_root import of_roots_file
@@ -163,7 +163,7 @@ class App:
         A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
         has loaded another text, the catalogue stays with that one, and a warning says so.
         """
-        path = find_plan(self.settings, name)
+        path = self._file_of(name)
         try:
             loaded = load_plan(path, self.settings.known_roles)
         except ConfigError as error:
@@ -178,6 +178,16 @@ class App:
             self.console.warn(differs)
         return loaded.plan
 
+    def _file_of(self, name: str) -> Path:
+        """Raises UnknownPlan, which of a plan that was loaded before says where its file lay."""
+        try:
+            return find_plan(self.settings, name)
+        except UnknownPlan:
+            for row in self.catalogue.queue.plan_rows():
+                if row.name == name:
+                    raise file_gone(name, row.file) from None
+            raise
+
     def refuse_exposed(self, loaded: LoadedPlan) -> None:
         """Raises ConfigError for a new plan of which others can read a secret, or write the file.
         One that was in force before, or has points, goes on: `drd doctor` and an alert say it."""
@@ -187,10 +197,7 @@ class App:
 
     @property
     def trusted_users(self) -> frozenset[int]:
-        """Who may read secrets and write plans: root, us, and whoever owns the state."""
-        directory = self.settings.state_dir
-        owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
-        return trusted_users(owner)
+        return state_owners(self.settings.state_dir)
 
     def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
         if name in self.catalogue.plan_names():

@@ -357,15 +357,24 @@ def _readiness(app: App, name: str) -> Document | None:
         if "findings" in run.detail:
             shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
+    known = _readiness_by_status(app, name)
     finding = {
-        "name": "looking ahead",
-        "severity": "error",
-        "evidence": "no look ahead has been done yet",
+        "name": "readiness check",
+        "severity": "warning",
+        "evidence": f"none has run yet; by its backups and drills the plan is: {known}",
         "remedy": f"sudo drd readiness {name}",
-        "allows": "not ready",
+        "allows": known,
         "exception": None,
     }
-    return {**readiness_document(name, "not ready", [finding]), "run": None, "looked_at": None}
+    return {**readiness_document(name, known, [finding]), "run": None, "looked_at": None}
+
+
+def _readiness_by_status(app: App, name: str) -> str:
+    from drd.model.compliance import assess
+
+    now = app.clock.now()
+    found = (assess(f, now).readiness for f in app.read_facts(name))
+    return next((readiness.value for readiness in found), "not ready")
 
 
 def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +177,7 @@ def check(args: argparse.Namespace) -> int:
     loaded: list[LoadedPlan] = []
     for file in files:
         try:
-            loaded.append(load_plan(file, settings.known_roles))
+            loaded.append(_with_exposed(load_plan(file, settings.known_roles), settings))
         except ConfigError as error:
             problems += error.problems
     warnings = [w for plan in loaded for w in plan.warnings]
@@ -191,6 +192,21 @@ def check(args: argparse.Namespace) -> int:
     else:
         _print_check(loaded, problems, quiet=args.quiet)
     return 2 if problems else 0
+
+
+def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
+    """With a warning for each file for which drd would refuse the plan if it is new."""
+    from drd.config.exposed import exposed_files, refused, state_owners
+
+    found = exposed_files(plan.plan, state_owners(settings.state_dir))
+    if not found:
+        return plan
+    problems = refused(plan.plan.file, found).problems
+    warnings = [
+        p._replace(message=f"{p.message}: drd refuses a new plan for this", severity="warning")
+        for p in problems
+    ]
+    return replace(plan, warnings=plan.warnings + warnings)
 
 
 def _settings(args: argparse.Namespace) -> DaemonSettings:

@@ -229,6 +229,14 @@ def find_plan(settings: DaemonSettings, name: str) -> Path:
     return files[0]
 
 
+def file_gone(name: str, file: str) -> UnknownPlan:
+    """The error for a plan that was loaded from this file before."""
+    return UnknownPlan(
+        f"the file of plan {name} is gone: {file}",
+        hint=f"put it back; if the service is over: drd plan forget {name}",
+    )
+
+
 def plans_by_name(directory: Path) -> dict[str, list[Path]]:
     """The plan files of a directory by the name that each gives itself, else by its file's.
 

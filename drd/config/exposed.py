@@ -47,6 +47,12 @@ def trusted_users(*uids: int) -> frozenset[int]:
     return frozenset({0, os.geteuid(), *uids})
 
 
+def state_owners(directory: Path | None) -> frozenset[int]:
+    """Who may read secrets and write plans: root, we, and whoever owns the state in this directory."""
+    owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
+    return trusted_users(owner)
+
+
 def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
     """The files that secrets of a plan or of settings are read from, also what a service got copies
     of."""

@@ -79,11 +79,13 @@ def choose(
 def drill_choice(
     services: Services, plan: Plan, *, held_by: Collection[str] | None = None
 ) -> Choice:
-    """What a drill takes by the plan: the newest point, every n-th time a random older one."""
+    """What a drill takes by the plan: the newest point, every n-th time a random older one, but not
+    after a drill that did not pass, which an older point cannot clear."""
     if plan.drill.random_within_s is None:
         return choose(services, plan, held_by=held_by)
-    drills, scenarios = len(_drills(services, plan)), len(plan.drill.scenarios)
-    turn = is_random_turn(drills, plan.drill.random_each, scenarios)
+    drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
+    turn = is_random_turn(len(drills), plan.drill.random_each, scenarios)
+    turn = turn and drills[0].result == "passed"
     return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from drd.errors import RepositoryDamaged
+from drd.errors import SnapshotsUnreadable
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -26,11 +26,11 @@ def listed(repository: Repository, plan: str) -> Listing:
 
 
 def whole(repository: Repository, listing: Listing) -> Listing:
-    """The listing, for whoever deletes: RepositoryDamaged when a snapshot cannot be read, since that
-    may be the manifest of what would go."""
+    """The listing, for whoever deletes. Raises SnapshotsUnreadable when a snapshot cannot be read,
+    since that may be the manifest of what would go."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
-        raise RepositoryDamaged(message, hint=f"{hint}.")
+        raise SnapshotsUnreadable(message, hint=f"{hint}.")
     return listing
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,12 +21,13 @@ Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
 @dataclass(frozen=True, slots=True)
 class Look:
     """One repository as a fresh listing shows it: `everything`, also what others store there, and of
-    that what is the plan's."""
+    that what is the plan's. `unreadable` are ids of snapshots that are there and cannot be read."""
 
     repository: Repository
     everything: Sequence[SnapshotInfo]
     listing: Sequence[SnapshotInfo]
     by_run: Mapping[str, Sequence[SnapshotInfo]]
+    unreadable: Collection[str] = frozenset()
 
     def holds(self, point: str) -> bool:
         return holdings.manifest(self.by_run.get(point, ())) is not None
@@ -70,7 +71,7 @@ def missing_snapshots(
         expected |= noted.get(name, {})
         expected |= {p.id: _snapshots(p, name) for p in points if name in p.repositories}
         gone = {
-            point: tuple(i for i in ids if i not in _here(look, point))
+            point: _lacking(look, point, ids)
             for point, ids in expected.items()
             if only in (None, point)
             and point not in leaving
@@ -91,6 +92,7 @@ def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:
     return (point.repositories[repository], *holdings.component_ids(point))
 
 
-def _here(look: Look, point: str) -> frozenset[str]:
+def _lacking(look: Look, point: str, ids: Sequence[str]) -> tuple[str, ...]:
     listed = look.by_run.get(point, ())
-    return frozenset(holdings.ids_here(listed)) | {s.id for s in listed}
+    here = {*holdings.ids_here(listed), *(s.id for s in listed)}
+    return tuple(i for i in ids if i not in here and i not in look.unreadable)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drd.errors import DrdError, RepositoryError
+from drd.errors import DrdError, RepositoryError, SnapshotsUnreadable
 from drd.flows import aftermath, holdings, timekeeping
 from drd.flows.forgetting import Forgetting, Share, plan_forgetting
 from drd.flows.looking import Missing
@@ -19,7 +19,7 @@ from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.holds import held_points
 from drd.model.keeping import RetentionState
-from drd.model.pauses import Pause, words
+from drd.model.pauses import Pause, of_unreadable, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot
@@ -83,7 +83,12 @@ class _RetentionRun:
 
     def drive(self, *, force: bool) -> RetentionOutcome:
         sizes = {p.id: p.size_bytes for p in self.services.catalogue.points(self.plan.name)}
-        forgetting = plan_forgetting(self.services, self.plan, force=force)
+        try:
+            forgetting = plan_forgetting(self.services, self.plan, force=force)
+        except SnapshotsUnreadable as error:
+            # The run fails; that nothing goes until somebody removes them is for the status.
+            self._record(pauses=[of_unreadable(error.message, error.hint)])
+            raise
         _count_as_incomplete(self.services, self.plan, forgetting.hollow)
         if forgetting.pauses:
             return self._pause(forgetting)

@@ -29,19 +29,24 @@ def note_listing(
     knew before, and note what others removed; returns that by point.
 
     The listing has all that drd stored there for the plan; with `only` it may be of that point alone.
-    Nothing is noted, and nothing returned, where something cannot be read, and beside a retention.
+    Nothing is noted, and nothing returned, beside a retention. A snapshot that is there and cannot
+    be read is not missing; in a copy, where snapshots have ids of their own, nobody can tell which one
+    it is, so nothing is said of copied points there.
     """
-    if listing.unreadable or forgets_beside(services, plan, listed_at) is not None:
+    if forgets_beside(services, plan, listed_at) is not None:
         return {}
     still = {p.id for p in services.catalogue.points(plan)}  # a retention may have been in between
-    known = [p for p in known if p.id in still]
-    look = Look(repository, listing, listing, holdings.by_run(listing))
+    bad = frozenset(listing.unreadable)
+    known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
+    look = Look(repository, listing, listing, holdings.by_run(listing), bad)
     found = missing_snapshots(services, plan, known, [look], only=only)
     missing = found.get(repository.name, {})
     gone = [
         p.id
         for p in known
-        if p.id in missing and repository.name in p.repositories and not look.holds(p.id)
+        if p.id in missing
+        and p.repositories.get(repository.name, "") not in bad | {""}
+        and not look.holds(p.id)
     ]
     record_missing(services, plan, repository.name, gone, listed_at)
     return missing

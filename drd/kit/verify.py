@@ -15,6 +15,11 @@ from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 
+_NO_SEALS = (
+    "the list of restore points, since an older drd made it: a recovery from it cannot tell a forged "
+    "restore point from a real one; make a new one with drd kit export"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFound:
@@ -127,13 +132,14 @@ def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> V
 
 
 def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
+    missing = known.missing if known.seals is not None else (*known.missing, _NO_SEALS)
     try:
         plan = using.plan(known)
     except DrdError as error:
-        return PlanFound(known.name, known.digest, loaded, (), known.missing, error)
+        return PlanFound(known.name, known.digest, loaded, (), missing, error)
     found = [_repository(using, plan, repository) for repository in known.repositories]
     kept = tuple(f for f in found if f is not None)
-    return PlanFound(known.name, known.digest, loaded, kept, known.missing)
+    return PlanFound(known.name, known.digest, loaded, kept, missing)
 
 
 def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:

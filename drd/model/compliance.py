@@ -93,7 +93,7 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
     pauses = standing_pauses(facts, now)
     if pauses:
         why = "; ".join(text for _, text, _ in pauses)
-        command = f"drd retention {facts.plan} --dry-run"
+        command = f"drd retention {facts.plan}"  # says what there is to do, and goes on after that
         text = f"retention is paused: {why}"
         found.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
     if facts.waiting:

@@ -193,13 +193,15 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
         yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
 
 
-_TOLD_OTHERWISE = frozenset({"backup-failed", "rpo", "no-point", "damage", "copied-state"})
+_TOLD_OTHERWISE = frozenset(
+    {"backup-failed", "rpo", "no-point", "damage", "copied-state", "unreadable"}
+)
 """Reasons to wait that have alerts of their own."""
 
 
 def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
     """Told once, and not again with each run: the alert lasts as long as the pause does."""
-    command = f"drd retention {facts.plan} --dry-run"
+    command = f"drd retention {facts.plan}"
     pauses = standing_pauses(facts, now)
     if pauses:
         others = {code for code, _, _ in pauses} <= _TOLD_OTHERWISE
@@ -214,7 +216,7 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
         )
     if facts.waiting:
         text = over_limit(facts.waiting)
-        yield Condition(OVER, facts.plan, "", "warning", text, command)
+        yield Condition(OVER, facts.plan, "", "warning", text, f"{command} --dry-run")
 
 
 def _was_only_stopped(error: str | None, tries: int) -> bool:

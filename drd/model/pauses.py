@@ -26,7 +26,7 @@ _NAMED = 5
 @dataclass(frozen=True, slots=True)
 class Pause:
     """One reason to wait. `code` is for programs: `backup-failed`, `rpo`, `no-point`, `damage`,
-    `future`, `clock-jumped`, `clock-differs`, `listing-shrank`, `copied-state`."""
+    `future`, `clock-jumped`, `clock-differs`, `listing-shrank`, `unreadable`, `copied-state`."""
 
     code: str
     text: str
@@ -141,6 +141,11 @@ def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
             f"forget {' '.join(missing[:_IN_A_COMMAND])} --reason …",
         )
     ]
+
+
+def of_unreadable(text: str, hint: str | None) -> Pause:
+    """Something in the listing cannot be read: it may be the manifest of a point that would go."""
+    return Pause("unreadable", text, hint or "remove what cannot be read.")
 
 
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -242,30 +242,30 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
     if last is None:
         return unproven("never rehearsed")
     since_s = (now - last.finished_at).total_seconds()
-    ago = f"{format_duration(max(since_s, 0.0))} ago"
+    when = f"{last.finished_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""
     if last.result is DrillResult.FAILED:
-        text = f"failed {ago}{why}"
+        text = f"failed {when}{why}"
         show = f"drd run show {last.run}"
         return ReadinessFinding(name, "error", text, show, Readiness.NOT_READY, proof=True)
     if last.result is not DrillResult.PASSED:
-        return unproven(f"inconclusive {ago}{why}", remedy=remedy_of(last.unproven))
+        return unproven(f"inconclusive {when}{why}", remedy=remedy_of(last.unproven))
     if last.unproven:
         left = "; ".join(f"{component} {reason}" for component, reason in last.unproven)
-        text = f"passed {ago}, but did not prove all: {left}"
+        text = f"passed {when}, but did not prove all: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:
-        return unproven(f"passed {ago}, and the plan changed since")
+        return unproven(f"passed {when}, and the plan changed since")
     every_s = plan.drill.interval_s
     if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
-        return unproven(f"passed {ago}, which counts for {format_duration(valid)}")
+        return unproven(f"passed {when}, which counts for {format_duration(valid)}")
     period_s = turn_s(every_s, len(plan.drill.scenarios)) if every_s is not None else None
     if period_s is not None:
         late_s = since_s - period_s
         if is_overdue(late_s, period_s):
-            return unproven(f"passed {ago}, overdue by {format_duration(late_s)}")
+            return unproven(f"passed {when}, overdue by {format_duration(late_s)}")
     took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
-    return ReadinessFinding(name, "ok", f"passed {ago}{took}", proof=True)
+    return ReadinessFinding(name, "ok", f"passed {when}{took}", proof=True)
 
 
 def of_versions(

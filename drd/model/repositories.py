@@ -108,7 +108,7 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
             Reason(
                 Verdict.MET,
                 f"repository {r.repository}: drd has found none yet at the place that the plan gives now",
-                f"drd doctor {facts.plan}",
+                f"drd backup {facts.plan}",
             )
             for r in facts.repositories
             if not r.met and r.newest is None and r.copy_of is None

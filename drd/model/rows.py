@@ -32,17 +32,17 @@ _ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 def row_of(plan: Assessment, at: datetime) -> list[Cell]:
     """In the order of the table's columns, without that of the copies."""
     rpo, rto = plan.rpo, plan.rto
-    lose = format_duration(rpo.exposure_s)
+    lose, back = format_duration(rpo.exposure_s), format_duration(rto.projected_s)
     if rpo.loses_everything:
-        lose = "everything"
+        lose, back = "everything", back if rto.projected_s is None else "never"
     return [
         Cell(plan.plan),
         Cell(plan.verdict.words, STYLE[plan.verdict]),
         Cell(lose, "" if rpo.verdict is Verdict.MET else STYLE[rpo.verdict]),
         Cell(objective(rpo.objective_s)),
         Cell(
-            format_duration(rto.projected_s),
-            "" if rto.verdict is Verdict.MET else STYLE[rto.verdict],
+            back,
+            "bad" if back == "never" else "" if rto.verdict is Verdict.MET else STYLE[rto.verdict],
         ),
         Cell(objective(rto.objective_s)),
         Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),

@@ -66,9 +66,29 @@ def test_all_but_deleting_goes_on(site: Site, cache: str) -> None:
         refused = site.drd(verb, "shop", code=1)
         assert "cannot be read" in refused.err
         assert f"rm -f -- {site.repository}/snapshots/" in refused.err
+    assert "retention is paused: 3 snapshots in primary cannot be read" in status(site)
     for what in (GARBAGE, EMPTY, oldest):
         (Path(site.repository) / "snapshots" / what).unlink()
     site.drd("retention", "shop")  # the healthy twin
+    assert "cannot be read" not in status(site)
+
+
+def test_garbage_hides_nothing_that_was_removed(site: Site) -> None:
+    """A listing with something unreadable in it was believed to say nothing at all."""
+    snapshots = Path(site.repository) / "snapshots"
+    (snapshots / GARBAGE).write_bytes(b"garbage")
+    site.drd("doctor", "shop")
+    assert "no longer lists" not in status(site), "what cannot be read is not missing"
+    (newest, _) = site.points()
+    (snapshots / newest["components"][0]["snapshot"]).unlink()
+    told = site.drd("doctor", "shop", code=None)
+    assert f"no longer lists all snapshots of restore point {newest['point']}" in told.out
+    assert "no longer lists all snapshots of 1 restore point" in status(site)
+
+
+def status(site: Site) -> str:
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    return "\n".join(plan["reasons"])
 
 
 def test_a_new_host_begins_with_what_is_sound(site: Site) -> None:

@@ -81,12 +81,15 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     assert 'write "repository primary"' in mistyped.findings[1].remedy
 
 
+DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
+
+
 @pytest.mark.parametrize(
     ("change", "allows", "words"),
     [
-        ({}, READY, "passed 1d ago, back in 9.6s"),
-        ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, "failed 1d ago: rows"),
-        ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, "inconclusive 1d ago"),
+        ({}, READY, f"passed {DRILLED}, back in 9.6s"),
+        ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, f"failed {DRILLED}: rows"),
+        ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, f"inconclusive {DRILLED}"),
         ({"plan_digest": "old"}, NEEDS_DRILL, "the plan changed since"),
         ({"finished_at": T0 - timedelta(days=9)}, NEEDS_DRILL, "overdue by 1d"),
         ({"scenario": "region-loss"}, NEEDS_DRILL, "never rehearsed"),

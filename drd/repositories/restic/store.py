@@ -128,6 +128,9 @@ def _parent(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
         repository=door.url,
         snapshots=sorted(listing.unreadable),
         component=subject,
+        remedy="; ".join(
+            door.session.place.removal(f"snapshots/{i}") for i in sorted(listing.unreadable)[:5]
+        ),
     )
     return f"--parent={before[-1].id}" if before else "--force"
 
