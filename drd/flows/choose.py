@@ -46,13 +46,16 @@ def choose(
     points, now = _points(services, plan), services.clock.now()
     if held_by is not None:
         points = [p for p in points if any(name in p.repositories for name in held_by)]
+    named = point not in (None, "latest", "random")
+    if not named:
+        points = _whole(services, plan, points)
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
             f"points of {plan.name} that are dated in the future, when a clock was wrong, are not "
             f"taken for the newest one; one of {to_rfc3339(newest.data_time)} is"
         )
-    if point not in (None, "latest", "random"):
+    if named:
         chosen = services.catalogue.point(plan.name, str(point))
         require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
@@ -119,6 +122,22 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
             "not name now"
         )
     return [p for p in everything if p not in away]
+
+
+def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
+    """Without those of which every repository that has them is known to lack snapshots; all, where
+    there is no other."""
+    lacking = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
+    torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
+    whole = [p for p in points if p not in torn]
+    newest, left = newest_complete(torn), newest_complete(whole)
+    if newest is None or left is None:
+        return points
+    if newest.data_time > left.data_time:
+        services.note(
+            f"restore point {newest.id} is left out: no repository lists all its snapshots any more"
+        )
+    return whole
 
 
 def _but_incomplete(points: list[RestorePoint]) -> str:
