@@ -109,6 +109,10 @@ class Asked:
         """The user by whose rights on files it acts."""
         return int(self._status("Uid")[3])
 
+    def owner_and_group(self) -> tuple[int, int]:
+        """The user and group that what it makes belongs to."""
+        return int(self._status("Uid")[1]), int(self._status("Gid")[1])
+
     def mask(self) -> int:
         """Which bits of a mode it takes away from what it makes."""
         return int(self._status("Umask")[0], 8)

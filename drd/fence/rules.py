@@ -31,8 +31,8 @@ _CREATES = 0o100 | 0x400000  # O_CREAT, O_TMPFILE
 _DEVICES = 0o020000  # set in the types of both kinds of devices, and of none that may be made
 
 WARDEN = (
-    "connect", "bind", "listen", "shmat", "shmctl", "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat",
-    "utimensat", "inotify_add_watch",
+    "connect", "bind", "listen", "shmget", "shmat", "shmctl", "chmod", "fchmod", "fchmodat",
+    "fchmodat2", "utime", "utimes", "futimesat", "utimensat", "inotify_add_watch",
 )  # fmt: skip
 """Always the warden's; some of `socket`, `sendto` and `setsockopt` are as well."""
 
@@ -277,7 +277,7 @@ def _no_namespace(program: Program, flags: int) -> None:
 
 
 def _own_segment(program: Program) -> None:
-    """A segment without a name, or a new one; never one that is there."""
+    """Without a warden: a segment without a name, or a new one; never one that is there."""
     program.argument(0)
     program.when(0, ALLOW)
     program.argument(2)

@@ -13,8 +13,9 @@ from drd.fence.asked import Asked, Gone, received
 from drd.fence.files import Files
 from drd.fence.network import Network
 from drd.fence.numbers import NUMBERS
-from drd.fence.processes import GRACE_S, descendants, end_descendants, kill, send
+from drd.fence.processes import GRACE_S, end_descendants, kill, send
 from drd.fence.record import Record
+from drd.fence.segments import Segments
 from drd.fence.spec import Spec
 
 TYPE_CHECKING = False
@@ -41,12 +42,10 @@ class Warden:
         names: Mapping[str, Call] = {
             **network.calls(),
             **Files(spec.writes, spec.reads).calls(),
-            "shmat": self._shared,
-            "shmctl": self._shared,
+            **Segments(spec.memory_bytes).calls(),
         }
         numbers = NUMBERS.get(kernel.MACHINE, {})
         self._calls = {numbers[name]: call for name, call in names.items() if name in numbers}
-        self._known_segments = _segments()
         self._signals: list[int] = []
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -145,26 +144,6 @@ class Warden:
             asked.answer(error=number)
         except Gone:
             pass
-
-    def _shared(self, asked: Asked) -> bool:
-        """Segments of System V that were there before the fence, or that somebody outside made, are
-        not there. The arguments are numbers: nobody can change them after the decision."""
-        segment = asked.whole(0)
-        maker = _segments().get(segment)
-        if segment in self._known_segments or maker is None or maker not in descendants():
-            raise OSError(errno.EINVAL, "another's")
-        asked.go_on()
-        return True
-
-
-def _segments() -> dict[int, int]:
-    """Segments of shared memory with the process that made each."""
-    try:
-        with open("/proc/sysvipc/shm", encoding="ascii") as file:
-            lines = file.readlines()[1:]
-    except OSError:
-        return {}
-    return {int(f[1]): int(f[4]) for f in (line.split() for line in lines)}
 
 
 def _drained(descriptor: int) -> None:

@@ -1,0 +1,115 @@
+"""Shared memory of System V behind a fence: the warden makes it, so that none outlives the fence."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+
+from drd.fence import kernel
+from drd.fence.numbers import NUMBERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drd.fence.asked import Asked
+
+_PRIVATE = 0
+_CREATE, _EXCLUSIVE, _NO_RESERVE, _MODE = 0o1000, 0o2000, 0o10000, 0o777
+_READ_ONLY = 0o10000
+_REMOVE, _SET, _STAT = 0, 1, 2
+_CONTROLS = (_SET, _STAT, 11, 12)
+"""Of one segment, by its id: its owner and mode, its state, locked in memory or not."""
+
+_OWNER_AT, _MODE_AT = 4, 20
+"""Where user and group, and the mode, are in what IPC_STAT tells and IPC_SET takes, on x86_64 and aarch64."""
+
+
+class Segment:
+    """`address` is where the warden has it."""
+
+    def __init__(self, key: int, size: int, address: int, owner: int) -> None:
+        self.key = key
+        self.size = size
+        self.address = address
+        self.owner = owner
+
+
+class Segments:
+    """The warden is attached to each that it makes, and has marked it as removed: the kernel takes it
+    away with the last process that is attached, however the warden ends. Keys are the fence's own:
+    nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together."""
+
+    def __init__(self, most_bytes: int | None) -> None:
+        self._most = most_bytes
+        self._made: dict[int, Segment] = {}
+
+    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
+        return {"shmget": self._get, "shmat": self._attach, "shmctl": self._control}
+
+    def _get(self, asked: Asked) -> bool:
+        key, size, flags = asked.whole(0), asked.arguments[1], asked.whole(2)
+        found = next((n for n, s in self._made.items() if key != _PRIVATE and s.key == key), None)
+        if found is None:
+            if key != _PRIVATE and not flags & _CREATE:
+                raise OSError(errno.ENOENT, "no such key here")
+            found = self._make(asked, key, size, flags)
+        elif flags & _CREATE and flags & _EXCLUSIVE:
+            raise OSError(errno.EEXIST, "made already")
+        elif size > self._made[found].size:
+            raise OSError(errno.EINVAL, "it is smaller")
+        asked.answer(found)
+        return True
+
+    def _make(self, asked: Asked, key: int, size: int, flags: int) -> int:
+        """A new one of who asks. Raises OSError."""
+        if flags & ~(_CREATE | _EXCLUSIVE | _NO_RESERVE | _MODE):
+            raise OSError(errno.EINVAL, "no huge pages: no limit counts them")
+        if self._most is not None and size + sum(s.size for s in self._made.values()) > self._most:
+            raise OSError(errno.ENOMEM, "more than the drill may have")
+        how = flags & _NO_RESERVE | _CREATE | _EXCLUSIVE | 0o600
+        made = kernel.call("shmget", _PRIVATE, ctypes.c_size_t(size), how)
+        try:
+            number = NUMBERS[kernel.MACHINE]["shmat"]
+            address = kernel.syscall(number, made, 0, _READ_ONLY)
+            owner, group = asked.owner_and_group()
+            _give(made, owner, group, flags & _MODE)
+        finally:
+            kernel.call("shmctl", made, _REMOVE, None)
+        self._made[made] = Segment(key, size, address, owner)
+        return made
+
+    def _ours(self, asked: Asked) -> Segment:
+        """By its number, which nobody can change after the decision. Raises OSError for any other:
+        that is not there."""
+        found = self._made.get(asked.whole(0))
+        if found is None:
+            raise OSError(errno.EINVAL, "another's")
+        return found
+
+    def _attach(self, asked: Asked) -> bool:
+        self._ours(asked)
+        asked.go_on()
+        return True
+
+    def _control(self, asked: Asked) -> bool:
+        found, what = self._ours(asked), asked.whole(1)
+        if what in _CONTROLS:
+            asked.go_on()
+            return True
+        if what != _REMOVE:
+            raise OSError(errno.EINVAL, "not of one segment")
+        if asked.owner_and_group()[0] not in (0, found.owner):
+            raise OSError(errno.EPERM, "another's")
+        del self._made[asked.whole(0)]
+        kernel.call("shmdt", ctypes.c_void_p(found.address))
+        return False
+
+
+def _give(segment: int, uid: int, gid: int, mode: int) -> None:
+    state = ctypes.create_string_buffer(256)
+    kernel.call("shmctl", segment, _STAT, state)
+    struct.pack_into("=II", state, _OWNER_AT, uid, gid)
+    struct.pack_into("=H", state, _MODE_AT, mode)
+    kernel.call("shmctl", segment, _SET, state)

@@ -1,0 +1,163 @@
+"""Shared memory that a fenced process makes ends with its fence, and is nobody else's.
+
+Segments of System V belong to no process: what a drill left would fill the host's memory until it is
+booted. Those of the host, and of production's PostgreSQL, stay as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd import process
+from drd.process import Command, Limits, Sandbox
+from tests.fence_support import PYTHON, fences, own_directory, python
+
+pytestmark = fences
+
+USER = "nobody" if os.geteuid() == 0 else None
+LIBC = ctypes.CDLL(None, use_errno=True)
+CALLS = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+def get(size, key=0, flags=0o3600):
+    found = libc.shmget(key, ctypes.c_size_t(size), flags)
+    return found if found >= 0 else os.strerror(ctypes.get_errno())
+def attach(segment):
+    found = libc.shmat(segment, None, 0)
+    return found if found != ctypes.c_void_p(-1).value else os.strerror(ctypes.get_errno())
+def remove(segment):
+    return libc.shmctl(segment, 0, None)
+"""
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    made = Sandbox()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own() -> Iterator[Path]:
+    with own_directory() as place:
+        place.chmod(0o777)
+        yield place
+
+
+def segments() -> dict[int, int]:
+    """Those of the host, by id, with their sizes."""
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {int(f[1]): int(f[3]) for f in (line.split() for line in lines)}
+
+
+def answers(box: Sandbox, own: Path, script: str, *arguments: str) -> list[str]:
+    done = python(box, own, CALLS + script, *arguments, user=USER)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+SIZE = (1 << 20) + 4096 * (os.getpid() % 1000)
+"""By which this test's own are told from others'."""
+
+
+def left() -> list[int]:
+    return [n for n, size in segments().items() if size == SIZE]
+
+
+def test_segment_is_used_at_once_and_ends_with_the_fence(box: Sandbox, own: Path) -> None:
+    script = """
+size = int(sys.argv[1]); one = get(size); at = attach(one); ctypes.memset(at, 120, size)
+child = os.fork()
+if child == 0:
+    os._exit(ctypes.string_at(attach(one), 2) != b'xx')
+print(os.waitpid(child, 0)[1])
+"""
+    for _ in range(12):  # also by a program that is faster than its warden
+        assert answers(box, own, script, str(SIZE)) == ["0"]
+        assert left() == []
+
+
+def test_segment_ends_also_when_the_warden_is_killed(box: Sandbox, own: Path) -> None:
+    script = (
+        f"{CALLS}\nattach(get({SIZE})); get({SIZE}); open('made', 'w'); import time; time.sleep(60)"
+    )
+    argv = (PYTHON, "-I", "-c", script)
+    child = process.start(Command(argv, cwd=own, user=USER, fence=box.fence("it", [own])))
+    limit = time.monotonic() + 20
+    while not (own / "made").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert len(left()) == 2
+    os.kill(child.pid, signal.SIGKILL)
+    child.stop(signal.SIGKILL)
+    while left() and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert left() == []
+
+
+def test_what_is_removed_gives_its_memory_back_at_once(box: Sandbox, own: Path) -> None:
+    script = "print(sum(remove(get(int(sys.argv[1]))) for _ in range(50)), len(open('/proc/sysvipc/shm').readlines()))"
+    before = len(segments())
+    summed, lines = answers(box, own, script, str(SIZE))[0].split()
+    assert summed == "0"
+    assert int(lines) < before + 25
+
+
+def test_key_means_something_behind_the_fence_only(box: Sandbox, own: Path) -> None:
+    key = 0x5A0000 + os.getpid() % 0xFFFF
+    hosts = LIBC.shmget(key, ctypes.c_size_t(8192), 0o1666)
+    assert hosts >= 0
+    try:
+        script = """
+key, hosts = map(int, sys.argv[1:])
+print(attach(hosts), remove(hosts)); print(get(4096, key, 0o600))
+one = get(4096, key); print(one != hosts, one == get(0, key, 0o600), get(4096, key), get(8192, key, 0o600))
+print(remove(one), get(4096, key, 0o600))
+"""
+        assert answers(box, own, script, str(key), str(hosts)) == [
+            "Invalid argument -1",
+            "No such file or directory",
+            "True True File exists Invalid argument",
+            "0 No such file or directory",
+        ]
+        assert hosts in segments()
+    finally:
+        LIBC.shmctl(hosts, 0, None)
+
+
+def test_key_of_the_hosts_is_not_taken(box: Sandbox, own: Path) -> None:
+    """The service that has it would not come up while the drill runs."""
+    key = 0x5B0000 + os.getpid() % 0xFFFF
+    argv = (
+        PYTHON,
+        "-I",
+        "-c",
+        f"{CALLS}\nprint(get({SIZE}, {key}), flush=True)\nimport time; time.sleep(60)",
+    )
+    child = process.start(Command(argv, cwd=own, user=USER, fence=box.fence("it", [own])))
+    try:
+        limit = time.monotonic() + 20
+        while not left() and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert len(left()) == 1
+        assert LIBC.shmget(key, ctypes.c_size_t(0), 0o600) == -1
+    finally:
+        child.stop(signal.SIGKILL)
+
+
+def test_segments_count_for_the_drills_memory(own: Path) -> None:
+    box = Sandbox(limits=Limits(64 << 20, 64))
+    try:
+        script = (
+            "print([isinstance(get(40 << 20), int), get(40 << 20), isinstance(get(20 << 20), int)])"
+        )
+        assert answers(box, own, script) == ["[True, 'Cannot allocate memory', True]"]
+    finally:
+        box.close()
