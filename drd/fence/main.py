@@ -63,7 +63,7 @@ def _run(spec: Spec, record: Record) -> int:
         _command(spec, childs)
     childs.close()
     listener = _listener(ours, NETWORK in spec.parts)
-    record.write("holds", parts=list(spec.parts), abi=kernel.landlock_abi())
+    record.write("holds", parts=spec.parts, abi=kernel.landlock_abi())
     _let_go()
     return Warden(spec, child, listener, record).watch()
 

@@ -4,65 +4,86 @@ and refuses, and writes down, the rest."""
 from __future__ import annotations
 
 import _socket as socket
+import errno
+import os
+import select
 import struct
 from _thread import start_new_thread
 
-from drd.fence import kernel
 from drd.fence.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATIENCE_S = 10.0
 _LARGEST = 4096
+_MANY = 512
 _A, _AAAA = 1, 28
 _REFUSED = 5
 _TTL_S = 60
 
 
 class Names:
-    """`known` are the declared hosts with the addresses that they have."""
+    """`known` are the declared hosts with the addresses that they have.
+
+    A fenced process has one end of a pair, and we the other: nobody else can ask. One thread answers
+    all, however many there are."""
 
     def __init__(self, record: Record, known: Mapping[str, tuple[bytes, ...]]) -> None:
         self._record = record
         self._known = known
-        self._server: socket.socket | None = None
+        self._waiting: dict[int, socket.socket] = {}
+        self._ours: dict[int, socket.socket] = {}
+        self._poll: select.epoll | None = None
 
-    def lead_here(self, descriptor: int) -> None:
-        """Connect the socket that stands for one of datagrams to us. Raises OSError."""
-        if self._server is None:
-            self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self._server.bind("")
-            self._server.listen(16)
-            start_new_thread(self._serve, (self._server,))
-        name = self._server.getsockname()
-        there = struct.pack("=H", socket.AF_UNIX) + name
-        kernel.call("connect", descriptor, kernel.text(there), len(there))
+    def pair(self) -> socket.socket:
+        """What stands for a socket of datagrams. Nobody answers in it before `lead_here`."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._waiting[os.fstat(theirs.fileno()).st_ino] = ours
+        return theirs
 
-    def _serve(self, server: socket.socket) -> None:
+    def lead_here(self, number: int) -> None:
+        """Answer in the socket of this number; once is enough. Raises OSError for too many."""
+        if len(self._ours) >= _MANY:
+            raise OSError(errno.EAGAIN, "too many ask at a time")
+        ours = self._waiting.pop(number, None)
+        if ours is None:
+            return
+        if self._poll is None:
+            self._poll = select.epoll()
+            start_new_thread(self._serve, (self._poll,))
+        self._ours[ours.fileno()] = ours
+        self._poll.register(ours.fileno(), select.EPOLLIN)
+
+    def forget(self, number: int) -> None:
+        """The process is not to ask in it any more. One in which it has asked ends with its own end."""
+        ours = self._waiting.pop(number, None)
+        if ours is not None:
+            ours.close()
+
+    def _serve(self, poll: select.epoll) -> None:
         while True:
-            try:
-                descriptor = kernel.call("accept", server.fileno(), None, None)
-            except OSError:
-                return
-            start_new_thread(self._talk, (socket.socket(fileno=descriptor),))
+            for descriptor, _ in poll.poll():
+                if not self._talk(self._ours[descriptor]):
+                    self._ours.pop(descriptor).close()
 
-    def _talk(self, asking: socket.socket) -> None:
+    def _talk(self, asking: socket.socket) -> bool:
+        """Answer what is asked there; whether there may be more."""
         try:
-            asking.settimeout(_PATIENCE_S)
-            while query := asking.recv(_LARGEST):
-                answer = self.answer(query)
-                if answer is None:
-                    break
+            answer = self.answer(asking.recv(_LARGEST))
+            if answer is not None:
                 asking.send(answer)
+        except BlockingIOError:
+            return True  # it does not take its answers: that is all it gets
         except OSError:
-            pass
-        finally:
-            asking.close()
+            return False
+        return answer is not None
 
     def answer(self, query: bytes) -> bytes | None:
         """To one question of a resolver; None when it is none."""
+        if not query:
+            return None  # the end
         found = question(query)
         if found is None:
             self._record.tried("dns")

@@ -105,9 +105,13 @@ class Network:
         plain = of == socket.SOCK_DGRAM and protocol in (0, socket.IPPROTO_UDP)
         if not (inet and plain) and not (family == socket.AF_UNIX and of in _UNIX_DATAGRAMS):
             icmp = inet and of == socket.SOCK_DGRAM
-            self._record.tried("icmp" if icmp else f"a socket of kind {family}/{of}/{protocol}")
+            if icmp:
+                self._record.tried("icmp")
+            else:
+                self._record.tried("a socket of kind", f"{family}/{of}/{protocol}")
             raise OSError(errno.EACCES, "not behind a fence")
-        nowhere = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        made = self._names.pair() if inet else None
+        nowhere = made or socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._nowhere.add(_number(nowhere))
         return self._give(asked, nowhere, kind)
 
@@ -128,8 +132,10 @@ class Network:
 
     def _drop(self, made: socket.socket) -> None:
         """It is the process's alone from now on, and closed when that closes it."""
-        self._made.pop(_number(made), None)
+        number = _number(made)
+        self._made.pop(number, None)
         made.close()
+        self._names.forget(number)
 
     def _forget_closed(self) -> None:
         """Those that nobody has any more; when all are in use, the oldest."""
@@ -168,12 +174,12 @@ class Network:
             self._record.tried("udp", written(address, port))
         raise OSError(errno.ENETUNREACH, "outside")
 
-    def _connect_datagram(self, ours: int, data: bytes) -> None:
+    def _connect_datagram(self, number: int, data: bytes) -> None:
         """A resolver's leads to us. Whoever only chooses among addresses connects and sends nothing:
         to the host itself that is not written down. Raises OSError."""
         address, port = inet(data)
         if port == DNS:
-            self._names.lead_here(ours)
+            self._names.lead_here(number)
             return
         if port and not is_loopback(address):
             self._record.tried("udp", written(address, port))
@@ -188,7 +194,7 @@ class Network:
         if _number(made) in self._nowhere:
             if family == socket.AF_UNIX:
                 self._refuse_unix(data)
-            self._connect_datagram(ours, data)
+            self._connect_datagram(_number(made), data)
             return False
         if family == socket.AF_UNIX:
             return self._connect_unix(asked, made, data)

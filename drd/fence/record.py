@@ -12,37 +12,81 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LARGEST = 4 << 20
+DESTINATIONS = 128
+"""Of each kind (tcp, dns, …) that are written down for a command; further tries are counted."""
+_LISTENERS = 4096
 _LONGEST = 300
 
 
 class Record:
-    """An appending descriptor. What is there already is not written again; after some ten thousand
-    different lines nothing more is, whatever a fenced process does."""
+    """An appending descriptor, for one command. What is there already is not written again, and each
+    kind of try has room of its own: no noise of one hides another."""
 
     def __init__(self, descriptor: int, by: str) -> None:
         self._descriptor = descriptor
         self._by = by
-        self._known: set[str] = set()
+        self._known: set[tuple[tuple[str, Any], ...]] | None = None
+        self._lines: dict[str, int] = {}
+        self._more: dict[str, int] = {}
 
     def write(self, event: str, **what: Any) -> None:
-        line = marshal.dumps({"event": event, "by": self._by, **what}).hex()
-        if line in self._known or os.fstat(self._descriptor).st_size > _LARGEST:
-            return
-        self._known.add(line)
-        os.write(self._descriptor, line.encode() + b"\n")
+        self._write({"event": event, **what}, event, _LISTENERS)
 
     def tried(self, what: str, to: str = "") -> None:
         """Something outside that a fenced process asked for and did not get."""
-        self.write("tried", what=what, to=plain(to))
+        event = {"event": "tried", "what": what, "to": plain(to)}
+        if not self._write(event, f"tried {what}", DESTINATIONS):
+            self._count(what)
+
+    def _write(self, event: dict[str, Any], kind: str, most: int) -> bool:
+        """Whether it is written down, by now or before; not where its kind has no room any more."""
+        if self._known is None:
+            self._known = self._learned()
+        event = {**event, "by": self._by}
+        known = tuple(sorted(event.items()))
+        if known in self._known:
+            return True
+        if self._lines.get(kind, 0) >= most:
+            return False
+        self._lines[kind] = self._lines.get(kind, 0) + 1
+        self._known.add(known)
+        os.write(self._descriptor, _line(event))
+        return True
+
+    def _count(self, what: str) -> None:
+        """One more of a kind that has no room. A line at every doubling: whoever reads knows that
+        there were more, and about how many, also when we are killed."""
+        more = self._more[what] = self._more.get(what, 0) + 1
+        if more & (more - 1) == 0:
+            line = {"event": "tried more", "what": what, "count": more, "by": self._by}
+            os.write(self._descriptor, _line(line))
+
+    def _learned(self) -> set[tuple[tuple[str, Any], ...]]:
+        """What is there of this command, of a fence before this one: it shares their room."""
+        found = set()
+        for event in self.read():
+            if event["by"] != self._by:
+                continue
+            if event["event"] == "tried more":
+                self._more[event["what"]] = max(event["count"], self._more.get(event["what"], 0))
+                continue
+            name = event["event"]
+            kind = f"tried {event['what']}" if name == "tried" else name
+            self._lines[kind] = self._lines.get(kind, 0) + 1
+            found.add(tuple(sorted(event.items())))
+        return found
 
     def read(self) -> list[dict[str, Any]]:
         return read(self._descriptor)
 
 
+def _line(event: dict[str, Any]) -> bytes:
+    return marshal.dumps(event).hex().encode() + b"\n"
+
+
 def read(descriptor: int) -> list[dict[str, Any]]:
     """Every whole line so far."""
-    data = os.pread(descriptor, 2 * _LARGEST, 0)
+    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     lines = data.split(b"\n")[:-1]
     return [marshal.loads(bytes.fromhex(line.decode())) for line in lines]  # noqa: S302 - ours
 

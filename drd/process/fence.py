@@ -177,13 +177,24 @@ class Sandbox:
         return read(self._record)
 
     def attempts(self) -> list[Attempt]:
-        """In their order; each destination is named once for each command."""
+        """In their order; each destination is named once for each command. Where one has tried more
+        than there is room for, how often it did comes last."""
+        events = self.events()
         found = (
             Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
-            for e in self.events()
+            for e in events
             if e["event"] == "tried"
         )
-        return list(dict.fromkeys(found))
+        more = {
+            (str(e["by"]), str(e["what"])): int(e["count"])
+            for e in events
+            if e["event"] == "tried more"
+        }
+        others = (
+            Attempt(plain(by), plain(what), f"elsewhere, {count} times or more")
+            for (by, what), count in more.items()
+        )
+        return [*dict.fromkeys(found), *others]
 
     def failures(self) -> list[str]:
         """Why fences could not be put up."""
