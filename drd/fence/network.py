@@ -190,7 +190,6 @@ class Network:
     def _connect(self, asked: Asked) -> bool:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
         made, family = self._ours(asked), family_of(data)
-        ours = made.fileno()
         if _number(made) in self._nowhere:
             if family == socket.AF_UNIX:
                 self._refuse_unix(data)

@@ -63,8 +63,7 @@ def test_nobody_else_can_ask_the_name_server_of_a_drill(box: Sandbox, own: Path)
             time.sleep(0.02)
         for name in unix_names() - before:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
-                with pytest.raises(OSError):
-                    stranger.connect("\0" + name[1:])
+                assert stranger.connect_ex("\0" + name[1:]) != 0
         assert tried(box) == ["dns a.example.org"]
     finally:
         child.stop(signal.SIGKILL)
