@@ -85,7 +85,7 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
     yield Commands(
         "".join(
             f"[[ -e {quote(p.path)} ]] || "
-            f'install -D -m {p.mode:03o} "$KIT/{p.file}" {quote(p.path)}\n'
+            f'install -D -m {p.mode & 0o777:03o} "$KIT/{p.file}" {quote(p.path)}\n'
             for p in programs
         )
     )

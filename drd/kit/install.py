@@ -117,7 +117,7 @@ def _write(file: Placed, undo: _Undo, private: Path) -> bool:
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as target:
-            os.fchmod(target.fileno(), file.mode)
+            os.fchmod(target.fileno(), file.mode & 0o777)  # its owner is another one here
             target.write(file.content)
             target.flush()
             os.fsync(target.fileno())

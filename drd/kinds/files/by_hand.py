@@ -24,7 +24,14 @@ def by_hand(
 TARGET={where}
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
 mkdir -p -m 755 -- "$TARGET"
-restic restore "$(snapshot {name})" --target "$TARGET"
+if [[ $EUID == 0 ]]; then
+    restic restore "$(snapshot {name})" --target "$TARGET"
+else  # everything is yours then: nobody may run it with your rights
+    chmod 700 -- "$TARGET"
+    restic restore "$(snapshot {name})" --target "$TARGET"
+    find "$TARGET" -type f -perm /6000 -exec chmod ug-s -- {{}} +
+    chmod 755 -- "$TARGET"
+fi
 """
     compare = f"""\
 jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .fingerprint.entries

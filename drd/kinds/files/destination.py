@@ -10,7 +10,14 @@ from typing import Any
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
-from drd.kinds.files.walk import kind_of, select, to_bytes, walk
+from drd.kinds.files.owners import (
+    foreign_entries,
+    lost_owners,
+    lost_rights,
+    set_id_finding,
+    settle_owners,
+)
+from drd.kinds.files.walk import to_bytes
 from drd.kinds.landing import content, make_landing, resolved, working
 from drd.kinds.places import (
     counted,
@@ -35,7 +42,6 @@ from drd.kinds.publish import (
 )
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
-from drd.process import check_cancelled
 
 LANDING = "landing"
 SANDBOX = "tree"
@@ -62,15 +68,6 @@ def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
         return []
     detail = f"only root can make device nodes: {', '.join(devices[:3])}"
     return [Finding("device nodes", False, detail, "run as root, or exclude them in the plan.")]
-
-
-def foreign_entries(snapshot: ComponentSnapshot) -> int:
-    """How many entries belonged to somebody whom this process cannot give files to."""
-    tree = snapshot.fingerprint
-    if not isinstance(tree, TreeFingerprint):
-        return 0
-    known = [e for e in tree.entries.values() if not e.volatile]
-    return sum(not may_own(e.uid, e.gid) for e in known)
 
 
 class FilesSandbox:
@@ -112,12 +109,6 @@ class FilesSandbox:
     def close(self) -> None:
         remove(self._landing)
         remove(self._tree)
-
-
-def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple[str, ...]:
-    """What belongs to others than it should; nothing where root was asked for that."""
-    foreign = 0 if no_owner and is_root() else foreign_entries(snapshot)
-    return (f"the owners of {foreign:,} entries",) if foreign else ()
 
 
 class FilesTarget:
@@ -167,6 +158,7 @@ class FilesTarget:
                 hint=f"make room in {publication.landing.parent}.",
             ),
             *device_findings(snapshot),
+            *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
@@ -222,28 +214,30 @@ class FilesTarget:
         on_progress: OnProgress,
     ) -> Restored:
         publication = self._publication
+        dropped: tuple[str, ...] = ()
         if publication.published():
             publication.tidy()
         else:
             if not publication.begun():
-                self._get_ready(snapshot)
+                dropped = self._get_ready(snapshot)
             publication.publish(content(publication.landing))
         remove(self._place.directory / LANDING)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
-        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        lost = lost_rights(snapshot, dropped, no_owner=self._no_owner)
         return Restored(notes=tuple(publication.appeared()), not_restored=lost)
 
-    def _get_ready(self, snapshot: ComponentSnapshot) -> None:
-        """Everything before the first rename: whole, owned as asked for, and on the disk."""
+    def _get_ready(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives what
+        `settle_owners` does."""
         landing = content(self._publication.landing)
         require_paths(landing, snapshot)
         if not self._publication.may_overwrite():
             self._refuse_content()
-        if self._no_owner:
-            own_everything(landing)
+        dropped = settle_owners(landing, snapshot, no_owner=self._no_owner)
         if isinstance(self._publication, Publication):
             _dress(landing, self._target)
         os.sync()
+        return dropped
 
     def inspector(self) -> FilesInspector:
         return FilesInspector(self._target, owners=not self._no_owner)
@@ -294,17 +288,3 @@ def _dress(landing: Path, target: Path) -> None:
     if may_own(info.st_uid, info.st_gid):
         os.chown(landing, info.st_uid, info.st_gid)
     landing.chmod(info.st_mode & 0o7777)
-
-
-def own_everything(landing: Path) -> None:
-    """Whoever asked for no owners gets everything: nothing to do for others than root. Giving away
-    clears set-id bits, so modes are set again."""
-    if not is_root():
-        return
-    for name in walk(select([os.fspath(landing)])).entries:
-        check_cancelled()
-        path = to_bytes(name)
-        info = os.lstat(path)
-        os.lchown(path, os.geteuid(), os.getegid())
-        if kind_of(info.st_mode) != "symlink":
-            os.chmod(path, info.st_mode & 0o7777)  # noqa: PTH101 - paths are bytes

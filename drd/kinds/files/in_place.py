@@ -20,14 +20,17 @@ from drd.errors import TargetError, TargetNotEmpty
 from drd.kinds.files.destination import (
     Way,
     device_findings,
-    foreign_entries,
-    lost_owners,
-    own_everything,
     require_paths,
     way_to,
 )
 from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.owners import (
+    foreign_entries,
+    lost_rights,
+    set_id_finding,
+    settle_owners,
+)
 from drd.kinds.files.walk import to_bytes, to_text
 from drd.kinds.landing import (
     content,
@@ -120,6 +123,7 @@ class FilesInPlace:
             Finding("target", True, f"{', '.join(r.path for r in roots)} can be written"),
             *self._room(roots, snapshot),
             *device_findings(snapshot),
+            *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         if snapshot.facts.get("excluded"):
             detail = "what the backup left out is not in what comes back"
@@ -205,9 +209,10 @@ class FilesInPlace:
     ) -> Restored:
         roots = self._roots(snapshot)
         landing = Path(read_journal(self._journal)["landing"])
+        dropped: tuple[str, ...] = ()
         if not all(r.way.published() for r in roots):
             require_paths(content(landing), snapshot)
-            self._get_ready(content(landing), roots)
+            dropped = self._get_ready(content(landing), snapshot, roots)
             for root in roots:
                 root.way.publish(pinned(_staged(root)))
         for root in roots:
@@ -215,14 +220,16 @@ class FilesInPlace:
         remove_landing(landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         appeared = tuple(sentence for r in roots for sentence in r.way.appeared())
-        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        lost = lost_rights(snapshot, dropped, no_owner=self._no_owner)
         return Restored(notes=appeared, not_restored=lost)
 
-    def _get_ready(self, landing: Path, roots: list[Root]) -> None:
-        """Everything before the first rename: whole, owned as asked for, and on the disk."""
+    def _get_ready(
+        self, landing: Path, snapshot: ComponentSnapshot, roots: list[Root]
+    ) -> tuple[str, ...]:
+        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives what
+        `settle_owners` does."""
         overwrite = bool(read_journal(self._journal)["overwrite"])
-        if self._no_owner:
-            own_everything(landing)
+        dropped = settle_owners(landing, snapshot, no_owner=self._no_owner)
         for root in roots:
             if root.way.published() or root.way.begun():
                 # Part of it stands in the target already: what is fetched anew is not used.
@@ -233,6 +240,7 @@ class FilesInPlace:
             _make_parents(landing, root)
             _stage(_landed(landing, root.path), root)
         os.sync()
+        return dropped
 
     def inspector(self) -> FilesInspector:
         paths = read_journal(self._journal).get("paths", self._paths)

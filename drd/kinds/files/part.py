@@ -18,13 +18,14 @@ from drd.errors import (
     UsageError,
 )
 from drd.kinds.files.describe import Describer, describe_all
-from drd.kinds.files.destination import (
-    device_findings,
-    foreign_entries,
-    lost_owners,
-    own_everything,
-)
+from drd.kinds.files.destination import device_findings
 from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.owners import (
+    foreign_entries,
+    lost_rights,
+    set_id_finding,
+    settle_owners,
+)
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
 from drd.kinds.landing import (
     content,
@@ -196,6 +197,7 @@ class FilesPart:
                 parent, need, what=f"what comes back of {self._component}", hint="make room there."
             ),
             *device_findings(snapshot),
+            *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
@@ -269,8 +271,7 @@ class FilesPart:
                 )
         if not self._may_overwrite():
             self._refuse_content()
-        if self._no_owner:
-            own_everything(content(self._root))
+        dropped = settle_owners(content(self._root), snapshot, no_owner=self._no_owner)
         os.sync()
         for way in waiting.values():
             check_cancelled()
@@ -281,7 +282,7 @@ class FilesPart:
         remove_landing(self._root)
         on_progress(Progress(self._component, "restore", 1, 1))
         appeared = tuple(sentence for w in self._ways.values() for sentence in w.appeared())
-        lost = lost_owners(snapshot, no_owner=self._no_owner)
+        lost = lost_rights(snapshot, dropped, no_owner=self._no_owner)
         return Restored(notes=appeared, not_restored=lost)
 
     def _make_parents(self, directory: Path) -> None:

@@ -337,7 +337,8 @@ class SqliteTarget:
             os.chown(working, uid, gid)
         elif (uid, gid) != (os.geteuid(), os.getegid()):
             lost = (f"owner {uid}:{gid} of {self._publication.target}",)
-        working.chmod(snapshot.facts["mode"])
+        # A database runs as nobody, under another owner least of all.
+        working.chmod(snapshot.facts["mode"] & 0o1777)
         return lost
 
     def inspector(self) -> SqliteInspector:

@@ -292,7 +292,7 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
 
 
 @as_root
-def test_no_owner_as_root_makes_everything_roots_and_keeps_modes(
+def test_no_owner_as_root_makes_everything_roots_and_keeps_modes_but_set_id_bits(
     short_tmp: Path, work: Workplace, root: Path
 ) -> None:
     give(root, 1234)
@@ -312,7 +312,7 @@ def test_no_owner_as_root_makes_everything_roots_and_keeps_modes(
     conf = str(root).lstrip("/") + "/etc/app/conf"
     assert (Path(kept.inspector().location) / conf).stat().st_uid == 1234
     info = (Path(dropped.inspector().location) / conf).stat()
-    assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o4755)
+    assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o755)
     assert [r.name for r in check(snapshot, kept.inspector())] == ["as at backup"]
     rows = check(snapshot, dropped.inspector())
     assert [(r.name, r.verdict) for r in rows] == [

@@ -1,0 +1,150 @@
+"""Whose files are that come back, and what of them goes where they cannot be whose they were."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from drd.kinds.files.walk import to_bytes, to_text
+from drd.kinds.places import is_root, may_own
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.text import escaped
+from drd.ports import Finding
+from drd.process import check_cancelled
+
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+_CAPABILITIES = "security.capability"
+_NAMED = 5
+
+
+def foreign_entries(snapshot: ComponentSnapshot) -> int:
+    """How many entries belonged to somebody whom this process cannot give files to."""
+    tree = snapshot.fingerprint
+    if not isinstance(tree, TreeFingerprint):
+        return 0
+    known = [e for e in tree.entries.values() if not e.volatile]
+    return sum(not may_own(e.uid, e.gid) for e in known)
+
+
+def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple[str, ...]:
+    """What belongs to others than it should; nothing where root was asked for that."""
+    foreign = 0 if no_owner and is_root() else foreign_entries(snapshot)
+    return (f"the owners of {foreign:,} entries",) if foreign else ()
+
+
+def lost_rights(
+    snapshot: ComponentSnapshot, dropped: tuple[str, ...], *, no_owner: bool
+) -> tuple[str, ...]:
+    """As `lost_owners`, and the files that run with nobody's rights any more. Some of them may have
+    been dropped by an earlier process of the run."""
+    lost = lost_owners(snapshot, no_owner=no_owner)
+    files = sorted({*_expected(snapshot, no_owner=no_owner), *dropped})
+    if not files:
+        return lost
+    what = "the set-user-ID and set-group-ID bits and the capabilities"
+    return (*lost, f"{what} of {_named(files)}, which got another owner")
+
+
+def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Finding]:
+    """Which files will lose their set-ID bits, as far as the restore point tells."""
+    files = _expected(snapshot, no_owner=no_owner)
+    if not files:
+        return []
+    detail = f"{_named(files)}: another owner, so the set-user-ID and set-group-ID bits are dropped"
+    hint = "where a program needs them: chown it to its owner afterwards, then chmod u+s or g+s."
+    return [Finding("set-user-ID", True, detail, hint, warning=True)]
+
+
+def _named(files: list[str]) -> str:
+    more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+    count = "1 file" if len(files) == 1 else f"{len(files):,} files"
+    return f"{count} ({', '.join(map(escaped, files[:_NAMED]))}{more})"
+
+
+def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:
+    tree = snapshot.fingerprint
+    if not isinstance(tree, TreeFingerprint) or (is_root() and not no_owner):
+        return []
+    own = (os.geteuid(), os.getegid())
+    return [
+        path
+        for path, entry in sorted(tree.entries.items())
+        if entry.kind == "file" and entry.mode & _SET_ID
+        if entry.volatile
+        or not ((entry.uid, entry.gid) == own if is_root() else may_own(entry.uid, entry.gid))
+    ]
+
+
+def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[str, ...]:
+    """Before anybody else can reach what has landed: whoever asked for no owners gets everything, which
+    is something to do for root alone. A file that does not belong to whom it did loses its set-ID bits
+    and capabilities first: they would give the new owner's rights to whoever wrote the file. Gives
+    the paths of such files, as the source has them.
+
+    Bits of directories stay: they say which group new files get, and give nobody's rights.
+    """
+    root, top = is_root(), to_bytes(os.fspath(landing))
+    if root and not no_owner:
+        return ()
+    own, dropped = (os.geteuid(), os.getegid()), []
+    for path in _everything(top):
+        check_cancelled()
+        info = os.lstat(path)
+        name = to_text(path[len(top) :])
+        was = own if root else _owner_of(name, snapshot)
+        if was == (info.st_uid, info.st_gid):
+            continue
+        if stat.S_ISREG(info.st_mode) and _drop(path, info):
+            dropped.append(name)
+        if root:
+            os.lchown(path, *own)
+    return tuple(sorted(dropped))
+
+
+def _owner_of(name: str, snapshot: ComponentSnapshot) -> tuple[int, int] | None:
+    """Of an entry at the source; None where nobody knows."""
+    tree = snapshot.fingerprint
+    entry = tree.entries.get(name) if isinstance(tree, TreeFingerprint) else None
+    return None if entry is None or entry.volatile else (entry.uid, entry.gid)
+
+
+def _drop(path: bytes, info: os.stat_result) -> bool:
+    """Whether the file had any of it."""
+    had = bool(info.st_mode & _SET_ID)
+    if had:
+        os.chmod(path, stat.S_IMODE(info.st_mode) & ~_SET_ID)  # noqa: PTH101 - paths are bytes
+    try:
+        os.removexattr(path, _CAPABILITIES, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
+            raise
+        # Without root's rights nobody has set any, and nobody may remove any.
+        return had
+    return True
+
+
+def _everything(top: bytes) -> Iterator[bytes]:
+    """It and what lies below it, also in directories that their owner may not look into: they are
+    opened meanwhile."""
+    closed: list[tuple[bytes, int]] = []
+    directories = [top]
+    yield top
+    try:
+        while directories:
+            directory = directories.pop()
+            mode = stat.S_IMODE(os.lstat(directory).st_mode)
+            if not is_root() and mode & 0o700 != 0o700:
+                os.chmod(directory, mode | 0o700)  # noqa: PTH101 - paths are bytes
+                closed.append((directory, mode))
+            with os.scandir(directory) as found:
+                entries = list(found)
+            for entry in entries:
+                yield entry.path
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.path)
+    finally:
+        for directory, mode in reversed(closed):
+            os.chmod(directory, mode)  # noqa: PTH101 - paths are bytes
