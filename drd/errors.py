@@ -185,11 +185,20 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class RepositoryDamaged(RepositoryError):
-    """`parts` are the damaged files of the repository, as far as they are known."""
+    """`parts` are the damaged files of the repository, `trees` the directories in it that lack data:
+    all that is damaged, or none where nobody can tell."""
 
-    def __init__(self, message: str, *, hint: str | None = None, parts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        parts: Sequence[str] = (),
+        trees: Sequence[str] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.parts = tuple(parts)
+        self.trees = tuple(trees)
 
 
 class SnapshotsUnreadable(RepositoryDamaged):

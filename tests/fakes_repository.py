@@ -227,7 +227,9 @@ class MemoryRepository:
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
         self._opened()
 
-    def snapshots_with(self, parts: Sequence[str], *, deadline_s: float = 120.0) -> frozenset[str]:
+    def snapshots_with(
+        self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = 120.0
+    ) -> frozenset[str]:
         self._opened()
         return frozenset()
 

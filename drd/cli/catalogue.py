@@ -162,7 +162,8 @@ def _show(
             output.complain(
                 f"restore point {point} of {c.plan} is not whole any more in {', '.join(places)}: "
                 "snapshots are missing that drd did not forget",
-                f"a copy may have them; else: drd points forget {point} --reason …",
+                f"a copy may have them; to give it up there: drd points forget {point} "
+                f"--repository {places[0]} --reason …",
             )
         for repository, reason in c.unreached.items():
             output.complain(

@@ -148,8 +148,8 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
             f"repository {repository.name}: snapshots",
             ok=False,
             detail=lists_less(list(missing)),
-            hint=f"drd retention {plan.name} --dry-run says more; to give one up: drd points forget "
-            "POINT --reason …",
+            hint=f"drd retention {plan.name} --dry-run says more; to give one up there: drd points "
+            f"forget POINT --repository {repository.name} --reason …",
         )
     ]
 

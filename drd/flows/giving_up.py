@@ -13,6 +13,7 @@ from typing import Any
 from drd.errors import DrdError, RepositoryError, UsageError
 from drd.flows import aftermath, custody, holdings
 from drd.flows.identity import confirm
+from drd.flows.known_wrong import givers
 from drd.flows.pauses import known_damage
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
@@ -103,6 +104,23 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
                 hint=f"drd verify {plan.name} looks for damage; to forget the point anyway, add "
                 "--force.",
             )
+        _require_lost(services, plan, what, kept.get(point), now)
+
+
+def _require_lost(
+    services: Services, plan: Plan, what: GivingUp, known: RestorePoint | None, now: datetime
+) -> None:
+    """What one repository has lost, another one may still give. Raises UsageError."""
+    if known is None or not known.complete or max(known.data_time, known.available_at) > now:
+        return
+    whole = givers(services, plan, known)
+    if whole and what.repository in ("", *whole):
+        others = [name for name in known.repositories if name not in whole]
+        only = f"--repository {others[0]} gives up what is lost; " if others else ""
+        raise UsageError(
+            f"restore point {known.id} can come back whole from {' and '.join(whole)}",
+            hint=f"{only}to forget the point anyway, add --force.",
+        )
 
 
 def _require_free(points: Sequence[str], held: Mapping[str, str]) -> None:

@@ -38,6 +38,11 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     raise RepositoryDamaged("; ".join(facts), hint="\n".join(_ways_out(services, plan, known)))
 
 
+def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
+    """The repositories that hold the point, and with which nothing is known to be wrong that costs it."""
+    return _givers(plan, point, _by_name(services, plan))
+
+
 def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
     """What was found, and a failed finding for each repository that is known to be lost or damaged;
     one that was found to be lost just now gets the way out."""
@@ -109,7 +114,9 @@ def _costs(known: Known, point: str) -> bool:
 
 
 def _can_give(known: Known | None, point: str) -> bool:
-    return known is None or (known.lost is None and not _costs(known, point))
+    if known is None:
+        return True
+    return known.lost is None and point not in known.missing and not _costs(known, point)
 
 
 def _fact(point: str, known: Known) -> str:

@@ -60,6 +60,7 @@ def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) ->
             if (point, "") not in given_up
             and not {(point, name) for name in plan.repositories} <= given_up
         ],
+        nowhere=True,
     )
 
 

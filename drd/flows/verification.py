@@ -125,7 +125,8 @@ class _VerificationRun:
         return RepositoryDamaged(
             f"{self.spec.name} {lists_less(missing)}; what is there reads back",
             hint="find out who removed them. A copy may have them: drd recover "
-            f"{self.plan.name} --repository NAME. To give one up: drd points forget POINT --reason …",
+            f"{self.plan.name} --repository NAME. To give one up there: drd points forget POINT "
+            f"--repository {self.spec.name} --reason …",
         )
 
     def _is_hurt(self) -> bool:
@@ -176,7 +177,7 @@ class _VerificationRun:
         """Say what it costs: the points that need what is damaged, and which others hold them."""
         if isinstance(error, SnapshotsUnreadable):
             return self._snapshots_unreadable(error)
-        affected = self._affected(error.parts)
+        affected = self._affected(error)
         if affected is not None:
             error.message += f"; {_named(affected)}"
         # restic does not store again what it believes to have.
@@ -206,10 +207,12 @@ class _VerificationRun:
         self._record(replace(self.reading, error=describe(error)))
         return self._finish(RunState.FAILED, error, tuple(lost))
 
-    def _affected(self, parts: Sequence[str]) -> tuple[str, ...] | None:
-        """Restore points with a snapshot that needs one of these files, newest first."""
+    def _affected(self, damage: RepositoryDamaged) -> tuple[str, ...] | None:
+        """Restore points with a snapshot that needs what is damaged, newest first."""
+        if not damage.parts and not damage.trees:
+            return None  # restic does not say where it is
         try:
-            hit = self.repository.snapshots_with(parts)
+            hit = self.repository.snapshots_with(damage.parts, damage.trees)
             by_run = holdings.by_run(holdings.listed(self.repository, self.plan.name))
         except (RepositoryError, DeadlineExceeded) as error:
             self.services.note(f"what the damage is about cannot be told: {error.message}")

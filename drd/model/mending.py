@@ -21,8 +21,10 @@ def ways_out(
     lines.append(f"mend it with {packs}, then drd backup {plan}, then {again}")
     if affected:
         points = " ".join(affected[:_IN_A_COMMAND])
-        only = f" --repository {repository}" if others else ""
-        lines.append(f"give up what stays damaged: drd points forget {points} --reason …{only}")
+        lines.append(
+            f"give up what stays damaged: drd points forget {points} --repository {repository} "
+            "--reason …"
+        )
     lines.append(
         "new backups build on what is damaged: do it soon, or give the plan a new repository"
     )

@@ -122,23 +122,24 @@ def of_damage(
             what += f" ({named(open_ones)})"
             hint = (
                 "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
-                f"{' '.join(open_ones[:_NAMED])} --reason …"
+                f"{' '.join(open_ones[:_NAMED])} --repository {damage.repository} --reason …"
             )
         found.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
     return found
 
 
-def of_listing(repository: str, missing: Sequence[str]) -> list[Pause]:
+def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False) -> list[Pause]:
     """`missing` are points of which the repository lists fewer snapshots than it did, not by drd's
-    own hand."""
+    own hand; `nowhere` says that no other repository has them either."""
     if not missing:
         return []
+    only = "" if nowhere else f" --repository {repository}"
     return [
         Pause(
             "listing-shrank",
             f"{repository} {lists_less(missing)}",
             "find out who removed them. Then bring them back, or give the points up: drd points "
-            f"forget {' '.join(missing[:_IN_A_COMMAND])} --reason …",
+            f"forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
         )
     ]
 

@@ -212,11 +212,13 @@ class Repository(Protocol):
         """Verify the structure, and read the data of `read_subset` (restic's --read-data-subset).
 
         Keeps nobody waiting, unless something looks damaged. Raises RepositoryDamaged with its
-        `parts`, and DeadlineExceeded.
+        `parts` and `trees`, and DeadlineExceeded.
         """
 
-    def snapshots_with(self, parts: Sequence[str], *, deadline_s: float = 120.0) -> frozenset[str]:
-        """The snapshots that need one of these damaged `parts`."""
+    def snapshots_with(
+        self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = 120.0
+    ) -> frozenset[str]:
+        """The snapshots that need one of these, or that turn out to lack something else."""
 
     def remove_stale_locks(self) -> int:
         """Remove locks whose owner is provably dead; returns how many went. Live ones stay."""

@@ -4,11 +4,12 @@ do instead; a healthy repository, and another point, are as they were."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from tests.e2e.copies import copied_site
-from tests.e2e.site import small_site
+from tests.e2e.site import Site, small_site
 
 DRY = ("recover", "shop", "--target", "standby", "--dry-run")
 
@@ -20,6 +21,17 @@ def damage_every_pack(repository: str) -> None:
             content[len(content) // 2] ^= 0xFF
             pack.chmod(0o600)
             pack.write_bytes(content)
+
+
+def with_much_data(site: Site) -> Site:
+    """So that the biggest pack is the service's."""
+    (site.base / "etc/noise").write_bytes(os.urandom(400_000))
+    return site
+
+
+def biggest_pack(repository: str) -> Path:
+    packs = (p for p in Path(repository, "data").rglob("*") if p.is_file())
+    return max(packs, key=lambda p: p.stat().st_size)
 
 
 def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path) -> None:
@@ -65,3 +77,46 @@ def test_doctor_names_a_repository_that_is_gone_with_the_way_out(short_tmp: Path
     bad = [i for i in items if not i["ok"]]
     assert [i["name"].startswith("repository primary") for i in bad] == [True]
     assert "drd verify shop --repository primary" in bad[0]["hint"]
+
+
+def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
+    short_tmp: Path,
+) -> None:
+    """After `restic repair index` no file is damaged any more, and the data is as gone as before."""
+    site = with_much_data(small_site(short_tmp))
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    biggest_pack(site.repository).unlink()
+    (point,) = (p["point"] for p in site.points())
+    site.restic("repair", "index")
+    told = site.drd("verify", "shop", code=1)
+    assert f"restore point {point} cannot come back whole from it" in told.err
+    (plan,) = site.drd("status", "--json", code=3).json["plans"]
+    assert (plan["verdict"], plan["rpo"]["loses_everything"]) == ("breached", True)
+    assert f"restore point {point} cannot come back whole" in site.drd(*DRY, code=1).err
+    site.drd("backup", "shop", code=None)  # stores again what the index does not name
+    site.drd("verify", "shop", code=None)
+    newest = site.points()[0]["point"]
+    assert newest != point
+    assert "nothing stands in the way" in site.drd(*DRY, "--point", newest).out, "the healthy twin"
+
+
+def test_giving_up_what_one_repository_lost_keeps_what_another_one_has(short_tmp: Path) -> None:
+    site = with_much_data(copied_site(short_tmp))
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    (point,) = (p["point"] for p in site.points())
+    biggest_pack(site.repository).unlink()
+    verified = site.drd("verify", "shop", "--repository", "primary", code=1)
+    paused = site.drd("retention", "shop", "--dry-run")
+    command = f"drd points forget {point} --repository primary --reason"
+    assert command in verified.err
+    assert command in paused.out
+    refused = site.drd("points", "forget", point, "--reason", "damaged", code=2)
+    assert f"restore point {point} can come back whole from offsite" in refused.err
+    site.drd("points", "forget", point, "--repository", "offsite", "--reason", "x", code=2)
+    site.drd("points", "forget", point, "--repository", "primary", "--reason", "damaged")
+    (left,) = site.points()
+    assert left["repositories"] == ["offsite"]
+    site.drd("points", "forget", point, "--reason", "not wanted", "--force")
+    assert site.points() == []

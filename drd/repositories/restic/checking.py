@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
 
 from drd import log
-from drd.errors import DeadlineExceeded, RepositoryDamaged, RepositoryError, SnapshotsUnreadable
+from drd.errors import DeadlineExceeded, RepositoryDamaged, SnapshotsUnreadable
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
+_TREE = re.compile(r"^(?:tree|id) ([0-9a-f]{64})\b")
 _OF_SNAPSHOT = re.compile(r"failed to load snapshot ([0-9a-f]{8,64})")
 _MOST_PARTS = 100
-"""Damaged files that are named: whoever lost more has lost the repository."""
+"""Damaged files that are looked for in snapshots: of more nobody tells what they cost."""
+_SNAPSHOT = re.compile(rb'(?:"snapshot":"|belongs to snapshot )([0-9a-f]{64})\b')
 
 
 def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> None:
@@ -62,12 +63,26 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
             f"snapshots at {door.url} cannot be read: {named}; all data that the others need is sound",
             hint="remove the objects: `drd catalogue verify` says how.",
         )
-    more = f" and {len(packs) - 1} more files" if len(packs) > 1 else ""
+    trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
+    what = _short(first) + (f" and {len(packs) - 1} more files" if len(packs) > 1 else "")
+    if trees and not packs:
+        what = f"data of {_directories(len(trees))} is gone"
+    told = len(packs) + len(trees) <= _MOST_PARTS and not any(map(_is_unplaced, wrong))
     return RepositoryDamaged(
-        f"the repository at {door.url} is damaged: {_short(first)}{more}",
+        f"the repository at {door.url} is damaged: {what}",
         hint=DAMAGED_HINT,
-        parts=packs[:_MOST_PARTS],
+        parts=packs if told else (),
+        trees=trees if told else (),
     )
+
+
+def _directories(count: int) -> str:
+    return "1 directory" if count == 1 else f"{count:,} directories"
+
+
+def _is_unplaced(line: str) -> bool:
+    """An error of restic's that names nothing by which the snapshots can be found that it costs."""
+    return not (line.strip().startswith("error for tree ") or _PACK.search(line))
 
 
 def _short(line: str) -> str:
@@ -84,14 +99,16 @@ def _left(ends: float | None) -> float | None:
     return left_s
 
 
-def snapshots_with(door: Door, parts: Sequence[str], *, deadline_s: float) -> frozenset[str]:
-    """The snapshots that need one of these files. Raises RepositoryError's children."""
-    if not parts:
-        return frozenset()
-    words = ["--no-lock", "find", "--json", "--pack", *ids(parts)]
-    told, _ = door.capture(words, deadline_s=deadline_s)
-    try:
-        found = json.loads(told or b"[]")
-        return frozenset(str(item["snapshot"]) for item in found if item.get("snapshot"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RepositoryError("restic gave an answer that cannot be read") from error
+def snapshots_with(
+    door: Door, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float
+) -> frozenset[str]:
+    """The snapshots that need one of these files or directories, and those that restic cannot walk
+    through. Raises RepositoryError's children."""
+    found: set[str] = set()
+    for option, wanted in (("--pack", parts), ("--tree", trees)):
+        if wanted:
+            words = ["--no-lock", "find", "--json", option, *ids(wanted)]
+            told, _ = door.capture(words, deadline_s=deadline_s)
+            # restic prints what it cannot load amid its JSON.
+            found |= {snapshot.decode() for snapshot in _SNAPSHOT.findall(told)}
+    return frozenset(found)

@@ -203,9 +203,9 @@ class ResticRepository:
         checking.check(self.door, read_subset=read_subset, deadline_s=deadline_s)
 
     def snapshots_with(
-        self, parts: Sequence[str], *, deadline_s: float = ANSWER_S
+        self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = ANSWER_S
     ) -> frozenset[str]:
-        return checking.snapshots_with(self.door, parts, deadline_s=deadline_s)
+        return checking.snapshots_with(self.door, parts, trees, deadline_s=deadline_s)
 
     def remove_stale_locks(self) -> int:
         return self.door.remove_stale_locks()

@@ -72,6 +72,9 @@ def store_stream(
     return door.locking(work)
 
 
+_STORED_AGAIN = "not found in the repository index; storing the file again"
+
+
 def store_tree(
     door: Door,
     tree: Tree,
@@ -105,7 +108,7 @@ def store_tree(
         done = run()
         if done.exit_code == 1 and not listener.summary and _no_parent(complaints(done.stderr)):
             done = run(_parent(door, subject, words, tree))
-        if done.exit_code == 3 and _only_vanished(complaints(done.stderr), tree):
+        if done.exit_code == 3 and _is_all_stored(complaints(done.stderr), tree):
             done = replace(done, exit_code=0)
         return _stored(door, done, listener)
 
@@ -135,16 +138,21 @@ def _parent(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
     return f"--parent={before[-1].id}" if before else "--force"
 
 
-def _only_vanished(said: Complaints, tree: Tree) -> bool:
+def _is_all_stored(said: Complaints, tree: Tree) -> bool:
+    """Whether restic complained of nothing but files that went away meanwhile, and of data that the
+    repository had lost, which it has read and stored again."""
     return (
         bool(said.items)
         and not said.skipped
-        and all(
-            "no such file or directory" in why.lower()
-            and path not in tree.paths
-            and not os.path.lexists(path)
-            for path, why in said.items
-        )
+        and all(_STORED_AGAIN in why or _vanished(path, why, tree) for path, why in said.items)
+    )
+
+
+def _vanished(path: str, why: str, tree: Tree) -> bool:
+    return (
+        "no such file or directory" in why.lower()
+        and path not in tree.paths
+        and not os.path.lexists(path)
     )
 
 

@@ -29,7 +29,7 @@ _DAMAGE = re.compile(
     r"|id \S+ not found in (?:repository|index)"
     r"|Load\(<(?:data|index|snapshot)/\S+>.*(?:no such file|does not exist|unexpected EOF)"
     r"|ReadFull\(<data/"
-    r"|not found in snapshot",
+    r"|not found in snapshot|unknown blob",
     re.IGNORECASE,
 )
 _NO_SNAPSHOT = re.compile(
