@@ -48,6 +48,8 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     lost_since = unreadable_since(subject)
     reasons = rpo_reasons + drill_reasons + rto_reasons + readiness_reasons
     reasons += judge_retention(subject, now)
+    copies = tuple(judge_copy(subject, c, now) for c in subject.copies)
+    behind = [c.repository for c in copies if c.verdict is not Verdict.MET]
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
@@ -59,10 +61,10 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         components=tuple(
             [judge_component(subject, c, lost_since, now) for c in subject.components]
         ),
-        alerts=standing_alerts(subject, reasons),
+        alerts=standing_alerts(subject, reasons, behind),
         reasons=tuple(sorted(reasons, key=lambda r: -r.verdict.severity)),
         load_error=subject.load_error,
-        copies=tuple(judge_copy(subject, c, now) for c in subject.copies),
+        copies=copies,
         repositories=tuple(assess_repository(r) for r in subject.repositories),
         paused=subject.paused,
         waiting=subject.waiting,

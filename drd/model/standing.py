@@ -48,9 +48,11 @@ _ASPECTS = (
 """Parts of a repository that findings are about. A point that was stored there says nothing of them."""
 
 
-def standing_alerts(facts: PlanFacts, reasons: Collection[Reason]) -> tuple[AlertFacts, ...]:
+def standing_alerts(
+    facts: PlanFacts, reasons: Collection[Reason], behind: Collection[str]
+) -> tuple[AlertFacts, ...]:
     """The open alerts of a plan without those whose condition is gone, by the `reasons` of its
-    verdicts now."""
+    verdicts now, and the copies that are `behind`."""
     if not facts.alerts:
         return ()  # most plans
     there = {(reason.kind, reason.subject) for reason in reasons}
@@ -61,6 +63,8 @@ def standing_alerts(facts: PlanFacts, reasons: Collection[Reason]) -> tuple[Aler
             return (alert.kind, alert.subject) in there
         if alert.kind in (PAUSED, OVER):
             return alert.kind in retention
+        if alert.kind == "copy-behind":
+            return alert.subject in behind
         if alert.kind == "backup-failing":
             return facts.failures is not None
         if alert.kind == "point-incomplete":

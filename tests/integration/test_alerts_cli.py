@@ -19,7 +19,7 @@ from tests.catalogue_support import plan
 
 Output = pytest.CaptureFixture[str]
 LATE = Condition(
-    "copy-behind", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a"
+    "backup-overdue", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a"
 )
 DISK = Condition("disk", "", "/var", "critical", "/var is about to fill", "df -h /var")
 
@@ -92,7 +92,7 @@ def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue,
 
 def test_one_plan_s_alerts(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
     look(catalogue, ago(minutes=5), LATE, DISK)
-    assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["copy-behind"]
+    assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["backup-overdue"]
     assert 'there is no plan "order-api"' in drd("alerts", "order-api", code=2)
 
 
@@ -106,7 +106,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
     assert alert == {
         "alert": "a1b2c3d4",
         "plan": "orders-api",
-        "kind": "copy-behind",
+        "kind": "backup-overdue",
         "subject": "",
         "severity": "warning",
         "state": "firing",
