@@ -8,10 +8,15 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from drd.api.server import ApiServer
+from drd.bootstrap import App
+from drd.model.actor import Actor
+from drd.model.run import Run, RunKind, RunState
+from drd.modes import make_public_directory
 from tests.e2e.site import Result, Site
 
 READERS, OPERATORS, MAIL = 60, 9, 8
@@ -91,3 +96,75 @@ def as_user(
     assert "Traceback" not in result.err, result.err
     assert code is None or result.code == code, f"{words}: {result}"
     return result
+
+
+PLAN = """\
+plan: shop
+objectives: {rpo: 1h, rto: 1h}
+components:
+  conf: {kind: files, paths: [/etc/hostname]}
+repositories:
+  primary: {url: /srv/shop, password: {env: X}}
+targets:
+  standby: {conf: {path: /srv/standby}}
+runbook:
+  - {name: data, restore: [conf]}
+  - {name: go-ahead, approve: {by: commander, two_person: true}}
+  - {name: plug, manual: plug it in}
+"""
+PEOPLE = """\
+people:
+  - {name: Anna, user: daemon, roles: [commander]}
+  - {name: Bert, user: bin, roles: [operator]}
+  - {name: Carl, roles: [commander]}
+"""
+
+
+class House:
+    """A socket that answers, as in a daemon, and how often its loop was woken."""
+
+    made: ClassVar[list[bytes]] = []  # a catalogue that knows the plan, which takes a while to make
+
+    def __init__(self, base: Path, more: str = "") -> None:
+        (base / "plans").mkdir(exist_ok=True)
+        (base / "plans/shop.yaml").write_text(PLAN)
+        (base / "drd.yaml").write_text(
+            f"state: sqlite:///{base}/state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n"
+            f"public_dir: {base}/public\n{GROUPS}{more}"
+        )
+        database = base / "state/drd.db"
+        database.parent.mkdir(0o700)
+        if not House.made:
+            with closing(App(str(base / "drd.yaml"))) as first:
+                first.load("shop")
+            House.made.append(database.read_bytes())
+        database.write_bytes(House.made[0])
+        database.chmod(0o600)
+        self.app = App(str(base / "drd.yaml"))
+        self.woken = 0
+        make_public_directory(base / "public", "games")
+        self.path = base / "public/drd.sock"
+        self.server = ApiServer.start(self.app, self._wake)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def close(self) -> None:
+        self.server.close()
+        self.app.close()
+
+    def waiting_recovery(self, starter: Actor) -> str:
+        """A recovery that waits for an approval and for a pair of hands."""
+        catalogue, now = self.app.catalogue, self.app.clock.now()
+        pending = catalogue.queue.enqueue(
+            Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=starter)
+        )
+        plan = self.app.plan_in_force("shop")
+        owned = catalogue.begin(
+            plan, RunKind.RECOVERY, trigger="manual", detail={}, at=now, claim=pending.id
+        )
+        for name, kind in (("go-ahead", "approve"), ("plug", "manual")):
+            catalogue.begin_step(owned, name, kind, now)
+            role = "commander" if kind == "approve" else None
+            catalogue.await_step(owned, name, "x", {"role": role})
+        return owned.run.id

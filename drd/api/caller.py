@@ -35,10 +35,15 @@ class Peer:
     @classmethod
     def of(cls, connection: socket.socket) -> Peer:
         """Raises OSError when the kernel does not say."""
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid, uid, gid = struct.unpack("3i", raw)
-        groups = frozenset([gid, *_supplementary(connection, uid, gid)])
+        pid, uid, groups = credentials(connection)
         return cls(pid, uid, groups, process.login_of_peer(connection, uid, pid))
+
+
+def credentials(connection: socket.socket) -> tuple[int, int, frozenset[int]]:
+    """Process, user and groups of the peer. Raises OSError when the kernel does not say."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", raw)
+    return pid, uid, frozenset([gid, *_supplementary(connection, uid, gid)])
 
 
 def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[int]:

@@ -72,14 +72,19 @@ def serve_one(
 
 def send_failure(connection: socket.socket, failed: Failed) -> None:
     """Answer without having read anything, and without waiting for anybody."""
+    connection.setblocking(False)
+    connection.send(failure(failed))
+
+
+def failure(failed: Failed) -> bytes:
+    """The whole answer."""
     body = _encoded(failed.document())
     head = (
         f"HTTP/1.1 {failed.status.value} {failed.status.phrase}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         "Retry-After: 1\r\nConnection: close\r\n\r\n"
     )
-    connection.setblocking(False)
-    connection.send(head.encode() + body)
+    return head.encode() + body
 
 
 class _Bounded(io.RawIOBase):

@@ -25,8 +25,10 @@ The kernel says who asks: the user and all groups of the process that connected 
 `SO_PEERGROUPS`), as they were when it did, and the login behind it, which drd reads as soon as it accepts
 the connection. Where that process has ended by then, the login is unknown, and `login_known` of the record is
 false: such a request approves nothing that wants two persons. Nobody logs in to the daemon, and
-there is no key. Everybody may connect, since people whom `drd.yaml` maps need not be in a group; whoever has
-no right to anything is refused at once.
+there is no key. The socket has an access control list (`getfacl`) with the two groups and the users whom `drd.yaml`
+maps: the kernel turns everybody else away (permission denied), however often he tries. The daemon looks every 30 s, and at a
+reload, whether groups or users have come or gone. On a file system without such lists everybody can connect; whoever has no
+right to anything is refused at once then, and can make others wait by connecting in a loop.
 
 Answers are the documents that the command line prints with `--json`, `schema` first. A request that
 fails has another status than 200 and `{{"schema": 1, "error": {{"message", "hint", "exit"}}}}`: the exit code

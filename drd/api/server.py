@@ -1,8 +1,8 @@
 """The daemon's Unix socket: a small HTTP server that no client can hold up.
 
 A connection carries one request, has a thread while it lasts, and is cut after a while whatever it
-does. Each user has few at a time and so many requests a second; whoever has no right to anything gets
-one word and nothing that lasts. It lives in threads of its own: the daemon's loop waits for none.
+does. Each user has few at a time and so many requests a second; whoever has no right to anything cannot
+connect (see `door`), or gets one word and no thread. It lives in threads of its own: the daemon's loop waits for none.
 """
 
 from __future__ import annotations
@@ -13,43 +13,44 @@ import socket
 import stat
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 
 from drd import log
-from drd.api.caller import Caller, Peer
-from drd.api.handler import AT_WORK, Failed, House, send_failure, serve_one
+from drd.api import door
+from drd.api.caller import Caller, Peer, credentials
+from drd.api.handler import AT_WORK, Failed, House, failure, send_failure, serve_one
 from drd.api.rights import Right
 from drd.bootstrap import App
+from drd.config.daemon import DaemonSettings
 from drd.errors import ApiUnserved
 
 NAME = "drd.sock"
 CONNECTIONS = 32
 """Requests at a time, of all users together."""
-WAITING = 128
-"""Connections that wait to be admitted or refused. A client that finds no room has to try again."""
+WAITING = 4096
+"""Connections that wait to be admitted or refused, as far as the kernel allows it
+(net.core.somaxconn). A client that finds no room has to try again."""
 OF_A_USER = 8
 """At a time, of one user: others always find room."""
-OF_STRANGERS = 4
-"""At a time, of all who have no right to anything."""
 DEADLINE_S = 10.0
 """For a whole request."""
+OF_STRANGERS = 64
 STRANGER_S = 2.0
-"""The same for those."""
+"""How many who have no right to anything may be reading their refusal at a time, and for how long."""
 RATE = 20.0
 BURST = 60.0
 """Requests a second of one user, and how many at once after a silence."""
 
-_MODE = 0o666
-"""Everybody may connect: the kernel says who it is, which no mode of a file does better. People whom
-drd.yaml maps may be in no group at all."""
+_LOOK_S = 30.0
+"""Between two looks at who may connect: groups and users come and go."""
+_KNOWN_S = 5.0
+"""How long somebody is taken for a stranger without another look."""
 _ROOM_S = 0.5
 _LINGER_S = 0.5
 _USERS = 1024
-_STRANGERS = -1
 _log = log.get()
 
 
@@ -64,6 +65,10 @@ class ApiServer:
         self._house = House(app, wake, DEADLINE_S, threading.Semaphore(AT_WORK))
         self._open: dict[socket.socket, tuple[int, float]] = {}  # the user, and when it is cut
         self._rates: dict[int, tuple[float, float]] = {}  # tokens left, and when that was
+        self._strangers: dict[tuple[int, frozenset[int]], tuple[bytes, float]] = {}
+        self._leaving: deque[tuple[socket.socket, float]] = deque()
+        self._let_in = b""
+        self._look_at = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="drd-api", daemon=True)
@@ -72,7 +77,12 @@ class ApiServer:
     @classmethod
     def start(cls, app: App, wake: Callable[[], None]) -> ApiServer:
         """Listen and return; `wake` is called from other threads. Raises ApiUnserved."""
-        return cls(_listen(app.settings.public_dir), app, wake)
+        return cls(_listen(app.settings), app, wake)
+
+    def reconfigured(self) -> None:
+        """Let in whom drd.yaml names now."""
+        self._look_at = 0.0
+        os.eventfd_write(self._waker, 1)
 
     def close(self) -> None:
         """Stop listening and cut every connection. Doing it again does nothing."""
@@ -86,16 +96,18 @@ class ApiServer:
         self._cut_until(float("inf"))
 
     def _accept(self) -> None:
-        """Wait without an end while nobody is connected, else until somebody is to be cut."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         poll.register(self._waker, select.POLLIN)
         while not self._closed.is_set():
             try:
-                poll.poll(self._next_cut_ms())
+                poll.poll(self._next_ms())
+                with suppress(BlockingIOError):
+                    os.eventfd_read(self._waker)
+                self._look_who_may_connect()
                 connection, _ = self._listener.accept()
             except BlockingIOError:
-                pass  # it is time to cut somebody, or to end
+                pass  # it is time to cut somebody, to look, or to end
             except OSError:
                 # No descriptor is free, which those who are connected can change.
                 self._closed.wait(_ROOM_S)
@@ -103,9 +115,36 @@ class ApiServer:
                 self._received(connection)
             self._cut_until(time.monotonic())
 
+    def _look_who_may_connect(self) -> None:
+        """And tell the kernel, when that has changed."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_S
+        self._strangers.clear()
+        settings = self._app.settings
+        entries = door.wanted(settings)
+        if entries == self._let_in:
+            return
+        self._let_in = entries
+        try:
+            fd = os.open(settings.public_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                closed = door.close_to_strangers(fd, NAME, entries)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            _log.error("api.not_closed_to_strangers", error=str(error))
+        else:
+            _log.debug("api.door", closed_to_strangers=closed)
+
     def _received(self, connection: socket.socket) -> None:
         try:
-            self._admit(connection, Peer.of(connection))
+            refusal = self._stranger(connection)
+            if refusal is not None:
+                self._send_away(connection, refusal)
+            else:
+                self._admit(connection, Peer.of(connection))
         except Failed as failed:
             with suppress(OSError):
                 send_failure(connection, failed)
@@ -116,35 +155,43 @@ class ApiServer:
 
     def _admit(self, connection: socket.socket, peer: Peer) -> None:
         """Give it a thread. Raises Failed where there are too many already."""
-        stranger = self._stranger(peer)
-        refusal = stranger or self._too_fast(peer.uid)
-        user, most, time_s = peer.uid, OF_A_USER, DEADLINE_S
-        if stranger is not None:
-            user, most, time_s = _STRANGERS, OF_STRANGERS, STRANGER_S
+        refusal = self._too_fast(peer.uid)
         with self._lock:
             users = Counter(uid for uid, _ in self._open.values())
-            if users[user] >= most or len(self._open) >= CONNECTIONS:
+            if users[peer.uid] >= OF_A_USER or len(self._open) >= CONNECTIONS:
                 raise refusal or Failed(
                     HTTPStatus.SERVICE_UNAVAILABLE, "too many connections at a time", "try again."
                 )
-            self._open[connection] = (user, time.monotonic() + time_s)
-        work = threading.Thread(
-            target=self._serve, args=(connection, peer, refusal, time_s), daemon=True
-        )
+            self._open[connection] = (peer.uid, time.monotonic() + DEADLINE_S)
+        work = threading.Thread(target=self._serve, args=(connection, peer, refusal), daemon=True)
         work.start()
 
-    def _stranger(self, peer: Peer) -> Failed | None:
-        """What to say to whoever has no right to anything."""
+    def _stranger(self, connection: socket.socket) -> bytes | None:
+        """What to say to whoever has no right to anything. Raises OSError."""
+        _, uid, groups = credentials(connection)
+        said, until = self._strangers.get((uid, groups), (None, 0.0))
+        if said is not None and time.monotonic() < until:
+            return said
         settings = self._app.settings
-        caller = Caller.of(peer, settings)
+        caller = Caller.of(Peer(0, uid, groups), settings)
         if caller.may(Right.READ):
             return None
-        return Failed(
-            HTTPStatus.FORBIDDEN,
-            f"user {caller.user} may not ask the daemon",
-            f"{settings.read_group} reads, {settings.operate_group} also acts: "
-            f"sudo usermod -aG {settings.read_group} {caller.user}, then log in anew.",
-        )
+        said = failure(Failed(HTTPStatus.FORBIDDEN, *door.refusal(caller.user, settings)))
+        if len(self._strangers) > _USERS:
+            self._strangers.clear()
+        self._strangers[uid, groups] = (said, time.monotonic() + _KNOWN_S)
+        return said
+
+    def _send_away(self, connection: socket.socket, refusal: bytes) -> None:
+        """At once, whatever is asked. The connection stays open for a moment: a close in the midst of
+        the question would cost him the answer."""
+        connection.setblocking(False)
+        with suppress(OSError):
+            connection.send(refusal)
+            connection.shutdown(socket.SHUT_WR)
+        self._leaving.append((connection, time.monotonic() + STRANGER_S))
+        if len(self._leaving) > OF_STRANGERS:
+            self._leaving.popleft()[0].close()
 
     def _too_fast(self, uid: int) -> Failed | None:
         now = time.monotonic()
@@ -162,11 +209,9 @@ class ApiServer:
         self._rates[uid] = (tokens - 1.0, now)
         return None
 
-    def _serve(
-        self, connection: socket.socket, peer: Peer, refusal: Failed | None, time_s: float
-    ) -> None:
+    def _serve(self, connection: socket.socket, peer: Peer, refusal: Failed | None) -> None:
         try:
-            connection.settimeout(time_s)
+            connection.settimeout(DEADLINE_S)
             serve_one(connection, peer, self._house, refusal)
             _let_finish(connection)
         except (OSError, ValueError):
@@ -176,10 +221,12 @@ class ApiServer:
                 self._open.pop(connection, None)
             connection.close()
 
-    def _next_cut_ms(self) -> float | None:
+    def _next_ms(self) -> float:
+        """Until somebody is to be cut, or it is time to look."""
         with self._lock:
-            first = min((until for _, until in self._open.values()), default=None)
-        return None if first is None else max(1.0, (first - time.monotonic()) * 1000.0)
+            first = min((until for _, until in self._open.values()), default=self._look_at)
+        leaves = self._leaving[0][1] if self._leaving else self._look_at
+        return max(1.0, (min(first, leaves, self._look_at) - time.monotonic()) * 1000.0)
 
     def _cut_until(self, moment: float) -> None:
         """Wake the threads whose time is over, with an error; each closes its connection."""
@@ -189,6 +236,8 @@ class ApiServer:
                 del self._open[connection]
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+        while self._leaving and self._leaving[0][1] <= moment:
+            self._leaving.popleft()[0].close()
 
 
 def _let_finish(connection: socket.socket) -> None:
@@ -202,12 +251,13 @@ def _let_finish(connection: socket.socket) -> None:
             return
 
 
-def _listen(directory: Path) -> socket.socket:
+def _listen(settings: DaemonSettings) -> socket.socket:
     """The listening socket under its name. One that a dead daemon left is replaced in one step.
 
     The directory belongs to the state's owner, who alone can write in it, so nobody exchanges the
     names; through its descriptor they may be long as well. Raises ApiUnserved.
     """
+    directory = settings.public_dir
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -221,7 +271,7 @@ def _listen(directory: Path) -> socket.socket:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=fd)
             listener.bind(f"/proc/self/fd/{fd}/{new}")
-            os.chmod(new, _MODE, dir_fd=fd)
+            door.close_to_strangers(fd, new, door.wanted(settings))
             listener.listen(WAITING)
             os.rename(new, NAME, src_dir_fd=fd, dst_dir_fd=fd)
         finally:

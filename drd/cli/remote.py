@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from drd import process
 from drd.errors import DrdError, NotOwner
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Remote:
     that no daemon answers. Methods raise NotOwner then, and Answered for what it refuses."""
 
     def __init__(self, app: App, command: str) -> None:
+        self._settings = app.settings
         self._directory = app.settings.public_dir
         self._owner = app.state_owner
         self._command = command
@@ -105,6 +107,11 @@ class Remote:
 
     def _nobody(self, error: Exception) -> DrdError:
         where = self._directory / _NAME
+        if isinstance(error, PermissionError):
+            from drd.api import door
+
+            words, remedy = door.refusal(process.user_name(os.geteuid()), self._settings)
+            return NotOwner(words, hint=remedy)
         if isinstance(error, TimeoutError):
             return NotOwner(
                 f"the daemon did not answer at {where} within {_PATIENCE_S:.0f} s",

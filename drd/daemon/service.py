@@ -300,6 +300,8 @@ class Daemon:
         self._dispatcher.limits = limits_of(self._app)
         self._workers.settings = to_text(found.settings)
         self._choose_log(found.settings)
+        if self._api is not None:
+            self._api.reconfigured()
         if found.changed:
             _log.info("configuration.changed", keys=list(found.changed))
             self._agenda.look_again(self._app.clock.now(), "drd.yaml that changed")
