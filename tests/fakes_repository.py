@@ -16,6 +16,7 @@ from drd.errors import (
     NotSupported,
     PointGone,
     RepositoryDamaged,
+    RepositoryError,
     RepositoryMissing,
     SnapshotIncomplete,
     TargetNotEmpty,
@@ -211,6 +212,12 @@ class MemoryRepository:
         if data is None:
             raise RepositoryDamaged(f"{filename} is not in snapshot {snapshot[:8]}")
         return data
+
+    def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
+        data = self.read_file(snapshot, filename)
+        if len(data) > most:
+            raise RepositoryError(f"{filename} exceeds {most} bytes")
+        into.write_bytes(data)
 
     def forget(self, snapshots: Sequence[str]) -> None:
         self._opened()

@@ -130,7 +130,7 @@ def require_sound(url: str, password: SecretRef | None = None) -> None:
 
 def _malformed(connection: Connection) -> Iterator[str]:
     for table in metadata.sorted_tables:
-        judges = [_judge(table, column) for column in table.columns]
+        judges = [judge(table, column) for column in table.columns]
         names = ", ".join(f'"{column.name}"' for column in table.columns)
         # As text, so that no type of a column makes anything of it.
         rows = connection.execute(text(f'SELECT {names} FROM "{table.name}"'))  # noqa: S608 - ours
@@ -156,7 +156,7 @@ def _short(value: object) -> str:
     return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
 
 
-def _judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
+def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
     """A function that says why a value is malformed for this column; None when it is sound."""
     where = (table.name, column.name)
     kind = column.type

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from drd import log, modes
@@ -64,6 +65,15 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
     if found is not None:
         what = f"the catalogue has version {schema.head} now, and had {found}"
         _log.warning("catalogue.migrated", what=what, copy_of_before=str(kept) if kept else None)
+
+
+def make_empty(path: Path, version: str) -> None:
+    """A new catalogue at `path`, with the tables as that version had them."""
+    store = Store(URL.create("sqlite", database=str(path)).render_as_string())
+    try:
+        _upgrade(store, Schema(head=version))
+    finally:
+        store.close()
 
 
 def _version(connection: Connection) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
-from drd.catalogue import trouble
+from drd.catalogue import foreign, trouble
+from drd.catalogue.migrate import make_empty
 from drd.catalogue.version import HEAD
 from drd.model.actor import Actor
 from drd.model.holds import LONGEST_REASON, Hold
@@ -19,32 +19,55 @@ from drd.model.strict import point_id
 _LOOK_S = 20.0
 """For a look into a file that somebody else may have made."""
 
+_VERSION = re.compile(r"[0-9]{4}")
+_MOST_HOLDS = 100_000
+_HOLD = ("id", "plan", "point", "reason", "held_at", "until", "actor", "released_at")
+
+_NOT_TAKEN = ("seals", "kit_bases", "plan_sources", "daemon_state")
+"""It came out of a repository: what it says of manifests proves nothing about them, and the text of a plan
+that is in force is what root's file says."""
+
 _WHY = "the host that did this was lost: this catalogue is its replica"
 
 
-def make_ours(path: Path, at: datetime) -> None:
-    """Check the file, and end in it what only the lost host could go on with: runs that were not over
-    become interrupted (or cancelled where they had not begun), messages on their way are given up, and
-    the daemon's signs of life go. Points, evidence and finished runs stay.
+def make_ours(path: Path, at: datetime) -> int:
+    """Put a fresh catalogue with its rows in the place of the file, and end in it what only the lost host
+    could go on with: runs that were not over become interrupted (or cancelled where they had not begun),
+    messages on their way are given up, and the daemon's signs of life go. Points, evidence and finished
+    runs stay. Returns how many rows were left out, since drd writes none like them.
 
     Raises CatalogueError for a file that is damaged or from a newer drd.
     """
     now = at.astimezone(UTC).isoformat(timespec="microseconds")
+    fresh = path.with_name(f"{path.name}.fresh")
     try:
-        with closing(sqlite3.connect(path)) as connection:
-            version = _checked(connection, path)
+        version = _version(path)
+        make_empty(fresh, version)
+        left_out = foreign.copy_rows(path, fresh, _NOT_TAKEN)
+        with closing(sqlite3.connect(fresh)) as connection:
             _settle(connection, now, version)
             connection.commit()
+        fresh.replace(path)
     except sqlite3.Error as error:
         raise trouble.damaged(path, error) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return left_out
 
 
-def _checked(connection: sqlite3.Connection, path: Path) -> str:
-    found = connection.execute("PRAGMA quick_check").fetchone()[0]
-    if found != "ok":
-        raise trouble.damaged(path, found)
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    version = str(row[0]) if row else "nothing"
+def _version(path: Path) -> str:
+    """The version of a file that is whole."""
+    with foreign.opened(path) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise trouble.damaged(path, found)
+        if "version_num" not in foreign.columns_of(connection, "alembic_version"):
+            raise trouble.damaged(path, "it is no catalogue")
+        foreign.read_only_columns(connection)
+        row = connection.execute("SELECT version_num FROM alembic_version LIMIT 1").fetchone()
+    version = str(row[0]) if row else ""
+    if not _VERSION.fullmatch(version) or version < "0001":
+        raise trouble.damaged(path, "it is no catalogue")
     if version > HEAD:
         raise trouble.wrong_version(str(path), version, HEAD)
     return version
@@ -68,28 +91,20 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
         " WHERE next_try_at IS NOT NULL",
         (now, _WHY),
     )
-    if version >= "0005":
-        # It came out of a repository: what it says of manifests proves nothing about them.
-        connection.execute("DELETE FROM seals")
-        connection.execute("DELETE FROM kit_bases")
-    connection.execute("DELETE FROM daemon_state")
 
 
 def holds_of(path: Path, plan: str) -> list[Hold]:
     """The plan's holds that nobody had released, of a replica or of a damaged catalogue: those that can
     be read and are like what drd writes. None where the file, or the table, cannot be read."""
-    ends = time.monotonic() + _LOOK_S
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            connection.execute("PRAGMA trusted_schema=OFF")
-            connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
-            table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'holds'"
-            if connection.execute(table).fetchone() is None:
+        with foreign.opened(path, _LOOK_S) as connection:
+            if not set(_HOLD) <= set(foreign.columns_of(connection, "holds")):
                 return []
+            foreign.read_only_columns(connection)
             rows = connection.execute(
                 "SELECT point, reason, held_at, until, actor FROM holds"
-                " WHERE released_at IS NULL AND plan = ? ORDER BY id",
-                (plan,),
+                " WHERE released_at IS NULL AND plan = ? ORDER BY id LIMIT ?",
+                (plan, _MOST_HOLDS),
             ).fetchall()
     except sqlite3.Error:
         return []

@@ -142,7 +142,7 @@ def from_repository(
             )
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
-        notes = [own.why] if own.why else []
+        notes = [own.why] if own.why else _left_out(own)
         yield _prepared(layout, own, tuple(own.plans), notes)
 
 
@@ -199,7 +199,12 @@ def _replica(
         own = fetch(*found, room / "own", now)
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]
-    return own, [f"the history of runs is lost: {own.why}"] if own.why else []
+    return own, [f"the history of runs is lost: {own.why}"] if own.why else _left_out(own)
+
+
+def _left_out(own: Own) -> list[str]:
+    rows = f"{own.left_out:,} rows of the replica of the catalogue"
+    return [f"{rows} are like none that drd writes: they were left out"] if own.left_out else []
 
 
 def _everything(repository: Repository, room: Path, now: datetime) -> Own:

@@ -3,31 +3,47 @@ configuration of the host that stored it."""
 
 from __future__ import annotations
 
+import io
+import os
+import re
+import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from drd.catalogue.replica import make_ours
 from drd.config.daemon_schema import DaemonFile
+from drd.config.reading import LARGEST as LARGEST_TEXT
 from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, RepositoryDamaged
 from drd.flows.own_backup import FILENAME
-from drd.model.plan import OWN_COMPONENT
+from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
+
+LARGEST = 8 << 30
+"""Bytes of a snapshot of drd's own that is fetched. Whoever has the repository's password can store one that
+is small there and without end here."""
+
+_MOST_FILES = 50_000
+_ALL_TEXTS = 256 << 20
+_PIECE = 1 << 20
+_TEXT = re.compile(r"etc/([^/]+\.ya?ml)")
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
     """What one such snapshot holds. `catalogue` is None when the replica in it cannot be used, `why`
-    says why not."""
+    says why not. `left_out` rows of it are like none that drd writes, and were not taken."""
 
     taken_at: datetime
     catalogue: Path | None
     plans: dict[str, str]
     config: str | None
     why: str = ""
+    left_out: int = 0
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
@@ -41,46 +57,96 @@ def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, Snapshot
 
 
 def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime) -> Own:
-    """Restore it below `into`, a new directory. Raises RepositoryError."""
-    landing = into / "landing"
-    landing.mkdir(parents=True, mode=0o700)
-    repository.restore(snapshot.id, landing)
-    archive = landing / FILENAME
-    content = into / "content"
-    content.mkdir(mode=0o700)
+    """Fetch it below `into`, a new directory. Raises RepositoryError."""
+    into.mkdir(mode=0o700)
+    archive, catalogue = into / FILENAME, into / "drd.db"
+    # Of the tar, the replica in it and the catalogue that is made of that, room is for all three.
+    most = min(LARGEST, shutil.disk_usage(into).free // 3)
+    repository.save_file(snapshot.id, FILENAME, archive, most=most)
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(content, filter="data")
-    except (OSError, tarfile.TarError) as error:
+        texts = unpacked(archive, catalogue)
+    except (OSError, ValueError, OverflowError, tarfile.TarError) as error:
         raise RepositoryDamaged(
             f"drd's own snapshot {snapshot.id[:8]} cannot be read: {error}",
             hint="verify the repository.",
         ) from None
-    archive.unlink()
-    plans, config = _texts(sorted((content / "etc").glob("*.y*ml")))
-    catalogue: Path | None = content / "drd.db"
-    why = ""
+    finally:
+        archive.unlink()
+    plans, config = _texts(texts)
     try:
-        make_ours(content / "drd.db", now)
+        left_out = make_ours(catalogue, now)
     except DrdError as error:
-        catalogue, why = None, error.message
-    return Own(snapshot.time, catalogue, plans, config, why)
+        return Own(snapshot.time, None, plans, config, error.message)
+    return Own(snapshot.time, catalogue, plans, config, left_out=left_out)
 
 
-def _texts(files: Sequence[Path]) -> tuple[dict[str, str], str | None]:
+def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
+    """The plans and configuration in a tar as drd writes it, by file name; the replica goes to `catalogue`.
+    What has another name, or is no plain file, stays where it is. Raises tarfile.TarError and ValueError."""
+    texts: dict[str, bytes] = {}
+    members = held = 0
+    with archive.open("rb") as file, tarfile.open(fileobj=_InPieces(file), mode="r:") as tar:
+        while (entry := tar.next()) is not None:
+            members += 1
+            if members > _MOST_FILES:
+                raise ValueError(f"it has more than {_MOST_FILES:,} files")
+            name = entry.name.removeprefix("./")
+            if not entry.isreg() or entry.issparse():
+                continue
+            text = _TEXT.fullmatch(name)
+            content = tar.extractfile(entry)
+            if content is None:
+                continue
+            if name == "drd.db":
+                _save(content, catalogue)
+            elif text is not None and entry.size <= LARGEST_TEXT:
+                held += entry.size
+                if held > _ALL_TEXTS:
+                    raise ValueError(f"its plans have more than {_ALL_TEXTS >> 20} MiB")
+                texts[text[1]] = content.read(LARGEST_TEXT)
+    return texts
+
+
+def _save(content: IO[bytes], catalogue: Path) -> None:
+    with catalogue.open("xb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        shutil.copyfileobj(content, target, _PIECE)
+
+
+class _InPieces(io.RawIOBase):
+    """A file that gives no more than a piece at once: the header of an entry says itself how long it is, and
+    is read into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _PIECE:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _texts(files: Mapping[str, bytes]) -> tuple[dict[str, str], str | None]:
     """Plans are told from drd.yaml by their first key, whatever the files are called."""
     plans: dict[str, str] = {}
     config: str | None = None
-    for file in files:
+    for name, raw in sorted(files.items()):
         try:
-            data = read(file.read_bytes(), file.name, allow_empty=True).data
+            data = read(raw, name, allow_empty=True).data
         except ConfigError:
             continue
         if not isinstance(data, dict):
             continue
-        text = file.read_text(encoding="utf-8-sig")
-        if isinstance(data.get("plan"), str):
-            plans[data["plan"]] = text
+        text = raw.decode("utf-8-sig")
+        if isinstance(plan := data.get("plan"), str):
+            # It becomes the name of a file.
+            plans |= {plan: text} if NAME.fullmatch(plan) else {}
         elif set(data) <= set(DaemonFile.model_fields):
             config = text
     return plans, config

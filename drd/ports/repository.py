@@ -197,6 +197,10 @@ class Repository(Protocol):
         """One small file of a snapshot, whole, or RepositoryDamaged; PointGone when the snapshot is
         not there."""
 
+    def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
+        """Like `read_file`, as the new file `into`, which is not there after an error. One of more
+        than `most` bytes is a RepositoryError."""
+
     def lock_holders(self) -> list[LockInfo]:
         """The locks that are there, with who made them."""
 

@@ -14,6 +14,7 @@ from drd.errors import (
     ImplausibleDump,
     PointGone,
     RepositoryDamaged,
+    RepositoryError,
     RepositoryMissing,
     SnapshotIncomplete,
     TargetNotEmpty,
@@ -194,6 +195,16 @@ def test_bytes_come_back_exactly(repository: Repository) -> None:
     data = bytes(range(256)) * 5 + b"\r\n\0a password\n"
     stored = repository.store_bytes(data, "manifest.json", host="p", tags=["drd"])
     assert repository.read_file(stored.snapshot, "manifest.json") == data
+
+
+def test_a_file_is_saved_up_to_a_size(repository: Repository, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000
+    stored = repository.store_bytes(data, "drd.tar", host="p", tags=["drd"])
+    repository.save_file(stored.snapshot, "drd.tar", tmp_path / "saved", most=len(data))
+    assert (tmp_path / "saved").read_bytes() == data
+    with pytest.raises(RepositoryError):
+        repository.save_file(stored.snapshot, "drd.tar", tmp_path / "more", most=len(data) - 1)
+    assert not (tmp_path / "more").exists()
 
 
 def test_a_file_that_is_not_there_is_damage_and_a_snapshot_is_gone(repository: Repository) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
+from drd.model.plan import OWN_COMPONENT
 from tests.e2e.site import PASSWORD, Site
 
 FORGED = "f0f0f0f0"
@@ -72,3 +75,37 @@ def forget_state(site: Site) -> None:
     """As on a new host: what the repository holds is all that is known."""
     for file in (site.base / "state").glob("drd.db*"):
         file.unlink()
+
+
+def own_tar(fill: Callable[[tarfile.TarFile], object], mode: str = "w:") -> bytes:
+    """A tar such as drd stores its own state in, filled by `fill`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
+        fill(tar)
+    return buffer.getvalue()
+
+
+def own_state(site: Site) -> bytes:
+    """The tar that drd itself stored last in the site's repository."""
+    known = json.loads(site.restic("snapshots", "--json", "--tag", "component:drd"))[-1]["id"]
+    return _restic(site, "dump", known, "/drd.tar")
+
+
+def store_own(site: Site, archive: bytes, *, host: str = "shop") -> None:
+    """Store a tar as the newest state of drd's own."""
+    tags = ("drd", "plan:shop", f"run:{FORGED}", f"component:{OWN_COMPONENT}")
+    words = [w for tag in tags for w in ("--tag", tag)]
+    _restic(
+        site, "backup", "-q", "--host", host, *words, "--stdin", "--stdin-filename", "drd.tar",
+        given=archive,
+    )  # fmt: skip
+
+
+def _restic(site: Site, *words: str, given: bytes = b"") -> bytes:
+    return subprocess.run(
+        ["restic", "-r", site.repository, "--no-cache", *words],
+        input=given,
+        capture_output=True,
+        env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
+        check=True,
+    ).stdout

@@ -4,8 +4,12 @@ came after the kit is shown with what it says otherwise, and taken only after a 
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
+import sqlite3
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,16 @@ from drd.kit.sealing import Lock, read_kit, seal, unseal
 from drd.model.kit import Key
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import Site, small_site
-from tests.security.forging import FORGED, component, forge, manifest_of, store
+from tests.security.forging import (
+    FORGED,
+    component,
+    forge,
+    manifest_of,
+    own_state,
+    own_tar,
+    store,
+    store_own,
+)
 
 
 @pytest.fixture
@@ -105,6 +118,34 @@ def test_a_point_after_the_kit_wants_a_confirmation_of_its_own(
     machine.after(*RECOVER, *newest, "--yes", "--accept-after-kit")
     # The kit's own is taken as ever.
     machine.after(*RECOVER, "--point", old, "--overwrite", "--yes")
+
+
+@pytest.mark.parametrize("triggers", [True, False])
+def test_a_replica_out_of_the_repository_adds_nothing_to_the_kits_list(
+    site: Site, machine: Machine, tmp_path: Path, triggers: bool
+) -> None:
+    """Its triggers would, when the kit's list is recorded."""
+    (old,) = (p["point"] for p in site.points())
+    manifest = forge(site, old, lambda _: None)
+    known = hashlib.sha256(json.dumps(manifest_of(site, FORGED)).encode()).hexdigest()
+    replica = tmp_path / "drd.db"
+    with tarfile.open(fileobj=io.BytesIO(own_state(site))) as tar:
+        content = tar.extractfile("./drd.db")
+        assert content is not None
+        replica.write_bytes(content.read())
+    seal = f"values ('shop', '{FORGED}', '{known}', '{{\"primary\": \"{manifest}\"}}', '{{}}')"
+    with sqlite3.connect(replica) as connection:
+        connection.execute(f"insert into seals {seal}")
+        if triggers:
+            connection.execute(
+                "create trigger evil after insert on kit_bases begin insert or replace into seals "
+                f"{seal}; end"
+            )
+    store_own(site, own_tar(lambda tar: tar.add(replica, "./drd.db")))
+    assert "1 of them made after the kit" in bootstrap(site, machine)
+    refused = machine.after(*RECOVER, "--point", FORGED, "--yes", code=2)
+    assert "--accept-after-kit" in refused.err
+    machine.after(*RECOVER, "--point", old, "--yes")
 
 
 def test_what_this_host_has_backed_up_itself_is_known(site: Site, machine: Machine) -> None:

@@ -135,24 +135,51 @@ class Door:
 
         Raises RepositoryError's children; without an answer in time, what is wrong with the place.
         """
+        # In anonymous memory: the pump keeps the end of a text, and we need every byte.
+        with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
+            said = self.capture_into(
+                answer, words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            )
+            answer.seek(0)
+            return answer.read(), said
+
+    def capture_into(
+        self,
+        answer: IO[bytes],
+        words: Sequence[str],
+        *,
+        most: int = ANSWER_BYTES,
+        env: Mapping[str, str] | None = None,
+        deadline_s: float | None = ANSWER_S,
+        retry_lock_s: int = 0,
+    ) -> Complaints:
+        """The same into an empty file. What exceeds `most` bytes is no answer: RepositoryError."""
         late = self._begin(words)
         command = self.session.command(
             self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
-        # In anonymous memory: the pump keeps the end of a text, and we need every byte.
-        with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
 
-            def work(first: Callable[[], None]) -> Completed:
-                child = process.start(command, stdout=answer.fileno())
-                return child.pump(on_tick=_both(first, self._answering(answer)))
+        def size() -> int:
+            return os.fstat(answer.fileno()).st_size
 
-            try:
-                done = self._first(late, lambda: os.fstat(answer.fileno()).st_size, work)
-            except DeadlineExceeded as error:
-                raise self._silent(deadline_s) from error
-            said = judge(done, self.url)
-            answer.seek(0)
-            return answer.read(), said
+        watch = self._watch(size)
+
+        def tick() -> None:
+            if size() > most:
+                raise RepositoryError(f"restic's answer exceeds {most >> 20} MiB")
+            watch.tick()
+
+        def work(first: Callable[[], None]) -> Completed:
+            child = process.start(command, stdout=answer.fileno())
+            return child.pump(on_tick=_both(first, tick))
+
+        try:
+            done = self._first(late, size, work)
+        except DeadlineExceeded as error:
+            raise self._silent(deadline_s or 0.0) from error
+        if size() > most:
+            raise RepositoryError(f"restic's answer exceeds {most >> 20} MiB")
+        return judge(done, self.url)
 
     def run(
         self,
@@ -378,16 +405,6 @@ class Door:
 
     def _watch(self, moved: Callable[[], int]) -> StallWatch:
         return StallWatch(self._look, moved, self.patience)
-
-    def _answering(self, answer: IO[bytes]) -> Callable[[], None]:
-        watch = self._watch(lambda: os.fstat(answer.fileno()).st_size)
-
-        def tick() -> None:
-            if os.fstat(answer.fileno()).st_size > ANSWER_BYTES:
-                raise RepositoryError(f"restic's answer exceeds {ANSWER_BYTES >> 20} MiB")
-            watch.tick()
-
-        return tick
 
     def _silent(self, deadline_s: float) -> RepositoryError:
         """restic did not answer in time: the place says why, if it can."""

@@ -189,6 +189,9 @@ class ResticRepository:
     def read_file(self, snapshot: str, filename: str) -> bytes:
         return restore.read_file(self.door, snapshot, filename)
 
+    def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
+        restore.save_file(self.door, snapshot, filename, into, most)
+
     def forget(self, snapshots: Sequence[str]) -> None:
         maintenance.forget(self.door, snapshots)
 

@@ -118,6 +118,23 @@ def read_file(door: Door, snapshot: str, filename: str) -> bytes:
         return door.reading(lambda wait: door.capture(words, retry_lock_s=wait)[0], beside=True)
 
 
+def save_file(door: Door, snapshot: str, filename: str, into: Path, most: int) -> None:
+    """One file, whole, as `into`; restic writes no more than that, whatever the snapshot holds."""
+    words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
+
+    def work(retry_lock_s: int) -> None:
+        with into.open("xb") as answer:
+            try:
+                door.capture_into(
+                    answer, words, most=most, deadline_s=None, retry_lock_s=retry_lock_s
+                )
+            except BaseException:
+                into.unlink()
+                raise
+
+    door.reading(work, beside=True)
+
+
 def empty_directory(path: Path) -> None:
     """Remove all that is in `path`, and nothing that links in it lead to."""
     for entry in path.iterdir():
