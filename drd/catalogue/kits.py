@@ -41,6 +41,7 @@ def record(connection: Connection, plan: str) -> KitRecord | None:
         sha256=kit.sha256,
         verified_at=last.finished_at if last is not None else None,
         problem=_problem(last) if last is not None else None,
+        away=last is not None and bool(last.detail.get("away")),
         tried=_tried(tried) if tried is not None else None,
     )
 
@@ -66,6 +67,7 @@ def _tried(row: Any) -> KitTry:
         _problem(row),
         there=bool(detail.get("sha256")),
         sha256=detail.get("sha256", ""),
+        away=bool(detail.get("away")),
     )
 
 

@@ -140,8 +140,22 @@ def export(args: argparse.Namespace) -> int:
         digest = sha256(sealed).hexdigest()
         for runner in runners:
             made(runner, digest, len(sealed))
+        _warn_of_lost(app, plans)
     _say_export(args, index, Written(digest, len(sealed), files_of_shares))
     return 0
+
+
+def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
+    """A kit is worth what its repositories hold; it is written all the same, for they may come back."""
+    from drd.model.repositories import lost_words
+
+    for plan in plans:
+        for known in app.catalogue.health.of(plan.name):
+            if known.lost is not None:
+                output.warn(
+                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: this kit "
+                    f"brings nothing back from there as it is now; drd doctor {plan.name} says what to do"
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
+from drd.flows.identity import look
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
@@ -134,13 +135,34 @@ def record_use(
 def record_verification(
     services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
 ) -> None:
-    """Remember whether a kit opened this plan's repositories. That the plan changed since is no
-    failure here: the hashes say so at any time."""
-    _record(services, plan, detail, found.problems)
+    """Remember whether a kit opened this plan's repositories, and how these were found. That the plan
+    changed since is no failure here: the hashes say so at any time."""
+    away = look_where_it_failed(services, plan, found)
+    _record(services, plan, {**detail, **away}, found.problems)
+
+
+def look_where_it_failed(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
+    """Open by this host's own keys what the kit did not open, or what is known to be wrong, and note
+    how it was found: an old kit proves nothing about a repository. For a run's detail, `away` when
+    this host opens none of them either: no other kit would."""
+    doubtful = {k.repository for k in services.catalogue.health.of(plan.name) if k.lost}
+    doubtful |= {k.repository for k in services.catalogue.health.of(plan.name) if k.unreachable}
+    failed = [r for r in found.repositories if r.error is not None]
+    shut = []
+    for one in found.repositories:
+        spec = plan.repositories.get(one.name)
+        if spec is None or spec.url != one.url or (one.error is None and one.name not in doubtful):
+            continue
+        try:
+            look(services, services.open_repository(spec))
+        except DrdError:
+            shut.append(one)
+    is_away = bool(failed) and found.error is None and all(r in shut for r in failed)
+    return {"away": True} if is_away else {}
 
 
 def _record(
-    services: Services, plan: Plan, detail: Mapping[str, str], problems: Sequence[DrdError]
+    services: Services, plan: Plan, detail: Mapping[str, object], problems: Sequence[DrdError]
 ) -> None:
     with new_run(
         services, plan, RunKind.KIT, trigger="manual", detail=detail, subject=VERIFY

@@ -16,13 +16,15 @@ PASSPHRASE, IDENTITY, SHARES = "--passphrase-file F", "--identity F", "--share F
 @dataclass(frozen=True, slots=True)
 class KitTry:
     """How the last unattended look at the copy in `file` ended: `problem` is why it was of no use,
-    None when it would do. `there` says whether it could be read, `sha256` which one it was."""
+    None when it would do. `there` says whether it could be read, `sha256` which one it was, `away` that
+    the host could not open the repositories either."""
 
     file: str
     at: datetime
     problem: str | None = None
     there: bool = True
     sha256: str = ""
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class KitRecord:
     this very kit ended; never what is in it. `sha256` is the file's.
 
     `verified_at` is None when it was never opened; `problem` is why that failed, None when every
-    repository opened. `tried` is the copy that drd tries by itself, which may be another one.
+    repository opened, `away` that the host could not open them either. `tried` is the copy that drd tries
+    by itself, which may be another one.
     """
 
     made_at: datetime
@@ -40,6 +43,7 @@ class KitRecord:
     verified_at: datetime | None = None
     problem: str | None = None
     tried: KitTry | None = None
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,9 @@ def kit_findings(
         text = f"{made} was never tried: nobody knows whether it would do"
         found.append(KitFinding("kit not verified", severity, text, verify))
     elif record.problem is not None:
-        text = f"{made} did not open every repository: {record.problem}"
-        found.append(KitFinding("kit does not open", severity, text, export))
+        text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
+        remedy = verify if record.away else export
+        found.append(KitFinding("kit does not open", severity, text, remedy))
     tried = record.tried
     if file is not None and gone and (tried is None or tried.file != file or tried.there):
         tried = KitTry(file, record.made_at, f"there is no {file}", there=False)
@@ -97,6 +102,11 @@ def kit_findings(
             text = f"the copy that drd is to try is not to be had: {tried.problem}"
             found.append(KitFinding("kit missing", severity, text, again))
         elif tried.sha256 != record.sha256:
-            text = f"{file} is of no use: {tried.problem}"
-            found.append(KitFinding("kit does not open", severity, text, again))
+            text = f"{_last(tried.at)} {file} was of no use: {tried.problem}"
+            remedy = verify if tried.away else again
+            found.append(KitFinding("kit does not open", severity, text, remedy))
     return tuple(found)
+
+
+def _last(at: datetime) -> str:
+    return f"tried last {at:%Y-%m-%d %H:%M} UTC:"

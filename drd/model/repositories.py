@@ -126,7 +126,7 @@ def _wrong(
     found = []
     if repository.lost is not None:
         says = f": {repository.lost_says}" if repository.lost_says else ""
-        text = f"{lead}repository {name} is {_WORDS.get(repository.lost, repository.lost)}{says}"
+        text = f"{lead}repository {name} {lost_words(repository.lost)}{says}"
         found.append(Reason(verdict, text, again, GONE, subject=name))
     elif repository.unreachable is not None:
         text = f"repository {name}: {repository.unreachable}"
@@ -153,7 +153,9 @@ def _wrong(
     return found
 
 
-_WORDS = {"replaced": "another one", "shut": "shut"}
+def lost_words(lost: str) -> str:
+    """What follows the name of a repository that is lost."""
+    return "is another one" if lost == "replaced" else f"is {lost}"
 
 
 def what_is_damaged(says: str) -> str:

@@ -1,0 +1,87 @@
+"""drd said `met` and `ready` after `drd kit verify` had met a repository that was gone, and kept calling a kit
+useless that had nothing wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.site import Site, small_site
+
+KEY = "a passphrase of a kit"
+
+
+def kit_of(site: Site) -> tuple[str, ...]:
+    """A kit of the plan, and the words that verify it."""
+    key = site.base / "kit-passphrase"
+    key.write_text(f"{KEY}\n")
+    file = str(site.base / "shop.kit")
+    opener = ("--passphrase-file", str(key))
+    site.drd("kit", "export", "shop", "--to", file, *opener)
+    return ("kit", "verify", file, *opener)
+
+
+def plan_of(site: Site) -> dict[str, Any]:
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    return dict(plan)
+
+
+def kit_finding(site: Site) -> dict[str, Any]:
+    found = site.drd("doctor", "shop", "--json", code=None).json["items"]
+    return next(f for f in found if f["name"] == "recovery kit")
+
+
+@pytest.mark.parametrize("state", ["gone", "emptied", "replaced"])
+def test_repository_that_a_kit_did_not_open_is_known_to_be_lost(
+    short_tmp: Path, state: str
+) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    verify = kit_of(site)
+    site.drd(*verify)
+    assert plan_of(site)["repositories"][0]["state"] == "ok"
+
+    away = f"{site.repository}.away"
+    shutil.move(site.repository, away)
+    if state != "gone":
+        Path(site.repository).mkdir()
+    if state == "replaced":
+        site.restic("init")
+    site.drd(*verify, code=10)
+    plan = plan_of(site)
+    assert plan["verdict"] == "breached"
+    assert plan["repositories"][0]["state"] == state
+    told = site.drd("kit", "export", "shop", "--to", *verify[2:])
+    assert "primary" in told.err, (
+        "a kit of a repository that is gone is written with a word about it"
+    )
+    site.drd(*verify, code=10)
+
+    if state != "gone":
+        shutil.rmtree(site.repository)
+    shutil.move(away, site.repository)
+    finding = kit_finding(site)
+    assert "kit verify" in finding["hint"], "a new kit would be no better"
+    assert "kit export" not in finding["hint"]
+    site.drd(*verify)
+    assert plan_of(site)["repositories"][0]["state"] == "ok"
+    assert "opened every repository" in kit_finding(site)["detail"]
+    assert not site.drd("kit", "export", "shop", "--to", *verify[2:]).err
+
+
+def test_kit_with_an_old_password_says_nothing_about_the_repository(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    verify = kit_of(site)
+    new = site.secret("new", "the password of today")
+    text = (site.base / "plans/shop.yaml").read_text()
+    site.drd("repository", "rekey", "shop", "--password", new, "--no-wait")
+    (site.base / "plans/shop.yaml").write_text(text.replace("secrets/restic", "secrets/new"))
+    site.drd("repository", "rekey", "shop")
+    site.drd(*verify, code=12)
+    plan = plan_of(site)
+    assert plan["repositories"][0]["state"] == "ok", plan["reasons"]
+    assert "kit export" in kit_finding(site)["hint"], "that kit is of no use any more"
