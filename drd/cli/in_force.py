@@ -58,6 +58,36 @@ def in_force_with(
     return missing
 
 
+def keepers_of(
+    app: App, plan: Plan, spec: RepositorySpec
+) -> tuple[Sequence[tuple[Plan, RepositorySpec]], Sequence[str]]:
+    """Every plan that keeps something in this repository, by its file or else by the text that was
+    loaded, this one first; and the names of those of which neither can be read."""
+    files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items() if n != plan.name}
+    rows = {row.name: row for row in app.catalogue.queue.plan_rows() if row.name != plan.name}
+    there = {p.plan for p in app.catalogue.health.places() if p.url == spec.url} - {plan.name}
+    keepers, unreadable = [(plan, spec)], []
+    for name in sorted(files.keys() | there):
+        found = _file_or_text(app, files.get(name), rows.get(name))
+        mine = [s for s in found.repositories.values() if s.url == spec.url] if found else []
+        if found is not None and mine:
+            keepers.append((found, mine[0]))
+        elif name in there:
+            unreadable.append(name)
+    return keepers, unreadable
+
+
+def _file_or_text(app: App, file: Path | None, row: PlanRow | None) -> Plan | None:
+    with suppress(ConfigError):
+        if file is not None:
+            return load_plan(file).plan
+    with suppress(ConfigError):
+        text = app.catalogue.queue.accepted(row.name) if row is not None else None
+        if row is not None and text is not None:
+            return plan_of_text(text, Path(row.file))
+    return None
+
+
 def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str]:
     try:
         plan = load_plan(file).plan

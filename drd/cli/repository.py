@@ -9,6 +9,8 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drd.flows.rekeying import Rekeyed
     from drd.model.plan import Plan, RepositorySpec, SecretRef
 
@@ -59,7 +61,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd import secrets
-    from drd.cli.in_force import in_force_with
+    from drd.cli.in_force import in_force_with, keepers_of
     from drd.cli.session import session
     from drd.flows.holders import repository_spec
     from drd.flows.rekeying import Rekey, rekey
@@ -76,10 +78,11 @@ def run(args: argparse.Namespace) -> int:
         done = rekey(
             app.services(plan), plan, order, secrets.resolve, in_force_with(app, plan, spec)
         )
+        to_do = _afterwards(plan, spec, done, *keepers_of(app, plan, spec))
     if args.json:
-        output.print_json(_document(plan, spec, done))
+        output.print_json(_document(plan, spec, done, to_do))
     elif not args.quiet:
-        _print(plan, spec, done)
+        _print(plan, spec, done, to_do)
     return 0
 
 
@@ -98,7 +101,9 @@ def _reference(option: str, text: str | None) -> SecretRef | None:
         ) from None
 
 
-def _document(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> dict[str, Any]:
+def _document(
+    plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]
+) -> dict[str, Any]:
     return {
         "plan": plan.name,
         "repository": spec.name,
@@ -111,11 +116,11 @@ def _document(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> dict[str, Any]
             {"key": k.id, "made_by": k.made_by, "made_at": k.made_at} for k in done.others
         ],
         "was_masked": done.by_mask,
-        "to_do": _afterwards(plan, spec, done),
+        "to_do": list(to_do),
     }
 
 
-def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> None:
+def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]) -> None:
     where = f"{plan.name}: {spec.name}"
     if done.missing:
         output.say(f"{where}: the new password opens it ({done.new.describe()}), the old one too")
@@ -128,25 +133,35 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> None:
         output.say(f"  - {line}")
     for key in done.others:
         output.say(f"  another key opens it: {key.id[:8]}, made by {key.made_by} {key.made_at}")
-    for line in _afterwards(plan, spec, done):
+    for line in to_do:
         output.say(f"  {line}" if not line.startswith(" ") else line)
 
 
-def _afterwards(plan: Plan, spec: RepositorySpec, done: Rekeyed) -> list[str]:
+def _afterwards(
+    plan: Plan,
+    spec: RepositorySpec,
+    done: Rekeyed,
+    keepers: Sequence[tuple[Plan, RepositorySpec]],
+    unreadable: Sequence[str],
+) -> list[str]:
     """What is left to do by people, and what a new password does not do."""
-    from drd.flows.rekeying import new_repository
+    from drd.model.new_repository import new_repository
 
     if done.missing:
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     return [
         "what still holds the old password, and has to be made anew:",
-        f"  - the recovery kit: drd kit export {plan.name} --to FILE",
+        *(f"  - the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers),
         "  - the kit and the shares that its holders have: give them the new ones, destroy the old ones",
         "  - copies of the password that people keep elsewhere: replace them",
         "what the new password does not change: restic's master key stays the same. Whoever could",
         "  open the repository before, or gets an old version of the key file (a bucket with versions",
         "  or Object Lock keeps it), can read what is stored later.",
         f"if {why}, make a new repository and copy into it:",
-        *(f"  {line}" for line in new_repository(plan, spec)),
+        *(f"  {line}" for line in new_repository(keepers)),
+        *(
+            f"  plan {name} kept something there too, and its file cannot tell: look first"
+            for name in unreadable
+        ),
     ]

@@ -343,28 +343,3 @@ def _sealed(
                 "password: where the plan names that no more, add --old-password"
             )
     return found
-
-
-def new_repository(plan: Plan, spec: RepositorySpec) -> list[str]:
-    """The commands that bring a plan's points into a repository with a new master key."""
-    name = f"{spec.name}-new"
-    source = plan.primary.name if spec.copy_of is None else spec.copy_of
-    lines = [
-        f"1. in {plan.file}, below repositories, with a place and a password of its own:",
-        f"     {name}: {{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}",
-        "2. systemctl reload drd    (restart, if the password is a new credential)",
-        f"3. drd copy {plan.name} --repository {name}",
-        f"4. drd verify {plan.name} --repository {name} && drd drill {plan.name} --repository {name}",
-    ]
-    if spec.copy_of is not None:
-        return [
-            *lines,
-            f"5. remove {spec.name} from {plan.file}, reload, and delete with all its versions:",
-            f"     {spec.url}",
-        ]
-    return [
-        *lines,
-        f"5. in {plan.file}: take copy_of from {name} and remove {spec.name} (its other copies get",
-        f"     copy_of: {name}), reload, then: drd backup {plan.name}",
-        f"6. delete {spec.url} with all its versions",
-    ]

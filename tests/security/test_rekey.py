@@ -16,10 +16,12 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from drd.masking import MASK
 from tests import light_repository
 from tests.e2e.daemons import daemon, until
-from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree
+from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree, small_site
 from tests.security.test_secrets import opens
 
 NEW = "a new password for the copy"
@@ -287,3 +289,29 @@ def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
     assert "s3cr3t" not in plain.err
     assert opens(Path(site.repository), PASSWORD)
     assert re.search("usage|reference", plain.err)
+
+
+@pytest.mark.parametrize("names", [["shop"], ["shop", "till"]])
+def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
+    short_tmp: Path, names: list[str]
+) -> None:
+    """It said to delete the repository in which another plan's backups lay; one alone is the twin."""
+    site = small_site(short_tmp)
+    text = (short_tmp / "plans/shop.yaml").read_text()
+    for name in names:
+        file = short_tmp / f"plans/{name}.yaml"
+        file.write_text(text.replace("plan: shop", f"plan: {name}"))
+        site.drd("backup", name)
+    site.drd("repository", "rekey", "shop", "--password", site.secret("new", NEW), "--no-wait")
+    for name in names:
+        file = short_tmp / f"plans/{name}.yaml"
+        file.write_text(file.read_text().replace("secrets/restic", "secrets/new"))
+    to_do = site.drd("repository", "rekey", "shop", "--json").json["to_do"]
+
+    (deleted,) = [n for n, line in enumerate(to_do) if "delete with all its versions" in line]
+    for name in ("shop", "till"):
+        moves = [n for n, line in enumerate(to_do) if f"drd copy {name} " in line]
+        kits = [n for n, line in enumerate(to_do) if f"drd kit export {name} " in line]
+        assert (bool(moves), bool(kits)) == (name in names, name in names), to_do
+        assert all(n < deleted for n in moves + kits)
+    assert ("till" in to_do[deleted]) == ("till" in names)

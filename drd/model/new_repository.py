@@ -1,0 +1,48 @@
+"""How the backups of plans come into a repository with a new master key, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from drd.model.plan import Plan, RepositorySpec
+
+
+def new_repository(keepers: Sequence[tuple[Plan, RepositorySpec]]) -> list[str]:
+    """The commands for every plan that keeps something in one repository, which may be deleted only
+    when all of them have moved."""
+    lines: list[str] = []
+    for plan, spec in keepers:
+        if len(keepers) > 1:
+            lines.append(f"plan {plan.name}, of {plan.file}:")
+        steps = (f"{n}. {step}" for n, step in enumerate(_steps(plan, spec), 1))
+        lines += "\n".join(steps).split("\n")
+    ((_, spec), *_) = keepers
+    names = [plan.name for plan, _ in keepers]
+    when = "then"
+    if len(names) > 1:
+        when = f"only when all of them have moved ({', '.join(names)})"
+    return [
+        *lines,
+        f"{when}, and when nothing of other hosts lies there, delete with all its versions:",
+        f"     {spec.url}",
+    ]
+
+
+def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
+    name = f"{spec.name}-new"
+    source = plan.primary.name if spec.copy_of is None else spec.copy_of
+    yield (
+        f"in {plan.file}, below repositories, with a place and a password of its own:\n"
+        f"     {name}: {{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}"
+    )
+    yield "systemctl reload drd    (restart, if the password is a new credential)"
+    yield f"drd copy {plan.name} --repository {name}"
+    yield f"drd verify {plan.name} --repository {name} && drd drill {plan.name} --repository {name}"
+    if spec.copy_of is not None:
+        yield f"remove {spec.name} from {plan.file}, and reload"
+    else:
+        yield (
+            f"in {plan.file}: take copy_of from {name} and remove {spec.name} (its other copies get\n"
+            f"     copy_of: {name}), reload, then: drd backup {plan.name}"
+        )
+    yield f"drd kit export {plan.name} --to FILE"
