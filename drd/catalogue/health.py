@@ -187,10 +187,21 @@ def cost(
 ) -> None:
     """Damage that somebody else than a reading met, and that costs this point."""
     known = next((k for k in of(connection, place[0]) if k.repository == place[1]), None)
-    if known is None:
+    if known is not None and known.damage is None:
+        damaged(connection, place, damage, [point], at)
+    elif known is not None:
+        doubt(connection, place, [point], at)
+
+
+def doubt(connection: Connection, place: tuple[str, str], ids: Iterable[str], at: datetime) -> None:
+    """More points that cannot be counted on where damage is known. What was stored since it was found
+    stays doubtful: nobody has read that."""
+    plan, repository = place
+    row = next((r for r in _rows(connection, plan) if r.repository == repository), None)
+    if row is None or row.damage is None or row.damaged_points is None:
         return
-    affected = None if known.affected is None else tuple(dict.fromkeys((*known.affected, point)))
-    damaged(connection, place, known.damage or damage, affected, at)
+    _set(connection, row, damaged_points=list(dict.fromkeys((*row.damaged_points, *ids))))
+    refresh(connection, plan, at)
 
 
 def missing(

@@ -42,6 +42,10 @@ class SqlHealth:
         with self._store.write() as connection:
             health.cost(connection, (plan, repository), damage, point, at)
 
+    def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
+        with self._store.write() as connection:
+            health.doubt(connection, (plan, repository), points, at)
+
     def whole(self, plan: str, repository: str, at: datetime) -> None:
         with self._store.write() as connection:
             health.damaged(connection, (plan, repository), None, (), at)

@@ -19,7 +19,7 @@ from drd.flows.capture import CAPTURE, Captured, CaptureOrder, capture, failed, 
 from drd.flows.identity import confirm_or_initialise
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
-from drd.flows.shrinking import look_for_shrinking
+from drd.flows.shrinking import look_for_shrinking, warn_of_damage
 from drd.flows.workplace import swept_afterwards
 from drd.model.manifest import manifest_digest
 from drd.model.plan import Component, Plan
@@ -212,7 +212,8 @@ class _BackupRun:
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
         stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}
-        look_for_shrinking(self.services, self.plan, self.repository, self.deadline)
+        if look_for_shrinking(self.services, self.plan, self.repository, self.deadline) is None:
+            warn_of_damage(self.services, self.plan, self.repository.name)
         gone = self.repository.missing(list(stored))
         if gone:
             names = ", ".join(stored[snapshot] for snapshot in gone)

@@ -18,7 +18,7 @@ from drd.flows.identity import confirm, confirm_or_initialise
 from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
 from drd.flows.services import Services
-from drd.flows.shrinking import look_for_shrinking
+from drd.flows.shrinking import look_for_shrinking, warn_of_damage
 from drd.flows.vanishing import note_listing, record_missing
 from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
@@ -92,6 +92,7 @@ class _CopyRun:
         self.source = services.open_repository(plan.repositories[self.copy_of])
         self.into = services.open_repository(spec)
         self.ends = services.clock.monotonic() + plan.copying.timeout_s
+        self.is_damaged = False
         self.arrived: dict[str, RestorePoint] = {}
         self.errors: dict[str, DrdError] = {}
 
@@ -134,6 +135,7 @@ class _CopyRun:
                 hint="mend it (docs/copies.md, Mending), then drd verify "
                 f"{self.plan.name} --repository {self.spec.name}",
             )
+        self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
         return {}
 
     def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
@@ -166,6 +168,10 @@ class _CopyRun:
 
     def _record(self, manifests: Mapping[str, str]) -> None:
         now = self.services.clock.now()
+        if self.is_damaged:  # before they are known to be there, so that they never count
+            self.services.catalogue.health.doubt(
+                self.plan.name, self.spec.name, list(manifests), now
+            )
         self.services.catalogue.record_copies(self.runner.owned, self.spec.name, manifests, now)
         self.services.catalogue.health.missing(
             self.plan.name, self.spec.name, {}, list(manifests), now

@@ -12,6 +12,7 @@ from drd.flows.services import Services
 from drd.flows.vanishing import look_for_missing
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
+from drd.model.repositories import what_is_damaged
 from drd.ports import Repository
 
 
@@ -28,6 +29,23 @@ def look_for_shrinking(
     if not missing:
         return None
     return _check(services, plan, repository, list(missing), ends)
+
+
+def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
+    """Say what is known to be damaged where something is about to be stored; whether there is such a
+    thing. Nothing is refused: what is stored there may be whole, and a reading can tell."""
+    damage = next(
+        (k.damage for k in services.catalogue.health.of(plan.name) if k.repository == repository),
+        None,
+    )
+    if damage is None:
+        return False
+    services.warn(
+        f"{repository} is damaged: {what_is_damaged(damage)}; what is stored there now may build on "
+        f"that, so it does not count before drd verify {plan.name} --repository {repository} has read it "
+        "back: mend the repository first (docs/copies.md, Mending a repository)"
+    )
+    return True
 
 
 def _check(

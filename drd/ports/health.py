@@ -58,6 +58,10 @@ class Health(Protocol):
     def cost(self, plan: str, repository: str, damage: str, point: str, at: datetime) -> None:
         """Somebody else than a reading met damage, which costs this point."""
 
+    def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
+        """Points that are stored in a repository that is damaged: they cost as much as what the last
+        reading found, until the next one."""
+
     def whole(self, plan: str, repository: str, at: datetime) -> None:
         """Everything read back as it was stored."""
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.e2e.copies import copied_site
+from tests.e2e.copies import copied_site, flip_a_byte, offsite_of, some_bytes
 from tests.e2e.site import Site, small_site
 
 DRY = ("recover", "shop", "--target", "standby", "--dry-run")
@@ -120,3 +120,44 @@ def test_giving_up_what_one_repository_lost_keeps_what_another_one_has(short_tmp
     assert left["repositories"] == ["offsite"]
     site.drd("points", "forget", point, "--reason", "not wanted", "--force")
     assert site.points() == []
+
+
+def offsite_data(site: Site) -> str | None:
+    """The data time of the newest point that the copy can give."""
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    found: str | None = plan["repositories"][1]["data_time"]
+    return found
+
+
+def test_points_copied_into_a_damaged_copy_do_not_count_before_they_were_read(
+    short_tmp: Path,
+) -> None:
+    """restic copies nothing that the index there has, so that a new point built on the damage; and the
+    copy run said nothing."""
+    site = copied_site(short_tmp)
+    (short_tmp / "etc/data").write_bytes(some_bytes(600_000))
+    before = None
+    for _ in range(2):
+        site.drd("backup", "shop")
+        assert "damaged" not in site.drd("copy", "shop").err
+        assert offsite_data(site) not in (None, before), "what a sound copy gets counts"
+        before = offsite_data(site)
+
+    whole = short_tmp / "whole"
+    shutil.copytree(offsite_of(site), whole)
+    site.drd("backup", "shop")
+    newest = site.points()[0]["data_time"]
+    flip_a_byte(offsite_of(site))
+    site.drd("verify", "shop", "--repository", "offsite", code=1)
+    assert offsite_data(site) is None
+    told = site.drd("copy", "shop", code=None)
+    assert "offsite is damaged" in told.err
+    assert "drd verify shop --repository offsite" in told.err
+    assert offsite_data(site) is None, "the new one needs the same data"
+
+    shutil.rmtree(offsite_of(site))
+    shutil.move(whole, offsite_of(site))
+    site.drd("copy", "shop", code=None)
+    site.drd("verify", "shop", "--repository", "offsite")
+    assert offsite_data(site) == newest, "whole again, as a reading has found"
+    assert "damaged" not in site.drd("copy", "shop").err
