@@ -147,7 +147,7 @@ def export(args: argparse.Namespace) -> int:
 
 def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
     """A kit is worth what its repositories hold; it is written all the same, for they may come back."""
-    from drd.model.repositories import lost_words
+    from drd.model.verdicts import lost_words
 
     for plan in plans:
         for known in app.catalogue.health.of(plan.name):

@@ -262,7 +262,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     if copy.data_time is None:
         young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
         severity = "info" if young else "warning"
-        text = f"copy {copy.repository} holds no complete point yet"
+        text = f"copy {copy.repository} holds no complete point"
     elif exposure_s is None:
         text = f"newest point in copy {copy.repository} is dated in the future"
     elif exposure_s > bound_s:

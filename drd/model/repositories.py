@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
 from drd.model.text import first_line
-from drd.model.verdicts import Reason, RepositoryAssessment, Verdict
+from drd.model.verdicts import Reason, RepositoryAssessment, Verdict, lost_words
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -151,11 +151,6 @@ def _wrong(
         command = f"drd retention {facts.plan} --dry-run"
         found.append(Reason(verdict, text, command, VANISHED, subject=name))
     return found
-
-
-def lost_words(lost: str) -> str:
-    """What follows the name of a repository that is lost."""
-    return "is another one" if lost == "replaced" else f"is {lost}"
 
 
 def what_is_damaged(says: str) -> str:

@@ -13,7 +13,7 @@ from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.text import escaped
 from drd.model.units import format_age, format_duration, format_share
-from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict
+from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, lost_words
 
 STYLE = {
     Verdict.MET: "good",
@@ -26,6 +26,7 @@ READINESS_STYLE = {
     Readiness.NEEDS_DRILL: "warn",
     Readiness.NOT_READY: "bad",
 }
+_LOST = ("gone", "emptied", "replaced", "shut")
 _ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 
 
@@ -99,7 +100,12 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
     others = [alert for alert in plan.alerts if alert.kind not in said]
     found += [alert_note(plan.plan, alert, at) for alert in others]
     if "copy-behind" not in alerts:
-        found += [_behind(plan.plan, c) for c in plan.copies if c.verdict is not Verdict.MET]
+        states = {r.repository: r.state for r in plan.repositories}
+        found += [
+            _behind(plan.plan, c, states.get(c.repository, "ok"))
+            for c in plan.copies
+            if c.verdict is not Verdict.MET
+        ]
     return found
 
 
@@ -108,13 +114,28 @@ def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
     return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.command)
 
 
-def _behind(plan: str, copy: CopyAssessment) -> Note:
-    text = f"copy {copy.repository} of {copy.copy_of}"
-    if copy.data_time is None:
-        text += ": nothing has arrived there yet"
+def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
+    """What cannot be read there any more is no copy that has still to come: another copy run does not
+    bring it back."""
+    name = copy.repository
+    text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
+    behind = f"{format_duration(copy.exposure_s)} behind"
+    if state in _LOST:
+        text += f" {lost_words(state)}: nothing can be read there"
+        command = f"drd doctor {plan}"
+    elif state == "damaged":
+        left = f"what can be read there is {behind}"
+        if copy.data_time is None:
+            left = "no restore point there is known to be whole"
+        text += f" is damaged: {left}"
+        command = f"drd verify {plan} --repository {name}"
+    elif copy.data_time is not None:
+        text += f" is {behind}"
+    elif copy.verdict is Verdict.BREACHED:
+        text += " holds no restore point of which all snapshots are there"
     else:
-        text += f" is {format_duration(copy.exposure_s)} behind"
-    return Note(plan, Cell(text, STYLE[copy.verdict]), f"drd copy {plan}")
+        text += " holds no restore point"
+    return Note(plan, Cell(text, STYLE[copy.verdict]), command)
 
 
 def _state(alert: AlertFacts, at: datetime) -> str:

@@ -138,6 +138,11 @@ class CopyAssessment(NamedTuple):
     verdict: Verdict
 
 
+def lost_words(lost: str) -> str:
+    """What follows the name of a repository in which nothing can be read."""
+    return "is another one" if lost == "replaced" else f"is {lost}"
+
+
 class RepositoryAssessment(NamedTuple):
     """`state` is `ok`, `gone`, `emptied`, `replaced`, `unreachable` or `damaged`: the gravest that
     is known, `since` when drd learnt it. `data_time` is of the newest point that can be read

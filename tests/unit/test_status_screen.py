@@ -7,6 +7,7 @@ from datetime import timedelta
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from drd.cli.status import MANY, render, status_command
 from drd.flows.status import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line
-from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, StatusFacts
+from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, RepositoryFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -30,6 +31,7 @@ from tests.status_support import (
     healthy,
     incomplete,
     point,
+    repository,
 )
 
 CATALOG = healthy(
@@ -276,9 +278,39 @@ def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() ->
     assert first[header.index("COPY")] == "-"
     below = " ".join(" ".join(screen[5:]).split())
     assert "copy offsite of primary is 2h behind drd copy orders-api" in below
-    assert "copy third of offsite: nothing has arrived there yet" in below
+    assert "copy third of offsite holds no restore point drd copy orders-api" in below
     assert "near" not in below
     assert not any("COPY" in line for line in shown(healthy(), CATALOG))
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"lost": "replaced", "lost_since": ago(HOUR)}, "drd doctor orders-api"),
+        (
+            {"damage": "pack 1 is gone", "damaged_since": ago(HOUR), "sound": None},
+            "drd verify orders-api --repository offsite",
+        ),
+        ({"missing": 1, "missing_since": ago(HOUR), "sound": None}, "drd copy orders-api"),
+    ],
+)
+def test_a_copy_whose_points_cannot_be_read_is_not_one_that_nothing_has_reached(
+    changes: dict[str, Any], command: str
+) -> None:
+    copy = CopyFacts("offsite", "primary", ago(10 * MINUTE), ago(5 * MINUTE))
+
+    def notes_of_copy(offsite: RepositoryFacts) -> str:
+        places = (repository(), offsite)
+        text = " ".join(shown(healthy(copies=(copy,), repositories=places)))
+        found = re.search(r"copy offsite of primary.*", " ".join(text.split()))
+        return found[0] if found else ""
+
+    sound = repository("offsite", copy_of="primary")
+    assert notes_of_copy(sound) == ""
+    told = notes_of_copy(sound._replace(**changes))
+    assert "arrived" not in told
+    assert command in told
+    assert command == "drd copy orders-api" or "drd copy" not in told
 
 
 def shown(*plans: PlanFacts) -> list[str]:
