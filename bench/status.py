@@ -155,6 +155,10 @@ class _Catalogue:
                 "complete": True, "plan_digest": plan.digest, "bytes": 10_000,
                 "proven_by": None, "forgotten_at": None if kept else self._now,
             }  # fmt: skip
+            yield "point_repositories", {
+                "point": run, "repository": "primary", "position": 0, "manifest": "0" * 64,
+                "available_at": None, "repository_id": None,
+            }  # fmt: skip
             for place, component in enumerate(plan.components.values()):
                 yield "component_snapshots", {
                     "point": run, "component": component.name, "position": place,

@@ -328,11 +328,9 @@ def _repository(row: Sequence[Any]) -> RepositoryFacts:
 
 
 def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
-    import json
-
     if coverage is None:
         return None
-    known = json.loads(coverage)
+    known = _json(coverage)
     return known["rehearsed"], known["of"]
 
 
