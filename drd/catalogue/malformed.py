@@ -135,8 +135,8 @@ def _malformed(connection: Connection) -> Iterator[str]:
         # As text, so that no type of a column makes anything of it.
         rows = connection.execute(text(f'SELECT {names} FROM "{table.name}"'))  # noqa: S608 - ours
         for row in rows:
-            for column, judge, value in zip(table.columns, judges, row, strict=True):
-                why = judge(value) if value is not None else None
+            for column, wrong, value in zip(table.columns, judges, row, strict=True):
+                why = wrong(value) if value is not None else None
                 if why is not None:
                     yield _said(table, column, tuple(row), why)
 
