@@ -38,6 +38,12 @@ def masked(text: str) -> str:
     return "".join([*shown, text[end:]])
 
 
+def beginning(text: str, most: int) -> str:
+    """How a text begins, for people: masked before it is cut, since a part of a secret is not known as
+    one any more."""
+    return masked(text)[:most]
+
+
 def _places(secret: str, text: str) -> list[tuple[int, int]]:
     found, at = [], text.find(secret)
     while at >= 0:

@@ -17,7 +17,7 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
 from drd.ports.action import ActionContext
-from drd.process.fence import refused_hint
+from drd.process.fence import refused_hint, require_up
 from drd.process.started import stop
 
 TIMEOUT_S = 3600.0
@@ -111,6 +111,8 @@ def carry_out(
         ) from error
     except OSError as error:
         raise StepFailed(f"cannot start {title}: {error.strerror}") from error
+    if command.fence is not None:
+        require_up(command.fence, done.exit_code)
     if done.exit_code != 0:
         ended = (
             f"was ended by signal {-done.exit_code}"

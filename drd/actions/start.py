@@ -23,13 +23,13 @@ from drd.actions.http import ask
 from drd.actions.settings import Ready, StartSettings
 from drd.errors import StepFailed
 from drd.log import masked
-from drd.masking import MASK
+from drd.masking import MASK, beginning
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext
-from drd.process.fence import refused_hint
+from drd.process.fence import refused_hint, require_up
 from drd.process.started import MARK, Started, end, known, note, unnoted
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
@@ -136,6 +136,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
 
 
 _END_OF_LOG = 64 << 10
+_SHOWN = 300
 
 _kept: dict[int, process.Child] = {}
 """What drills have started, by pid: it ends with drd, and is ended by its note like all others."""
@@ -266,6 +267,8 @@ def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: f
 
 def _refuse_dead(context: ActionContext, started: Started) -> None:
     if not started.is_alive():
+        if (child := _kept.get(started.pid)) is not None and child.command.fence is not None:
+            require_up(child.command.fence, child.exit_code)
         said = _said(context)
         raise StepFailed(
             f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
@@ -278,8 +281,11 @@ def _said(context: ActionContext) -> str:
     """The last line of its log."""
     try:
         with (context.directory / f"{context.step.name}.log").open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _END_OF_LOG))
+            cut = log.seek(0, os.SEEK_END) > _END_OF_LOG
+            log.seek(-_END_OF_LOG if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
             lines = log.read(_END_OF_LOG).decode("utf-8", "replace")
     except OSError:
         return ""
-    return lines.strip().splitlines()[-1][:300] if lines.strip() else ""
+    last = lines.rstrip().rpartition("\n")
+    # A line that began before what was read may begin with a part of a secret.
+    return beginning(last[2].strip(), _SHOWN) if last[1] or not cut else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]
 import _socket as socket
 import array
+import codecs
 import ctypes
 import errno
 import os
@@ -14,6 +15,7 @@ import sys
 
 from drd.fence import kernel, landlock, rules
 from drd.fence.parts import CALLS, FILES, NETWORK
+from drd.fence.processes import end_descendants
 from drd.fence.record import Record
 from drd.fence.spec import Spec
 from drd.fence.warden import DRD_DIED, Warden
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 CANNOT = 125
 """The exit code of a fence that could not be put up; the record has why."""
 
+_LONGEST = 500
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
 
 
@@ -33,9 +36,28 @@ def main() -> NoReturn:
     record = Record(spec.record, spec.by)
     try:
         os._exit(_status(_run(spec, record)))
-    except OSError as error:
-        record.write("failed", why=f"{error.strerror}")
-        os._exit(CANNOT)
+    except Exception as error:  # noqa: BLE001 - whoever waits for us is told why
+        try:
+            record.write("failed", why=_why(spec, error))
+            end_descendants()
+        finally:
+            os._exit(CANNOT)
+
+
+def _why(spec: Spec, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    who = f"user id {spec.user[0]}" if spec.user is not None else "its user"
+    return (
+        f"{type(error).__name__}: {error}. It runs as {who}: can that user read Python below "
+        f"{sys.base_prefix}? Install drd with a Python that everybody can read"
+    )
+
+
+def _load_what_is_needed_later() -> None:
+    """The user of the command may not be able to read Python's library."""
+    for name in ("ascii", "utf-8"):
+        codecs.lookup(name)
 
 
 def _status(status: int) -> int:
@@ -53,6 +75,7 @@ def _run(spec: Spec, record: Record) -> int:
     for group in spec.groups:
         with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
             file.write("0")
+    _load_what_is_needed_later()
     _become(spec)
     kernel.die_with_parent(DRD_DIED)
     kernel.adopt_orphans()
@@ -92,7 +115,7 @@ def _listener(ours: socket.socket, wanted: bool) -> int | None:
     """What the child says: that it begins, with the listener of its filter. Raises OSError with what
     went wrong there."""
     room = array.array("i", [0])
-    data, passed, _, _ = ours.recvmsg(256, socket.CMSG_SPACE(room.itemsize))
+    data, passed, _, _ = ours.recvmsg(4 * _LONGEST, socket.CMSG_SPACE(room.itemsize))
     if data != b"ok":
         raise OSError(errno.EPERM, data.decode() or "the fence's process ended")
     if not wanted:
@@ -122,8 +145,8 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
         warden.sendmsg([b"ok"], passed if listener >= 0 else [])
         if listener >= 0:
             os.close(listener)
-    except OSError as error:
-        warden.send(f"{error.strerror}"[:200].encode())
+    except Exception as error:  # noqa: BLE001 - the warden tells it
+        warden.send(_why(spec, error)[:_LONGEST].encode())
         os._exit(CANNOT)
     _become_program(spec, program)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from drd.errors import SnapshotsUnreadable
+from drd.masking import beginning
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -57,7 +58,7 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     some = ", ".join(i[:8] for i in ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")
     what = "1 snapshot" if len(ids) == 1 else f"{len(ids):,} snapshots"
     return _Unreadable(
-        f"{what} in {repository.name} cannot be read: {some} ({listing.unreadable[ids[0]][:200]})",
+        f"{what} in {repository.name} cannot be read: {some} ({beginning(listing.unreadable[ids[0]], 200)})",
         "a copy of the repository may still have it. Until it is removed nothing is forgotten or pruned "
         f"there; to remove it: {'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )

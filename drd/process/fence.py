@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from drd.errors import SandboxUnavailable
 from drd.fence import available
 from drd.fence.parts import PARTS
 from drd.fence.record import plain, read
@@ -224,6 +225,16 @@ def refused_hint(text: str) -> str:
         "in a drill it reads and writes only what docs/sandbox.md lists: declare what it needs, "
         "`drill: {read: [PATH], reach: [HOST:PORT]}`, and let it write below $HOME."
     )
+
+
+def require_up(fence: Fence, exit_code: int | None) -> None:
+    """Raises SandboxUnavailable for a command that ended because its fence could not be put up, or
+    did not last: that says nothing about what it was to do."""
+    if exit_code == CANNOT and (failures := fence.sandbox.failures()):
+        raise SandboxUnavailable(
+            f"the fence of {fence.by} cannot be put up: {'; '.join(failures)}",
+            hint="drd doctor puts one up, and says which part is missing.",
+        )
 
 
 @rights.as_root(rights.Purpose.PROCESSES)

@@ -102,8 +102,12 @@ for line in sys.stdin:
 
 @pytest.mark.parametrize(
     "answer",
-    ["[]", "null", "{", '{"value": {"tables": 1}}', '{"value": []}', '{"error": "X"}', "\u0000"],
-)
+    [
+        "[]", "null", "{", '{"value": {"tables": 1}}', '{"value": []}', '{"error": "X"}', "\u0000",
+        "[" * 5_000,
+    ],
+    ids=["list", "null", "cut", "shape", "empty", "error", "zero", "deep"],
+)  # fmt: skip
 def test_answers_of_a_subverted_reader_are_not_believed(
     answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from drd.actions import KINDS, action_for
+from drd import masking
+from drd.actions import KINDS, action_for, start
 from drd.actions.settings import (
     CommandSettings,
     ErasuresSettings,
@@ -95,3 +98,15 @@ def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_pa
     with pytest.raises(StepFailed, match=f"something listens on port {taken} already"):
         action_for("start").run(context)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("before", [0, 295, 299, 70_000])
+def test_last_words_of_a_program_hold_no_part_of_a_secret(tmp_path: Path, before: int) -> None:
+    secret = f"s3cr3t-{'0123456789' * 8}"
+    masking.mask(secret)
+    said = f"first\n{'.' * before}{secret}{'.' * (65_536 - 40) if before > 1000 else ''}\n"
+    (tmp_path / "app.log").write_text(said)
+    context: Any = SimpleNamespace(directory=tmp_path, step=SimpleNamespace(name="app"))
+    shown = start._said(context)
+    assert not any(secret[at : at + 8] in shown for at in range(len(secret) - 8))
+    assert before > 1000 or shown.startswith("." * before + "***"[: 300 - before])

@@ -176,3 +176,24 @@ def test_a_shelf_that_cannot_be_made_costs_no_more_than_the_template(
     shelf.write_text("a file is in the way")
     made = kept(shelf, programs, data)
     assert not made.copy(tmp_path / "copy", run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes something of another user's")
+@pytest.mark.parametrize("part", ["", "data", "digest"])
+@pytest.mark.parametrize("how", ["another's", "open to others"])
+def test_a_template_that_somebody_else_could_write_is_not_used_and_goes(
+    shelf: Path, programs: Programs, data: Path, part: str, how: str
+) -> None:
+    """Planted while a state of before was shared with a group, whose shelf is private by now."""
+    made = kept(shelf, programs, data)
+    [home] = shelf.iterdir()
+    if how == "another's":
+        os.chown(home / part, 12, 12)
+    else:
+        (home / part).chmod(0o770)
+    copy = data.parent / "copy"
+    assert not made.copy(copy, run)
+    assert not copy.exists()
+    assert list(shelf.iterdir()) == []
+    kept(shelf, programs, data)
+    assert made.copy(copy, run)

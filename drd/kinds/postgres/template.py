@@ -8,6 +8,7 @@ only when it is to the byte what initdb had made.
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import tempfile
 import zlib
@@ -36,6 +37,7 @@ class ClusterTemplate:
 
     def __init__(self, shelf: Path, programs: Programs, initdb: Command, user: str | None) -> None:
         self._shelf = shelf
+        self._user = user
         self._family = f"postgres-{programs.major}-"
         self._made_by = _digest([_identity(programs.path(n)) for n in ("initdb", "postgres")])
         given = [*initdb.argv, *sorted(map("=".join, initdb.env.items())), _zone(), _name(user)]
@@ -44,6 +46,9 @@ class ClusterTemplate:
     def copy(self, into: Path, run: Run) -> bool:
         """Make `into` a new cluster; False, and nothing there, when there is no whole template."""
         if not self._home.is_dir() or self._home.is_symlink() or why_not_private(self._shelf):
+            return False
+        if not self._is_ours():
+            self.discard()
             return False
         try:
             wanted = (self._home / _DIGEST).read_text(encoding="ascii")
@@ -54,6 +59,19 @@ class ClusterTemplate:
         shutil.rmtree(into, ignore_errors=True)
         self.discard()
         return False
+
+    def _is_ours(self) -> bool:
+        """Whether drd, or the user of the servers, has made it and nobody else could change it: the
+        shelf was private when it was looked at, which does not say that it always was."""
+        trusted = {0, os.geteuid()}
+        with suppress(KeyError):
+            trusted.add(pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid())
+        try:
+            places = (self._home, self._home / "data", self._home / _DIGEST)
+            found = [place.lstat() for place in places]
+        except OSError:
+            return False
+        return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in found)
 
     def keep(self, data: Path, run: Run, *, own: Callable[[Path], None]) -> None:
         """Take a copy of a cluster that nothing has used yet, where there is room for it. `own`

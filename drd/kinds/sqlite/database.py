@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
+from drd.masking import beginning
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
 from drd.process import cancelled, check_cancelled
@@ -107,7 +108,7 @@ def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
         connection.close()
     if found != ["ok"]:
         raise SourceError(
-            f"{called} is damaged: {'; '.join(' '.join(f.split()) for f in found)[:300]}",
+            f"{called} is damaged: {beginning('; '.join(' '.join(f.split()) for f in found), 300)}",
             hint=_REMEDIES["CORRUPT"],
         )
 

@@ -120,7 +120,7 @@ class Reader:
                 kind = _ERRORS.get(answer["error"], SourceError)
                 raise kind(str(answer["message"]), hint=str(answer["hint"]))
             return answer["value"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise _nonsense(path) from error
 
     def _started(self) -> Child:
