@@ -19,8 +19,15 @@ import drd
 from drd import secrets
 from drd.actions import action_for
 from drd.checks import check_for, comparison
-from drd.config.daemon import DaemonSettings, file_gone, find_plan, load_settings, plans_by_name
-from drd.config.exposed import exposed_files, refused, secret_files, state_owners
+from drd.config.daemon import (
+    DaemonSettings,
+    file_gone,
+    find_plan,
+    load_settings,
+    own_files,
+    plans_by_name,
+)
+from drd.config.exposed import findings, require_safe, secret_files, state_owners
 from drd.config.in_force import Handed
 from drd.config.location import config_path
 from drd.config.of_root import of_roots_file
@@ -188,12 +195,9 @@ class App:
                     raise file_gone(name, row.file) from None
             raise
 
-    def refuse_exposed(self, loaded: LoadedPlan) -> None:
-        """Raises ConfigError for a new plan of which others can read a secret, or write the file.
-        One that was in force before, or has points, goes on: `drd doctor` and an alert say it."""
-        name, found = loaded.plan.name, exposed_files(loaded.plan, self.trusted_users)
-        if found and name not in self.catalogue.plan_names() and not self.catalogue.points(name):
-            raise refused(loaded.plan.file, found)
+    def refuse_exposed(self, loaded: LoadedPlan, in_force: str | None = None) -> None:
+        """See `require_safe`: raises ConfigError."""
+        require_safe(loaded, self.catalogue, self.trusted_users, in_force)
 
     @property
     def trusted_users(self) -> frozenset[int]:
@@ -248,7 +252,9 @@ class App:
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if self.is_root_for_another:
-            return of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
+            loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
+            self.refuse_exposed(loaded)
+            return loaded.plan
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
@@ -317,13 +323,14 @@ class App:
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
             versions={"drd": drd.__version__, "python": platform.python_version()},
-            own_files=lambda: self._own_files(Path(plan.file)),
+            own_files=lambda: own_files(self.settings, Path(plan.file)),
             on_progress=self.console.on_progress,
             warn=self.console.warn,
             note=self.console.note,
             claim=claim,
             read_facts=self.read_facts,
             kit_findings=self._kit_findings,
+            exposed=lambda plan: findings(plan, self.trusted_users),
             try_kit=self._try_kit,
             regain=self._regain,
             roles=self.settings.roles,
@@ -339,11 +346,6 @@ class App:
         own = self.settings
         places = (own.state_dir, own.work_dir, own.cache_dir, own.plans_dir, own.file)
         return tuple(p for p in places if p is not None)
-
-    def _own_files(self, plan: Path) -> Sequence[Path]:
-        """drd.yaml and all plans, this one wherever it lies."""
-        own = [self.settings.file, *sorted(self.settings.plans_dir.glob("*.y*ml")), plan]
-        return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
 
     def _kit_findings(self, plan: Plan) -> Sequence[KitFinding]:
         from drd.kit.standing import standing

@@ -126,6 +126,7 @@ def export(args: argparse.Namespace) -> int:
         for name in args.plan:
             one = load_plan(find_plan(app.settings, name))
             loaded[one.plan.name] = one
+            app.refuse_exposed(one)
             app.accept(one)
         plans = [one.plan for one in loaded.values()]
         lock, shares = _lock(args, app, plans)

@@ -237,6 +237,12 @@ def file_gone(name: str, file: str) -> UnknownPlan:
     )
 
 
+def own_files(settings: DaemonSettings, plan: Path) -> Sequence[Path]:
+    """drd.yaml and all plans, this one wherever it lies."""
+    own = [settings.file, *sorted(settings.plans_dir.glob("*.y*ml")), plan]
+    return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
+
+
 def plans_by_name(directory: Path) -> dict[str, list[Path]]:
     """The plan files of a directory by the name that each gives itself, else by its file's.
 

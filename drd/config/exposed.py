@@ -1,7 +1,7 @@
 """Secret files that people can read who should not, and plan files that others can change.
 
 Whoever can read a secret file has the backups, and whoever can write a plan chooses what drd runs.
-So a new plan with such files is refused; one that was in force before goes on, and is an alert.
+So a new plan with such files is refused; one that was in force before goes on by its text, and is an alert.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 from drd import secrets
-from drd.config.plan_file import load_plan
+from drd.config.plan_file import LoadedPlan, load_plan
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
-from drd.ports import Finding
+from drd.ports import Catalogue, Finding
 from drd.process import user_name
 
 READERS = frozenset({"drd", "drd-operator"})
@@ -127,6 +127,27 @@ def exposed_files(plan: Plan, trusted: Collection[int]) -> list[Exposed]:
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
     """The error for a new plan of which these were found."""
     return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
+
+
+def require_safe(
+    loaded: LoadedPlan, known: Catalogue, trusted: Collection[int], in_force: str | None = None
+) -> None:
+    """Raises ConfigError for a new plan of which others can read a secret or write the file, and for
+    another text than the one in force while others can write the file: nobody knows who wrote it.
+    The text `in_force`, else the stored one, goes on. A plan is not new that was in force before, or
+    has points."""
+    found = exposed_files(loaded.plan, trusted)
+    if not found:
+        return
+    name, file = loaded.plan.name, loaded.plan.file
+    if name not in known.plan_names() and not known.points(name):
+        raise refused(file, found)
+    writable, text = exposed_plan(file, trusted), in_force or known.queue.accepted(name)
+    if writable is None or text in (None, loaded.text):
+        return
+    why = f"{writable}, so its text is not taken: it is another one than the text in force"
+    look = f"look whether you or somebody else has written it, then: {writable.remedy}"
+    raise ConfigError([Problem(file, 1, "", why, look)])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:

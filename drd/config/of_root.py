@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drd.config.daemon import DaemonSettings, find_plan
-from drd.config.plan_file import load_plan
+from drd.config.plan_file import LoadedPlan, load_plan
 from drd.errors import UnknownPlan
-from drd.model.plan import Plan
 from drd.modes import is_roots_alone
 from drd.ports import PlanRow
 
 
-def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) -> Plan:
+def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) -> LoadedPlan:
     """The plan from the plans directory; else from the file that it was accepted from, when nobody but
     root can have written that, and it holds the plan of this name. Raises UnknownPlan, ConfigError."""
     try:
-        return load_plan(find_plan(settings, name), settings.known_roles).plan
+        return load_plan(find_plan(settings, name), settings.known_roles)
     except UnknownPlan:
         file = Path(rows[0].file) if rows else None
         if file is None or not is_roots_alone(file):
             raise
-    plan = load_plan(file, settings.known_roles).plan
-    if plan.name != name:
-        raise UnknownPlan(f"{file} holds plan {plan.name}, not {name}", hint=f"drd doctor {name}")
-    return plan
+    loaded = load_plan(file, settings.known_roles)
+    if (held := loaded.plan.name) != name:
+        raise UnknownPlan(f"{file} holds plan {held}, not {name}", hint=f"drd doctor {name}")
+    return loaded

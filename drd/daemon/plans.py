@@ -121,8 +121,8 @@ class PlanBook:
         loaded = load_plan(path, self._app.settings.known_roles)
         if running:
             require_credentials(loaded.plan, str(path))
-        if row is None:
-            self._app.refuse_exposed(loaded)
+        handed = self.texts(name)
+        self._app.refuse_exposed(loaded, handed.text if handed is not None else stored)
         for warning in loaded.warnings:
             _log.info("plan.advice", plan=name, advice=str(warning))
         schedule = self._app.accept(loaded)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import log
+from drd.config.exposed import exposed_plan, trusted_users
 from drd.config.in_force import Handed
 from drd.config.reading import read_bytes
 from drd.errors import ConfigError
@@ -87,8 +88,8 @@ class Texts:
             raw, stat = read_bytes(Path(held.file), what="plan")
         except ConfigError:
             return False
-        if _digest(raw) != digest:
-            return False
+        if _digest(raw) != digest or exposed_plan(held.file, trusted_users()) is not None:
+            return False  # another text, or one that anybody may have written
         self.take(plan, held.file, stored, (stat.st_mtime_ns, stat.st_size))
         _log.info("plan.loaded_elsewhere", plan=plan, file=held.file)
         return True

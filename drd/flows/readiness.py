@@ -77,6 +77,7 @@ def _findings(
     if newest is not None:
         for target in plan.targets.values():
             yield from _target(services, plan, run, target, newest)
+    yield from (_tried(f) for f in services.exposed(plan))
     if services.kit_findings is not None:
         yield from readiness.of_kit(services.kit_findings(plan))
 

@@ -19,6 +19,7 @@ from drd.ports import (
     Catalogue,
     CheckFactory,
     Clock,
+    Finding,
     KindFactory,
     OnProgress,
     Repository,
@@ -59,6 +60,11 @@ def compares_nothing(_: Component, __: str) -> CheckSpec | None:
     return None
 
 
+def nothing_exposed(_: Plan) -> Sequence[Finding]:
+    """For callers whose plans lie in no file."""
+    return ()
+
+
 def never_booted() -> Boot | None:
     """For callers whose clock is none of the host's."""
     return None
@@ -78,7 +84,7 @@ class Services:
     as there are plans. `claim` is the pending run that this process was started to carry out.
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
     `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
-    kit, `try_kit` opens the copy of it that is tried unattended, `regain` makes a host from
+    kit, `exposed` which of its files others can read or write, `try_kit` opens the copy of it that is tried unattended, `regain` makes a host from
     one (see `drd.flows.host_loss`), `roles` has by person of drd.yaml what each may decide.
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
@@ -105,6 +111,7 @@ class Services:
     claim: Run | None = None
     read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
     kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None
+    exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
     try_kit: Callable[[Services, Plan, str], object] = no_kit
     regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -177,7 +177,7 @@ def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site)
         running.reload()
         until(lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running)
         [shop] = site.drd("status", "shop", "--json", code=None).json["plans"]
-        assert any(r.endswith("is gone: drd plan forget shop") for r in shop["reasons"])
+        assert any("is gone" in r and r.endswith("drd plan forget shop") for r in shop["reasons"])
         assert "--yes" in site.drd("plan", "forget", "shop", code=2).err
 
         of_it = "plan = 'shop'"

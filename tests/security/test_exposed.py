@@ -65,6 +65,59 @@ def test_plan_in_force_goes_on_and_doctor_says_what_to_do(short_tmp: Path) -> No
     assert f"chmod 600 {secret}" in found["hint"]
 
 
+def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) -> None:
+    """Root's next backup, or the next reload, ran what somebody had written there. The text in force,
+    in the same file, is taken as before."""
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    plan, proof = short_tmp / "plans/shop.yaml", short_tmp / "proof"
+    text = plan.read_text()
+    plan.chmod(0o666)
+    site.drd("backup", "shop")
+    hook = f"shop.db, before: {{command: [touch, {proof}]}}}}\n"
+    plan.write_text(text.replace("shop.db}\n", hook, 1))
+    for words in (("backup", "shop"), ("drill", "shop"), ("kit", "export", "shop", "--to", "k")):
+        told = site.drd(*words, code=2)
+        assert f"{plan} can be written by anybody" in told.err
+        assert f"chmod go-w {plan}" in told.err
+    assert not proof.exists()
+    plan.chmod(0o644)
+    site.drd("backup", "shop")
+    assert proof.exists(), "whoever has looked at it takes it"
+
+
+def test_daemon_goes_on_by_the_text_in_force(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    plan = short_tmp / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "\nbackup: {every: 1h}\n")
+    site.drd("backup", "shop")
+    text = plan.read_text()
+
+    def every() -> str:
+        items = site.drd("schedule", "shop", "--json").json["items"]
+        return str(next(i["why"] for i in items if i["kind"] == "backup"))[:8]
+
+    with daemon(site) as running:
+        until(lambda: every() == "every 1h", "the plan", running)
+        plan.chmod(0o666)
+        plan.write_text(text.replace("1h", "2h"))
+        running.reload()
+        until(lambda: running.events("plan.refused"), "the refusal", running)
+        assert f"chmod go-w {plan}" in running.events("plan.refused")[0]["hint"]
+        assert every() == "every 1h"
+        plan.chmod(0o644)
+        running.reload()
+        until(lambda: every() == "every 2h", "the new text", running)
+
+
+def test_readiness_lists_what_doctor_says_of_exposed_files(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    assert "exposed file" not in site.drd("readiness", "shop", code=None).out
+    (short_tmp / "plans/shop.yaml").chmod(0o666)
+    assert "exposed file" in site.drd("readiness", "shop", code=None).out
+
+
 def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: Path) -> None:
     site = open_site(short_tmp)
     site.drd("backup", "shop")
