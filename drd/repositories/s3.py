@@ -10,22 +10,20 @@ import os
 import shlex
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from drd.errors import RepositoryError
+from drd.errors import DrdError, RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
+from drd.repositories import s3_requests as requests
 from drd.repositories import s3_trouble as trouble
 from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
-
-CONNECT_S = 3
-READ_S = 8
-"""Bounds of one request: a busy server has answered a first listing after 5 s."""
 
 SKEW_S = 60.0
 """From here on a clock deserves a look; S3 refuses requests at 15 minutes."""
@@ -44,7 +42,12 @@ _PROTECTION = "repository protection"
 
 _ASKED_ONE_BY_ONE = 4
 """Of more snapshots a listing is cheaper."""
+
+MOST_PAGES = 1000
+LISTING_S = 120.0
+"""Bounds of one listing: a thousand objects are a page."""
 _building = threading.Lock()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +89,18 @@ class S3Place:
 
     def probe(self) -> str | None:
         """By GET: a HEAD does not tell a bucket that is gone from an object that is."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
+
+        def config(client: Any) -> bytes:
+            answer = client.get_object(Bucket=self.location.bucket, Key=self._below("config"))
+            with answer["Body"] as body:
+                return bytes(body.read(LARGEST_CONFIG))
 
         try:
-            answer = self._connected().get_object(
-                Bucket=self.location.bucket, Key=self._below("config")
-            )
-            with answer["Body"] as body:
-                return digest_of(body.read(LARGEST_CONFIG))
+            return digest_of(self._asking(config))
         except ClientError as error:
             if trouble.code_of(error) == "NoSuchKey":
                 return None
-            raise trouble.translated(error, self.location) from error
-        except (BotoCoreError, ValueError) as error:
             raise trouble.translated(error, self.location) from error
 
     def signed_probe(self, valid_s: float) -> str:
@@ -118,24 +120,23 @@ class S3Place:
 
     def session(self) -> Any:
         """What sends requests that are signed already; any place on the server can use it."""
-        from botocore.httpsession import URLLib3Session
+        certificates = _certificates(self._keys()) if self.location.secure else None
+        return requests.session(self.location.endpoint, certificates)
 
-        verify = _certificates(self._keys()) if self.location.secure else None
-        return URLLib3Session(
-            verify=True if verify is None else verify, timeout=(CONNECT_S, READ_S)
-        )
-
-    @staticmethod
-    def probe_signed(address: str, session: Any) -> str | None:
-        """The digest of the `config` there; None for any other answer, which `probe` explains."""
+    def probe_signed(self, address: str, session: Any) -> str | None:
+        """The digest of the `config` there; None for any other answer, which `probe` explains. Raises
+        RepositoryUnreachable for none in time."""
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError
 
+        request = AWSRequest(method="GET", url=address, stream_output=True).prepare()
         try:
-            answer = session.send(AWSRequest(method="GET", url=address).prepare())
-        except BotoCoreError:
+            answer = requests.in_time(
+                lambda: requests.send(session, request), self.location.endpoint
+            )
+        except (BotoCoreError, requests.TooLarge):
             return None
-        return digest_of(answer.content[:LARGEST_CONFIG]) if answer.status_code == 200 else None
+        return digest_of(answer.content) if answer.status_code == 200 else None
 
     def read_only(self) -> bool:
         """Only a write tells, and restic gives up at once when it is denied."""
@@ -143,20 +144,16 @@ class S3Place:
 
     def clock_ahead_s(self) -> float | None:
         """By the server's `Date`, which it says also where it refuses the request for its time."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
         try:
-            answer: Any = self._connected().head_bucket(Bucket=self.location.bucket)
+            answer = self._asking(lambda client: client.head_bucket(Bucket=self.location.bucket))
         except ClientError as error:
             answer = error.response
-        except BotoCoreError:
+        except DrdError:
             return None
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        try:
-            server = parsedate_to_datetime(headers["date"])
-        except (KeyError, ValueError):
-            return None
-        return (datetime.now(UTC) - server).total_seconds()
+        server = _time_of(answer)
+        return None if server is None else (datetime.now(UTC) - server).total_seconds()
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         def is_there(name: str) -> bool:
@@ -169,25 +166,37 @@ class S3Place:
         return [s for s in snapshots if s not in listed]
 
     def _listed_snapshots(self) -> set[str]:
-        found: set[str] = set()
-        more: dict[str, Any] = {}
-        while True:
-            page = self._ask("list_objects_v2", Prefix=self._below("snapshots/"), **more)
-            found |= {str(e["Key"]).rpartition("/")[2] for e in page.get("Contents", [])}
-            if not page.get("IsTruncated"):
-                return found
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        return {name for name, _ in self._objects("snapshots/")}
 
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.
         answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
-        # By the server's clock, which is what dates them.
-        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        # By the server's clock, which is what dates them; one that cannot be told is taken for ours.
+        now = _time_of(answer) or datetime.now(UTC)
         return {
-            str(entry["Key"]).rpartition("/")[2]: (now - entry["LastModified"]).total_seconds()
-            for entry in answer.get("Contents", [])
+            name: (now - written).total_seconds() if written else 0.0
+            for name, written in _entries(answer)
         }
+
+    def _objects(self, below: str) -> Iterator[tuple[str, datetime | None]]:
+        """All that is there, by its last name, page after page. Raises RepositoryError for a listing that
+        does not end."""
+        more: dict[str, Any] = {}
+        until = time.monotonic() + LISTING_S
+        for _ in range(MOST_PAGES):
+            page = self._ask("list_objects_v2", Prefix=self._below(below), **more)
+            yield from _entries(page)
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not token or token == more.get("ContinuationToken") or time.monotonic() > until:
+                break
+            more = {"ContinuationToken": token}
+        raise RepositoryError(
+            f"{self.location.endpoint} does not end its listing of {below} in bucket "
+            f"{self.location.bucket}",
+            hint="look into the S3 server's log: what it answers is not what S3 answers.",
+        )
 
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
@@ -209,8 +218,7 @@ class S3Place:
 
     def _names(self, below: str) -> list[str]:
         """Last parts of the names of the objects there, of the first thousand."""
-        listed = self._ask("list_objects_v2", Prefix=self._below(below)).get("Contents", [])
-        return [str(entry["Key"]).rpartition("/")[2] for entry in listed]
+        return [n for n, _ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
 
     def removal(self, name: str) -> str:
         """Without a version: where the bucket keeps versions, or locks them, a marker hides the object
@@ -236,15 +244,31 @@ class S3Place:
 
     def _ask(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         """One request; what goes wrong becomes one of our errors, with a remedy."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
-        try:
-            answer: Mapping[str, Any] = getattr(self._connected(), operation)(
+        def asked(client: Any) -> Mapping[str, Any]:
+            answer: Mapping[str, Any] = getattr(client, operation)(
                 Bucket=self.location.bucket, **arguments
             )
-        except (BotoCoreError, ClientError, ValueError) as error:
+            return answer
+
+        try:
+            return self._asking(asked)
+        except ClientError as error:
             raise trouble.translated(error, self.location) from error
-        return answer
+
+    def _asking(self, work: Callable[[Any], T]) -> T:
+        """What `work` finds with the client, in time. Raises ClientError for what the server refuses;
+        whatever else it may answer is one of our errors."""
+        from botocore.exceptions import ClientError
+
+        client = self._connected()
+        try:
+            return requests.in_time(lambda: work(client), self.location.endpoint)
+        except (ClientError, DrdError):
+            raise
+        except Exception as error:
+            raise trouble.translated(error, self.location) from error
 
     def _connected(self) -> Any:
         with _building:  # making a client is not safe in several threads, using one is
@@ -253,11 +277,11 @@ class S3Place:
             return self._client
 
     def _clock(self) -> Finding:
-        headers = self._ask("head_bucket")["ResponseMetadata"].get("HTTPHeaders", {})
+        server = _time_of(self._ask("head_bucket"))
         name = "repository clock"
-        if "date" not in headers:
+        if server is None:
             return Finding(name, ok=True, detail="the server does not say its time")
-        skew = (datetime.now(UTC) - parsedate_to_datetime(headers["date"])).total_seconds()
+        skew = (datetime.now(UTC) - server).total_seconds()
         if abs(skew) < SKEW_S:
             return Finding(name, ok=True, detail="this host and the server agree on the time")
         way = "ahead of" if skew > 0 else "behind"
@@ -266,11 +290,12 @@ class S3Place:
         return Finding(name, ok=True, warning=True, detail=detail, hint=hint)
 
     def _object_lock(self) -> Finding:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
+        bucket = self.location.bucket
         try:
-            answer = self._connected().get_object_lock_configuration(Bucket=self.location.bucket)
-        except (BotoCoreError, ClientError) as error:
+            answer = self._asking(lambda c: c.get_object_lock_configuration(Bucket=bucket))
+        except (ClientError, RepositoryError) as error:
             return _lock_trouble(error, self.location.bucket)
         return _judge_lock(answer.get("ObjectLockConfiguration") or {}, self.location.bucket)
 
@@ -292,22 +317,41 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
     import boto3
     from botocore.config import Config
 
-    return boto3.session.Session().client(
+    certificates = _certificates(keys) if location.secure else None
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=location.endpoint,
         region_name=keys.region or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.session_token,
-        verify=_certificates(keys) if location.secure else None,
+        verify=certificates,
         config=Config(
-            connect_timeout=CONNECT_S,
-            read_timeout=READ_S,
             retries={"total_max_attempts": 1},
             request_checksum_calculation="when_required",  # older servers know none
             s3={"addressing_style": _addressing(location, keys)},
         ),
     )
+    requests.bind(client, requests.session(location.endpoint, certificates))
+    return client
+
+
+def _time_of(answer: Mapping[str, Any]) -> datetime | None:
+    """By the server's clock; None where it says nothing that is a time."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        found = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None]]:
+    """The last part of the name of each object on a page of a listing, and when it was written."""
+    for entry in page.get("Contents", []):
+        written = entry.get("LastModified")
+        dated = isinstance(written, datetime) and written.tzinfo is not None
+        yield str(entry.get("Key", "")).rpartition("/")[2], written if dated else None
 
 
 def by_host_name(location: S3Location, keys: S3Keys) -> bool:

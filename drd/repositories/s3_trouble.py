@@ -12,6 +12,7 @@ from drd.errors import (
 )
 from drd.log import masked
 from drd.model.location import S3Location
+from drd.repositories.s3_requests import TooLarge
 
 _REASONS = (
     ("connection refused", "connection refused"),
@@ -50,6 +51,11 @@ def translated(error: Exception, location: S3Location) -> Exception:
         return RepositoryUnreachable(
             f"cannot reach {location.endpoint}: {_reason(error)}",
             hint="check the URL, the network and that the S3 server runs.",
+        )
+    if isinstance(error, TooLarge):
+        return RepositoryUnreachable(
+            f"cannot use what {location.endpoint} answers: {error}",
+            hint="look into the S3 server's log: what it answers is not what S3 answers.",
         )
     return RepositoryError(f"cannot ask {location.endpoint}: {masked(str(error))}")
 

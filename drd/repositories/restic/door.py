@@ -8,7 +8,9 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -60,6 +62,7 @@ class Door:
         self.patience = Patience()
         self.retry_lock_s = 20
         self._ready = False
+        self._trouble: tuple[DrdError, float] | None = None
         self._lockless = False
         self._beside: str | None = None
         self._lock = threading.Lock()
@@ -73,10 +76,17 @@ class Door:
 
         restic alone would retry a refused key for minutes.
         """
+        begun = time.monotonic()
         with self._lock:
+            if self._trouble is not None and self._trouble[1] >= begun:
+                raise copy(self._trouble[0])  # somebody looked while we waited to
             if not self._ready:
-                self.version()
-                self.session.place.preflight(writing=False)
+                try:
+                    self.version()
+                    self.session.place.preflight(writing=False)
+                except DrdError as error:
+                    self._trouble = error, time.monotonic()
+                    raise
                 self._lockless = self.session.place.read_only()
                 self._ready = True
 
