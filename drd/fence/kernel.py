@@ -22,6 +22,7 @@ SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE, -1)
 UTIMENSAT = {"x86_64": 280, "aarch64": 88}.get(MACHINE, -1)
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
+_PR_SET_DUMPABLE = 4
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -63,6 +64,12 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
 def die_with_parent(number: int) -> None:
     """Let the kernel send this signal when the thread that made this process ends."""
     prctl(_PR_SET_PDEATHSIG, number)
+
+
+def own_proc() -> None:
+    """Let this process's files in /proc be its user's again, who has changed; so they are of what it
+    becomes in any case."""
+    prctl(_PR_SET_DUMPABLE, 1)
 
 
 def no_new_privileges() -> None:

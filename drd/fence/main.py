@@ -172,11 +172,22 @@ def _become_program(spec: Spec, program: str) -> NoReturn:
 
 
 def _limit(spec: Spec) -> None:
+    _go_first()
     _lower(resource.RLIMIT_CORE, 0)
     if spec.memory_bytes is not None:
         _lower(resource.RLIMIT_DATA, spec.memory_bytes)
     if spec.processes is not None:
         _lower(resource.RLIMIT_NPROC, spec.processes)
+
+
+def _go_first() -> None:
+    """When the host runs out of memory: before drd's runs, and before whatever the host is for."""
+    try:
+        kernel.own_proc()
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # a kernel without
 
 
 def _lower(which: int, value: int) -> None:

@@ -16,6 +16,7 @@ from drd.flows.fencing import closed
 from drd.flows.fencing import words as listed
 from drd.flows.services import Services
 from drd.flows.workplace import run_directory
+from drd.model.fencing import limits_in_words
 from drd.model.plan import Plan
 from drd.ports import Finding
 from drd.process import Command, Limits, Sandbox
@@ -82,8 +83,8 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
         if box.missing:
             text = f"a part of the fence is missing: {listed(box.missing.items())}"
             return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
-        limits = "control group" if box.grouped else "rlimits"
-        held = f"{', '.join(box.parts)} hold, limits by {limits}"
+        limits = limits_in_words("control group" if box.grouped else "rlimits")
+        held = f"{', '.join(box.parts)} hold; {limits}"
         return [Finding("fence", ok=True, detail=f"tried: {held}")]
     finally:
         box.close()

@@ -45,7 +45,7 @@ class FenceReport:
         """For people: which fence held."""
         if not self.held:
             return f"unfenced: {_listed(self.missing)}"
-        names = f"{', '.join(self.held)} (limits by {self.limits})"
+        names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
         return f"{names}; not {_listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +71,13 @@ class FenceReport:
             read=tuple(data["read"]),
             tried=tuple(Attempt(a["by"], a["what"], a["to"]) for a in data["tried"]),
         )
+
+
+def limits_in_words(limits: str) -> str:
+    """What bounds the memory of a drill, and what does not."""
+    if limits == "rlimits":
+        return "memory limited for each process, shared memory and their sum not: no control group"
+    return "memory and processes limited by a control group"
 
 
 def _listed(missing: Mapping[str, str]) -> str:

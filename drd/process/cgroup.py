@@ -100,18 +100,39 @@ def _mounts() -> list[tuple[str, str, str]]:
 
 
 def _unified() -> list[Path]:
-    """Groups of v2 in which one of ours may be made and limited: our own, where it was handed to us,
-    and for root the host's."""
+    """Groups of v2 in which one of ours may be made and limited: the one that was handed to the
+    service, which itself is in a group below it, our own, and for root the host's."""
     found = []
     for kind, _, place in _mounts():
         if kind != "cgroup2":
             continue
-        for parent in (Path(place + _own_path()), Path(place)):
+        own = Path(place + _own_path())
+        with suppress(OSError):
+            if own != Path(place) and _is_handed_over(own.parent):
+                found.append(own.parent)
+        for parent in dict.fromkeys([own, Path(place)]):
             with suppress(OSError):
-                text = (parent / "cgroup.subtree_control").read_text(encoding="ascii")
-                if {"memory", "pids"} <= set(text.split()) and os.access(parent, os.W_OK):
+                if os.access(parent, os.W_OK) and _limits(parent):
                     found.append(parent)
     return found
+
+
+def _is_handed_over(parent: Path) -> bool:
+    """Whether a group is this user's (Delegate= of the unit), and those below it can be limited, after
+    we have said so. Raises OSError."""
+    if os.geteuid() == 0 or parent.stat().st_uid != os.geteuid():
+        return False
+    if not os.access(parent / "cgroup.procs", os.W_OK, effective_ids=True):
+        return False  # nothing could be moved from one group below it to another
+    if not _limits(parent):
+        (parent / "cgroup.subtree_control").write_text("+memory +pids", encoding="ascii")
+    return True
+
+
+def _limits(parent: Path) -> bool:
+    """Whether groups below it can be limited. Raises OSError."""
+    text = (parent / "cgroup.subtree_control").read_text(encoding="ascii")
+    return {"memory", "pids"} <= set(text.split())
 
 
 def _own_path() -> str:

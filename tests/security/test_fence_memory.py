@@ -161,3 +161,7 @@ def test_segments_count_for_the_drills_memory(own: Path) -> None:
         assert answers(box, own, script) == ["[True, 'Cannot allocate memory', True]"]
     finally:
         box.close()
+
+
+def test_drill_is_what_the_kernel_ends_first_when_memory_runs_out(box: Sandbox, own: Path) -> None:
+    assert answers(box, own, "print(open('/proc/self/oom_score_adj').read().strip())") == ["1000"]

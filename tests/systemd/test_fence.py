@@ -74,5 +74,8 @@ def test_fence_is_whole_in_the_unit_and_holds(system: Machine) -> None:
     shown = json.loads(system.run(DRD, "run", "show", run, "--json").stdout)
     assert shown["detail"]["result"] == "passed", shown
     tried = {f"{a['what']} {a['to']}" for a in shown["detail"]["fence"]["tried"]}
+    here = system.run("cat", "/sys/fs/cgroup/cgroup.controllers").stdout.split()
+    grouped = {"memory", "pids"} <= set(here)
+    assert shown["detail"]["fence"]["limits"] == ("control group" if grouped else "rlimits")
     assert {"tcp 192.0.2.7:25", "socket /run/dbus/system_bus_socket"} <= tried
     assert system.run("systemctl", "is-active", "drd").stdout.strip() == "active"
