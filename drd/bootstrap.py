@@ -108,13 +108,12 @@ class App:
     def catalogue(self) -> Catalogue:
         """Opened, and made when it is not there yet, at the first use."""
         if self._catalogue is None:
+            from drd.catalogue.renewal import renew
             from drd.catalogue.sql_catalogue import open_catalogue
 
             settings = self.settings
             state_dir = settings.state_dir or settings.work_dir
-            close_state(
-                settings.database, state_dir / "locks", settings.work_dir, settings.cache_dir
-            )
+            close_state(settings.places, renew)
             try:
                 self._catalogue = open_catalogue(
                     settings.state_url,

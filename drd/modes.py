@@ -119,10 +119,11 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
         os.close(fd)
 
 
-def close_to_others(path: Path) -> bool:
+def close_to_others(path: Path, *, second_name: bool = False) -> bool:
     """Take every right of group and others, and special bits, from a directory or regular file of
     drd's; whether it had any. Without following links, and nothing for a file with a second name,
-    which may be somebody else's by that one. Only its owner and root can; others change nothing.
+    which may be somebody else's by that one, unless it is known not to be. Only its owner and root
+    can; others change nothing.
     """
     with suppress(OSError):
         # Without opening it: to open and close a SQLite file would drop its locks in this process.
@@ -132,7 +133,9 @@ def close_to_others(path: Path) -> bool:
             directory = stat.S_ISDIR(found.st_mode)
             mode = stat.S_IMODE(found.st_mode)
             ours = os.geteuid() in (0, found.st_uid)
-            single = directory or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+            single = directory or (
+                stat.S_ISREG(found.st_mode) and (found.st_nlink == 1 or second_name)
+            )
             if ours and single and mode & _OTHERS:
                 Path(f"/proc/self/fd/{fd}").chmod(mode & ~_OTHERS)
                 return True

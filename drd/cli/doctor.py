@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.errors import DrdError
     from drd.flows.doctor import examine
     from drd.flows.publishing import findings as open_to_readers
+    from drd.flows.state_entries import findings as state_findings
     from drd.kit.standing import findings as kit_findings
 
     if args.as_service:
@@ -69,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
         settings = app.settings
         for f in open_to_readers(settings.public_dir, settings.read_group):
             items.append(_item("drd", f.name, f.ok, f.detail, f.hint))
+        items += [
+            _item("drd", f.name, f.ok, f.detail, f.hint, warning=f.warning)
+            for f in state_findings(settings.places)
+        ]
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

@@ -38,6 +38,7 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
         return [Notice("refused", f"{path}: {error.message}", "drd plan check says what is wrong")]
     return [
         *_closed(settings),
+        *_others(settings),
         *_people(settings),
         *_catalogue(settings),
         *_exposed(settings),
@@ -48,8 +49,7 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
 def _closed(settings: DaemonSettings) -> Iterator[Notice]:
     from drd.flows.state_modes import open_to_others
 
-    locks = (settings.state_dir or settings.work_dir) / "locks"
-    paths = open_to_others(settings.database, locks, settings.work_dir, settings.cache_dir)
+    paths = open_to_others(settings.places)
     if paths:
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         named = ", ".join(map(str, paths[:_NAMED]))
@@ -57,6 +57,26 @@ def _closed(settings: DaemonSettings) -> Iterator[Notice]:
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
         yield Notice("changes", f"{public} is made, for the group {settings.read_group} to read")
+
+
+def _others(settings: DaemonSettings) -> Iterator[Notice]:
+    """What somebody else has put into the state, or can open by another name."""
+    from drd.flows.state_entries import wrong_entries
+
+    for entry in wrong_entries(settings.places):
+        if not entry.is_catalogue:
+            yield Notice("changes", f"{entry}: it is {entry.deed} at the next start")
+        elif entry.deed == "renewed":
+            text = f"{entry}: it gets a file of its own at the next start"
+            yield Notice("changes", f"{text}, if no process of drd's has it open then")
+        else:
+            text = f"{entry}: it is set aside at the next start, and a new catalogue is begun"
+            yield Notice(
+                "person",
+                text,
+                f"put drd's own back as {entry.path} before, or let drd catalogue rebuild bring "
+                "the restore points back",
+            )
 
 
 def _people(settings: DaemonSettings) -> Iterator[Notice]:
@@ -80,12 +100,16 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
     import sqlite3
 
     from drd.catalogue.version import HEAD
+    from drd.flows.state_entries import wrong_entries
 
     database = settings.database
     if database is None or not database.is_file():
         return
+    wrong = [e for e in wrong_entries(settings.places) if e.path.parent == database.parent]
+    # What others have put beside it is not opened.
+    how = "immutable=1" if any(e.deed in ("removed", "set aside") for e in wrong) else "mode=ro"
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{database}?{how}", uri=True)) as connection:
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
         yield Notice("person", f"{database} cannot be read: {error}", "drd doctor")

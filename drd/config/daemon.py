@@ -18,6 +18,7 @@ from drd.model.alerts import Rules
 if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
+    from drd.flows.state_entries import Places
     from drd.model.message import ChannelSpec
     from drd.model.plan import KitWatch, SecretRef, Sharing
 
@@ -82,6 +83,14 @@ class DaemonSettings:
         if not self.state_url.startswith("sqlite:///"):
             return None
         return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0])
+
+    @property
+    def places(self) -> Places:
+        """Where drd keeps what is its own."""
+        from drd.flows.state_entries import Places
+
+        locks = (self.state_dir or self.work_dir) / "locks"
+        return Places(self.database, locks, self.work_dir, self.cache_dir)
 
     @property
     def state_dir(self) -> Path | None:

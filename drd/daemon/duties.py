@@ -25,6 +25,7 @@ from drd.daemon.hearts import Hearts
 from drd.daemon.texts import Texts
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts import AlertWatch, Outlook, World
+from drd.flows.state_entries import standing
 from drd.flows.status import plan_files
 from drd.model.alerts import Change
 from drd.model.due import CLOCK_TOLERANCE_S
@@ -266,7 +267,8 @@ class Duties:
         now = self._app.clock.now()
         custody = self._app.catalogue.custody.look(now)
         why = custody.contested if custody is not None else None
-        self._host = replace(self._host, contested=why)
+        wrong = standing(self._app.settings.places)
+        self._host = replace(self._host, contested=why, state_wrong=wrong)
         self._changed.clear()
         if self._refused is None:
             outlook = self._watch.look_at_host(self._host, now)

@@ -13,7 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from drd import log
+from drd.flows.state_entries import IN_USE, Entry, Places, Renew, put_right
+from drd.model.text import escaped
 from drd.modes import close_to_others, is_open_to_others
+from drd.process.private import why_not_private
 
 _log = log.get()
 
@@ -26,34 +29,71 @@ _SHARED = 0o2770
 _IN_WORK_DIR = ("run-*", "started-*", "templates")
 
 
-def close_state(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) -> list[str]:
+def close_state(places: Places, renew: Renew) -> list[str]:
     """Take group and others every right to the catalogue, its copies and its locks, and to the
-    directories that are drd's, and log it; the paths that were open. Of root and the state's owner:
-    for others it changes nothing."""
-    closed = [str(path) for path in _own(database, locks, work_dir, cache_dir) if _close(path)]
+    directories that are drd's; put right what they have left there; and log it. The paths that were
+    open. Of root and the state's owner: for others it changes nothing."""
+    before = open_to_others(places)
+    for path in before:
+        if path.is_dir():  # first, so that nobody comes in meanwhile
+            close_to_others(path)
+    entries = put_right(places, renew)
+    for path in open_to_others(places) if before else ():
+        close_to_others(path)
+    shared = [e for e in entries if e.left]
+    for entry in shared:
+        if entry.left == IN_USE:
+            close_to_others(entry.path, second_name=True)
+    closed = [str(p) for p in before if os.path.lexists(p) and not is_open_to_others(p)]
+    for entry in entries:
+        if entry.is_worth_telling:
+            _tell(entry)
     if closed:
         more = f" and {len(closed) - _NAMED} more" if len(closed) > _NAMED else ""
-        _log.warning(
-            "state.closed",
-            what="only its owner can open drd's state now: directories 0700, files 0600",
-            paths=f"{', '.join(closed[:_NAMED])}{more}",
-        )
+        what = "only its owner can open drd's state now: directories 0700, files 0600"
+        if shared or _others_change(places.state):
+            what = (
+                "drd's state is closed to group and others, as far as this version can: drd doctor"
+            )
+        _log.warning("state.closed", what=what, paths=f"{', '.join(closed[:_NAMED])}{more}")
     return closed
 
 
-def open_to_others(
-    database: Path | None, locks: Path, work_dir: Path, cache_dir: Path
-) -> list[Path]:
+def _others_change(directory: Path) -> bool:
+    try:
+        return why_not_private(directory, directory.stat().st_uid) is not None
+    except OSError:
+        return False
+
+
+def _tell(entry: Entry) -> None:
+    if entry.left:
+        remedy = "drd doctor"
+        if entry.left == IN_USE:
+            remedy = "stop drd (systemctl stop drd) and its commands, then start it"
+        _log.error("state.shared", what=f"{entry}: {escaped(entry.left)}", remedy=remedy)
+    elif entry.is_catalogue and entry.became is not None:
+        _log.error(
+            "state.catalogue-set-aside",
+            what=f"{entry}: drd does not believe it, and has begun a new catalogue",
+            kept=escaped(str(entry.became)),
+            remedy="drd doctor, then drd catalogue rebuild: it brings the restore points back",
+        )
+    elif entry.became is not None:
+        _log.warning("state.set-aside", what=str(entry), kept=escaped(str(entry.became)))
+    else:
+        done = {"renewed": "drd has a copy of its own there now"}.get(entry.deed, entry.deed)
+        _log.warning("state.put-right", what=f"{entry}: {done}")
+
+
+def open_to_others(places: Places) -> list[Path]:
     """What `close_state` would close."""
-    return [p for p in _own(database, locks, work_dir, cache_dir) if is_open_to_others(p)]
+    return [p for p in _own(places) if is_open_to_others(p)]
 
 
-def _close(path: Path) -> bool:
-    return is_open_to_others(path) and close_to_others(path)
-
-
-def _own(database: Path | None, locks: Path, work_dir: Path, cache_dir: Path) -> Iterator[Path]:
-    """The directories first, so that nobody comes in meanwhile."""
+def _own(places: Places) -> Iterator[Path]:
+    database, locks = places.database, places.locks
+    work_dir, cache_dir = places.work_dir, places.cache_dir
     if database is not None:
         state = database.parent
         names = _names(state)

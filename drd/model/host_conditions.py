@@ -35,7 +35,8 @@ def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
     """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
-    found = [*_catalogue(host), *_configuration(host), *_clock(host, now), *_contested(host)]
+    found = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
+    found += [*_contested(host), *_of_others(host)]
     if rpos is not None:
         found += [*_no_plan(rpos), *_down(host, rpos, now)]
     found += [c for disk in host.disks for c in _disk(disk)]
@@ -72,6 +73,11 @@ def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
         text = f"{host.contested}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
         yield Condition("state-contested", "", "", "critical", text, "drd adopt")
+
+
+def _of_others(host: HostFacts) -> Iterator[Condition]:
+    if host.state_wrong is not None:
+        yield Condition("state-shared", "", "", "critical", host.state_wrong, "drd doctor")
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

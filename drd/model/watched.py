@@ -102,6 +102,7 @@ class HostFacts:
     that was awake.
     `catalogue_error` is why the catalogue cannot be read or written, None when it can.
     `contested` says why this state may be a copy with whose original somebody else goes on.
+    `state_wrong` is what others have put into the state, or can open of it.
     `configuration_error` is what is wrong with a drd.yaml that a reload refused.
     """
 
@@ -114,3 +115,4 @@ class HostFacts:
     disks: tuple[DiskFacts, ...] = ()
     channels: tuple[ChannelState, ...] = ()
     contested: str | None = None
+    state_wrong: str | None = None

@@ -11,7 +11,7 @@ from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.version import HEAD
 from drd.cli.upgrading import notices
-from tests.user_support import as_root
+from tests.user_support import NOBODY, as_root
 
 
 @pytest.fixture
@@ -39,16 +39,47 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
 
     found = said(config)
 
-    closed, made, migrated = found
+    closed, made, renewed, migrated = found
     assert (
         closed == f"changes: closed to group and others at the next start: {state}, {state}/drd.db"
     )
     assert made == f"changes: {state}-public is made, for the group drd to read"
+    assert renewed.startswith(f"changes: {state}/drd.db can be opened by others")
     assert migrated.startswith(
         f"changes: the catalogue goes from version 0004 to {HEAD} at the next"
     )
     assert migrated.endswith(f"is copied to {state}/drd.db.before-{HEAD} before")
     assert oct(state.stat().st_mode)[-4:] == "2770"
+
+
+@as_root
+def test_what_others_have_put_into_a_state_of_before_is_named_and_left(config: Path) -> None:
+    state = config.parent / "state"
+    open_catalogue(f"sqlite:///{state}/drd.db", create=True).close()
+    (config.parent / "state-public").mkdir()
+    (state / "theirs").symlink_to(config)
+    (config.parent / "second").hardlink_to(state / "drd.db")
+    (state / "locks").rename(state / "former")
+    (state / "theirs").rename(state / "locks")
+    (state / "drd.db-shm").symlink_to(config)
+    for name in ("locks", "drd.db-shm"):
+        os.chown(state / name, NOBODY, NOBODY, follow_symlinks=False)
+    before = sorted(state.iterdir())
+
+    found = said(config)
+
+    assert all(
+        f"{state}/{name}" in line
+        for name, line in zip(("drd.db-shm", "drd.db", "locks"), found, strict=True)
+    )
+    assert "removed" in found[0]
+    assert "a file of its own" in found[1]
+    assert "set aside" in found[2]
+    assert sorted(state.iterdir()) == before
+    (state / "drd.db").unlink()
+    (state / "drd.db").touch()
+    os.chown(state / "drd.db", NOBODY, NOBODY)
+    assert any(n.startswith("person: ") and "drd.db belongs to nobody" in n for n in said(config))
 
 
 def test_state_of_this_version_has_nothing_to_say(config: Path) -> None:

@@ -1,0 +1,118 @@
+"""A catalogue gets a file of its own, after others could keep a second name of the old one, or have it
+open. For one that nobody of drd's has open: its bytes are copied, with those of its log, and SQLite
+makes one database of the two. The old file is opened by nobody, so that no lock of others stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from drd import modes
+from drd.errors import CatalogueError
+
+_TRIES = 3
+_LOGS = ("-wal", "-journal")
+_SIDES = (*_LOGS, "-shm")
+
+
+def renew(database: Path) -> None:
+    """Raises CatalogueError where no sound copy could be made; then everything is as it was."""
+    fresh = database.with_name(f".{database.name}.fresh")
+    before = database.lstat().st_ino
+    try:
+        for _ in range(_TRIES):
+            if _copied(database, fresh) and _made_whole(fresh):
+                break
+        else:
+            raise CatalogueError(
+                f"no sound copy of {database} could be made",
+                hint="somebody may be writing to it, or it is damaged: drd doctor",
+            )
+        _note_place(fresh, database, before)
+        _sync(fresh)
+        # The logs go after it: until then they say again what the new file has.
+        fresh.rename(database)
+        _sync(database.parent)
+        for suffix in _SIDES:
+            _with(database, suffix).unlink(missing_ok=True)
+    finally:
+        for suffix in ("", *_SIDES):
+            _with(fresh, suffix).unlink(missing_ok=True)
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def _copied(database: Path, fresh: Path) -> bool:
+    """Whether nobody wrote meanwhile."""
+    before = _state(database)
+    for suffix in ("", *_SIDES):
+        _with(fresh, suffix).unlink(missing_ok=True)
+    for suffix in ("", *_LOGS):
+        try:
+            source = os.open(_with(database, suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        target = modes.open_private_file(_with(fresh, suffix))
+        with os.fdopen(source, "rb") as old, os.fdopen(target, "wb") as new:
+            if os.fstat(target).st_mode & 0o066:
+                raise CatalogueError(f"the file system of {database} keeps no modes")
+            shutil.copyfileobj(old, new, 1 << 20)
+    return _state(database) == before
+
+
+def _state(database: Path) -> list[tuple[int, int, int]]:
+    found = []
+    for suffix in ("", *_LOGS):
+        with suppress(FileNotFoundError):
+            info = _with(database, suffix).lstat()
+            found.append((info.st_ino, info.st_size, info.st_mtime_ns))
+    return found
+
+
+def _made_whole(fresh: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+            if connection.execute("PRAGMA quick_check").fetchall() != [("ok",)]:
+                return False
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _note_place(fresh: Path, database: Path, before: int) -> None:
+    """The catalogue knows its file by its number, and runs that are not over do (`custody`): a new one
+    is no copy of another state's."""
+    from drd.model.custody import StatePlace
+
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+        with suppress(sqlite3.OperationalError, ValueError, KeyError, TypeError):
+            query = "SELECT value FROM daemon_state WHERE key = 'custody'"
+            value = json.loads(connection.execute(query).fetchone()[0])
+            old = StatePlace(**value["owner"])
+            if (old.path, old.inode) != (str(database.resolve()), before):
+                return
+            new = old._replace(inode=fresh.lstat().st_ino)
+            value["owner"] = new._asdict()
+            connection.execute("BEGIN IMMEDIATE")
+            noted = json.dumps(value, separators=(",", ":"))
+            connection.execute("UPDATE daemon_state SET value = ? WHERE key = 'custody'", (noted,))
+            connection.execute(
+                "UPDATE runs SET owner_place = ? WHERE owner_place = ?", (new.token, old.token)
+            )
+            connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

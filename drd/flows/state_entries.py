@@ -1,0 +1,294 @@
+"""What lies in a state that others could write to once, and is not its owner's alone: links, files and
+directories of others, files with a second name elsewhere.
+
+Root's and the owner's are trusted, nobody else's. A link of root's is an administrator's, and stays.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from drd import modes
+from drd.errors import CatalogueError
+from drd.flows.state_holders import alone, is_held
+from drd.model.text import escaped
+from drd.ports import Finding
+from drd.process import user_name
+from drd.process.private import why_not_private
+
+SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+
+_ASIDE = ".not-ours-"
+_OPEN = 0o066
+
+IN_USE = "a process of drd's has it open"
+
+Deed = Literal["set aside", "removed", "replaced", "renewed"]
+Renew = Callable[[Path], None]
+"""Gives a database an inode of its own, with all that was committed. Raises CatalogueError, OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of them, why, and what is done. `became` is the new name of what was set aside, `left` why
+    nothing could be done."""
+
+    path: Path
+    why: str
+    deed: Deed
+    is_catalogue: bool = False
+    became: Path | None = None
+    left: str = ""
+
+    @property
+    def is_worth_telling(self) -> bool:
+        """Not each of the locks, which hold nothing."""
+        return bool(self.left) or self.deed != "replaced" or self.path.suffix != ".lock"
+
+    def __str__(self) -> str:
+        return escaped(f"{self.path} {self.why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL."""
+
+    database: Path | None
+    locks: Path
+    work_dir: Path
+    cache_dir: Path
+
+    @property
+    def state(self) -> Path:
+        return self.locks.parent
+
+    def trusted(self) -> frozenset[int]:
+        """Who may own what lies there; nobody where this process could put nothing right."""
+        try:
+            owner = self.state.stat().st_uid
+        except OSError:
+            return frozenset()
+        return frozenset({0, owner}) if os.geteuid() in (0, owner) else frozenset()
+
+
+def wrong_entries(places: Places) -> list[Entry]:
+    """All of them; it only looks."""
+    trusted = places.trusted()
+    if not trusted:
+        return []
+    found = [] if places.database is None else [*_catalogue(places.database, trusted)]
+    inside = [d for d in (places.work_dir, places.cache_dir) if d.parent == places.state]
+    ours = [places.work_dir / "templates", places.cache_dir / "restic"]
+    for directory in (places.locks, *inside, *ours):
+        found += _directory(directory, trusted)
+    if not any(e.path == places.locks for e in found):
+        found += [e for lock in _listed(places.locks, ".lock") for e in _file(lock, trusted, _OPEN)]
+    return found
+
+
+def put_right(places: Places, renew: Renew) -> list[Entry]:
+    """Do what `wrong_entries` says, while no other process of drd does; what became of them."""
+    if not wrong_entries(places):
+        return []
+    with suppress(OSError), alone(places.state, places.trusted()):
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        return [_put_right(e, places, renew, stamp) for e in wrong_entries(places)]
+    return []
+
+
+def set_aside(places: Places) -> list[Path]:
+    """What was set aside and is still there."""
+    where = dict.fromkeys((places.state, places.work_dir, places.cache_dir))
+    return [p for directory in where for p in _listed(directory) if _ASIDE in p.name]
+
+
+def standing(places: Places) -> str | None:
+    """For the alert: what is not as it should be, until a person has seen to it."""
+    aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
+    if wrong:
+        return str(wrong[0])
+    if not aside:
+        return None
+    more = f" and {len(aside) - 1} more" if len(aside) > 1 else ""
+    return f"{escaped(str(aside[0]))}{more} was set aside, since somebody else had put it there"
+
+
+def findings(places: Places) -> list[Finding]:
+    """For `drd doctor`."""
+    found = []
+    for path in set_aside(places):
+        catalogue = places.database is not None and path.name.startswith(
+            f"{places.database.name}{_ASIDE}"
+        )
+        detail = f"{escaped(str(path))} was set aside, since somebody else had put it there"
+        hint = f"find out who; when nobody needs it any more: rm -r -- {path}"
+        if catalogue:
+            hint = (
+                "a former catalogue of drd's may lie beside it under another name: stop drd, and put it "
+                f"back as {places.database}. Else drd catalogue rebuild brings the restore points back. "
+                f"Then: rm -- {path}*"
+            )
+        found.append(Finding("state: set aside", not catalogue, detail, hint, warning=True))
+    for entry in wrong_entries(places):
+        hint = (
+            "stop drd (systemctl stop drd) and its commands, then start it: it is put right then."
+        )
+        found.append(Finding("state: shared", False, str(entry), hint))
+    return found
+
+
+# --- looking --------------------------------------------------------------------------------
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _listed(directory: Path, suffix: str = "") -> list[Path]:
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - names are wanted
+    except OSError:
+        return []
+    return [directory / name for name in names if name.endswith(suffix)]
+
+
+def _catalogue(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    """It, what SQLite keeps beside it, and the copies that drd made."""
+    own = {database.name, *(f"{database.name}{suffix}" for suffix in SIDES)}
+    for path in _listed(database.parent):
+        copy = path.name.startswith((f"{database.name}.", f".{database.name}."))
+        if copy and path.name not in own and _ASIDE not in path.name:
+            yield from _file(path, trusted)
+    info = _lstat(database)
+    unbelieved = _of_others(database, info, trusted) if info is not None else None
+    shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
+    for suffix in SIDES:
+        side = database.with_name(f"{database.name}{suffix}")
+        beside = _lstat(side)
+        if beside is None:
+            continue
+        theirs = _of_others(side, beside, trusted, links=False)
+        legible = stat.S_ISREG(beside.st_mode) and os.access(side, os.R_OK, effective_ids=True)
+        if theirs and (info is None or not legible):
+            yield Entry(side, theirs, _way_with(beside))
+        elif legible:
+            why = theirs or _shared(beside, _OPEN)
+            shared = shared or (f"has {side.name} beside it, which {why}" if why else None)
+    if unbelieved:
+        yield Entry(database, unbelieved, "set aside", is_catalogue=True)
+    elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
+        yield Entry(database, shared, "renewed", is_catalogue=True)
+
+
+def _of_others(
+    path: Path, info: os.stat_result, trusted: Collection[int], *, links: bool = True
+) -> str | None:
+    """Why it is no file of those whom drd trusts, or (with `links`) a link of theirs to one."""
+    if stat.S_ISLNK(info.st_mode):
+        if not links or info.st_uid not in trusted:
+            return f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
+        try:
+            info = path.stat()
+        except OSError:
+            return None
+    if info.st_uid not in trusted:
+        return f"belongs to {user_name(info.st_uid)}"
+    return None if stat.S_ISREG(info.st_mode) else "is no regular file"
+
+
+def _shared(info: os.stat_result, rights: int) -> str | None:
+    if info.st_nlink > 1:
+        return "has a second name, by which somebody else may open it"
+    return "can be opened by others, who may have it open" if info.st_mode & rights else None
+
+
+def _way_with(info: os.stat_result) -> Deed:
+    return "removed" if stat.S_ISLNK(info.st_mode) else "set aside"
+
+
+def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[Entry]:
+    info = _lstat(path)
+    if info is None:
+        return
+    if why := _of_others(path, info, trusted, links=False):
+        yield Entry(path, why, _way_with(info))
+    elif why := _shared(info, rights):
+        yield Entry(path, why, "replaced")
+
+
+def _directory(path: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    info = _lstat(path)
+    if info is None or (stat.S_ISDIR(info.st_mode) and info.st_uid in trusted):
+        return
+    if stat.S_ISLNK(info.st_mode):
+        if info.st_uid not in trusted:
+            why = f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
+            yield Entry(path, why, "set aside")
+    elif info.st_uid not in trusted:
+        yield Entry(path, f"belongs to {user_name(info.st_uid)}", "set aside")
+
+
+# --- doing ----------------------------------------------------------------------------------
+
+
+def _put_right(entry: Entry, places: Places, renew: Renew, stamp: str) -> Entry:
+    trusted = places.trusted()
+    owner = max(trusted, default=0)
+    try:
+        if (why := why_not_private(entry.path.parent, owner)) is not None:
+            return replace(entry, left=why)
+        if entry.deed == "set aside":
+            return replace(entry, became=_set_aside(entry, stamp))
+        if entry.deed == "removed":
+            entry.path.unlink()
+        elif is_held(entry.path, trusted):
+            return replace(entry, left=IN_USE)
+        elif entry.deed == "renewed":
+            renew(entry.path)
+        else:
+            _replace(entry.path, with_content=not entry.path.name.endswith(".lock"))
+    except CatalogueError as error:
+        return replace(entry, left=error.message)
+    except OSError as error:
+        return replace(entry, left=error.strerror or str(error))
+    return entry
+
+
+def _set_aside(entry: Entry, stamp: str) -> Path:
+    """Rename it, and with a catalogue what SQLite keeps beside it. Gives the new name."""
+    name, number = f"{entry.path.name}{_ASIDE}{stamp}", 1
+    became = entry.path.with_name(name)
+    while os.path.lexists(became):
+        number += 1
+        became = entry.path.with_name(f"{name}-{number}")
+    for suffix in SIDES if entry.is_catalogue else ():
+        side = entry.path.with_name(f"{entry.path.name}{suffix}")
+        if os.path.lexists(side):
+            side.rename(became.with_name(f"{became.name}{suffix}"))
+    entry.path.rename(became)
+    return became
+
+
+def _replace(path: Path, *, with_content: bool) -> None:
+    """By a new file that has one name and was never open to others."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(modes.open_private_file(fresh), "wb") as target:
+        if with_content:
+            with path.open("rb") as source:
+                while chunk := source.read(1 << 20):
+                    target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    fresh.rename(path)

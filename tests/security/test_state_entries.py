@@ -1,0 +1,363 @@
+"""Attack: a member of the group `drd` prepares for the upgrade. Until then he could write in the state:
+he gives the catalogue a second name elsewhere, puts links or files of his own in the place of drd's, or
+keeps a lock. What he had got hold of stayed his, and nobody heard of it.
+
+The first start puts it right, without losing anything of a state in which nobody did such a thing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from drd.catalogue import renewal
+from drd.catalogue.renewal import renew
+from drd.catalogue.sql_catalogue import open_catalogue
+from drd.flows.state_entries import Places, findings, put_right, standing, wrong_entries
+from drd.flows.state_modes import close_state
+from tests.e2e.daemons import quick_plan
+from tests.e2e.site import Site, make_tree
+from tests.user_support import NOBODY, as_root
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    quick_plan(site, "every: 1h, jitter: none")
+    site.drd("backup", "shop")
+    return site
+
+
+def shared(state: Path) -> None:
+    """As drd had it before."""
+    for path in (state, *state.rglob("*")):
+        if not path.is_symlink() and path.stat().st_uid != NOBODY:
+            path.chmod(0o2770 if path.is_dir() else 0o660)
+
+
+def theirs(path: Path) -> None:
+    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+def second_name(state: Path, away: Path) -> None:
+    (away / "drd.db").hardlink_to(state / "drd.db")
+
+
+def link_to_a_catalogue(state: Path, away: Path) -> None:
+    (away / "evil.db").write_bytes((state / "drd.db").read_bytes())
+    theirs(away / "evil.db")
+    (state / "drd.db").rename(state / "x")
+    (state / "drd.db").symlink_to(away / "evil.db")
+    theirs(state / "drd.db")
+
+
+def own_catalogue(state: Path, away: Path) -> None:
+    (away / "evil.db").write_bytes((state / "drd.db").read_bytes())
+    (away / "evil.db").rename(state / "drd.db")
+    theirs(state / "drd.db")
+
+
+def link_to_locks(state: Path, away: Path) -> None:
+    (away / "locks").mkdir()
+    (state / "locks").rename(state / "former")
+    (state / "locks").symlink_to(away / "locks")
+    theirs(state / "locks")
+
+
+def own_locks(state: Path, away: Path) -> None:
+    (state / "locks").rename(away / "former")
+    (state / "locks").mkdir()
+    theirs(state / "locks")
+
+
+def link_beside(suffix: str) -> Callable[[Path, Path], None]:
+    def plant(state: Path, away: Path) -> None:
+        (away / "victim").write_text("root's")
+        place = state / f"drd.db{suffix}"
+        place.unlink(missing_ok=True)
+        place.symlink_to(away / "victim")
+        theirs(place)
+
+    return plant
+
+
+def link_to_a_lock(state: Path, away: Path) -> None:
+    (away / "victim").write_text("root's")
+    for lock in (state / "locks").iterdir():
+        lock.unlink()
+        lock.symlink_to(away / "victim")
+        theirs(lock)
+
+
+KEPT = {
+    "second name": second_name,
+    "link to locks": link_to_locks,
+    "own locks": own_locks,
+    "link as a log": link_beside("-wal"),
+    "link as an index": link_beside("-shm"),
+    "link as a journal": link_beside("-journal"),
+    "link as a lock": link_to_a_lock,
+    "nothing: the twin": lambda state, away: None,
+}
+
+
+def whose(state: Path) -> list[str]:
+    """What of drd's names is not of one owner, one name, and closed."""
+    found = []
+    for path in (
+        state,
+        state / "drd.db",
+        *state.glob("drd.db-*"),
+        *state.glob("locks"),
+        *state.glob("locks/*"),
+    ):
+        info = path.lstat()
+        plain = path.is_dir() or info.st_nlink == 1
+        if path.is_symlink() or not plain or info.st_uid != 0 or info.st_mode & 0o7077:
+            found.append(str(path))
+    return found
+
+
+@as_root
+@pytest.mark.parametrize("how", KEPT)
+def test_what_a_member_left_is_put_right_and_nothing_is_lost(
+    site: Site, short_tmp: Path, how: str
+) -> None:
+    state, away = site.base / "state", short_tmp / "away"
+    away.mkdir()
+    shared(state)
+    KEPT[how](state, away)
+
+    assert len(site.points()) == 1
+    site.drd("backup", "shop")
+
+    assert whose(state) == []
+    assert len(site.points()) == 2
+    if (away / "victim").exists():
+        assert (away / "victim").read_text() == "root's"
+    if (away / "drd.db").exists():
+        with closing(sqlite3.connect(away / "drd.db")) as member:
+            member.execute("UPDATE runs SET plan = 'evil'")
+            member.commit()
+        assert len(site.points()) == 2
+
+
+@as_root
+@pytest.mark.parametrize("how", [link_to_a_catalogue, own_catalogue])
+def test_catalogue_of_a_members_is_not_believed_and_backups_go_on(
+    site: Site, short_tmp: Path, how: Callable[[Path, Path], None]
+) -> None:
+    state, away = site.base / "state", short_tmp / "away"
+    away.mkdir()
+    shared(state)
+    how(state, away)
+
+    told = site.drd("backup", "shop")
+
+    (aside,) = state.glob("drd.db.not-ours-*")
+    assert str(aside) in told.err
+    assert "catalogue rebuild" in told.err
+    assert whose(state) == []
+    doctored = site.drd("doctor", "shop", "--json", code=1).json
+    bad = [i for i in doctored["items"] if not i["ok"]]
+    assert [str(aside) in i["detail"] for i in bad] == [True]
+    assert len(site.points()) == 1
+    site.drd("catalogue", "rebuild", "shop")
+    assert len(site.points()) == 2
+    aside.unlink()
+    assert site.drd("doctor", "shop").code == 0
+
+
+@as_root
+def test_links_of_the_administrator_stay(site: Site, short_tmp: Path) -> None:
+    """The twin: root may have the state, its catalogue or its locks elsewhere."""
+    state, disk = site.base / "state", short_tmp / "disk"
+    state.rename(disk)
+    state.symlink_to(disk)
+    (disk / "locks").rename(short_tmp / "locks")
+    (disk / "locks").symlink_to(short_tmp / "locks")
+
+    told = site.drd("points", "shop")
+
+    assert "not-ours" not in told.err + str(list(disk.iterdir()))
+    assert (disk / "locks").is_symlink()
+    assert len(site.points()) == 1
+
+
+# --- the new file of a catalogue -------------------------------------------------------------
+
+
+def places(state: Path) -> Places:
+    return Places(state / "drd.db", state / "locks", state / "work", state / "cache")
+
+
+@pytest.fixture
+def state(short_tmp: Path) -> Path:
+    place = short_tmp / "state"
+    open_catalogue(f"sqlite:///{place}/drd.db", create=True).close()
+    return place
+
+
+@contextmanager
+def python(code: str, *, user: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that has said `ready` and goes on."""
+    words = [
+        sys.executable if user == 0 else "/usr/bin/python3",
+        "-I",
+        "-c",
+        f"{code}\nprint('ready', flush=True)\nimport time; time.sleep(60)",
+    ]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, user=user)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()  # type: ignore[union-attr]
+
+
+def rows(database: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT * FROM kept ORDER BY 1").fetchall()
+
+
+def with_log(database: Path) -> None:
+    """Rows of which the last ones are in the log alone: their process died."""
+    code = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA wal_autocheckpoint=0')\n"
+        "c.execute('CREATE TABLE kept (n)')\n"
+        "for n in range(500): c.execute('INSERT INTO kept VALUES (?)', (n,))\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code, str(database)], check=True)
+    assert database.with_name("drd.db-wal").stat().st_size > 0
+
+
+def test_what_was_committed_to_the_log_alone_is_in_the_new_file(state: Path) -> None:
+    database = state / "drd.db"
+    with_log(database)
+    (state.parent / "second").hardlink_to(database)
+    before = database.stat().st_ino
+
+    (entry,) = put_right(places(state), renew)
+
+    assert not entry.left
+    assert database.stat().st_ino != before
+    assert not database.with_name("drd.db-wal").exists()
+    assert rows(database) == [(n,) for n in range(500)]
+
+
+@as_root
+def test_log_that_a_members_program_made_keeps_its_content(state: Path) -> None:
+    database = state / "drd.db"
+    with_log(database)
+    for suffix in ("-wal", "-shm"):
+        theirs(database.with_name(f"drd.db{suffix}"))
+
+    assert [e.left for e in put_right(places(state), renew)] == [""]
+
+    assert rows(database) == [(n,) for n in range(500)]
+    assert wrong_entries(places(state)) == []
+
+
+@pytest.mark.parametrize("moment", ["rename", "unlink"])
+def test_killed_while_it_is_made_nothing_is_lost(
+    state: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = state / "drd.db"
+    with_log(database)
+    (state.parent / "second").hardlink_to(database)
+    plain, renamed = getattr(Path, moment), []
+
+    def dies(path: Path, *words: object, **options: object) -> object:
+        if moment == "rename" or (renamed and path.name == "drd.db-wal"):
+            raise KeyboardInterrupt
+        return plain(path, *words, **options)
+
+    def rename(path: Path, to: Path) -> None:
+        renamed.append(path)
+        os.rename(path, to)  # noqa: PTH104 - Path's own is replaced
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renewal.Path, "rename", rename)
+        patch.setattr(renewal.Path, moment, dies)
+        with pytest.raises(KeyboardInterrupt):
+            renew(database)
+    assert rows(database) == [(n,) for n in range(500)]
+    put_right(places(state), renew)
+    assert rows(database) == [(n,) for n in range(500)]
+    assert wrong_entries(places(state)) == []
+
+
+@as_root
+def test_catalogue_that_an_older_daemon_has_open_is_left_closed_and_told_of(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, own = state / "drd.db", places(state)
+    (state.parent / "second").hardlink_to(database)
+    database.chmod(0o660)
+    inode = database.stat().st_ino
+    opened = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM runs')"
+    )
+    with python(opened, user=0):
+        close_state(own, renew)
+        said = capsys.readouterr().err
+        assert database.stat().st_ino == inode
+        assert database.stat().st_mode & 0o777 == 0o600
+        assert "systemctl stop drd" in said
+        assert "only its owner can open" not in said
+        assert standing(own) is not None
+        assert [f.ok for f in findings(own)] == [False]
+    close_state(own, renew)
+    assert database.stat().st_ino != inode
+    assert standing(own) is None
+
+
+@as_root
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="for everybody to start")
+def test_lock_of_a_member_keeps_nothing_from_being_put_right(state: Path) -> None:
+    database = state / "drd.db"
+    second = state.parent / "second"
+    second.hardlink_to(database)
+    second.chmod(0o666)
+    state.parent.chmod(0o755)
+    locked = (
+        f"import fcntl; f = open({str(second)!r}, 'r+b')\n"
+        "fcntl.lockf(f, fcntl.LOCK_EX, 512, 0x40000000)"
+    )
+    with python(locked, user=NOBODY):
+        began = time.monotonic()
+        assert [e.left for e in put_right(places(state), renew)] == [""]
+        assert time.monotonic() - began < 5
+        open_catalogue(f"sqlite:///{database}", create=False).close()
+
+
+def test_new_file_is_no_copy_of_another_state(site: Site) -> None:
+    """The catalogue knows its file by its number."""
+    database = site.base / "state/drd.db"
+    site.drd("retention", "shop")
+    (site.base / "second").hardlink_to(database)
+    before = database.stat().st_ino
+
+    site.drd("retention", "shop")
+
+    assert database.stat().st_ino != before
+    [(noted,)] = site.catalogue("SELECT value FROM daemon_state WHERE key = 'custody'")
+    assert json.loads(noted)["owner"]["inode"] == database.stat().st_ino
+    items = site.drd("doctor", "shop", "--json").json["items"]
+    assert not [i for i in items if i["name"] == "this state"]
