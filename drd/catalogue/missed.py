@@ -35,15 +35,16 @@ def add_point(connection: Connection, point: RestorePoint) -> None:
         before = [(best.data_time, last.available_at)]
         since = max(plan.first_loaded_at, last.available_at)
     else:
-        recompute(connection, point.plan)
+        recompute(connection, point.plan, point.available_at)
         return
     for interval in worked_out(before, plan.rpo_s, since, point.available_at):
         _append(connection, plan.name, interval)
-    _drop_old(connection, plan, point.available_at)
+    # By the time of the one before: a clock that jumped far ahead must not take the history away.
+    _drop_old(connection, plan, last.available_at if last is not None else point.available_at)
 
 
-def recompute(connection: Connection, name: str) -> None:
-    """Work out the whole window again; nothing for a plan that was never loaded."""
+def recompute(connection: Connection, name: str, at: datetime | None = None) -> None:
+    """Work out the whole window, up to `at`, again; nothing for a plan that was never loaded."""
     plan = _plan(connection, name)
     if plan is None:
         return
@@ -60,7 +61,7 @@ def recompute(connection: Connection, name: str) -> None:
         missed_intervals,
         [{"plan": name, "started_at": start, "ended_at": end} for start, end in intervals],
     )
-    _drop_old(connection, plan, until)
+    _drop_old(connection, plan, until if at is None else min(until, at))
 
 
 def _append(connection: Connection, plan: str, interval: Interval) -> None:

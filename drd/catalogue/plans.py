@@ -69,7 +69,7 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
         summaries.refresh_components(connection, plan.name, added, at)
     now = (objectives.rpo_s, objectives.window_s)
     if before is None or (before.rpo_s, before.window_s) != now:
-        missed.recompute(connection, plan.name)
+        missed.recompute(connection, plan.name, at)
 
 
 def mark_broken(connection: Connection, name: str, error: str, at: datetime) -> None:

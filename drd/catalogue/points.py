@@ -98,7 +98,7 @@ def record(
         missed.add_point(connection, point)
     else:
         _remove_unused(connection, replaced)
-        missed.recompute(connection, point.plan)
+        missed.recompute(connection, point.plan, at)
     summaries.refresh_points(connection, point.plan, at)
     copies.refresh(connection, point.plan, at or point.available_at)
     if before is not None and before.vanished_at is not None:

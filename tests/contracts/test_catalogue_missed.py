@@ -66,6 +66,21 @@ def test_missed_intervals_end_where_the_newest_kept_point_came(
     assert facts().missed == ((at(0), at(31)),)
 
 
+def test_a_clock_that_jumped_ahead_takes_no_missed_time_away(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.record_point(point("p1", at(60)))
+    missed = ((at(0), at(61)),)
+    assert facts().missed == missed
+    a_year = 365 * 24 * 60
+    catalogue.record_point(point("ahead", at(a_year)))
+    catalogue.record_point(point("p2", at(65)))  # the clock was set right
+    assert facts().missed[:1] == missed
+    catalogue.forget_points(["ahead"], at(66))
+    assert facts().missed == missed
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_missed_intervals_equal_those_of_the_whole_history(
     catalogue: SqlCatalogue, catalogue_url: str, seed: int
