@@ -32,6 +32,10 @@ examples:
 What is there stays: it has to be the same, or nothing is done. The same command may be given again.
 --config has no say in this: drd.yaml goes to etc/drd below --root.
 
+Whoever has a repository's password can store plans in it. What they would have drd run, read, write and
+connect to is shown, and they are put in force after you have typed `accept`, or with --accept-commands. Until
+then nothing but the repository that you named is opened. A kit is believed: what opens it is your own.
+
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or written,
 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no restore point."""
 
@@ -52,6 +56,11 @@ def add_parser(sub: Any) -> None:
     )
     key_options(parser, required=False)
     parser.add_argument("--password-file", metavar="F", help="the repository's password")
+    parser.add_argument(
+        "--accept-commands",
+        action="store_true",
+        help="put the repository's plans and drd.yaml in force without asking: their commands, files, addresses",
+    )
     parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="everything below it as if it were / (/)"
@@ -63,7 +72,8 @@ def add_parser(sub: Any) -> None:
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What the repositories of a plan gave. `unlisted` points are not in the list of the kit, `listed`
-    says whether it has one; `refused` are manifests that cannot be read, or are not what they were."""
+    says whether it has one; `refused` are manifests that cannot be read, or are not what they were, `left`
+    repositories that were not opened."""
 
     name: str
     targets: tuple[str, ...] = ()
@@ -75,6 +85,7 @@ class _Plan:
     unlisted: int = 0
     listed: bool = True
     refused: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,9 +113,11 @@ def _source(
     args: argparse.Namespace, root: Path, now: datetime
 ) -> Iterator[tuple[Prepared, Mapping[str, str]]]:
     """What there is to install, and what to remember of the kit that it is from."""
+    from functools import partial
     from hashlib import sha256
     from pathlib import Path
 
+    from drd.cli.stored_plans import accept
     from drd.errors import UsageError
     from drd.kit.archive import unpack
     from drd.kit.bootstrapping import from_kit, from_repository
@@ -113,7 +126,7 @@ def _source(
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
-        if not given or args.password_file or args.ca_cert:
+        if not given or args.password_file or args.ca_cert or args.accept_commands:
             raise UsageError(
                 "a kit is opened by --passphrase-file, --identity or --share, and by nothing else",
                 hint="its first line says which of them; the repository's password is inside.",
@@ -131,7 +144,9 @@ def _source(
         )
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
-    with from_repository(args.repository, password, root, now, ca_cert=authority) as prepared:
+    with from_repository(
+        args.repository, password, root, now, partial(accept, args), ca_cert=authority
+    ) as prepared:
         yield prepared, {}
 
 
@@ -143,7 +158,11 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
     from drd.model.snapshot import newest_complete
 
     try:
-        plan = app.load(name)
+        loaded = app.load(name)
+        plan = prepared.within(loaded)
+        left = tuple(n for n in loaded.repositories if n not in plan.repositories)
+        if not plan.repositories:
+            return _Plan(name, left=left)
         services = app.services(plan)
         base = prepared.bases.get(name)
         if base is not None:
@@ -175,6 +194,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
         unlisted,
         listed,
         refused,
+        left,
     )
 
 
@@ -213,6 +233,11 @@ def _say(
         output.say(f"wrote {path}")
     for plan in found:
         output.say(f"{plan.name}: {_words(plan)}")
+    for plan in (p for p in found if p.left):
+        output.say(
+            f"{plan.name}: {', '.join(plan.left)} was not looked at; for the restore points there: "
+            f"drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
+        )
     for needed in prepared.layout.needed:
         when = "to recover" if needed.restoring else "later"
         output.say(f"needed {when}: {needed.path} ({needed.use})")
@@ -246,6 +271,8 @@ def _say_trouble(found: list[_Plan]) -> None:
 def _words(plan: _Plan) -> str:
     if plan.error is not None:
         return "its restore points could not be looked up"
+    if plan.left and not plan.points:
+        return "no complete restore point in the repository that was named"
     if plan.newest is None:
         return "no complete restore point"
     count = "1 restore point" if plan.points == 1 else f"{plan.points:,} restore points"
@@ -269,6 +296,7 @@ def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> di
                 "newest_point": p.newest.id if p.newest else None,
                 "after_kit": p.unlisted,
                 "refused": list(p.refused),
+                "not_looked_at": list(p.left),
                 "targets": list(p.targets),
                 "errors": [
                     {"message": e.message, "hint": e.hint, "exit": e.exit_code}
@@ -281,4 +309,5 @@ def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> di
             {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
         ],
         "notes": list(prepared.notes),
+        "orders": {name: list(lines) for name, lines in prepared.orders.items()},
     }

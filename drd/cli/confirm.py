@@ -26,6 +26,11 @@ def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
     _typed(point, f"type the restore point's id to recover it anyway [{point}]: ")
 
 
+def confirm_texts() -> None:
+    """Have it typed that texts may become root's. Raises Cancelled when it was not."""
+    _typed("accept", "type accept when all of this is what the host did [accept]: ")
+
+
 def _typed(wanted: str, question: str) -> None:
     # While it only asks, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

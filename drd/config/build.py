@@ -52,7 +52,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
             plan.objectives.rpo, plan.objectives.rto, window_s=plan.objectives.window
         ),
         components={n: _component(n, c) for n, c in plan.components.items()},
-        repositories={n: _repository(n, r) for n, r in plan.repositories.items()},
+        repositories={n: repository_spec(n, r) for n, r in plan.repositories.items()},
         backup=_backup(plan.backup, plan.objectives.rpo),
         retention=_retention(plan.retention),
         checks=tuple(CheckSpec(c.name, c.kind, c.component, c) for c in plan.checks),
@@ -94,7 +94,7 @@ def _hook(hook: schema.Hook | None) -> Hook | None:
     return Hook(tuple(hook.command), hook.timeout) if hook is not None else None
 
 
-def _repository(name: str, repository: schema.Repository) -> RepositorySpec:
+def repository_spec(name: str, repository: schema.Repository) -> RepositorySpec:
     s3 = repository.s3
     access = S3Access()
     if s3 is not None:

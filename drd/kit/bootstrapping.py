@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drd import log
-from drd.config.plan_file import plan_of_text
+from drd.config.build import repository_spec
+from drd.config.plan_file import checked
 from drd.errors import (
     ConfigError,
     DrdError,
@@ -25,11 +27,12 @@ from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Belongings, Layout, lay_out
 from drd.kit.opened import confirm, opened
+from drd.kit.orders import stored_orders
 from drd.kit.own import Own, fetch, newest_own
 from drd.log import mask
 from drd.model.kit import KitPlan
 from drd.model.location import normal_url
-from drd.model.plan import NAME, OWN_COMPONENT, RepositorySpec, S3Access, SecretRef
+from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, S3Access, SecretRef
 from drd.model.seals import Seal
 from drd.ports import Catalogue, Repository
 from drd.repositories import open_repository
@@ -39,7 +42,9 @@ from drd.repositories import open_repository
 class Prepared:
     """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
     can be used, from `taken_at`; `notes` are what a person should know. `proven` has by restore point
-    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it, and `bases` its list of their points."""
+    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it, and `bases`
+    its list of their points. Out of a repository, `orders` has what its texts would have drd do, and
+    `typed` is that repository."""
 
     layout: Layout
     replica: Path | None
@@ -49,6 +54,16 @@ class Prepared:
     proven: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, Base] = field(default_factory=dict)
+    orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    typed: RepositorySpec | None = None
+
+    def within(self, plan: Plan) -> Plan:
+        """The plan as far as a bootstrap may look for its points: of one out of a repository only that
+        repository, as it was named, and by the password that was given."""
+        if self.typed is None:
+            return plan
+        here = [spec.name for spec in plan.repositories.values() if spec.url == self.typed.url]
+        return replace(plan, repositories={name: replace(self.typed, name=name) for name in here})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +130,22 @@ def from_kit(
         )
 
 
+Accept = Callable[[datetime, Mapping[str, Sequence[str]]], None]
+"""Asks whether texts that were stored then, and would have drd do that, may become root's. Raises when not."""
+
+
 @contextmanager
 def from_repository(
-    url: str, password: str, root: Path, now: datetime, *, ca_cert: str | None = None
+    url: str,
+    password: str,
+    root: Path,
+    now: datetime,
+    accept: Accept,
+    *,
+    ca_cert: str | None = None,
 ) -> Iterator[Prepared]:
-    """Plans and configuration as drd stored them last beside the restore points. The bucket's keys come
-    from the environment (AWS_ACCESS_KEY_ID …), as for every tool."""
+    """Plans and configuration as drd, or whoever has the password, stored them last beside the restore
+    points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every tool."""
     mask(password)
     try:
         normal = normal_url(url)
@@ -140,10 +165,13 @@ def from_repository(
                 f"no plan that is stored in {normal} names it as its repository",
                 hint="give the URL as the plan had it, or bootstrap from a kit.",
             )
+        found = stored_orders(own.plans, own.config, url=normal, known=secrets)
+        accept(own.taken_at, found)
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else _left_out(own)
-        yield _prepared(layout, own, tuple(own.plans), notes)
+        prepared = _prepared(layout, own, tuple(own.plans), notes)
+        yield replace(prepared, orders=found, typed=spec)
 
 
 def _base(kit: Kit, known: KitPlan) -> Base:
@@ -223,7 +251,9 @@ def _everything(repository: Repository, room: Path, now: datetime) -> Own:
     for host in sorted(hosts - own.plans.keys()):
         theirs = repository.snapshots(host=host, tags=["drd", f"component:{OWN_COMPONENT}"])
         if theirs:
-            other = fetch(repository, theirs[-1], room / f"own-{host}", now)
+            place = room / f"own-{host}"
+            other = fetch(repository, theirs[-1], place, now)
+            shutil.rmtree(place)  # there may be many, and each may be large
             if host in other.plans:
                 own = replace(own, plans={**own.plans, host: other.plans[host]})
     return own
@@ -262,9 +292,11 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
 
 
 def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
-    """The repositories of a plan that lie at this URL; none of a plan that cannot be read."""
+    """The repositories of a plan that lie at this URL; none of a plan that cannot be read. Nothing else of
+    the plan is looked at."""
     try:
-        plan = plan_of_text(text, Path(f"{ETC}/plans/{name}.yaml"))
+        parsed, _ = checked(text.encode(), Path(f"{ETC}/plans/{name}.yaml"))
     except ConfigError:
         return []
-    return [spec for spec in plan.repositories.values() if spec.url == url]
+    specs = [repository_spec(n, r) for n, r in parsed.file.repositories.items()]
+    return [spec for spec in specs if spec.url == url]

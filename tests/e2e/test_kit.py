@@ -192,7 +192,11 @@ def test_service_comes_back_from_the_repository_alone(lost: KitSite, machine: Ma
     }
     url = ("--repository", lost.site.repository)
     key = ("--password-file", str(lost.password))
-    told = machine.drd("bootstrap", *url, *key, "--root", str(machine.root)).out
+    root = ("--root", str(machine.root))
+    asked = machine.drd("bootstrap", *url, *key, *root, code=2).err
+    assert "--accept-commands" in asked
+    assert not machine.root.exists()
+    told = machine.drd("bootstrap", *url, *key, *root, "--accept-commands").out
     machine.environment = {"KIT_TEST_KEY": lost.s3.access_key}
     standby = machine.root / str(lost.site.base).lstrip("/") / "secrets/standby"
     assert f"needed to recover: {standby} (targets.standby.orders-db.dsn of shop)" in told

@@ -85,6 +85,12 @@ def own_tar(fill: Callable[[tarfile.TarFile], object], mode: str = "w:") -> byte
     return buffer.getvalue()
 
 
+def add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(text.encode())
+    tar.addfile(entry, io.BytesIO(text.encode()))
+
+
 def own_state(site: Site) -> bytes:
     """The tar that drd itself stored last in the site's repository."""
     known = json.loads(site.restic("snapshots", "--json", "--tag", "component:drd"))[-1]["id"]

@@ -54,7 +54,7 @@ def test_a_bootstrap_passes_over_what_is_forged(site: Site) -> None:
     password.write_text(PASSWORD)
     told = machine.drd(
         "bootstrap", "--repository", site.repository, "--password-file", str(password), "--root",
-        str(machine.root),
+        str(machine.root), "--accept-commands",
     )  # fmt: skip
     assert "refused" in told.err
     assert [p["point"] for p in machine.after("points", "shop", "--json").json["points"]] == [point]

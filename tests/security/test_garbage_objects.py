@@ -98,7 +98,7 @@ def test_a_new_host_begins_with_what_is_sound(site: Site) -> None:
     password.write_text(PASSWORD)
     told = machine.drd(
         "bootstrap", "--repository", site.repository, "--password-file", str(password),
-        "--root", str(machine.root),
+        "--root", str(machine.root), "--accept-commands",
     )  # fmt: skip
     assert GARBAGE[:8] in told.err
     machine.after("recover", "shop", "--target", "standby", "--yes")
