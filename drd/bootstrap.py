@@ -39,6 +39,7 @@ from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
+from drd.flows.witness import witnessed
 from drd.flows.workplace import sandbox_user
 from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
@@ -263,11 +264,9 @@ class App:
     @property
     def is_root_for_another(self) -> bool:
         """Whether root works on a state that is another user's, who can change what it says."""
-        directory = self.settings.state_dir
+        directory = self.settings.state_dir or self.settings.work_dir
         # The real user: root may be working as the state's owner just now.
-        if os.getuid() != 0 or directory is None or not directory.is_dir():
-            return False
-        return directory.stat().st_uid != 0
+        return os.getuid() == 0 and directory.is_dir() and directory.stat().st_uid != 0
 
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it:
@@ -309,8 +308,9 @@ class App:
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """What the flows need to work on this plan."""
         is_root = rights.may_be_root()
+        catalogue, witness = witnessed(self.catalogue, self.settings.work_dir)
         return Services(
-            catalogue=self.catalogue,
+            catalogue=catalogue,
             clock=self.clock,
             kinds=kinds_of(kind_for),
             checks=check_for,
@@ -338,6 +338,7 @@ class App:
             on_steps=self.console.on_steps,
             compares=comparison,
             booted=booted,
+            witness=witness,
         )
 
     def _private(self) -> tuple[Path, ...]:

@@ -332,6 +332,12 @@ class NoCatalogue(CatalogueError):
     pass
 
 
+class NotAsNoted(CatalogueError):
+    """A row is not what root, to whom the state does not belong, has written there."""
+
+    exit_code = 2
+
+
 class MetricsError(DrdError):
     permanent = False
 

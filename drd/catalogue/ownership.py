@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -67,7 +67,7 @@ class Ownership:
         self._held: dict[tuple[str, int], HeldLock] = {}
         self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def begin(self, run: Run) -> Owned:
+    def begin(self, run: Run, before: Callable[[Run], None] | None = None) -> Owned:
         """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
         with ExitStack() as unless_recorded:
             with self._store.write() as connection:
@@ -88,6 +88,8 @@ class Ownership:
                     runs.insert(connection, run, self._me())
                 unless_recorded.callback(held.discard)
                 jobs.began(connection, run)
+                if before is not None:
+                    before(run)
             unless_recorded.pop_all()
         return self._owned(run, held)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +115,7 @@ class SqlCatalogue:
         at: datetime,
         subject: str = "",
         claim: str = "",
+        before: Callable[[Run], None] | None = None,
     ) -> Owned:
         run = Run(
             id=claim,
@@ -128,7 +129,7 @@ class SqlCatalogue:
             detail=dict(detail),
             subject=subject,
         )
-        return self._ownership.begin(run)
+        return self._ownership.begin(run, before)
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         return self._ownership.abandoned(plan)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli.options import global_options
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.model.run import Run
 
 EXAMPLES = """\
 examples:
@@ -30,9 +26,7 @@ def add_parser(sub: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument(
-        "--yes", action="store_true", help="do not ask about paths that only the catalogue names"
-    )
+    parser.add_argument("--yes", action="store_true", help="kept for scripts: nothing is asked")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.resume:run")
 
@@ -46,22 +40,5 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         found = app.catalogue.run(args.run)
         plan = app.load_named(found.plan)
-        _confirm_paths(app, found, args)
         services = app.services(plan)
         return carry_out(services, resume_plan(services, plan, found), args)
-
-
-def _confirm_paths(app: App, run: Run, args: argparse.Namespace) -> None:
-    """Root who acts on another user's state is shown the paths to write to that stand nowhere but in
-    the row, which that user can change."""
-    from drd.cli import output
-    from drd.cli.confirm import confirm
-    from drd.model.text import escaped
-
-    part = run.detail.get("part") or {}
-    named = [*part.get("paths", ()), *([part["into"]] if part.get("into") else ())]
-    if not named or args.yes or not app.is_root_for_another:
-        return
-    for path in named:
-        output.say(f"  would write  {escaped(str(path))}", beside=args.json)
-    confirm(run.plan, "a recovery to paths", f"add --yes when run {run.id} was about these paths.")

@@ -30,14 +30,11 @@ from drd.model.plan import (
     S3Access,
     Target,
     VerificationPolicy,
+    plan_hash,
 )
 from drd.model.schedule import auto_exposure_s
-from drd.model.snapshot import json_digest
 from drd.model.windows import longest_blackout_s
 from drd.notifiers.settings import PlanHeartbeat
-
-_NO_PART = ("heartbeat", "kit", "readiness")
-"""Who listens, who keeps a kit and what is accepted has no part in how the service comes back."""
 
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
@@ -59,7 +56,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         runbook=runbook.steps(plan),
         targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
         drill=_drill(plan.drill),
-        digest=json_digest({k: v for k, v in resolved.items() if k not in _NO_PART}),
+        digest=plan_hash(resolved),
         file=str(file),
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),

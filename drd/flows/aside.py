@@ -18,10 +18,10 @@ from drd.flows.services import Services
 from drd.flows.workplace import remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
+from drd.model.run import SET_ASIDE as STEP
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.ports import Aside, Catalogue, Kept, Owned
 
-STEP = "set aside"
 _WAIT_S = 60.0
 _LOOKED_AT = 200
 
@@ -45,11 +45,13 @@ def note(services: Services, plan: Plan, owned: Owned) -> None:
     cannot be looked at now is taken as it was noted before."""
     catalogue = services.catalogue
     run = catalogue.run(owned.run.id)
-    request = RecoveryRequest.of_run(run)
-    if (request.overwrite and request.no_undo) or "point" not in run.detail:
+    if "point" not in run.detail:
         return
     with process.shielded():
         try:
+            request = RecoveryRequest.of_run(run)
+            if request.overwrite and request.no_undo:
+                return
             before = noted(catalogue, run)
             found = list(_seen(services, plan, run, before))
             if found or before:
@@ -123,6 +125,7 @@ def look(services: Services, plan: Plan, run: Run, components: Sequence[str] = (
             + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),
             hint="drd runs lists recoveries.",
         )
+    run = services.witness.known(run)
     found: list[Aside] = []
     names = []
     for name, kept in _kept(services, plan, run):
@@ -165,6 +168,7 @@ def undo(
         if not components or name in components:
             kept.swap(back=back)
 
+    run = services.witness.known(run)
     with _alone(services, plan):
         standing = look(services, plan, run, components)
         require_undoable(services, standing)
@@ -192,11 +196,13 @@ def let_go(
 ) -> Standing:
     """The operator is done: remove what is set aside, and the way back with it. What was noted and
     is gone is not looked for any longer."""
+    run = services.witness.known(run)
     with _alone(services, plan):
         standing = look(services, plan, run)
         if run.state.final and not standing.held and not standing.gone:
+            services.witness.over(run)
             return standing
-        return _settled(
+        standing = _settled(
             services,
             plan,
             run,
@@ -206,6 +212,8 @@ def let_go(
             deed=lambda _, kept: kept.discard(),
             actor=actor,
         )
+        services.witness.over(run)
+        return standing
 
 
 def _settled(
@@ -270,17 +278,28 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
     owned = services.catalogue.adopt(dead, services.clock.now())
     if owned is None:
         return False
-    with suppress(UsageError):  # the plan has no such target any more
-        for _, component, settings in _places(plan, dead):
-            place = target_place(services, dead.id, component)
-            kind = services.kinds(component.kind)
-            with process.shielded():
-                part = RecoveryRequest.of_run(dead).part
-                kind.target(component, settings, place, no_owner=False, part=part).close()
+    _clear(services, plan, services.witness.known(dead))
     remove_run(services, dead.id)
     note(services, plan, owned)
     services.catalogue.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
     return True
+
+
+def _clear(services: Services, plan: Plan, dead: Run) -> None:
+    """Where a recovery was to bring things, remove what bears its mark and has no final name yet."""
+    with suppress(UsageError):  # the plan has no such target any more
+        part = RecoveryRequest.of_run(dead).part
+        if part is not None and not services.witness.has_record(dead):
+            services.warn(
+                f"run {dead.id} of {plan.name}: what it had not given its final name yet stays where "
+                "it is: only the catalogue says where that was to be"
+            )
+            return
+        for _, component, settings in _places(plan, dead):
+            place = target_place(services, dead.id, component)
+            kind = services.kinds(component.kind)
+            with process.shielded():
+                kind.target(component, settings, place, no_owner=False, part=part).close()
 
 
 def require_undoable(services: Services, standing: Standing) -> None:

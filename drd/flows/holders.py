@@ -231,6 +231,7 @@ class Holders:
         )
         require_sealed(self.services, manifest, repository.name)
         require_same(manifest, self.point, repository.name)
+        self.services.witness.pin(manifest)
         return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:

@@ -77,6 +77,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         "after_kit": request.after_kit,
         "asked_at": to_rfc3339(plan.asked_at),
         "begun": list(plan.components),
+        "commands": dict(plan.plan.resolved.get("commands") or {}),  # type: ignore[call-overload]
     }
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)

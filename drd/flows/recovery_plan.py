@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -81,8 +82,17 @@ class RecoveryRequest:
 
     @classmethod
     def of_run(cls, run: Run) -> RecoveryRequest:
-        """What the run was asked for."""
-        said = run.detail
+        """What the run was asked for. Raises UsageError when its row does not say it."""
+        try:
+            return cls._of_detail(run.detail)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise UsageError(
+                f"the catalogue does not say what run {run.id} of {run.plan} was asked for",
+                hint="somebody has changed the catalogue; drd recover begins anew.",
+            ) from None
+
+    @classmethod
+    def _of_detail(cls, said: Mapping[str, Any]) -> RecoveryRequest:
         return cls(
             target=said["target"],
             point=said.get("asked_point"),
@@ -352,6 +362,8 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
     for run in services.catalogue.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
             continue
-        if RecoveryRequest.of_run(run).detail() == request.detail():
-            return run
+        with suppress(UsageError):
+            same = RecoveryRequest.of_run(run).detail() == request.detail()
+            if same and services.witness.vouches(run):
+                return run
     return None

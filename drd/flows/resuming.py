@@ -7,16 +7,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from drd.errors import AlreadyRunning, DrdError, Fenced, UsageError
+from drd.errors import AlreadyRunning, CatalogueError, DrdError, Fenced, UsageError
 from drd.flows.preflight import require_answerable
 from drd.flows.recovery import adopted, opened
 from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
 from drd.flows.runner import describe
 from drd.flows.services import Services
 from drd.model.actor import Actor
-from drd.model.plan import Plan
+from drd.model.plan import Plan, plan_hash
 from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.runbook import can_be_undone
+from drd.model.text import escaped
 
 _DONE = StepState.SUCCEEDED
 _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
@@ -29,6 +30,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     Raises UsageError for a run that cannot go on, AlreadyRunning for one that does.
     """
     _refuse_others(services, run, "drd drill begins anew.")
+    run = services.witness.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of {run.plan} is over: it succeeded",
@@ -51,14 +53,28 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     require_answerable(services, planned)
-    if plan.digest != run.plan_digest:
+    if changed := _changed(plan, run):
         services.warn(
-            f"the plan has changed since run {run.id} began: what is done stays done, the rest "
-            "follows the plan of now"
+            f"{changed} since run {run.id} began: what is done stays done, the rest follows what is "
+            "there now"
         )
     if run.state.final:
         services.catalogue.reopen(run, services.clock.now())
     return planned
+
+
+def _changed(plan: Plan, run: Run) -> str | None:
+    """What of the plan is not as it was when the run began, in words. Its hash is also of the files
+    that its commands name, which a step may make or write."""
+    if plan.digest == run.plan_digest:
+        return None
+    then, now = run.detail.get("commands"), plan.resolved.get("commands")
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return "the plan, or a file that its commands name, has changed"
+    if plan_hash({**plan.resolved, "commands": then}) != run.plan_digest:
+        return "the plan has changed"
+    files = sorted(n for n in {**then, **now} if then.get(n) != now.get(n))
+    return f"the plan is as it was, and what its commands name has changed ({escaped(', '.join(files))})"
 
 
 def _refuse_others(services: Services, run: Run, instead: str) -> None:
@@ -120,6 +136,7 @@ def rollback(
     AlreadyRunning while the run is carried out.
     """
     _refuse_others(services, run, "only recoveries are taken back.")
+    run = services.witness.believed(run, "rollback")
     found = {r.name: r for r in services.catalogue.steps(run.id)}
     steps, left = to_undo(plan, found)
     if not steps:
@@ -150,7 +167,7 @@ def rollback(
             try:
                 runner.step(f"rollback {name}", "rollback", partial(deeds.take_back, step))
             except DrdError as error:
-                if isinstance(error, Fenced):
+                if isinstance(error, (Fenced, CatalogueError)):
                     raise
                 failed = (name, error)
                 break

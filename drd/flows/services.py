@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
+from drd.flows.witness import Witness
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import Message
@@ -89,6 +90,7 @@ class Services:
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is. `compares` is a check of this name that compares a component with its fingerprint.
+    `witness` says which of the catalogue's words about a recovery this process may go on by.
     `booted` tells this boot and how long ago it was, None where that cannot be told.
     """
 
@@ -120,3 +122,4 @@ class Services:
     on_steps: Callable[[Progression], None] = nobody_watches
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
     booted: Callable[[], Boot | None] = never_booted
+    witness: Witness = field(default_factory=Witness)

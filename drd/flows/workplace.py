@@ -17,7 +17,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 
 from drd import log, process
@@ -34,6 +33,7 @@ from drd.process.private import (
     identity,
     make_private,
     read_own,
+    roots_place,
     why_not_private,
 )
 from drd.process.rights import Purpose
@@ -93,8 +93,7 @@ def _believed(services: Services) -> Path:
 
 def outside(services: Services) -> Path:
     """Of all states on this host, each has a place of its own there."""
-    of = blake2b(os.fsencode(services.work_dir.absolute()), digest_size=4).hexdigest()
-    return ROOTS_OWN / of
+    return roots_place(services.work_dir)
 
 
 def roots(services: Services) -> list[Path]:

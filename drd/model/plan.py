@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from drd.model.runbook import Step
+from drd.model.snapshot import json_digest
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
@@ -323,6 +324,14 @@ class ReadinessException:
 @dataclass(frozen=True, slots=True)
 class ReadinessPolicy:
     exceptions: tuple[ReadinessException, ...] = ()
+
+
+_NO_PART = ("heartbeat", "kit", "readiness")
+"""Who listens, who keeps a kit and what is accepted has no part in how the service comes back."""
+
+
+def plan_hash(resolved: Mapping[str, object]) -> str:
+    return json_digest({k: v for k, v in resolved.items() if k not in _NO_PART})
 
 
 @dataclass(frozen=True, slots=True)

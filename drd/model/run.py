@@ -16,6 +16,12 @@ from drd.model.fencing import FenceReport
 TOOK = "took_s"
 """In a run's detail, when the clock was set, or the host slept, while it ran."""
 
+OUTCOME = frozenset({"result", "bytes", "permanent", "rolled_back", TOOK})
+"""In a recovery's detail, what came out of it: the rest is what it was asked for."""
+
+SET_ASIDE = "set aside"
+"""The name of the step of a run that says what it has set aside: a reminder. The places know."""
+
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{0,39}")
 
 

@@ -120,6 +120,7 @@ class Catalogue(Protocol):
         at: datetime,
         subject: str = "",
         claim: str = "",
+        before: Callable[[Run], None] | None = None,
     ) -> Owned:
         """Record a new running run and own it. Raises AlreadyRunning, naming the live run, when a
         process owns a run of the same plan, kind and subject; retention and prune exclude each
@@ -127,7 +128,8 @@ class Catalogue(Protocol):
         for whoever asks `abandoned`.
 
         `claim` is the id of a pending run of this plan, kind and subject, which becomes the one
-        that is owned; Fenced when it is not pending any more."""
+        that is owned; Fenced when it is not pending any more. `before` is called with the run before
+        anybody else can see its row; what it raises leaves none."""
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
@@ -27,6 +28,11 @@ STAMP = "stamp"
 
 _LINKS = 40
 """How many links are followed on one path: as many as the kernel follows."""
+
+
+def roots_place(work_dir: Path) -> Path:
+    """Of all states on this host, each has a place of its own among what is root's."""
+    return ROOTS_OWN / blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:

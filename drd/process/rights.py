@@ -40,6 +40,7 @@ class Purpose(StrEnum):
         "processes of other users: servers of sandboxes, services that a runbook starts or stops"
     )
     TARGETS = "targets, local repositories and output files that only root may write"
+    NOTES = "root's own record of the recoveries that it carries out"
     LOGINS = "logins of root by peer authentication, in a recovery"
 
 

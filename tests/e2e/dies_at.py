@@ -1,7 +1,8 @@
 """`python -m tests.e2e.dies_at MOMENT WORD …`: drd, killed with SIGKILL at a step boundary.
 
 MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (the effect is done,
-its result not recorded) or `after:STEP` (the result is recorded).
+its result not recorded) or `after:STEP` (the result is recorded). Before them come `noted:STEP`
+(nothing is recorded but what root notes for itself) and `noted:run` (of the run itself).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def arm(moment: str) -> None:
     begin, finish = SqlCatalogue.begin_step, SqlCatalogue.finish_step
 
     def begin_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
+        if when == "noted" and name == step:
+            _die()
         record = begin(self, owned, name, *rest, **more)
         if when == "before" and name == step:
             _die()
@@ -41,6 +44,21 @@ def arm(moment: str) -> None:
     SqlCatalogue.finish_step = finish_step  # type: ignore[method-assign]
 
 
+def arm_run() -> None:
+    """Make it deadly before anybody sees a run."""
+    begin = SqlCatalogue.begin
+
+    def begin_or_die(self: Any, *rest: Any, before: Any = None, **more: Any) -> Any:
+        def then(run: Any) -> None:
+            if before is not None:
+                before(run)
+            _die()
+
+        return begin(self, *rest, before=then, **more)
+
+    SqlCatalogue.begin = begin_or_die  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
-    arm(sys.argv[1])
+    arm_run() if sys.argv[1] == "noted:run" else arm(sys.argv[1])
     sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,305 @@
+"""Root's own record of a recovery that it carries out on another user's state.
+
+That user can write the catalogue. So what root goes on by stands in a file that root alone can write
+as well: what was asked for, the restore point, and each step with what it gave. It is written before
+the catalogue is: killed in between, the row is still the one of before, which the file has too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from drd.errors import NotAsNoted, SandboxUnavailable
+from drd.model.plan import IN_PLACE
+from drd.model.run import OUTCOME, Run, StepRecord, sound_id
+from drd.model.snapshot import RestorePoint, json_digest
+from drd.model.text import escaped
+from drd.model.units import to_rfc3339
+from drd.process import rights
+from drd.process.private import ROOTS_OWN, make_private, read_own, roots_place, why_not_private
+from drd.process.rights import Purpose
+
+Noted = dict[str, Any]
+
+_SCHEMA = 1
+_LARGEST = 16 << 20
+_KEPT = 200
+"""Ledgers of one state. Nobody goes on with what was begun before the newest of these."""
+_WHOLE = 4096
+"""Longer values are known by their digest: that is enough to compare them."""
+_SHOWN = 200
+_PASSABLE = 0o711
+
+
+@dataclass
+class Entry:
+    """A step as it is `now`. While that is `open`, its row may still be as it was `before`, where
+    None means that there was none."""
+
+    now: Noted
+    before: Noted | None = None
+    open: bool = False
+
+    def allows(self, row: Noted | None) -> bool:
+        return row == self.now or (self.open and row == self.before)
+
+
+@dataclass
+class Ledger:
+    """One run's. `seal` is how the point's manifest was, once that is known; `said` has what root
+    did with the whole of the run."""
+
+    path: Path
+    run: str
+    head: Noted
+    point: Noted
+    seal: Noted | None = None
+    steps: dict[str, Entry] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def save(self) -> None:
+        """Whole or not at all, also after a power cut. Raises SandboxUnavailable."""
+        data = {
+            "schema": _SCHEMA,
+            "run": self.run,
+            "head": self.head,
+            "point": self.point,
+            "seal": self.seal,
+            "steps": {n: [e.now, e.before, e.open] for n, e in self.steps.items()},
+            "said": self.said,
+        }
+        with rights.root(Purpose.NOTES):
+            try:
+                _make(self.path.parent)
+                _write(self.path, json.dumps(data).encode("ascii"))
+            except OSError as error:
+                raise SandboxUnavailable(
+                    f"cannot write {self.path}, root's record of run {self.run}: {error.strerror}",
+                    hint=f"see that {ROOTS_OWN} has room and can be written to, then the same again.",
+                ) from error
+
+    def remove(self) -> None:
+        with rights.root(Purpose.NOTES), suppress(OSError):
+            self.path.unlink()
+
+    @contextmanager
+    def changing(self, name: str, to: Noted) -> Iterator[None]:
+        """For the body, which writes the row of a step: from now on it may be `to`."""
+        known = self.steps.get(name)
+        self.steps[name] = Entry(to, known.now if known is not None else None, open=True)
+        self.save()
+        yield
+        self.steps[name] = Entry(to)
+        with suppress(
+            SandboxUnavailable
+        ):  # it stays open in the file, and the row is one of the two
+            self.save()
+
+    # what the catalogue says now
+
+    def believed(self, run: Run) -> Run:
+        """The run with the words that root noted, whatever its row says of them."""
+        outcome = {k: v for k, v in run.detail.items() if k in OUTCOME}
+        return replace(run, plan=self.head["plan"], detail={**self.head["detail"], **outcome})
+
+    def require_run(self, run: Run) -> Run:
+        """The same. Raises NotAsNoted when its row says otherwise."""
+        row = head_of(run)
+        for key, noted in self.head.items():
+            if key != "detail" and row[key] != noted:
+                raise self._differs(f"its {key}", row[key], noted)
+        there, noted = row["detail"], self.head["detail"]
+        for key in sorted({*there, *noted}):
+            if there.get(key) != noted.get(key):
+                what = f"{escaped(key)}, as it was asked for,"
+                raise self._differs(what, there.get(key), noted.get(key))
+        return self.believed(run)
+
+    def require_steps(self, records: Mapping[str, StepRecord]) -> None:
+        """Raises NotAsNoted."""
+        for name in sorted({*records, *self.steps}):
+            row = row_of(records[name]) if name in records else None
+            entry = self.steps.get(name)
+            if entry is None or not entry.allows(row):
+                raise self._differs(f"its step {escaped(name)}", row, entry and entry.now)
+
+            if entry.open and row != entry.now:  # killed before the row was written
+                self._as_before(name, entry)
+
+    def _as_before(self, name: str, entry: Entry) -> None:
+        if entry.before is None:
+            del self.steps[name]
+        else:
+            self.steps[name] = Entry(entry.before)
+
+    def require_step(self, record: StepRecord) -> None:
+        """It is what was to be written. Raises NotAsNoted."""
+        row, noted = row_of(record), self.steps[record.name].now
+        if row != noted:
+            raise self._differs(f"its step {record.name}", row, noted)
+
+    def require_point(self, point: RestorePoint) -> None:
+        """Raises NotAsNoted."""
+        row = point_of(point)
+        if row != self.point:
+            raise self._differs(f"restore point {self.point['id']}", row, self.point)
+
+    def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
+        there, here = _differing(row, noted)
+        return NotAsNoted(
+            f"run {self.run} of {self.head['plan']} is not as root left it: of {what} the catalogue "
+            f"says {there}, root's own record {here}",
+            hint=f"somebody has changed the catalogue: find out who. Begin anew: {self.command}",
+        )
+
+    @property
+    def command(self) -> str:
+        """What begins the same recovery anew, as far as it was asked for in words."""
+        said = self.head["detail"]
+        part = said.get("part") or {}
+        target = said["target"]
+        words = ["drd", "recover", str(self.head["plan"])]
+        words += ["--in-place"] if target == IN_PLACE or said.get("in_place") else []
+        words += ["--target", target] if target != IN_PLACE else []
+        valued = {
+            "--point": [said.get("point")],
+            "--lost-at": [said.get("lost_at")],
+            "--repository": [said.get("repository")],
+            "--scenario": [said.get("scenario")],
+            "--component": said.get("components", ()),
+            "--table": part.get("tables", ()),
+            "--path": part.get("paths", ()),
+            "--into": [part.get("into")],
+        }
+        for option, values in valued.items():
+            for value in values:
+                words += [option, str(value)] if value else []
+        flags = ("overwrite", "no_owner", "as_owner", "no_undo", "accept_paths")
+        words += [f"--{flag.replace('_', '-')}" for flag in flags if said.get(flag)]
+        return escaped(shlex.join(words))
+
+
+def head_of(run: Run) -> Noted:
+    """What a run's row says of it, and nobody changes after it has begun."""
+    return {
+        "plan": run.plan,
+        "kind": str(run.kind),
+        "started_at": to_rfc3339(run.started_at) if run.started_at else None,
+        "plan_digest": run.plan_digest,
+        "stamp": run.stamp,
+        "actor": _plain(run.actor.to_json() if run.actor is not None else None),
+        "detail": _plain({k: v for k, v in run.detail.items() if k not in OUTCOME}),
+    }
+
+
+def row_of(record: StepRecord) -> Noted:
+    return {
+        "kind": record.kind,
+        "state": str(record.state),
+        "attempt": record.attempt,
+        "started_at": to_rfc3339(record.started_at),
+        "finished_at": to_rfc3339(record.finished_at) if record.finished_at else None,
+        "result": _short(record.result),
+        "error": _short(_words(record.error)),
+    }
+
+
+def point_of(point: RestorePoint) -> Noted:
+    """What a point is made of; where it lies, copies and retention may change."""
+    return {
+        "id": point.id,
+        "components": {
+            c.component: [c.kind, c.snapshot, _short(c.facts)] for c in point.components
+        },
+    }
+
+
+def begin(work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None) -> Ledger:
+    """Raises SandboxUnavailable."""
+    made = Ledger(_path(work_dir, run.id), run.id, head_of(run), point_of(point), seal)
+    made.save()
+    with rights.root(Purpose.NOTES), suppress(OSError):
+        older = sorted(made.path.parent.glob("*.json"), key=lambda p: p.stat().st_mtime)
+        for file in older[:-_KEPT]:
+            file.unlink()
+    return made
+
+
+def load(work_dir: Path, run: str) -> Ledger | None:
+    """None where root has none of this run."""
+    path = _path(work_dir, run)
+    with rights.root(Purpose.NOTES):
+        data = read_own(path, _LARGEST)
+    found = json.loads(data) if data is not None else {}
+    if found.get("schema") != _SCHEMA or found["run"] != run:
+        return None
+    steps = {n: Entry(*entry) for n, entry in found["steps"].items()}
+    return Ledger(path, run, found["head"], found["point"], found["seal"], steps, found["said"])
+
+
+def _path(work_dir: Path, run: str) -> Path:
+    return roots_place(work_dir) / "ledger" / f"{sound_id(run)}.json"
+
+
+def _make(directory: Path) -> None:
+    for place, mode in ((ROOTS_OWN, _PASSABLE), (directory.parent, _PASSABLE), (directory, 0o700)):
+        make_private(place, mode)
+    if why := why_not_private(directory):
+        raise SandboxUnavailable(
+            f"others can change what lies in {directory}: {why}",
+            hint=f"chown root: {ROOTS_OWN}; chmod 0711 {ROOTS_OWN}",
+        )
+
+
+def _write(path: Path, data: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+    new.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back out of a row or a file."""
+    return json.loads(json.dumps(value))
+
+
+def _short(value: Any) -> Any:
+    found = _plain(dict(value) if isinstance(value, Mapping) else value)
+    long = len(json.dumps(found)) > _WHOLE
+    return {"sha256": json_digest(found)} if long else found
+
+
+def _words(text: str | None) -> str | None:
+    """As the catalogue keeps texts."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _differing(row: Any, noted: Any) -> tuple[str, str]:
+    """Both as they may be shown; of what has members, those that differ."""
+    if isinstance(row, dict) and isinstance(noted, dict):
+        keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
+        row, noted = ({k: found.get(k) for k in keys} for found in (row, noted))
+    return _shown(row), _shown(noted)
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else escaped(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,295 @@
+"""What a process believes of the catalogue's rows about a recovery that it goes on with.
+
+Whoever owns the state believes them: nobody else can write them. Root, who works on another user's
+state, believes them as far as they are in its own record (`drd.flows.ledger`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from drd.errors import NotAsNoted
+from drd.flows import ledger
+from drd.flows.ledger import Ledger, point_of, row_of
+from drd.model.plan import Plan
+from drd.model.run import SET_ASIDE, Decision, Run, RunKind, StepRecord, StepState
+from drd.model.seals import seal_from_json, seal_of
+from drd.model.snapshot import Manifest, RestorePoint
+from drd.ports import Catalogue, Owned
+from drd.process import rights, user_name
+
+_WHOLE_RUN = ("undo", "redo", "rollback")
+"""What is done with all of a run, and decides whether it may go on."""
+
+
+class Witness:
+    """Of a process that owns the state: what the rows say holds."""
+
+    def believed(self, run: Run, _verb: str) -> Run:
+        """The run as this process may go on with it, by `drd VERB`. Raises NotAsNoted."""
+        return run
+
+    def known(self, run: Run) -> Run:
+        """The run, for what only looks for things that bear its mark: where root has a record of it,
+        as that has it."""
+        return run
+
+    def has_record(self, _run: Run) -> bool:
+        """Whether more than a row that others can write says what the run was about."""
+        return True
+
+    def vouches(self, _run: Run) -> bool:
+        """Whether this process may go on with the run."""
+        return True
+
+    def broken_by(self, _manifest: Manifest) -> str | None:
+        """Why the manifest is not the one that a recovery began with; None when it is."""
+        return None
+
+    def pin(self, _manifest: Manifest) -> None:
+        """A recovery goes by this manifest from now on."""
+
+    def over(self, _run: Run) -> None:
+        """Nobody goes on with the run."""
+
+
+class RootsWitness(Witness):
+    """Of root, on the state of `owner`. `catalogue` is to be used in the place of the one given."""
+
+    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: str) -> None:
+        self._owner = owner
+        self._noted = NotedCatalogue(catalogue, work_dir)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return cast("Catalogue", self._noted)
+
+    def believed(self, run: Run, verb: str) -> Run:
+        if (found := self._noted.hold(run.id)) is None:
+            # Its words are not shown as a command: they are the row's.
+            raise NotAsNoted(
+                f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
+                f"it, or drd done was said of it. What the catalogue says of it, {self._owner} can change",
+                hint=f"go on as that user: sudo -u {self._owner} drd {verb} {run.id}; or begin anew: "
+                f"drd recover {run.plan} … (--dry-run shows what that would do).",
+            )
+        try:
+            believed = found.require_run(run)
+            self._noted.steps(run.id)
+        except NotAsNoted as error:
+            if verb == "rollback":
+                error.hint += "; and take back by hand what this run did: the plan says how."
+            raise
+        return believed
+
+    def known(self, run: Run) -> Run:
+        self._noted.let_go(run.id)
+        found = self._noted.ledger(run.id)
+        return run if found is None else found.believed(run)
+
+    def has_record(self, run: Run) -> bool:
+        return self._noted.ledger(run.id) is not None
+
+    def vouches(self, run: Run) -> bool:
+        with suppress(NotAsNoted):
+            self.believed(run, "resume")
+            return True
+        self._noted.let_go(run.id)
+        return False
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        return self._noted.broken_by(manifest)
+
+    def pin(self, manifest: Manifest) -> None:
+        self._noted.pin(manifest)
+
+    def over(self, run: Run) -> None:
+        if (found := self._noted.ledger(run.id)) is not None:
+            found.remove()
+        self._noted.let_go(run.id)
+
+
+def witnessed(catalogue: Catalogue, work_dir: Path) -> tuple[Catalogue, Witness]:
+    """What this process is to use, and what it believes of that."""
+    owner = rights.acts_for()
+    if owner is None:
+        return catalogue, Witness()
+    roots = RootsWitness(catalogue, work_dir, user_name(owner.uid))
+    return roots.catalogue, roots
+
+
+class NotedCatalogue:
+    """The catalogue with a ledger beside it, for the recoveries that this process begins or goes on
+    with: what is written about them is noted first, what is read has to be as it was noted."""
+
+    def __init__(self, of: Catalogue, work_dir: Path) -> None:
+        self._of = of
+        self._work_dir = work_dir
+        self._held: dict[str, Ledger] = {}
+        self._seen: dict[str, RestorePoint] = {}
+        self._lock = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def ledger(self, run: str) -> Ledger | None:
+        with self._lock:
+            return self._held.get(run) or ledger.load(self._work_dir, run)
+
+    def hold(self, run: str) -> Ledger | None:
+        """From now on what is read of this run has to be as it was noted."""
+        with self._lock:
+            if (found := self.ledger(run)) is not None:
+                self._held[run] = found
+            return found
+
+    def let_go(self, run: str) -> None:
+        with self._lock:
+            self._held.pop(run, None)
+
+    # runs
+
+    def begin(self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any) -> Owned:
+        if kind is not RunKind.RECOVERY or "point" not in detail:
+            return self._of.begin(plan, kind, detail=detail, **more)
+        point = self.point(plan.name, str(detail["point"]))
+        seal = self._of.origins.seal(plan.name, point.id)
+
+        def note(run: Run) -> None:
+            known = seal.to_json() if seal is not None else None
+            with self._lock:
+                self._held[run.id] = ledger.begin(self._work_dir, run, point, known)
+
+        return self._of.begin(plan, kind, detail=detail, before=note, **more)
+
+    def run(self, prefix: str) -> Run:
+        found = self._of.run(prefix)
+        with self._lock:
+            held = self._held.get(found.id)
+        return found if held is None else held.require_run(found)
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        self._of.reopen(run, at, succeeded=succeeded)
+        return self.run(run.id)
+
+    # steps
+
+    def steps(self, run: str) -> list[StepRecord]:
+        with self._lock:
+            found = self._of.steps(run)
+            if (held := self._held.get(run)) is not None:
+                held.require_steps({r.name: r for r in found if r.name != SET_ASIDE})
+            return found
+
+    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+        run = owned.run.id
+        with self._lock:
+            held = self._held.get(run)
+            if held is None or name == SET_ASIDE:
+                return self._of.begin_step(owned, name, kind, at)
+            known = self._record(run, name)
+            if known is not None and known.state is StepState.SUCCEEDED:
+                return known
+            kind_then, tries = (known.kind, known.attempt) if known is not None else (kind, 0)
+            to = StepRecord(run, name, kind_then, StepState.RUNNING, tries + 1, at)
+            with held.changing(name, row_of(to)):
+                found = self._of.begin_step(owned, name, kind, at)
+                held.require_step(found)
+            return found
+
+    def finish_step(
+        self,
+        owned: Owned,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        values = {"state": state, "finished_at": at, "result": result or {}, "error": error}
+        with self._changing(owned, name, values):
+            self._of.finish_step(owned, name, state, at=at, result=result, error=error)
+
+    def await_step(
+        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+    ) -> None:
+        with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):
+            self._of.await_step(owned, name, waiting_for, result)
+
+    @contextmanager
+    def _changing(self, owned: Owned, name: str, values: Mapping[str, Any]) -> Iterator[None]:
+        with self._lock:
+            held = self._held.get(owned.run.id)
+            known = self._record(owned.run.id, name) if held is not None else None
+            if held is None or known is None or name == SET_ASIDE:
+                yield
+                return
+            with held.changing(name, row_of(replace(known, **values))):
+                yield
+
+    def _record(self, run: str, name: str) -> StepRecord | None:
+        return next((r for r in self.steps(run) if r.name == name), None)
+
+    # the whole of the run
+
+    def decide(self, run: str, decision: Decision) -> None:
+        with self._lock:
+            held = self.ledger(run) if decision.action in _WHOLE_RUN else None
+            if held is not None and not decision.step:
+                held.said.append(decision.action)
+                held.save()
+            self._of.decide(run, decision)
+
+    def decisions(self, run: str) -> list[Decision]:
+        """With the last of root's that has no row: somebody has removed it, or a kill was faster."""
+        found = self._of.decisions(run)
+        with self._lock:
+            held = self._held.get(run)
+            if held is None:
+                return found
+            there = Counter(str(d.action) for d in found if not d.step)
+            lost = [a for a in held.said if held.said.count(a) > there[a]]
+            at = found[-1].at if found else datetime.now(UTC)
+        gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost[-1:])
+        return [*found, *gone]
+
+    # the restore point
+
+    def point(self, plan: str, prefix: str) -> RestorePoint:
+        """Raises NotAsNoted when it is made of something else than when it was read first."""
+        found = self._of.point(plan, prefix)
+        with self._lock:
+            for held in self._of_point(found):
+                held.require_point(found)
+            self._seen.setdefault(found.id, found)
+            if point_of(found) != point_of(self._seen[found.id]):
+                raise NotAsNoted(
+                    f"restore point {found.id} of {plan} became another one in the catalogue just now",
+                    hint="somebody changes the catalogue: find out who.",
+                )
+        return found
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        with self._lock:
+            seals = [h.seal for h in self._of_point(manifest.point) if h.seal is not None]
+        broken = (seal_from_json(seal, "the seal").broken_by(manifest) for seal in seals)
+        return next(filter(None, broken), None)
+
+    def pin(self, manifest: Manifest) -> None:
+        with self._lock:
+            for held in self._of_point(manifest.point):
+                if held.seal is None or not held.seal["digest"]:
+                    held.seal = seal_of(manifest.point, manifest.digest).to_json()
+                    held.save()
+
+    def _of_point(self, point: RestorePoint) -> list[Ledger]:
+        held = self._held.values()
+        return [h for h in held if (h.head["plan"], h.point["id"]) == (point.plan, point.id)]

@@ -1,0 +1,340 @@
+"""Attack: the service's user changes what the catalogue says of a recovery that root carries out, and
+waits for root to go on with it.
+
+Root believed the rows: `drd resume` of a recovery into a standby overwrote production, and what a row
+said that a step had printed became an argument of a command that root ran. Now root goes by its own
+record, which nobody else can write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drd.bootstrap import app
+from drd.errors import ManifestRefused, NotAsNoted
+from drd.flows import ledger
+from drd.flows.holders import Holders
+from drd.flows.manifests import require_sealed
+from drd.flows.witness import RootsWitness
+from drd.model.run import RunKind, StepState
+from drd.process.private import roots_place
+from tests.e2e.site import Site, make_tree
+from tests.security.test_root_rights import owned, roots_files
+from tests.user_support import as_root
+
+pytestmark = as_root
+
+OWNER = pwd.getpwnam("games")
+
+PLAN = """
+components:
+  conf: {{kind: files, paths: [{base}/etc]}}
+checks:
+  - {{name: files, kind: files, component: conf}}
+targets:
+  standby: {{conf: {{path: {base}/back}}}}
+drill: {{every: 7d}}
+runbook:
+  - {{name: bring, restore: [conf]}}
+  - {{name: find, command: {{run: [echo, "{base}/honest"]}}}}
+  - name: mark
+    command: {{run: [touch, "${{steps.find.output}}"]}}
+    rollback: {{run: [rm, -rf, "${{steps.find.output}}"]}}
+  - {{name: gate, command: {{run: [sh, -c, "test -e {base}/go"]}}}}
+  - {{name: end, command: {{run: [touch, "${{steps.find.output}}.end"]}}}}
+  - {{name: look, check: [files]}}
+"""
+
+RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Iterator[Site]:
+    """Of a service user; the plan, the target and the source are root's alone."""
+    made = Site(short_tmp)
+    make_tree(made.base / "etc")
+    made.plan(PLAN.format(base=made.base))
+    for name in ("state", "work", "cache", "repo"):
+        owned(made.base / name)
+    made.drd("backup", "shop")
+    yield made
+    shutil.rmtree(roots_place(made.base / "work"), ignore_errors=True)
+
+
+def stopped(site: Site) -> str:
+    """A recovery of root's that failed at its gate, which is open now."""
+    site.drd(*RECOVER, code=1)
+    (site.base / "go").touch()
+    return run_of(site)
+
+
+def run_of(site: Site) -> str:
+    query = "select id from runs where kind = 'recovery' order by started_at desc"
+    return str(site.catalogue(query)[0][0])
+
+
+def changes(site: Site, *statements: str) -> None:
+    """By the service's user."""
+    code = f"import sqlite3; c = sqlite3.connect('{site.base}/state/drd.db')\n"
+    code += "".join(f"c.execute({s!r})\n" for s in statements) + "c.commit()"
+    user = [f"--reuid={OWNER.pw_uid}", f"--regid={OWNER.pw_gid}", "--clear-groups"]
+    subprocess.run(["setpriv", *user, "--", "/usr/bin/python3", "-I", "-c", code], check=True)
+
+
+def noted(site: Site) -> list[Path]:
+    return sorted(ledger._path(site.base / "work", "x").parent.glob("*.json"))
+
+
+def said(key: str, value: object) -> str:
+    return f"update runs set detail = json_set(detail, '$.{key}', json('{json.dumps(value)}')) where kind = 'recovery'"
+
+
+def output(step: str, value: str) -> str:
+    return (
+        f"update steps set result = json_set(result, '$.output', '{value}') where name = '{step}'"
+    )
+
+
+STEP = "insert into steps (run, name, position, kind, state, attempt, started_at, result)"
+
+ATTACKS = {
+    "in place": [said("in_place", True), said("target", "in-place"), said("overwrite", True)],
+    "no undo": [said("overwrite", True), said("no_undo", True)],
+    "accepts paths": [said("accept_paths", True)],
+    "owners": [said("no_owner", True)],
+    "as owner": [said("as_owner", True)],
+    "part": [said("part", {"tables": [], "paths": ["/etc"], "into": "/root/x"})],
+    "components": [said("begun", [])],
+    "unknown word": [said("new", 1)],
+    "no words": ["update runs set detail = '{}' where kind = 'recovery'"],
+    "another plan": ["update runs set plan = 'other' where kind = 'recovery'"],
+    "who began it": ["update runs set actor = null where kind = 'recovery'"],
+    "output": [output("find", "/root/x")],
+    "step gone": ["delete from steps where name = 'find'"],
+    "all steps gone": ["delete from steps"],
+    "step done": ["update steps set state = 'succeeded' where name = 'gate'"],
+    "step not done": ["update steps set state = 'failed' where name = 'mark'"],
+    "step of nobody": [
+        f"{STEP} select run, 'end', 9, kind, 'succeeded', 1, started_at, '{{}}' from steps where name = 'mark'"
+    ],
+    "data": [
+        f"update component_snapshots set snapshot = '{'ab' * 32}'",
+        "delete from seals",
+    ],
+    "paths": [
+        "update component_snapshots set facts = json_set(facts, '$.paths', json('[\"/root\"]'))"
+    ],
+}
+
+
+def test_root_does_not_go_on_by_what_others_have_written(site: Site) -> None:
+    run = stopped(site)
+    (site.base / "etc/precious").write_text("made since")
+    plan = (site.base / "plans/shop.yaml").read_text()
+    (site.base / "plans/other.yaml").write_text(plan.replace("plan: shop", "plan: other"))
+    site.drd("plan", "check")
+    state = site.base / "state/drd.db"
+    with closing(sqlite3.connect(state)) as there, closing(sqlite3.connect(":memory:")) as before:
+        there.backup(before)
+        for attack, statements in ATTACKS.items():
+            changes(site, *statements)
+            told = site.drd("resume", run, code=None)
+            assert told.code in (1, 2), (attack, told)
+            assert not (site.base / "honest.end").exists(), attack
+            assert (site.base / "etc/precious").exists(), attack
+            before.backup(there)
+    assert not Path("/root/x").exists()
+    assert not Path("/root/x.end").exists()
+    site.drd("resume", run)
+    assert (site.base / "honest.end").exists()
+
+
+def test_root_shows_both_and_how_to_begin_anew(site: Site) -> None:
+    run = stopped(site)
+    changes(site, output("find", "/etc/cron.d/x\x1b[2J"))
+    told = site.drd("resume", run, code=2).err
+    assert "/etc/cron.d/x" in told
+    assert f"{site.base}/honest" in told
+    assert "\x1b" not in told
+    assert "drd recover shop --target standby --point" in told
+    site.drd(*RECOVER, "--overwrite")
+    assert (site.base / "honest.end").exists()
+
+
+def test_recovery_of_root_that_nobody_touched_goes_on(site: Site) -> None:
+    run = stopped(site)
+    (file,) = noted(site)
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == (0, 0o600)
+    told = site.drd("resume", run)
+    assert "has changed since" not in told.err
+    assert (site.base / "honest.end").exists()
+    assert roots_files(site) == []
+    assert site.drd("rollback", run).code == 0
+    assert not (site.base / "honest").exists()
+    assert "was taken back" in site.drd("resume", run, code=2).err
+    changes(site, "delete from decisions")
+    site.drd("resume", run, code=2)
+    site.drd("done", run, "--yes")
+    assert noted(site) == []
+    site.assert_clean()
+
+
+def test_root_takes_nothing_back_by_what_others_have_written(site: Site) -> None:
+    run = stopped(site)
+    (site.base / "roots").mkdir(mode=0o700)
+    changes(site, output("find", f"{site.base}/roots"))
+    site.drd("rollback", run, code=2)
+    assert (site.base / "roots").exists()
+    assert (site.base / "honest").exists()
+    changes(site, output("find", f"{site.base}/honest"))
+    site.drd("rollback", run)
+    assert not (site.base / "honest").exists()
+
+
+def test_recovery_of_which_root_has_no_record_is_its_users(site: Site) -> None:
+    run = stopped(site)
+    for file in noted(site):
+        file.unlink()
+    for verb in ("resume", "rollback"):
+        told = site.drd(verb, run, code=2).err
+        assert f"sudo -u games drd {verb} {run}" in told
+    site.drd("undo", run, "--dry-run")
+    site.drd(*RECOVER, "--overwrite")
+    assert (site.base / "honest.end").exists()
+
+
+def test_dead_recovery_that_others_have_changed_is_begun_anew(site: Site) -> None:
+    site.killed_at("before:gate", *RECOVER)
+    run = run_of(site)
+    (site.base / "go").touch()
+    changes(site, output("find", "/root/x"))
+    site.drd(*RECOVER, "--overwrite")
+    assert run_of(site) != run
+    assert (site.base / "honest.end").exists()
+    assert not Path("/root/x.end").exists()
+    site.assert_clean()
+
+
+def test_undo_goes_by_the_record_of_root(site: Site) -> None:
+    (site.base / "back").mkdir()
+    (site.base / "back/former").touch()
+    (site.base / "go").touch()
+    site.drd(*RECOVER, "--overwrite")
+    run = run_of(site)
+    changes(site, said("target", "in-place"), said("begun", []))
+    site.drd("undo", run, "--yes")
+    assert (site.base / "back/former").exists()
+
+
+MOMENTS = [f"{when}:mark" for when in ("noted", "before", "undone", "after")]
+MOMENTS += ["noted:preflight", "after:preflight", "noted:restore conf", "undone:restore conf"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_root_goes_on(site: Site, moment: str) -> None:
+    (site.base / "go").touch()
+    site.killed_at(moment, *RECOVER)
+    run = run_of(site)
+    site.drd("resume", run)
+    assert run_of(site) == run
+    assert (site.base / "honest.end").exists()
+    site.assert_clean()
+
+
+def test_killed_as_it_begins_root_begins_anew(site: Site) -> None:
+    (site.base / "go").touch()
+    site.killed_at("noted:run", *RECOVER)
+    assert site.catalogue("select id from runs where kind = 'recovery'") == []
+    site.drd(*RECOVER)
+    site.assert_clean()
+
+
+def test_same_words_go_on_with_a_dead_recovery_of_root(site: Site) -> None:
+    (site.base / "go").touch()
+    site.killed_at("after:mark", *RECOVER)
+    run = run_of(site)
+    site.drd(*RECOVER)
+    assert run_of(site) == run
+
+
+def test_killed_as_it_takes_back_root_goes_on(site: Site) -> None:
+    run = stopped(site)
+    for moment in ("noted", "before", "undone"):
+        site.killed_at(f"{moment}:rollback mark", "rollback", run)
+    site.drd("rollback", run)
+    assert not (site.base / "honest").exists()
+
+
+def test_state_of_root_needs_no_record(site: Site) -> None:
+    shutil.rmtree(roots_place(site.base / "work"), ignore_errors=True)
+    for name in ("state", "work", "cache", "repo"):
+        for path in (site.base / name, *(site.base / name).rglob("*")):
+            os.lchown(path, 0, 0)
+    run = stopped(site)
+    site.drd("resume", run)
+    assert noted(site) == []
+
+
+def test_row_that_appears_meanwhile_is_no_result(site: Site) -> None:
+    """While root's process carries the recovery out."""
+    with app(str(site.base / "drd.yaml")) as opened:
+        plan = opened.load("shop")
+        services = opened.services(plan)
+        assert isinstance(services.witness, RootsWitness)
+        catalogue, now = services.catalogue, services.clock.now()
+        point = catalogue.points("shop")[0].id
+        detail = {"target": "standby", "point": point}
+        owned = catalogue.begin(plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now)
+        catalogue.begin_step(owned, "bring", "restore", now)
+        catalogue.finish_step(owned, "bring", StepState.SUCCEEDED, at=now)
+        changes(
+            site,
+            f"{STEP} select run, 'find', 9, 'command', 'succeeded', 1, started_at, '{{}}' "
+            "from steps where name = 'bring'",
+        )
+        with pytest.raises(NotAsNoted):
+            catalogue.begin_step(owned, "find", "command", now)
+        changes(site, "delete from steps where name = 'find'")
+        catalogue.begin_step(owned, "find", "command", now)
+        owned.release()
+
+
+def test_manifest_is_the_one_that_the_recovery_began_with(site: Site) -> None:
+    """Also where the catalogue's seals are gone."""
+    changes(site, "delete from seals")
+    with app(str(site.base / "drd.yaml")) as opened:
+        plan = opened.load("shop")
+        services = opened.services(plan)
+        catalogue, now = services.catalogue, services.clock.now()
+        point = catalogue.points("shop")[0]
+        detail = {"target": "standby", "point": point.id}
+        owned = catalogue.begin(plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now)
+        manifest = Holders(services, plan, catalogue.point("shop", point.id)).manifest()
+        owned.release()
+        again = opened.services(plan)
+        again.witness.believed(again.catalogue.run(owned.run.id), "resume")
+        require_sealed(again, manifest, "primary")
+        with pytest.raises(ManifestRefused):
+            require_sealed(again, replace(manifest, digest="0" * 64), "primary")
+
+
+def test_long_result_is_known_by_its_digest(site: Site) -> None:
+    file = site.base / "plans/shop.yaml"
+    file.write_text(file.read_text().replace(f'echo, "{site.base}/honest"', "seq, '3000'", 1))
+    file.write_text(file.read_text().replace("${steps.find.output}", f"{site.base}/honest"))
+    run = stopped(site)
+    changes(site, "update steps set result = replace(result, '2999', '2998') where name = 'find'")
+    assert "sha256" in site.drd("resume", run, code=2).err
