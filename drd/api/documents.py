@@ -13,6 +13,7 @@ from typing import Any
 from drd import log
 from drd.bootstrap import App
 from drd.errors import Refused, UnknownPlan
+from drd.flows.alive import daemon_lives
 from drd.flows.aside import noted
 from drd.flows.deciding import own
 from drd.model.alerts import Alert, rank
@@ -280,14 +281,15 @@ _STATES = ("firing", "acknowledged", "resolved")
 def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
     """`drd alerts`: what nobody takes care of first, then the worst, then the oldest; of what is
     over, the newest. `holds` is false for one whose condition is not there now, although it is
-    still open."""
+    still open; so is `watched` where no daemon lives that would look."""
     name = app.known_plan(plan) if plan else None
     found = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
     there = _standing(app, {a.plan for a in found if a.plan and a.resolved_at is None})
     return {
+        "watched": daemon_lives(app.catalogue, app.clock.now()),
         "alerts": [
             {**alert_document(a), "holds": _holds(a, there)} for a in sorted(found, key=_order)
-        ]
+        ],
     }
 
 

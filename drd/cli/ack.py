@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
             tell_of_daemon(opened, args)
             document = _acknowledged(opened, args)
         else:
-            document = Remote(opened, f"drd ack {args.alert}").post(
+            document = Remote(opened).post(
                 f"/v1/alerts/{args.alert}/ack", by=args.by, until=args.until, reason=args.why
             )
     if args.json:

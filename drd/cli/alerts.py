@@ -58,6 +58,11 @@ def run(args: argparse.Namespace) -> int:
         output.say("there was no alert yet" if args.all else "no alert is open")
     else:
         _print(found, passing, datetime.now(UTC), output.colours(args.no_color))
+    if not document["watched"] and not args.json:
+        output.warn(
+            "no daemon runs, so nobody looks whether something is wrong: systemctl start drd; "
+            "until then drd status judges by what drd knows now"
+        )
     return 0
 
 

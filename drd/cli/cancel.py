@@ -80,7 +80,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     """What it is asked to end, which it does by its own means; and what to do when it has not."""
     from drd.cli.remote import Remote
 
-    remote = Remote(app, f"drd cancel {args.run}")
+    remote = Remote(app)
     run = remote.post(f"/v1/runs/{args.run}/cancel")["run"]
     limit = time.monotonic() + _LIMIT_S
     while True:

@@ -85,9 +85,8 @@ def decided(
             tell_of_daemon(opened, args)
             said = _directly(opened, args, decide)
         else:
-            command = f"drd {action} {args.run} {args.step}"
             path = f"/v1/runs/{args.run}/steps/{args.step}/{action}"
-            said = Remote(opened, command).post(path, **body)
+            said = Remote(opened).post(path, **body)
     if args.json:
         output.print_json(said)
     elif not args.quiet:

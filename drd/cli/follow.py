@@ -33,9 +33,9 @@ class Source(ABC):
         """Raises NotOwner where nobody would begin what waits."""
 
     @staticmethod
-    def of(app: App, command: str) -> Source:
-        """The state for its owner and root; `command` is what root would give."""
-        return _State(app) if app.owns_state else _Daemon(Remote(app, command))
+    def of(app: App) -> Source:
+        """The state for its owner and root."""
+        return _State(app) if app.owns_state else _Daemon(Remote(app))
 
 
 class _State(Source):
@@ -74,7 +74,7 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
 
     Raises NotOwner where there is no daemon, Answered for what it refuses.
     """
-    remote = Remote(app, f"drd {kind} {plan}")
+    remote = Remote(app)
     run = remote.post(f"/v1/plans/{plan}/{kind}", **options)
     follow(_Daemon(remote), run["run"], quiet=quiet)
     return {**remote.get(f"/v1/runs/{run['run']}/outcome"), "run": run["run"], "plan": plan}

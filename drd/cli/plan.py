@@ -319,7 +319,7 @@ def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, A
             readable = False
         if readable:
             return None
-        return Remote(opened, f"drd plan show {args.plan}").get(f"/v1/plans/{args.plan}")
+        return Remote(opened).get(f"/v1/plans/{args.plan}")
 
 
 def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:

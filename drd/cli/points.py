@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         gone = [p for p in found["points"] if p["gone"]]
         offered = [p for p in found["points"] if not p["gone"]]
         if offered or not gone:
-            _print(found["plan"], offered)
+            _print(found["plan"], offered, found["lost"])
         if gone:
             where = ", ".join(f"{name} is {state}" for name, state in found["lost"].items())
             number = len(gone)
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(plan: str, points: list[dict[str, Any]]) -> None:
+def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> None:
     from drd.model.units import format_size
 
     if not points:
@@ -80,6 +80,7 @@ def _print(plan: str, points: list[dict[str, Any]]) -> None:
             p["point"],
             p["data_time"][:19].replace("T", " "),
             _state(p)
+            + _away(p, lost)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
             + (f", not whole in {', '.join(p['torn'])}" if p["torn"] else "")
             + (", made after the kit" if p["after_kit"] else ""),
@@ -95,6 +96,15 @@ def _print(plan: str, points: list[dict[str, Any]]) -> None:
     )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {_held(hold)}")
+
+
+def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
+    """Of one that another repository still holds; one that is nowhere else is not offered."""
+    from drd.model.verdicts import lost_words
+
+    found = [f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost]
+    there = [name for name in point["repositories"] if name not in lost]
+    return f" in {' and '.join(there)} ({', '.join(found)})" if found and there else ""
 
 
 def _held(hold: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         if not app.owns_state:
             # Whoever does not own the state may lack what a recovery's operator has, and a look by
             # such a one would say that the plan is not ready: the daemon's last look counts.
-            known = Remote(app, "drd readiness").get("/v1/readiness", plan=args.plan)
+            known = Remote(app).get("/v1/readiness", plan=args.plan)
             plans += known["plans"]
         for name, plan in loaded_plans(app, args.plan) if app.owns_state else ():
             if isinstance(plan, DrdError):

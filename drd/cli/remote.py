@@ -45,18 +45,17 @@ def document(
     with app(args.config, reading=True) as opened:
         if opened.owns_state:
             return dict(local(opened))
-        return Remote(opened, f"drd {args.verb}").get(path, **query)
+        return Remote(opened).get(path, **query)
 
 
 class Remote:
-    """The daemon of a state that is another user's. `command` is what root would give, for the case
-    that no daemon answers. Methods raise NotOwner then, and Answered for what it refuses."""
+    """The daemon of a state that is another user's. Methods raise NotOwner where none answers, with this
+    command as root would type it, and Answered for what it refuses."""
 
-    def __init__(self, app: App, command: str) -> None:
+    def __init__(self, app: App) -> None:
         self._settings = app.settings
         self._directory = app.settings.public_dir
         self._owner = app.state_owner
-        self._command = command
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """The document at `path`, without `schema`; what of the query is None is left out."""
@@ -106,6 +105,8 @@ class Remote:
         return found
 
     def _nobody(self, error: Exception) -> DrdError:
+        from drd.bootstrap import as_root_types_it
+
         where = self._directory / _NAME
         if isinstance(error, PermissionError):
             from drd.api import door
@@ -115,15 +116,15 @@ class Remote:
         if isinstance(error, TimeoutError):
             return NotOwner(
                 f"the daemon did not answer at {where} within {_PATIENCE_S:.0f} s",
-                hint=f"try again, or sudo {self._command}",
+                hint=f"try again, or {as_root_types_it()}",
             )
         if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
             return NotOwner(
                 f"the state belongs to {self._owner}, and no daemon answers at {where}",
-                hint=f"sudo {self._command}, or systemctl start drd",
+                hint=f"{as_root_types_it()}, or systemctl start drd",
             )
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-        return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=f"sudo {self._command}")
+        return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=as_root_types_it())
 
 
 def _connect(made: socket.socket, path: str) -> None:

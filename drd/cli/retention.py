@@ -114,14 +114,16 @@ def _show(
     rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
     if rows:
         output.say(output.table(rows))
-    _say_more(plan, forgetting)
+    _say_more(plan, forgetting, "would go" if args.dry_run else "went")
 
 
-def _say_more(plan: str, forgetting: Forgetting) -> None:
+def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     if forgetting.leftovers:
         output.say(f"  and {forgetting.leftovers} snapshots of backups that never finished")
     for share in forgetting.shares[1:]:
-        output.say(f"  {len(share.snapshots)} snapshots in the copy {share.name}")
+        number = len(share.snapshots)
+        what = f"{number} snapshot{'s' * (number > 1)}" if number else "nothing"
+        output.say(f"  {what} {goes} from the copy {share.name}")
     if forgetting.chosen.over:
         output.complain(
             f"{len(forgetting.chosen.over)} more wait: one run forgets at most {forgetting.limit}",

@@ -44,7 +44,7 @@ def show(args: argparse.Namespace) -> int:
     from drd.cli.session import session
 
     with session(args, reading=True) as opened:
-        source = Source.of(opened, f"drd run show {args.run}")
+        source = Source.of(opened)
         if args.follow:
             follow(source, args.run, quiet=args.quiet or args.json)
         found = source.run(args.run)

@@ -277,11 +277,13 @@ def _of_future(look: Look, known: Collection[str], now: datetime) -> list[Pause]
     if not ahead:
         return []
     first = ahead[0]
-    more = f" and {len(ahead) - 1} more" if len(ahead) > 1 else ""
-    text = (
-        f"snapshot {first.id[:8]}{more} in {look.repository.name} is dated "
-        f"{to_rfc3339(first.time)}, in the future"
-    )
+    where, when = look.repository.name, to_rfc3339(first.time)
+    text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
+    if len(ahead) > 1:
+        text = (
+            f"snapshot {first.id[:8]} and {len(ahead) - 1} more in {where} are dated in the future: "
+            f"{when} or later"
+        )
     ours = {run for s in ahead if (run := holdings.run_of(s)) is not None and run in known}
     marks = {run for s in ahead if (run := holdings.run_of(s)) is not None} - ours
     rest = [

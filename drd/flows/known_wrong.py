@@ -50,7 +50,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     for known in services.catalogue.health.of(plan.name):
         name = f"repository {known.repository}"
         if known.lost is not None:
-            detail, hint = _lost(plan, known)
+            detail, hint = _lost(services, plan, known)
             here = [n for n, f in enumerate(told) if f.name == name and not f.ok]
             for n in here:
                 told[n] = replace(told[n], hint="\n".join(h for h in (told[n].hint, hint) if h))
@@ -62,13 +62,24 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     return told
 
 
-def _lost(plan: Plan, known: Known) -> tuple[str, str]:
-    others = [n for n in plan.repositories if n != known.repository]
-    copy = f"; until then: drd recover {plan.name} --repository {others[0]}" if others else ""
+def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+    """Meanwhile, what another repository can give: its newest point, as far as drd knows."""
+    places = _by_name(services, plan)
+    newest = next((p for p in services.catalogue.points(plan.name) if _able(p, plan, places)), None)
+    meanwhile = ""
+    if newest is not None:
+        target = next(iter(plan.targets), "TARGET")
+        other = _able(newest, plan, places)[0]
+        words = f"drd recover {plan.name} --target {target} --repository {other}"
+        meanwhile = f"; until then: {words}"
     return (
         f"{known.url} is {known.lost}: nothing can be read there",
-        f"when it is back: {_verify(plan, known)}{copy}",
+        f"when it is back: {_verify(plan, known)}{meanwhile}",
     )
+
+
+def _able(point: RestorePoint, plan: Plan, places: Mapping[str, Known]) -> list[str]:
+    return _givers(plan, point, places) if point.complete else []
 
 
 def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
@@ -81,9 +92,10 @@ def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
         and name != known.repository
         and all(name in p.repositories and _can_give(places.get(name), p.id) for p in points)
     ]
+    is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
         f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",
-        "\n".join(ways_out(plan.name, known.repository, known.affected, others)),
+        "\n".join(ways_out(plan.name, known.repository, known.affected, others, is_copy=is_copy)),
     )
 
 

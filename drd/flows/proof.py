@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from drd.flows.engine import Engine
 from drd.flows.restore import Restoration
-from drd.model.rehearsals import NOT_LOOKED_AT
+from drd.model.rehearsals import IN_NO_STEP, NOT_LOOKED_AT
 from drd.model.run import CheckResult, CheckVerdict, StepState
 
 Unproven = tuple[tuple[str, str], ...]
@@ -16,12 +16,14 @@ Unproven = tuple[tuple[str, str], ...]
 def unproven(work: Restoration, engine: Engine) -> Unproven:
     """By component, with why; what the runbook leaves out of drills for a reason costs nothing."""
     left_out = set(_left_out(work, engine))
+    steps = engine.steps.values()
+    meant = {name for s in steps if s.kind == "restore" for name in s.subjects}
     found = []
     for name in work.plan.components:
         if name in left_out:
             continue
         if name not in work.restored:
-            found.append((name, "not restored"))
+            found.append((name, "not restored" if name in meant else IN_NO_STEP))
         elif (why := _not_compared(name, work.checks)) is not None:
             found.append((name, why))
     return tuple(found)

@@ -21,6 +21,7 @@ from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Run, RunKind, StepSt
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.verdicts import lost_words
 
 DEFAULT_SCENARIO = "database-loss"
 
@@ -117,7 +118,8 @@ class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
     `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
-    `repositories` are tried in this order. `expected_s` is the duration that the newest drill
+    `repositories` are tried in this order; one that is known to be lost is none of them, while there
+    is another. `expected_s` is the duration that the newest drill
     measured, else the newest recovery, None when none did; `expected_steps` has that of each step
     which it carried out. `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and would go
     on. `notes` are sentences about what will be left out. `outside` has by component paths that the
@@ -192,7 +194,7 @@ def plan_recovery(
         require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
-    held = holders(plan, point, only)
+    held, away = _there(services, plan, [spec.name for spec in holders(plan, point, only)])
     chosen = None
     if request.part is not None:
         names = (component_of(services, plan, point, names, request.part),)
@@ -217,12 +219,12 @@ def plan_recovery(
         lost_at=lost_at,
         loss_s=(lost_at - point.data_time).total_seconds(),
         loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
-        repositories=tuple(spec.name for spec in held),
+        repositories=held,
         expected_s=drills[0].rta_s if drills else None,
         measured_by="recovery" if drills and drills[0].scenario == RECOVERY else "drill",
         expected_steps=_durations(services, drills[0].run) if drills else {},
         continues=continued.id if continued else None,
-        notes=_notes(plan, request, names, forgotten) if chosen is None else (),
+        notes=(*away, *(_notes(plan, request, names, forgotten) if chosen is None else ())),
         single=chosen,
         outside=_outside(services, plan, point, names),
     )
@@ -343,6 +345,21 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
             "--target, if its steps have conditions.",
         )
     return found
+
+
+def _there(
+    services: Services, plan: Plan, holding: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those that are not known to be lost, or all where all are; and what there is to say of the
+    others. Each is looked at all the same: it may be back."""
+    lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
+    there = tuple(name for name in holding if name not in lost)
+    notes = tuple(
+        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing comes from there unless it is back"
+        for name in holding
+        if name in lost
+    )
+    return there or tuple(holding), notes
 
 
 def _notes(

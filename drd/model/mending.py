@@ -9,7 +9,12 @@ _IN_A_COMMAND = 5
 
 
 def ways_out(
-    plan: str, repository: str, affected: Sequence[str] | None, others: Sequence[str]
+    plan: str,
+    repository: str,
+    affected: Sequence[str] | None,
+    others: Sequence[str],
+    *,
+    is_copy: bool,
 ) -> list[str]:
     """`affected` are the restore points that need what is damaged, None where nobody can tell;
     `others` the plan's repositories that hold all of these."""
@@ -18,7 +23,8 @@ def ways_out(
     if affected and others:
         lines.append(f"until it is mended, recover from {others[0]}: --repository {others[0]}")
     packs = "restic repair packs (docs/copies.md, Mending a repository)"
-    lines.append(f"mend it with {packs}, then drd backup {plan}, then {again}")
+    store = f"drd copy {plan} --repository {repository}" if is_copy else f"drd backup {plan}"
+    lines.append(f"mend it with {packs}, then {store}, then {again}")
     if affected:
         points = " ".join(affected[:_IN_A_COMMAND])
         lines.append(
@@ -26,6 +32,6 @@ def ways_out(
             "--reason …"
         )
     lines.append(
-        "new backups build on what is damaged: do it soon, or give the plan a new repository"
+        f"new {'copies' if is_copy else 'backups'} build on what is damaged: do it soon, or give the plan a new repository"
     )
     return lines

@@ -127,6 +127,9 @@ def _of_result(
 
 Say = Callable[..., Reason]
 
+IN_NO_STEP = "not restored: no step of the runbook does"
+"""The reason for a component that the plan's runbook leaves out."""
+
 NOT_LOOKED_AT = "no check looked at it"
 """The end of the reason for a component that no check of the plan covers."""
 
@@ -148,6 +151,12 @@ def remedy_of(unproven: Sequence[tuple[str, str]]) -> str:
         return (
             f"look at the source of {', '.join(empty)}; if it may be empty, the plan says so: "
             "may_be_empty: true"
+        )
+    left_out = [component for component, why in unproven if why == IN_NO_STEP]
+    if left_out:
+        return (
+            f"let a step of the plan's runbook restore {', '.join(left_out)}: `restore: "
+            f"{left_out[0]}` (with `rehearse: skip` and a reason where no drill can)"
         )
     unseen = [component for component, why in unproven if why.endswith(NOT_LOOKED_AT)]
     if not unseen:

@@ -13,6 +13,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.main import main
 from drd.model.alerts import Condition, Rules, reconcile
+from drd.model.facts import HEARTBEAT
 from drd.model.units import from_rfc3339
 from drd.process import actor_here
 from tests.catalogue_support import plan
@@ -74,7 +75,17 @@ def as_json(drd: Callable[..., str]) -> Callable[..., Any]:
 def test_without_alerts_it_says_so(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
     assert drd("alerts") == "no alert is open\n"
     assert drd("alerts", "--all") == "there was no alert yet\n"
-    assert as_json("alerts") == {"schema": 1, "alerts": []}
+    assert as_json("alerts") == {"schema": 1, "watched": False, "alerts": []}
+
+
+def test_nobody_looks_where_no_daemon_lives(catalogue: SqlCatalogue, capsys: Output) -> None:
+    assert main(["alerts"]) == 0
+    told = capsys.readouterr().err
+    assert "no daemon runs" in told
+    assert "systemctl start drd" in told
+    catalogue.queue.note(HEARTBEAT, {"pid": 1}, datetime.now(UTC))
+    assert main(["alerts"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue, drd: Any) -> None:
@@ -100,7 +111,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
     at = ago(minutes=5)
     look(catalogue, at, LATE)
     document = as_json("alerts")
-    assert list(document) == ["schema", "alerts"]
+    assert list(document) == ["schema", "watched", "alerts"]
     [alert] = document["alerts"]
     assert from_rfc3339(alert.pop("since")) == at
     assert alert == {

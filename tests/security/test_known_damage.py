@@ -79,6 +79,43 @@ def test_doctor_names_a_repository_that_is_gone_with_the_way_out(short_tmp: Path
     assert "drd verify shop --repository primary" in bad[0]["hint"]
 
 
+def test_doctor_names_no_repository_as_the_way_out_that_is_gone_itself(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+
+    def hints() -> str:
+        items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+        return "\n".join(i["hint"] for i in items if not i["ok"])
+
+    shutil.rmtree(site.repository)
+    assert "drd recover shop --target standby --repository offsite" in hints()
+    shutil.rmtree(offsite_of(site))
+    site.drd("verify", "shop", "--repository", "offsite", code=10)
+    told = hints()
+    assert "drd verify shop --repository offsite" in told
+    assert "drd recover" not in told
+
+
+def test_lost_repository_is_not_where_a_point_is_said_to_come_from(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    assert "primary, else offsite" in site.drd(*DRY).out
+    assert "primary" not in site.drd("points", "shop").out
+    away = f"{site.repository}.away"
+    shutil.move(site.repository, away)
+    site.drd("verify", "shop", "--repository", "primary", code=10)
+    dry = site.drd(*DRY, "--json").json
+    assert dry["repositories"] == ["offsite"]
+    assert any("primary is gone" in note for note in dry["notes"])
+    assert "primary is gone" in site.drd("points", "shop").out
+    shutil.move(away, site.repository)
+    site.drd("verify", "shop", "--repository", "primary")
+    assert "primary, else offsite" in site.drd(*DRY).out
+    assert "primary" not in site.drd("points", "shop").out
+
+
 def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
     short_tmp: Path,
 ) -> None:
@@ -148,7 +185,9 @@ def test_points_copied_into_a_damaged_copy_do_not_count_before_they_were_read(
     site.drd("backup", "shop")
     newest = site.points()[0]["data_time"]
     flip_a_byte(offsite_of(site))
-    site.drd("verify", "shop", "--repository", "offsite", code=1)
+    hint = site.drd("verify", "shop", "--repository", "offsite", code=1).err
+    assert "drd copy shop --repository offsite" in hint, "a backup stores nothing there"
+    assert "drd backup" not in hint
     assert offsite_data(site) is None
     told = site.drd("copy", "shop", code=None)
     assert "offsite is damaged" in told.err

@@ -171,10 +171,13 @@ runbook:
     site.drd("backup", "shop")
     site.drd("copy", "shop")
     told = site.drd("drill", "shop", "--json", code=None).json
-    assert told["unproven"] == [{"component": "conf", "why": "not restored"}]
+    [left_out] = told["unproven"]
+    assert left_out["component"] == "conf"
+    assert left_out["why"].startswith("not restored")
     plan = plan_of(site)
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready")
     assert "conf not restored" in reasons(site)
+    assert "restore: conf" in reasons(site), "another drill would leave it out again"
     assert [p["proven_by"] for p in site.points()] == [None]
 
     left_out = runbook + "  - {name: files, restore: [conf], rehearse: skip, reason: too large}\n"

@@ -410,6 +410,8 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
     alone = as_user(site, STRANGER, [OPERATORS], "backup", "shop", code=1)
     assert "no daemon answers" in alone.err
     assert "HINT: sudo drd backup shop" in alone.err
+    asked = as_user(site, STRANGER, [READERS], "points", "shop", "--json", code=None)
+    assert "sudo drd points shop --json" in asked.out + asked.err
     with daemon(site) as running:
         until(lambda: rows(site, where="state = 'succeeded'"), "the first backup", running)
         done = as_user(site, STRANGER, [OPERATORS], "backup", "shop")
