@@ -33,8 +33,8 @@ What is there stays: it has to be the same, or nothing is done. The same command
 --config has no say in this: drd.yaml goes to etc/drd below --root.
 
 Whoever has a repository's password can store plans in it. What they would have drd run, read, write and
-connect to is shown, and they are put in force after you have typed `accept`, or with --accept-commands. Until
-then nothing but the repository that you named is opened. A kit is believed: what opens it is your own.
+connect to is shown, and they are put in force after you have typed `accept`. Without a terminal those that
+have commands need --accept-commands. Until then nothing but the repository that you named is opened. A kit is believed: what opens it is your own.
 
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or written,
 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no restore point."""
@@ -309,5 +309,5 @@ def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> di
             {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
         ],
         "notes": list(prepared.notes),
-        "orders": {name: list(lines) for name, lines in prepared.orders.items()},
+        "orders": {n: [o.line for o in found] for n, found in prepared.orders.items()},
     }

@@ -27,7 +27,7 @@ from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Belongings, Layout, lay_out
 from drd.kit.opened import confirm, opened
-from drd.kit.orders import stored_orders
+from drd.kit.orders import Order, stored_orders
 from drd.kit.own import Own, fetch, newest_own
 from drd.log import mask
 from drd.model.kit import KitPlan
@@ -54,7 +54,7 @@ class Prepared:
     proven: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, Base] = field(default_factory=dict)
-    orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    orders: Mapping[str, Sequence[Order]] = field(default_factory=dict)
     typed: RepositorySpec | None = None
 
     def within(self, plan: Plan) -> Plan:
@@ -130,7 +130,7 @@ def from_kit(
         )
 
 
-Accept = Callable[[datetime, Mapping[str, Sequence[str]]], None]
+Accept = Callable[[datetime, Mapping[str, Sequence[Order]]], None]
 """Asks whether texts that were stored then, and would have drd do that, may become root's. Raises when not."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from drd.config.yaml import read
 from drd.model.location import normal_url
@@ -30,27 +30,55 @@ drill.fence heartbeat.on heartbeat.timeout kit.required kit.shares kit.verify
 """
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 
+_DATA = """
+components.*.path components.*.paths components.*.dsn targets.*.*.path targets.*.*.dsn
+repositories.*.url repositories.*.password repositories.*.s3.access_key repositories.*.s3.secret_key
+repositories.*.s3.session_token repositories.*.s3.ca_cert checks.*.query checks.*.expect
+drill.reach drill.read heartbeat.url kit.recipients kit.file kit.passphrase kit.identity
+state work_dir cache_dir public_dir run_as groups.read groups.operate metrics.http metrics.textfile
+people.*.name people.*.user people.*.roles notify.*.kind notify.*.name notify.*.url notify.*.on
+notify.*.to notify.*.from notify.*.host notify.*.port notify.*.user notify.*.password notify.*.plans
+"""
+"""Places, addresses and queries: a recovery shows where it would write before it does."""
+
 _Key = tuple[str, ...]
-_HARMLESS = {
-    name: frozenset(tuple(words.split(".")) for words in text.split())
-    for name, text in (("plan", _PLAN), ("daemon", _DAEMON))
-}
+
+
+def _patterns(text: str) -> frozenset[_Key]:
+    return frozenset(tuple(words.split(".")) for words in text.split())
+
+
+_HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
+_ONLY_DATA = _patterns(_DATA)
 _SECRETS = {"file", "env", "credential", "command"}
 
 
-def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[str]:
-    """A line each, as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a terminal
-    takes for more than text. The repository at `url` is none, nor are the secrets that are `known` and
-    references to drd's own directory of credentials."""
+class Order(NamedTuple):
+    """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a terminal
+    takes for more than text. `runs` says that it is, or may be, more than a place or an address: a
+    command, a step, a key that nobody thought of."""
+
+    line: str
+    runs: bool
+
+
+def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Order]:
+    """What the text orders. The repository at `url` is no order, nor are the secrets that are `known`
+    and references to drd's own directory of credentials."""
     data = read(text.encode(), "text", allow_empty=True).data
     if not isinstance(data, dict):
         return []
     harmless = _HARMLESS["plan" if "plan" in data else "daemon"]
     return [
-        f"{escaped('.'.join(key))}: {json.dumps(value, default=str)}"
+        Order(f"{escaped('.'.join(key))}: {json.dumps(value, default=str)}", _runs(key, value))
         for key, value in _leaves(data, (), harmless)
         if not _is_ours(key, value, url, known)
     ]
+
+
+def _runs(key: _Key, value: Any) -> bool:
+    of_command = isinstance(value, dict) and "command" in value
+    return of_command or not any(_matches(key, pattern) for pattern in _ONLY_DATA)
 
 
 def _leaves(value: Any, key: _Key, harmless: frozenset[_Key]) -> Iterator[tuple[_Key, Any]]:
@@ -93,7 +121,7 @@ def _is_ours(key: _Key, value: Any, url: str, known: Collection[SecretRef]) -> b
 
 def stored_orders(
     plans: dict[str, str], config: str | None, *, url: str, known: Collection[SecretRef]
-) -> dict[str, list[str]]:
+) -> dict[str, list[Order]]:
     """By the name of the file; each is there, also one that orders nothing."""
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}

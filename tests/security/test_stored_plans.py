@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +14,15 @@ import pytest
 
 from drd.cli.stored_plans import accept
 from drd.errors import Cancelled, UsageError
-from drd.kit.orders import orders
+from drd.kit import orders as module
 from drd.model.plan import SecretRef
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Result, Site, small_site
 from tests.security.forging import add_text, own_tar, store_own
+
+
+def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[str]:
+    return [order.line for order in module.orders(text, url=url, known=known)]
 
 
 @pytest.fixture
@@ -91,9 +96,8 @@ def test_what_was_accepted_is_not_run_by_the_bootstrap_itself(site: Site, machin
 
 
 def test_plans_of_the_host_itself_are_shown_and_come_back(site: Site, machine: Machine) -> None:
-    told = bootstrap(site, machine, code=2)
+    told = bootstrap(site, machine)  # it has no commands
     assert f"{site.base}/shop.db" in told.err
-    bootstrap(site, machine, "--accept-commands")
     machine.after("recover", "shop", "--target", "standby", "--yes")
     assert (site.base / "back/shop.db").is_file()
 
@@ -104,6 +108,8 @@ def test_a_kit_is_believed(site: Site, machine: Machine) -> None:
     )
     assert "by nothing else" in told.err
 
+
+EVIL = module.Order('components.db.before: {"command": ["evil"]}', runs=True)
 
 PLAN = """
 plan: shop
@@ -153,6 +159,22 @@ def test_what_a_plan_orders_is_told_whole_and_nothing_else() -> None:
     ]
 
 
+def test_commands_steps_and_unknown_keys_may_run_something() -> None:
+    found = module.orders(PLAN, url="/srv/repo", known=[SecretRef("command", ("cat", "pw"))])
+    assert [order.line.partition(":")[0] for order in found if order.runs] == [
+        "components.db.before",
+        "runbook.1",
+        "runbook.2.http.url",
+        "runbook.3.rollback",
+        "new_key.of",
+        "new_key.newer",
+    ]
+    (secret,) = (o for o in module.orders(PLAN, url="/srv/repo") if '["cat"' in o.line)
+    assert secret.runs
+    config = module.orders("state: sqlite:///x\nnotify: [{kind: exec, command: [x]}]", url="/r")
+    assert [order.runs for order in config] == [False, False, True]
+
+
 def test_the_command_of_a_secret_that_is_not_known_is_told() -> None:
     told = orders(PLAN, url="/srv/repo")
     assert 'repositories.primary.password: {"command": ["cat", "pw"]}' in told
@@ -187,7 +209,7 @@ def test_a_person_at_a_terminal_is_asked(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: answer)
     args = argparse.Namespace(accept_commands=False, json=False, quiet=False)
-    found = {"plans/shop.yaml": ['components.db.before: {"command": ["evil"]}']}
+    found = {"plans/shop.yaml": [EVIL]}
     if answer == "accept":
         accept(args, datetime(2026, 11, 25, tzinfo=UTC), found)
     else:
@@ -200,4 +222,6 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     args = argparse.Namespace(accept_commands=False, json=False, quiet=False)
     with pytest.raises(UsageError):
-        accept(args, datetime(2026, 11, 25, tzinfo=UTC), {})
+        accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [EVIL]})
+    path = module.Order('components.db.path: "/srv/shop.db"', runs=False)
+    accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [path]})
