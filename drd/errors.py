@@ -22,6 +22,7 @@ DrdError                         1   a run failed
 │   │   ├── SnapshotsUnreadable  1   snapshots cannot be read, all data can
 │   │   └── ManifestRefused      1   a manifest says what drd does not write
 │   │       └── ManifestTooNew   1   a newer drd made it
+│   ├── ForeignObjects           1   objects that restic did not write keep it from working
 │   ├── PointGone               13   a snapshot of a restore point is not there any more
 │   ├── RepositoryReadOnly       1   it may only be read: no backup, no retention
 │   ├── SnapshotIncomplete       1   restic's 3: some of the source could not be read
@@ -211,6 +212,15 @@ class ManifestRefused(RepositoryDamaged):
 
 class ManifestTooNew(ManifestRefused):
     """A manifest is of a schema that this drd does not know."""
+
+
+class ForeignObjects(RepositoryError):
+    """Objects in the repository's place keep restic from working, and are not the repository's: they lie
+    `below` the directory of that name. The hint has the commands that remove them."""
+
+    def __init__(self, message: str, *, hint: str, below: str) -> None:
+        super().__init__(message, hint=hint)
+        self.below = below
 
 
 class PointGone(RepositoryError):

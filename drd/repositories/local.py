@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,15 @@ from drd.errors import (
 )
 from drd.ports import Finding
 from drd.process import rights
-from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
+from drd.repositories.place import (
+    CONTENTS,
+    LARGEST_CONFIG,
+    Kept,
+    damaged,
+    digest_of,
+    is_id,
+    lock_names,
+)
 
 
 class LocalPlace:
@@ -111,6 +120,30 @@ class LocalPlace:
 
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
+
+    def objects(self, below: Kept) -> Mapping[str, int]:
+        try:
+            with os.scandir(self.path / below) as entries:
+                return {
+                    e.name: e.stat(follow_symlinks=False).st_size
+                    for e in entries
+                    if is_id(e.name) and e.is_file(follow_symlinks=False)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def read(self, name: str, most: int) -> bytes | None:
+        try:
+            # Neither through a link of somebody's nor from a pipe that nobody writes into.
+            fd = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(fd, "rb") as file:
+                return file.read(most) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._unreachable(error) from error
 
     def unfinished_keys(self) -> list[str]:
         if (self.path / "config").exists() or not (self.path / "keys").is_dir():

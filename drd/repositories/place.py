@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 from drd.errors import RepositoryDamaged
 from drd.ports import Finding
 
+Kept = Literal["keys", "index", "locks"]
+
 
 class Place(Protocol):
     """A bucket or a directory, looked at without restic: in milliseconds and without a key."""
@@ -47,6 +49,13 @@ class Place(Protocol):
     def locks(self) -> frozenset[str]:
         """The names of restic's locks among them."""
 
+    def objects(self, below: Kept) -> Mapping[str, int]:
+        """What lies there under a name of restic's, with sizes in bytes; of very many, the first. Empty
+        where there is no repository."""
+
+    def read(self, name: str, most: int) -> bytes | None:
+        """The first `most` bytes of an object, by its name below the repository; None where there is none."""
+
     def unfinished_keys(self) -> list[str]:
         """Key files of a repository that has no config: what a killed `init` leaves, and what no
         later one gets past.
@@ -76,6 +85,9 @@ def digest_of(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()
 
 
+LARGEST_ANSWER = 2 << 20
+"""Bytes. A listing of a thousand objects, the longest that S3 gives, takes less than half of it."""
+
 CONTENTS = ("data", "index", "snapshots")
 """Where the files of a repository lie that has been used."""
 
@@ -94,4 +106,9 @@ _LOCK = re.compile(r"[0-9a-f]{64}")
 def lock_names(names: Iterable[str]) -> frozenset[str]:
     """Those that are locks: a restic killed while it writes one leaves a file of another name,
     which nobody minds."""
-    return frozenset(name for name in names if _LOCK.fullmatch(name))
+    return frozenset(name for name in names if is_id(name))
+
+
+def is_id(name: str) -> bool:
+    """Whether restic takes a file of that name for one of its own."""
+    return _LOCK.fullmatch(name) is not None

@@ -23,7 +23,16 @@ from drd.model.location import S3Location
 from drd.ports import Finding
 from drd.repositories import s3_requests as requests
 from drd.repositories import s3_trouble as trouble
-from drd.repositories.place import CONTENTS, LARGEST_CONFIG, damaged, digest_of, lock_names
+from drd.repositories.place import (
+    CONTENTS,
+    LARGEST_ANSWER,
+    LARGEST_CONFIG,
+    Kept,
+    damaged,
+    digest_of,
+    is_id,
+    lock_names,
+)
 
 SKEW_S = 60.0
 """From here on a clock deserves a look; S3 refuses requests at 15 minutes."""
@@ -88,16 +97,20 @@ class S3Place:
         self._ask("list_objects_v2", Prefix=self._below(""), MaxKeys=1)
 
     def probe(self) -> str | None:
+        config = self.read("config", LARGEST_CONFIG)
+        return None if config is None else digest_of(config)
+
+    def read(self, name: str, most: int) -> bytes | None:
         """By GET: a HEAD does not tell a bucket that is gone from an object that is."""
         from botocore.exceptions import ClientError
 
-        def config(client: Any) -> bytes:
-            answer = client.get_object(Bucket=self.location.bucket, Key=self._below("config"))
+        def beginning(client: Any) -> bytes:
+            answer = client.get_object(Bucket=self.location.bucket, Key=self._below(name))
             with answer["Body"] as body:
-                return bytes(body.read(LARGEST_CONFIG))
+                return bytes(body.read(most))
 
         try:
-            return digest_of(self._asking(config))
+            return self._asking(beginning, most)
         except ClientError as error:
             if trouble.code_of(error) == "NoSuchKey":
                 return None
@@ -132,7 +145,7 @@ class S3Place:
         request = AWSRequest(method="GET", url=address, stream_output=True).prepare()
         try:
             answer = requests.in_time(
-                lambda: requests.send(session, request), self.location.endpoint
+                lambda: requests.send(session, request), self.location.endpoint, LARGEST_CONFIG
             )
         except (BotoCoreError, requests.TooLarge):
             return None
@@ -166,7 +179,7 @@ class S3Place:
         return [s for s in snapshots if s not in listed]
 
     def _listed_snapshots(self) -> set[str]:
-        return {name for name, _ in self._objects("snapshots/")}
+        return {name for name, *_ in self._objects("snapshots/")}
 
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.
@@ -175,11 +188,11 @@ class S3Place:
         now = _time_of(answer) or datetime.now(UTC)
         return {
             name: (now - written).total_seconds() if written else 0.0
-            for name, written in _entries(answer)
+            for name, written, _ in _entries(answer)
         }
 
-    def _objects(self, below: str) -> Iterator[tuple[str, datetime | None]]:
-        """All that is there, by its last name, page after page. Raises RepositoryError for a listing that
+    def _objects(self, below: str) -> Iterator[tuple[str, datetime | None, int]]:
+        """All that is there, as of `_entries`, page after page. Raises RepositoryError for a listing that
         does not end."""
         more: dict[str, Any] = {}
         until = time.monotonic() + LISTING_S
@@ -201,6 +214,9 @@ class S3Place:
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
 
+    def objects(self, below: Kept) -> Mapping[str, int]:
+        return {name: size for name, _, size in self._objects(f"{below}/") if is_id(name)}
+
     def unfinished_keys(self) -> list[str]:
         if self._names("config"):
             return []
@@ -218,7 +234,7 @@ class S3Place:
 
     def _names(self, below: str) -> list[str]:
         """Last parts of the names of the objects there, of the first thousand."""
-        return [n for n, _ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
+        return [n for n, *_ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
 
     def removal(self, name: str) -> str:
         """Without a version: where the bucket keeps versions, or locks them, a marker hides the object
@@ -257,14 +273,14 @@ class S3Place:
         except ClientError as error:
             raise trouble.translated(error, self.location) from error
 
-    def _asking(self, work: Callable[[Any], T]) -> T:
+    def _asking(self, work: Callable[[Any], T], most: int = LARGEST_ANSWER) -> T:
         """What `work` finds with the client, in time. Raises ClientError for what the server refuses;
         whatever else it may answer is one of our errors."""
         from botocore.exceptions import ClientError
 
         client = self._connected()
         try:
-            return requests.in_time(lambda: work(client), self.location.endpoint)
+            return requests.in_time(lambda: work(client), self.location.endpoint, most)
         except (ClientError, DrdError):
             raise
         except Exception as error:
@@ -346,12 +362,13 @@ def _time_of(answer: Mapping[str, Any]) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None]]:
-    """The last part of the name of each object on a page of a listing, and when it was written."""
+def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, int]]:
+    """The last part of the name of each object on a page of a listing, when it was written, its size."""
     for entry in page.get("Contents", []):
         written = entry.get("LastModified")
         dated = isinstance(written, datetime) and written.tzinfo is not None
-        yield str(entry.get("Key", "")).rpartition("/")[2], written if dated else None
+        name, size = str(entry.get("Key", "")).rpartition("/")[2], entry.get("Size")
+        yield name, written if dated else None, size if isinstance(size, int) else 0
 
 
 def by_host_name(location: S3Location, keys: S3Keys) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from drd import process
 from drd.errors import RepositoryUnreachable
-from drd.repositories.place import LARGEST_CONFIG
+from drd.repositories.place import LARGEST_ANSWER
 
 T = TypeVar("T")
 
@@ -26,9 +26,6 @@ CONNECT_S = 3
 READ_S = 8
 """Until a connection is there, and from one read to the next: a busy server has answered a first listing
 after 5 s."""
-
-LARGEST_ANSWER = 2 << 20
-"""Bytes. A listing of a thousand objects, the longest that S3 gives, takes less than half of it."""
 
 _LOOK_S = 0.2
 """How often a cancel is looked for."""
@@ -51,10 +48,10 @@ class TooLarge(Exception):
     """An answer is longer than any that S3 gives."""
 
 
-def in_time(work: Callable[[], T], endpoint: str) -> T:
-    """What `work` returns or raises, which sends requests by `session()`. Raises RepositoryUnreachable when
-    that takes too long, and Cancelled at once."""
-    asked, begun = _Asked(work), time.monotonic()
+def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) -> T:
+    """What `work` returns or raises, which sends requests by `session()`; of an object it gets `most` bytes.
+    Raises RepositoryUnreachable when that takes too long, and Cancelled at once."""
+    asked, begun = _Asked(work, most), time.monotonic()
     doubted = begun - _silent.get(endpoint, -Times.doubt_s) < Times.doubt_s
     patience_s = min(Times.again_s, Times.all_s) if doubted else Times.all_s
     asked.start()
@@ -74,8 +71,9 @@ def in_time(work: Callable[[], T], endpoint: str) -> T:
 
 
 class _Asked(threading.Thread, Generic[T]):
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], most: int) -> None:
         super().__init__(name="drd-s3", daemon=True)
+        self.most = most
         self.over = threading.Event()
         self._work = work
         self._outcome: Callable[[], T] | None = None
@@ -150,14 +148,15 @@ def send(session: Any, request: Any) -> Any:
 
     is_object, request.stream_output = request.stream_output, True
     answer = session.send(request)
-    most = LARGEST_CONFIG if is_object and answer.status_code == 200 else LARGEST_ANSWER
+    is_found = is_object and answer.status_code == 200
+    most = _here.asked.most if is_found else LARGEST_ANSWER
     try:
         content = answer.raw.read(most + 1, decode_content=False)
     except (HTTPError, OSError) as error:
         raise HTTPClientError(error=error) from error
     if len(content) > most:
         answer.raw.close()
-        if not is_object:
+        if not is_found:
             raise TooLarge(f"an answer of more than {most >> 10} KiB")
     else:
         answer.raw.release_conn()

@@ -3,44 +3,35 @@ way."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
-from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from drd import log, process
 from drd.errors import (
     DeadlineExceeded,
     DrdError,
+    ForeignObjects,
     RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
     RepositoryReadOnly,
     RepositoryUnreachable,
-    ToolError,
-    ToolTooOld,
 )
 from drd.process import Command, Completed, PipeResult
-from drd.repositories import founding
-from drd.repositories.place import lock_names
-from drd.repositories.restic import pair
+from drd.repositories.restic import foreign, locks, pair
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
-from drd.repositories.restic.payload import ids
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
-from drd.repositories.restic.trouble import judge, starts_nothing
+from drd.repositories.restic.trouble import judge
+from drd.repositories.restic.version import version
 
 T = TypeVar("T")
-
-OLDEST = (0, 17)
-"""The first restic with exit codes 10, 11 and 12."""
 
 ANSWER_S = 120.0
 """For short questions. One costs under a second, a listing of thousands of snapshots some."""
@@ -52,6 +43,13 @@ _READING = frozenset({"cat", "check", "dump", "restore", "snapshots", "stats"})
 
 _AT_ONCE = frozenset({"dump", "restore"})
 """What a recovery waits for, and what proves by its success that all was well."""
+
+TRIES = 2
+"""After failures whose cause is gone: of a key, and of a lock."""
+
+
+class _KeyFound(DrdError):
+    pass
 
 
 class Door:
@@ -88,30 +86,12 @@ class Door:
                     self._trouble = error, time.monotonic()
                     raise
                 self._lockless = self.session.place.read_only()
+                with suppress(RepositoryError):  # restic finds the key by itself, or says why not
+                    self.session.hint.learn()
                 self._ready = True
 
     def version(self) -> str:
-        """restic's version. Raises ToolMissing, or ToolTooOld before 0.17."""
-
-        def answer(words: Sequence[str]) -> str:
-            done = process.run(
-                Command([self.session.program, *words], deadline_s=30.0, name="restic")
-            )
-            if done.exit_code != 0:
-                raise starts_nothing(done.stderr) or ToolError(
-                    f"restic cannot run: {done.complaint}"
-                )
-            return done.stdout
-
-        text = str(ask(answer, lambda library: library.version())["restic_version"])
-        numbers = tuple(int(n) for n in re.findall(r"\d+", text)[:2])
-        if numbers < OLDEST:
-            raise ToolTooOld(
-                f"restic {text} is too old: its exit codes do not tell a wrong password from a "
-                "missing repository",
-                hint="install restic 0.17 or later; Debian 13 has 0.18.",
-            )
-        return text
+        return version(self.session.program)
 
     def ask(
         self,
@@ -165,9 +145,6 @@ class Door:
     ) -> Complaints:
         """The same into an empty file. What exceeds `most` bytes is no answer: RepositoryError."""
         late = self._begin(words)
-        command = self.session.command(
-            self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
-        )
 
         def size() -> int:
             return os.fstat(answer.fileno()).st_size
@@ -180,6 +157,11 @@ class Door:
             watch.tick()
 
         def work(first: Callable[[], None]) -> Completed:
+            command = self.session.command(
+                self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            )
+            answer.truncate(0)
+            answer.seek(0)
             child = process.start(command, stdout=answer.fileno())
             return child.pump(on_tick=_both(first, tick))
 
@@ -202,11 +184,11 @@ class Door:
     ) -> Completed:
         """Run restic to its end; the exit code is not judged."""
         late = self._begin(words)
-        command = self.session.command(
-            self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
-        )
 
         def work(first: Callable[[], None]) -> Completed:
+            command = self.session.command(
+                self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            )
             tick = _both(first, self._watch(lambda: listener.done).tick)
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
 
@@ -242,7 +224,10 @@ class Door:
                 watch.tick()
 
         done = process.run(command, on_line=listener.on_line, on_tick=tick)
-        return self._buried(source._buried(done))
+        done = self._buried(source._buried(done))
+        for door in (source, self):
+            door._explain_piped(done)  # noqa: SLF001
+        return done
 
     def pipe(
         self,
@@ -262,7 +247,7 @@ class Door:
             producer, command, on_line=listener.on_line, on_tick=tick, before=before
         )
         if result.consumer is not None:
-            self._buried(result.consumer)
+            self._explain_piped(self._buried(result.consumer))
         return result
 
     def locking(self, work: Callable[[int], T], *others: Door) -> T:
@@ -289,10 +274,10 @@ class Door:
         tried = self._lockless  # another thread may find it out meanwhile
         try:
             return self.locking(work, *others)
-        except RepositoryReadOnly:
-            if tried:
+        except (RepositoryReadOnly, ForeignObjects) as error:
+            if tried or (isinstance(error, ForeignObjects) and error.below != "locks"):
                 raise
-            log.get().info("repository.read_only", repository=self.url)
+            log.get().info("repository.read_without_a_lock_of_ours", repository=self.url)
             self._lockless = True
             return self.locking(work, *others)
         except RepositoryLocked as locked:
@@ -309,8 +294,7 @@ class Door:
 
     def _go_beside(self) -> bool:
         """Read without a lock from now on, when it is another host's that is in the way."""
-        hosts = (self._made_by(name) for name in sorted(self.session.place.locks()))
-        host = next((h for h in hosts if h not in (None, socket.gethostname())), None)
+        host = locks.other_host(self)
         if host is None:
             return False
         if self._beside is None:
@@ -348,11 +332,50 @@ class Door:
     ) -> Completed:
         """`work`, which gets what to call about once a second. One that is `late` with the look is
         ended by what that finds, and when it fails, what is wrong with the place is the news."""
-        first = FirstLook(self.ready, moved, self.patience).tick if late else _nothing
-        done = self._buried(work(first))
-        if late and done.exit_code != 0:
+        hint = self.session.hint
+        known = hint.id
+
+        def look() -> None:
             self.ready()
+            if hint.crowded and hint.id != known:
+                raise _KeyFound("restic began without knowing which key to try")
+
+        first = FirstLook(look, moved, self.patience).tick if late else _nothing
+        try:
+            done = self._buried(work(first))
+        except _KeyFound:
+            done = self._buried(work(_nothing))
+        if done.exit_code > 0 and late:
+            self.ready()
+        for _ in range(TRIES):
+            if not self._cleared(done, known):
+                break
+            known = hint.id
+            done = self._buried(work(_nothing))
         return done
+
+    def _cleared(self, done: Completed, known: str | None) -> bool:
+        """After a failure: whether another try may do, since the key is known now or locks of nobody are
+        gone. Raises ForeignObjects, or RepositoryDamaged, for what only a person can remove."""
+        if done.exit_code > 0 and foreign.are_keys(done.stderr):
+            with suppress(RepositoryError):
+                if self.session.hint.learn(anew=True) or self.session.hint.id != known:
+                    return True
+        return self._explain(done)
+
+    def _explain(self, done: Completed) -> bool:
+        """Whether what stood in the way is gone. Raises what stands there still."""
+        if done.exit_code <= 0 or not foreign.may_be(done.stderr):
+            return False
+        found = foreign.found_by(self.session)
+        if found.error is not None:
+            raise found.error
+        return found.swept or foreign.are_locks(done.stderr)  # another thread may have swept
+
+    def _explain_piped(self, done: Completed) -> None:
+        """The same for what only a caller can do again, who does so after a lock was in the way."""
+        if self._explain(done):
+            raise RepositoryLocked(f"locks that nobody wrote were in the way at {self.url}")
 
     def _locked(self, words: Sequence[str]) -> list[str]:
         verb = _verb(words)
@@ -364,42 +387,7 @@ class Door:
         return ["--no-lock", *words] if without else list(words)
 
     def remove_stale_locks(self) -> int:
-        """By restic's own judgement: this host's dead processes, and others after 30 minutes. To
-        restic a dead process is alive until its parent has taken note of its end, which for an
-        orphan in a container without an init is never: those we judge.
-
-        The lock files are counted beside restic: most often there is none, and a restic call
-        costs more than half a second.
-        """
-        place = self.session.place
-        files = place.lock_files()
-        founding.sweep(place, files)
-        before = lock_names(files)
-        if not before:
-            return 0
-        self.ask(lambda library: library.unlock())
-        dead = process.unreaped(Path(self.session.program).name)
-        if dead:
-            place.remove("locks", [n for n in before & place.locks() if self._holder(n) in dead])
-        return len(before - place.locks())
-
-    def _holder(self, lock: str) -> int | None:
-        """The pid of the process of this host that made a lock; None for others, and when the lock
-        is gone."""
-        made = self._lock_file(lock)
-        return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
-
-    def _made_by(self, lock: str) -> str | None:
-        return self._lock_file(lock).get("hostname")
-
-    def _lock_file(self, lock: str) -> Mapping[str, Any]:
-        """What is in a lock; empty when it is gone."""
-        try:
-            told, _ = self.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
-            made = json.loads(told)
-        except (RepositoryError, ValueError):
-            return {}
-        return made if isinstance(made, dict) else {}
+        return locks.remove_stale(self)
 
     def _buried(self, done: Completed) -> Completed:
         """`done`, after removing the lock that a restic which was killed could not."""

@@ -1,13 +1,23 @@
-"""Who holds a repository's locks."""
+"""A repository's locks: who holds them, and which count for nothing any more."""
 
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from drd import process
 from drd.errors import RepositoryError
 from drd.model.units import from_rfc3339
 from drd.ports import LockInfo
-from drd.repositories.restic.door import Door
+from drd.repositories import founding
+from drd.repositories.place import lock_names
+from drd.repositories.restic.payload import ids
+
+if TYPE_CHECKING:
+    from drd.repositories.restic.door import Door
 
 
 def lock_holders(door: Door) -> list[LockInfo]:
@@ -15,9 +25,8 @@ def lock_holders(door: Door) -> list[LockInfo]:
     away meanwhile, or cannot be read, is left out."""
     found = []
     for name in sorted(door.session.place.locks()):
+        made = content(door, name)
         try:
-            told, _ = door.capture(["--no-lock", "cat", "lock", name])
-            made = json.loads(told)
             found.append(
                 LockInfo(
                     name,
@@ -26,6 +35,50 @@ def lock_holders(door: Door) -> list[LockInfo]:
                     from_rfc3339(str(made["time"])),
                 )
             )
-        except (RepositoryError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def other_host(door: Door) -> str | None:
+    """One that holds a lock and is not this one."""
+    hosts = (content(door, n).get("hostname") for n in sorted(door.session.place.locks()))
+    return next((str(h) for h in hosts if h not in (None, socket.gethostname())), None)
+
+
+def remove_stale(door: Door) -> int:
+    """By restic's own judgement: this host's dead processes, and others after 30 minutes. To
+    restic a dead process is alive until its parent has taken note of its end, which for an
+    orphan in a container without an init is never: those we judge.
+
+    The lock files are counted beside restic: most often there is none, and a restic call
+    costs more than half a second.
+    """
+    place = door.session.place
+    files = place.lock_files()
+    founding.sweep(place, files)
+    before = lock_names(files)
+    if not before:
+        return 0
+    door.ask(lambda library: library.unlock())
+    dead = process.unreaped(Path(door.session.program).name)
+    if dead:
+        place.remove("locks", [n for n in before & place.locks() if _holder(door, n) in dead])
+    return len(before - place.locks())
+
+
+def _holder(door: Door, lock: str) -> int | None:
+    """The pid of the process of this host that made a lock; None for others, and when the lock
+    is gone."""
+    made = content(door, lock)
+    return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
+
+
+def content(door: Door, lock: str) -> Mapping[str, Any]:
+    """What is in a lock; empty when it is gone, or none."""
+    try:
+        told, _ = door.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
+        made = json.loads(told)
+    except (RepositoryError, ValueError):
+        return {}
+    return made if isinstance(made, dict) else {}

@@ -40,6 +40,7 @@ def command(
         **into.environment(),
         "RESTIC_FROM_REPOSITORY": source.spec.url,
         "RESTIC_FROM_PASSWORD": source.password(),
+        **source.hint.environment("RESTIC_FROM_KEY_HINT"),
     }
     direct = next((s for s in (into, source) if s is not through and is_s3(s.spec.url)), None)
     if direct is not None:

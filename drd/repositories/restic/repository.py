@@ -59,6 +59,7 @@ class ResticRepository:
     def cold(self, cache: Path) -> ResticRepository:
         cold = self._cold(cache_dir=cache)
         cold.door.session.lasting = False
+        cold.door.session.hint.take(self.door.session.hint)
         return cold
 
     def preflight(self, *, writing: bool = True) -> None:

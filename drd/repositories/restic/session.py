@@ -14,6 +14,7 @@ from drd.process import Command, find_tool, rights
 from drd.process.private import ROOTS_OWN
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
+from drd.repositories.restic.hint import KeyHint
 from drd.repositories.s3 import S3Keys, S3Place
 
 CACHE_BYTES = 16 << 20
@@ -43,6 +44,7 @@ class Session:
         self._resolve = resolve
         self._program = program
         self._lock = threading.RLock()
+        self.hint = KeyHint(self)
         self._keys: S3Keys | None = None
         self._password: str | None = None
 
@@ -87,6 +89,10 @@ class Session:
         full = disk.f_bavail * disk.f_frsize < CACHE_BYTES
         return ["--no-cache"] if full else ["--cache-dir", str(self._cache_dir)]
 
+    def memory(self) -> Path:
+        """Where what is known of repositories is kept; it may be removed at any time."""
+        return ROOTS_OWN / "cache" if rights.taken() else self._cache_dir
+
     def of_another(self) -> bool:
         """Whether it lies in a directory of somebody else's, and root's rights are taken back."""
         if not rights.taken() or is_s3(self.spec.url):
@@ -115,6 +121,7 @@ class Session:
             "RESTIC_PASSWORD": self.password(),
             "RESTIC_PROGRESS_FPS": "2",
             "TZ": "UTC",
+            **self.hint.environment("RESTIC_KEY_HINT"),
         }
 
     def password(self) -> str:

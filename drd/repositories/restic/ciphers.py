@@ -1,0 +1,105 @@
+"""What restic encrypts with, as far as drd has to tell what restic wrote from what it did not: which key
+file a password opens, and whether an object was stored by somebody who has the master key.
+
+restic's design document has the formats: scrypt from the password, AES-256 in counter mode, and
+Poly1305-AES over the ciphertext; an object is its IV, the ciphertext and that digest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+IV, DIGEST = 16, 16
+
+MOST_MEMORY = 256 << 20
+"""Bytes that scrypt may take for one key. restic keeps to 60 MiB when it makes one."""
+MOST_WORK = 1 << 24
+"""N times r times p. restic takes what costs half a second, which is about 2^20."""
+
+
+class NoKey(Exception):
+    """A key file is none that restic writes; `args` say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    n: int
+    r: int
+    p: int
+    salt: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """What all of a repository is encrypted with."""
+
+    encrypt: bytes
+    mac: bytes
+
+    def wrote(self, stored: bytes) -> bool:
+        """Whether somebody who has this key stored exactly that."""
+        return len(stored) > IV + DIGEST and _is_authentic(self.mac, stored)
+
+
+def key_file(content: bytes) -> KeyFile:
+    """Raises NoKey, also for one that would cost more to try than any that restic makes."""
+    try:
+        told = json.loads(content)
+        n, r, p = (told[name] for name in ("N", "r", "p"))
+        salt, data = (base64.b64decode(told[name], validate=True) for name in ("salt", "data"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise NoKey("is no key file") from None
+    numbers = (n, r, p)
+    if told.get("kdf") != "scrypt" or not all(type(x) is int and x > 0 for x in numbers):
+        raise NoKey("is no key file")
+    if 128 * n * r > MOST_MEMORY or n * r * p > MOST_WORK:
+        raise NoKey(f"would take {128 * n * r >> 20:,} MiB of memory and too long to try")
+    if n < 2 or n & (n - 1) or len(data) <= IV + DIGEST:
+        raise NoKey("is no key file")
+    return KeyFile(n, r, p, salt, data)
+
+
+def unlock(key: KeyFile, password: str) -> MasterKey | None:
+    """What the password opens; takes as long as restic made it."""
+    derived = hashlib.scrypt(
+        password.encode("utf-8", "surrogateescape"),
+        salt=key.salt,
+        n=key.n,
+        r=key.r,
+        p=key.p,
+        maxmem=2 * MOST_MEMORY,
+        dklen=64,
+    )
+    if not _is_authentic(derived[32:], key.data):
+        return None
+    told = json.loads(_decrypted(derived[:32], key.data))
+    return MasterKey(_bytes(told, "encrypt"), _bytes(told["mac"], "k") + _bytes(told["mac"], "r"))
+
+
+def _bytes(told: Mapping[str, Any], name: str) -> bytes:
+    return base64.b64decode(told[name])
+
+
+def _is_authentic(mac: bytes, stored: bytes) -> bool:
+    from Crypto.Cipher import AES
+    from Crypto.Hash import Poly1305
+
+    made = Poly1305.new(key=mac, cipher=AES, nonce=stored[:IV], data=stored[IV:-DIGEST])
+    try:
+        made.verify(stored[-DIGEST:])
+    except ValueError:
+        return False
+    return True
+
+
+def _decrypted(key: bytes, stored: bytes) -> bytes:
+    from Crypto.Cipher import AES
+
+    cipher = AES.new(key, AES.MODE_CTR, nonce=b"", initial_value=stored[:IV])
+    return bytes(cipher.decrypt(stored[IV:-DIGEST]))

@@ -1,0 +1,168 @@
+"""Objects that keep restic from working, and that nobody who has the key has stored: whoever holds the
+bucket or the directory can put them there without the password. restic gives up over each without a name.
+
+What is named here takes nothing of the repository's with it when it is removed: keys that are none, locks
+and indexes that the master key does not vouch for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from drd import log, process
+from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError
+from drd.repositories.place import Kept, Place
+from drd.repositories.restic.ciphers import MasterKey
+from drd.repositories.restic.hint import search
+from drd.repositories.restic.session import Session
+
+LARGEST_LOCK = 1 << 16
+LARGEST_INDEX = 64 << 20
+"""Bytes that are read of one object."""
+LOOK_S = 20.0
+"""For reading indexes."""
+STALE_S = 1800.0
+"""A lock that was not written anew for so long counts for nothing to restic either."""
+RESTIC_TRIES = 20
+"""Keys, before it gives up."""
+NAMED = 5
+
+_KEYS = re.compile(
+    r"maximum number of keys reached|LoadRaw\(<key/|crypto\.KDF|Unmarshal: |illegal base64"
+)
+_LOCKS = re.compile(
+    r"invalid lock file|LoadRaw\(<lock/|\.LoadLock\(|unable to create lock.*(?:ciphertext|decrypt)"
+)
+_OTHERS = re.compile(
+    r"<index/|decrypt invalid data|ciphertext|error loading index|panic: runtime error"
+    r"|invalid data returned"
+)
+
+
+def are_locks(text: str) -> bool:
+    return _LOCKS.search(text) is not None
+
+
+def are_keys(text: str) -> bool:
+    """Whether what restic says may come of an object among the keys."""
+    return _KEYS.search(text) is not None
+
+
+def may_be(text: str) -> bool:
+    """Whether it may come of any such object."""
+    return are_keys(text) or are_locks(text) or _OTHERS.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`swept`: locks of nobody were there, and are gone."""
+
+    error: RepositoryError | None = None
+    swept: bool = False
+
+
+def locks_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
+    """By id, locks that nobody who has the key wrote as they are; whether one may be removed without
+    asking: nobody else can have written it (its name is its digest, so it is whole), or it is stale."""
+    place = session.place
+    ages = place.lock_files()
+    found: dict[str, bool] = {}
+    for name in place.objects("locks"):
+        content = place.read(f"locks/{name}", LARGEST_LOCK)
+        if content and not master.wrote(content):
+            whole = hashlib.sha256(content).hexdigest() == name
+            found[name] = whole or ages.get(name, 0.0) > STALE_S
+    return found
+
+
+def indexes_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
+    """By id, indexes that the key does not vouch for, as far as there is time; whether nobody who has it
+    can have written that one: its name is its digest, so it is whole. Others may be damaged."""
+    place, found = session.place, {}
+    until = time.monotonic() + LOOK_S
+    # The smallest first: they are read quickly, and what a repository writes itself is large.
+    for name, _ in sorted(place.objects("index").items(), key=lambda item: item[1]):
+        process.check_cancelled()
+        if time.monotonic() > until:
+            break
+        content = place.read(f"index/{name}", LARGEST_INDEX)
+        if content is not None and not master.wrote(content):
+            found[name] = hashlib.sha256(content).hexdigest() == name
+    return found
+
+
+def found_by(session: Session) -> Found:
+    """After a failure of restic's: what stands in the way, if that can be found out."""
+    try:
+        keys = search(session)
+        if keys.master is None:
+            return Found(named(session, "keys", keys.bad) if keys.bad else None)
+        swept, left = _sweep_locks(session, keys.master)
+        if left:
+            return Found(named(session, "locks", left))
+        if swept:
+            return Found(swept=True)
+        return Found(_of_indexes(session, indexes_of_nobody(session, keys.master)))
+    except DrdError as error:
+        log.get().info("repository.not_looked_at", repository=session.spec.url, why=error.message)
+        return Found()
+
+
+def _sweep_locks(session: Session, master: MasterKey) -> tuple[bool, dict[str, str]]:
+    """Remove what may be removed of locks that nobody wrote: whether something went, and what is left,
+    with the reason."""
+    found = locks_of_nobody(session, master)
+    gone = [name for name, may_go in found.items() if may_go]
+    left = {name: "is no lock of restic's" for name, may_go in found.items() if not may_go}
+    try:
+        session.place.remove("locks", gone)
+    except RepositoryError as error:
+        left |= dict.fromkeys(gone, f"is no lock of restic's ({error.message})")
+        gone = []
+    if gone:
+        log.get().warning(
+            "repository.foreign_locks_removed", repository=session.spec.url, locks=gone
+        )
+    return bool(gone), left
+
+
+def _of_indexes(session: Session, found: Mapping[str, bool]) -> RepositoryError | None:
+    if not found:
+        return None
+    error = named(
+        session,
+        "index",
+        {n: "was not written by restic" if w else "is damaged" for n, w in found.items()},
+    )
+    if all(found.values()):
+        return error
+    return RepositoryDamaged(error.message, hint=error.hint)
+
+
+_AFTERWARDS: Mapping[Kept, str] = {
+    "keys": "no password opens anything with it",
+    "locks": "first see that no restic works there",
+    "index": "then `restic repair index` finds again what a damaged one named",
+}
+
+
+def named(session: Session, below: Kept, found: Mapping[str, str]) -> ForeignObjects:
+    """The error that names them, and the commands that remove them."""
+    return ForeignObjects(
+        f"restic cannot work with the repository at {session.spec.url}: {listed(below, found)}",
+        hint=f"remove it: {removal(session.place, below, found)} ({_AFTERWARDS[below]}).",
+        below=below,
+    )
+
+
+def listed(below: Kept, found: Mapping[str, str]) -> str:
+    what = "; ".join(f"{below}/{name} {why}" for name, why in list(found.items())[:NAMED])
+    return f"{what}; and {len(found) - NAMED} more" if len(found) > NAMED else what
+
+
+def removal(place: Place, below: Kept, names: Iterable[str]) -> str:
+    return "; ".join(place.removal(f"{below}/{name}") for name in list(names)[:NAMED])
