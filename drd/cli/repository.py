@@ -24,7 +24,10 @@ The new password is added and proven at once. Then the plan's file has to name i
 removed when that is in force. Ended at any moment, the same command goes on. Without --password, a
 repository that opens with *** gets the password that the plan names.
 
-exit codes: 0 done, or with --no-wait waiting for the plan, 1 failed, 2 usage, 11 another rekey
+Where plans that this host does not know store there too, their hosts need the new password first: the
+old one is then removed only with --cut-off-others.
+
+exit codes: 0 done, or waiting (--no-wait, other hosts), 1 failed, 2 usage, 11 another rekey
 works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
 
 
@@ -55,6 +58,12 @@ def add_parser(sub: Any) -> None:
     rekey.add_argument(
         "--no-wait", action="store_true", help="add and prove it; remove the old one another time"
     )
+    rekey.add_argument(
+        "--cut-off-others",
+        action="store_true",
+        help="remove the old one although plans that this host does not know store there: their hosts "
+        "have the new one, or lose the repository",
+    )
     rekey.add_argument("--json", action="store_true", help="one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")
 
@@ -74,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
             _reference("--password", args.password),
             _reference("--old-password", args.old_password),
             waits=not args.no_wait,
+            cuts_off=args.cut_off_others,
         )
         done = rekey(
             app.services(plan), plan, order, secrets.resolve, in_force_with(app, plan, spec)

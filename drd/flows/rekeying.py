@@ -25,6 +25,7 @@ from drd.flows.earlier_rekeys import BY_MASK, Earlier, digest_of, earlier_tries
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
+from drd.flows.shared import unknown_plans
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
@@ -39,12 +40,14 @@ Missing = Callable[[], Sequence[str]]
 @dataclass(frozen=True, slots=True)
 class Rekey:
     """What is asked for. `new` None: what an earlier try was given, where the plan names that by now.
-    `old` is beside what the plan names; `waits` until the plan is in force."""
+    `old` is beside what the plan names; `waits` until the plan is in force. `cuts_off`: other hosts that
+    store there have the new password, or may lose the repository."""
 
     repository: RepositorySpec
     new: SecretRef | None
     old: SecretRef | None = None
     waits: bool = True
+    cuts_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,12 @@ def _carry_out(
     keys = list(dict.fromkeys([*looked["keys"], *_sealed(services, work, earlier, looked["keys"])]))
     known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
     left = _wait(services, runner, missing, waits=order.waits)
+    if not left and not order.cuts_off:
+        left = [
+            f"the host of plan {name}, which is not known here and stores there too, has the new password: "
+            "say so with --cut-off-others"
+            for name in unknown_plans(services, work.opened(work.new))
+        ]
     removed: tuple[str, ...] = ()
     if not left:
         done = runner.step("remove key", "rekey", lambda: work.remove(known, keys, expected))

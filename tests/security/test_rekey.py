@@ -315,3 +315,32 @@ def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
         assert (bool(moves), bool(kits)) == (name in names, name in names), to_do
         assert all(n < deleted for n in moves + kits)
     assert ("till" in to_do[deleted]) == ("till" in names)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_rekey_cuts_off_another_host_only_when_that_was_said(
+    short_tmp: Path, tmp_path: Path, shared: bool
+) -> None:
+    """It took the key away that a host had which shares the repository; one alone is the healthy twin."""
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    if shared:
+        (tmp_path / "other").mkdir()
+        other = small_site(tmp_path / "other")
+        text = (other.base / "plans/shop.yaml").read_text().replace("plan: shop", "plan: till")
+        (other.base / "plans/shop.yaml").unlink()
+        text = text.replace(other.repository, site.repository)
+        (other.base / "plans/till.yaml").write_text(text)
+        other.drd("backup", "till")
+    words = ("repository", "rekey", "shop", "--password", site.secret("new", NEW))
+    site.drd(*words, "--no-wait")
+    file = short_tmp / "plans/shop.yaml"
+    file.write_text(file.read_text().replace("secrets/restic", "secrets/new"))
+    done = site.drd("repository", "rekey", "shop", "--json").json
+    assert done["complete"] is not shared
+    assert opens(Path(site.repository), PASSWORD) is shared
+    if shared:
+        assert any("till" in line for line in done["waits_for"])
+        done = site.drd("repository", "rekey", "shop", "--cut-off-others", "--json").json
+        assert done["complete"]
+    assert not opens(Path(site.repository), PASSWORD)
