@@ -11,14 +11,28 @@ MASK = "***"
 """What stands for a secret. A secret that reads like this is refused: it was masked by mistake."""
 
 _SHORTEST = 4
+_SHORTEST_LINE = 8
 
 _secrets: set[str] = set()
 
 
 def mask(secret: str) -> None:
-    """From now on `masked()` replaces `secret`; too short ones would mask common words."""
+    """From now on `masked()` replaces `secret`, each of its lines, and what JSON makes of these; too
+    short ones would mask common words."""
     if len(secret) >= _SHORTEST:
-        _secrets.add(secret)
+        _secrets.update((secret, *_as_json(secret)))
+    for line in secret.splitlines():
+        if _SHORTEST_LINE <= len(line) < len(secret):
+            _secrets.update((line, *_as_json(line)))
+
+
+def _as_json(text: str) -> tuple[str, ...]:
+    """As it stands in a string of JSON, where that is another text."""
+    if text.isascii() and text.isprintable() and not {'"', "\\"} & set(text):
+        return ()
+    from json import dumps
+
+    return dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]
 
 
 def masked(text: str) -> str:

@@ -49,7 +49,7 @@ ALERTS = """
 SELECT plan, id, kind, state, since, message, severity, command,
   acknowledged_by, acknowledged_until, subject
 FROM alerts
-WHERE resolved_at IS NULL AND (OF(plan) OR plan = '')
+WHERE resolved_at IS NULL AND gone_at IS NULL AND (OF(plan) OR plan = '')
 ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, id
 """
 # Not by OF: few runs are open, and SQLite's planner would look through all those of the plan.

@@ -95,7 +95,16 @@ def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
         f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",
-        "\n".join(ways_out(plan.name, known.repository, known.affected, others, is_copy=is_copy)),
+        "\n".join(
+            ways_out(
+                plan.name,
+                known.repository,
+                str(known.damage),
+                known.affected,
+                others,
+                is_copy=is_copy,
+            )
+        ),
     )
 
 

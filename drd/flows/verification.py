@@ -182,7 +182,9 @@ class _VerificationRun:
             error.message += f"; {_named(affected)}"
         # restic does not store again what it believes to have.
         others, is_copy = self._elsewhere(affected), self.spec.copy_of is not None
-        lines = ways_out(self.plan.name, self.spec.name, affected, others, is_copy=is_copy)
+        lines = ways_out(
+            self.plan.name, self.spec.name, error.message, affected, others, is_copy=is_copy
+        )
         error.hint = "\n".join(lines)
         self._record(replace(self.reading, error=describe(error)))
         self.services.catalogue.health.damaged(

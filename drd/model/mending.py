@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _IN_A_COMMAND = 5
 """Points that a command names."""
+_FILE_GONE = "does not exist"
+_DATA_GONE = re.compile(r"data of .+ is gone")
+"""How a verification words that files of the repository are not there any more, and that its index names
+nothing for data that a point needs."""
 
 
 def ways_out(
     plan: str,
     repository: str,
+    damage: str,
     affected: Sequence[str] | None,
     others: Sequence[str],
     *,
     is_copy: bool,
 ) -> list[str]:
-    """`affected` are the restore points that need what is damaged, None where nobody can tell;
-    `others` the plan's repositories that hold all of these."""
+    """`damage` is what a verification found, `affected` are the restore points that need it, None
+    where nobody can tell; `others` the plan's repositories that hold all of these."""
     again = f"drd verify {plan} --repository {repository}"
     lines = []
     if affected and others:
         lines.append(f"until it is mended, recover from {others[0]}: --repository {others[0]}")
-    packs = "restic repair packs (docs/copies.md, Mending a repository)"
-    store = f"drd copy {plan} --repository {repository}" if is_copy else f"drd backup {plan}"
-    lines.append(f"mend it with {packs}, then {store}, then {again}")
-    if affected:
-        points = " ".join(affected[:_IN_A_COMMAND])
-        lines.append(
-            f"give up what stays damaged: drd points forget {points} --repository {repository} "
-            "--reason …"
-        )
+    points = " ".join((affected or ["POINT"])[:_IN_A_COMMAND])
+    forget = f"drd points forget {points} --repository {repository} --reason …"
+    store = [f"drd backup {plan}"]
+    if is_copy:  # what it still lists is not copied again
+        store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]
+    lines.append(f"mend it with {', then '.join([*_repair(damage), *store, again])}")
+    if affected and not (is_copy and others):
+        lines.append(f"give up what stays damaged: {forget}")
     lines.append(
-        f"new {'copies' if is_copy else 'backups'} build on what is damaged: do it soon, or give the plan a new repository"
+        f"new {'copies' if is_copy else 'backups'} build on what is damaged: do it soon, or give the plan a "
+        "new repository"
     )
     return lines
+
+
+def _repair(damage: str) -> list[str]:
+    """With restic; nothing where its index has forgotten already what is gone."""
+    if _DATA_GONE.search(damage):
+        return []
+    tool = "index" if _FILE_GONE in damage else "packs"
+    return [f"restic repair {tool} (docs/copies.md, Mending a repository)"]

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
-from tests.e2e.copies import copied_site, flip_a_byte, offsite_of, some_bytes
+import pytest
+
+from drd.model.mending import ways_out
+from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, flip_a_byte, offsite_of, some_bytes
 from tests.e2e.site import Site, small_site
 
 DRY = ("recover", "shop", "--target", "standby", "--dry-run")
@@ -200,3 +204,40 @@ def test_points_copied_into_a_damaged_copy_do_not_count_before_they_were_read(
     site.drd("verify", "shop", "--repository", "offsite")
     assert offsite_data(site) == newest, "whole again, as a reading has found"
     assert "damaged" not in site.drd("copy", "shop").err
+
+
+def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path) -> None:
+    site = with_much_data(copied_site(short_tmp))
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    (point,) = (p["point"] for p in site.points())
+    biggest_pack(str(offsite_of(site))).unlink()
+    told = site.drd("verify", "shop", "--repository", "offsite", code=1).err
+    forget = f"drd points forget {point} --repository offsite --reason"
+    assert "mend it with restic repair index" in told
+    assert told.index("repair index") < told.index(forget) < told.index("drd copy shop")
+    offsite = {
+        **os.environ,
+        "RESTIC_REPOSITORY": str(offsite_of(site)),
+        "RESTIC_PASSWORD": OFFSITE_PASSWORD,
+        "RESTIC_CACHE_DIR": str(site.base / "other-cache"),
+    }
+    subprocess.run(["restic", "repair", "index"], env=offsite, check=True, capture_output=True)
+    site.drd("points", "forget", point, "--repository", "offsite", "--reason", "its data is gone")
+    site.drd("copy", "shop", "--repository", "offsite")
+    site.drd("verify", "shop", "--repository", "offsite")
+    (left,) = site.points()
+    assert set(left["repositories"]) == {"primary", "offsite"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "first"),
+    [
+        ("pack 80c8b439: does not exist", "restic repair index"),
+        ("pack 80c8b439 contains 2 errors", "restic repair packs"),
+        ("data of 2 directories is gone; restore point p1", "drd backup shop"),
+    ],
+)
+def test_mending_begins_with_what_can_work(damage: str, first: str) -> None:
+    lines = ways_out("shop", "primary", damage, ["p1"], [], is_copy=False)
+    assert lines[0].startswith(f"mend it with {first}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,13 @@ def test_resolved_secret_is_masked_from_then_on(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("correct-horse-battery")
     resolve(SecretRef("file", str(tmp_path / "s")))
     assert log.masked("password is correct-horse-battery!") == "password is ***!"
+
+
+def test_lines_of_a_secret_and_its_json_are_masked(tmp_path: Path) -> None:
+    secret = 'first-line-of-it\nsecond "line" caf\u00e9\nxy'
+    (tmp_path / "s").write_text(secret)
+    resolve(SecretRef("file", str(tmp_path / "s")))
+    for text in (secret, *secret.split("\n")[:2]):
+        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+            assert log.masked(f"it is {form}!") == "it is ***!"
+    assert log.masked("xy is no secret") == "xy is no secret", "too short a line"

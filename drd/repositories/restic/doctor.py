@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from drd.errors import DeadlineExceeded, DrdError
+from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.ports import Finding
 from drd.repositories.restic import foreign, maintenance, pair
 from drd.repositories.restic.door import Door
@@ -63,8 +63,8 @@ def _keys(door: Door) -> list[Finding]:
         if len(session.place.objects("keys")) < 2:
             return []
         keys = search(session)
-    except DrdError as error:
-        return [Finding(name, ok=False, detail=str(error), hint=error.hint)]
+    except DrdError:
+        return []  # another finding says what keeps the repository from being opened
     if keys.bad:
         detail = f"{foreign.listed('keys', keys.bad)}; drd passes over it, restic by hand does not"
         hint = f"remove it: {foreign.removal(session.place, 'keys', keys.bad)}"
@@ -83,10 +83,12 @@ def _index(door: Door) -> str:
     nothing = ["--no-lock", "cat", "--", "blob", "0" * 64]
     try:
         done = door.run(nothing, Listener(), deadline_s=INDEX_S)
+        if done.exit_code != 0 and "not found" not in done.stderr:
+            judge(done, door.url)
     except DeadlineExceeded:
         return "not looked at: it takes long"
-    if done.exit_code != 0 and "not found" not in done.stderr:
-        judge(done, door.url)
+    except RepositoryMissing:
+        return "none yet"  # the finding before says so
     return "can be read"
 
 
