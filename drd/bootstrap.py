@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -53,7 +51,9 @@ from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights, user_name
+from drd.process.asking import as_root_types_it
 from drd.process.clock import SystemClock
+from drd.process.state_owner import acting_for_owner
 
 if TYPE_CHECKING:
     from drd.flows.heartbeats import Heartbeats
@@ -147,7 +147,7 @@ class App:
             Place(
                 settings.public_dir,
                 settings.read_group,
-                state.stat().st_uid,
+                os.geteuid(),
                 state / "locks/summary.lock",
             ),
             Source(
@@ -264,9 +264,7 @@ class App:
     @property
     def is_root_for_another(self) -> bool:
         """Whether root works on a state that is another user's, who can change what it says."""
-        directory = self.settings.state_dir or self.settings.work_dir
-        # The real user: root may be working as the state's owner just now.
-        return os.getuid() == 0 and directory.is_dir() and directory.stat().st_uid != 0
+        return rights.acts_for() is not None
 
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it:
@@ -280,7 +278,7 @@ class App:
         """Whether this user is the one whose runs are in the state, or root, who acts as that one.
         Others ask the daemon."""
         directory = self.settings.state_dir
-        if os.geteuid() == 0 or directory is None or not directory.is_dir():
+        if rights.may_be_root() or directory is None or not directory.is_dir():
             return True
         return directory.stat().st_uid == os.geteuid()
 
@@ -425,11 +423,6 @@ class App:
             self._catalogue.close()
 
 
-def as_root_types_it() -> str:
-    """The command of this process, with sudo before it."""
-    return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
-
-
 @contextmanager
 def app(
     config: str | None,
@@ -443,7 +436,7 @@ def app(
     """An App that is closed at the end. Root works meanwhile as the one to whom the state belongs."""
     opened = App(config, console, settings, busy_s, reading=reading, service=service)
     state = opened.settings.state_dir or opened.settings.work_dir
-    with rights.acting_for(rights.owner_of(state)):
+    with acting_for_owner(state, opened.settings.work_dir):
         try:
             yield opened
         finally:

@@ -105,7 +105,7 @@ class Remote:
         return found
 
     def _nobody(self, error: Exception) -> DrdError:
-        from drd.bootstrap import as_root_types_it
+        from drd.process.asking import as_root_types_it
 
         where = self._directory / _NAME
         if isinstance(error, PermissionError):

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from drd import log, process
-from drd.bootstrap import App, Console, app, as_root_types_it
+from drd.bootstrap import App, Console, app
 from drd.cli import output
 from drd.cli.progress import ProgressLine
 from drd.errors import DrdError, UsageError
 from drd.model.plan import Plan
+from drd.process.asking import as_root_types_it
 
 
 @contextmanager

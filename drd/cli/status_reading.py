@@ -12,7 +12,7 @@ from datetime import datetime
 
 from drd.catalogue.summary import read_status
 from drd.config.location import Places
-from drd.errors import CatalogueError, DamagedSummary, NoCatalogue
+from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
 from drd.flows.status import SUMMARY, Known, StatusDocument, collect, collect_known, plan_files
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.named import NamedTuple
@@ -64,7 +64,7 @@ def _publish(places: Places) -> None:
     from drd.catalogue.changed import identity, read_changed
     from drd.flows.publishing import publish
 
-    with suppress(OSError, CatalogueError):
+    with suppress(OSError, DrdError):  # it is for the others
         url = places.state_url
         publish(
             places.public_dir,

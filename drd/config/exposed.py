@@ -20,7 +20,7 @@ from drd.config.plan_file import LoadedPlan, load_plan
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding
-from drd.process import user_name
+from drd.process import rights, user_name
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups that people are put into; also without a member nobody else's secret is for them."""
@@ -49,6 +49,8 @@ def trusted_users(*uids: int) -> frozenset[int]:
 
 def state_owners(directory: Path | None) -> frozenset[int]:
     """Who may read secrets and write plans: root, we, and whoever owns the state in this directory."""
+    if (acting := rights.acts_for()) is not None:
+        return trusted_users(acting.uid)
     owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
     return trusted_users(owner)
 

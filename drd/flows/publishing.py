@@ -23,7 +23,8 @@ from drd.flows.status import SUMMARY as NAME
 from drd.flows.summary_file import Summary, read_summary, write_summary
 from drd.model.changes import Changed
 from drd.ports import Finding
-from drd.process import rights, user_name
+from drd.process import user_name
+from drd.process.state_owner import acting_for_owner
 
 _log = log.get()
 
@@ -133,9 +134,9 @@ def publish(
 ) -> None:
     """Bring the summary of a SQLite catalogue up to date once. Raises OSError and CatalogueError."""
     state = Path(database).parent
-    place = Place(Path(directory), group, state.stat().st_uid, state / "locks/summary.lock")
     source = Source(read_changed, identity, lambda: datetime.now(UTC))
-    with rights.acting_for(place.owner):
+    with acting_for_owner(state, state):
+        place = Place(Path(directory), group, os.geteuid(), state / "locks/summary.lock")
         Publisher(place, source, drd.__version__).refresh()
 
 

@@ -17,14 +17,12 @@ from drd.flows.state_entries import IN_USE, Entry, Places, Renew, put_right
 from drd.model.text import escaped
 from drd.modes import close_to_others, is_open_to_others
 from drd.process.private import why_not_private
+from drd.process.state_owner import SHARED
 
 _log = log.get()
 
 _NAMED = 8
 """So many paths of those that were closed are logged."""
-
-_SHARED = 0o2770
-"""The mode that drd gave its directories while it shared them."""
 
 _IN_WORK_DIR = ("run-*", "started-*", "templates")
 
@@ -122,7 +120,7 @@ def _of(database: str, name: str) -> bool:
 
 def _is_shared(directory: Path) -> bool:
     try:
-        return stat.S_IMODE(directory.lstat().st_mode) == _SHARED
+        return stat.S_IMODE(directory.lstat().st_mode) == SHARED
     except OSError:
         return False
 

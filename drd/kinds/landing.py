@@ -20,8 +20,8 @@ from typing import ParamSpec, TypeVar
 
 from drd.errors import TargetError
 from drd.kinds.places import is_root, remove
-from drd.kinds.way import walk
 from drd.process.private import why_not_private
+from drd.process.way import walk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,13 +92,18 @@ def resolved(path: str, *, last: bool = True) -> Path:
     above, name = os.path.split(path)
     if not is_root():
         return Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
-    way = walk(path if last else above)
+    try:
+        way = walk(path if last else above)
+    except OSError as error:
+        raise TargetError(
+            f"{path} cannot be followed: {error.strerror}", hint="name the place itself."
+        ) from error
     try:
         place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])
-        for link, uid in way.links:
-            if parent.info.st_uid != uid:
+        for link in way.links:
+            if parent.info.st_uid != link.whose:
                 raise TargetError(
-                    f"{link} is a link that others can change, and leads to {place}",
+                    f"{link.place} is a link that others can change, and leads to {place}",
                     hint=f"name the place itself: {place}",
                 )
         known = way.links and len(way.missing) <= last

@@ -6,7 +6,9 @@ import errno
 import os
 import pwd
 import select
+import shlex
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,6 +80,11 @@ def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
     finally:
         if pidfd >= 0:
             os.close(pidfd)
+
+
+def as_root_types_it() -> str:
+    """The command of this process, with sudo before it."""
+    return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def user_name(uid: int) -> str:

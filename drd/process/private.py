@@ -105,6 +105,17 @@ def _only_member(gid: int, uid: int) -> bool:
     return False
 
 
+def has_members(gid: int) -> bool:
+    """Whether anybody but root is in a group."""
+    if gid == 0:
+        return False
+    if any(a.pw_gid == gid and a.pw_uid != 0 for a in pwd.getpwall()):
+        return True
+    with suppress(KeyError):
+        return bool(set(grp.getgrgid(gid).gr_mem) - {_name(0)})
+    return False
+
+
 def _name(uid: int) -> str:
     with suppress(KeyError):
         return pwd.getpwuid(uid).pw_name

@@ -17,7 +17,7 @@ import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -67,15 +67,6 @@ _VERSION_3 = 0x20080522
 
 _owner: Owner | None = None
 _roots_groups: tuple[int, ...] = ()
-
-
-def owner_of(directory: Path | None) -> int:
-    """The user to whom a state belongs; of one that is not there yet, to whom the directory above it
-    does."""
-    for place in (directory, directory.parent) if directory is not None else ():
-        with suppress(FileNotFoundError, NotADirectoryError):
-            return place.stat().st_uid
-    return 0
 
 
 @contextmanager

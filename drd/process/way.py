@@ -11,8 +11,8 @@ import stat
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from drd.errors import TargetError
 from drd.process.private import Step, others_change
 
 _LINKS = 40
@@ -22,24 +22,48 @@ _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
+class Link(NamedTuple):
+    """One that belongs to `owner`, and that `whose` can change: he or the owner of its directory."""
+
+    place: Path
+    owner: int
+    whose: int
+
+
+class Passed(NamedTuple):
+    place: Path
+    info: os.stat_result
+
+
 @dataclass
 class Way:
-    """A walk from the root. `links` are those taken that others can change, with whose they are;
-    `missing` the names at the end that nothing has. Close it."""
+    """A walk from the root. `links` are those taken that others can change; `passed` is all that it led
+    through, also what a link or `..` led away from; `missing` the names at the end that nothing has.
+    Close it."""
 
     steps: list[Step] = field(default_factory=list)
-    links: list[tuple[Path, int]] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     @property
     def place(self) -> Path:
         """Without symlinks."""
-        return Path("/", *(s.name for s in self.steps[1:]), *self.missing)
+        return self.reached.joinpath(*self.missing)
+
+    @property
+    def reached(self) -> Path:
+        """As much of it as is there."""
+        return Path("/", *(s.name for s in self.steps[1:]))
 
     @property
     def above(self) -> Step:
         """The directory in which the last name lies, or the nearest that is there."""
         return self.steps[-1] if self.missing or len(self.steps) == 1 else self.steps[-2]
+
+    def reach(self, name: str, fd: int, info: os.stat_result) -> None:
+        self.steps.append(Step(name, fd, info))
+        self.passed.append(Passed(self.reached, info))
 
     def close(self) -> None:
         self.back_to(0)
@@ -50,27 +74,21 @@ class Way:
 
 
 def walk(path: str) -> Way:
-    """Every link is followed. Raises TargetError for a path that leads nowhere."""
+    """Every link is followed. Raises OSError for a path that cannot be."""
     way, count = Way(), 0
     try:
-        way.steps.append(_step("/", os.open("/", _HOLD)))
+        top = os.open("/", _HOLD)
+        way.reach("/", top, os.fstat(top))
         rest = deque(_names(path if path.startswith("/") else f"{Path.cwd()}/{path}"))
         while rest:
             if (target := _take(way, rest.popleft())) is None:
                 continue
             count += 1
             if count > _LINKS:
-                raise TargetError(
-                    f"{path} leads through too many links", hint="name the place itself."
-                )
+                raise OSError(errno.ELOOP, "too many links", path)
             rest.extendleft(reversed(_names(target)))
             if target.startswith("/"):
                 way.back_to(1)
-    except OSError as error:
-        way.close()
-        raise TargetError(
-            f"{path} cannot be followed: {error.strerror}", hint="name the place itself."
-        ) from error
     except BaseException:
         way.close()
         raise
@@ -99,14 +117,14 @@ def _take(way: Way, name: str) -> str | None:
             raise
         way.missing.append(name)
         return None
-    step = _step(name, fd)
-    if not stat.S_ISLNK(step.info.st_mode):
-        way.steps.append(step)
+    info = os.fstat(fd)
+    if not stat.S_ISLNK(info.st_mode):
+        way.reach(name, fd, info)
         return None
     try:
         if others_change(way.steps):
-            whose = step.info.st_uid or way.steps[-1].info.st_uid
-            way.links.append((way.place / name, whose))
+            whose = info.st_uid or way.steps[-1].info.st_uid
+            way.links.append(Link(way.place / name, info.st_uid, whose))
         return os.readlink("", dir_fd=fd)
     finally:
         os.close(fd)
@@ -118,7 +136,3 @@ def _held(name: str, above: int) -> int:
         return os.open(name, _HOLD | os.O_DIRECTORY, dir_fd=above)
     except NotADirectoryError:
         return os.open(name, _HOLD, dir_fd=above)
-
-
-def _step(name: str, fd: int) -> Step:
-    return Step(name, fd, os.fstat(fd))

@@ -1,0 +1,120 @@
+"""Who can change a state, and so for whom root acts: decided here, once, before a command begins.
+
+The directory alone does not say it. Whoever can exchange a directory on the way to it leads root to
+another state, also to one that looks like root's. So the whole way counts, each directory held while
+it is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from drd.errors import DrdError
+from drd.process import rights
+from drd.process.asking import user_name
+from drd.process.private import has_members
+from drd.process.way import Way, walk
+
+SHARED = 0o2770
+"""What an earlier drd gave its directories: they are closed before anything in them is believed."""
+
+
+@contextmanager
+def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
+    """For the body, let root act as the one who can change the state; nothing for everybody else.
+    Raises DrdError where nobody can be named."""
+    decides = os.geteuid() == 0 and rights.acts_for() is None
+    with rights.acting_for(owner_of(state, work_dir) if decides else 0):
+        yield
+
+
+def owner_of(state: Path, work_dir: Path) -> int:
+    """The first user on the way to the state who is not root; root only where nobody else can change
+    anything on it, nor on the way to the work directory. Of what is not there yet, the nearest
+    directory that is decides. Raises DrdError."""
+    owner = _decided(state)
+    if owner == 0 and work_dir != state and (other := _decided(work_dir, beside=True)):
+        raise DrdError(
+            f"the state {state} is root's, but {user_name(other)} can change {work_dir}, where drd works",
+            hint=f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's.",
+        )
+    return owner
+
+
+def _decided(place: Path, *, beside: bool = False) -> int:
+    """`beside` may be a directory like /tmp itself: what root makes there is root's."""
+    try:
+        with closing(_walked(place)) as way:
+            return _first(place, way, beside=beside)
+    except OSError as error:
+        raise DrdError(
+            f"cannot see whose {place} is: {error.strerror}",
+            hint="state: and work_dir: in drd.yaml say where it is.",
+        ) from error
+
+
+def _walked(place: Path) -> Way:
+    """Where everybody could make what is missing, root makes it first."""
+    way = walk(os.fspath(place))
+    above = way.steps[-1]
+    if not way.missing or not _is_sticky(above.info) or not _others_write(above.info):
+        return way
+    with closing(way), suppress(FileExistsError):
+        os.mkdir(way.missing[0], 0o700, dir_fd=above.fd)
+    return walk(os.fspath(place))
+
+
+def _first(place: Path, way: Way, *, beside: bool) -> int:
+    for link in way.links:
+        if link.owner != 0:
+            raise DrdError(
+                f"{link.place} is a link of {user_name(link.owner)}: root follows none of others to "
+                f"{place}",
+                hint=f"name the place that is meant in drd.yaml (state:, work_dir:); or, if the link is "
+                f"right, make it root's: chown -h root: {link.place}",
+            )
+    strangers = [p for p in way.passed if p.info.st_uid != 0]
+    if not strangers:
+        _require_roots_alone(place, way, beside=beside)
+        return 0
+    owner, last = strangers[0].info.st_uid, way.steps[-1].info.st_uid
+    if last != owner:
+        user, whose, there = user_name(owner), user_name(last), way.reached
+        raise DrdError(
+            f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can put "
+            "another directory in its place",
+            hint=f"let both belong to one user: chown -R {user}: {there}, or chown {whose}: "
+            f"{strangers[0].place}; or let drd.yaml name another place.",
+        )
+    return owner
+
+
+def _require_roots_alone(place: Path, way: Way, *, beside: bool) -> None:
+    for directory in way.passed:
+        info, last = directory.info, directory.place == way.reached
+        if not _others_write(info) or (_is_sticky(info) and (beside or not last)):
+            continue
+        if last and not way.missing and stat.S_IMODE(info.st_mode) == SHARED:
+            continue
+        remedy = f"chmod go-w {directory.place}"
+        if _is_sticky(info):
+            remedy = "let drd.yaml name a directory of drd's own (state:, work_dir:)"
+        raise DrdError(
+            f"{directory.place} is root's, but others can write to it, and so exchange {place}",
+            hint=f"{remedy}; drd cannot say whose the state is before.",
+        )
+
+
+def _is_sticky(info: os.stat_result) -> bool:
+    return bool(info.st_mode & stat.S_ISVTX)
+
+
+def _others_write(info: os.stat_result) -> bool:
+    """Of what belongs to root: whether anybody but root can."""
+    if info.st_mode & stat.S_IWOTH:
+        return True
+    return bool(info.st_mode & stat.S_IWGRP) and has_members(info.st_gid)

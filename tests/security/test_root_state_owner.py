@@ -1,0 +1,223 @@
+"""Attack: the service's user decides whether root acts for him.
+
+Root asked once to whom the state's directory belongs, and followed links: with a link to a directory of
+root's in its place, nothing that root holds against that user was held any more. Now the whole way to
+the state is looked at, and root acts for the first one on it who is not root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.bootstrap import app
+from drd.errors import DrdError
+from drd.flows.witness import RootsWitness
+from drd.process import rights
+from drd.process.private import roots_place
+from drd.process.state_owner import owner_of
+from tests.e2e.site import Site, make_tree
+from tests.security.test_root_ledger import PLAN, changes, output, stopped
+from tests.user_support import NOBODY, as_root
+
+pytestmark = as_root
+
+OWNER = pwd.getpwnam("games")
+
+
+@pytest.fixture
+def base(short_tmp: Path) -> Path:
+    """Root's alone."""
+    return short_tmp
+
+
+def directory(place: Path, uid: int = 0, mode: int = 0o755) -> Path:
+    place.mkdir()
+    place.chmod(mode)
+    os.chown(place, uid, -1)
+    return place
+
+
+def link(place: Path, to: Path, uid: int = 0) -> Path:
+    place.symlink_to(to)
+    os.lchown(place, uid, -1)
+    return place
+
+
+def whose(state: Path, work_dir: Path | None = None) -> int:
+    return owner_of(state, work_dir or state)
+
+
+# --- where root acts for nobody -----------------------------------------------------------------
+
+
+def test_state_of_root_is_roots(base: Path) -> None:
+    assert whose(directory(base / "state", mode=0o700)) == 0
+    assert whose(base / "missing/state") == 0
+
+
+def test_link_of_root_is_followed(base: Path) -> None:
+    data = directory(base / "data")
+    assert whose(link(base / "lib", data)) == 0
+    os.chown(data, OWNER.pw_uid, -1)
+    assert whose(base / "lib") == OWNER.pw_uid
+    mine = directory(base / "mine", OWNER.pw_uid)
+    assert whose(link(mine / "work", data)) == OWNER.pw_uid
+
+
+def test_directory_that_drd_shared_before_is_closed_by_drd(base: Path) -> None:
+    assert whose(directory(base / "state", mode=0o2770)) == 0
+
+
+def test_what_lies_in_a_sticky_directory_is_its_owners(base: Path) -> None:
+    tmp = directory(base / "tmp", mode=0o1777)
+    assert whose(directory(tmp / "roots", mode=0o700)) == 0
+    assert whose(directory(tmp / "theirs", OWNER.pw_uid)) == OWNER.pw_uid
+    assert whose(base / "state", tmp) == 0
+    assert whose(tmp / "new/state") == 0
+    assert (tmp / "new").stat().st_uid == 0, "nobody else can make it any more"
+    with pytest.raises(DrdError, match="others can write"):
+        whose(tmp)
+
+
+# --- where he decides ---------------------------------------------------------------------------
+
+
+def test_first_owner_on_the_way_counts(base: Path) -> None:
+    lib = directory(base / "lib", OWNER.pw_uid)
+    assert whose(directory(lib / "state", OWNER.pw_uid)) == OWNER.pw_uid
+    assert whose(lib / "missing") == OWNER.pw_uid
+    assert whose(lib / "missing/../gone/state") == OWNER.pw_uid
+    through = directory(base / "data", OWNER.pw_uid) / "state"
+    assert whose(link(lib / "led", through)) == OWNER.pw_uid
+
+
+def test_link_of_somebody_is_refused_by_name(base: Path) -> None:
+    lib = directory(base / "lib", OWNER.pw_uid)
+    for to in (Path("/usr"), Path("/var/tmp"), directory(base / "data", OWNER.pw_uid)):
+        led = link(lib / f"state-{to.name}", to, OWNER.pw_uid)
+        with pytest.raises(DrdError) as caught:
+            whose(led)
+        assert str(led) in caught.value.message
+        assert f"chown -h root: {led}" in caught.value.hint
+    tmp = directory(base / "tmp", mode=0o1777)
+    with pytest.raises(DrdError):
+        whose(link(tmp / "state", Path("/usr"), OWNER.pw_uid))
+
+
+def test_directory_of_root_in_a_place_of_somebody_is_not_roots(base: Path) -> None:
+    lib = directory(base / "lib", OWNER.pw_uid)
+    for uid in (0, NOBODY):
+        with pytest.raises(DrdError, match="games"):
+            whose(directory(lib / f"state{uid}", uid))
+
+
+def test_directory_that_others_can_write_is_not_roots(base: Path) -> None:
+    for mode in (0o777, 0o757):
+        shared = directory(base / f"{mode}", mode=mode)
+        for place in (shared, shared / "missing", directory(shared / "state")):
+            with pytest.raises(DrdError) as caught:
+                whose(place)
+            assert f"chmod go-w {shared}" in caught.value.hint
+        assert whose(directory(shared / "theirs", OWNER.pw_uid)) == OWNER.pw_uid
+
+
+def test_group_counts_by_who_is_in_it(base: Path) -> None:
+    shared = directory(base / "shared", mode=0o775)
+    assert whose(shared / "state") == 0
+    os.chown(shared, 0, OWNER.pw_gid)
+    with pytest.raises(DrdError):
+        whose(shared / "state")
+    shared.chmod(0o755)
+    assert whose(shared / "state") == 0
+
+
+def test_work_directory_of_somebody_beside_a_state_of_roots_is_refused(base: Path) -> None:
+    state, work = directory(base / "state"), directory(base / "work", OWNER.pw_uid)
+    with pytest.raises(DrdError, match="work"):
+        whose(state, work)
+    os.chown(state, OWNER.pw_uid, -1)
+    assert whose(state, work) == OWNER.pw_uid
+
+
+# --- the whole of it ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(base: Path) -> Iterator[Site]:
+    """The state and all above it that is drd's belong to the service's user."""
+    made = Site(base)
+    make_tree(base / "etc")
+    made.plan(PLAN.format(base=base))
+    lib = directory(base / "lib", mode=0o700)
+    (base / "state").rename(lib / "state")
+    (base / "state").symlink_to("lib/state")
+    file = base / "drd.yaml"
+    file.write_text(file.read_text().replace(f"{base}/state", f"{lib}/state"))
+    for name in ("lib", "work", "cache", "repo"):
+        for path in (base / name, *(base / name).rglob("*")):
+            os.lchown(path, OWNER.pw_uid, OWNER.pw_gid)
+    made.drd("backup", "shop")
+    yield made
+    shutil.rmtree(roots_place(base / "work"), ignore_errors=True)
+
+
+def by_owner(script: str) -> None:
+    user = [f"--reuid={OWNER.pw_uid}", f"--regid={OWNER.pw_gid}", "--clear-groups"]
+    subprocess.run(["setpriv", *user, "--", "sh", "-c", script], check=True)
+
+
+def test_link_in_the_place_of_the_state_frees_root_of_nothing(site: Site) -> None:
+    lib, run = site.base / "lib", stopped(site)
+    changes(site, output("find", f"{site.base}/led"))
+    elsewhere = directory(site.base / "open", mode=0o1777)
+    by_owner(
+        f"cp -r {lib}/state/. {elsewhere}; mv {lib}/state {lib}/old; ln -s {elsewhere} {lib}/state"
+    )
+    told = site.drd("resume", run, code=None)
+    assert told.code != 0
+    assert f"{lib}/state" in told.err
+    assert not (site.base / "led.end").exists()
+    by_owner(f"rm {lib}/state; mv {lib}/old {lib}/state")
+    changes(site, output("find", f"{site.base}/honest"))
+    site.drd("resume", run)
+    assert (site.base / "honest.end").exists()
+
+
+def test_what_was_decided_does_not_change_with_the_names(site: Site) -> None:
+    lib = site.base / "lib"
+    with app(str(site.base / "drd.yaml")) as opened:
+        by_owner(f"mv {lib}/state {lib}/old; ln -s /usr {lib}/state")
+        assert opened.is_root_for_another
+        assert (owner := rights.acts_for()) is not None
+        assert opened.trusted_users == {0, owner.uid}
+        by_owner(f"rm {lib}/state; mv {lib}/old {lib}/state")
+        plan = opened.load("shop")
+        assert isinstance(opened.services(plan).witness, RootsWitness)
+    with app(str(site.base / "drd.yaml")) as opened:
+        by_owner(f"mv {lib}/state {lib}/old")
+        assert opened.is_root_for_another
+        assert opened.catalogue.plan_names() == []
+        assert opened.is_root_for_another
+        assert (lib / "state").stat().st_uid == OWNER.pw_uid
+
+
+def test_state_of_root_behind_a_link_of_root_works(site: Site) -> None:
+    base = site.base
+    for name in ("lib", "work", "cache", "repo"):
+        for path in (base / name, *(base / name).rglob("*")):
+            os.lchown(path, 0, 0)
+    (base / "lib").rename(base / "data")
+    link(base / "lib", base / "data")
+    site.drd("backup", "shop")
+    with app(str(base / "drd.yaml")) as opened:
+        assert not opened.is_root_for_another
+    (base / "go").touch()
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert (base / "honest.end").exists()
