@@ -156,7 +156,8 @@ class Ledger:
         return NotAsNoted(
             f"run {self.run} of {self.head['plan']} is not as root left it: of {what} the catalogue "
             f"says {there}, root's own record {here}",
-            hint=f"somebody has changed the catalogue: find out who. Begin anew: {self.command}",
+            hint="if the state's own user went on with it since, go on as that user (sudo -u USER drd …); "
+            f"else somebody has changed the catalogue: find out who, and begin anew: {self.command}",
         )
 
     @property

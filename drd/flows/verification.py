@@ -122,11 +122,12 @@ class _VerificationRun:
         )
 
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
+        others = self._elsewhere(missing)
+        have = f" {others[0]} has them all (--repository {others[0]})." if others else ""
         return RepositoryDamaged(
             f"{self.spec.name} {lists_less(missing)}; what is there reads back",
-            hint="find out who removed them. A copy may have them: drd recover "
-            f"{self.plan.name} --repository NAME. To give one up there: drd points forget POINT "
-            f"--repository {self.spec.name} --reason …",
+            hint=f"find out who removed them.{have} To give up what is lost there: drd points forget "
+            f"{' '.join(missing[:5])} --repository {self.spec.name} --reason …",
         )
 
     def _is_hurt(self) -> bool:
