@@ -10,6 +10,7 @@ from drd.cli import output
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.model.plan import Plan
+    from drd.model.run import Run
     from drd.ports import Aside
 
 
@@ -48,6 +49,15 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
     from drd.api.documents import asides
 
     return asides(list(found))
+
+
+def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
+    """The run, and the plan that it was of: where root has a record of it, by that."""
+    from drd.flows.witness import witnessed
+
+    catalogue, witness = witnessed(app.catalogue, app.settings.work_dir)
+    found = witness.known(catalogue.run(run))
+    return found, plan_of(app, found.plan)
 
 
 def plan_of(app: App, name: str) -> Plan:

@@ -52,14 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_all(args: argparse.Namespace) -> int:
-    from drd.cli.aside import plan_of
+    from drd.cli.aside import run_and_plan
     from drd.cli.confirm import confirm
     from drd.cli.session import session
     from drd.flows.aside import let_go, look
 
     with session(args) as app:
-        found = app.catalogue.run(args.run)
-        plan = plan_of(app, found.plan)
+        found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
         standing = look(services, plan, found)
         held = standing.held

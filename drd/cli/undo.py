@@ -47,15 +47,14 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from drd.cli.aside import plan_of
+    from drd.cli.aside import run_and_plan
     from drd.cli.confirm import confirm
     from drd.cli.decide import who
     from drd.cli.session import session
     from drd.flows.aside import is_so, look, require_undoable, undo
 
     with session(args) as app:
-        found = app.catalogue.run(args.run)
-        plan = plan_of(app, found.plan)
+        found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
         standing = look(services, plan, found, args.component)
         if args.dry_run:

@@ -82,9 +82,13 @@ def _result(found: Sequence[Aside]) -> dict[str, object]:
 
 
 def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
-    """By component, in the order of the plan."""
+    """By component, in the order of the plan. Raises NotAsNoted where only a row that others can write
+    says where the run worked."""
+    witness = services.witness
+    if RecoveryRequest.of_run(run).part is not None:
+        witness.require_record(run)
     try:
-        point = services.catalogue.point(plan.name, str(run.detail["point"]))
+        point = witness.sees(run, services.catalogue.point(plan.name, str(run.detail["point"])))
     except DrdError:  # retention has forgotten it
         point = None
     for name, component, settings in _places(plan, run):
@@ -96,7 +100,12 @@ def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]
 
 def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
     """Each component that the run was to restore, with the settings of where. Raises UsageError
-    when the plan has no such target any more."""
+    when the plan has no such target any more, or the run is not one of it."""
+    if run.plan != plan.name:
+        raise UsageError(
+            f"run {run.id} is one of {run.plan}, not of {plan.name}",
+            hint=f"drd run show {run.id} shows what the catalogue says of it.",
+        )
     request = RecoveryRequest.of_run(run)
     target = target_of(plan, request.target)
     begun = run.detail.get("begun") or request.components or tuple(target.components)

@@ -45,6 +45,13 @@ class Witness:
         """Whether more than a row that others can write says what the run was about."""
         return True
 
+    def require_record(self, run: Run) -> None:
+        """Before going to a place that only the run's words name. Raises NotAsNoted."""
+
+    def sees(self, _run: Run, point: RestorePoint) -> RestorePoint | None:
+        """The run's point, where more than rows that others can write says what it is made of."""
+        return point
+
     def vouches(self, _run: Run) -> bool:
         """Whether this process may go on with the run."""
         return True
@@ -74,10 +81,9 @@ class RootsWitness(Witness):
     def believed(self, run: Run, verb: str) -> Run:
         if (found := self._noted.hold(run.id)) is None:
             # Its words are not shown as a command: they are the row's.
-            raise NotAsNoted(
-                f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
-                f"it, or drd done was said of it. What the catalogue says of it, {self._owner} can change",
-                hint=f"go on as that user: sudo -u {self._owner} drd {verb} {run.id}; or begin anew: "
+            raise self._no_record(
+                run,
+                f"go on as that user: sudo -u {self._owner} drd {verb} {run.id}; or begin anew: "
                 f"drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
@@ -89,6 +95,13 @@ class RootsWitness(Witness):
             raise
         return believed
 
+    def _no_record(self, run: Run, hint: str) -> NotAsNoted:
+        return NotAsNoted(
+            f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
+            f"it, or drd done was said of it. What the catalogue says of it, {self._owner} can change",
+            hint=hint,
+        )
+
     def known(self, run: Run) -> Run:
         self._noted.let_go(run.id)
         found = self._noted.ledger(run.id)
@@ -96,6 +109,18 @@ class RootsWitness(Witness):
 
     def has_record(self, run: Run) -> bool:
         return self._noted.ledger(run.id) is not None
+
+    def require_record(self, run: Run) -> None:
+        if not self.has_record(run):
+            raise self._no_record(
+                run,
+                f"do it as that user: sudo -u {self._owner} drd undo {run.id}, or drd done {run.id}; or "
+                f"by hand: what it set aside bears the mark drd_{run.id}.",
+            )
+
+    def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
+        found = self._noted.ledger(run.id)
+        return point if found is not None and found.point == point_of(point) else None
 
     def vouches(self, run: Run) -> bool:
         with suppress(NotAsNoted):

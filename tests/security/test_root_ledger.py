@@ -239,6 +239,89 @@ def test_undo_goes_by_the_record_of_root(site: Site) -> None:
     assert (site.base / "back/former").exists()
 
 
+def single(into: Path) -> dict[str, object]:
+    return {"tables": [], "paths": ["/x/conf"], "into": str(into)}
+
+
+def test_root_goes_to_no_place_that_only_a_row_names(site: Site) -> None:
+    """Neither to look, nor to exchange, nor to remove: also where others may put things beside root's."""
+    run = stopped(site)
+    shared = site.base / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "conf").write_text("root's")
+    theirs = shared / f"conf.drd_{run}_before"
+    theirs.write_text("games'")
+    os.chown(theirs, OWNER.pw_uid, OWNER.pw_gid)
+    changes(site, said("part", single(shared)), said("target", "in-place"), said("in_place", True))
+    for file in noted(site):
+        file.unlink()
+    for words in (("undo", run, "--dry-run"), ("undo", run), ("done", run)):
+        told = site.drd(*words, *(() if "--dry-run" in words else ("--yes",)), code=2).err
+        assert f"sudo -u games drd undo {run}" in told
+    assert (shared / "conf").read_text() == "root's"
+    assert theirs.read_text() == "games'"
+
+
+def test_root_undoes_a_single_thing_by_its_own_record(site: Site) -> None:
+    into = site.base / "single"
+    into.mkdir()
+    wanted = next(p for p in (site.base / "etc").rglob("*") if p.is_file())
+    (into / wanted.name).write_text("former")
+    words = (
+        "recover",
+        "shop",
+        "--target",
+        "standby",
+        "--component",
+        "conf",
+        "--path",
+        str(wanted),
+        "--into",
+        str(into),
+    )
+    site.drd(*words, "--overwrite", "--yes")
+    run = run_of(site)
+    assert (into / wanted.name).read_text() != "former"
+    changes(site, said("part", single(site.base / "elsewhere")))
+    site.drd("undo", run, "--yes")
+    assert (into / wanted.name).read_text() == "former"
+
+
+def over_former(site: Site) -> str:
+    (site.base / "back").mkdir()
+    (site.base / "back/former").touch()
+    (site.base / "go").touch()
+    site.drd(*RECOVER, "--overwrite")
+    assert len(list(site.base.glob("back*"))) == 2
+    return run_of(site)
+
+
+def test_done_removes_what_is_set_aside_before_the_record(site: Site) -> None:
+    """Whatever plan the row names, whether the reminder is there or not, whatever the point says."""
+    file = site.base / "plans/shop.yaml"
+    other = file.read_text().replace("plan: shop", "plan: other").replace("/back}", "/elsewhere}")
+    (site.base / "plans/other.yaml").write_text(other)
+    run = over_former(site)
+    site.drd("plan", "check")
+    changes(
+        site,
+        "update runs set plan = 'other' where kind = 'recovery'",
+        "delete from steps where name = 'set aside'",
+        "delete from component_snapshots",
+    )
+    site.drd("done", run, "--yes")
+    assert list(site.base.glob("back*")) == [site.base / "back"]
+    assert noted(site) == []
+
+
+def test_done_of_what_nobody_touched(site: Site) -> None:
+    run = over_former(site)
+    site.drd("done", run, "--yes")
+    assert list(site.base.glob("back*")) == [site.base / "back"]
+    assert noted(site) == []
+
+
 MOMENTS = [f"{when}:mark" for when in ("noted", "before", "undone", "after")]
 MOMENTS += ["noted:preflight", "after:preflight", "noted:restore conf", "undone:restore conf"]
 
