@@ -119,13 +119,16 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
     return found
 
 
+_IN_IT = (": keys", ": locks", ": index")
+
+
 def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     found = [_named(repository.name, f) for f in repository.doctor()]
-    # What protects it, or does not, says nothing about whether it is the one.
-    if all(f.ok or f.name.endswith(" protection") for f in found):
+    # What protects it, or lies in it beside what is ours, says nothing about whether it is the one.
+    if all(f.ok or f.name.endswith((" protection", *_IN_IT)) for f in found):
         lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
-        # Of one that is gone or another, the key and the locks of what is there say nothing.
-        found = [f for f in found if not (lost and f.name.endswith((": key", ": locks")))] + lost
+        # Of one that is gone or another, the key and what is there say nothing.
+        found = [f for f in found if not (lost and f.name.endswith((": key", *_IN_IT)))] + lost
         if not lost:
             found += _tried(
                 f"repository {repository.name}: snapshots",
