@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from drd.bootstrap import App, Console
+from drd.bootstrap import App, Console, app
 from drd.daemon.plans import PlanBook
 from drd.daemon.texts import Texts
 from drd.errors import ConfigError, UnknownPlan, UsageError
@@ -26,6 +26,8 @@ from drd.flows.runs import _asked
 from drd.model.facts import HEARTBEAT
 from drd.model.run import ASKED, Run, RunKind, RunState, sound_id
 from drd.modes import is_roots_alone
+from drd.process import rights
+from drd.process.rights import Purpose
 from tests.catalogue_support import plan as catalogue_plan
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
@@ -277,12 +279,13 @@ def test_root_goes_by_its_own_file_where_the_state_is_another_user_s(base: Path)
     forge(base)
     for place in [base / "state", *(base / "state").iterdir()]:
         os.chown(place, NOBODY, NOBODY)
-    with closing(App(str(base / "drd.yaml"))) as app:
-        [component] = app.plan_in_force("shop").components.values()
+    with app(str(base / "drd.yaml")) as opened:
+        [component] = opened.plan_in_force("shop").components.values()
         assert component.settings.paths == ["/etc/hostname"]  # type: ignore[attr-defined]
-        (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
+        with rights.root(Purpose.TARGETS):
+            (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
         with pytest.raises(ConfigError):
-            app.plan_in_force("shop")
+            opened.plan_in_force("shop")
 
 
 @as_root
