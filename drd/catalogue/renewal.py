@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,12 +20,15 @@ _LOGS = ("-wal", "-journal")
 _SIDES = (*_LOGS, "-shm")
 
 
-def renew(database: Path) -> None:
-    """Raises CatalogueError where no sound copy could be made; then everything is as it was."""
+def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
+    """Raises CatalogueError where no sound copy could be made, or where somebody came to the database
+    meanwhile (`is_free`) or wrote to it; then everything is as it was."""
     fresh = database.with_name(f".{database.name}.fresh")
-    before = database.lstat().st_ino
+    former = database.with_name(f".{database.name}.former")
+    inode = database.lstat().st_ino
     try:
         for _ in range(_TRIES):
+            before = _state(database)
             if _copied(database, fresh) and _made_whole(fresh):
                 break
         else:
@@ -32,16 +36,28 @@ def renew(database: Path) -> None:
                 f"no sound copy of {database} could be made",
                 hint="somebody may be writing to it, or it is damaged: drd doctor",
             )
-        _note_place(fresh, database, before)
+        _note_place(fresh, database, inode)
         _sync(fresh)
+        former.unlink(missing_ok=True)
+        former.hardlink_to(database)
+        if not is_free() or _state(database) != before:
+            raise _in_use(database)
         # The logs go after it: until then they say again what the new file has.
         fresh.rename(database)
+        if _state(database, former) != before:
+            former.rename(database)
+            raise _in_use(database)
         _sync(database.parent)
         for suffix in _SIDES:
             _with(database, suffix).unlink(missing_ok=True)
     finally:
+        former.unlink(missing_ok=True)
         for suffix in ("", *_SIDES):
             _with(fresh, suffix).unlink(missing_ok=True)
+
+
+def _in_use(database: Path) -> CatalogueError:
+    return CatalogueError(f"somebody has opened {database} meanwhile")
 
 
 def _with(path: Path, suffix: str) -> Path:
@@ -66,11 +82,12 @@ def _copied(database: Path, fresh: Path) -> bool:
     return _state(database) == before
 
 
-def _state(database: Path) -> list[tuple[int, int, int]]:
+def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, int]]:
+    """Of it, or of what was it and has another name now, and of its logs."""
     found = []
-    for suffix in ("", *_LOGS):
+    for path in (former or database, *(_with(database, suffix) for suffix in _LOGS)):
         with suppress(FileNotFoundError):
-            info = _with(database, suffix).lstat()
+            info = path.lstat()
             found.append((info.st_ino, info.st_size, info.st_mtime_ns))
     return found
 

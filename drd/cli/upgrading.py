@@ -64,7 +64,10 @@ def _others(settings: DaemonSettings) -> Iterator[Notice]:
     from drd.flows.state_entries import wrong_entries
 
     for entry in wrong_entries(settings.places):
-        if not entry.is_catalogue:
+        if entry.deed == "made private":
+            remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
+            yield Notice("person", str(entry), remedy)
+        elif not entry.is_catalogue:
             yield Notice("changes", f"{entry}: it is {entry.deed} at the next start")
         elif entry.deed == "renewed":
             text = f"{entry}: it gets a file of its own at the next start"

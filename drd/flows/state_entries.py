@@ -17,7 +17,7 @@ from typing import Literal
 
 from drd import modes
 from drd.errors import CatalogueError
-from drd.flows.state_holders import alone, is_held
+from drd.flows.state_holders import alone, is_held, sole
 from drd.model.text import escaped
 from drd.ports import Finding
 from drd.process import user_name
@@ -31,9 +31,10 @@ _OPEN = 0o066
 
 IN_USE = "a process of drd's has it open"
 
-Deed = Literal["set aside", "removed", "replaced", "renewed"]
-Renew = Callable[[Path], None]
-"""Gives a database an inode of its own, with all that was committed. Raises CatalogueError, OSError."""
+Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
+Renew = Callable[[Path, Callable[[], bool]], None]
+"""Gives a database an inode of its own, with all that was committed, unless somebody comes to it, which
+the second one says. Raises CatalogueError, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,25 @@ class Places:
     work_dir: Path
     cache_dir: Path
 
+    def __post_init__(self) -> None:
+        """By their real directories: a state may lie behind a link of root's."""
+        for name in ("database", "locks", "work_dir", "cache_dir"):
+            path: Path | None = getattr(self, name)
+            if path is not None:
+                real = Path(os.path.realpath(path.parent)) / path.name
+                object.__setattr__(self, name, real)
+
     @property
     def state(self) -> Path:
         return self.locks.parent
+
+    @property
+    def real_database(self) -> Path | None:
+        """Where it really is: root and the owner may have put a link there."""
+        info = None if self.database is None else _lstat(self.database)
+        if info is None or not stat.S_ISLNK(info.st_mode) or info.st_uid not in self.trusted():
+            return self.database
+        return Path(os.path.realpath(self.database or ""))
 
     def trusted(self) -> frozenset[int]:
         """Who may own what lies there; nobody where this process could put nothing right."""
@@ -84,7 +101,7 @@ def wrong_entries(places: Places) -> list[Entry]:
     trusted = places.trusted()
     if not trusted:
         return []
-    found = [] if places.database is None else [*_catalogue(places.database, trusted)]
+    found = [] if places.database is None else [*_catalogue(places, trusted)]
     inside = [d for d in (places.work_dir, places.cache_dir) if d.parent == places.state]
     ours = [places.work_dir / "templates", places.cache_dir / "restic"]
     for directory in (places.locks, *inside, *ours):
@@ -98,10 +115,31 @@ def put_right(places: Places, renew: Renew) -> list[Entry]:
     """Do what `wrong_entries` says, while no other process of drd does; what became of them."""
     if not wrong_entries(places):
         return []
-    with suppress(OSError), alone(places.state, places.trusted()):
+    with suppress(OSError), alone(places.state, places.trusted()) as ours:
+        if not ours:
+            return [replace(e, left="another start of drd is at it") for e in wrong_entries(places)]
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         return [_put_right(e, places, renew, stamp) for e in wrong_entries(places)]
     return []
+
+
+def note_shared(places: Places) -> bool:
+    """Leave a mark that the catalogue has to get a file of its own, for when nothing else shows it any
+    more: whoever had it open while it was shared still has. False where that could not be written."""
+    try:
+        for entry in wrong_entries(places):
+            if entry.deed == "renewed":
+                mark, info = _mark(entry.path), entry.path.lstat()
+                if _is_marked(entry.path, info) and not [*_file(mark, places.trusted())]:
+                    continue
+                mark.unlink(missing_ok=True)
+                with os.fdopen(modes.open_private_file(mark), "r+b") as file:
+                    file.write(f"{info.st_ino}\n".encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def set_aside(places: Places) -> list[Path]:
@@ -141,6 +179,10 @@ def findings(places: Places) -> list[Finding]:
         hint = (
             "stop drd (systemctl stop drd) and its commands, then start it: it is put right then."
         )
+        if entry.deed == "made private":
+            hint = (
+                f"give {entry.path} and those above it to root or the owner of the state, mode 0700"
+            )
         found.append(Finding("state: shared", False, str(entry), hint))
     return found
 
@@ -163,16 +205,47 @@ def _listed(directory: Path, suffix: str = "") -> list[Path]:
     return [directory / name for name in names if name.endswith(suffix)]
 
 
-def _catalogue(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
+def _mark(database: Path) -> Path:
+    return database.with_name(f".{database.name}.shared")
+
+
+def _is_marked(database: Path, info: os.stat_result) -> bool:
+    """Not another file, which somebody has put in its place since."""
+    try:
+        noted = _mark(database).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return False
+    return noted in ("", str(info.st_ino))
+
+
+def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
     """It, what SQLite keeps beside it, and the copies that drd made."""
+    link, database = places.database, places.real_database
+    assert link is not None
+    assert database is not None
+    if database != link:
+        if theirs := _of_others(link, link.lstat(), trusted):
+            yield Entry(link, theirs, "set aside", is_catalogue=True)
+            return
+        yield from _linked_directory(database.parent, trusted)
+    yield from _copies(database, trusted)
+    yield from _itself(database, trusted)
+
+
+def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
     own = {database.name, *(f"{database.name}{suffix}" for suffix in SIDES)}
     for path in _listed(database.parent):
         copy = path.name.startswith((f"{database.name}.", f".{database.name}."))
         if copy and path.name not in own and _ASIDE not in path.name:
             yield from _file(path, trusted)
+
+
+def _itself(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
     info = _lstat(database)
     unbelieved = _of_others(database, info, trusted) if info is not None else None
     shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
+    if info is not None and not shared and _is_marked(database, info):
+        shared = "could be opened by others once, who may still have it open"
     for suffix in SIDES:
         side = database.with_name(f"{database.name}{suffix}")
         beside = _lstat(side)
@@ -189,6 +262,17 @@ def _catalogue(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
         yield Entry(database, unbelieved, "set aside", is_catalogue=True)
     elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
         yield Entry(database, shared, "renewed", is_catalogue=True)
+
+
+def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    """Where the catalogue is by a link of root's: drd does not change its modes."""
+    try:
+        why = why_not_private(directory, max(trusted, default=0))
+    except OSError:
+        return
+    if why:
+        text = f"has the catalogue by a link, and others can put another one there: {why}"
+        yield Entry(directory, text, "made private")
 
 
 def _of_others(
@@ -246,23 +330,33 @@ def _put_right(entry: Entry, places: Places, renew: Renew, stamp: str) -> Entry:
     trusted = places.trusted()
     owner = max(trusted, default=0)
     try:
-        if (why := why_not_private(entry.path.parent, owner)) is not None:
+        place = entry.path if entry.deed == "made private" else entry.path.parent
+        if (why := why_not_private(place, owner)) is not None:
             return replace(entry, left=why)
         if entry.deed == "set aside":
             return replace(entry, became=_set_aside(entry, stamp))
         if entry.deed == "removed":
             entry.path.unlink()
-        elif is_held(entry.path, trusted):
+        elif is_held(entry.path, trusted, kind=_lock_kind(entry.path)):
             return replace(entry, left=IN_USE)
         elif entry.deed == "renewed":
-            renew(entry.path)
-        else:
+            with sole(entry.path, trusted) as is_free:
+                if not is_free():
+                    return replace(entry, left=IN_USE)
+                renew(entry.path, is_free)
+            _mark(entry.path).unlink(missing_ok=True)
+        elif entry.deed == "replaced":
             _replace(entry.path, with_content=not entry.path.name.endswith(".lock"))
     except CatalogueError as error:
         return replace(entry, left=error.message)
     except OSError as error:
         return replace(entry, left=error.strerror or str(error))
     return entry
+
+
+def _lock_kind(path: Path) -> str:
+    """SQLite's are POSIX locks, a run's is a flock."""
+    return "FLOCK" if path.suffix == ".lock" else "POSIX"
 
 
 def _set_aside(entry: Entry, stamp: str) -> Path:

@@ -1,34 +1,45 @@
-"""Which processes hold locks on a file of the state: drd's own, or somebody else's."""
+"""Which processes hold a file of the state, by locks or open: drd's own, or somebody else's."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _WAIT_S = 10.0
 _POLL_S = 0.05
 
+_LOCK_BYTES = (0x40000000, 512)
+"""Where SQLite locks a database. Each connection that has read it, or waits to, locks some of them."""
 
-def is_held(path: Path, trusted: Collection[int]) -> bool:
-    """Whether a process of these users has a lock on it, as SQLite's connections have on a database and
-    a run has on its file; also where nobody can tell. Locks of others count for nothing: they would
-    keep drd from putting right what they have got hold of."""
+_LONGEST_S = 60.0
+"""Longer than a connection of drd's waits for a lock."""
+
+
+def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> bool:
+    """Whether a process of these users has a lock of this kind on it, as SQLite's connections have on a
+    database, and a run (`FLOCK`) on its file; also where nobody can tell. Locks of others count for
+    nothing: they would keep drd from putting right what they have got hold of. Nor does one under the
+    number of a process that has the file not open: a FLOCK outlives who took it, and names are reused."""
     try:
-        inode = path.lstat().st_ino
+        info = path.lstat()
         table = Path("/proc/locks").read_text("ascii")
     except OSError:
         return True
-    return any(_is_of(pid, trusted) for pid in _holders(table, inode))
+    holders = set(_holders(table, info.st_ino, kind))
+    return any(_is_of(pid, trusted) and _has_open(pid, info) is not False for pid in holders)
 
 
-def _holders(table: str, inode: int) -> Iterator[int]:
+def _holders(table: str, inode: int, kind: str) -> Iterator[int]:
     """By the number alone: some file systems name another device here than for `stat`."""
     for line in table.splitlines():
         words = line.split()
+        if kind not in words:
+            continue
         place = next((n for n, word in enumerate(words) if word.count(":") == 2), None)
         if place is not None and words[place].rpartition(":")[2] == str(inode):
             yield int(words[place - 1])
@@ -56,15 +67,76 @@ def _lives(pid: int) -> bool:
     return True
 
 
+def _has_open(pid: int, info: os.stat_result) -> bool | None:
+    """None where this process may not look."""
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - names are wanted
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except OSError:
+        return None
+    for fd in fds:
+        with suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), info):  # noqa: PTH116
+                return True
+    return False
+
+
+def _is_open(info: os.stat_result, trusted: Collection[int]) -> bool:
+    """In another process of these users, as far as this one may look."""
+    pids = (int(n) for n in os.listdir("/proc") if n.isdecimal())  # noqa: PTH208
+    return any(p != os.getpid() and _is_of(p, trusted) and _has_open(p, info) for p in pids)
+
+
 @contextmanager
-def alone(directory: Path, trusted: Collection[int]) -> Iterator[None]:
-    """No other process of these users is in such a body meanwhile."""
+def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool]]:
+    """No SQLite connection of these users comes to this file in the body, which may put another one in
+    its place. Gives what says whether one has it open, before the lock perhaps, or waits for it.
+
+    A member's lock may stand in the way of this one; then there is none, and the body has to look."""
+    fd = os.open(database, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    info, locked = os.fstat(fd), _locked_for_sqlite(fd)
+    try:
+        yield lambda: not is_held(database, trusted) and not _is_open(info, trusted)
+    finally:
+        # Who came to the old file in the last moment must not write to it.
+        replaced = not _is_same(database, info)
+        limit = time.monotonic() + _LONGEST_S
+        while replaced and locked and _is_open(info, trusted) and time.monotonic() < limit:
+            time.sleep(_POLL_S)
+        if not (replaced and locked and os.geteuid() != 0):
+            os.close(fd)
+        # Else it stays locked as long as this process lives, which cannot see what root has open.
+
+
+def _locked_for_sqlite(fd: int) -> bool:
+    """By the open file: what else this process opens and closes of it takes nothing from the lock."""
+    words = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, *_LOCK_BYTES, 0)
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, words)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same(path: Path, info: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), info)
+    except OSError:
+        return False
+
+
+@contextmanager
+def alone(directory: Path, trusted: Collection[int]) -> Iterator[bool]:
+    """No other process of these users is in such a body meanwhile; False where one is after all."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         limit = time.monotonic() + _WAIT_S
-        while not _locked(fd) and is_held(directory, trusted) and time.monotonic() < limit:
+        while not (ours := _locked(fd) or not is_held(directory, trusted, kind="FLOCK")):
+            if time.monotonic() >= limit:
+                break
             time.sleep(_POLL_S)
-        yield
+        yield ours
     finally:
         os.close(fd)
 

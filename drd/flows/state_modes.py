@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from drd import log
-from drd.flows.state_entries import IN_USE, Entry, Places, Renew, put_right
+from drd.errors import CatalogueError
+from drd.flows.state_entries import (
+    IN_USE,
+    SIDES,
+    Entry,
+    Places,
+    Renew,
+    note_shared,
+    put_right,
+    wrong_entries,
+)
 from drd.model.text import escaped
 from drd.modes import close_to_others, is_open_to_others
 from drd.process.private import why_not_private
@@ -30,18 +40,16 @@ _IN_WORK_DIR = ("run-*", "started-*", "templates")
 def close_state(places: Places, renew: Renew) -> list[str]:
     """Take group and others every right to the catalogue, its copies and its locks, and to the
     directories that are drd's; put right what they have left there; and log it. The paths that were
-    open. Of root and the state's owner: for others it changes nothing."""
+    open. Of root and the state's owner: for others it changes nothing. Raises CatalogueError for a
+    catalogue of somebody else's that could not be set aside."""
     before = open_to_others(places)
     for path in before:
         if path.is_dir():  # first, so that nobody comes in meanwhile
             close_to_others(path)
+    noted = note_shared(places)  # before the modes, which are all that shows it
     entries = put_right(places, renew)
-    for path in open_to_others(places) if before else ():
-        close_to_others(path)
     shared = [e for e in entries if e.left]
-    for entry in shared:
-        if entry.left == IN_USE:
-            close_to_others(entry.path, second_name=True)
+    _close_files(places, shared if noted else (), () if noted else _catalogue_files(places))
     closed = [str(p) for p in before if os.path.lexists(p) and not is_open_to_others(p)]
     for entry in entries:
         if entry.is_worth_telling:
@@ -49,12 +57,38 @@ def close_state(places: Places, renew: Renew) -> list[str]:
     if closed:
         more = f" and {len(closed) - _NAMED} more" if len(closed) > _NAMED else ""
         what = "only its owner can open drd's state now: directories 0700, files 0600"
-        if shared or _others_change(places.state):
+        unsafe = shared or _others_change(places.state) or open_to_others(places)
+        if unsafe or wrong_entries(places):
             what = (
                 "drd's state is closed to group and others, as far as this version can: drd doctor"
             )
         _log.warning("state.closed", what=what, paths=f"{', '.join(closed[:_NAMED])}{more}")
+    _refuse(shared)
     return closed
+
+
+def _close_files(places: Places, shared: Collection[Entry], kept_open: Collection[Path]) -> None:
+    """But those of which it could not be noted that they were open."""
+    for path in open_to_others(places):
+        if path not in kept_open:
+            close_to_others(path)
+    for entry in shared:
+        if entry.deed == "renewed":
+            close_to_others(entry.path, second_name=entry.left == IN_USE)
+
+
+def _refuse(shared: Collection[Entry]) -> None:
+    for entry in shared:
+        if entry.is_catalogue and entry.deed == "set aside":
+            raise CatalogueError(
+                f"{entry}: drd does not open it, and could not set it aside ({escaped(entry.left)})",
+                hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and start again",
+            )
+
+
+def _catalogue_files(places: Places) -> tuple[Path, ...]:
+    real = places.real_database
+    return () if real is None else (real, *(real.with_name(f"{real.name}{s}") for s in SIDES))
 
 
 def _others_change(directory: Path) -> bool:
@@ -100,6 +134,12 @@ def _own(places: Places) -> Iterator[Path]:
         if _is_shared(state) or not set(names) - inside - set(ours):
             yield state
         yield from (state / name for name in ours)
+        real = places.real_database
+        if real is not None and real != database and _is_trusted(real, places):
+            directory = real.parent
+            beside = [n for n in _names(directory) if _of(real.name, n)]
+            yield from (directory for _ in beside[:1] if _is_shared(directory))
+            yield from (directory / name for name in beside)
     yield locks
     yield from (locks / name for name in _names(locks) if name.endswith(".lock"))
     names = _names(work_dir)
@@ -111,6 +151,13 @@ def _own(places: Places) -> Iterator[Path]:
         yield from (p for name in ours if _can_be_read(p := work_dir / name))
     if _is_shared(cache_dir) or not set(_names(cache_dir)) - {"restic"}:
         yield cache_dir
+
+
+def _is_trusted(real: Path, places: Places) -> bool:
+    try:
+        return real.stat().st_uid in places.trusted()
+    except OSError:
+        return False
 
 
 def _of(database: str, name: str) -> bool:

@@ -7,6 +7,7 @@ The first start puts it right, without losing anything of a state in which nobod
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -22,6 +23,7 @@ import pytest
 from drd.catalogue import renewal
 from drd.catalogue.renewal import renew
 from drd.catalogue.sql_catalogue import open_catalogue
+from drd.errors import CatalogueError
 from drd.flows.state_entries import Places, findings, put_right, standing, wrong_entries
 from drd.flows.state_modes import close_state
 from tests.e2e.daemons import quick_plan
@@ -202,7 +204,7 @@ def places(state: Path) -> Places:
 
 
 @pytest.fixture
-def state(short_tmp: Path) -> Path:
+def state(short_tmp: Path, logged: Callable[[], str]) -> Path:
     place = short_tmp / "state"
     open_catalogue(f"sqlite:///{place}/drd.db", create=True).close()
     return place
@@ -361,3 +363,132 @@ def test_new_file_is_no_copy_of_another_state(site: Site) -> None:
     assert json.loads(noted)["owner"]["inode"] == database.stat().st_ino
     items = site.drd("doctor", "shop", "--json").json["items"]
     assert not [i for i in items if i["name"] == "this state"]
+
+
+# --- what stays open to somebody ---------------------------------------------------------------
+
+
+@as_root
+def test_catalogue_in_use_at_the_first_start_gets_its_file_at_the_next(state: Path) -> None:
+    """Nothing but the mark shows by then that others could have it open."""
+    database, own = state / "drd.db", places(state)
+    database.chmod(0o660)
+    inode = database.stat().st_ino
+    opened = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM runs')"
+    )
+    with database.open("r+b") as member:
+        with python(opened, user=0):
+            close_state(own, renew)
+            assert database.stat().st_mode & 0o777 == 0o600
+            assert database.stat().st_ino == inode
+            assert standing(own) is not None
+            assert [f.ok for f in findings(own)] == [False]
+        close_state(own, renew)
+        assert os.fstat(member.fileno()).st_nlink == 0
+    assert database.stat().st_ino != inode
+    assert standing(own) is None
+    now = database.stat().st_ino
+    close_state(own, renew)
+    assert database.stat().st_ino == now
+
+
+def test_lock_that_a_dead_process_left_holds_nothing_up(state: Path) -> None:
+    """A flock outlives who took it, and the number of its process may be anybody's by then."""
+    database = state / "drd.db"
+    database.chmod(0o660)
+    inode = database.stat().st_ino
+    with database.open("r+b") as member:
+        fcntl.flock(member, fcntl.LOCK_SH)
+        assert [e.left for e in put_right(places(state), renew)] == [""]
+    assert database.stat().st_ino != inode
+
+
+def test_who_comes_to_the_catalogue_meanwhile_loses_nothing(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older drd that waits for a lock of the old file would write to that one."""
+    database = state / "drd.db"
+    database.chmod(0o660)
+    inode = database.stat().st_ino
+    writes = (
+        "import sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], timeout=20)\n"
+        "c.execute('CREATE TABLE kept (n)')\n"
+        "c.execute('INSERT INTO kept VALUES (1)')\n"
+        "c.commit()"
+    )
+    began: list[subprocess.Popen[bytes]] = []
+    made_whole = renewal._made_whole
+
+    def slowly(fresh: Path) -> bool:
+        words = [sys.executable, "-I", "-c", writes, str(database)]
+        began.append(subprocess.Popen(words))
+        fds = Path(f"/proc/{began[0].pid}/fd")
+        limit = time.monotonic() + 10
+        while time.monotonic() < limit:
+            if any(f.exists() and f.samefile(database) for f in fds.iterdir()):
+                break
+            time.sleep(0.05)
+        return made_whole(fresh)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renewal, "_made_whole", slowly)
+        (entry,) = put_right(places(state), renew)
+    assert entry.left
+    assert database.stat().st_ino == inode
+    assert began[0].wait(30) == 0
+    assert rows(database) == [(1,)]
+    assert [e.left for e in put_right(places(state), renew)] == [""]
+    assert rows(database) == [(1,)]
+
+
+def test_state_behind_a_link_of_its_owners_is_closed_like_a_plain_one(state: Path) -> None:
+    real = state.rename(state.with_name("real"))
+    state.symlink_to("real")
+    database = real / "drd.db"
+    inode = database.stat().st_ino
+    shared(real)
+
+    close_state(places(state), renew)
+
+    assert real.stat().st_mode & 0o7777 == 0o700
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert database.stat().st_ino != inode
+    assert wrong_entries(places(state)) == []
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_catalogue_behind_a_link_of_its_owners_is_closed_or_named(
+    state: Path, capsys: pytest.CaptureFixture[str], *, private: bool
+) -> None:
+    data = state.with_name("data")
+    data.mkdir()
+    database = (state / "drd.db").rename(data / "drd.db")
+    (state / "drd.db").symlink_to(database)
+    inode = database.stat().st_ino
+    shared(state)
+    database.chmod(0o660)
+    data.chmod(0o700 if private else 0o777)
+
+    close_state(places(state), renew)
+
+    said = capsys.readouterr().err
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert (state / "drd.db").is_symlink()
+    assert (database.stat().st_ino != inode) == private
+    assert ("only its owner can open" in said) == private
+    assert all(f.ok for f in findings(places(state))) == private
+    assert (standing(places(state)) is None) == private
+
+
+@as_root
+def test_catalogue_of_a_strangers_that_cannot_be_set_aside_is_not_opened(state: Path) -> None:
+    theirs(state / "drd.db")
+    state.chmod(0o777)
+    (state / "other").touch()
+    with pytest.raises(CatalogueError, match=r"drd\.db belongs to"):
+        close_state(places(state), renew)
+    state.chmod(0o700)
+    close_state(places(state), renew)
+    assert not (state / "drd.db").exists()
