@@ -28,12 +28,13 @@ DEFAULT_PUBLIC = "/var/lib/drd-public"
 NOT_A_MAPPING = "drd.yaml is `key: value` lines."
 
 _SQLITE = "sqlite:///"
-_LINE = re.compile(r"([a-z_]+):(?: +(.*?))? *")
-_PLAIN = re.compile(r"(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]", re.ASCII)
-_QUOTED = re.compile(r"\"[^\"\\]*\"|'[^']*'")
-_COMMENT = re.compile(r"(^|(?<= ))#.*")
-_PAIRS = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
-_OPEN = re.compile(r"[\[\]{}\"'\t\r\\|>&*!%?]")
+# Compiled when they are first used, which most lines do without.
+_LINE = r"([a-z_]+):(?: +(.*?))? *"
+_PLAIN = r"(?a)(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]"
+_QUOTED = r"\"[^\"\\]*\"|'[^']*'"
+_COMMENT = r"(^|(?<= ))#.*"
+_PAIRS = r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}"
+_OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
 _KEYS |= {"people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
 _READ = ("state", "plans", "public_dir")
@@ -133,8 +134,13 @@ def _simple(raw: bytes) -> dict[str, str] | None:
     key = ""
     seen: set[str] = set()
     for line in text.split("\n"):
-        bare = _COMMENT.sub("", _QUOTED.sub("Q", line))
-        if _OPEN.search(_PAIRS.sub("", _PAIRS.sub("", bare))):
+        quoted = ('"' in line or "'" in line) and re.search(_QUOTED, line)
+        bare = re.sub(_QUOTED, "Q", line) if quoted else line
+        if "#" in bare:
+            bare = re.sub(_COMMENT, "", bare)
+        if not _OPEN.isdisjoint(bare) and not _OPEN.isdisjoint(
+            re.sub(_PAIRS, "", re.sub(_PAIRS, "", bare))
+        ):
             return None
         if not bare.strip():
             continue
@@ -142,13 +148,13 @@ def _simple(raw: bytes) -> dict[str, str] | None:
             if key in ("", *_READ):
                 return None
             continue
-        match = _LINE.fullmatch(bare)
+        match = re.fullmatch(_LINE, bare)
         if match is None or match[1] not in _KEYS or match[1] in seen:
             return None
         key = match[1]
         seen.add(key)
         if key in _READ:
-            if _QUOTED.search(line) or not _PLAIN.fullmatch(match[2] or ""):
+            if quoted or not re.fullmatch(_PLAIN, match[2] or ""):
                 return None
             found[key] = match[2]
     return found
