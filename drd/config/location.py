@@ -134,13 +134,8 @@ def _simple(raw: bytes) -> dict[str, str] | None:
     key = ""
     seen: set[str] = set()
     for line in text.split("\n"):
-        quoted = ('"' in line or "'" in line) and re.search(_QUOTED, line)
-        bare = re.sub(_QUOTED, "Q", line) if quoted else line
-        if "#" in bare:
-            bare = re.sub(_COMMENT, "", bare)
-        if not _OPEN.isdisjoint(bare) and not _OPEN.isdisjoint(
-            re.sub(_PAIRS, "", re.sub(_PAIRS, "", bare))
-        ):
+        bare, quoted = _bare(line)
+        if _is_open(bare):
             return None
         if not bare.strip():
             continue
@@ -158,6 +153,21 @@ def _simple(raw: bytes) -> dict[str, str] | None:
                 return None
             found[key] = match[2]
     return found
+
+
+def _bare(line: str) -> tuple[str, bool]:
+    """The line without comment and quoted words, and whether it had such words."""
+    quoted = ('"' in line or "'" in line) and re.search(_QUOTED, line) is not None
+    bare = re.sub(_QUOTED, "Q", line) if quoted else line
+    return (re.sub(_COMMENT, "", bare) if "#" in bare else bare), quoted
+
+
+def _is_open(bare: str) -> bool:
+    """Whether a bracket or quote does not close on the line, or something stands there that only YAML
+    can tell."""
+    if _OPEN.isdisjoint(bare):
+        return False
+    return not _OPEN.isdisjoint(re.sub(_PAIRS, "", re.sub(_PAIRS, "", bare)))
 
 
 def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
