@@ -2,7 +2,8 @@
 
 The directory alone does not say it. Whoever can exchange a directory on the way to it leads root to
 another state, also to one that looks like root's. So the whole way counts, each directory held while
-it is looked at.
+it is looked at. Links of others are refused; a layout in which others could exchange a directory, as
+an administrator may have made it, is only told: it stops no backup.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from drd import log
 from drd.errors import DrdError
 from drd.process import rights
 from drd.process.asking import user_name
@@ -33,16 +35,20 @@ def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
 
 
 def owner_of(state: Path, work_dir: Path) -> int:
-    """The first user on the way to the state who is not root; root only where nobody else can change
-    anything on it, nor on the way to the work directory. Of what is not there yet, the nearest
-    directory that is decides. Raises DrdError."""
+    """To whom the state belongs at the end of its way, of which everybody else who can change it is
+    told. Of what is not there yet, the nearest directory that is decides. Raises DrdError for a link of
+    others."""
     owner = _decided(state)
     if owner == 0 and work_dir != state and (other := _decided(work_dir, beside=True)):
-        raise DrdError(
+        _doubt(
             f"the state {state} is root's, but {user_name(other)} can change {work_dir}, where drd works",
-            hint=f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's.",
+            f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's",
         )
     return owner
+
+
+def _doubt(fact: str, remedy: str) -> None:
+    log.get().warning("state.way", fact=fact, remedy=remedy)
 
 
 def _decided(place: Path, *, beside: bool = False) -> int:
@@ -79,21 +85,21 @@ def _first(place: Path, way: Way, *, beside: bool) -> int:
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
-        _require_roots_alone(place, way, beside=beside)
+        _look_for_others(place, way, beside=beside)
         return 0
     owner, last = strangers[0].info.st_uid, way.steps[-1].info.st_uid
     if last != owner:
         user, whose, there = user_name(owner), user_name(last), way.reached
-        raise DrdError(
+        _doubt(
             f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can put "
             "another directory in its place",
-            hint=f"let both belong to one user: chown -R {user}: {there}, or chown {whose}: "
-            f"{strangers[0].place}; or let drd.yaml name another place.",
+            f"let both belong to one user: chown -R {user}: {there}, or chown {whose}: "
+            f"{strangers[0].place}; or let drd.yaml name another place",
         )
-    return owner
+    return last
 
 
-def _require_roots_alone(place: Path, way: Way, *, beside: bool) -> None:
+def _look_for_others(place: Path, way: Way, *, beside: bool) -> None:
     for directory in way.passed:
         info, last = directory.info, directory.place == way.reached
         if not _others_write(info) or (_is_sticky(info) and (beside or not last)):
@@ -103,9 +109,9 @@ def _require_roots_alone(place: Path, way: Way, *, beside: bool) -> None:
         remedy = f"chmod go-w {directory.place}"
         if _is_sticky(info):
             remedy = "let drd.yaml name a directory of drd's own (state:, work_dir:)"
-        raise DrdError(
+        _doubt(
             f"{directory.place} is root's, but others can write to it, and so exchange {place}",
-            hint=f"{remedy}; drd cannot say whose the state is before.",
+            remedy,
         )
 
 
