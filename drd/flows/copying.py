@@ -204,6 +204,7 @@ class _CopyRun:
         finally:
             # Also after an error, so that a manifest never stands there without its point.
             arrived = self._look(batch)
+            self._note_trees(batch, source)
         self.arrived |= {p.id: p for p in batch if p.id in arrived}
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
@@ -212,6 +213,16 @@ class _CopyRun:
                 hint=f"look at {self.copy_of}: drd verify {self.plan.name}",
             )
         return {"points": [p.id for p in batch], "bytes": size}
+
+    def _note_trees(self, batch: Sequence[RestorePoint], source: Held) -> None:
+        """What the snapshots hold, by the repository in which their ids say it. In a copy they have
+        others, and whoever has its password writes whose copies they are."""
+        origins = self.services.catalogue.origins
+        for point in batch:
+            seal = origins.seal(self.plan.name, point.id)
+            trees = {holdings.first_id(s): s.tree for s in source[point.id] if s.original is None}
+            if seal is not None and (noted := seal.with_trees(trees)) != seal:
+                origins.record_seal(self.plan.name, noted)
 
     def _look(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
         """The points of the batch that are whole there, recorded; a manifest of another is

@@ -27,7 +27,7 @@ from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
-from drd.ports import OnProgress, Repository
+from drd.ports import OnProgress, Repository, SnapshotInfo
 from drd.process import rights
 from drd.process.rights import Purpose
 
@@ -234,6 +234,19 @@ class Holders:
         self.services.witness.pin(manifest)
         return manifest
 
+    def _is_as_sealed(self, copied: SnapshotInfo) -> bool:
+        """Whether it holds what the snapshot held of which it says to be a copy, as far as we know."""
+        seal = self.services.catalogue.origins.seal(self.point.plan, self.point.id)
+        tree = seal.tree_of(holdings.first_id(copied)) if seal is not None else None
+        if tree in (None, copied.tree):
+            return True
+        self.services.warn(
+            f"snapshot {copied.id[:8]} says that it is a copy of {holdings.first_id(copied)[:8]} of restore "
+            f"point {self.point.id}, and holds something else: somebody with the password of the copy "
+            "made it; it is not used"
+        )
+        return False
+
     def _id(self, repository: Repository, snapshot: str) -> str:
         """What the snapshot is called there."""
         if repository.name not in self.point.copied:
@@ -243,7 +256,7 @@ class Holders:
         if known is None:
             tags = ["drd", f"run:{self.point.id}"]
             found = repository.snapshots(host=self.point.plan, tags=tags)
-            known = holdings.ids_here(found)
+            known = holdings.ids_here([s for s in found if self._is_as_sealed(s)])
             with self._lock:
                 self._ids[repository.name] = known
         if snapshot not in known:

@@ -4,19 +4,22 @@ place is told from it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from drd.model import strict
 from drd.model.snapshot import Manifest, RestorePoint
 
+_TREE = ":tree"
+
 
 @dataclass(frozen=True, slots=True)
 class Seal:
     """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty where
     that was not taken (points from before there were seals); `manifests` has the manifest's snapshot by
-    the names of repositories, `snapshots` that of each component that was captured."""
+    the names of repositories, `snapshots` that of each component that was captured, and as
+    `COMPONENT:tree` what it holds, once the point was copied: a copy has another id."""
 
     point: str
     digest: str = ""
@@ -33,9 +36,24 @@ class Seal:
         # What restic calls a snapshot says what is in it.
         if any(self.manifests.get(name) == found for name, found in point.repositories.items()):
             return None
-        if dict(self.snapshots) != snapshots_of(point):
+        known = {c: found for c, found in self.snapshots.items() if not c.endswith(_TREE)}
+        if known != snapshots_of(point):
             return "it names other snapshots"
         return None
+
+    def tree_of(self, snapshot: str) -> str | None:
+        """What the snapshot, by its first id, holds; None where that was not noted."""
+        component = next((c for c, found in self.snapshots.items() if found == snapshot), None)
+        return None if component is None else self.snapshots.get(f"{component}{_TREE}")
+
+    def with_trees(self, trees: Mapping[str, str]) -> Seal:
+        """`trees` has what snapshots hold, by their first ids. What was noted before stays."""
+        known = {
+            f"{c}{_TREE}": trees[found]
+            for c, found in self.snapshots.items()
+            if not c.endswith(_TREE) and trees.get(found)
+        }
+        return replace(self, snapshots={**known, **self.snapshots})
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -15,7 +15,8 @@ from drd.ports.sources import Payload
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """One snapshot as the repository lists it. `original` is the id that it was copied from."""
+    """One snapshot as the repository lists it. `original` is the id that it was copied from, `tree`
+    that of the directory which it holds: the same wherever it was copied to."""
 
     id: str
     time: datetime
@@ -23,6 +24,7 @@ class SnapshotInfo:
     tags: tuple[str, ...]
     paths: tuple[str, ...] = ()
     original: str | None = None
+    tree: str = ""
 
 
 class Listing(list[SnapshotInfo]):

@@ -135,6 +135,7 @@ def _info(item: Mapping[str, object]) -> SnapshotInfo:
         tags=texts("tags"),
         paths=texts("paths"),
         original=strict.maybe(strict.snapshot_id, item.get("original") or None, "original"),
+        tree=strict.maybe(strict.snapshot_id, item.get("tree") or None, "tree") or "",
     )
 
 
