@@ -43,6 +43,19 @@ def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
     return _givers(plan, point, _by_name(services, plan))
 
 
+def others_for(
+    services: Services, plan: Plan, repository: str, points: Sequence[RestorePoint]
+) -> list[str]:
+    """The other repositories of the plan that can give all of these points, by what is known; none
+    where there are no points."""
+    places = _by_name(services, plan)
+    return [
+        name
+        for name in plan.repositories
+        if points and name != repository and all(name in _givers(plan, p, places) for p in points)
+    ]
+
+
 def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
     """What was found, and a failed finding for each repository that is known to be lost or damaged;
     one that was found to be lost just now gets the way out."""
@@ -65,12 +78,12 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
 def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     """Meanwhile, what another repository can give: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
-    newest = next((p for p in services.catalogue.points(plan.name) if _able(p, plan, places)), None)
+    complete = (p for p in services.catalogue.points(plan.name) if p.complete)
+    able = next((found for p in complete if (found := _givers(plan, p, places))), None)
     meanwhile = ""
-    if newest is not None:
+    if able is not None:
         target = next(iter(plan.targets), "TARGET")
-        other = _able(newest, plan, places)[0]
-        words = f"drd recover {plan.name} --target {target} --repository {other}"
+        words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
         meanwhile = f"; until then: {words}"
     return (
         f"{known.url} is {known.lost}: nothing can be read there",
@@ -78,20 +91,9 @@ def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     )
 
 
-def _able(point: RestorePoint, plan: Plan, places: Mapping[str, Known]) -> list[str]:
-    return _givers(plan, point, places) if point.complete else []
-
-
 def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
-    places = _by_name(services, plan)
     points = [p for p in services.catalogue.points(plan.name) if p.id in (known.affected or ())]
-    others = [
-        name
-        for name in plan.repositories
-        if points
-        and name != known.repository
-        and all(name in p.repositories and _can_give(places.get(name), p.id) for p in points)
-    ]
+    others = others_for(services, plan, known.repository, points)
     is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
         f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",

@@ -21,6 +21,7 @@ from drd.errors import (
 from drd.flows import aftermath, holdings
 from drd.flows.holders import repository_spec
 from drd.flows.identity import confirm
+from drd.flows.known_wrong import others_for
 from drd.flows.runner import Runner, describe, new_run
 from drd.flows.services import Services
 from drd.flows.vanishing import note_listing, record_missing
@@ -225,11 +226,10 @@ class _VerificationRun:
         return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
 
     def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
-        """The other repositories of the plan that hold all of these points, or the newest one."""
+        """The other repositories of the plan that can give all of these points, or the newest one."""
         points = self.services.catalogue.points(self.plan.name)
         wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
-        others = [name for name in self.plan.repositories if name != self.spec.name]
-        return [n for n in others if wanted and all(n in p.repositories for p in wanted)]
+        return others_for(self.services, self.plan, self.spec.name, wanted)
 
     def _read_bytes(self) -> int:
         """About: a share of what the repository takes; 0 where that cannot be told."""
