@@ -27,7 +27,7 @@ def mask(secret: str) -> None:
 
 
 def _as_json(text: str) -> tuple[str, ...]:
-    """As it stands in a string of JSON, where that is another text."""
+    """The forms that the text has inside a JSON string, where they differ from the text itself."""
     if text.isascii() and text.isprintable() and not {'"', "\\"} & set(text):
         return ()
     from json import dumps

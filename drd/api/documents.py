@@ -23,6 +23,7 @@ from drd.model.run import Decision, Run, RunKind, StepRecord
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.units import to_rfc3339
+from drd.model.verdicts import Assessment
 from drd.ports import Aside
 from drd.ports.health import Known
 
@@ -301,13 +302,18 @@ def _holds(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
 
 def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
     """By plan, the open alerts that its verdicts of now bear out."""
-    from drd.model.compliance import assess
-
     if not plans:
         return {}
-    facts = app.read_facts(next(iter(plans)) if len(plans) == 1 else None)
+    found = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)
+    return {p.plan: {a.id for a in p.alerts} for p in found if p.plan in plans}
+
+
+def _assessed(app: App, plan: str | None) -> list[Assessment]:
+    """As `drd status` judges one plan, or all, now."""
+    from drd.model.compliance import assess
+
     now = app.clock.now()
-    return {f.plan: {a.id for a in assess(f, now).alerts} for f in facts if f.plan in plans}
+    return [assess(facts, now) for facts in app.read_facts(plan)]
 
 
 def _order(alert: Alert) -> tuple[int, int, float]:
@@ -359,7 +365,7 @@ def _readiness(app: App, name: str) -> Document | None:
         if "findings" in run.detail:
             shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
-    known = _readiness_by_status(app, name)
+    known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
     finding = {
         "name": "readiness check",
         "severity": "warning",
@@ -369,14 +375,6 @@ def _readiness(app: App, name: str) -> Document | None:
         "exception": None,
     }
     return {**readiness_document(name, known, [finding]), "run": None, "looked_at": None}
-
-
-def _readiness_by_status(app: App, name: str) -> str:
-    from drd.model.compliance import assess
-
-    now = app.clock.now()
-    found = (assess(f, now).readiness for f in app.read_facts(name))
-    return next((readiness.value for readiness in found), "not ready")
 
 
 def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:

@@ -203,7 +203,9 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         return plan
     problems = refused(plan.plan.file, found).problems
     warnings = [
-        p._replace(message=f"{p.message}: drd refuses a new plan for this", severity="warning")
+        p._replace(
+            message=f"{p.message}; drd refuses a new plan that has such a file", severity="warning"
+        )
         for p in problems
     ]
     return replace(plan, warnings=plan.warnings + warnings)

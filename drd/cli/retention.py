@@ -123,7 +123,7 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     for share in forgetting.shares[1:]:
         number = len(share.snapshots)
         what = f"{number} snapshot{'s' * (number > 1)}" if number else "nothing"
-        output.say(f"  {what} {goes} from the copy {share.name}")
+        output.say(f"  copy {share.name}: {what} {goes}")
     if forgetting.chosen.over:
         output.complain(
             f"{len(forgetting.chosen.over)} more wait: one run forgets at most {forgetting.limit}",

@@ -163,8 +163,8 @@ def _bare(line: str) -> tuple[str, bool]:
 
 
 def _is_open(bare: str) -> bool:
-    """Whether a bracket or quote does not close on the line, or something stands there that only YAML
-    can tell."""
+    """Whether only a YAML parser can read the line: a bracket or quote stays open, or it has special
+    characters."""
     if _OPEN.isdisjoint(bare):
         return False
     return not _OPEN.isdisjoint(re.sub(_PAIRS, "", re.sub(_PAIRS, "", bare)))

@@ -57,7 +57,8 @@ class Names:
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
     def forget(self, number: int) -> None:
-        """The process is not to ask in it any more. One in which it has asked ends with its own end."""
+        """Close our end of a socket that the process no longer has. A socket on which it has asked a
+        question is closed when the process closes its own end."""
         ours = self._waiting.pop(number, None)
         if ours is not None:
             ours.close()
@@ -69,7 +70,7 @@ class Names:
                     self._ours.pop(descriptor).close()
 
     def _talk(self, asking: socket.socket) -> bool:
-        """Answer what is asked there; whether there may be more."""
+        """Answer one question on this socket. Returns whether the socket is to be kept open for more."""
         try:
             answer = self.answer(asking.recv(_LARGEST))
             if answer is not None:

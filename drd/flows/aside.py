@@ -103,7 +103,7 @@ def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
     when the plan has no such target any more, or the run is not one of it."""
     if run.plan != plan.name:
         raise UsageError(
-            f"run {run.id} is one of {run.plan}, not of {plan.name}",
+            f"run {run.id} belongs to plan {run.plan}, not to plan {plan.name}",
             hint=f"drd run show {run.id} shows what the catalogue says of it.",
         )
     request = RecoveryRequest.of_run(run)

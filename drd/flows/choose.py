@@ -125,8 +125,8 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
 
 
 def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
-    """Without those of which every repository that has them is known to lack snapshots; all, where
-    there is no other."""
+    """The points without those that no repository can give whole: drd knows that each of them lacks
+    snapshots of the point. All points, when no other complete point is left."""
     lacking = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
     torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
     whole = [p for p in points if p not in torn]

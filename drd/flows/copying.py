@@ -215,8 +215,8 @@ class _CopyRun:
         return {"points": [p.id for p in batch], "bytes": size}
 
     def _note_trees(self, batch: Sequence[RestorePoint], source: Held) -> None:
-        """What the snapshots hold, by the repository in which their ids say it. In a copy they have
-        others, and whoever has its password writes whose copies they are."""
+        """Note the tree ids of the source's snapshots in the seal of each point. In the copy snapshots get
+        other ids, and whoever has the copy's password can write which original they come from."""
         origins = self.services.catalogue.origins
         for point in batch:
             seal = origins.seal(self.plan.name, point.id)

@@ -110,7 +110,8 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
 def _require_lost(
     services: Services, plan: Plan, what: GivingUp, known: RestorePoint | None, now: datetime
 ) -> None:
-    """What one repository has lost, another one may still give. Raises UsageError."""
+    """Raise UsageError for a point that a repository can still give whole, unless only another
+    repository is to give it up."""
     if known is None or not known.complete or max(known.data_time, known.available_at) > now:
         return
     whole = givers(services, plan, known)

@@ -26,6 +26,7 @@ from drd.flows.meetings import note
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.seals import Seal
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.ports import OnProgress, Repository, SnapshotInfo
 from drd.process import rights
@@ -234,9 +235,8 @@ class Holders:
         self.services.witness.pin(manifest)
         return manifest
 
-    def _is_as_sealed(self, copied: SnapshotInfo) -> bool:
-        """Whether it holds what the snapshot held of which it says to be a copy, as far as we know."""
-        seal = self.services.catalogue.origins.seal(self.point.plan, self.point.id)
+    def _is_as_sealed(self, copied: SnapshotInfo, seal: Seal | None) -> bool:
+        """Whether the copied snapshot holds what its original held, as far as the seal says it."""
         tree = seal.tree_of(holdings.first_id(copied)) if seal is not None else None
         if tree in (None, copied.tree):
             return True
@@ -256,7 +256,8 @@ class Holders:
         if known is None:
             tags = ["drd", f"run:{self.point.id}"]
             found = repository.snapshots(host=self.point.plan, tags=tags)
-            known = holdings.ids_here([s for s in found if self._is_as_sealed(s)])
+            seal = self.services.catalogue.origins.seal(self.point.plan, self.point.id)
+            known = holdings.ids_here([s for s in found if self._is_as_sealed(s, seal)])
             with self._lock:
                 self._ids[repository.name] = known
         if snapshot not in known:

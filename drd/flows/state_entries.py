@@ -149,7 +149,8 @@ def set_aside(places: Places) -> list[Path]:
 
 
 def standing(places: Places) -> str | None:
-    """For the alert: what is not as it should be, until a person has seen to it."""
+    """The text of the alert: the first entry that is wrong, or what was set aside and still lies there;
+    None when there is neither."""
     aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
     if wrong:
         return str(wrong[0])
@@ -375,7 +376,7 @@ def _set_aside(entry: Entry, stamp: str) -> Path:
 
 
 def _replace(path: Path, *, with_content: bool) -> None:
-    """By a new file that has one name and was never open to others."""
+    """Put a new file in the place of this one: it has one name, and nobody else ever had it open."""
     fresh = path.with_name(f".{path.name}.fresh")
     fresh.unlink(missing_ok=True)
     with os.fdopen(modes.open_private_file(fresh), "wb") as target:

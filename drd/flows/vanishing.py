@@ -45,7 +45,8 @@ def note_listing(
         p.id
         for p in known
         if p.id in missing
-        and p.repositories.get(repository.name, "") not in bad | {""}
+        and repository.name in p.repositories
+        and p.repositories[repository.name] not in bad
         and not look.holds(p.id)
     ]
     record_missing(services, plan, repository.name, gone, listed_at)

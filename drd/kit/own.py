@@ -57,7 +57,8 @@ def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, Snapshot
 
 
 def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime) -> Own:
-    """Fetch it below `into`, a new directory. Raises RepositoryError."""
+    """Fetch drd's own snapshot into the new directory `into`, and take it apart there. Raises
+    RepositoryError."""
     into.mkdir(mode=0o700)
     archive, catalogue = into / FILENAME, into / "drd.db"
     # Of the tar, the replica in it and the catalogue that is made of that, room is for all three.

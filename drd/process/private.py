@@ -31,7 +31,8 @@ _LINKS = 40
 
 
 def roots_place(work_dir: Path) -> Path:
-    """Of all states on this host, each has a place of its own among what is root's."""
+    """The directory below `ROOTS_OWN` in which root works for the state with this work directory. Each
+    state on the host has one of its own."""
     return ROOTS_OWN / blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
 
 

@@ -35,9 +35,9 @@ def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
 
 
 def owner_of(state: Path, work_dir: Path) -> int:
-    """To whom the state belongs at the end of its way, of which everybody else who can change it is
-    told. Of what is not there yet, the nearest directory that is decides. Raises DrdError for a link of
-    others."""
+    """The user to whom the state belongs: the owner of the directory at the end of the path, or of the
+    nearest one that exists. Warns when somebody else can change a directory on the path. Raises DrdError
+    for a link that is not root's."""
     owner = _decided(state)
     if owner == 0 and work_dir != state and (other := _decided(work_dir, beside=True)):
         _doubt(
@@ -64,7 +64,8 @@ def _decided(place: Path, *, beside: bool = False) -> int:
 
 
 def _walked(place: Path) -> Way:
-    """Where everybody could make what is missing, root makes it first."""
+    """Walk to the place. In a sticky directory, where everybody could create the missing part, root
+    creates it first."""
     way = walk(os.fspath(place))
     above = way.steps[-1]
     if not way.missing or not _is_sticky(above.info) or not _others_write(above.info):

@@ -86,7 +86,7 @@ def digest_of(config: bytes) -> str:
 
 
 LARGEST_ANSWER = 2 << 20
-"""Bytes. A listing of a thousand objects, the longest that S3 gives, takes less than half of it."""
+"""In bytes. The longest answer of S3 is a listing of 1,000 objects, which takes less than half of this."""
 
 CONTENTS = ("data", "index", "snapshots")
 """Where the files of a repository lie that has been used."""

@@ -95,7 +95,8 @@ class _Asked(threading.Thread, Generic[T]):
         return self._outcome()
 
     def uses(self, connection: Any) -> None:
-        """Raises TimeoutError when nobody waits any more."""
+        """Remember the connection, to be able to close it. Raises TimeoutError when the caller has given up
+        waiting for the answer."""
         self._connection = connection
         if self._given_up:
             connection.close()

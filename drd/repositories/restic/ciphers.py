@@ -59,7 +59,10 @@ def key_file(content: bytes) -> KeyFile:
     if told.get("kdf") != "scrypt" or not all(type(x) is int and x > 0 for x in numbers):
         raise NoKey("is no key file")
     if 128 * n * r > MOST_MEMORY or n * r * p > MOST_WORK:
-        raise NoKey(f"would take {128 * n * r >> 20:,} MiB of memory and too long to try")
+        raise NoKey(
+            f"needs {128 * n * r >> 20:,} MiB of memory and {n * r * p:,} units of work to try, which is more "
+            f"than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
+        )
     if n < 2 or n & (n - 1) or len(data) <= IV + DIGEST:
         raise NoKey("is no key file")
     return KeyFile(n, r, p, salt, data)
