@@ -68,7 +68,7 @@ def run(
     seconds = time.perf_counter() - begun
     if child.returncode not in exits:
         raise BenchFailed(
-            f"{' '.join(argv)[:300]}: exit {child.returncode}\n{err.decode()[-2000:]}"
+            f"{' '.join(argv)[:300]}: exit {child.returncode}\n{(err or out).decode()[-2000:]}"
         )
     return Run(seconds, peak.result() if peak else 0, out.decode())
 
