@@ -84,7 +84,7 @@ class _Site:
         self.home = home / "small"
         (self.home / "plans").mkdir(parents=True)
         (self.home / "etc").mkdir()
-        (self.home / "password").write_text("bench\n")
+        measure.write_secret(self.home / "password", "bench\n")
         (self.home / "drd.yaml").write_text(_SETTINGS)
         (self.home / "plans/small.yaml").write_text(_PLAN.format(home=self.home))
         for number in range(_FILES):

@@ -57,9 +57,7 @@ class Workshop:
         self.postgres = postgres
         (home / "plans").mkdir()
         (home / "work").mkdir(mode=0o755)
-        password = home / "password"
-        password.touch(0o600)  # drd takes no secret that others can read
-        password.write_text(PASSWORD + "\n")
+        measure.write_secret(home / "password", PASSWORD + "\n")
         (home / "drd.yaml").write_text(
             "state: sqlite:///state/drd.db\nplans: plans\nwork_dir: work\ncache_dir: cache\n"
         )
