@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from drd.metrics import DaemonFigures
+from drd.metrics import DaemonFigures, render
 from drd.model.compliance import assess
 from drd.model.figures import (
     AlertFigures,
@@ -33,6 +33,10 @@ def daemon(at: datetime = NOW) -> DaemonFigures:
         queued=1,
         channels={"webhook": True, "smtp": False},
     )
+
+
+def rendered(of: Sequence[Assessment], about: DaemonFigures, beside: CatalogueFigures) -> bytes:
+    return b"".join(render(of, about, beside))
 
 
 def kept(now: datetime = NOW) -> CatalogueFigures:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ class Figures:
         self._tick_age_s = tick_age_s
         self._address: tuple[str, int] | None = None
         self._started_at = app.clock.now()
-        self._text = b""
+        self._packed: Sequence[bytes] = ()
         self._server: MetricsServer | None = None
         self._trouble = ""
         self._rests_until = 0.0
@@ -78,7 +79,7 @@ class Figures:
 
         return MetricsServer.start(
             address,
-            lambda: self._text,
+            lambda: b"".join(self._metrics()),
             lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
@@ -91,6 +92,9 @@ class Figures:
         self._publish(outlook, said, now)
         took_s = time.thread_time() - began
         self._rests_until = time.monotonic() + min(SHARE * took_s, OLDEST_S)
+
+    def _metrics(self) -> Iterator[bytes]:
+        return map(zlib.decompress, self._packed)
 
     def _publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
         from drd.metrics import DaemonFigures, render, write_textfile
@@ -107,12 +111,14 @@ class Figures:
             said.queued,
             channels,
         )
-        self._text = render(outlook.plans, daemon, catalogue.figures())
+        # Packed, since they are held till the next ones: of a thousand plans eight megabytes.
+        metrics = render(outlook.plans, daemon, catalogue.figures())
+        self._packed = [zlib.compress(metric, 1) for metric in metrics]
         path = self._app.settings.metrics_textfile
         if path is None:
             return
         try:
-            write_textfile(path, self._text)
+            write_textfile(path, self._metrics())
             self._trouble = ""
         except DrdError as error:
             if error.message != self._trouble:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from drd.errors import MetricsUnwritable
@@ -13,8 +14,8 @@ MODE = 0o644
 """node exporter is another user."""
 
 
-def write_textfile(path: Path, text: bytes) -> None:
-    """Put `text` in the file's place at once: a reader sees the old figures or the new ones.
+def write_textfile(path: Path, metrics: Iterable[bytes]) -> None:
+    """Put the metrics in the file's place at once: a reader sees the old figures or the new ones.
 
     Not synced to disk: after a power failure, old figures are as good as none. Raises
     MetricsUnwritable; the file is then the old one.
@@ -28,7 +29,7 @@ def write_textfile(path: Path, text: bytes) -> None:
             # x: in a directory that others write to, nobody's link leads us elsewhere.
             with beside.open("xb") as file:
                 os.fchmod(file.fileno(), MODE)  # whatever our umask
-                file.write(text)
+                file.writelines(metrics)
             beside.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from drd.metrics import render
 from drd.web import Health, MetricsServer
-from tests.metrics_support import Read, daemon, kept, plans, shifted
+from tests.metrics_support import Read, daemon, kept, plans, rendered, shifted
 from tests.servers.child import Child, free_ports
 
 MONITORING = Path(__file__).parents[2] / "monitoring"
@@ -50,7 +49,7 @@ def metrics_in(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def known() -> set[str]:
-    return Read(render(plans(), daemon(), kept())).names
+    return Read(rendered(plans(), daemon(), kept())).names
 
 
 # --- rules --------------------------------------------------------------------------------------
@@ -191,7 +190,7 @@ def prometheus(directory: Path, target: tuple[str, int]) -> Iterator[Prometheus]
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that scraped a healthy plan with a copy that is behind."""
     now = datetime.now(UTC)
-    text = render(shifted(now), daemon(now), kept(now))
+    text = rendered(shifted(now), daemon(now), kept(now))
     server = MetricsServer.start(("127.0.0.1", 0), lambda: text, lambda: Health("0.1.0", 0.0, 60.0))
     try:
         with prometheus(tmp_path_factory.mktemp("prometheus"), server.address) as found:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from drd.metrics import DaemonFigures, render
+from drd.metrics import DaemonFigures
 from drd.model.compliance import assess
 from drd.model.facts import ComponentFacts, NotLoaded, PlanFacts
 from drd.model.figures import CatalogueFigures
-from tests.metrics_support import Read, daemon, kept, plans
+from tests.metrics_support import Read, daemon, kept, plans, rendered
 from tests.status_support import DAY, MINUTE, NOW, ago, drill, healthy, point
 
 PAGE = Path(__file__).parents[2] / "docs/monitoring.md"
@@ -25,7 +25,7 @@ def read(
     of: DaemonFigures | None = None,
     beside: CatalogueFigures = NOTHING,
 ) -> Read:
-    return Read(render([assess(f, NOW) for f in facts], of or daemon(), beside))
+    return Read(rendered([assess(f, NOW) for f in facts], of or daemon(), beside))
 
 
 # --- plans ------------------------------------------------------------------------------------
@@ -117,8 +117,8 @@ def test_drill_that_did_not_pass_is_told_with_the_last_measured_time(result: str
 def test_times_are_the_same_at_every_tick() -> None:
     facts = healthy(newest=point(252.123456))
     later = ago(-7.654321)
-    first = Read(render([assess(facts, NOW)], daemon(), NOTHING))
-    second = Read(render([assess(facts, later)], replace(daemon(), at=later), NOTHING))
+    first = Read(rendered([assess(facts, NOW)], daemon(), NOTHING))
+    second = Read(rendered([assess(facts, later)], replace(daemon(), at=later), NOTHING))
     name = "drd_restore_point_timestamp_seconds"
     assert first.one(name) == second.one(name)
     assert second.one("drd_rpo_exposure_seconds") == pytest.approx(259.777777)
@@ -200,7 +200,7 @@ def test_kinds_of_which_none_runs_are_told_as_zero() -> None:
 
 
 def test_promtool_has_nothing_to_say() -> None:
-    for text in (render(plans(), daemon(), kept()), render([], daemon(), NOTHING)):
+    for text in (rendered(plans(), daemon(), kept()), rendered([], daemon(), NOTHING)):
         done = subprocess.run(
             ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
         )
@@ -208,7 +208,7 @@ def test_promtool_has_nothing_to_say() -> None:
 
 
 def test_promtool_would_complain() -> None:
-    text = render(plans(), daemon(), kept()).replace(b"drd_plans", b"drd_plans_total")
+    text = rendered(plans(), daemon(), kept()).replace(b"drd_plans", b"drd_plans_total")
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
     )
@@ -218,7 +218,7 @@ def test_promtool_would_complain() -> None:
 def test_the_page_lists_every_metric_with_its_labels() -> None:
     rows = re.findall(r"^\| `(drd_\w+)` \|([^|]*)\|", PAGE.read_text(), re.MULTILINE)
     listed = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    everything = Read(render(plans(), daemon(), kept()))
+    everything = Read(rendered(plans(), daemon(), kept()))
     made = {
         family.name: {label for sample in family.samples for label in sample.labels}
         for family in everything.families

@@ -33,7 +33,7 @@ def umask(mask: int) -> Iterator[None]:
 def test_file_is_for_everybody_to_read_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "drd.prom"
     with umask(0o077):
-        write_textfile(path, b"drd_plans 1\n")
+        write_textfile(path, [b"drd_plans 1\n"])
     assert path.read_bytes() == b"drd_plans 1\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert names(tmp_path) == ["drd.prom"]
@@ -42,12 +42,12 @@ def test_file_is_for_everybody_to_read_whatever_the_umask(tmp_path: Path) -> Non
 def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "drd.prom"
     texts = [letter * 2_000_000 for letter in (b"a", b"b")]
-    write_textfile(path, texts[0])
+    write_textfile(path, [texts[0]])
     over = threading.Event()
 
     def write() -> None:
         for number in range(30):
-            write_textfile(path, texts[number % 2])
+            write_textfile(path, [texts[number % 2]])
         over.set()
 
     writer = threading.Thread(target=write)
@@ -61,7 +61,7 @@ def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 
 def test_what_a_kill_left_behind_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".drd.prom.new").write_bytes(b"half")
-    write_textfile(tmp_path / "drd.prom", b"x\n")
+    write_textfile(tmp_path / "drd.prom", [b"x\n"])
     assert names(tmp_path) == ["drd.prom"]
 
 
@@ -72,14 +72,14 @@ def test_link_that_somebody_laid_leads_nowhere(tmp_path: Path) -> None:
     directory.mkdir()
     for name in (".drd.prom.new", "drd.prom"):
         (directory / name).symlink_to(precious)
-    write_textfile(directory / "drd.prom", b"x\n")
+    write_textfile(directory / "drd.prom", [b"x\n"])
     assert precious.read_bytes() == b"keep"
     assert not (directory / "drd.prom").is_symlink()
 
 
 def test_directory_that_is_not_there_is_named_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(MetricsUnwritable) as caught:
-        write_textfile(tmp_path / "nowhere/drd.prom", b"x\n")
+        write_textfile(tmp_path / "nowhere/drd.prom", [b"x\n"])
     assert caught.value.message.endswith(f"there is no directory {tmp_path}/nowhere")
     assert "prometheus-node-exporter" in caught.value.hint
     assert "metrics.textfile" in caught.value.hint
@@ -89,20 +89,20 @@ def test_directory_that_is_not_there_is_named_with_a_remedy(tmp_path: Path) -> N
 def test_path_that_leads_through_a_file_has_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MetricsUnwritable, match="there is no directory"):
-        write_textfile(tmp_path / "file/drd.prom", b"x\n")
+        write_textfile(tmp_path / "file/drd.prom", [b"x\n"])
 
 
 def test_directory_in_the_files_place_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "drd.prom").mkdir()
     with pytest.raises(MetricsUnwritable, match="is a directory"):
-        write_textfile(tmp_path / "drd.prom", b"x\n")
+        write_textfile(tmp_path / "drd.prom", [b"x\n"])
     assert names(tmp_path) == ["drd.prom"]
 
 
 @as_root
 def test_directory_of_another_user_names_the_right_that_is_missing(short_tmp: Path) -> None:
     with acting_as(NOBODY), pytest.raises(MetricsUnwritable) as caught:
-        write_textfile(short_tmp / "drd.prom", b"x\n")
+        write_textfile(short_tmp / "drd.prom", [b"x\n"])
     assert "permission denied" in caught.value.message
     assert f"chgrp drd {short_tmp}" in caught.value.hint
 
@@ -111,9 +111,9 @@ def test_directory_of_another_user_names_the_right_that_is_missing(short_tmp: Pa
 def test_full_disk_keeps_the_old_figures(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         path = disk / "drd.prom"
-        write_textfile(path, b"old\n")
+        write_textfile(path, [b"old\n"])
         with pytest.raises(MetricsUnwritable) as caught:
-            write_textfile(path, b"x" * 2_000_000)
+            write_textfile(path, [b"x" * 2_000_000])
         assert "no space left" in caught.value.message
         assert "make room" in caught.value.hint
         assert path.read_bytes() == b"old\n"
@@ -125,7 +125,7 @@ def test_disk_that_may_only_be_read_names_the_units_directive(tmp_path: Path) ->
     with small_disk(tmp_path / "disk") as disk:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(MetricsUnwritable) as caught:
-            write_textfile(disk / "drd.prom", b"x\n")
+            write_textfile(disk / "drd.prom", [b"x\n"])
         assert f"ReadWritePaths={disk}" in caught.value.hint
 
 
