@@ -13,6 +13,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from drd import acl
 from drd.process import rights
 
 PRIVATE_DIRECTORY = 0o700
@@ -92,9 +93,10 @@ def _give_to_owner_above(fd: int, path: Path) -> None:
 def make_public_directory(directory: Path, group: str, *, owner: int | None = None) -> None:
     """Make the directory that `group` may look into, with mode 0751, or see that it is one.
 
-    Without such a group, or for a user who may not give files to it, it is its owner's alone. Made
-    by root it belongs to the user id `owner`, or to whom root acts for. Raises OSError when it
-    cannot be made, or belongs to somebody else.
+    A user who may not give files to it lets it in by an access control list; without such a group,
+    or where the file system has no lists, the directory is its owner's alone. Made by root it
+    belongs to the user id `owner`, or to whom root acts for. Raises OSError when it cannot be made,
+    or belongs to somebody else.
     """
     rights.make_for_owner(directory)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -105,18 +107,31 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
             found = os.fstat(fd)
         if os.geteuid() not in (0, found.st_uid):
             raise PermissionError(f"it belongs to another user ({found.st_uid})")
-        with suppress(KeyError, PermissionError):
-            wanted = grp.getgrnam(group).gr_gid
-            if found.st_gid != wanted:
-                os.fchown(fd, -1, wanted)
-            # Only now: until then it would have been open to another group.
-            if stat.S_IMODE(found.st_mode) != PUBLIC_DIRECTORY:
-                os.fchmod(fd, PUBLIC_DIRECTORY)
+        with suppress(KeyError, OSError):
+            _open_to(fd, grp.getgrnam(group).gr_gid)
             return
         if stat.S_IMODE(found.st_mode) & 0o022:
             os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~0o022 & 0o777)
     finally:
         os.close(fd)
+
+
+def _open_to(fd: int, group: int) -> None:
+    """Raises OSError where it can be given neither to the group nor a list."""
+    found = os.fstat(fd)
+    try:
+        if found.st_gid != group:
+            os.fchown(fd, -1, group)
+    except PermissionError:
+        # What is made in the directory has the list from the beginning, whoever makes it.
+        acl.put(fd, acl.ACCESS, acl.encode(acl.Rights(7, 5, others=1), groups=[group]))
+        acl.put(fd, acl.DEFAULT, acl.encode(acl.Rights(6, 4), groups=[group]))
+        return
+    for name in (acl.ACCESS, acl.DEFAULT):
+        acl.put(fd, name, None)  # of a group that was named before
+    # Only now: until then it would have been open to another group.
+    if stat.S_IMODE(os.fstat(fd).st_mode) != PUBLIC_DIRECTORY:
+        os.fchmod(fd, PUBLIC_DIRECTORY)
 
 
 def close_to_others(path: Path, *, second_name: bool = False) -> bool:

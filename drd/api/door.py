@@ -10,20 +10,15 @@ import grp
 import os
 import pwd
 import stat
-import struct
-from collections.abc import Iterable
 from contextlib import suppress
 
+from drd import acl
 from drd.config.daemon import DaemonSettings
 
 OPEN = 0o666
 """The mode where there can be no list."""
 
-_LIST = "system.posix_acl_access"
-_VERSION = struct.pack("<I", 2)
-_OWNER, _USER, _OWNING_GROUP, _GROUP, _MOST, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
-_NOBODY, _CONNECT = 0, 6
-_UNNAMED = 0xFFFFFFFF
+_CONNECT = 6
 
 
 def wanted(settings: DaemonSettings) -> bytes:
@@ -35,19 +30,7 @@ def wanted(settings: DaemonSettings) -> bytes:
     for group in (settings.read_group, settings.operate_group):
         with suppress(KeyError):
             groups.add(grp.getgrnam(group).gr_gid)
-    entries = [
-        (_OWNER, _CONNECT, _UNNAMED),
-        *_named(_USER, users),
-        (_OWNING_GROUP, _NOBODY, _UNNAMED),
-        *_named(_GROUP, groups),
-        (_MOST, _CONNECT, _UNNAMED),
-        (_OTHERS, _NOBODY, _UNNAMED),
-    ]
-    return _VERSION + b"".join(struct.pack("<HHI", *entry) for entry in entries)
-
-
-def _named(tag: int, ids: Iterable[int]) -> list[tuple[int, int, int]]:
-    return [(tag, _CONNECT, one) for one in sorted(ids)]
+    return acl.encode(acl.Rights(_CONNECT, _CONNECT), users=users, groups=groups)
 
 
 def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
@@ -59,11 +42,10 @@ def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
     try:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
             raise FileNotFoundError(name)
-        place = f"/proc/self/fd/{fd}"
         try:
-            os.setxattr(place, _LIST, entries)
+            acl.put(fd, acl.ACCESS, entries)
         except OSError:
-            os.chmod(place, OPEN)  # noqa: PTH101 - by the descriptor
+            os.chmod(f"/proc/self/fd/{fd}", OPEN)  # noqa: PTH101 - by the descriptor
             return False
         return True
     finally:

@@ -17,6 +17,9 @@ examples:
 
 exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
 
+_REASONS = {"force": "--force", "clock_is_right": "clock"}
+"""What a person said why in a run's details, and the word before it."""
+
 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
@@ -126,6 +129,7 @@ def _print_actors(run: dict[str, Any]) -> None:
 
 
 def _print(run: dict[str, Any]) -> None:
+    from drd.model.text import escaped
     from drd.model.units import format_duration
 
     detail = run["detail"]
@@ -150,6 +154,9 @@ def _print(run: dict[str, Any]) -> None:
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")
+    for key, word in _REASONS.items():
+        if detail.get(key):
+            output.say(f"  {word:<10} {escaped(str(detail[key]))}")
     over = run["finished_at"] is not None
     rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]
     if rows:

@@ -88,7 +88,7 @@ def drill_choice(
         return choose(services, plan, held_by=held_by)
     drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
     turn = is_random_turn(len(drills), plan.drill.random_each, scenarios)
-    turn = turn and drills[0].result == "passed"
+    turn = turn and bool(drills) and drills[0].result == "passed"
     return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
 
 

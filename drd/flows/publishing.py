@@ -7,6 +7,7 @@ these changes; so daemon and commands write the same file and need not know of o
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import drd
-from drd import log, modes
+from drd import acl, log, modes
 from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status import SUMMARY as NAME
 from drd.flows.summary_file import Summary, read_summary, write_summary
@@ -146,7 +147,12 @@ def findings(directory: Path, group: str) -> list[Finding]:
         found = (directory / NAME).stat(follow_symlinks=False)
     except OSError:
         return []
-    if found.st_mode & 0o040:
+    readers = set(acl.groups(str(directory / NAME), acl.ACCESS, 4))
+    if not readers and found.st_mode & 0o040:
+        readers = {found.st_gid}
+    with suppress(KeyError):
+        readers &= {grp.getgrnam(group).gr_gid}
+    if readers:
         return []
     what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
     return [Finding("status for others", False, what, _remedy(found.st_uid, group))]

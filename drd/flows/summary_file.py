@@ -18,6 +18,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
+from drd import acl
 from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status import SUMMARY as NAME
 from drd.model.brief import Brief, briefs_from, in_advance
@@ -342,8 +343,8 @@ def _pack(lines: Collection[bytes]) -> bytes:
 
 def write_summary(directory: int, data: bytes) -> bool:
     """Put it in the place of the one in the open directory at once: a reader sees the old or the
-    new one. It belongs to the directory's owner and group; whether it could be given to that group, which
-    nobody but root can who is not in it.
+    new one. It belongs to the directory's owner and group, and has the list of the directory; whether
+    any group can read it.
 
     Not synced to disk: after a power failure it is made anew. Raises OSError.
     """
@@ -356,10 +357,12 @@ def write_summary(directory: int, data: bytes) -> bool:
         with os.fdopen(fd, "wb") as file:
             above = os.fstat(directory)
             owner = above.st_uid if os.geteuid() == 0 else -1
+            given = any(acl.groups(f"/proc/self/fd/{directory}", acl.DEFAULT, 4))
             with suppress(PermissionError):
                 os.fchown(fd, owner, above.st_gid)
-                os.fchmod(fd, MODE)
                 given = True
+            if given:
+                os.fchmod(fd, MODE)
             file.write(data)
         os.replace(beside, NAME, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
@@ -393,6 +396,7 @@ def _whose(directory: str) -> tuple[str, str]:
     from drd.process import user_name
 
     name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
+    group = next(acl.groups(directory, acl.DEFAULT, 4), group)
     try:
         return name, grp.getgrgid(group).gr_name
     except KeyError:

@@ -44,6 +44,9 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     rpo, rpo_reasons = judge_rpo(subject, now)
     drill, drill_reasons = judge_drill(subject, now)
     rto, rto_reasons = judge_rto(subject)
+    if rpo.loses_everything and rto.actual_s is not None:
+        # However fast the last drill was: what it restored is not there any more.
+        rto = rto._replace(projected_s=None, verdict=Verdict.BREACHED)
     readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
     lost_since = unreadable_since(subject)
     reasons = rpo_reasons + drill_reasons + rto_reasons + readiness_reasons

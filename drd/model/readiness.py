@@ -189,6 +189,9 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
 def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     projected, promised = assessed.rto.projected_s, format_duration(plan.objectives.rto_s)
     name = "projection against RTO"
+    if assessed.rpo.loses_everything:
+        text = f"no restore point is left to come back from (RTO {promised})"
+        return ReadinessFinding(name, "warning", text, f"drd status {plan.name}")
     if projected is None:
         text = f"no passed drill says how long coming back takes (RTO {promised})"
         return ReadinessFinding(name, "warning", text, f"drd drill {plan.name}")

@@ -35,7 +35,7 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
     rpo, rto = plan.rpo, plan.rto
     lose, back = format_duration(rpo.exposure_s), format_duration(rto.projected_s)
     if rpo.loses_everything:
-        lose, back = "everything", back if rto.projected_s is None else "never"
+        lose, back = "everything", back if rto.actual_s is None else "never"
     return [
         Cell(plan.plan),
         Cell(plan.verdict.words, STYLE[plan.verdict]),

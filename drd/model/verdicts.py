@@ -84,7 +84,7 @@ class RpoAssessment(NamedTuple):
 
 class RtoAssessment(NamedTuple):
     """`actual_s` is what the last passed drill took, `projected_s` the same scaled to the data of
-    now."""
+    now: None where nothing is left to come back from."""
 
     objective_s: float | None
     actual_s: float | None

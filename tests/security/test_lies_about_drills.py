@@ -59,6 +59,24 @@ def test_failed_scenario_is_not_cleared_by_another_one(short_tmp: Path) -> None:
     assert copy["state"] == "damaged"
 
 
+def test_plan_whose_drills_all_take_a_random_point_begins_with_the_newest(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.plan(
+        SMALL.format(base=short_tmp).replace(
+            "every: 7d}", "every: 7d, restore_point: {random_within: 30d, each: 1}}"
+        )
+    )
+    for _ in range(2):
+        site.drd("backup", "shop")
+    newest, old = (p["point"] for p in site.points())
+
+    def drilled() -> str:
+        return str(site.drd("drill", "shop", "--json").json["point"])
+
+    assert drilled() == newest
+    assert drilled() in (newest, old)
+
+
 def test_older_point_does_not_clear_what_a_newer_one_failed(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     site.drd("backup", "shop")

@@ -42,7 +42,10 @@ def loses_everything(site: Site) -> dict[str, Any]:
     assert plan["rpo"]["exposure_s"] is None
     told = site.drd("status", code=3).out
     assert "everything" in told
-    assert site.drd("status", "--nagios", code=2).out.startswith("DRD CRITICAL")
+    assert (plan["rto"]["projected_s"], plan["rto"]["verdict"] == "met") == (None, False)
+    nagios = site.drd("status", "--nagios", code=2).out
+    assert nagios.startswith("DRD CRITICAL")
+    assert "rto_shop=U;" in nagios, "no figure for what cannot come back"
     return plan
 
 

@@ -45,6 +45,7 @@ def test_an_outage_of_forty_days_costs_no_point(site: Site) -> None:
     [detail] = site.catalogue("select detail from runs where id = ?", forced["run"])
     assert "the outage is over" in detail[0]
     assert '"login_uid"' in detail[0], "who forced it is recorded"
+    assert "the outage is over" in site.drd("run", "show", forced["run"]).out
 
 
 def test_rules_go_on_while_backups_arrive(site: Site) -> None:

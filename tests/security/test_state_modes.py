@@ -7,6 +7,7 @@ Now the state is its owner's alone, and the group reads a summary that lies else
 from __future__ import annotations
 
 import fcntl
+import grp
 import io
 import json
 import os
@@ -24,8 +25,10 @@ import pytest
 from drd.catalogue.locks import LockFiles
 from drd.cli.status import status_command
 from drd.errors import CatalogueError
+from drd.flows.publishing import findings
 from drd.flows.status import SUMMARY as NAME
-from drd.modes import give_what_is_roots
+from drd.flows.summary_file import unreadable, write_summary
+from drd.modes import give_what_is_roots, make_public_directory
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 from tests.user_support import NOBODY, as_root
@@ -44,15 +47,15 @@ def site(short_tmp: Path) -> Site:
     return site
 
 
-def as_member(work: Callable[[], Any], *, group: int = GAMES) -> Any:
+def as_member(work: Callable[[], Any], *, group: int = GAMES, user: int = NOBODY) -> Any:
     """What `work` answers to somebody whose only right is a group."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.setgroups([group])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setgid(NOBODY if user == NOBODY else group)
+            os.setuid(user)
             answer = work()
         except BaseException as error:  # noqa: BLE001 - told to the test
             answer = error
@@ -138,6 +141,43 @@ def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
     assert "/status is for the group " in found.message
     assert "and user nobody is not in it" in found.message
     assert "sudo adduser nobody " in found.hint
+
+
+@as_root
+def test_group_that_the_service_is_not_in_reads_the_status_and_nobody_else_does(
+    short_tmp: Path,
+) -> None:
+    """`groups: {read: games}` beside a service whose only group is another one."""
+    public, service, its_group = short_tmp / "public", 4711, 4712
+    public.mkdir(mode=0o751)
+    os.chown(public, service, its_group)
+
+    def serve() -> bool:
+        make_public_directory(public, "games")
+        fd = os.open(public, os.O_RDONLY)
+        for _ in range(2):
+            given = write_summary(fd, b"of today")
+        return given
+
+    def reads() -> bytes:
+        return (public / NAME).read_bytes()
+
+    assert as_member(serve, user=service, group=its_group) is True
+    assert as_member(reads) == b"of today"
+    for group in (its_group, NOBODY):
+        assert isinstance(as_member(reads, group=group), PermissionError)
+    assert isinstance(as_member(lambda: (public / "mine").write_text("")), PermissionError)
+    assert findings(public, "games") == []
+    assert findings(public, "mail") != []
+    assert "is for the group games" in str(unreadable(str(public), PermissionError()))
+
+    make_public_directory(public, "mail")  # root can give it
+    assert as_member(reads) == b"of today", "until it is written anew"
+    fd = os.open(public, os.O_RDONLY)
+    write_summary(fd, b"of now")
+    os.close(fd)
+    assert as_member(reads, group=grp.getgrnam("mail").gr_gid) == b"of now"
+    assert isinstance(as_member(reads), PermissionError)
 
 
 @as_root

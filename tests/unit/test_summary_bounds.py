@@ -3,6 +3,7 @@ the group where it is."""
 
 from __future__ import annotations
 
+import grp
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,14 +71,15 @@ def test_summary_that_the_group_cannot_read_is_said(
 ) -> None:
     data = summary(1).to_bytes(NOW)
     assert written(tmp_path, data)
-    assert publishing.findings(tmp_path, "drd") == []
+    ours = grp.getgrgid(os.getgid()).gr_name
+    assert publishing.findings(tmp_path, ours) == []
 
     def refused(*_: object) -> None:
         raise PermissionError(1, "not in that group")
 
     monkeypatch.setattr(os, "fchown", refused)
     assert not written(tmp_path, data)
-    [found] = publishing.findings(tmp_path, "drd")
+    [found] = publishing.findings(tmp_path, ours)
     assert not found.ok
     assert str(tmp_path / NAME) in found.detail
-    assert " drd, then systemctl restart drd" in found.hint
+    assert f" {ours}, then systemctl restart drd" in found.hint

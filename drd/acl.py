@@ -1,0 +1,69 @@
+"""POSIX access control lists, as Linux keeps them in extended attributes: acl(5), <linux/posix_acl_xattr.h>.
+
+Written here since Python has no function for them, and no program has to be installed then.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+ACCESS = "system.posix_acl_access"
+DEFAULT = "system.posix_acl_default"
+"""Of a directory: what is made in it begins with this list."""
+
+_VERSION = struct.pack("<I", 2)
+_ENTRY = struct.Struct("<HHI")
+_OWNER, _USER, _OWNING_GROUP, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+_UNNAMED = 0xFFFFFFFF
+
+
+class Rights(NamedTuple):
+    """Bits as in a mode: 4 read, 2 write, 1 execute or search."""
+
+    owner: int
+    named: int
+    owning_group: int = 0
+    others: int = 0
+
+
+def encode(rights: Rights, *, users: Iterable[int] = (), groups: Iterable[int] = ()) -> bytes:
+    """The list that gives `rights.named` to these users and groups."""
+    entries = [
+        (_OWNER, rights.owner, _UNNAMED),
+        *((_USER, rights.named, one) for one in sorted(users)),
+        (_OWNING_GROUP, rights.owning_group, _UNNAMED),
+        *((_GROUP, rights.named, one) for one in sorted(groups)),
+        (_MASK, rights.named | rights.owning_group, _UNNAMED),
+        (_OTHERS, rights.others, _UNNAMED),
+    ]
+    return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in entries)
+
+
+def put(fd: int, name: str, entries: bytes | None) -> None:
+    """Give what is open this list, or none. Raises OSError where the file system has no lists."""
+    place = f"/proc/self/fd/{fd}"
+    with suppress(OSError):
+        if os.getxattr(place, name) == entries:
+            return
+    if entries is not None:
+        os.setxattr(place, name, entries)
+        return
+    with suppress(OSError):
+        os.removexattr(place, name)
+
+
+def groups(place: str, name: str, right: int) -> Iterator[int]:
+    """The ids of the groups that the list at a place names with this right; none without a list."""
+    try:
+        data = os.getxattr(place, name, follow_symlinks=False)
+    except OSError:
+        return
+    entries = list(_ENTRY.iter_unpack(data[len(_VERSION) :]))
+    mask = next((rights for tag, rights, _ in entries if tag == _MASK), 7)
+    for tag, rights, one in entries:
+        if tag == _GROUP and rights & mask & right:
+            yield one
