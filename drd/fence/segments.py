@@ -25,6 +25,10 @@ _CONTROLS = (_SET, _STAT, 11, 12)
 _OWNER_AT, _MODE_AT = 4, 20
 """Where user and group, and the mode, are in what IPC_STAT tells and IPC_SET takes, on x86_64 and aarch64."""
 
+MOST = 256
+"""Segments of one fence. The kernel has 4,096 for the whole host (kernel.shmmni), and production's
+PostgreSQL needs one to start; a server makes one or two."""
+
 
 class Segment:
     """`address` is where the warden has it."""
@@ -39,11 +43,13 @@ class Segment:
 class Segments:
     """The warden is attached to each that it makes, and has marked it as removed: the kernel takes it
     away with the last process that is attached, however the warden ends. Keys are the fence's own:
-    nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together."""
+    nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together, and
+    `MOST` for their number: one that is removed is there as long as a process is attached."""
 
     def __init__(self, most_bytes: int | None) -> None:
         self._most = most_bytes
         self._made: dict[int, Segment] = {}
+        self._count = 0
 
     def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
         return {"shmget": self._get, "shmat": self._attach, "shmctl": self._control}
@@ -66,6 +72,8 @@ class Segments:
         """A new one of who asks. Raises OSError."""
         if flags & ~(_CREATE | _EXCLUSIVE | _NO_RESERVE | _MODE):
             raise OSError(errno.EINVAL, "no huge pages: no limit counts them")
+        if self._count >= MOST:
+            raise OSError(errno.ENOSPC, "more than a drill may make")
         if self._most is not None and size + sum(s.size for s in self._made.values()) > self._most:
             raise OSError(errno.ENOMEM, "more than the drill may have")
         how = flags & _NO_RESERVE | _CREATE | _EXCLUSIVE | 0o600
@@ -78,6 +86,7 @@ class Segments:
         finally:
             kernel.call("shmctl", made, _REMOVE, None)
         self._made[made] = Segment(key, size, address, owner)
+        self._count += 1
         return made
 
     def _ours(self, asked: Asked) -> Segment:

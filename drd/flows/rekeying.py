@@ -25,7 +25,7 @@ from drd.flows.earlier_rekeys import BY_MASK, Earlier, digest_of, earlier_tries
 from drd.flows.identity import confirm
 from drd.flows.runner import Runner, new_run
 from drd.flows.services import Services
-from drd.flows.shared import unknown_plans
+from drd.flows.shared import plans_of_others
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
@@ -275,7 +275,7 @@ def _carry_out(
         left = [
             f"the host of plan {name}, which is not known here and stores there too, has the new password: "
             "say so with --cut-off-others"
-            for name in unknown_plans(services, work.opened(work.new))
+            for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
     if not left:

@@ -1,4 +1,4 @@
-"""Who else stores in a repository: plans that this host does not know, of other hosts that have its password."""
+"""Who else stores in a repository: plans of other hosts that have its password."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from drd.model.plan import NAME
 from drd.ports import Repository
 
 
-def unknown_plans(services: Services, repository: Repository) -> list[str]:
-    """The names of plans whose restore points lie there and that were never loaded here. A plan of another
-    host with the name of one of ours cannot be told from it. Raises RepositoryError."""
-    known = set(services.catalogue.plan_names())
-    listing = repository.snapshots(tags=["drd", "manifest"], fresh=True)
-    return sorted({s.host for s in listing if s.host not in known and NAME.fullmatch(s.host)})
+def plans_of_others(services: Services, repository: Repository) -> list[str]:
+    """The names of plans whose restore points lie there while this host knows none of these points. A
+    plan of another host cannot be told from one of ours that has its name and stores there, too.
+    Raises RepositoryError."""
+    ours = set(services.catalogue.plan_names())
+    manifests: dict[str, set[str]] = {}
+    for snapshot in repository.snapshots(tags=["drd", "manifest"], fresh=True):
+        if NAME.fullmatch(snapshot.host):
+            manifests.setdefault(snapshot.host, set()).add(snapshot.id)
+
+    def known(plan: str) -> set[str]:
+        points = services.catalogue.points(plan, elsewhere=True) if plan in ours else []
+        return {one for point in points for one in point.repositories.values()}
+
+    return sorted(plan for plan, ids in manifests.items() if not ids & known(plan))

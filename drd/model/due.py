@@ -138,39 +138,43 @@ def _regular(job: Job, history: History, now: datetime) -> Start | None:
     assert timing.every_s is not None
     words = f"every {format_duration(timing.every_s)}"
     last = history.last_started_at
-    if last is None:
+    never = _never_drilled(job, history, now)
+    if last is None and never is None:
         return _first(job, history, now), f"{words}, first", timing.every_s
-    if not _is_past(last, now):
+    if last is not None and not _is_past(last, now):
         return now, f"{words}, {_set_back(last, now)}", timing.every_s
+    if never is not None:
+        return *never, timing.every_s
+    assert last is not None
     if history.news is not None and last < history.news[0] and _is_past(history.news[0], now):
         ended, what = history.news
         return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s
-    never = _never_drilled(job, history, now)
-    if never is not None:
-        return *never, timing.every_s
     at = last + timedelta(seconds=timing.every_s)
     return at, f"{words}, last {_clock(last, now)}", timing.every_s
 
 
 def _never_drilled(job: Job, history: History, now: datetime) -> tuple[datetime, str] | None:
-    """A scenario that was never drilled is due as soon as the drill before it is over: the last run
-    has left evidence, whatever that says. One that left none is tried again as others are."""
+    """A scenario that was never drilled is due at once, or as soon as the drill before it is over:
+    the last run has left evidence, whatever that says. One that left none is tried again as others
+    are."""
     last, drilled = history.last_started_at, history.drilled_at
     if job.kind != RunKind.DRILL or not history.undrilled:
         return None
     words = f"{history.undrilled[0]} was never drilled"
     if last is None:
-        return _first(job, history, now), words
+        return _believed(history.first_loaded_at, now) or now, words
     if drilled is None or drilled < last or not _is_past(drilled, now):
         return None
     return drilled, words
 
 
 def _first(job: Job, history: History, now: datetime) -> datetime:
-    """Soon after the plan was first loaded, spread so that not all plans begin at once."""
+    """Soon after the plan was first loaded, spread so that not all plans begin at once. A look ahead
+    waits for the first point as long as that may be."""
     if not _is_past(history.first_loaded_at, now):
         return now
-    spread_s = job.timing.jitter_s * share(*job.key)
+    waits = job.kind == RunKind.READINESS and history.data_time is None
+    spread_s = job.timing.jitter_s * (1.0 if waits else share(*job.key))
     return history.first_loaded_at + timedelta(seconds=spread_s)
 
 

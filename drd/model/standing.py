@@ -100,7 +100,9 @@ def disproved(facts: PlanFacts, finding: str) -> bool:
         return False
     newest, last = facts.newest, facts.last_drill
     if finding == "restore point":
-        return newest is not None and newest.available_at > unready.at
+        # It is that there is none. While one repository is gone, only a later point is another one.
+        gone = any(r.lost is not None for r in facts.repositories)
+        return newest is not None and (not gone or newest.available_at > unready.at)
     if last is not None and finding == f"drill {last.scenario}":
         return last.result == "passed" and last.at > unready.at
     return any(_is_over(r, finding, unready.at) for r in facts.repositories)

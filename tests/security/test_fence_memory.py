@@ -163,5 +163,15 @@ def test_segments_count_for_the_drills_memory(own: Path) -> None:
         box.close()
 
 
+@pytest.mark.parametrize(
+    "keep", ["get(4096)", "isinstance(s := get(4096), int) and attach(s) and remove(s) or s"]
+)
+def test_segments_that_a_drill_keeps_leave_most_of_the_hosts(
+    box: Sandbox, own: Path, keep: str
+) -> None:
+    script = f"print(sum(isinstance(({keep}), int) for _ in range(600)), get(4096))"
+    assert answers(box, own, script) == ["256 No space left on device"]
+
+
 def test_drill_is_what_the_kernel_ends_first_when_memory_runs_out(box: Sandbox, own: Path) -> None:
     assert answers(box, own, "print(open('/proc/self/oom_score_adj').read().strip())") == ["1000"]

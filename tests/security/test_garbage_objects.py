@@ -20,6 +20,7 @@ import pytest
 from drd.errors import ForeignObjects, RepositoryDamaged
 from drd.flows import holdings
 from drd.ports import Tree
+from tests.e2e.copies import copied_site, offsite_of
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Site, small_site
 from tests.repository_support import (
@@ -98,6 +99,21 @@ def test_garbage_hides_nothing_that_was_removed(site: Site) -> None:
     told = site.drd("doctor", "shop", code=None)
     assert f"no longer lists all snapshots of restore point {newest['point']}" in told.out
     assert "no longer lists all snapshots of 1 restore point" in status(site)
+
+
+@pytest.mark.parametrize("where", ["source", "copy"])
+def test_garbage_stops_no_copy(short_tmp: Path, where: str) -> None:
+    """Garbage in the copy was taken for points that the source does not hold."""
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    repository = offsite_of(site) if where == "copy" else Path(site.repository)
+    (repository / "snapshots" / GARBAGE).write_bytes(b"garbage")
+    site.drd("backup", "shop")
+    told = site.drd("copy", "shop", "--json").json
+    assert [c["state"] for c in told["copies"]] == ["succeeded"], told
+    held = site.drd("points", "shop", "--json").json["points"]
+    assert [len(p["repositories"]) for p in held] == [2, 2], held
 
 
 def status(site: Site) -> str:

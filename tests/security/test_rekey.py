@@ -317,13 +317,18 @@ def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
     assert ("till" in to_do[deleted]) == ("till" in names)
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", ["another plan", "a plan with a name of ours", ""])
 def test_rekey_cuts_off_another_host_only_when_that_was_said(
-    short_tmp: Path, tmp_path: Path, shared: bool
+    short_tmp: Path, tmp_path: Path, shared: str
 ) -> None:
     """It took the key away that a host had which shares the repository; one alone is the healthy twin."""
     site = small_site(short_tmp)
     site.drd("backup", "shop")
+    if shared == "a plan with a name of ours":
+        text = (short_tmp / "plans/shop.yaml").read_text().replace("plan: shop", "plan: till")
+        text = text.replace(site.repository, str(short_tmp / "second"))
+        (short_tmp / "plans/till.yaml").write_text(text)
+        site.drd("backup", "till")
     if shared:
         (tmp_path / "other").mkdir()
         other = small_site(tmp_path / "other")
@@ -337,8 +342,8 @@ def test_rekey_cuts_off_another_host_only_when_that_was_said(
     file = short_tmp / "plans/shop.yaml"
     file.write_text(file.read_text().replace("secrets/restic", "secrets/new"))
     done = site.drd("repository", "rekey", "shop", "--json").json
-    assert done["complete"] is not shared
-    assert opens(Path(site.repository), PASSWORD) is shared
+    assert done["complete"] is not bool(shared)
+    assert opens(Path(site.repository), PASSWORD) is bool(shared)
     if shared:
         assert any("till" in line for line in done["waits_for"])
         done = site.drd("repository", "rekey", "shop", "--cut-off-others", "--json").json

@@ -331,7 +331,7 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     failing = gone._replace(kind="backup-failing", subject="")
     silent = gone._replace(kind="repository-unreachable", subject="repository primary")
     ahead = gone._replace(kind="not-ready", subject="restore point")
-    unready = UnreadyFacts(ago(300), "not ready: restore point: there is no complete one")
+    unready = UnreadyFacts(ago(200), "not ready: restore point: there is no complete one")
     alerts = (gone, failing, silent, ahead)
     assert not assess(healthy(alerts=alerts, unready=unready), NOW).alerts
 
@@ -345,7 +345,9 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     }
     assert not assess(healthy(alerts=(ahead,)), NOW).alerts, "the last look found all in order"
     broken = UnreadyFacts(ago(60), "took longer than 5m")
-    assert assess(healthy(alerts=(ahead,), unready=broken), NOW).alerts, "it did not look"
+    other = ahead._replace(subject="kit")
+    assert assess(healthy(alerts=(other,), unready=broken), NOW).alerts, "it did not look"
+    assert not assess(healthy(alerts=(ahead,), unready=broken), NOW).alerts, "there is a point"
     elsewhere = gone._replace(subject="offsite")
     assert not assess(hurt._replace(alerts=(elsewhere,)), NOW).alerts
 

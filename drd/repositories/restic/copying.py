@@ -48,7 +48,9 @@ def copy_from(
             )
             return _judged(done, door, source)
 
-        missing += _IGNORED.findall(source.reading(work, door).stderr)
+        # It says the same of what it cannot read where the copies go, which costs no copy.
+        ignored = _IGNORED.findall(source.reading(work, door).stderr)
+        missing += [one for one in ignored if one in ids]
     if missing:
         raise PointGone(
             f"the repository at {source.url} does not hold {len(missing)} of the snapshots that "
