@@ -12,15 +12,12 @@ from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entries import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import TreeFingerprint
+from drd.model.snapshot import TORN_SHARE, TreeFingerprint
 from drd.model.units import format_size
 from drd.ports import CheckContext
 
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
-
-TORN_SHARE = 0.1
-"""Of a tree's bytes: when more changed while they were read, nobody knows which state is stored."""
 
 
 class TreeComparison:

@@ -9,6 +9,7 @@ from drd.flows.engine import Engine
 from drd.flows.restore import Restoration
 from drd.model.rehearsals import IN_NO_STEP, NOT_LOOKED_AT
 from drd.model.run import CheckResult, CheckVerdict, StepState
+from drd.model.snapshot import ComponentSnapshot
 
 Unproven = tuple[tuple[str, str], ...]
 
@@ -19,14 +20,23 @@ def unproven(work: Restoration, engine: Engine) -> Unproven:
     steps = engine.steps.values()
     meant = {name for s in steps if s.kind == "restore" for name in s.subjects}
     found = []
-    for name in work.plan.components:
+    for name, component in work.plan.components.items():
         if name in left_out:
             continue
         if name not in work.restored:
             found.append((name, "not restored" if name in meant else IN_NO_STEP))
         elif (why := _not_compared(name, work.checks)) is not None:
             found.append((name, why))
+        elif why := _nothing_to_compare(work.point.component(name), component.may_be_empty):
+            found.append((name, f"not compared: {why}"))
     return tuple(found)
+
+
+def _nothing_to_compare(snapshot: ComponentSnapshot | None, may_be_empty: bool) -> str:
+    """Whatever a check has looked at: what was captured is nothing, or may be torn."""
+    if snapshot is None or snapshot.fingerprint is None:
+        return ""
+    return snapshot.fingerprint.says_nothing(may_be_empty=may_be_empty)
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:

@@ -9,10 +9,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from drd.model.units import to_rfc3339
+from drd.model.units import format_size, to_rfc3339
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = 1
+
+TORN_SHARE = 0.1
+"""Of a tree's bytes: when more changed while they were captured, a restore of it proves nothing."""
+
+_UNSAID = "and the plan does not say `may_be_empty: true`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ class DatabaseFingerprint:
             "others": dict(sorted(self.others.items())),
         }
 
+    def says_nothing(self, *, may_be_empty: bool) -> str:
+        """Why a restore of this proves nothing; empty where it does, or where nobody has counted."""
+        counted = {n: t for n, t in self.tables.items() if n not in self.derived}
+        if may_be_empty or self.mode == "off" or any(self.not_reached):
+            return ""
+        if not counted:
+            return f"there was no table at backup, {_UNSAID}"
+        if not any(t.rows for t in counted.values()):
+            return f"there was no row in any table at backup, {_UNSAID}"
+        return ""
+
     def only(self, names: Collection[str]) -> DatabaseFingerprint:
         """Of these tables alone, without the properties of the whole."""
         leaves = {leaf for n in names for leaf in self.partitioned.get(n, (n,))}
@@ -94,6 +110,20 @@ class TreeFingerprint:
 
     entries: Mapping[str, FileEntry] = field(default_factory=dict)
     not_reached: Mapping[str, str] = field(default_factory=dict)
+
+    def says_nothing(self, *, may_be_empty: bool) -> str:
+        """Why a restore of this proves nothing; empty where it does."""
+        files = [e for e in self.entries.values() if e.kind != "directory"]
+        if not files:
+            empty = not may_be_empty and not self.not_reached
+            return f"it was empty at backup too, {_UNSAID}" if empty else ""
+        torn, whole = sum(e.size for e in files if e.volatile), sum(e.size for e in files)
+        if torn <= TORN_SHARE * whole:
+            return ""
+        return (
+            f"{format_size(torn)} of {format_size(whole)} changed while they were captured: what is "
+            "stored may be torn"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {

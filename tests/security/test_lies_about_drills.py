@@ -158,8 +158,10 @@ def test_tree_that_changed_while_it_was_read_is_not_compared(short_tmp: Path) ->
     hot, over = short_tmp / "etc/hot", threading.Event()
 
     def writer() -> None:
-        while not over.is_set():
-            hot.write_bytes(os.urandom(3_000_000))
+        with hot.open("r+b", buffering=0) as file:
+            while not over.is_set():
+                file.seek(0)
+                file.write(os.urandom(3_000_000))
 
     hot.write_bytes(b"0" * 3_000_000)
     thread = threading.Thread(target=writer)
@@ -176,6 +178,38 @@ def test_tree_that_changed_while_it_was_read_is_not_compared(short_tmp: Path) ->
     site.drd("backup", "shop")
     site.drd("drill", "shop")
     assert plan_of(site)["verdict"] == "met", reasons(site)
+
+
+@pytest.mark.parametrize("may_be_empty", [False, True])
+def test_nothing_is_not_proven_by_a_check_of_another_kind(
+    short_tmp: Path, *, may_be_empty: bool
+) -> None:
+    """A volume that was not mounted and a database without rows were met by `select 1` and a command."""
+    site = small_site(short_tmp)
+    for name in ("shop.db", "etc"):
+        (shutil.rmtree if name == "etc" else os.unlink)(short_tmp / name)
+    with sqlite3.connect(short_tmp / "shop.db") as connection:
+        connection.execute("create table orders (id)")
+    (short_tmp / "etc").mkdir()
+    also = ", may_be_empty: true" if may_be_empty else ""
+    site.plan(f"""
+components:
+  db: {{kind: sqlite, path: {short_tmp}/shop.db{also}}}
+  conf: {{kind: files, paths: [{short_tmp}/etc]{also}}}
+checks:
+  - {{name: one, kind: sql, component: db, query: "select 1", expect: "== 1"}}
+  - {{name: it lists, kind: command, component: conf, run: [/bin/true]}}
+""")
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    plan = plan_of(site)
+    if may_be_empty:
+        assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), reasons(site)
+        return
+    assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready")
+    for component, what in (("db", "no row in any table"), ("conf", "it was empty at backup too")):
+        assert f"{component} not compared: " in reasons(site)
+        assert what in reasons(site)
 
 
 def test_component_that_the_runbook_leaves_out_is_not_proven(short_tmp: Path) -> None:
