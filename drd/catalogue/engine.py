@@ -54,7 +54,7 @@ class Store:
                 f"not a database URL: {url!r}", hint="for example sqlite:////var/lib/drd/drd.db"
             ) from None
         self.path = sqlite_path(self.url)
-        self.place = str(self.path or self.url.render_as_string(hide_password=True))
+        self.place = str(self.path or shown(self.url))
         if self.path is None:
             self.engine = _postgresql_engine(self.url, password)
         else:
@@ -131,6 +131,12 @@ class Store:
         self.engine.dispose()
 
 
+def shown(url: URL) -> str:
+    """For people: without the password, which libpq also takes as a parameter."""
+    secret = {key: "***" for key in url.query if "pass" in key}
+    return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+
 def sqlite_path(url: URL) -> Path | None:
     """The file of a SQLite URL, None for PostgreSQL. Anything else is refused."""
     backend = url.get_backend_name()
@@ -138,7 +144,7 @@ def sqlite_path(url: URL) -> Path | None:
         return None
     if backend != "sqlite" or not url.database or url.database == ":memory:":
         raise CatalogueError(
-            f"the catalogue cannot be kept in {url.render_as_string(hide_password=True)}",
+            f"the catalogue cannot be kept in {shown(url)}",
             hint="use sqlite:////PATH or postgresql+psycopg://USER@HOST/DATABASE",
         )
     return Path(url.database).absolute()

@@ -24,9 +24,12 @@ def began(connection: Connection, run: Run) -> None:
 def ended(connection: Connection, run: Run) -> None:
     """A cancelled run counts neither as a success nor as a failure.
 
-    One that began before a newer one and is found dead long after says nothing new but that."""
+    One that began before a newer one and is found dead long after says nothing new but that. One
+    that failed before it began is the newest: without it, it would be due again at once."""
     before = connection.execute(select(jobs).where(*_same(run))).one_or_none()
-    if before is not None and before.last_run != run.id and run.state is not RunState.SUCCEEDED:
+    unbegun = run.started_at is None and run.state is RunState.FAILED
+    older = before is not None and before.last_run != run.id and not unbegun
+    if older and run.state is not RunState.SUCCEEDED:
         return
     values: dict[str, Any] = {
         "last_run": run.id,

@@ -204,6 +204,8 @@ class Ownership:
         for row in runs.unfinished(connection, run.plan, excluded or (run.kind,)):
             if excluded is None and row.subject != run.subject:
                 continue
+            if self._is_anothers(row) and not self._lives_here(row):
+                continue  # of the state that this one was copied from
             with self._proven_dead(row) as dead:
                 if dead:
                     continue
@@ -214,13 +216,25 @@ class Ownership:
                 hint=f"watch it to its end: drd run show {row.id} --follow",
             )
 
+    def _is_anothers(self, row: Row[Any]) -> bool:
+        return row.owner_place is not None and row.owner_place != self._place
+
+    def _lives_here(self, row: Row[Any]) -> bool:
+        """Whether its process is one of this machine, which may have got another name meanwhile."""
+        pid = row.owner_pid
+        return (
+            row.owner_boot == self._boot
+            and pid is not None
+            and (process.process_alive(pid, row.owner_start))
+        )
+
     @contextmanager
     def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:
         """For the body, nobody can take over the run that was found dead."""
         if self._elsewhere and row.owner_host != me().host:
             yield False
             return
-        if row.owner_place is not None and row.owner_place != self._place:
+        if self._is_anothers(row):
             yield False
             return
         with self._locks.glance(_lock_name(row.id)) as free:

@@ -170,6 +170,10 @@ def test_a_pending_run_can_be_dropped_and_a_begun_one_not(catalogue: SqlCatalogu
     assert catalogue.queue.drop(waiting.id, "failed", "no worker", at(6))
     assert catalogue.run(waiting.id).error == "no worker"
     assert history(catalogue).tries == 1
+    again = catalogue.queue.enqueue(DUE)
+    assert catalogue.queue.drop(again.id, "failed", "no plan that can be read", at(7))
+    counted = history(catalogue)
+    assert (counted.tries, counted.last_started_at) == (2, at(7)), "or it is due again at once"
     begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(6))
     assert not catalogue.queue.drop(begun.run.id, "failed", "no", at(7))
     assert catalogue.run(begun.run.id).state is RunState.RUNNING

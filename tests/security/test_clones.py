@@ -83,6 +83,9 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     assert "no password is changed here" in site.drd(*copy, *rekey, code=2).err
     assert "drd adopt" in site.drd(*copy, "doctor", "shop", code=None).out
 
+    refused = site.drd(*copy, "backup", "shop", code=11).err
+    assert run in refused, "its process is one of this machine"
+
     (site.base / "go").touch()
     out, err = original.communicate(timeout=120)
     assert original.returncode == 0, err
@@ -91,6 +94,8 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     assert site.drd("drill", "shop", "--json").json["result"] == "passed"
     assert retention(site)["state"] == "succeeded", "the original goes on (the healthy twin)"
 
+    done = site.drd(*copy, "backup", "shop", "--json").json
+    assert done["state"] == "succeeded", "what runs elsewhere, or died there, holds no backup here"
     # The easy way out, for a host that was renamed, moved or restored.
     assert "belongs to" in site.drd(*copy, "adopt").out
     site.drd(*copy, "adopt", "--reason", "this is the new machine")

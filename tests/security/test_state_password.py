@@ -37,6 +37,20 @@ def database_site(base: Path, server: PostgresServer) -> Site:
     return site
 
 
+def test_password_in_the_url_is_not_in_errors(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    config = short_tmp / "drd.yaml"
+    rest = config.read_text().split("\n", 1)[1]
+    for url in (
+        "postgresql://u:geheim99@/x?host=/nowhere",
+        "postgresql://u@/x?host=/nowhere&password=geheim99",
+    ):
+        config.write_text(f"state: {url}\n{rest}")
+        for words in (("status",), ("runs",), ("doctor",)):
+            told = site.drd(*words, code=None)
+            assert "geheim99" not in told.out + told.err, words
+
+
 def test_catalogue_behind_a_password_is_used_by_every_reader(short_tmp: Path) -> None:
     with postgres_server(short_tmp / "pg", password=PASSWORD) as server:
         site = database_site(short_tmp, server)
