@@ -56,14 +56,35 @@ def put(fd: int, name: str, entries: bytes | None) -> None:
         os.removexattr(place, name)
 
 
+def read(place: str | int, name: str = ACCESS) -> bytes | None:
+    """The list at a place that is no link, or of what is open; None without one."""
+    if isinstance(place, int):
+        place, follow = f"/proc/self/fd/{place}", True
+    else:
+        follow = False
+    try:
+        return os.getxattr(place, name, follow_symlinks=follow)
+    except OSError:
+        return None
+
+
+class Named(NamedTuple):
+    """A user or a group that a list names."""
+
+    is_group: bool
+    id: int
+
+
+def named(entries: bytes, right: int) -> Iterator[Named]:
+    """Whom this list gives one of these rights. Its mask is what the mode shows as the group's."""
+    found = list(_ENTRY.iter_unpack(entries[len(_VERSION) :]))
+    mask = next((rights for tag, rights, _ in found if tag == _MASK), 7)
+    for tag, rights, one in found:
+        if tag in (_USER, _GROUP) and rights & mask & right:
+            yield Named(tag == _GROUP, one)
+
+
 def groups(place: str, name: str, right: int) -> Iterator[int]:
     """The ids of the groups that the list at a place names with this right; none without a list."""
-    try:
-        data = os.getxattr(place, name, follow_symlinks=False)
-    except OSError:
-        return
-    entries = list(_ENTRY.iter_unpack(data[len(_VERSION) :]))
-    mask = next((rights for tag, rights, _ in entries if tag == _MASK), 7)
-    for tag, rights, one in entries:
-        if tag == _GROUP and rights & mask & right:
-            yield one
+    found = named(read(place, name) or _VERSION, right)
+    yield from (one.id for one in found if one.is_group)

@@ -195,19 +195,14 @@ def check(args: argparse.Namespace) -> int:
 
 
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
-    """With a warning for each file for which drd would refuse the plan if it is new."""
-    from drd.config.exposed import exposed_files, refused, state_owners
+    """With a warning for each of its files that others can read or write."""
+    from drd.config.exposed import exposed_files, state_owners
+    from drd.errors import Problem
 
-    found = exposed_files(plan.plan, state_owners(settings.state_dir))
-    if not found:
-        return plan
-    problems = refused(plan.plan.file, found).problems
-    warnings = [
-        p._replace(
-            message=f"{p.message}; drd refuses a new plan that has such a file", severity="warning"
-        )
-        for p in problems
-    ]
+    warnings = []
+    for one in exposed_files(plan, state_owners(settings.state_dir)):
+        refuses = "" if one.is_told_only else "; drd refuses a new plan that has such a file"
+        warnings.append(Problem(plan.plan.file, 1, "", f"{one}{refuses}", one.remedy, "warning"))
     return replace(plan, warnings=plan.warnings + warnings)
 
 

@@ -138,7 +138,8 @@ def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0
     files = [Path(file.path) for file in plan_files(settings.plans_dir)]
     for plan, found in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
-        text = f"{found}: an alert if {plan.name} was in force before, refused if it is new"
+        new = "an alert" if found.is_told_only else "refused"
+        text = f"{found}: an alert if {plan.name} was in force before, {new} if it is new"
         yield Notice("person", text, found.remedy)
 
 

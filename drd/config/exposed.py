@@ -9,34 +9,36 @@ from __future__ import annotations
 import grp
 import os
 import stat
-import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from drd import secrets
+from drd import acl, secrets
 from drd.config.plan_file import LoadedPlan, load_plan
+from drd.config.reached import Reached, Ways, using
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding
 from drd.process import rights, user_name
+from drd.process.way import Passed
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups that people are put into; also without a member nobody else's secret is for them."""
 
 
 _READ, _WRITE = 4, 2
-_ACL_USER, _ACL_GROUP, _ACL_MASK = 0x02, 0x08, 0x10
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """`why` follows the path in a sentence: `can be read by anybody`."""
+    """`why` follows the path in a sentence: `can be read by anybody`. One that `is_told_only` keeps no
+    plan from being loaded."""
 
     path: str
     why: str
     remedy: str
+    is_told_only: bool = False
 
     def __str__(self) -> str:
         return f"{self.path} {self.why}"
@@ -81,49 +83,104 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
         return Exposed(path, "can be read by anybody", remedy)
     if there.st_mode & 0o060 and _is_shared(there) and _reachable(place, "group"):
         return Exposed(path, f"can be read by group {_group(there.st_gid)}", remedy)
-    listed = _on_its_list(place, _READ | _WRITE, trusted) if there.st_mode & 0o060 else None
+    entries = acl.read(str(place)) if there.st_mode & 0o060 else None
+    listed = _on_its_list(entries, _READ | _WRITE, trusted)
     if listed is not None and _reachable(place, "group"):
         return Exposed(path, f"can be read by {listed}", f"setfacl -b {place} && {remedy}")
     return None
 
 
-def exposed_plan(path: str, trusted: Collection[int]) -> Exposed | None:
-    """Whether anybody but the trusted users can write the file, or put another in its place."""
-    place, there = _stat(path)
-    if there is None:
+def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) -> Exposed | None:
+    """Whether anybody but the trusted users can write the file, or put another in its place; None also
+    for one that is not there. Whoever reads it judges what was read (`LoadedPlan.reached`)."""
+    try:
+        with using(ways) as chosen, chosen.opened(path, os.O_PATH) as (_, reached):
+            return judged(reached, trusted)
+    except OSError:
         return None
-    for one, what in ((place, ""), *((p, f"its directory {p} ") for p in place.parents)):
-        try:
-            there = one.stat()
-        except OSError:
-            return None
-        change = f"chmod go-w {one}"
-        if there.st_uid not in trusted:
-            whose = f"{_lead(what)}belongs to {user_name(there.st_uid)}"
-            return Exposed(path, whose, f"chown root: {one} && {change}")
-        if what and there.st_mode & stat.S_ISVTX:
-            continue  # whoever may write there cannot rename what is another's
-        if there.st_mode & 0o002:
-            return Exposed(path, f"{_lead(what)}can be written by anybody", change)
-        if there.st_mode & 0o020 and _is_shared(there):
-            by = _group(there.st_gid)
-            return Exposed(path, f"{_lead(what)}can be written by group {by}", change)
-        listed = _on_its_list(one, _WRITE, trusted) if there.st_mode & 0o020 else None
-        if listed is not None:
-            remedy = f"setfacl -b {one} && {change}"
-            return Exposed(path, f"{_lead(what)}can be written by {listed}", remedy)
+
+
+def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
+    """The same of a file that was opened."""
+    for link in reached.links:
+        if link.owner not in trusted:
+            why = f"is not safe: {link.place} is a link of {user_name(link.owner)}"
+            remedy = (
+                f"put the file itself there; or, if the link is right: chown -h root: {link.place}"
+            )
+            return Exposed(reached.path, why, remedy)
+    found = _changeable(reached.path, reached.file, "", trusted)
+    for directory in reversed(reached.directories):
+        if found is None:
+            found = _changeable(reached.path, directory, "its directory", trusted)
+    return found or _beside_others(reached)
+
+
+def is_exposed(reached: Reached, trusted: Collection[int]) -> bool:
+    """Whether anybody but the trusted users may have written what was read."""
+    found = judged(reached, trusted)
+    return found is not None and not found.is_told_only
+
+
+def _beside_others(reached: Reached) -> Exposed | None:
+    """Of a file that only the trusted can change, in a directory like /tmp: others put files beside it.
+    That is an administrator's layout, and only told."""
+    places = [reached.file.place, *(link.place for link in reached.links)]
+    for directory in reached.directories:
+        info = directory.info
+        shared = info.st_mode & 0o002 or (info.st_mode & 0o020 and _is_shared(info))
+        if not (info.st_mode & stat.S_ISVTX and shared):
+            continue
+        if directory.place not in [place.parent for place in places]:
+            continue
+        remedy = f"put the plan where only root can write, or chmod go-w {directory.place}"
+        if (
+            reached.file.info.st_nlink > 1
+        ):  # which they may have given it, where the kernel lets them
+            why = f"has a second name, and others can put files in its directory {directory.place}"
+            return Exposed(reached.path, why, remedy)
+        why = f"lies in {directory.place}, where others can put files beside it"
+        return Exposed(reached.path, why, remedy, is_told_only=True)
     return None
 
 
-def in_plan(plan: str, held: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
+def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> Exposed | None:
+    """`what` is said of a directory, and empty for the file itself."""
+    place, info = one.place, one.info
+    if info.st_uid in trusted and not info.st_mode & 0o022:
+        return None
+    change, lead = f"chmod go-w {place}", f"is not safe: {what} {place} " if what else ""
+    if info.st_uid not in trusted:
+        whose = f"{lead}belongs to {user_name(info.st_uid)}"
+        return Exposed(path, whose, f"chown root: {place} && {change}")
+    if what and info.st_mode & stat.S_ISVTX:
+        return None  # whoever may write there cannot rename what is another's
+    if info.st_mode & 0o002:
+        return Exposed(path, f"{lead}can be written by anybody", change)
+    if info.st_mode & 0o020 and _is_shared(info):
+        return Exposed(path, f"{lead}can be written by group {_group(info.st_gid)}", change)
+    listed = _on_its_list(one.acl, _WRITE, trusted) if info.st_mode & 0o020 else None
+    if listed is not None:
+        remedy = f"setfacl -b {place} && {change}"
+        return Exposed(path, f"{lead}can be written by {listed}", remedy)
+    return None
+
+
+def in_plan(
+    plan: str, held: Iterable[str], trusted: Collection[int], ways: Ways | None = None
+) -> list[Exposed]:
     """All of a plan: its own file, and those of its secrets."""
-    found = [exposed_plan(plan, trusted), *(exposed_secret(s, trusted) for s in held)]
+    return _there(exposed_plan(plan, trusted, ways), held, trusted)
+
+
+def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]:
+    """The same of a plan as it was loaded."""
+    return _there(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
+
+
+def _there(own: Exposed | None, held: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
+    found = [own, *(exposed_secret(secret, trusted) for secret in held)]
     return [one for one in found if one is not None]
-
-
-def exposed_files(plan: Plan, trusted: Collection[int]) -> list[Exposed]:
-    """The same of a plan that was loaded."""
-    return in_plan(plan.file, secret_files(plan), trusted)
 
 
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
@@ -138,25 +195,26 @@ def require_safe(
     another text than the one in force while others can write the file: nobody knows who wrote it.
     The text `in_force`, else the stored one, goes on. A plan is not new that was in force before, or
     has points."""
-    found = exposed_files(loaded.plan, trusted)
+    found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
     if not found:
         return
     name, file = loaded.plan.name, loaded.plan.file
     if name not in known.plan_names() and not known.points(name):
         raise refused(file, found)
-    writable, text = exposed_plan(file, trusted), in_force or known.queue.accepted(name)
-    if writable is None or text in (None, loaded.text):
+    text = in_force or known.queue.accepted(name)
+    if not is_exposed(loaded.reached, trusted) or text in (None, loaded.text):
         return
+    writable = found[0]
     why = f"{writable}, so its text is not taken: it is another one than the text in force"
     look = f"look whether you or somebody else has written it, then: {writable.remedy}"
     raise ConfigError([Problem(file, 1, "", why, look)])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
-    """For `doctor`: what a new plan would be refused for."""
+    """For `doctor`: what a new plan would be refused for, and what is only told."""
     return [
         Finding("exposed file", ok=True, warning=True, detail=str(e), hint=e.remedy)
-        for e in exposed_files(plan, trusted)
+        for e in in_plan(plan.file, secret_files(plan), trusted)
     ]
 
 
@@ -187,22 +245,13 @@ def _stat(path: str) -> tuple[Path, os.stat_result | None]:
         return Path(path), None
 
 
-def _on_its_list(place: Path, rights: int, trusted: Collection[int]) -> str | None:
-    """The first user or group whom the file's access control list gives one of these rights. Its mask
-    is what the mode shows as the group's."""
-    try:
-        data = os.getxattr(place, "system.posix_acl_access")
-    except OSError:
-        return None
-    entries = list(struct.iter_unpack("<HHI", data[4:]))
-    mask = next((perm for tag, perm, _ in entries if tag == _ACL_MASK), 7)
-    for tag, perm, who in entries:
-        if not perm & mask & rights:
-            continue
-        if tag == _ACL_USER and who not in trusted:
-            return f"user {user_name(who)} (by its access control list)"
-        if tag == _ACL_GROUP and _may_hold_others(who):
-            return f"group {_group(who)} (by its access control list)"
+def _on_its_list(entries: bytes | None, rights: int, trusted: Collection[int]) -> str | None:
+    """The first user or group whom the access control list gives one of these rights."""
+    for one in acl.named(entries, rights) if entries is not None else ():
+        if not one.is_group and one.id not in trusted:
+            return f"user {user_name(one.id)} (by its access control list)"
+        if one.is_group and _may_hold_others(one.id):
+            return f"group {_group(one.id)} (by its access control list)"
     return None
 
 

@@ -13,7 +13,8 @@ from drd.config.build import build_plan
 from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
 from drd.config.problems import Report
-from drd.config.reading import read_bytes
+from drd.config.reached import Reached, Ways
+from drd.config.reading import read_plan
 from drd.config.resolved import plan_mapping
 from drd.config.runbook_logic import check_roles
 from drd.config.yaml import read
@@ -26,7 +27,7 @@ class LoadedPlan:
     """A plan and the file that it was in.
 
     `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
-    can tell a changed one without reading it.
+    can tell a changed one without reading it. `reached` is how that very file was come to.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class LoadedPlan:
     mtime_ns: int
     parsed: Parsed
     text: str
+    reached: Reached
 
     @property
     def as_written(self) -> dict[str, object]:
@@ -43,24 +45,28 @@ class LoadedPlan:
         return plan_mapping(self.parsed)
 
 
-def load_plan(path: Path, roles: Collection[str] | None = None) -> LoadedPlan:
+def load_plan(
+    path: Path, roles: Collection[str] | None = None, ways: Ways | None = None
+) -> LoadedPlan:
     """Read and check one plan. Resolves no secret and reaches no service.
 
-    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are.
+    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are. `ways` are for
+    whoever loads many.
 
     Raises ConfigError with every problem that was found, in the order of their lines.
     """
-    raw, stat = read_bytes(path, what="plan")
+    raw, reached = read_plan(path, ways)
     parsed, report = checked(raw, path, roles)
     advise(parsed, report, path)
     return LoadedPlan(
         plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
         warnings=report.warnings,
         file_digest=hashlib.sha256(raw).hexdigest(),
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        size=reached.file.info.st_size,
+        mtime_ns=reached.file.info.st_mtime_ns,
         parsed=parsed,
         text=raw.decode(),
+        reached=reached,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from drd.config.reached import Reached, Ways, using
 from drd.errors import ConfigError, Problem
 
 LARGEST = 1 << 20
@@ -23,10 +24,24 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
             os.close(descriptor)
     except OSError as error:
         raise _unreadable(path, error, what) from None
+    return _small(raw, path, what), stat
+
+
+def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
+    """A plan's bytes, and how the very file that they were read from was reached. Raises ConfigError."""
+    try:
+        with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):
+            raw = _all_of(descriptor)
+    except OSError as error:
+        raise _unreadable(path, error, "plan") from None
+    return _small(raw, path, "plan"), reached
+
+
+def _small(raw: bytes, path: Path, what: str) -> bytes:
     if len(raw) > LARGEST:
         hint = f"is this the right file? a {what} has a few kilobytes."
         raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])
-    return raw, stat
+    return raw
 
 
 def _all_of(descriptor: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from drd.bootstrap import App
 from drd.config.exposed import Exposed, in_plan, secret_files
+from drd.config.reached import Ways
 
 EVERY_S = 600.0
 """From one look at the files of all plans to the next. Those that were bad are looked at each time,
@@ -40,6 +41,7 @@ class ExposedFiles:
             if settings.file is not None:
                 watched[""] = (str(settings.file), tuple(secret_files(settings)))
         trusted = self._app.trusted_users
-        found = {n: in_plan(file, files, trusted) for n, (file, files) in watched.items()}
+        with Ways() as ways:
+            found = {n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()}
         self._bad = {n: watched[n] for n, exposed in found.items() if exposed}
         return {n: exposed[0] for n, exposed in found.items() if exposed}

@@ -17,6 +17,7 @@ from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
+from drd.config.reached import Ways
 from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
 from drd.daemon.texts import Texts
@@ -68,11 +69,12 @@ class PlanBook:
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
         refused: dict[str, str] = {}
         names = list(files)
-        for start in range(0, len(names), _AT_ONCE):
-            some = {name: files[name] for name in names[start : start + _AT_ONCE]}
-            refused |= self._load(some, rows, running=running)
-            if not so_far(start + len(some), len(names)):
-                break
+        with Ways() as ways:
+            for start in range(0, len(names), _AT_ONCE):
+                some = {name: files[name] for name in names[start : start + _AT_ONCE]}
+                refused |= self._load(some, rows, ways, running=running)
+                if not so_far(start + len(some), len(names)):
+                    break
         never = {n: (files[n][0], why) for n, why in refused.items() if n not in rows}
         note_all(self._app.catalogue.queue, never, self._app.clock.now())
         removed = tuple(n for n in self._agenda.names() if n not in files)
@@ -83,7 +85,12 @@ class PlanBook:
         return Reload(tuple(self._agenda.names()), removed, refused)
 
     def _load(
-        self, files: Mapping[str, Sequence[Path]], rows: Mapping[str, PlanRow], *, running: bool
+        self,
+        files: Mapping[str, Sequence[Path]],
+        rows: Mapping[str, PlanRow],
+        ways: Ways,
+        *,
+        running: bool,
     ) -> dict[str, str]:
         """Take some plans in one transaction; the errors of those refused."""
         accepted: dict[str, Schedule] = {}
@@ -95,7 +102,8 @@ class PlanBook:
                     if len(paths) > 1:
                         raise ConfigError([clash(name, paths)])
                     row = rows.get(name)
-                    schedule = self._take(name, paths[0], row, stored.get(name), running=running)
+                    text = stored.get(name)
+                    schedule = self._take(name, paths[0], row, text, ways, running=running)
                 except ConfigError as error:
                     refused[name] = error.message
                     self._refuse(name, error, rows.get(name))
@@ -109,7 +117,14 @@ class PlanBook:
         return refused
 
     def _take(
-        self, name: str, path: Path, row: PlanRow | None, stored: str | None, *, running: bool
+        self,
+        name: str,
+        path: Path,
+        row: PlanRow | None,
+        stored: str | None,
+        ways: Ways,
+        *,
+        running: bool,
     ) -> Schedule | None:
         """Accept the plan in this file; its schedule, None when this very file was accepted."""
         if row is not None and self._is_known(row, path) and self._is_stored(name, path, stored):
@@ -118,7 +133,7 @@ class PlanBook:
                 schedule = Schedule.from_json(row.schedule)
                 self._agenda.set_plan(row, schedule, self._app.clock.now())
             return None
-        loaded = load_plan(path, self._app.settings.known_roles)
+        loaded = load_plan(path, self._app.settings.known_roles, ways)
         if running:
             require_credentials(loaded.plan, str(path))
         handed = self.texts(name)

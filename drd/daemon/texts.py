@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import log
-from drd.config.exposed import exposed_plan, trusted_users
+from drd.config.exposed import is_exposed, trusted_users
 from drd.config.in_force import Handed
-from drd.config.reading import read_bytes
+from drd.config.reading import read_plan
 from drd.errors import ConfigError
 
 _log = log.get()
@@ -85,12 +85,13 @@ class Texts:
         if digest == held.digest:
             return True
         try:
-            raw, stat = read_bytes(Path(held.file), what="plan")
+            raw, reached = read_plan(Path(held.file))
         except ConfigError:
             return False
-        if _digest(raw) != digest or exposed_plan(held.file, trusted_users()) is not None:
+        if _digest(raw) != digest or is_exposed(reached, trusted_users()):
             return False  # another text, or one that anybody may have written
-        self.take(plan, held.file, stored, (stat.st_mtime_ns, stat.st_size))
+        info = reached.file.info
+        self.take(plan, held.file, stored, (info.st_mtime_ns, info.st_size))
         _log.info("plan.loaded_elsewhere", plan=plan, file=held.file)
         return True
 

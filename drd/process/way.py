@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from drd import acl
 from drd.process.private import Step, others_change
 
 _LINKS = 40
@@ -31,8 +32,16 @@ class Link(NamedTuple):
 
 
 class Passed(NamedTuple):
+    """`acl` is its access control list, where its mode lets that give somebody the right to write."""
+
     place: Path
     info: os.stat_result
+    acl: bytes | None
+
+    @classmethod
+    def of(cls, place: Path, fd: int) -> Passed:
+        info = os.fstat(fd)
+        return cls(place, info, acl.read(fd) if info.st_mode & stat.S_IWGRP else None)
 
 
 @dataclass
@@ -61,9 +70,11 @@ class Way:
         """The directory in which the last name lies, or the nearest that is there."""
         return self.steps[-1] if self.missing or len(self.steps) == 1 else self.steps[-2]
 
-    def reach(self, name: str, fd: int, info: os.stat_result) -> None:
-        self.steps.append(Step(name, fd, info))
-        self.passed.append(Passed(self.reached, info))
+    def reach(self, name: str, fd: int) -> os.stat_result:
+        passed = Passed.of(self.reached / name, fd)
+        self.steps.append(Step(name, fd, passed.info))
+        self.passed.append(passed)
+        return passed.info
 
     def close(self) -> None:
         self.back_to(0)
@@ -78,7 +89,7 @@ def walk(path: str) -> Way:
     way, count = Way(), 0
     try:
         top = os.open("/", _HOLD)
-        way.reach("/", top, os.fstat(top))
+        way.reach("/", top)
         rest = deque(_names(path if path.startswith("/") else f"{Path.cwd()}/{path}"))
         while rest:
             if (target := _take(way, rest.popleft())) is None:
@@ -119,7 +130,7 @@ def _take(way: Way, name: str) -> str | None:
         return None
     info = os.fstat(fd)
     if not stat.S_ISLNK(info.st_mode):
-        way.reach(name, fd, info)
+        way.reach(name, fd)
         return None
     try:
         if others_change(way.steps):
