@@ -2,7 +2,8 @@
 
 SET ROLE alone is no fence: what runs in a superuser's session can take it back. So pg_restore logs in
 as a role of this run, which is no superuser, has a password that nobody else knows, and can become
-the owner and nobody beside. It goes when the restore is over.
+the owner and nobody beside. Such a login is also what checks and steps use afterwards: a view calls
+its functions with the rights of whoever reads it. It goes when the run is over.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import psycopg
 from drd import log
 from drd.errors import SourceError, TargetError
 from drd.kinds.postgres.cluster import Cluster
-from drd.kinds.postgres.connection import Address, connect, words
-from drd.kinds.postgres.quoting import ident, literal
+from drd.kinds.postgres.connection import Address, connect, search_path, words
+from drd.kinds.postgres.quoting import ident, literal, set_clause
+from drd.kinds.postgres.stored import as_stored, encoded
 
 _LIMIT = 63
 
@@ -29,6 +31,13 @@ LEFT_OUT = ("EXTENSION ", "COMMENT - EXTENSION ", "EVENT TRIGGER ", "SUBSCRIPTIO
 _POWERFUL = """
 SELECT s.rolname::text FROM pg_catalog.pg_roles o, pg_catalog.pg_roles s
  WHERE o.rolname = %s AND s.rolsuper AND pg_catalog.pg_has_role(o.oid, s.oid, 'MEMBER') LIMIT 1"""
+
+_OWNER = """
+SELECT pg_catalog.pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = %s"""
+
+_HEIR = """
+SELECT o.rolname::text FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.oid = d.datdba
+ WHERE d.datname = %s AND NOT o.rolsuper AND pg_catalog.pg_has_role(%s::name, o.oid, 'MEMBER')"""
 
 
 def login_name(cluster: Cluster) -> str:
@@ -41,14 +50,49 @@ def owners_login(
 ) -> Iterator[Address]:
     """The working database by a login that can do what the owner may. Raises TargetError for an
     owner who is a superuser, or when the server does not let that login in; psycopg.Error."""
+    _require_harmless(cluster, owner)
+    drop_login(cluster, working)
+    password = _make(cluster, owner)
+    try:
+        cluster.execute(f"ALTER DATABASE {ident(working)} OWNER TO {ident(owner)}")
+        _make_ready(cluster, owner, working, extensions)
+        yield _let_in(cluster, password, working)
+    finally:
+        drop_login(cluster, working)
+
+
+def login_for_questions(cluster: Cluster) -> Address:
+    """The database that came back, by such a login: for all that is asked of it or done in it
+    afterwards, since what it holds runs with the rights of whoever asks. It acts as the owner, finds
+    tables where the target's own login would, and stays until `drop_login`. Raises as `owners_login`
+    does."""
+    name = cluster.address.dbname
+    row = cluster.one(_OWNER, [name])
+    if row is None:
+        raise TargetError(f'database "{name}" is not there any more', hint="restore it again.")
+    owner = str(row[0])
+    _require_harmless(cluster, owner)
+    drop_login(cluster, name)
+    with connect(cluster.undisturbed(name), pinned=False) as connection:
+        path = search_path(connection)
+    password = _make(cluster, owner)
+    for setting in (f"role={owner}", f"search_path={path}"):
+        cluster.execute(f"ALTER ROLE {ident(login_name(cluster))} {set_clause(setting)}")
+    return _let_in(cluster, password, name)
+
+
+def _require_harmless(cluster: Cluster, owner: str) -> None:
     row = cluster.one(_POWERFUL, [owner])
     if row is not None:
         raise TargetError(
             f"the database's owner {owner} has the rights of superuser {row[0]}",
             hint="restore without --as-owner, or give the database another owner first.",
         )
+
+
+def _make(cluster: Cluster, owner: str) -> str:
+    """The role of this run, which can become the owner; its password."""
     name = login_name(cluster)
-    drop_login(cluster, working)
     password = secrets.token_urlsafe(32)
     log.mask(password)
     verifier = cluster.admin().pgconn.encrypt_password(
@@ -58,36 +102,40 @@ def owners_login(
         f"CREATE ROLE {ident(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION "
         f"NOBYPASSRLS INHERIT PASSWORD {literal(verifier.decode())}"
     )
-    try:
-        cluster.execute(f"GRANT {ident(owner)} TO {ident(name)}")
-        cluster.execute(f"ALTER DATABASE {ident(working)} OWNER TO {ident(owner)}")
-        _make_ready(cluster, owner, working, extensions)
-        yield _let_in(cluster, name, password, working)
-    finally:
-        drop_login(cluster, working, owner)
+    cluster.execute(f"GRANT {ident(owner)} TO {ident(name)}")
+    return password
 
 
-def drop_login(cluster: Cluster, working: str, owner: str | None = None) -> None:
-    """Remove the login of this run; nothing when there is none. What a function of the dump made it
-    own, by taking SET ROLE back, becomes the owner's, or goes."""
+def drop_login(cluster: Cluster, *databases: str) -> None:
+    """Remove the login of this run; nothing when there is none. What a function made it own in these
+    databases, by taking SET ROLE back, becomes their owner's where it could become that one, or goes."""
     name = login_name(cluster)
     if cluster.one("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", [name]) is None:
         return
+    cluster.execute(f"ALTER ROLE {ident(name)} NOLOGIN")
     cluster.one(
         "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity "
         "WHERE usename = %s",
         [name],
     )
-    there = cluster.address.to_database(working)
-    with suppress(SourceError, psycopg.Error), connect(there) as connection:
-        if owner is not None:
-            connection.execute(f"REASSIGN OWNED BY {ident(name)} TO {ident(owner)}".encode())
-        connection.execute(f"DROP OWNED BY {ident(name)} CASCADE".encode())
+    for database in databases:
+        if cluster.has(database):
+            with suppress(SourceError, psycopg.Error):
+                _disown(cluster, name, database)
     try:
         cluster.execute(f"DROP ROLE {ident(name)}")
     except psycopg.Error as error:
-        cluster.execute(f"ALTER ROLE {ident(name)} NOLOGIN")
         log.get().warning("target.role_left", role=name, error=words(error))
+
+
+def _disown(cluster: Cluster, name: str, database: str) -> None:
+    row = cluster.one(_HEIR, [database, name])
+    with connect(cluster.undisturbed(database)) as connection, as_stored(connection):
+        connection.execute(b"SET default_transaction_read_only = off")
+        if row is not None:
+            heir = ident(str(row[0]))
+            connection.execute(encoded(f"REASSIGN OWNED BY {ident(name)} TO {heir}"))
+        connection.execute(encoded(f"DROP OWNED BY {ident(name)} CASCADE"))
 
 
 def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]) -> None:
@@ -104,9 +152,9 @@ def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str
             )
 
 
-def _let_in(cluster: Cluster, name: str, password: str, working: str) -> Address:
+def _let_in(cluster: Cluster, password: str, database: str) -> Address:
     """By the dsn's own way; where that is a socket that asks for the system's user, by loopback."""
-    params = {**cluster.address.to_database(working).params, "user": name}
+    params = {**cluster.address.to_database(database).params, "user": login_name(cluster)}
     params["options"] = "-c idle_session_timeout=0" if cluster.version >= 140000 else ""
     ways = [params]
     if params.get("host", "/").startswith(("/", "@")):

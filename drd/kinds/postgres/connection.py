@@ -260,6 +260,12 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
     return connection
 
 
+def search_path(connection: Connection) -> str:
+    """Where names are looked for, as the setting has it."""
+    row = connection.execute("SHOW search_path").fetchone()  # no function: that may be somebody's
+    return str(row[0]) if row else ""
+
+
 def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     said = words(error)
     nobody_there = isinstance(error, psycopg.errors.ConnectionTimeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from drd import log
 from drd.errors import DrdError, TargetError, ToolError
 from drd.kinds.places import fresh
 from drd.kinds.postgres import others_code, others_roles
-from drd.kinds.postgres.as_owner import drop_login
+from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
     PASSFILE,
@@ -72,6 +73,7 @@ class PostgresTargetDatabase:
         self._looked_at: ComponentSnapshot | None = None
         self._restorer: Restorer | None = None
         self._inspector: PostgresInspector | None = None
+        self._asking = threading.Lock()
 
     def _reach(self) -> Cluster:
         """Connected on first use. Raises TargetError."""
@@ -261,17 +263,23 @@ class PostgresTargetDatabase:
         return Restored((*done.notes, _STATISTICS), done.differences, done.not_restored, done.facts)
 
     def inspector(self) -> Inspector:
-        if self._inspector is None:
-            self._inspector = PostgresInspector(*self._login())
-        return self._inspector
+        with self._asking:
+            if self._inspector is None:
+                self._inspector = PostgresInspector(*self._login())
+            return self._inspector
 
     def _login(self) -> tuple[Address, dict[str, str]]:
         """For questions: where, and what a command needs beside to log in."""
-        address = self._reach().address
+        cluster = self._reach()
+        address, options = cluster.address, cluster.address.params.get("options", "")
+        if self._as_owner:
+            (self._place.directory / BEGUN).touch(mode=0o600)
+            with as_target_error(f"cannot look at {self._component} as its owner"):
+                address, options = login_for_questions(cluster), ""
         login = write_password_file(address, self._place.directory)
         # A command may log in as somebody who may not set these.
-        login |= {"PGOPTIONS": address.params.get("options", "")}
-        return self._reach().undisturbed(address.dbname), login
+        login |= {"PGOPTIONS": options}
+        return address if self._as_owner else cluster.undisturbed(address.dbname), login
 
     def close(self) -> None:
         if self._inspector is not None:
@@ -290,7 +298,7 @@ class PostgresTargetDatabase:
     def _tidy(self) -> None:
         """What this run has left on the server goes, but for what has its final name."""
         names = Publication(self._reach(), self._component, self._place.run)
-        drop_login(self._reach(), names.working)
+        drop_login(self._reach(), names.working, names.final)
         names.clean_up()
 
 
