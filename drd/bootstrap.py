@@ -37,7 +37,7 @@ from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
-from drd.flows.witness import witnessed
+from drd.flows.witness import Witness, witnessed
 from drd.flows.workplace import sandbox_user
 from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
@@ -306,7 +306,7 @@ class App:
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """What the flows need to work on this plan."""
         is_root = rights.may_be_root()
-        catalogue, witness = witnessed(self.catalogue, self.settings.work_dir)
+        catalogue, witness = self.witnessed()
         return Services(
             catalogue=catalogue,
             clock=self.clock,
@@ -338,6 +338,10 @@ class App:
             booted=booted,
             witness=witness,
         )
+
+    def witnessed(self) -> tuple[Catalogue, Witness]:
+        """The catalogue for what is said and done about recoveries, and what this process believes of it."""
+        return witnessed(self.catalogue, self.settings.work_dir)
 
     def _private(self) -> tuple[Path, ...]:
         """drd's own places."""

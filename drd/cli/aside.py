@@ -53,9 +53,7 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
     """The run, and the plan that it was of: where root has a record of it, by that."""
-    from drd.flows.witness import witnessed
-
-    catalogue, witness = witnessed(app.catalogue, app.settings.work_dir)
+    catalogue, witness = app.witnessed()
     found = witness.known(catalogue.run(run))
     return found, plan_of(app, found.plan)
 

@@ -159,7 +159,8 @@ def _settle(app: App, run: Run) -> None:
             return
     except DrdError as error:
         output.warn(f"what the run left in its repository is swept later: {error.message}")
-    owned = app.catalogue.adopt(run, app.clock.now())
+    catalogue, _ = app.witnessed()
+    owned = catalogue.adopt(run, app.clock.now())
     if owned is not None:
-        app.catalogue.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
+        catalogue.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
         owned.release()

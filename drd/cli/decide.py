@@ -108,7 +108,7 @@ def _directly(
     run = app.catalogue.run(args.run)
     plan = app.plan_in_force(run.plan)
     actor = actor_here(by=args.by or "")
-    deciding = Deciding(app.catalogue, plan, run, app.clock.now(), actor)
+    deciding = Deciding(app.witnessed()[0], plan, run, app.clock.now(), actor)
     return said_document(decide(deciding, app.settings))
 
 

@@ -19,7 +19,7 @@ from drd.flows.workplace import remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
-from drd.model.run import Decision, Run, RunKind, RunState, StepState
+from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
 from drd.ports import Aside, Catalogue, Kept, Owned
 
 _WAIT_S = 60.0
@@ -181,13 +181,15 @@ def undo(
     with _alone(services, plan):
         standing = look(services, plan, run, components)
         require_undoable(services, standing)
-        if is_so(standing, back=back):
+        action: Literal["undo", "redo"] = "undo" if back else "redo"
+        before = last_turn(about_all(services.catalogue.decisions(run.id)))
+        if is_so(standing, back=back) and before in (None, action):
             return standing
         return _settled(
             services,
             plan,
             run,
-            action="undo" if back else "redo",
+            action=action,
             by=by,
             deed=exchange,
             actor=actor,

@@ -1,8 +1,9 @@
 """Root's own record of a recovery that it carries out on another user's state.
 
 That user can write the catalogue. So what root goes on by stands in a file that root alone can write
-as well: what was asked for, the restore point, and each step with what it gave. It is written before
-the catalogue is: killed in between, the row is still the one of before, which the file has too.
+as well: what was asked for, the restore point, each step with what it gave, and how it ended. It is
+written before the catalogue is: killed in between, the row is still the one of before, which the file
+has too; a run that is over here is over, also where its row is open.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.model.plan import IN_PLACE
-from drd.model.run import OUTCOME, Run, StepRecord, sound_id
+from drd.model.run import OUTCOME, Run, RunState, StepRecord, sound_id
 from drd.model.snapshot import RestorePoint, json_digest
 from drd.model.text import escaped
-from drd.model.units import to_rfc3339
+from drd.model.units import from_rfc3339, to_rfc3339
 from drd.process import rights
 from drd.process.private import ROOTS_OWN, make_private, read_own, roots_place, why_not_private
 from drd.process.rights import Purpose
 
 Noted = dict[str, Any]
 
-_SCHEMA = 1
+_SCHEMA = 2
+"""The first did not say how a run ended: by such a file, a run that is over could be taken for a dead one."""
 _LARGEST = 16 << 20
 _KEPT = 200
 """Ledgers of one state. Nobody goes on with what was begun before the newest of these."""
@@ -51,10 +54,34 @@ class Entry:
         return row == self.now or (self.open and row == self.before)
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """What `Catalogue.finish` writes of a run that is over."""
+
+    state: str
+    at: str
+    error: str | None = None
+    detail: Noted = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        state: RunState,
+        at: datetime,
+        error: str | None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> End:
+        return cls(str(state), to_rfc3339(at), error, _plain(dict(detail or {})))
+
+    @property
+    def when(self) -> datetime:
+        return from_rfc3339(self.at)
+
+
 @dataclass
 class Ledger:
     """One run's. `seal` is how the point's manifest was, once that is known; `said` has what root
-    did with the whole of the run."""
+    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked."""
 
     path: Path
     run: str
@@ -63,6 +90,7 @@ class Ledger:
     seal: Noted | None = None
     steps: dict[str, Entry] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    end: End | None = None
 
     def save(self) -> None:
         """Whole or not at all, also after a power cut. Raises SandboxUnavailable."""
@@ -74,6 +102,7 @@ class Ledger:
             "seal": self.seal,
             "steps": {n: [e.now, e.before, e.open] for n, e in self.steps.items()},
             "said": self.said,
+            "end": asdict(self.end) if self.end is not None else None,
         }
         with rights.root(Purpose.NOTES):
             try:
@@ -88,6 +117,18 @@ class Ledger:
     def remove(self) -> None:
         with rights.root(Purpose.NOTES), suppress(OSError):
             self.path.unlink()
+
+    def finish(self, end: End) -> End:
+        """It is over from now on; the first end stays, and is given back."""
+        if self.end is None:
+            self.end = end
+            self.save()
+        return self.end
+
+    def reopen(self) -> None:
+        if self.end is not None:
+            self.end = None
+            self.save()
 
     @contextmanager
     def changing(self, name: str, to: Noted) -> Iterator[None]:
@@ -120,7 +161,17 @@ class Ledger:
             if there.get(key) != noted.get(key):
                 what = f"{escaped(key)}, as it was asked for,"
                 raise self._differs(what, there.get(key), noted.get(key))
-        return self.believed(run)
+        return self._as_ended(self.believed(run))
+
+    def _as_ended(self, run: Run) -> Run:
+        """Over where the record says so. Where the row says that too, it may be otherwise than root left
+        it (somebody has ended it since), but for whether it succeeded."""
+        noted, good = self.end.state if self.end is not None else None, RunState.SUCCEEDED
+        if run.state.final and (run.state is good) is not (noted == good):
+            raise self._differs("its state", str(run.state), noted or "not over")
+        if self.end is None:
+            return run
+        return replace(run, state=RunState(self.end.state), finished_at=self.end.when)
 
     def require_steps(self, records: Mapping[str, StepRecord]) -> None:
         """Raises NotAsNoted."""
@@ -230,7 +281,20 @@ def begin(work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None) -> 
         older = sorted(made.path.parent.glob("*.json"), key=lambda p: p.stat().st_mtime)
         for file in older[:-_KEPT]:
             file.unlink()
+    _end_others(work_dir, made, run)
     return made
+
+
+def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
+    """Nobody goes on unasked with what root left of the plan before this run."""
+    why = f"run {run.id}, another recovery, was begun instead"
+    end = End.of(RunState.INTERRUPTED, run.started_at or datetime.now(UTC), why)
+    with rights.root(Purpose.NOTES):
+        files = sorted(begun.path.parent.glob("*.json"))
+    for file in files:
+        other = load(work_dir, file.stem) if file != begun.path else None
+        if other is not None and other.head["plan"] == run.plan:
+            other.finish(end)
 
 
 def load(work_dir: Path, run: str) -> Ledger | None:
@@ -242,7 +306,10 @@ def load(work_dir: Path, run: str) -> Ledger | None:
     if found.get("schema") != _SCHEMA or found["run"] != run:
         return None
     steps = {n: Entry(*entry) for n, entry in found["steps"].items()}
-    return Ledger(path, run, found["head"], found["point"], found["seal"], steps, found["said"])
+    end = End(**found["end"]) if found["end"] is not None else None
+    return Ledger(
+        path, run, found["head"], found["point"], found["seal"], steps, found["said"], end
+    )
 
 
 def _path(work_dir: Path, run: str) -> Path:

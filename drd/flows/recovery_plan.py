@@ -17,7 +17,16 @@ from drd.flows.single import Single, component_of, single
 from drd.model.loss import RowLoss, rows_lost
 from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
-from drd.model.run import PARTIAL, PARTIAL_DRILL, RECOVERY, Run, RunKind, StepState
+from drd.model.run import (
+    PARTIAL,
+    PARTIAL_DRILL,
+    RECOVERY,
+    Run,
+    RunKind,
+    StepState,
+    about_all,
+    taken_back,
+)
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -375,12 +384,21 @@ def _notes(
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
-    """The dead recovery that these words continue: one that has already chosen its point."""
+    """The dead recovery that these words continue: one that has already chosen its point. Warns of
+    one that it does not go on with."""
     for run in services.catalogue.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
             continue
         with suppress(UsageError):
-            same = RecoveryRequest.of_run(run).detail() == request.detail()
-            if same and services.witness.vouches(run):
+            if RecoveryRequest.of_run(run).detail() != request.detail():
+                continue
+            if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
+                doubt: str | None = f"it was {back}"
+            else:
+                doubt = services.witness.doubts(run)
+            if doubt is None:
                 return run
+            services.warn(
+                f"this does not go on with run {run.id}, which is open in the catalogue: {doubt}"
+            )
     return None

@@ -15,7 +15,16 @@ from drd.flows.runner import describe
 from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.plan import Plan, plan_hash
-from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.run import (
+    Decision,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    about_all,
+    taken_back,
+)
 from drd.model.runbook import can_be_undone
 from drd.model.text import escaped
 
@@ -40,16 +49,14 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         raise UsageError(
             f"run {run.id} of {run.plan} had not begun yet", hint="give drd recover once more."
         )
-    said = [d.action for d in services.catalogue.decisions(run.id) if not d.step]
-    if [a for a in said if a in ("undo", "redo")][-1:] == ["undo"]:
-        raise UsageError(
-            f"run {run.id} of {run.plan} was undone",
-            hint=f"drd undo {run.id} --redo takes that back; drd recover begins anew.",
+    if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
+        on = (
+            f"undo {run.id} --redo takes that back"
+            if back == "undone"
+            else f"rollback {run.id} goes on with that"
         )
-    if "rollback" in said:
         raise UsageError(
-            f"run {run.id} of {run.plan} was taken back",
-            hint=f"drd rollback {run.id} goes on with that; drd recover begins anew.",
+            f"run {run.id} of {run.plan} was {back}", hint=f"drd {on}; drd recover begins anew."
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     require_answerable(services, planned)

@@ -117,6 +117,7 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
     try:
         yield Runner(services, owned)
     except Fenced:
+        services.witness.taken_over(owned.run)
         logger.warning("run.fenced")
         raise
     except Cancelled:

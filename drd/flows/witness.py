@@ -15,13 +15,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from drd.errors import NotAsNoted
+from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows import ledger
-from drd.flows.ledger import Ledger, point_of, row_of
+from drd.flows.ledger import End, Ledger, point_of, row_of
 from drd.model.plan import Plan
-from drd.model.run import SET_ASIDE, Decision, Run, RunKind, StepRecord, StepState
+from drd.model.run import (
+    SET_ASIDE,
+    Decision,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    about_all,
+    taken_back,
+)
 from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
+from drd.model.units import to_rfc3339
 from drd.ports import Catalogue, Owned
 from drd.process import rights, user_name
 
@@ -52,9 +63,10 @@ class Witness:
         """The run's point, where more than rows that others can write says what it is made of."""
         return point
 
-    def vouches(self, _run: Run) -> bool:
-        """Whether this process may go on with the run."""
-        return True
+    def doubts(self, _run: Run) -> str | None:
+        """Why this process does not go on with the run unless that is asked for, in words; None when
+        it may."""
+        return None
 
     def broken_by(self, _manifest: Manifest) -> str | None:
         """Why the manifest is not the one that a recovery began with; None when it is."""
@@ -62,6 +74,9 @@ class Witness:
 
     def pin(self, _manifest: Manifest) -> None:
         """A recovery goes by this manifest from now on."""
+
+    def taken_over(self, _run: Run) -> None:
+        """Another process goes on with the run that this one had."""
 
     def over(self, _run: Run) -> None:
         """Nobody goes on with the run."""
@@ -122,18 +137,30 @@ class RootsWitness(Witness):
         found = self._noted.ledger(run.id)
         return point if found is not None and found.point == point_of(point) else None
 
-    def vouches(self, run: Run) -> bool:
-        with suppress(NotAsNoted):
-            self.believed(run, "resume")
-            return True
+    def doubts(self, run: Run) -> str | None:
+        try:
+            believed = self.believed(run, "resume")
+        except NotAsNoted as error:
+            self._noted.let_go(run.id)
+            return error.message
+        if not believed.state.final:
+            return None
         self._noted.let_go(run.id)
-        return False
+        at = f", {to_rfc3339(believed.finished_at)}" if believed.finished_at else ""
+        why = f"by root's own record it is over ({believed.state}{at})"
+        over = believed.state is RunState.SUCCEEDED
+        return why if over else f"{why}; drd resume {run.id} goes on with it"
 
     def broken_by(self, manifest: Manifest) -> str | None:
         return self._noted.broken_by(manifest)
 
     def pin(self, manifest: Manifest) -> None:
         self._noted.pin(manifest)
+
+    def taken_over(self, run: Run) -> None:
+        end = End.of(RunState.INTERRUPTED, datetime.now(UTC), "another process took it over")
+        with suppress(SandboxUnavailable):  # that it was taken over is what is told
+            self._noted.end(run.id, end)
 
     def over(self, run: Run) -> None:
         if (found := self._noted.ledger(run.id)) is not None:
@@ -201,8 +228,42 @@ class NotedCatalogue:
         return found if held is None else held.require_run(found)
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
-        self._of.reopen(run, at, succeeded=succeeded)
-        return self.run(run.id)
+        """The record last: killed in between, the run is over by that, and whoever names it goes on."""
+        with self._lock:
+            if self._of.run(run.id).state.final:  # else somebody has reopened it already
+                self._of.reopen(run, at, succeeded=succeeded)
+            if (found := self.ledger(run.id)) is not None:
+                found.reopen()
+            return self.run(run.id)
+
+    def finish(
+        self,
+        owned: Owned,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The record first: killed in between, the run is over by that. Where it was before, its row
+        gets what was noted then."""
+        with self._lock:
+            noted = self.end(owned.run.id, End.of(state, at, error, detail))
+            if noted is not None:
+                state, at = RunState(noted.state), noted.when
+                error, detail = noted.error, noted.detail
+            self._of.finish(owned, state, at=at, error=error, detail=detail)
+
+    def end(self, run: str, end: End) -> End | None:
+        """Note it in what root has of the run now; what holds there."""
+        with self._lock:
+            found = ledger.load(self._work_dir, run)
+            if found is None:
+                return None
+            noted = found.finish(end)
+            if (held := self._held.get(run)) is not None:
+                held.end = noted
+            return noted
 
     # steps
 
@@ -274,16 +335,18 @@ class NotedCatalogue:
             self._of.decide(run, decision)
 
     def decisions(self, run: str) -> list[Decision]:
-        """With the last of root's that has no row: somebody has removed it, or a kill was faster."""
+        """With the last of root's that has no row (somebody has removed it, or a kill was faster), and
+        with root's undo after a redo of somebody else's: root has not seen that."""
         found = self._of.decisions(run)
-        with self._lock:
-            held = self._held.get(run)
-            if held is None:
-                return found
-            there = Counter(str(d.action) for d in found if not d.step)
-            lost = [a for a in held.said if held.said.count(a) > there[a]]
-            at = found[-1].at if found else datetime.now(UTC)
-        gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost[-1:])
+        if (known := self.ledger(run)) is None:
+            return found
+        rows = about_all(found)
+        there = Counter(rows)
+        lost = [a for a in known.said if known.said.count(a) > there[a]][-1:]
+        if not lost and taken_back(known.said) == "undone" != taken_back(rows):
+            lost = ["undo"]
+        at = found[-1].at if found else datetime.now(UTC)
+        gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost)
         return [*found, *gone]
 
     # the restore point

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -174,6 +174,24 @@ class Decision:
 def operators(run: Run, said: Sequence[Decision]) -> list[Actor | None]:
     """Who started the run, and who went on with it."""
     return [run.actor, *(d.actor for d in said if d.action == "resume")]
+
+
+def about_all(said: Iterable[Decision]) -> list[str]:
+    """What was said of the whole of a run."""
+    return [str(d.action) for d in said if not d.step]
+
+
+def last_turn(said: Sequence[str]) -> str | None:
+    """Of what was said of the whole of a run: the last undo or redo."""
+    return next((a for a in reversed(said) if a in ("undo", "redo")), None)
+
+
+def taken_back(said: Sequence[str]) -> Literal["undone", "taken back"] | None:
+    """What was done with all that a recovery did, by what was said of the whole of it; None when it
+    stands."""
+    if last_turn(said) == "undo":
+        return "undone"
+    return "taken back" if "rollback" in said else None
 
 
 @dataclass(frozen=True, slots=True)

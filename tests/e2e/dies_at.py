@@ -2,7 +2,8 @@
 
 MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (the effect is done,
 its result not recorded) or `after:STEP` (the result is recorded). Before them come `noted:STEP`
-(nothing is recorded but what root notes for itself) and `noted:run` (of the run itself).
+(nothing is recorded but what root notes for itself) and `noted:run` (of the run itself). `noted:end` is
+the same of its end, `after:reopen` when a run that was over has become open.
 """
 
 from __future__ import annotations
@@ -59,6 +60,22 @@ def arm_run() -> None:
     SqlCatalogue.begin = begin_or_die  # type: ignore[method-assign]
 
 
+def arm_end() -> None:
+    """Make it deadly before the row of a run says that it is over."""
+    SqlCatalogue.finish = lambda *_, **__: _die()  # type: ignore[method-assign]
+
+
+def arm_reopen() -> None:
+    reopen = SqlCatalogue.reopen
+
+    def reopen_and_die(self: Any, *rest: Any, **more: Any) -> Any:
+        reopen(self, *rest, **more)
+        _die()
+
+    SqlCatalogue.reopen = reopen_and_die  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
-    arm_run() if sys.argv[1] == "noted:run" else arm(sys.argv[1])
+    armed = {"noted:run": arm_run, "noted:end": arm_end, "after:reopen": arm_reopen}
+    armed.get(sys.argv[1], lambda: arm(sys.argv[1]))()
     sys.exit(main(sys.argv[2:]))
