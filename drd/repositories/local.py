@@ -7,8 +7,9 @@ import shlex
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ from drd.process import rights
 from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
+    MOST_OBJECTS,
+    Entry,
     Kept,
     damaged,
     digest_of,
@@ -121,14 +124,10 @@ class LocalPlace:
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
 
-    def objects(self, below: Kept) -> Mapping[str, int]:
+    def objects(self, below: Kept) -> Mapping[str, Entry]:
         try:
             with os.scandir(self.path / below) as entries:
-                return {
-                    e.name: e.stat(follow_symlinks=False).st_size
-                    for e in entries
-                    if is_id(e.name) and e.is_file(follow_symlinks=False)
-                }
+                return dict(islice(_files(entries), MOST_OBJECTS))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
@@ -142,6 +141,11 @@ class LocalPlace:
                 return file.read(most) if stat.S_ISREG(os.fstat(fd).st_mode) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:  # of this one
+            raise RepositoryError(
+                f"cannot read {self.path / name}: {error.strerror}",
+                hint="let the user that runs drd read it.",
+            ) from error
         except OSError as error:
             raise self._unreachable(error) from error
 
@@ -175,6 +179,9 @@ class LocalPlace:
     def removal(self, name: str) -> str:
         return shlex.join(["rm", "-f", "--", str(self.path / name)])
 
+    def look(self, below: Kept) -> str:
+        return shlex.join(["ls", "-lctr", "--", str(self.path / below)])
+
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):
             return []
@@ -195,6 +202,17 @@ class LocalPlace:
             f"cannot read {self.path}: {error.strerror}",
             hint="check the disk and its mount, and the rights of the user that runs drd.",
         )
+
+
+def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, Entry]]:
+    for entry in entries:
+        if not is_id(entry.name):
+            continue
+        with suppress(FileNotFoundError):
+            told = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(told.st_mode):
+                # Not the time of its content, which everybody can set.
+                yield entry.name, Entry(told.st_size, told.st_ctime)
 
 
 def _time_of_new_file(directory: Path) -> float:

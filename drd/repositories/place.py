@@ -5,12 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from drd.errors import RepositoryDamaged
 from drd.ports import Finding
 
 Kept = Literal["keys", "index", "locks"]
+
+MOST_OBJECTS = 200_000
+"""Names that are taken of one directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`written` is when it came to lie there, in seconds of the place's clock, which whoever may write
+    there cannot choose: he can only write it again. 0 where that is not told."""
+
+    size: int
+    written: float
 
 
 class Place(Protocol):
@@ -49,9 +62,9 @@ class Place(Protocol):
     def locks(self) -> frozenset[str]:
         """The names of restic's locks among them."""
 
-    def objects(self, below: Kept) -> Mapping[str, int]:
-        """What lies there under a name of restic's, with sizes in bytes; of very many, the first. Empty
-        where there is no repository."""
+    def objects(self, below: Kept) -> Mapping[str, Entry]:
+        """What lies there under a name of restic's; of very many, the first. Empty where there is no
+        repository."""
 
     def read(self, name: str, most: int) -> bytes | None:
         """The first `most` bytes of an object, by its name below the repository; None where there is none."""
@@ -72,6 +85,9 @@ class Place(Protocol):
 
     def removal(self, name: str) -> str:
         """How a person removes an object, by its name below the repository: a command."""
+
+    def look(self, below: Kept) -> str:
+        """How a person sees what lies there, and since when: a command."""
 
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,6 +28,8 @@ from drd.repositories.place import (
     CONTENTS,
     LARGEST_ANSWER,
     LARGEST_CONFIG,
+    MOST_OBJECTS,
+    Entry,
     Kept,
     damaged,
     digest_of,
@@ -214,8 +217,13 @@ class S3Place:
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
 
-    def objects(self, below: Kept) -> Mapping[str, int]:
-        return {name: size for name, _, size in self._objects(f"{below}/") if is_id(name)}
+    def objects(self, below: Kept) -> Mapping[str, Entry]:
+        named = (
+            (name, Entry(size, 0.0 if written is None else written.timestamp()))
+            for name, written, size in self._objects(f"{below}/")
+            if is_id(name)
+        )
+        return dict(islice(named, MOST_OBJECTS))
 
     def unfinished_keys(self) -> list[str]:
         if self._names("config"):
@@ -239,10 +247,15 @@ class S3Place:
     def removal(self, name: str) -> str:
         """Without a version: where the bucket keeps versions, or locks them, a marker hides the object
         from everybody who lists."""
+        return self._by_hand("rm", name)
+
+    def look(self, below: Kept) -> str:
+        return self._by_hand("ls", f"{below}/")
+
+    def _by_hand(self, verb: str, name: str) -> str:
         place = self.location
-        key = "/".join(part for part in (place.prefix, name) if part)
-        words = ["aws", "--endpoint-url", place.endpoint, "s3", "rm", f"s3://{place.bucket}/{key}"]
-        return shlex.join(words)
+        address = f"s3://{place.bucket}/{self._below(name)}"
+        return shlex.join(["aws", "--endpoint-url", place.endpoint, "s3", verb, address])
 
     def findings(self, protection: str | None) -> list[Finding]:
         found = [self._clock()]

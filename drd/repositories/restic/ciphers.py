@@ -21,9 +21,15 @@ MOST_MEMORY = 256 << 20
 MOST_WORK = 1 << 24
 """N times r times p. restic takes what costs half a second, which is about 2^20."""
 
+MASTER_BYTES = {"encrypt": 32, "k": 16, "r": 16}
+
 
 class NoKey(Exception):
     """A key file is none that restic writes; `args` say why."""
+
+
+class Untried(Exception):
+    """Whether a password opens a key file could not be found out here; `args` say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,16 @@ class KeyFile:
     p: int
     salt: bytes
     data: bytes
+
+    @property
+    def work(self) -> int:
+        """What it costs to try."""
+        return self.n * self.r * self.p
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes to try, exactly as OpenSSL counts them."""
+        return 128 * self.r * (self.n + self.p + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +74,52 @@ def key_file(content: bytes) -> KeyFile:
     numbers = (n, r, p)
     if told.get("kdf") != "scrypt" or not all(type(x) is int and x > 0 for x in numbers):
         raise NoKey("is no key file")
-    if 128 * n * r > MOST_MEMORY or n * r * p > MOST_WORK:
+    key = KeyFile(n, r, p, salt, data)
+    if key.memory > MOST_MEMORY or key.work > MOST_WORK:
         raise NoKey(
-            f"needs {128 * n * r >> 20:,} MiB of memory and {n * r * p:,} units of work to try, which is more "
-            f"than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
+            f"needs {_said(key.memory >> 20)} MiB of memory and {_said(key.work)} units of work to try, which "
+            f"is more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
         )
-    if n < 2 or n & (n - 1) or len(data) <= IV + DIGEST:
+    # A power of two, and below 2^(16 r): scrypt knows no other.
+    if n < 2 or n & (n - 1) or n.bit_length() > 16 * r or len(data) <= IV + DIGEST:
         raise NoKey("is no key file")
-    return KeyFile(n, r, p, salt, data)
+    return key
+
+
+def _said(number: int) -> str:
+    """Also of one with thousands of digits, which somebody may have written there."""
+    return f"{number:,}" if number < 1 << 64 else "far too many"
 
 
 def unlock(key: KeyFile, password: str) -> MasterKey | None:
-    """What the password opens; takes as long as restic made it."""
-    derived = hashlib.scrypt(
-        password.encode("utf-8", "surrogateescape"),
-        salt=key.salt,
-        n=key.n,
-        r=key.r,
-        p=key.p,
-        maxmem=2 * MOST_MEMORY,
-        dklen=64,
-    )
+    """What the password opens; takes as long as restic made it. Raises NoKey, Untried."""
+    try:
+        derived = hashlib.scrypt(
+            password.encode("utf-8", "surrogateescape"),
+            salt=key.salt,
+            n=key.n,
+            r=key.r,
+            p=key.p,
+            maxmem=key.memory,
+            dklen=64,
+        )
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise Untried(str(error) or "there is no memory for it") from error
     if not _is_authentic(derived[32:], key.data):
         return None
-    told = json.loads(_decrypted(derived[:32], key.data))
-    return MasterKey(_bytes(told, "encrypt"), _bytes(told["mac"], "k") + _bytes(told["mac"], "r"))
+    try:
+        told = json.loads(_decrypted(derived[:32], key.data))
+        mac = _bytes(told["mac"], "k") + _bytes(told["mac"], "r")
+        return MasterKey(_bytes(told, "encrypt"), mac)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise NoKey("holds no master key") from None
 
 
 def _bytes(told: Mapping[str, Any], name: str) -> bytes:
-    return base64.b64decode(told[name])
+    found = base64.b64decode(told[name])
+    if len(found) != MASTER_BYTES[name]:
+        raise ValueError(f"{name} has {len(found)} bytes")
+    return found
 
 
 def _is_authentic(mac: bytes, stored: bytes) -> bool:

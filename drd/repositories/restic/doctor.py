@@ -9,7 +9,6 @@ from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.ports import Finding
 from drd.repositories.restic import foreign, maintenance, pair
 from drd.repositories.restic.door import Door
-from drd.repositories.restic.hint import search
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.trouble import judge
 
@@ -62,7 +61,7 @@ def _keys(door: Door) -> list[Finding]:
     try:
         if len(session.place.objects("keys")) < 2:
             return []
-        keys = search(session)
+        keys = session.hint.keys(whole=True)
     except DrdError:
         return []  # another finding says what keeps the repository from being opened
     if keys.bad:
@@ -97,7 +96,7 @@ def _locks(door: Door) -> str:
     count = len(session.place.locks())
     if count == 0:
         return "none"
-    master = search(session).master
+    master = session.hint.keys().master
     bad = foreign.locks_of_nobody(session, master) if master is not None else {}
     if bad:
         raise foreign.named(session, "locks", dict.fromkeys(bad, "is no lock of restic's"))

@@ -48,10 +48,6 @@ TRIES = 2
 """After failures whose cause is gone: of a key, and of a lock."""
 
 
-class _KeyFound(DrdError):
-    pass
-
-
 class Door:
     """Runs restic for one repository. `patience` and `retry_lock_s` may be set anew."""
 
@@ -86,9 +82,18 @@ class Door:
                     self._trouble = error, time.monotonic()
                     raise
                 self._lockless = self.session.place.read_only()
-                with suppress(RepositoryError):  # restic finds the key by itself, or says why not
-                    self.session.hint.learn()
+                self._learn_key()
                 self._ready = True
+
+    def _learn_key(self) -> None:
+        """Raises ForeignObjects where restic alone would run into what somebody has put among the keys."""
+        hint, error = self.session.hint, None
+        with suppress(RepositoryError):  # restic finds the key by itself, or says why not
+            hint.learn()
+            if hint.crowded and hint.id is None:
+                error = foreign.without_key(self.session)
+        if error is not None:
+            raise error
 
     def version(self) -> str:
         return version(self.session.program)
@@ -316,10 +321,11 @@ class Door:
     def _begin(self, words: Sequence[str]) -> bool:
         """What has to be known before restic is started; whether the rest is looked at beside it.
 
-        That takes as long as restic itself takes to begin, so a recovery does not wait for it.
+        That takes as long as restic itself takes to begin, so a recovery does not wait for it; but for the
+        first time, when restic would try whatever somebody has put among the keys.
         """
         place = self.session.place
-        if self._ready or _verb(words) not in _AT_ONCE:
+        if self._ready or _verb(words) not in _AT_ONCE or self.session.hint.id is None:
             self.ready()
             return False
         if not place.far:
@@ -334,17 +340,8 @@ class Door:
         ended by what that finds, and when it fails, what is wrong with the place is the news."""
         hint = self.session.hint
         known = hint.id
-
-        def look() -> None:
-            self.ready()
-            if hint.crowded and hint.id != known:
-                raise _KeyFound("restic began without knowing which key to try")
-
-        first = FirstLook(look, moved, self.patience).tick if late else _nothing
-        try:
-            done = self._buried(work(first))
-        except _KeyFound:
-            done = self._buried(work(_nothing))
+        first = FirstLook(self.ready, moved, self.patience).tick if late else _nothing
+        done = self._buried(work(first))
         if done.exit_code > 0 and late:
             self.ready()
         for _ in range(TRIES):

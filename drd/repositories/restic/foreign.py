@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from drd import log, process
-from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError
+from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError, WrongKey
 from drd.repositories.place import Kept, Place
 from drd.repositories.restic.ciphers import MasterKey
-from drd.repositories.restic.hint import search
+from drd.repositories.restic.keysearch import NOT_WHOLE, SEARCH_S, Keys
 from drd.repositories.restic.session import Session
 
 LARGEST_LOCK = 1 << 16
@@ -44,17 +44,22 @@ _OTHERS = re.compile(
 
 
 def are_locks(text: str) -> bool:
-    return _LOCKS.search(text) is not None
+    return _LOCKS.search(_plain(text)) is not None
 
 
 def are_keys(text: str) -> bool:
     """Whether what restic says may come of an object among the keys."""
-    return _KEYS.search(text) is not None
+    return _KEYS.search(_plain(text)) is not None
 
 
 def may_be(text: str) -> bool:
     """Whether it may come of any such object."""
-    return are_keys(text) or are_locks(text) or _OTHERS.search(text) is not None
+    return are_keys(text) or are_locks(text) or _OTHERS.search(_plain(text)) is not None
+
+
+def _plain(text: str) -> str:
+    """In JSON, Go writes these as if they were to stand in a page of HTML."""
+    return text.replace("\\u003c", "<").replace("\\u003e", ">")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def indexes_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
     place, found = session.place, {}
     until = time.monotonic() + LOOK_S
     # The smallest first: they are read quickly, and what a repository writes itself is large.
-    for name, _ in sorted(place.objects("index").items(), key=lambda item: item[1]):
+    for name, _ in sorted(place.objects("index").items(), key=lambda item: item[1].size):
         process.check_cancelled()
         if time.monotonic() > until:
             break
@@ -98,9 +103,9 @@ def indexes_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
 def found_by(session: Session) -> Found:
     """After a failure of restic's: what stands in the way, if that can be found out."""
     try:
-        keys = search(session)
+        keys = session.hint.keys()
         if keys.master is None:
-            return Found(named(session, "keys", keys.bad) if keys.bad else None)
+            return Found(of_keys(session, keys))
         swept, left = _sweep_locks(session, keys.master)
         if left:
             return Found(named(session, "locks", left))
@@ -110,6 +115,51 @@ def found_by(session: Session) -> Found:
     except DrdError as error:
         log.get().info("repository.not_looked_at", repository=session.spec.url, why=error.message)
         return Found()
+
+
+def without_key(session: Session) -> RepositoryError | None:
+    """Where restic would have to find the key among objects that are none, or too many: it would run into
+    them one by one. Raises RepositoryError, SecretUnavailable."""
+    keys = session.hint.keys()
+    if keys.own is not None or not (keys.bad or keys.untried) or session.place.probe() is None:
+        return None
+    return of_keys(session, keys)
+
+
+def of_keys(session: Session, keys: Keys) -> RepositoryError | None:
+    """What keeps the password from opening any of them."""
+    url, count = session.spec.url, len(keys.others) + len(keys.bad)
+    if keys.untried:
+        reasons = {name: f"cannot be tried ({why})" for name, why in keys.untried.items() if why}
+        what = f"; {listed('keys', reasons)}" if reasons else ""
+        remove = session.place.removal("keys/NAME")
+        return ForeignObjects(
+            f"restic cannot work with the repository at {url}: {count:,} files lie in keys/, the password opens "
+            f"none of {count - len(keys.untried):,} that drd tried, and {len(keys.untried):,} are left after "
+            f"{SEARCH_S:.0f} s{what}",
+            hint="a repository has one for each password, and whoever may write there can put more. See them, "
+            f"the one that was made with the repository mostly first: {session.place.look('keys')}; take away "
+            f"those of nobody: {remove}; then try again.",
+            below="keys",
+        )
+    if keys.bad:
+        return _named_keys(session, keys)
+    if count:
+        return WrongKey(
+            f"the password opens none of {count:,} keys of the repository at {url}",
+            hint="check the `password` reference of the plan; a lost password cannot be replaced.",
+        )
+    return None
+
+
+def _named_keys(session: Session, keys: Keys) -> ForeignObjects:
+    error = named(session, "keys", keys.bad)
+    if NOT_WHOLE not in keys.bad.values():
+        return error
+    # One of them may have been ours.
+    names = ", ".join(f"keys/{n}" for n, why in keys.bad.items() if why == NOT_WHOLE)
+    hint = f"look for an earlier version of {names} first, which the password may open; else {error.hint}"
+    return ForeignObjects(error.message, hint=hint, below="keys")
 
 
 def _sweep_locks(session: Session, master: MasterKey) -> tuple[bool, dict[str, str]]:

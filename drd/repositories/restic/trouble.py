@@ -32,6 +32,7 @@ _DAMAGE = re.compile(
     r"|not found in snapshot|unknown blob",
     re.IGNORECASE,
 )
+_KEY_FILE = re.compile(r"LoadRaw\(<key/", re.IGNORECASE)
 _NO_SNAPSHOT = re.compile(
     r"no matching ID found|failed to find snapshot.*(?:does not exist|no such file|not found)",
     re.IGNORECASE,
@@ -58,7 +59,8 @@ DAMAGED_HINT = (
 
 
 def is_damage(text: str) -> bool:
-    return _DAMAGE.search(text) is not None
+    """Of what was stored: what lies among the keys, anybody can have put there who may write."""
+    return _DAMAGE.search(text) is not None and _KEY_FILE.search(text) is None
 
 
 def starts_nothing(text: str) -> RepositoryError | None:
@@ -133,6 +135,11 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if is_damage(said.text):
         return RepositoryDamaged(
             f"the repository at {url} is damaged: {said.last}", hint=DAMAGED_HINT
+        )
+    if _KEY_FILE.search(said.text):
+        return RepositoryError(
+            f"restic cannot read a key file of the repository at {url}: {said.last}",
+            hint="see what lies in its keys/: restic names each after the sha256 of its content.",
         )
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")
