@@ -159,6 +159,30 @@ def owners() -> Iterator[None]:
         become_root_for_good()
 
 
+def user_of(info: os.stat_result) -> Owner:
+    """The user to whom a file belongs; one that this host does not know has the file's group, where
+    that is not root's."""
+    try:
+        return _account(info.st_uid)
+    except DrdError:
+        return Owner(info.st_uid, info.st_gid or info.st_uid, ())
+
+
+@contextmanager
+def as_user(user: Owner) -> Iterator[None]:
+    """Give this thread, which has root's rights, another user's for the body, with the one right more
+    that the service has: to read what only root may. What is looked up meanwhile may be exchanged: it
+    leads to nothing that this user could not change himself."""
+    groups = tuple(os.getgroups())
+    try:
+        _act_for(user)
+        yield
+    finally:
+        _call("setresuid", _SAME, 0, 0)
+        _call("setresgid", _SAME, 0, 0)
+        _call("setgroups", len(groups), _ids(groups))
+
+
 def become_root_for_good() -> None:
     """As `root`, for a thread that does nothing but what `purpose` is for."""
     if _owner is None or os.geteuid() == 0:
@@ -254,8 +278,8 @@ def _calls() -> dict[str, int]:
     name = "generic" if machine in _GENERIC else machine
     if name not in _CALLS:
         raise DrdError(
-            f"root cannot act for the state's owner on a {machine}",
-            hint="run drd as the state's owner: runuser -u drd -- drd …",
+            f"root cannot act for another user on a {machine}",
+            hint="run drd as the user to whom the state, or the target, belongs: runuser -u drd -- drd …",
         )
     return _CALLS[name]
 

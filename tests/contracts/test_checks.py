@@ -22,7 +22,7 @@ from drd.checks import KINDS, check_for
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.errors import Cancelled, NotSupported
 from drd.kinds.files.inspect import FilesInspector
-from drd.kinds.sqlite.destination import SqliteInspector
+from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, TreeFingerprint

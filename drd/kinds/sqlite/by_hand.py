@@ -30,7 +30,7 @@ TARGET={where}
 chmod "$(printf '%o' "$(fact {name} mode)")" {file}
 if [[ $EUID == 0 ]]; then chown "$(fact {name} uid):$(fact {name} gid)" {file}; fi
 mkdir -p -m 755 -- "$(dirname "$TARGET")"
-rm -f -- "$TARGET-wal" "$TARGET-shm"
+rm -f -- "$TARGET-wal" "$TARGET-shm" "$TARGET-journal"
 mv -- {file} "$TARGET"
 """
     compare = f"""\

@@ -49,6 +49,43 @@ def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> s
     return connection
 
 
+def connect_to_write(path: Path, *, timeout_s: float, spills: bool = True) -> sqlite3.Connection:
+    """For who may lead it where it leads: `exposed.for_writing` says who that is. Without `spills`, what
+    is too large for a cache stays in memory all the same."""
+    connection = sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        timeout=timeout_s,
+        check_same_thread=False,
+    )
+    if not spills:
+        connection.execute("PRAGMA temp_store = MEMORY").close()
+    return connection
+
+
+def peek(path: Path) -> sqlite3.Connection | None:
+    """A read-only connection that leaves nothing behind, and changes nothing that is there, for a
+    database that may be in use; None where it takes more to see what was committed."""
+    if _holds_something(path, "-journal"):
+        return connect(path)
+    if not _holds_something(path, "-wal"):
+        return connect(path, immutable=True)
+    if not _holds_something(path, "-shm"):
+        return None
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro&readonly_shm=1"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0)
+    connection.text_factory = as_text
+    return connection
+
+
+def _holds_something(path: Path, suffix: str) -> bool:
+    try:
+        return path.with_name(f"{path.name}{suffix}").lstat().st_size > 0
+    except OSError:
+        return False
+
+
 def as_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
@@ -258,18 +295,12 @@ def _order(connection: sqlite3.Connection, name: str) -> str:
     return f" ORDER BY {alias}"
 
 
-def execute(path: Path, statements: str, *, timeout_s: float) -> int:
+def execute(path: Path, statements: str, *, timeout_s: float, spills: bool = True) -> int:
     """Carry out statements in one transaction. Raises as `Inspector.execute` does."""
     check_cancelled()
     connection = None
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            timeout=timeout_s,
-            check_same_thread=False,
-        )
+        connection = connect_to_write(path, timeout_s=timeout_s, spills=spills)
         with bounded(connection, time.monotonic() + timeout_s):
             connection.executescript(f"BEGIN IMMEDIATE;\n{statements}\n;COMMIT;")
             return connection.total_changes

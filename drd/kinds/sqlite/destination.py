@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from drd.errors import (
     RepositoryDamaged,
     SourceError,
-    SourceUnreachable,
     TargetError,
     TargetNotEmpty,
 )
@@ -32,73 +31,16 @@ from drd.kinds.places import (
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import SIDE_FILES
+from drd.kinds.sqlite.exposed import for_reading
+from drd.kinds.sqlite.inspector import FencedInspector, SqliteInspector
 from drd.kinds.sqlite.reader import Reader, reads
 from drd.kinds.sqlite.use import require_unused, user
 from drd.kinds.sqlite.written import filename
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.model.text import escaped
 from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
 
 _ANOTHER = "choose another restore point, and verify the repository."
-
-
-class _OfFile:
-    """What an inspector of a file says about its place."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def location(self) -> str:
-        return os.fspath(self._path)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {"DRD_PATH": self.location}
-
-
-class SqliteInspector(_OfFile):
-    """Questions to a restored file; read-only."""
-
-    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        with self._open() as connection:
-            return database.single_value(connection, query, timeout_s=timeout_s)
-
-    def execute(self, statements: str, *, timeout_s: float) -> int:
-        return database.execute(self._path, statements, timeout_s=timeout_s)
-
-    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
-        with self._open() as connection:
-            return database.take_fingerprint(
-                connection, self._path, digests=digests, budget_s=budget_s
-            )
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = database.connect(self._path)
-        except sqlite3.Error as error:
-            raise SourceUnreachable(f"cannot open {self._path}: {error}") from error
-        with closing(connection):
-            yield connection
-
-
-class FencedInspector(_OfFile):
-    """The same questions to a file of a drill, which only a process behind a fence opens."""
-
-    def __init__(self, path: Path, reader: Reader) -> None:
-        super().__init__(path)
-        self._reader = reader
-
-    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        return self._reader.scalar(self._path, query, timeout_s=timeout_s)
-
-    def execute(self, statements: str, *, timeout_s: float) -> int:
-        return self._reader.execute(self._path, statements, timeout_s=timeout_s)
-
-    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
-        return self._reader.fingerprint(self._path, digests=digests, budget_s=budget_s)
 
 
 def landed_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
@@ -122,7 +64,8 @@ def require_sound(check: Callable[[], None]) -> None:
 def landed_bytes(landing: Path, snapshot: ComponentSnapshot) -> Path:
     """The file that the repository put into the landing, unread.
 
-    Raises RepositoryDamaged when it is missing, no plain file or of another size.
+    Raises RepositoryDamaged when it is missing, no plain file or of another size, or has something beside
+    it, which SQLite would believe.
     """
     file = landing / filename(snapshot.component)
     hint = _ANOTHER
@@ -140,6 +83,10 @@ def landed_bytes(landing: Path, snapshot: ComponentSnapshot) -> Path:
         raise RepositoryDamaged(
             f"{file.name} came back with {size:,} of {snapshot.bytes:,} bytes", hint=hint
         )
+    if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names
+        raise RepositoryDamaged(
+            f"{escaped(others[0])} came back beside {file.name}, which drd stores alone", hint=hint
+        )
     return file
 
 
@@ -148,8 +95,8 @@ def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
     saved = snapshot.fingerprint
     if not isinstance(saved, DatabaseFingerprint):
         return ()
-    with closing(database.connect(file, immutable=True)) as connection:
-        return compared(saved, database.properties(connection))
+    with for_reading(file) as place, closing(database.connect(place, immutable=True)) as found:
+        return compared(saved, database.properties(found))
 
 
 def compared(saved: DatabaseFingerprint, now: Mapping[str, Any]) -> tuple[str, ...]:
@@ -371,13 +318,22 @@ def refuse_content(target: Path) -> None:
         return
     hint = "give an empty --target, or --overwrite if losing what is there is intended."
     try:
-        with closing(database.connect(target)) as connection:
-            query = (
-                "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-            )
-            found = connection.execute(query).fetchone()[0]
-    except sqlite3.Error as error:
+        with for_reading(target) as place:
+            found = _objects(place)
+    except (SourceError, sqlite3.Error) as error:
         raise TargetNotEmpty(f"{target} holds data: {error}", hint=hint) from error
+    if found is None:
+        raise TargetNotEmpty(f"{target} holds data: its -wal file has some", hint=hint)
     if found:
         objects = "1 table or view" if found == 1 else f"{found} tables and views"
         raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)
+
+
+def _objects(place: Path) -> int | None:
+    """How many tables, views and so on; None where that takes more than a look."""
+    connection = database.peek(place)
+    if connection is None:
+        return None
+    with closing(connection):
+        query = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        return int(connection.execute(query).fetchone()[0])

@@ -10,11 +10,11 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from drd.errors import (
@@ -25,15 +25,20 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
+from drd.kinds.landing import resolved
 from drd.kinds.places import fresh, work_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
-from drd.kinds.sqlite.destination import SqliteInspector, landed_file
+from drd.kinds.sqlite.destination import landed_file
+from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
+from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.part import Part, meant, near
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
+
+T = TypeVar("T")
 
 _JOURNAL = "table.json"
 # Says in the workplace that the name was free when this run began to use it.
@@ -91,7 +96,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
     """As `Kind.live`."""
     digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
     try:
-        with closing(database.connect(path)) as connection:
+        with for_reading(path) as place, closing(database.connect(place)) as connection:
             found = database.take_fingerprint(
                 connection,
                 path,
@@ -110,7 +115,7 @@ class SqliteTables:
     def __init__(self, component: str, path: str, place: Workplace, part: Part) -> None:
         assert part.into is not None
         self._component = component
-        self._path = Path(os.path.realpath(path))
+        self._path = resolved(path)
         self._landing = place.directory / "landing"
         self._journal = place.directory / _JOURNAL
         self._table = part.tables[0]
@@ -119,9 +124,20 @@ class SqliteTables:
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
         findings = self.look(snapshot)
         if all(f.ok for f in findings) and not read_journal(self._journal):
-            with self._open() as there:
-                self._require_free(there)
+            self._look_whether_free()
         return findings
+
+    def _look_whether_free(self) -> None:
+        """A look that changes nothing, as far as one can see so: the transaction decides."""
+        try:
+            with for_reading(self._path) as place:
+                there = database.peek(place)
+                if there is not None:
+                    with closing(there):
+                        self._require_free(there)
+        except sqlite3.Error as error:
+            if database.is_about(error, "NOTADB", "CORRUPT"):
+                raise database.in_words(error, self._path) from error
 
     def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
         if not self._path.is_file():
@@ -159,33 +175,54 @@ class SqliteTables:
             notes = self._copy(file)
         except sqlite3.Error as error:
             check_cancelled()
-            locked = database.is_about(error, "BUSY", "LOCKED")
-            raise TargetError(
-                f"cannot bring {self._table} back into {self._path}: {error}",
-                hint="a writer holds it; see what that is with fuser." if locked else _WHOLE,
-                permanent=not locked,
-            ) from error
+            raise self._failed(error) from error
         finally:
             shutil.rmtree(self._landing, ignore_errors=True)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         return Restored(tuple(notes))
 
+    def _failed(self, error: sqlite3.Error) -> TargetError:
+        hint, locked = _WHOLE, database.is_about(error, "BUSY", "LOCKED")
+        if locked:
+            hint = "a writer holds it; see what that is with fuser."
+        elif database.is_about(error, "READONLY", "CANTOPEN"):
+            hint = (
+                "the user to whom the file belongs has to be able to write to it and to its directory: "
+                "root works as that one here."
+            )
+        return TargetError(
+            f"cannot bring {self._table} back into {self._path}: {error}",
+            hint=hint,
+            permanent=not locked,
+        )
+
     def _copy(self, file: Path) -> list[str]:
-        with closing(sqlite3.connect(file, isolation_level=None)) as copy:
+        # The landing is ours, and nothing lies beside the file there.
+        alone = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        with closing(alone) as copy:
             notes = self._rename(copy)
             was = database.look_at(copy, self._name)
-            with self._open(file) as there:
-                if read_journal(self._journal) and self._there(there):
-                    if database.look_at(there, self._name) == was:
-                        return ["it was put in place by this run before"]
-                    self._require_free(there)
-                with _transaction(there):
-                    self._require_free(there)
-                    write_journal(self._journal, {"begun": True})
-                    self._fill(there, copy)
-                    if database.look_at(there, self._name) != was:
-                        raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
+            begun = bool(read_journal(self._journal))
+            if self._in_live(lambda there: self._is_done(there, was, begun=begun)):
+                return ["it was put in place by this run before"]
+            # With drd's rights, not with those with which the database is opened.
+            write_journal(self._journal, {"begun": True})
+            self._in_live(lambda there: self._bring(there, copy, was), file)
         return notes
+
+    def _is_done(self, there: sqlite3.Connection, was: TableState, *, begun: bool) -> bool:
+        """Raises TargetNotEmpty for another table of that name."""
+        if begun and self._there(there) and database.look_at(there, self._name) == was:
+            return True
+        self._require_free(there)
+        return False
+
+    def _bring(self, there: sqlite3.Connection, copy: sqlite3.Connection, was: TableState) -> None:
+        with _transaction(there):
+            self._require_free(there)
+            self._fill(there, copy)
+            if database.look_at(there, self._name) != was:
+                raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
         """Give the table its new name in the file that came back; what will not come along."""
@@ -266,28 +303,34 @@ class SqliteTables:
                 hint="give --into a name that is free; nothing is replaced.",
             )
 
-    @contextmanager
-    def _open(self, file: Path | None = None) -> Iterator[sqlite3.Connection]:
-        """The live database, with the file that came back as `point`. Raises TargetError."""
+    def _in_live(self, do: Callable[[sqlite3.Connection], T], file: Path | None = None) -> T:
+        """What `do` gives with the live database, which has the file that came back as `point`. Raises
+        SourceError and TargetError."""
+
+        def work(place: Place) -> T:
+            with closing(self._opened(place, file)) as there:
+                # A sum of texts that are no UTF-8 would fail otherwise.
+                there.text_factory = database.as_text
+                with database.bounded(there, time.monotonic() + 86400.0):
+                    return do(there)
+
+        return for_writing(self._path, work)
+
+    def _opened(self, place: Place, file: Path | None) -> sqlite3.Connection:
         try:
-            connection = sqlite3.connect(
-                f"file:{quote(os.fsencode(self._path))}?mode=rw",
-                uri=True,
-                isolation_level=None,
-                timeout=_WAIT_S,
+            there = database.connect_to_write(
+                place.path, timeout_s=_WAIT_S, spills=not place.confined
             )
         except sqlite3.Error as error:
             raise TargetError(f"cannot open {self._path}: {error}") from error
-        with closing(connection):
+        if file is not None:
             try:
-                # A sum of texts that are no UTF-8 would fail otherwise.
-                connection.text_factory = database.as_text
-                if file is not None:
-                    connection.execute("ATTACH ? AS point", [os.fspath(file)])
+                uri = f"file:{quote(os.fsencode(file))}?mode=ro&immutable=1"
+                there.execute("ATTACH ? AS point", [uri])
             except sqlite3.Error as error:
+                there.close()
                 raise TargetError(f"cannot use {self._path}: {error}", hint=_WHOLE) from error
-            with database.bounded(connection, time.monotonic() + 86400.0):
-                yield connection
+        return there
 
     def inspector(self) -> SqliteInspector:
         return _TableInspector(self._path, self._name, self._table)
@@ -318,7 +361,7 @@ class _TableInspector(SqliteInspector):
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
         try:
-            with closing(database.connect(self._file)) as connection:
+            with for_reading(self._file) as place, closing(database.connect(place)) as connection:
                 found = database.take_fingerprint(
                     connection, self._file, digests=digests, budget_s=budget_s, only=[self._name]
                 )

@@ -1,0 +1,99 @@
+"""Opening a database beside which others can write.
+
+SQLite believes what lies beside a database. Whoever opens one for writing rolls back the journal that
+lies there, and then removes the file that the journal names: any file, by any path
+(https://sqlite.org/fileformat.html, "The Rollback Journal"). A look before it is opened helps nothing,
+since what lies there may be exchanged in between. So it is opened with the rights of the user to whom
+it belongs, and where others than that one can write beside it, also by work that can change nothing
+but its directory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from drd.errors import SourceError, SourceUnreachable
+from drd.process import rights
+from drd.process.apart import apart, can_confine
+from drd.process.private import why_not_private
+from drd.process.way import walk
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a database is, without links. To work that is `confined`, no directory for temporary files
+    is open."""
+
+    path: Path
+    confined: bool = False
+
+
+@contextmanager
+def for_reading(path: Path) -> Iterator[Path]:
+    """Where the database is. It is no pipe, in which a reader would wait. Raises SourceError."""
+    place, info = _found(path)
+    user = _user(place, info)
+    with rights.as_user(user) if user is not None else nullcontext():
+        yield place
+
+
+def for_writing(path: Path, work: Callable[[Place], T]) -> T:
+    """What `work` gives, which opens the database. The path is one without links; one that has come to
+    be there is not followed. Raises SourceError, also where nothing keeps others from leading the
+    work elsewhere, and what `work` raises."""
+    place, info = _found(path, exchanged=True)
+    user = _user(place, info)
+    whose = user.uid if user is not None else os.geteuid()
+    why = why_not_private(place.parent, whose)
+    confined = why is not None and can_confine()
+    if why is not None and not confined and user is None:
+        raise SourceError(
+            f"{place} is not opened for writing: others can write beside it ({why}), and what lies there "
+            "could have any file of this user's removed",
+            hint=f"chmod go-w {place.parent}, or give {place} to the user of its application and run "
+            "drd as root, which then works as that one. A kernel with Landlock needs neither.",
+        )
+
+    def as_its_user() -> T:
+        with rights.as_user(user) if user is not None else nullcontext():
+            return work(Place(place, confined))
+
+    if why is None and user is None:
+        return as_its_user()
+    return apart(as_its_user, changes=place.parent if confined else None)
+
+
+def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
+    """As whom root opens it: as root where nobody else can write beside it, or where it is root's.
+    Everybody else has his own rights alone."""
+    if os.geteuid() != 0 or info.st_uid == 0 or why_not_private(place.parent, 0) is None:
+        return None
+    return rights.user_of(info)
+
+
+def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result]:
+    """The place, and whose it is; with `exchanged` no link of others on the way there, which somebody
+    must have put there since it was looked at."""
+    try:
+        with closing(walk(os.fspath(path))) as way:
+            if way.missing:
+                raise SourceUnreachable(f"there is no database {path}")
+            if exchanged and os.geteuid() == 0 and way.links:
+                raise SourceError(
+                    f"{way.links[0].place} was exchanged while root worked there",
+                    hint="find out who can write to the directory above it, stop that, then continue.",
+                )
+            info = way.steps[-1].info
+            if not stat.S_ISREG(info.st_mode):
+                raise SourceError(f"{path} is not a file", hint="`path` names the database itself.")
+            return way.place, info
+    except OSError as error:
+        raise SourceUnreachable(f"cannot open {path}: {error.strerror}") from error

@@ -1,0 +1,81 @@
+"""Questions to a database file that came back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from drd.errors import SourceUnreachable
+from drd.kinds.sqlite import database
+from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
+from drd.kinds.sqlite.reader import Reader
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint
+
+
+class _OfFile:
+    """What an inspector of a file says about its place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def location(self) -> str:
+        return os.fspath(self._path)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"DRD_PATH": self.location}
+
+
+class SqliteInspector(_OfFile):
+    """Questions to a restored file; read-only."""
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        with self._open() as connection:
+            return database.single_value(connection, query, timeout_s=timeout_s)
+
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        def work(place: Place) -> int:
+            spills = not place.confined
+            return database.execute(place.path, statements, timeout_s=timeout_s, spills=spills)
+
+        return for_writing(self._path, work)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        with self._open() as connection:
+            return database.take_fingerprint(
+                connection, self._path, digests=digests, budget_s=budget_s
+            )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with for_reading(self._path) as place:
+            try:
+                connection = database.connect(place)
+            except sqlite3.Error as error:
+                raise SourceUnreachable(f"cannot open {self._path}: {error}") from error
+            with closing(connection):
+                yield connection
+
+
+class FencedInspector(_OfFile):
+    """The same questions to a file of a drill, which only a process behind a fence opens."""
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        super().__init__(path)
+        self._reader = reader
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        return self._reader.scalar(self._path, query, timeout_s=timeout_s)
+
+    def execute(self, statements: str, *, timeout_s: float) -> int:
+        return self._reader.execute(self._path, statements, timeout_s=timeout_s)
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        return self._reader.fingerprint(self._path, digests=digests, budget_s=budget_s)

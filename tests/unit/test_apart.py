@@ -1,0 +1,74 @@
+"""Work in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.errors import Cancelled
+from drd.process import apart as module
+from drd.process import cancel, check_cancelled, reset_cancel
+from drd.process.apart import apart, can_confine
+
+
+@pytest.fixture
+def cancelling() -> Iterator[None]:
+    yield
+    reset_cancel()
+
+
+def test_what_it_gives_and_raises_arrives() -> None:
+    assert apart(lambda: 7) == 7
+    with pytest.raises(KeyError):
+        apart(lambda: {}["x"])
+
+
+def test_work_that_waits_for_somebody_else_is_left_behind(
+    tmp_path: Path, cancelling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE_S", 0.1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Timer(0.2, cancel).start()
+
+    with pytest.raises(Cancelled):
+        apart(lambda: pipe.open("rb").close())
+
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # it may end now
+
+
+def test_work_that_heeds_the_cancel_ends_by_it(cancelling: None) -> None:
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.01):
+            try:
+                check_cancelled()
+            finally:
+                ended.append(threading.get_ident())
+
+    ended: list[int] = []
+    threading.Timer(0.2, cancel).start()
+    with pytest.raises(Cancelled):
+        apart(work)
+    assert ended
+
+
+@pytest.mark.skipif(not can_confine(), reason="the kernel has no Landlock")
+def test_only_its_directory_can_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "other").write_text("is read")
+
+    def work() -> str:
+        (tmp_path / "own/new").write_text("x")
+        (tmp_path / "own/new").unlink()
+        return (tmp_path / "other").read_text()
+
+    assert apart(work, changes=tmp_path / "own") == "is read"
+    with pytest.raises(PermissionError):
+        apart((tmp_path / "other").unlink, changes=tmp_path / "own")
+    (tmp_path / "other").unlink()
