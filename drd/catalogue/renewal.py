@@ -18,6 +18,8 @@ from drd.errors import CatalogueError
 _TRIES = 3
 _LOGS = ("-wal", "-journal")
 _SIDES = (*_LOGS, "-shm")
+_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""Of a rollback journal: at its beginning, and at its end after the name of another file."""
 
 
 def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
@@ -71,7 +73,8 @@ def _copied(database: Path, fresh: Path) -> bool:
         _with(fresh, suffix).unlink(missing_ok=True)
     for suffix in ("", *_LOGS):
         try:
-            source = os.open(_with(database, suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            source = modes.open_regular(_with(database, suffix), how)
         except FileNotFoundError:
             continue
         target = modes.open_private_file(_with(fresh, suffix))
@@ -92,7 +95,22 @@ def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, i
     return found
 
 
+def _without_name(journal: Path) -> None:
+    """SQLite removes the file that a journal names at its end, whatever it is, once it has rolled the
+    journal back. Only a transaction in several databases has one, which is none of drd's: so our copy
+    loses the name. What is rolled back is the same."""
+    with suppress(FileNotFoundError), journal.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        while size >= len(_MAGIC):
+            size -= len(_MAGIC)
+            file.seek(size)
+            if file.read(len(_MAGIC)) != _MAGIC:
+                break
+            file.truncate(size)
+
+
 def _made_whole(fresh: Path) -> bool:
+    _without_name(_with(fresh, "-journal"))
     try:
         with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
             if connection.execute("PRAGMA quick_check").fetchall() != [("ok",)]:

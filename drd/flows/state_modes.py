@@ -41,7 +41,7 @@ def close_state(places: Places, renew: Renew) -> list[str]:
     """Take group and others every right to the catalogue, its copies and its locks, and to the
     directories that are drd's; put right what they have left there; and log it. The paths that were
     open. Of root and the state's owner: for others it changes nothing. Raises CatalogueError for a
-    catalogue of somebody else's that could not be set aside."""
+    catalogue of somebody else's that could not be set aside, and for one with a journal of theirs."""
     before = open_to_others(places)
     for path in before:
         if path.is_dir():  # first, so that nobody comes in meanwhile
@@ -83,6 +83,15 @@ def _refuse(shared: Collection[Entry]) -> None:
             raise CatalogueError(
                 f"{entry}: drd does not open it, and could not set it aside ({escaped(entry.left)})",
                 hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and start again",
+            )
+        journal = entry.path.with_name(f"{entry.path.name}-journal")
+        if entry.is_catalogue and os.path.lexists(journal):
+            # SQLite would roll it back, and remove the file that it names, whatever that is.
+            raise CatalogueError(
+                f"{entry}: drd does not open it with {journal.name} beside it, which may be theirs, and "
+                f"could not make a copy of its own ({escaped(entry.left)})",
+                hint="stop drd (systemctl stop drd) and its commands, and start it again. If it stays so: "
+                f"look whose {journal} is, move it away, then drd doctor",
             )
 
 

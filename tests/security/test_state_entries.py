@@ -28,6 +28,7 @@ from drd.flows.state_entries import Places, findings, put_right, standing, wrong
 from drd.flows.state_modes import close_state
 from tests.e2e.daemons import quick_plan
 from tests.e2e.site import Site, make_tree
+from tests.security.journals import MAGIC, interrupted, plant
 from tests.user_support import NOBODY, as_root
 
 
@@ -363,6 +364,64 @@ def test_new_file_is_no_copy_of_another_state(site: Site) -> None:
     assert json.loads(noted)["owner"]["inode"] == database.stat().st_ino
     items = site.drd("doctor", "shop", "--json").json["items"]
     assert not [i for i in items if i["name"] == "this state"]
+
+
+# --- a journal beside it, which names a file that SQLite is to remove ---------------------------
+
+
+@as_root
+@pytest.mark.parametrize("behind", [b"", MAGIC, MAGIC[:4] + MAGIC])
+def test_journal_of_a_members_has_drd_remove_nothing(state: Path, behind: bytes) -> None:
+    """Behind its name may stand what is none: without that its end is one."""
+    database, victim = state / "drd.db", state.parent / "victim"
+    victim.write_text("root's")
+    database.chmod(0o660)
+    journal = plant(database, victim, NOBODY)
+    journal.write_bytes(journal.read_bytes() + behind)
+
+    assert [e.left for e in put_right(places(state), renew)] == [""]
+
+    assert victim.read_text() == "root's"
+    assert not journal.exists()
+    open_catalogue(f"sqlite:///{database}", create=False).close()
+    assert wrong_entries(places(state)) == []
+
+
+def test_what_a_killed_drd_had_not_committed_is_rolled_back(state: Path) -> None:
+    """The twin: a journal of drd's own, in a catalogue that was open to others."""
+    database = state / "drd.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE kept (n, filling)")
+        values = [(n, "x" * 1000) for n in range(500)]
+        connection.executemany("INSERT INTO kept VALUES (?, ?)", values)
+        connection.commit()
+    before = rows(database)
+    journal = interrupted(database, "UPDATE kept SET n = -1")
+    database.chmod(0o660)
+
+    assert [e.left for e in put_right(places(state), renew)] == [""]
+
+    assert not journal.exists()
+    assert rows(database) == before
+
+
+@as_root
+def test_catalogue_in_use_is_not_opened_beside_such_a_journal(state: Path) -> None:
+    database, victim = state / "drd.db", state.parent / "victim"
+    victim.write_text("root's")
+    opened = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM runs')"
+    )
+    with python(opened, user=0):
+        database.chmod(0o660)
+        plant(database, victim, NOBODY)
+        for _ in range(2):
+            with pytest.raises(CatalogueError, match=r"drd\.db-journal beside it"):
+                close_state(places(state), renew)
+    close_state(places(state), renew)
+    open_catalogue(f"sqlite:///{database}", create=False).close()
+
+    assert victim.read_text() == "root's"
 
 
 # --- what stays open to somebody ---------------------------------------------------------------
