@@ -37,7 +37,7 @@ from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
-from drd.flows.witness import Witness, witnessed
+from drd.flows.witness import Witness, is_noted, witnessed
 from drd.flows.workplace import sandbox_user
 from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
@@ -123,6 +123,7 @@ class App:
                     busy_s=self._busy_s,
                     reading=self._reading,
                     password=self.settings.state_password,
+                    roots=lambda run: is_noted(settings.work_dir, run),
                 )
             except CatalogueError as error:
                 if self.owns_state:
@@ -291,7 +292,7 @@ class App:
 
     def set_catalogue_aside(self) -> Path:
         """Rename a damaged SQLite catalogue, so that the next use makes a new one."""
-        from drd.catalogue.sql_catalogue import set_aside
+        from drd.catalogue.damage import set_aside
 
         self._stop_publishing()
         if self._catalogue is not None:

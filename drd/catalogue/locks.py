@@ -91,15 +91,16 @@ class LockFiles:
         finally:
             os.close(fd)
 
-    def is_open_in(self, name: str, pid: int) -> bool:
-        """Whether the process has the lock file open, as its holder has; False where we may not look
-        into it."""
+    def is_held_by(self, name: str, pid: int) -> bool:
+        """Whether the process holds the lock; False where we may not look into it."""
         with suppress(OSError):
             wanted = self._path(name).lstat()
             for entry in os.scandir(f"/proc/{pid}/fd"):
                 with suppress(OSError):
                     found = entry.stat()
-                    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    same = (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+                    # Any file can be given the name of a lock: open alone proves nothing.
+                    if same and _locks(Path(f"/proc/{pid}/fdinfo/{entry.name}")):
                         return True
         return False
 
@@ -158,6 +159,12 @@ def _flock(fd: int, how: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _locks(descriptor: Path) -> bool:
+    """Whether a file is locked with flock, by nobody else's leave, through a descriptor."""
+    words = (line.split() for line in descriptor.read_text(encoding="ascii").splitlines())
+    return any(w[:1] == ["lock:"] and {"FLOCK", "WRITE"} <= {*w} for w in words)
 
 
 def _is(fd: int, path: Path) -> bool:

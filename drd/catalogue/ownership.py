@@ -27,9 +27,7 @@ from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model.custody import StatePlace
 from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
 from drd.ports import Owned
-
-MARK = "DRD_RUN"
-"""The variable in the environment of everything that works for a run."""
+from drd.process import Mark
 
 _EXCLUDES = {
     RunKind.RETENTION: (RunKind.RETENTION, RunKind.PRUNE),
@@ -48,7 +46,9 @@ def me() -> Owner:
 class Ownership:
     """Decides with the lock files of this host; `elsewhere` says that other hosts write rows too,
     whose locks cannot be seen from here: their runs count as alive. So do runs that were begun in
-    another state than the one at `place`, of which this one is a copy."""
+    another state than the one at `place`, of which this one is a copy. `state` is in the mark of what
+    works for the runs (`process.Mark`), and `roots` says of which run root may end processes of root's
+    own, where it acts for the state's owner."""
 
     def __init__(
         self,
@@ -57,10 +57,14 @@ class Ownership:
         *,
         elsewhere: bool,
         place: StatePlace | None = None,
+        state: str = "",
+        roots: Callable[[Run], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._locks = locks
         self._elsewhere = elsewhere
+        self._state = state
+        self._roots = roots
         self._place = place.token if place is not None else None
         boot = process.booted()
         self._boot = boot.id if boot is not None else None
@@ -150,7 +154,7 @@ class Ownership:
                     held.release()
                     return None
             # Its owner is dead, and what that had started must not work on beside us.
-            process.kill_marked(MARK, run.id)
+            self.end_left(run)
         except BaseException:
             held.release()
             raise
@@ -165,12 +169,19 @@ class Ownership:
         )
         return self._owned(mine, held)
 
+    def mark(self, run: str) -> Mark:
+        return Mark(run, self._state)
+
+    def end_left(self, run: Run) -> None:
+        """See `Catalogue.end_left`."""
+        process.kill_marked(self.mark(run.id), roots=self._roots(run))
+
     def process_of(self, run: Run) -> int | None:
         """See `Catalogue.process_of`."""
         pid = run.owner_pid
         if pid is None or pid <= 1 or run.owner_host != me().host:
             return None
-        return pid if self._locks.is_open_in(_lock_name(run.id), pid) else None
+        return pid if self._locks.is_held_by(_lock_name(run.id), pid) else None
 
     def measured(self, owned: Owned) -> dict[str, float]:
         """What belongs into the run's detail, if the wall clock does not tell how long it took."""
@@ -197,7 +208,7 @@ class Ownership:
             self._begun.pop(key, None)
             held.release()
 
-        return Owned(run=run, token=run.token, release=release)
+        return Owned(run=run, token=run.token, release=release, mark=self.mark(run.id))
 
     def _refuse_if_alive(self, connection: Connection, run: Run) -> None:
         excluded = _EXCLUDES.get(run.kind)

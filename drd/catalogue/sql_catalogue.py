@@ -6,13 +6,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
-from drd import modes
+from drd import modes, process
 from drd.catalogue import (
     copies,
     decisions,
@@ -32,7 +30,7 @@ from drd.catalogue import (
 )
 from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.custody import SqlCustody
-from drd.catalogue.engine import Store, sqlite_path
+from drd.catalogue.engine import Store
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
@@ -60,7 +58,9 @@ _opening = threading.Lock()
 class SqlCatalogue:
     """Thread-safe; every method is one transaction. See `drd.ports.Catalogue`."""
 
-    def __init__(self, store: Store, locks: LockFiles) -> None:
+    def __init__(
+        self, store: Store, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
+    ) -> None:
         self._store = store
         self._locks = locks
         self.queue = SqlQueue(store)
@@ -71,7 +71,12 @@ class SqlCatalogue:
         self.keeping = SqlKeeping(store)
         self.custody = SqlCustody(store)
         self._ownership = Ownership(
-            store, locks, elsewhere=store.path is None, place=self.custody.here()
+            store,
+            locks,
+            elsewhere=store.path is None,
+            place=self.custody.here(),
+            state=process.state_id(locks.directory.parent),
+            roots=roots,
         )
 
     def together(self) -> AbstractContextManager[None]:
@@ -139,6 +144,12 @@ class SqlCatalogue:
 
     def adopt(self, run: Run, at: datetime) -> Owned | None:
         return self._ownership.adopt(run, at)
+
+    def mark(self, run: str) -> process.Mark:
+        return self._ownership.mark(run)
+
+    def end_left(self, run: Run) -> None:
+        self._ownership.end_left(run)
 
     def finish(
         self,
@@ -349,6 +360,7 @@ def open_catalogue(
     busy_s: float | None = None,
     reading: bool = False,
     password: SecretRef | None = None,
+    roots: Callable[[Run], bool] = lambda _: False,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
@@ -356,7 +368,8 @@ def open_catalogue(
     SQLite file; for PostgreSQL it must be given. What is made here has the modes 0700 and 0600.
     `password` is where that of a PostgreSQL server's user is read from.
     `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
-    `reading` gets what was recorded also where SQLite needs to write for it and cannot.
+    `reading` gets what was recorded also where SQLite needs to write for it and cannot. `roots` says of which
+    run root may end processes of root's own, where it acts for another user.
     """
     store = Store(url, busy_s, password=password)
     directory = state_dir or (store.path.parent if store.path else None)
@@ -369,7 +382,7 @@ def open_catalogue(
         locks = _prepare(store, directory, create=create)
         with _opening:
             if _is_current(store, schema):
-                return SqlCatalogue(store, locks)
+                return SqlCatalogue(store, locks, roots)
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(store)
                 if not create and migrate.version(store) is None:
@@ -384,7 +397,7 @@ def open_catalogue(
         if isinstance(error, OSError):
             raise explain_os(error, store.place) from error
         raise
-    return SqlCatalogue(store, locks)
+    return SqlCatalogue(store, locks, roots)
 
 
 def _at_rest(
@@ -400,25 +413,6 @@ def _at_rest(
             return SqlCatalogue(resting, LockFiles(directory / "locks"))
     resting.close()
     return None
-
-
-def set_aside(url: str, at: datetime) -> Path:
-    """Rename a damaged SQLite catalogue with what belongs to it; returns its new name. No process
-    may have it open."""
-    path = sqlite_path(make_url(url))
-    if path is None:
-        raise CatalogueError(
-            "only a catalogue in SQLite can be set aside", hint="restore PostgreSQL's own backup."
-        )
-    aside = path.with_name(f"{path.name}.damaged-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
-    try:
-        for suffix in ("-wal", "-shm", ""):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-    except OSError as error:
-        raise explain_os(error, str(path)) from error
-    return aside
 
 
 def _prepare(store: Store, directory: Path, *, create: bool) -> LockFiles:

@@ -139,10 +139,8 @@ def _signal(app: App, run: Run, number: signal.Signals) -> None:
 
 
 def _kill(app: App, run: Run) -> None:
-    from drd import process
-
     _signal(app, run, signal.SIGKILL)
-    process.kill_marked("DRD_RUN", run.id)
+    app.catalogue.end_left(run)
 
 
 def _settle(app: App, run: Run) -> None:

@@ -78,7 +78,8 @@ class Supervisor:
         for run in runs:
             late = now - self._strangers[run.id] >= GRACE_S
             # What a person started in a terminal does not have this in its environment.
-            if late and run.owner_pid and process.is_marked(run.owner_pid, "DRD_RUN", run.id):
+            mark = self._catalogue.mark(run.id)
+            if late and run.owner_pid and process.works_for(run.owner_pid, mark):
                 _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 

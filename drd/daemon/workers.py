@@ -20,7 +20,7 @@ from drd.config.in_force import VARIABLE, Handed
 from drd.errors import UsageError
 from drd.model.run import STOPPED, Run, sound_id
 from drd.model.units import format_duration
-from drd.process import Child, Command
+from drd.process import Child, Command, Mark
 
 GRACE_S = float(os.environ.get("DRD_GRACE_S", "60"))
 """How long after its time a run may take to end by itself."""
@@ -62,12 +62,14 @@ class Ended:
 
 class Workers:
     """The living workers by the id of their run. `settings` and the plan's text from `texts` are what
-    new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`)."""
+    new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`); `mark` is
+    what they carry."""
 
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
         self.settings = settings
         self.texts: Callable[[str], Handed | None] = lambda _: None
+        self.mark: Callable[[str], Mark] = lambda run: Mark(run, "")
         self._alive: dict[str, Worker] = {}
 
     @property
@@ -87,7 +89,8 @@ class Workers:
         handed = self.texts(run.plan)
         if handed is not None:
             words.append("--plan-on-stdin")
-        env = _environment(None if settle is not None else run.id) | {VARIABLE: self.settings}
+        env = _environment(None if settle is not None else self.mark(run.id))
+        env |= {VARIABLE: self.settings}
         command = Command(words, env=env)
         child = _started(command, handed)
         timeout_s = run.detail.get("timeout_s")
@@ -171,15 +174,14 @@ def _started(command: Command, handed: Handed | None) -> Child:
         os.close(fd)
 
 
-def _environment(run: str | None) -> dict[str, str]:
+def _environment(mark: Mark | None) -> dict[str, str]:
     """All that the daemon was given, which may hold secrets that plans name, but not what speaks
     for the service."""
     env = {k: v for k, v in os.environ.items() if k not in _KEPT_FROM_CHILDREN}
-    env.pop("DRD_RUN", None)
+    for name in process.MARKS:
+        env.pop(name, None)
     env["DRD_DAEMON"] = str(os.getpid())
-    if run is not None:
-        env["DRD_RUN"] = run
-    return env
+    return env | dict(mark.environment()) if mark is not None else env
 
 
 def _how(worker: Worker, code: int) -> str:

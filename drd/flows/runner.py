@@ -111,7 +111,7 @@ def new_run(
 def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
     """A run that this process owns, new or adopted. What its body raises becomes its final state;
     a body that finished the run itself has the last word."""
-    os.environ["DRD_RUN"] = owned.run.id  # children carry it, so that a sweep finds them
+    os.environ.update(owned.mark.environment())  # children carry it, so that a sweep finds them
     logger = log.get(run=owned.run.id, plan=owned.run.plan, kind=str(owned.run.kind))
     logger.info("run.started")
     try:
@@ -124,7 +124,7 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         why = process.interruption()
         state = RunState.INTERRUPTED if why else RunState.CANCELLED
         # Also what made a process group of its own, as a hook's may.
-        process.kill_marked("DRD_RUN", owned.run.id, grace_s=1.0)
+        process.kill_marked(owned.mark, roots=True, grace_s=1.0)
         _finish(services, owned, state, why or "cancelled")
         logger.info("run.finished", state=str(state))
         raise
@@ -137,7 +137,8 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
         raise
     finally:
         owned.release()
-        os.environ.pop("DRD_RUN", None)
+        for name in process.MARKS:
+            os.environ.pop(name, None)
 
 
 def _finish(

@@ -177,6 +177,16 @@ def witnessed(catalogue: Catalogue, work_dir: Path) -> tuple[Catalogue, Witness]
     return roots.catalogue, roots
 
 
+def is_noted(work_dir: Path, run: Run) -> bool:
+    """Whether root has a record of the run, and what the row says of it is the same."""
+    found = ledger.load(work_dir, run.id)
+    if found is not None:
+        with suppress(NotAsNoted):
+            found.require_run(run)
+            return True
+    return False
+
+
 class NotedCatalogue:
     """The catalogue with a ledger beside it, for the recoveries that this process begins or goes on
     with: what is written about them is noted first, what is read has to be as it was noted."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
@@ -23,17 +23,22 @@ from drd.ports.notify import Outbox
 from drd.ports.origins import Origins
 from drd.ports.queue import Queue
 
+if TYPE_CHECKING:
+    from drd.process import Mark
+
 
 @dataclass(frozen=True, slots=True)
 class Owned:
     """Proof that this process owns a run: every write of a result names the run and the token.
 
-    `release` lets go of the lock file (also done by the kernel when the process dies).
+    `release` lets go of the lock file (also done by the kernel when the process dies). What works for
+    the run carries its `mark`.
     """
 
     run: Run
     token: int
     release: Callable[[], None]
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,14 @@ class Catalogue(Protocol):
     def adopt(self, run: Run, at: datetime) -> Owned | None:
         """Take over an abandoned run with a new token; None when somebody else was faster.
 
-        On return every process whose environment has `DRD_RUN=<run id>` is ended, except us."""
+        On return what worked for it is ended, as by `end_left`."""
+
+    def mark(self, run: str) -> Mark:
+        """What a process that works for a run of this state has in its environment."""
+
+    def end_left(self, run: Run) -> None:
+        """End every process but this one that carries the run's mark. Root, who acts for the state's
+        owner, ends one of root's only where root has a record of the run."""
 
     def finish(
         self,

@@ -30,15 +30,20 @@ from drd.process.fence import Attempt, Fence, Limits, Sandbox
 from drd.process.gate import PipeResult, gated_pipe
 from drd.process.memory import offer_to_oom_killer
 from drd.process.sweep import (
+    MARKS,
+    Mark,
     end_process,
     is_marked,
     kill_marked,
     process_alive,
     process_start_time,
+    state_id,
     unreaped,
+    works_for,
 )
 
 __all__ = [
+    "MARKS",
     "MEMORY_HINT",
     "UNKNOWN_LOGIN",
     "Attempt",
@@ -50,6 +55,7 @@ __all__ = [
     "Fence",
     "Limits",
     "Login",
+    "Mark",
     "PipeResult",
     "Sandbox",
     "actor_here",
@@ -78,6 +84,8 @@ __all__ = [
     "run",
     "shielded",
     "start",
+    "state_id",
     "unreaped",
     "user_name",
+    "works_for",
 ]

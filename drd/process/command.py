@@ -13,6 +13,7 @@ from pathlib import Path
 from drd.errors import ToolMissing
 from drd.process import rights
 from drd.process.fence import Fence, fenced_argv
+from drd.process.sweep import MARKS
 
 _PASSED_ON = [
     "PATH",
@@ -34,7 +35,7 @@ _PASSED_ON = [
     "http_proxy",
     "https_proxy",
     "no_proxy",
-    "DRD_RUN",
+    *MARKS,
 ]
 
 

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from drd.process import rights
+
+RUN = "DRD_RUN"
+STATE = "DRD_STATE_ID"
+MARKS = (RUN, STATE)
+"""The variables of a mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What everything that works for a run has in its environment. `run` stands in a row, which whoever
+    owns the state can write, and in words that everybody can read; `state` tells the runs of this state
+    from those of all others (`state_id`), so that no row leads to what is another's."""
+
+    run: str
+    state: str
+
+    def environment(self) -> Mapping[str, str]:
+        return {RUN: self.run, **({STATE: self.state} if self.state else {})}
+
+
+def state_id(directory: Path) -> str:
+    """Which state lies in a directory, with the number of the one for whom this process acts: so nobody
+    else's is called the same, wherever a path leads. Empty where there is no directory."""
+    try:
+        info = directory.stat()
+    except OSError:
+        return ""
+    owner = rights.acts_for()
+    return f"{os.geteuid() if owner is None else owner.uid}-{info.st_dev:x}-{info.st_ino:x}"
 
 
 def process_start_time(pid: int) -> int | None:
@@ -59,36 +91,86 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_marked(pid: int, variable: str, value: str) -> bool:
     """Whether it was started with `variable=value`; of other users' processes nobody can tell."""
+    return f"{variable}={value}".encode() in _environment(pid)
+
+
+@rights.as_root(rights.Purpose.PROCESSES)
+def works_for(pid: int, mark: Mark, *, roots: bool = False) -> bool:
+    """Whether a process carries the mark; of other users' processes nobody can tell.
+
+    One that says nothing of a state was started by an earlier drd. Where root acts for the state's
+    owner, it has to be that one's, who could end it himself; and one of root's counts with `roots`."""
+    around = _environment(pid)
+    if f"{RUN}={mark.run}".encode() not in around:
+        return False
+    states = {v.partition(b"=")[2] for v in around if v.startswith(f"{STATE}=".encode())}
+    if states and states != {mark.state.encode()}:
+        return False
+    owner = rights.acts_for()
+    if owner is None:
+        return True
+    users = _users(pid)
+    return (roots or 0 not in users) if states else users == {owner.uid}
+
+
+def _environment(pid: int) -> frozenset[bytes]:
     with suppress(OSError):
-        return f"{variable}={value}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(
-            b"\0"
-        )
-    return False
+        return frozenset(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    return frozenset()
+
+
+def _users(pid: int) -> frozenset[int]:
+    """As whom a process works or could; root where that cannot be seen."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
+            if line.startswith(b"Uid:"):
+                return frozenset(map(int, line.split()[1:4]))
+    return frozenset({0})
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def marked(variable: str, value: str) -> list[int]:
-    """Pids of the processes that `is_marked` knows, except our own."""
-    pids = (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit())
-    return [pid for pid in pids if pid != os.getpid() and is_marked(pid, variable, value)]
-
-
-@rights.as_root(rights.Purpose.PROCESSES)
-def kill_marked(variable: str, value: str, *, grace_s: float = 3.0) -> list[int]:
-    """End every process that carries the mark in its environment; returns their pids.
+def kill_marked(mark: Mark, *, roots: bool = False, grace_s: float = 3.0) -> list[int]:
+    """End every process but this one that works for a run (see `works_for`); returns their pids.
 
     TERM first, so that restic removes its lock; KILL for what does not listen within `grace_s`,
     which all of them have at the same time.
     """
-    born = {pid: process_start_time(pid) for pid in marked(variable, value)}
-    for pid in born:
+    with ExitStack() as stack:
+        found = _held(mark, stack, roots=roots)
+        _signal(found.values(), signal.SIGCONT)
+        _signal(found.values(), signal.SIGTERM)
+        _wait(found.values(), grace_s)
+        # What these started meanwhile has the mark as well.
+        late = found | _held(mark, stack, roots=roots)
+        _signal(late.values(), signal.SIGKILL)
+        _wait(late.values(), 1.0)
+    return list(found)
+
+
+def _held(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
+    """Pids with descriptors, by which what was looked at is ended and no later process of its pid."""
+    found = {}
+    for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):
+        if pid == os.getpid() or not works_for(pid, mark, roots=roots):
+            continue
+        with suppress(OSError):
+            fd = os.pidfd_open(pid)
+            stack.callback(os.close, fd)
+            if works_for(pid, mark, roots=roots):
+                found[pid] = fd
+    return found
+
+
+def _signal(processes: Iterable[int], number: signal.Signals) -> None:
+    for fd in processes:
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGCONT)
-            os.kill(pid, signal.SIGTERM)
-    limit = time.monotonic() + grace_s
-    while any(process_alive(*one) for one in born.items()) and time.monotonic() < limit:
-        time.sleep(0.02)
-    # What these started meanwhile has the mark as well.
-    for pid in {*born, *marked(variable, value)}:
-        end_process(pid, ask=signal.SIGKILL, grace_s=1.0)
-    return list(born)
+            signal.pidfd_send_signal(fd, number)
+
+
+def _wait(processes: Iterable[int], limit_s: float) -> None:
+    """Until all have ended, or the time is over."""
+    limit = time.monotonic() + limit_s
+    for fd in processes:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(max(0.0, limit - time.monotonic()) * 1000)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue, set_aside
+from drd.catalogue.damage import set_aside
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_facts
 from drd.cli.main import main
 from drd.errors import CatalogueError

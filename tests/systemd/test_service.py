@@ -150,7 +150,7 @@ def test_hook_gets_no_right_no_secret_and_no_voice(service: Machine) -> None:
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", PASSWORD):
         assert name not in said
     own = {line.split("=")[0] for line in said.splitlines() if line.startswith("DRD_")}
-    assert own == {"DRD_COMPONENT", "DRD_RUN"}
+    assert own == {"DRD_COMPONENT", "DRD_RUN", "DRD_STATE_ID"}
 
 
 def test_a_core_of_drd_would_be_empty(service: Machine) -> None:

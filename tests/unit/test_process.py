@@ -215,7 +215,7 @@ def test_marked_processes_are_found_and_ended() -> None:
     reaper = threading.Thread(target=lambda: (child.wait(), stopped.wait()), daemon=True)
     reaper.start()
     try:
-        assert set(process.kill_marked("DRD_RUN", run)) == {child.pid, stopped.pid}
+        assert set(process.kill_marked(process.Mark(run, "1-2-3"))) == {child.pid, stopped.pid}
         assert other.poll() is None
     finally:
         other.kill()

@@ -1,0 +1,31 @@
+"""What becomes of a catalogue that is damaged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from drd.catalogue.engine import sqlite_path
+from drd.catalogue.trouble import explain_os
+from drd.errors import CatalogueError
+
+
+def set_aside(url: str, at: datetime) -> Path:
+    """Rename a damaged SQLite catalogue with what belongs to it; returns its new name. No process
+    may have it open."""
+    path = sqlite_path(make_url(url))
+    if path is None:
+        raise CatalogueError(
+            "only a catalogue in SQLite can be set aside", hint="restore PostgreSQL's own backup."
+        )
+    aside = path.with_name(f"{path.name}.damaged-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise explain_os(error, str(path)) from error
+    return aside
