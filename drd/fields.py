@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from drd.model.plan import SecretRef
+from drd.model.plan import NAME, SecretRef
 from drd.model.units import parse_duration, parse_size
 
 
@@ -60,13 +60,19 @@ def _size(value: Any) -> int:
     return parse_size(str(value))
 
 
+_DURATION = r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$"
+_SIZE = r"^\d+(\.\d+)?\s*[kKmMgGtT]?(i?[bB])?$"
+
+CLOSED_PATTERNS = frozenset({_DURATION, _SIZE, f"^{NAME.pattern}$"})
+"""Of texts in the JSON Schema that can be nothing but a time, a size or a name."""
+
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$",
+            "pattern": _DURATION,
             "examples": ["15m", "1h30m", "7d"],
         }
     ),
@@ -87,8 +93,7 @@ def _duration_or(word: str) -> BeforeValidator:
 
 
 def _or_word(word: str) -> WithJsonSchema:
-    pattern = r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$"
-    duration = {"type": "string", "pattern": pattern, "examples": ["15m", "1h30m", "7d"]}
+    duration = {"type": "string", "pattern": _DURATION, "examples": ["15m", "1h30m", "7d"]}
     return WithJsonSchema({"anyOf": [duration, {"const": word}]})
 
 
@@ -105,7 +110,7 @@ Size = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmMgGtT]?(i?[bB])?$"},
+                {"type": "string", "pattern": _SIZE},
                 {"type": "integer", "minimum": 0},
             ],
             "examples": ["512M", "2G"],

@@ -34,7 +34,9 @@ What is there stays: it has to be the same, or nothing is done. The same command
 
 Whoever has a repository's password can store plans in it. What they would have drd run, read, write and
 connect to is shown, and they are put in force after you have typed `accept`. Without a terminal those that
-have commands need --accept-commands. Until then nothing but the repository that you named is opened. A kit is believed: what opens it is your own.
+have commands, or could hand out a secret or a file of this host, need --accept-commands: docs/kit.md says
+which. Until then nothing but the repository that you named is opened. A kit is believed: what opens it is your
+own.
 
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or written,
 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no restore point."""
@@ -59,7 +61,8 @@ def add_parser(sub: Any) -> None:
     parser.add_argument(
         "--accept-commands",
         action="store_true",
-        help="put the repository's plans and drd.yaml in force without asking: their commands, files, addresses",
+        help="put the repository's plans and drd.yaml in force without asking: their commands, secrets, files, "
+        "addresses",
     )
     parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
     parser.add_argument(

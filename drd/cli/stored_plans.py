@@ -16,31 +16,38 @@ from drd.kit.orders import Order
 def accept(
     args: argparse.Namespace, stored_at: datetime, orders: Mapping[str, Sequence[Order]]
 ) -> None:
-    """Show what they would have drd do, and have it accepted. Without a terminal only commands need that,
-    by an option: places and addresses are shown again before they are used. Raises Cancelled when it
-    was not accepted, and UsageError where there is nobody to ask."""
+    """Show what they would have drd do, and have it accepted. Without a terminal only what asks for it needs
+    that, by an option: other places and addresses are shown again before they are used. Raises Cancelled
+    when it was not accepted, and UsageError where there is nobody to ask."""
     if args.accept_commands and args.quiet:
         return
     at = f"{stored_at:%Y-%m-%d %H:%M:%S} UTC"
     for line in (
         f"The repository has plans that were stored at {at}, by drd or by somebody else with its password.",
-        "With them in force, drd runs, reads, writes and connects to this:",
+        "With them in force, drd runs, reads, writes and connects to this.",
+        "Marked with ! is what runs a command, or could hand out a secret or a file of this host:",
     ):
         output.say(line, beside=True)
     for name, lines in sorted(orders.items()):
         output.say(f"{name}:", beside=True)
-        for line in [order.line for order in lines] or ["nothing"]:
-            output.say(f"  {line}", beside=True)
+        for line in [_line(order) for order in lines] or ["  nothing"]:
+            output.say(line, beside=True)
     if args.accept_commands:
         return
     if args.json or not sys.stdin.isatty():
-        commands = [order.line for lines in orders.values() for order in lines if order.runs]
-        if not commands:
+        asking = [order.line for lines in orders.values() for order in lines if order.asks]
+        if not asking:
             return
+        more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
         raise UsageError(
-            f"plans out of the repository have commands ({commands[0][:200]}), which are put in force after "
-            "a confirmation, and there is no terminal to ask on: nothing was written",
+            "plans out of the repository have commands, or could hand out secrets or files of this host "
+            f"({asking[0][:200]}{more}): they are put in force after a confirmation, and there is no terminal to "
+            "ask on. Nothing was written",
             hint="read what they say, above; when it is what this host did, give the command again with "
             "--accept-commands. A recovery kit needs no such look.",
         )
     confirm_texts()
+
+
+def _line(order: Order) -> str:
+    return f"{'!' if order.asks else ' '} {order.line}"

@@ -76,6 +76,13 @@ class SchemaView:
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
         """The keys that may stand at `path`, by name, given what stands there now."""
+        found: dict[str, Schema] = {}
+        for node in self.nodes(path, data):
+            found |= node.get("properties", {})
+        return found
+
+    def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
+        """What may stand at `path`, given what stands there now; nothing for an unknown key."""
         nodes = list(self._open(self.root, data))
         for element in path:
             data = data[element] if has_member(data, element) else None
@@ -85,10 +92,7 @@ class SchemaView:
                 for child in _children(node, element)
                 for opened in self._open(child, data)
             ]
-        found: dict[str, Schema] = {}
-        for node in nodes:
-            found |= node.get("properties", {})
-        return found
+        return nodes
 
     def _open(self, node: Schema, data: Any) -> Iterator[Schema]:
         """References followed and unions opened, by `kind` where that decides."""

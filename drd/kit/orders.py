@@ -2,16 +2,24 @@
 text that came out of a repository is root's.
 
 Everything that a text says is shown, but for what is known to be harmless: a key that nobody thought of here
-is shown.
+is shown. What could run something, or give something of the host's away to whoever wrote the text, has to be
+accepted: a command, a secret that goes anywhere but to the repository that was named, what a drill may read
+and reach, and a key that may hold any text and that nobody thought of here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+import os
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from drd.config.daemon_schema import DaemonFile
+from drd.config.json_schema import SchemaView
+from drd.config.schema import PlanFile
 from drd.config.yaml import read
+from drd.fields import CLOSED_PATTERNS
+from drd.kinds.postgres.local import stays_here
 from drd.model.location import normal_url
 from drd.model.plan import SecretRef
 from drd.model.text import escaped
@@ -26,97 +34,73 @@ runbook.*.name runbook.*.restore runbook.*.check runbook.*.approve runbook.*.wai
 runbook.*.notify runbook.*.erasures runbook.*.needs runbook.*.group runbook.*.when runbook.*.retries
 runbook.*.pause runbook.*.timeout runbook.*.on_failure runbook.*.repeat runbook.*.rehearse runbook.*.reason
 drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point drill.scenarios
-drill.fence heartbeat.on heartbeat.timeout kit.required kit.shares kit.verify
+drill.fence heartbeat.on kit.required kit.shares kit.verify
 """
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 
 _DATA = """
 components.*.path components.*.paths components.*.dsn targets.*.*.path targets.*.*.dsn
-repositories.*.url repositories.*.password repositories.*.s3.access_key repositories.*.s3.secret_key
-repositories.*.s3.session_token repositories.*.s3.ca_cert checks.*.query checks.*.expect
-drill.reach drill.read heartbeat.url kit.recipients kit.file kit.passphrase kit.identity
-state work_dir cache_dir public_dir run_as groups.read groups.operate metrics.http metrics.textfile
-people.*.name people.*.user people.*.roles notify.*.kind notify.*.name notify.*.url notify.*.on
-notify.*.to notify.*.from notify.*.host notify.*.port notify.*.user notify.*.password notify.*.plans
+repositories.*.url repositories.*.s3.ca_cert checks.*.query checks.*.expect kit.recipients kit.file
+state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
+metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user people.*.roles
+notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans notify.*.ca_cert
 """
-"""Places, addresses and queries: a recovery shows where it would write before it does."""
+"""Places, addresses, names and queries: a recovery shows where it would write before it does."""
 
-_Key = tuple[str, ...]
+_HOSTS_OWN = (
+    "/root", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/etc/drd", "/var/lib/drd",
+    "/var/lib/drd-sandboxes", "/run", "/var/run", "/proc", "/sys", "/dev",
+)  # fmt: skip
+"""Where a host has secrets of its own. What a component names goes to the repository, and with that to whoever
+has its password."""
+
+Key = tuple[str | int, ...]
+_Pattern = tuple[str, ...]
 
 
-def _patterns(text: str) -> frozenset[_Key]:
+def _patterns(text: str) -> frozenset[_Pattern]:
     return frozenset(tuple(words.split(".")) for words in text.split())
 
 
 _HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
 _ONLY_DATA = _patterns(_DATA)
+_READ = _patterns("components.*.path components.*.paths")
+_CONNECTIONS = _patterns("components.*.dsn targets.*.*.dsn")
 _SECRETS = {"file", "env", "credential", "command"}
 
 
 class Order(NamedTuple):
     """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a terminal
-    takes for more than text. `runs` says that it is, or may be, more than a place or an address: a
-    command, a step, a key that nobody thought of."""
+    takes for more than text. `asks` says that a person has to accept it."""
 
     line: str
-    runs: bool
+    asks: bool
+
+
+class _Text(NamedTuple):
+    """`url` is the repository that was named, `known` the secrets of which we have the value."""
+
+    data: dict[Any, Any]
+    view: SchemaView
+    url: str
+    known: Collection[SecretRef]
 
 
 def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Order]:
     """What the text orders. The repository at `url` is no order, nor are the secrets that are `known`
-    and references to drd's own directory of credentials."""
+    and belong to it."""
     data = read(text.encode(), "text", allow_empty=True).data
     if not isinstance(data, dict):
         return []
-    harmless = _HARMLESS["plan" if "plan" in data else "daemon"]
+    is_plan = "plan" in data
+    whole = _Text(data, SchemaView(PlanFile if is_plan else DaemonFile), url, known)
     return [
-        Order(f"{escaped('.'.join(key))}: {json.dumps(value, default=str)}", _runs(key, value))
-        for key, value in _leaves(data, (), harmless)
-        if not _is_ours(key, value, url, known)
+        Order(
+            f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}", _asks(key, value, whole)
+        )
+        for key, value in _leaves(data, (), _HARMLESS["plan" if is_plan else "daemon"])
+        if not _is_ours(key, value, whole)
     ]
-
-
-def _runs(key: _Key, value: Any) -> bool:
-    of_command = isinstance(value, dict) and "command" in value
-    return of_command or not any(_matches(key, pattern) for pattern in _ONLY_DATA)
-
-
-def _leaves(value: Any, key: _Key, harmless: frozenset[_Key]) -> Iterator[tuple[_Key, Any]]:
-    """Lists of plain values, the words of a command, are one."""
-    if any(_matches(key, pattern) for pattern in harmless):
-        return
-    if isinstance(value, dict) and value and not _is_secret(value):
-        for name, item in value.items():
-            yield from _leaves(item, (*key, str(name)), harmless)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*key, str(index)), harmless)
-    elif value not in (None, [], {}):
-        yield key, value
-
-
-def _matches(key: _Key, pattern: _Key) -> bool:
-    return len(key) == len(pattern) and all(
-        p in ("*", k) for k, p in zip(key, pattern, strict=True)
-    )
-
-
-def _is_secret(value: dict[Any, Any]) -> bool:
-    return len(value) == 1 and set(value) <= _SECRETS
-
-
-def _is_ours(key: _Key, value: Any, url: str, known: Collection[SecretRef]) -> bool:
-    if isinstance(value, dict):
-        ((source, what),) = value.items()
-        ref = SecretRef(source, tuple(what) if isinstance(what, list) else what)
-        # One of a file keeps its place, and is written there.
-        return source == "credential" or (source != "file" and any(ref == k for k in known))
-    if key[:1] == ("repositories",) and key[2:] == ("url",):
-        try:
-            return normal_url(str(value)) == url
-        except ValueError:
-            return False
-    return False
 
 
 def stored_orders(
@@ -126,3 +110,123 @@ def stored_orders(
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}
     return {name: orders(text, url=url, known=known) for name, text in texts.items()}
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(str(part) for part in key)
+
+
+# --- what has to be accepted ------------------------------------------------------------------
+
+
+def _asks(key: Key, value: Any, text: _Text) -> bool:
+    if isinstance(value, dict):
+        return not (_is_secret(value) and _stays_home(key, value, text))
+    if _is_any(key, _READ):
+        places = value if isinstance(value, list) else [value]
+        return any(_is_hosts_own(str(place)) for place in places)
+    if _is_any(key, _CONNECTIONS):
+        return not stays_here(str(value))
+    if _is_url(key):
+        return not _is_here(value)
+    return not (_is_any(key, _ONLY_DATA) or _is_closed(key, text))
+
+
+def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
+    """Whether no command prints it, and it goes to nobody but the repository that was named, or to a place
+    on this host. One that is known is a file there."""
+    if key[0] == "state":
+        return True  # the catalogue begins as a file there
+    if key[0] != "repositories":
+        return False
+    url, is_known = _url_beside(key, text), _ref(value) in text.known
+    if _is_named(url, text):
+        return is_known
+    return _is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
+
+
+def _is_closed(key: Key, text: _Text) -> bool:
+    """Whether the schema lets it be only one of a few words, a number, a time or a name."""
+    nodes = text.view.nodes(key, text.data)
+    if any(node.get("type") == "array" for node in nodes):
+        nodes = [n for n in nodes if n.get("type") != "array"] + text.view.nodes(
+            (*key, 0), text.data
+        )
+    return bool(nodes) and all(_is_one_of_few(node) for node in nodes)
+
+
+def _is_one_of_few(node: Mapping[str, Any]) -> bool:
+    if "enum" in node or "const" in node or node.get("pattern") in CLOSED_PATTERNS:
+        return True
+    return node.get("type") in ("integer", "number", "boolean", "null")
+
+
+def _is_hosts_own(path: str) -> bool:
+    """Whether a path is, holds or lies in a place where a host has secrets of its own."""
+    place = os.path.normpath("/" + path.lstrip("/")).rstrip("/") + "/"
+    return any(place.startswith(f"{own}/") or f"{own}/".startswith(place) for own in _HOSTS_OWN)
+
+
+# --- reading the text -------------------------------------------------------------------------
+
+
+def _leaves(value: Any, key: Key, harmless: frozenset[_Pattern]) -> Iterator[tuple[Key, Any]]:
+    """Lists of plain values, the words of a command, are one."""
+    if _is_any(key, harmless):
+        return
+    if isinstance(value, dict) and value and not _is_secret(value):
+        for name, item in value.items():
+            yield from _leaves(item, (*key, str(name)), harmless)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*key, index), harmless)
+    elif value not in (None, [], {}):
+        yield key, value
+
+
+def _is_any(key: Key, patterns: Collection[_Pattern]) -> bool:
+    return any(
+        len(key) == len(pattern)
+        and all(p in ("*", str(k)) for k, p in zip(key, pattern, strict=True))
+        for pattern in patterns
+    )
+
+
+def _is_secret(value: dict[Any, Any]) -> bool:
+    return len(value) == 1 and set(value) <= _SECRETS
+
+
+def _ref(value: dict[Any, Any]) -> SecretRef:
+    ((source, what),) = value.items()
+    return SecretRef(source, tuple(what) if isinstance(what, list) else what)
+
+
+def _is_ours(key: Key, value: Any, text: _Text) -> bool:
+    if isinstance(value, dict):
+        named = key[0] == "repositories" and _is_named(_url_beside(key, text), text)
+        # One of a file keeps its place, and is written there.
+        return named and "file" not in value and _ref(value) in text.known
+    return _is_url(key) and _is_named(value, text)
+
+
+def _is_url(key: Key) -> bool:
+    return key[:1] == ("repositories",) and key[2:] == ("url",)
+
+
+def _url_beside(key: Key, text: _Text) -> Any:
+    """The URL of the repository to which a key belongs."""
+    repositories = text.data["repositories"]
+    repository = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
+    return repository.get("url") if isinstance(repository, dict) else None
+
+
+def _is_named(url: Any, text: _Text) -> bool:
+    """Whether this is the repository that was named."""
+    try:
+        return normal_url(str(url)) == text.url
+    except ValueError:
+        return False
+
+
+def _is_here(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith("/")

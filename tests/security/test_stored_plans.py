@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drd.cli.stored_plans import accept
+from drd.config.daemon_schema import DaemonFile
+from drd.config.json_schema import SchemaView
+from drd.config.schema import PlanFile
 from drd.errors import Cancelled, UsageError
+from drd.fields import Settings
 from drd.kit import orders as module
 from drd.model.plan import SecretRef
 from tests.e2e.kit_site import Machine
@@ -95,6 +100,28 @@ def test_what_was_accepted_is_not_run_by_the_bootstrap_itself(site: Site, machin
     assert not mark.exists()
 
 
+def test_secret_of_the_host_is_handed_to_no_address_out_of_the_repository(
+    site: Site, machine: Machine
+) -> None:
+    """No command is needed for that: the daemon sends the key's id to the bucket with each request."""
+    text = (site.base / "plans/shop.yaml").read_text()
+    secret = site.base / "only-root-may-read-this"
+    more = (
+        "repositories:\n"
+        f"  off: {{url: 's3:http://127.0.0.1:9/bucket/c', copy_of: primary, password: {{credential: x}},"
+        f" s3: {{access_key: {{file: {secret}}}, secret_key: {{env: HOME}}}}}}\n"
+    )
+    plan = text.replace("repositories:\n", more)
+    store_own(site, own_tar(lambda tar: add_text(tar, "./etc/shop.yaml", plan)))
+    told = bootstrap(site, machine, code=2)
+    assert not machine.root.exists()
+    assert f'! repositories.off.s3.access_key: {{"file": "{secret}"}}' in told.err
+    assert '! repositories.off.password: {"credential": "x"}' in told.err
+    assert "  repositories.primary.password" in told.err
+    assert "hand out secrets" in told.err
+    bootstrap(site, machine, "--accept-commands")
+
+
 def test_plans_of_the_host_itself_are_shown_and_come_back(site: Site, machine: Machine) -> None:
     told = bootstrap(site, machine)  # it has no commands
     assert f"{site.base}/shop.db" in told.err
@@ -109,7 +136,7 @@ def test_a_kit_is_believed(site: Site, machine: Machine) -> None:
     assert "by nothing else" in told.err
 
 
-EVIL = module.Order('components.db.before: {"command": ["evil"]}', runs=True)
+EVIL = module.Order('components.db.before: {"command": ["evil"]}', asks=True)
 
 PLAN = """
 plan: shop
@@ -140,6 +167,7 @@ new_key: {of: a, newer: drd}
 def test_what_a_plan_orders_is_told_whole_and_nothing_else() -> None:
     assert orders(PLAN, url="/srv/repo", known=[SecretRef("command", ("cat", "pw"))]) == [
         'repositories.other.url: "/srv/other"',
+        'repositories.other.password: {"credential": "other"}',
         'components.db.path: "/srv/shop.db"',
         'components.db.before: {"command": ["sh", "-c", "evil"]}',
         'components.pg.dsn: {"file": "/etc/shadow"}',
@@ -159,20 +187,128 @@ def test_what_a_plan_orders_is_told_whole_and_nothing_else() -> None:
     ]
 
 
-def test_commands_steps_and_unknown_keys_may_run_something() -> None:
-    found = module.orders(PLAN, url="/srv/repo", known=[SecretRef("command", ("cat", "pw"))])
-    assert [order.line.partition(":")[0] for order in found if order.runs] == [
+def asking(text: str, *, url: str = "/srv/repo", known: Collection[SecretRef] = ()) -> list[str]:
+    found = module.orders(text, url=url, known=known)
+    return [order.line.partition(": ")[0] for order in found if order.asks]
+
+
+def test_commands_steps_secrets_and_unknown_keys_are_asked_about() -> None:
+    assert asking(PLAN, known=[SecretRef("command", ("cat", "pw"))]) == [
         "components.db.before",
+        "components.pg.dsn",
         "runbook.1",
         "runbook.2.http.url",
         "runbook.3.rollback",
+        "drill.reach",
+        "drill.read",
+        "heartbeat.url",
         "new_key.of",
         "new_key.newer",
     ]
-    (secret,) = (o for o in module.orders(PLAN, url="/srv/repo") if '["cat"' in o.line)
-    assert secret.runs
-    config = module.orders("state: sqlite:///x\nnotify: [{kind: exec, command: [x]}]", url="/r")
-    assert [order.runs for order in config] == [False, False, True]
+    assert "repositories.primary.password" in asking(PLAN)
+    assert asking("state: sqlite:///x\nnotify: [{kind: exec, command: [x]}]", url="/r") == [
+        "notify.0.command"
+    ]
+
+
+# --- secrets that go elsewhere ------------------------------------------------------------------
+
+TYPED = "s3:https://s3.example.com/acme/shop"
+KNOWN = [SecretRef("file", "/etc/drd/pw"), SecretRef("credential", "id")]
+
+
+def with_repository(words: str, more: str = "") -> str:
+    return f"plan: shop\nrepositories:\n  x: {{{words}}}\n{more}"
+
+
+HANDED_OUT = {
+    "a key to another bucket": with_repository(
+        "url: 's3:http://evil/b', password: {file: /etc/drd/pw}, s3: {access_key: {file: /root/x}}"
+    ),
+    "the known password at another bucket": with_repository(
+        "url: 's3:http://evil/b', password: {file: /etc/drd/pw}"
+    ),
+    "another key to the bucket that was named": with_repository(
+        f"url: '{TYPED}', password: {{file: /etc/drd/pw}}, s3: {{access_key: {{file: /root/x}}}}"
+    ),
+    "a key that is no key of a path": with_repository(
+        "url: /srv/r, password: {file: /etc/drd/pw}, s3: {access_key: {file: /root/x}}"
+    ),
+    "a connection by reference": "plan: x\ncomponents: {db: {kind: postgres, dsn: {credential: x}}}",
+    "a connection elsewhere": "plan: x\ncomponents: {db: {kind: postgres, dsn: 'host=db1 dbname=x'}}",
+    "a connection to two": (
+        "plan: x\ntargets: {t: {db: {dsn: 'postgresql://localhost,evil/x'}}}\n"
+        "components: {db: {kind: postgres, dsn: 'dbname=x'}}"
+    ),
+    "a password file beside a connection": (
+        "plan: x\ncomponents: {db: {kind: postgres, dsn: 'dbname=x passfile=/root/.pgpass'}}"
+    ),
+    "a service": "plan: x\ncomponents: {db: {kind: postgres, dsn: 'service=evil'}}",
+    "no connection": "plan: x\ncomponents: {db: {kind: postgres, dsn: '???'}}",
+    "a heartbeat": "plan: x\nheartbeat: {url: {env: SECRET}}",
+    "what opens a kit": "plan: x\nkit: {file: /srv/k, passphrase: {file: /etc/hostname}}",
+    "what a drill reads": "plan: x\ndrill: {read: [/root]}",
+    "what a drill reaches": "plan: x\ndrill: {reach: ['evil:443']}",
+    "root's files": "plan: x\ncomponents: {all: {kind: files, paths: [/srv, /root/keys]}}",
+    "the whole host": "plan: x\ncomponents: {all: {kind: files, paths: [/]}}",
+    "root's files by a detour": "plan: x\ncomponents: {a: {kind: files, paths: ['//srv/../root/']}}",
+    "a database of root's": "plan: x\ncomponents: {db: {kind: sqlite, path: /var/lib/drd/drd.db}}",
+    "a channel": "notify: [{kind: webhook, url: {credential: x}}]",
+    "a mail login": (
+        "notify: [{kind: smtp, host: evil, user: u, password: {credential: x}, to: [a@b]}]"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HANDED_OUT)
+def test_what_could_hand_something_out_is_asked_about(how: str) -> None:
+    assert asking(HANDED_OUT[how], url=TYPED, known=KNOWN)
+
+
+HONEST = f"""
+plan: shop
+owner: me
+objectives: {{rpo: 15m, rto: 30m}}
+repositories:
+  primary:
+    url: {TYPED}/
+    password: {{file: /etc/drd/pw}}
+    s3: {{access_key: {{credential: id}}, region: eu-1, ca_cert: /etc/ssl/acme.pem}}
+  nas: {{url: /mnt/nas/shop, password: {{credential: nas}}, copy_of: primary}}
+components:
+  db: {{kind: postgres, dsn: "postgresql:///shop?host=/run/postgresql&port=5433"}}
+  other: {{kind: postgres, dsn: "host=127.0.0.1 dbname=other user=drd sslmode=prefer"}}
+  sessions: {{kind: sqlite, path: /var/lib/shop/sessions.db}}
+  conf: {{kind: files, paths: [/etc/shop, /srv/shop], exclude: ["*.tmp"]}}
+backup: {{every: 15m}}
+checks: [{{name: rows, kind: sql, component: db, query: "select count(*) from x", expect: "> 0"}}]
+targets: {{standby: {{db: {{dsn: "dbname=back"}}, conf: {{path: /srv/back}}}}}}
+drill: {{every: 7d, scenarios: [database-loss]}}
+kit: {{recipients: [age1x], required: true}}
+"""
+
+HONEST_CONFIG = """
+state: {url: "postgresql://drd@db1/drd", password: {credential: drd-state}}
+work_dir: /srv/drd/work
+public_dir: /srv/drd/public
+groups: {read: drd, operate: ops}
+people: [{name: Ann, email: ann@example.com, phone: "1", roles: [approver], user: ann}]
+metrics: {http: "127.0.0.1:9000", textfile: /var/lib/node/drd.prom}
+limits: {runs: 2}
+alerts: {hold: 5m}
+notify:
+  - {kind: smtp, name: mail, host: localhost, port: 25, tls: none, sender: drd@example.com, to: [a@example.com],
+     min_severity: warning, on: [firing, drill], plans: ["orders-*"], timeout: 30s, ca_cert: /etc/ssl/ca.pem}
+  - {kind: smtp, host: mail.example.com, to: [a@example.com], severity: [critical]}
+"""
+
+
+def test_healthy_twin_an_honest_host_needs_no_option() -> None:
+    assert asking(HONEST, url=TYPED, known=KNOWN) == []
+    assert asking(HONEST_CONFIG, url=TYPED, known=KNOWN) == []
+    shown = orders(HONEST_CONFIG, url=TYPED)
+    assert 'notify.0.host: "localhost"' in shown
+    assert 'state.password: {"credential": "drd-state"}' in shown
 
 
 def test_the_command_of_a_secret_that_is_not_known_is_told() -> None:
@@ -223,5 +359,85 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
     args = argparse.Namespace(accept_commands=False, json=False, quiet=False)
     with pytest.raises(UsageError):
         accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [EVIL]})
-    path = module.Order('components.db.path: "/srv/shop.db"', runs=False)
+    path = module.Order('components.db.path: "/srv/shop.db"', asks=False)
     accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [path]})
+
+
+# --- every key there is ---------------------------------------------------------------------------
+
+
+def keys_of(model: type[Settings]) -> Iterator[tuple[str, ...]]:
+    """The keys of a schema that hold values, with `*` for names and places in lists; without secrets."""
+    root = model.model_json_schema()
+
+    def below(node: dict[str, Any], key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if "$ref" in node:
+            yield from below(root["$defs"][node["$ref"].rpartition("/")[2]], key)
+            return
+        branches = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+        known = node.get("properties", {})
+        if "credential" in known:
+            return
+        for branch in branches:
+            yield from below(branch, key)
+        for name, about in known.items():
+            yield from below(about, (*key, name))
+        for about in (
+            *node.get("patternProperties", {}).values(),
+            node.get("additionalProperties"),
+        ):
+            if isinstance(about, dict):
+                yield from below(about, (*key, "*"))
+        if "items" in node:
+            yield from below(node["items"], (*key, "*"))
+        elif not branches and not known and node.get("type") not in ("object", "null"):
+            yield key
+
+    yield from dict.fromkeys(below(root, ()))
+
+
+def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> bool:
+    """Whether a pattern means this key, or what it lies in. A list of plain values is one value."""
+    return any(
+        len(pattern) <= len(key) and all(p in ("*", k) for p, k in zip(pattern, key, strict=False))
+        for pattern in patterns
+    )
+
+
+RUN = {
+    "plan": "components.*.before.command components.*.after.command components.*.bin_dir checks.*.run "
+    "targets.*.*.bin_dir runbook erasures",
+    "daemon": "notify.*.command",
+}
+"""What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the lists of
+`drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a name."""
+
+
+@pytest.mark.parametrize(("which", "model"), [("plan", PlanFile), ("daemon", DaemonFile)])
+def test_every_key_of_the_schema_is_known_to_ask_or_not(which: str, model: type[Settings]) -> None:
+    known = module._HARMLESS[which] | module._ONLY_DATA | module._CONNECTIONS | module._READ
+    run = module._patterns(RUN[which])
+    view = SchemaView(model)
+    open_keys = {
+        key
+        for key in keys_of(model)
+        if not is_under(key, known | run | module._patterns("drill.read drill.reach"))
+        and not all(module._is_one_of_few(node) for node in view.nodes(placed(key), {}))
+    }
+    assert open_keys == set()
+
+
+def placed(key: tuple[str, ...]) -> tuple[str | int, ...]:
+    """With a place in a list for each `*` that stands for one; names go for any."""
+    lists = {"notify", "checks", "runbook", "people"}
+    return tuple(
+        0 if part == "*" and ((n == 1 and key[0] in lists) or n == len(key) - 1) else part
+        for n, part in enumerate(key)
+    )
+
+
+def test_every_key_of_the_lists_is_in_a_schema() -> None:
+    there = {*keys_of(PlanFile), *keys_of(DaemonFile), ("repositories", "*", "password")}
+    lists = (*module._HARMLESS.values(), module._ONLY_DATA, module._CONNECTIONS, module._READ)
+    gone = {p for patterns in lists for p in patterns if not any(is_under(k, {p}) for k in there)}
+    assert gone == set()
