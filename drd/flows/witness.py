@@ -34,7 +34,8 @@ from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
 from drd.model.units import to_rfc3339
 from drd.ports import Catalogue, Owned
-from drd.process import rights, user_name
+from drd.process import rights
+from drd.process.rights import Owner
 
 _WHOLE_RUN = ("undo", "redo", "rollback")
 """What is done with all of a run, and decides whether it may go on."""
@@ -85,7 +86,7 @@ class Witness:
 class RootsWitness(Witness):
     """Of root, on the state of `owner`. `catalogue` is to be used in the place of the one given."""
 
-    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: str) -> None:
+    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner) -> None:
         self._owner = owner
         self._noted = NotedCatalogue(catalogue, work_dir)
 
@@ -98,7 +99,7 @@ class RootsWitness(Witness):
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
-                f"go on as that user: sudo -u {self._owner} drd {verb} {run.id}; or begin anew: "
+                f"go on as that user: {self._owner.become} drd {verb} {run.id}; or begin anew: "
                 f"drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
@@ -113,7 +114,7 @@ class RootsWitness(Witness):
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
             f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
-            f"it, or drd done was said of it. What the catalogue says of it, {self._owner} can change",
+            f"it, or drd done was said of it. What the catalogue says of it, {self._owner.name} can change",
             hint=hint,
         )
 
@@ -129,7 +130,7 @@ class RootsWitness(Witness):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"do it as that user: sudo -u {self._owner} drd undo {run.id}, or drd done {run.id}; or "
+                f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done {run.id}; or "
                 f"by hand: what it set aside bears the mark drd_{run.id}.",
             )
 
@@ -173,7 +174,7 @@ def witnessed(catalogue: Catalogue, work_dir: Path) -> tuple[Catalogue, Witness]
     owner = rights.acts_for()
     if owner is None:
         return catalogue, Witness()
-    roots = RootsWitness(catalogue, work_dir, user_name(owner.uid))
+    roots = RootsWitness(catalogue, work_dir, owner)
     return roots.catalogue, roots
 
 

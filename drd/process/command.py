@@ -110,18 +110,19 @@ def ambient_capabilities() -> int:
 def full_environment(command: Command, *, roots: bool = False) -> dict[str, str]:
     """`roots`: the child of a root process that acts for another user keeps root's rights."""
     env = base_environment()
-    user = command.user or _owners_name(roots=roots)
-    if user is not None:
-        env |= {"HOME": pwd.getpwnam(user).pw_dir, "USER": user, "LOGNAME": user}
+    if command.user is not None:
+        home = pwd.getpwnam(command.user).pw_dir
+        env |= {"HOME": home, "USER": command.user, "LOGNAME": command.user}
+    elif (owner := _owner(roots=roots)) is not None:
+        env |= {"HOME": owner.home, "USER": owner.name, "LOGNAME": owner.name}
     if command.fence is not None:
         env |= command.fence.environment()
     return env | dict(command.env)
 
 
-def _owners_name(*, roots: bool) -> str | None:
+def _owner(*, roots: bool) -> rights.Owner | None:
     """Who a child is, where this root process acts for another user."""
-    owner = rights.acts_for()
-    return None if owner is None or roots else pwd.getpwuid(owner.uid).pw_name
+    return None if roots else rights.acts_for()
 
 
 def _has_more_to_drop(command: Command) -> bool:
@@ -139,7 +140,7 @@ def full_argv(command: Command, *, roots: bool = False) -> list[str]:
         return fenced_argv(
             command.fence,
             command.argv,
-            user=command.user or _owners_name(roots=roots),
+            user=command.user or _owner(roots=roots),
             death_signal=command.death_signal,
         )
     setpriv = shutil.which("setpriv")
@@ -152,7 +153,7 @@ def full_argv(command: Command, *, roots: bool = False) -> list[str]:
         account = pwd.getpwnam(command.user)
         words += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
         words += [*_NO_CAPABILITIES, "--no-new-privs"]
-    elif (owner := rights.acts_for()) is not None and not roots:
+    elif (owner := _owner(roots=roots)) is not None:
         groups = ",".join(map(str, owner.groups))
         words += [f"--reuid={owner.uid}", f"--regid={owner.gid}"]
         words += [f"--groups={groups}"] if groups else ["--clear-groups"]

@@ -261,7 +261,7 @@ def fenced_argv(
     fence: Fence,
     argv: Sequence[str],
     *,
-    user: str | None,
+    user: str | rights.Owner | None,
     death_signal: signal.Signals,
 ) -> list[str]:
     """`argv` behind the fence: the words that start the warden and its command."""
@@ -289,9 +289,11 @@ def fenced_argv(
     return [sys.executable, "-I", "-S", "-c", _BOOT, spec.to_text()]
 
 
-def _account(user: str | None) -> tuple[int, int, tuple[int, ...]] | None:
+def _account(user: str | rights.Owner | None) -> tuple[int, int, tuple[int, ...]] | None:
     if user is None:
         return None
+    if isinstance(user, rights.Owner):
+        return (user.uid, user.gid, user.groups)
     account = pwd.getpwnam(user)
     groups = tuple(os.getgrouplist(user, account.pw_gid))
     return (account.pw_uid, account.pw_gid, groups)

@@ -46,11 +46,21 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The user for whom root acts."""
+    """The user for whom root acts. One without an account here (of a container, or of the host that was
+    lost) has a number for a name, no home and no groups but one."""
 
     uid: int
     gid: int
     groups: tuple[int, ...]
+    name: str
+    home: str
+
+    @property
+    def become(self) -> str:
+        """What stands before a command that root gives as this user."""
+        if self.name != str(self.uid):
+            return f"sudo -u {self.name}"
+        return f"setpriv --reuid={self.uid} --regid={self.gid} --clear-groups"
 
 
 _CALLS = {
@@ -61,6 +71,7 @@ _CALLS = {
 
 _GENERIC = ("aarch64", "riscv64", "loongarch64")
 _SAME = -1
+_NOGROUP = 65534
 _READ_SEARCH = 1 << 2
 """CAP_DAC_READ_SEARCH, the third bit of linux/capability.h."""
 _VERSION_3 = 0x20080522
@@ -70,14 +81,15 @@ _roots_groups: tuple[int, ...] = ()
 
 
 @contextmanager
-def acting_for(uid: int) -> Iterator[None]:
+def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
     """For the body, let a root process act as `uid`; nothing changes for everybody else, for root's
-    own state, and within another body. No other thread may be working meanwhile."""
+    own state, and within another body. `gid` is the group of what belongs to him, for one without an
+    account. No other thread may be working meanwhile."""
     global _owner, _roots_groups  # noqa: PLW0603 - credentials are the process's
     if os.geteuid() != 0 or uid == 0 or _owner is not None:
         yield
         return
-    owner = _account(uid)
+    owner = _account(uid, gid)
     _calls()
     import ctypes  # noqa: F401 - as long as whoever we will be need not be able to read it
 
@@ -96,15 +108,14 @@ def acting_for(uid: int) -> Iterator[None]:
         os.setgroups(_roots_groups)
 
 
-def _account(uid: int) -> Owner:
+def _account(uid: int, gid: int) -> Owner:
+    """`gid` is the group of what belongs to him: an unknown user has that one, but never root's."""
     try:
         account = pwd.getpwuid(uid)
     except KeyError:
-        raise DrdError(
-            f"the state belongs to the user id {uid}, which this host does not have",
-            hint="give its files to the user that runs drd, or make a user with that id.",
-        ) from None
-    return Owner(uid, account.pw_gid, tuple(os.getgrouplist(account.pw_name, account.pw_gid)))
+        return Owner(uid, gid or _NOGROUP, (), str(uid), "/")
+    groups = tuple(os.getgrouplist(account.pw_name, account.pw_gid))
+    return Owner(uid, account.pw_gid, groups, account.pw_name, account.pw_dir)
 
 
 def acts_for() -> Owner | None:
@@ -160,12 +171,8 @@ def owners() -> Iterator[None]:
 
 
 def user_of(info: os.stat_result) -> Owner:
-    """The user to whom a file belongs; one that this host does not know has the file's group, where
-    that is not root's."""
-    try:
-        return _account(info.st_uid)
-    except DrdError:
-        return Owner(info.st_uid, info.st_gid or info.st_uid, ())
+    """The user to whom a file belongs."""
+    return _account(info.st_uid, info.st_gid)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from drd import log
 from drd.errors import DrdError
@@ -25,23 +26,34 @@ SHARED = 0o2770
 """What an earlier drd gave its directories: they are closed before anything in them is believed."""
 
 
+class Whose(NamedTuple):
+    """The user and the group of a directory."""
+
+    uid: int
+    gid: int
+
+
+ROOT = Whose(0, 0)
+
+
 @contextmanager
 def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
     """For the body, let root act as the one who can change the state; nothing for everybody else.
     Raises DrdError where nobody can be named."""
     decides = os.geteuid() == 0 and rights.acts_for() is None
-    with rights.acting_for(owner_of(state, work_dir) if decides else 0):
+    with rights.acting_for(*(owner_of(state, work_dir) if decides else ROOT)):
         yield
 
 
-def owner_of(state: Path, work_dir: Path) -> int:
-    """The user to whom the state belongs: the owner of the directory at the end of the path, or of the
+def owner_of(state: Path, work_dir: Path) -> Whose:
+    """To whom the state belongs: the owner of the directory at the end of the path, or of the
     nearest one that exists. Warns when somebody else can change a directory on the path. Raises DrdError
-    for a link that is not root's."""
+    for a link of anybody but root and that owner."""
     owner = _decided(state)
-    if owner == 0 and work_dir != state and (other := _decided(work_dir, beside=True)):
+    if owner.uid == 0 and work_dir != state and (other := _decided(work_dir, beside=True)).uid:
         _doubt(
-            f"the state {state} is root's, but {user_name(other)} can change {work_dir}, where drd works",
+            f"the state {state} is root's, but {user_name(other.uid)} can change {work_dir}, where drd "
+            "works",
             f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's",
         )
     return owner
@@ -51,7 +63,7 @@ def _doubt(fact: str, remedy: str) -> None:
     log.get().warning("state.way", fact=fact, remedy=remedy)
 
 
-def _decided(place: Path, *, beside: bool = False) -> int:
+def _decided(place: Path, *, beside: bool = False) -> Whose:
     """`beside` may be a directory like /tmp itself: what root makes there is root's."""
     try:
         with closing(_walked(place)) as way:
@@ -75,7 +87,7 @@ def _walked(place: Path) -> Way:
     return walk(os.fspath(place))
 
 
-def _first(place: Path, way: Way, *, beside: bool) -> int:
+def _first(place: Path, way: Way, *, beside: bool) -> Whose:
     for link in way.links:
         if link.owner != 0:
             raise DrdError(
@@ -87,17 +99,17 @@ def _first(place: Path, way: Way, *, beside: bool) -> int:
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
         _look_for_others(place, way, beside=beside)
-        return 0
-    owner, last = strangers[0].info.st_uid, way.steps[-1].info.st_uid
-    if last != owner:
-        user, whose, there = user_name(owner), user_name(last), way.reached
+        return ROOT
+    owner, last = strangers[0].info.st_uid, way.steps[-1].info
+    if last.st_uid != owner:
+        user, whose, there = user_name(owner), user_name(last.st_uid), way.reached
         _doubt(
             f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can put "
             "another directory in its place",
-            f"let both belong to one user: chown -R {user}: {there}, or chown {whose}: "
+            f"let both belong to one user: chown -R {user} {there}, or chown {whose}: "
             f"{strangers[0].place}; or let drd.yaml name another place",
         )
-    return last
+    return Whose(last.st_uid, last.st_gid)
 
 
 def _look_for_others(place: Path, way: Way, *, beside: bool) -> None:

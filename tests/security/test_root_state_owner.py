@@ -30,6 +30,7 @@ from tests.user_support import NOBODY, as_root
 pytestmark = as_root
 
 OWNER = pwd.getpwnam("games")
+NOGROUP = 65534
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def link(place: Path, to: Path, uid: int = 0) -> Path:
 
 
 def whose(state: Path, work_dir: Path | None = None) -> int:
-    return owner_of(state, work_dir or state)
+    return owner_of(state, work_dir or state).uid
 
 
 def doubts(state: Path, work_dir: Path | None = None) -> str:
@@ -228,3 +229,65 @@ def test_state_of_root_behind_a_link_of_root_works(site: Site) -> None:
     (base / "go").touch()
     site.drd("recover", "shop", "--target", "standby", "--yes")
     assert (base / "honest.end").exists()
+
+
+# --- whom this host does not have ---------------------------------------------------------------
+
+
+HOOKED = """
+components:
+  conf:
+    kind: files
+    paths: [{base}/etc]
+    before: {{command: [sh, -c, "id -u >{base}/theirs/id; id -G >>{base}/theirs/id"]}}
+checks:
+  - {{name: files, kind: files, component: conf}}
+  - {{name: looks, kind: command, component: conf, run: [sh, -c, "test -e $DRD_PATH"]}}
+targets:
+  standby: {{conf: {{path: {base}/back}}}}
+drill: {{every: 7d}}
+runbook:
+  - {{name: bring, restore: [conf]}}
+  - {{name: look, check: [files, looks]}}
+  - {{name: say, command: {{run: [echo, up]}}}}
+  - name: mark
+    command: {{run: [touch, "{base}/honest"]}}
+    rehearse: skip
+    reason: it is for the recovery
+    rollback: {{run: [rm, "{base}/honest"]}}
+"""
+
+
+def unknown() -> int:
+    """A user id without an account: of a container's volume, or of the disk of a host that was lost."""
+    known = {account.pw_uid for account in pwd.getpwall()}
+    return next(uid for uid in range(4242, 60000) if uid not in known)
+
+
+@pytest.mark.parametrize("gid", [None, 4343, 0])
+def test_state_of_a_user_without_an_account(base: Path, gid: int | None) -> None:
+    """Root acts as that number, with the group of the directory, unless that is root's own."""
+    uid = OWNER.pw_uid if gid is None else unknown()
+    theirs = directory(base / "theirs", uid)
+    made = Site(base)
+    make_tree(base / "etc")
+    made.plan(HOOKED.format(base=base))
+    for name in ("state", "work", "cache", "repo"):
+        for path in (base / name, *(base / name).rglob("*")):
+            os.lchown(path, uid, OWNER.pw_gid if gid is None else gid)
+    made.drd("backup", "shop")
+    acts_as, *groups = map(int, (theirs / "id").read_text().split())
+    assert acts_as == uid
+    if gid is not None:
+        assert groups == [gid or NOGROUP]
+    made.drd("drill", "shop")
+    made.drd("recover", "shop", "--target", "standby", "--yes")
+    assert (base / "honest").stat().st_uid == 0
+    for path in ((base / "state"), *(base / "state").rglob("*"), *(base / "repo").rglob("*")):
+        assert path.stat().st_uid == uid, path
+    ((run,),) = made.catalogue("select id from runs where kind = 'recovery'")
+    shutil.rmtree(roots_place(base / "work"))
+    told = made.drd("rollback", run, code=2).err
+    words = f"setpriv --reuid={uid} --regid={gid or NOGROUP} --clear-groups"
+    assert f"{'sudo -u games' if gid is None else words} drd rollback {run}" in told
+    made.assert_clean()
