@@ -2,8 +2,9 @@
 
 The directory alone does not say it. Whoever can exchange a directory on the way to it leads root to
 another state, also to one that looks like root's. So the whole way counts, each directory held while
-it is looked at. Links of others are refused; a layout in which others could exchange a directory, as
-an administrator may have made it, is only told: it stops no backup.
+it is looked at. Links are refused but root's and those of the one for whom root would act; a layout in
+which others could exchange a directory, as an administrator may have made it, is only told: it stops no
+backup.
 """
 
 from __future__ import annotations
@@ -88,11 +89,14 @@ def _walked(place: Path) -> Way:
 
 
 def _first(place: Path, way: Way, *, beside: bool) -> Whose:
+    end = way.steps[-1].info.st_uid
     for link in way.links:
-        if link.owner != 0:
+        # Where root works as whose link it is, that leads to nothing which he could not reach himself.
+        if link.owner not in ({0} if beside else {0, end}):
+            whose = user_name(link.owner)
             raise DrdError(
-                f"{link.place} is a link of {user_name(link.owner)}: root follows none of others to "
-                f"{place}",
+                f"{link.place} is a link of {whose}, and leads to what belongs to {user_name(end)}: root "
+                f"follows none such to {place}",
                 hint=f"name the place that is meant in drd.yaml (state:, work_dir:); or, if the link is "
                 f"right, make it root's: chown -h root: {link.place}",
             )

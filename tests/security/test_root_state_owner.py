@@ -2,7 +2,7 @@
 
 Root asked once to whom the state's directory belongs, and followed links: with a link to a directory of
 root's in its place, nothing that root holds against that user was held any more. Now the whole way to
-the state is looked at, and root acts for the first one on it who is not root.
+the state is looked at, and links of others lead root to nobody's state but their own.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def test_first_owner_on_the_way_counts(base: Path) -> None:
 
 def test_link_of_somebody_is_refused_by_name(base: Path) -> None:
     lib = directory(base / "lib", OWNER.pw_uid)
-    for to in (Path("/usr"), Path("/var/tmp"), directory(base / "data", OWNER.pw_uid)):
+    for to in (Path("/usr"), Path("/var/tmp"), directory(base / "data", NOBODY), base / "missing"):
         led = link(lib / f"state-{to.name}", to, OWNER.pw_uid)
         with pytest.raises(DrdError) as caught:
             whose(led)
@@ -117,6 +117,30 @@ def test_link_of_somebody_is_refused_by_name(base: Path) -> None:
     tmp = directory(base / "tmp", mode=0o1777)
     with pytest.raises(DrdError):
         whose(link(tmp / "state", Path("/usr"), OWNER.pw_uid))
+
+
+def test_link_of_him_for_whom_root_acts_is_followed(base: Path) -> None:
+    """He has moved the state to a bigger disk. Whatever he makes of it, root acts as him."""
+    lib, disk = directory(base / "lib", OWNER.pw_uid), directory(base / "disk")
+    data = directory(disk / "state", OWNER.pw_uid)
+    first = link(lib / "state", data, OWNER.pw_uid)
+    assert whose(first) == OWNER.pw_uid
+    assert whose(first / "missing") == OWNER.pw_uid
+    assert not doubts(first)
+    assert whose(link(lib / "over", first, OWNER.pw_uid)) == OWNER.pw_uid
+    with pytest.raises(DrdError):
+        whose(link(lib / "another", first, NOBODY))
+    with pytest.raises(DrdError):
+        whose(link(lib / "led", link(lib / "usr", Path("/usr")), OWNER.pw_uid))
+
+
+def test_link_to_a_work_directory_beside_a_state_of_roots_is_refused(base: Path) -> None:
+    """There root acts for nobody."""
+    lib, state = directory(base / "lib", OWNER.pw_uid), directory(base / "state")
+    work = directory(base / "work", OWNER.pw_uid)
+    assert whose(state, link(base / "roots", work)) == 0
+    with pytest.raises(DrdError):
+        whose(state, link(lib / "work", work, OWNER.pw_uid))
 
 
 def test_directory_of_another_in_a_place_of_somebody_is_told(base: Path) -> None:
@@ -214,6 +238,19 @@ def test_what_was_decided_does_not_change_with_the_names(site: Site) -> None:
         assert opened.catalogue.plan_names() == []
         assert opened.is_root_for_another
         assert (lib / "state").stat().st_uid == OWNER.pw_uid
+
+
+def test_state_behind_a_link_of_its_owner_works(site: Site) -> None:
+    disk = directory(site.base / "disk", mode=0o711)
+    by_root = f"mv {site.base}/lib/state {disk}/state"
+    subprocess.run(["sh", "-c", by_root], check=True)
+    by_owner(f"ln -s {disk}/state {site.base}/lib/state")
+    site.drd("backup", "shop")
+    run = stopped(site)
+    site.drd("resume", run)
+    assert (site.base / "honest.end").exists()
+    for path in (disk / "state").rglob("*"):
+        assert path.stat().st_uid == OWNER.pw_uid, path
 
 
 def test_state_of_root_behind_a_link_of_root_works(site: Site) -> None:
