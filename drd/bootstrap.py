@@ -342,7 +342,7 @@ class App:
 
     def witnessed(self) -> tuple[Catalogue, Witness]:
         """The catalogue for what is said and done about recoveries, and what this process believes of it."""
-        return witnessed(self.catalogue, self.settings.work_dir)
+        return witnessed(self.catalogue, self.settings.work_dir, self.console.warn)
 
     def _private(self) -> tuple[Path, ...]:
         """drd's own places."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from drd.process.private import ROOTS_OWN, make_private, read_own, roots_place, 
 from drd.process.rights import Purpose
 
 Noted = dict[str, Any]
+Warn = Callable[[str], object]
 
 _SCHEMA = 2
 """The first did not say how a run ended: by such a file, a run that is over could be taken for a dead one."""
@@ -39,6 +40,10 @@ _WHOLE = 4096
 """Longer values are known by their digest: that is enough to compare them."""
 _SHOWN = 200
 _PASSABLE = 0o711
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 @dataclass
@@ -81,7 +86,8 @@ class End:
 @dataclass
 class Ledger:
     """One run's. `seal` is how the point's manifest was, once that is known; `said` has what root
-    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked."""
+    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked. It
+    is not `kept` where it cannot be written: it holds in this process alone, and `warn` is told."""
 
     path: Path
     run: str
@@ -91,9 +97,14 @@ class Ledger:
     steps: dict[str, Entry] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     end: End | None = None
+    warn: Warn = _silent
+    kept: bool = True
 
     def save(self) -> None:
-        """Whole or not at all, also after a power cut. Raises SandboxUnavailable."""
+        """Whole or not at all, also after a power cut. Raises SandboxUnavailable where others could
+        change it."""
+        if not self.kept:
+            return
         data = {
             "schema": _SCHEMA,
             "run": self.run,
@@ -109,10 +120,21 @@ class Ledger:
                 _make(self.path.parent)
                 _write(self.path, json.dumps(data).encode("ascii"))
             except OSError as error:
-                raise SandboxUnavailable(
-                    f"cannot write {self.path}, root's record of run {self.run}: {error.strerror}",
-                    hint=f"see that {ROOTS_OWN} has room and can be written to, then the same again.",
-                ) from error
+                self._go_without(error)
+
+    def _go_without(self, error: OSError) -> None:
+        """What is lost has to come back also where root cannot write about it."""
+        self.kept = False
+        why = f"cannot write {self.path}, root's record of run {self.run}: {error.strerror}"
+        try:
+            if os.path.lexists(self.path):
+                self.path.unlink()
+        except OSError:
+            self.warn(
+                f"{why}; once that can be written to, remove it: what it says is not so any more"
+            )
+        else:
+            self.warn(f"{why}; root cannot go on with that run later")
 
     def remove(self) -> None:
         with rights.root(Purpose.NOTES), suppress(OSError):
@@ -273,9 +295,12 @@ def point_of(point: RestorePoint) -> Noted:
     }
 
 
-def begin(work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None) -> Ledger:
+def begin(
+    work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None, warn: Warn = _silent
+) -> Ledger:
     """Raises SandboxUnavailable."""
-    made = Ledger(_path(work_dir, run.id), run.id, head_of(run), point_of(point), seal)
+    path = _path(work_dir, run.id)
+    made = Ledger(path, run.id, head_of(run), point_of(point), seal, warn=warn)
     made.save()
     with rights.root(Purpose.NOTES), suppress(OSError):
         older = sorted(made.path.parent.glob("*.json"), key=lambda p: p.stat().st_mtime)
@@ -297,7 +322,7 @@ def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
             other.finish(end)
 
 
-def load(work_dir: Path, run: str) -> Ledger | None:
+def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
     """None where root has none of this run."""
     path = _path(work_dir, run)
     with rights.root(Purpose.NOTES):
@@ -307,13 +332,12 @@ def load(work_dir: Path, run: str) -> Ledger | None:
         return None
     steps = {n: Entry(*entry) for n, entry in found["steps"].items()}
     end = End(**found["end"]) if found["end"] is not None else None
-    return Ledger(
-        path, run, found["head"], found["point"], found["seal"], steps, found["said"], end
-    )
+    head, point, seal, said = (found[k] for k in ("head", "point", "seal", "said"))
+    return Ledger(path, run, head, point, seal, steps, said, end, warn)
 
 
 def _path(work_dir: Path, run: str) -> Path:
-    return roots_place(work_dir) / "ledger" / f"{sound_id(run)}.json"
+    return roots_place(work_dir, ROOTS_OWN) / "ledger" / f"{sound_id(run)}.json"
 
 
 def _make(directory: Path) -> None:
@@ -330,11 +354,16 @@ def _write(path: Path, data: bytes) -> None:
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
-    new.rename(path)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        new.rename(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

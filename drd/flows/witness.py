@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows import ledger
-from drd.flows.ledger import End, Ledger, point_of, row_of
+from drd.flows.ledger import End, Ledger, Warn, point_of, row_of
 from drd.model.plan import Plan
 from drd.model.run import (
     SET_ASIDE,
@@ -86,9 +86,9 @@ class Witness:
 class RootsWitness(Witness):
     """Of root, on the state of `owner`. `catalogue` is to be used in the place of the one given."""
 
-    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner) -> None:
+    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner, warn: Warn) -> None:
         self._owner = owner
-        self._noted = NotedCatalogue(catalogue, work_dir)
+        self._noted = NotedCatalogue(catalogue, work_dir, warn)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -114,7 +114,8 @@ class RootsWitness(Witness):
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
             f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
-            f"it, or drd done was said of it. What the catalogue says of it, {self._owner.name} can change",
+            "it, its record could not be written, or drd done was said of it. What the catalogue says "
+            f"of it, {self._owner.name} can change",
             hint=hint,
         )
 
@@ -169,12 +170,12 @@ class RootsWitness(Witness):
         self._noted.let_go(run.id)
 
 
-def witnessed(catalogue: Catalogue, work_dir: Path) -> tuple[Catalogue, Witness]:
+def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, Witness]:
     """What this process is to use, and what it believes of that."""
     owner = rights.acts_for()
     if owner is None:
         return catalogue, Witness()
-    roots = RootsWitness(catalogue, work_dir, owner)
+    roots = RootsWitness(catalogue, work_dir, owner, warn)
     return roots.catalogue, roots
 
 
@@ -192,9 +193,10 @@ class NotedCatalogue:
     """The catalogue with a ledger beside it, for the recoveries that this process begins or goes on
     with: what is written about them is noted first, what is read has to be as it was noted."""
 
-    def __init__(self, of: Catalogue, work_dir: Path) -> None:
+    def __init__(self, of: Catalogue, work_dir: Path, warn: Warn) -> None:
         self._of = of
         self._work_dir = work_dir
+        self._warn = warn
         self._held: dict[str, Ledger] = {}
         self._seen: dict[str, RestorePoint] = {}
         self._lock = threading.RLock()
@@ -204,7 +206,7 @@ class NotedCatalogue:
 
     def ledger(self, run: str) -> Ledger | None:
         with self._lock:
-            return self._held.get(run) or ledger.load(self._work_dir, run)
+            return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
 
     def hold(self, run: str) -> Ledger | None:
         """From now on what is read of this run has to be as it was noted."""
@@ -228,7 +230,7 @@ class NotedCatalogue:
         def note(run: Run) -> None:
             known = seal.to_json() if seal is not None else None
             with self._lock:
-                self._held[run.id] = ledger.begin(self._work_dir, run, point, known)
+                self._held[run.id] = ledger.begin(self._work_dir, run, point, known, self._warn)
 
         return self._of.begin(plan, kind, detail=detail, before=note, **more)
 
@@ -268,12 +270,13 @@ class NotedCatalogue:
     def end(self, run: str, end: End) -> End | None:
         """Note it in what root has of the run now; what holds there."""
         with self._lock:
-            found = ledger.load(self._work_dir, run)
+            held = self._held.get(run)
+            found = ledger.load(self._work_dir, run, self._warn) or held
             if found is None:
                 return None
             noted = found.finish(end)
-            if (held := self._held.get(run)) is not None:
-                held.end = noted
+            if held is not None:
+                held.end, held.kept = noted, found.kept
             return noted
 
     # steps

@@ -31,6 +31,7 @@ from drd.process.private import (
     STAMP,
     Identity,
     identity,
+    is_roots,
     make_private,
     read_own,
     roots_place,
@@ -98,7 +99,14 @@ def outside(services: Services) -> Path:
 
 def roots(services: Services) -> list[Path]:
     """Where directories of runs may lie."""
-    return [services.work_dir, *([outside(services)] if services.is_root else [])]
+    if not services.is_root:
+        return [services.work_dir]
+    return list(dict.fromkeys((services.work_dir, outside(services), _durable(services))))
+
+
+def _durable(services: Services) -> Path:
+    """Where root works as long as that can be written to."""
+    return roots_place(services.work_dir, ROOTS_OWN)
 
 
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
@@ -121,8 +129,7 @@ def believed_directory(services: Services, run: str) -> Path:
 
 def _whose(root: Path) -> AbstractContextManager[None]:
     """What lies in root's own place is root's to change."""
-    own = root.is_relative_to(ROOTS_OWN)
-    return rights.root(Purpose.OWNERS) if own else nullcontext()
+    return rights.root(Purpose.OWNERS) if is_roots(root) else nullcontext()
 
 
 def _in(root: Path, services: Services, run: str) -> Path:
@@ -156,12 +163,13 @@ def _require_ours(directory: Path, run: str, known: Run | None) -> None:
 
 
 def _make_root(root: Path) -> None:
-    if root.is_relative_to(ROOTS_OWN):
-        make_private(ROOTS_OWN, _PASSABLE)
-        if why := why_not_private(ROOTS_OWN):
+    if is_roots(root):
+        own = root.parent
+        make_private(own, _PASSABLE)
+        if why := why_not_private(own):
             raise SandboxUnavailable(
-                f"others can change what lies in {ROOTS_OWN}: {why}",
-                hint=f"chown root: {ROOTS_OWN}; chmod 0711 {ROOTS_OWN}",
+                f"others can change what lies in {own}: {why}",
+                hint=f"chown root: {own}; chmod 0711 {own}",
             )
     make_private(root, _PASSABLE)
 
@@ -173,10 +181,10 @@ def _explained(directory: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # its own words and remedy, as wherever a disk is full
-        raise SandboxUnavailable(
-            f"cannot make {directory}: {error.strerror}",
-            hint="work_dir in drd.yaml must be a directory that drd can write to.",
-        ) from error
+        hint = "work_dir in drd.yaml must be a directory that drd can write to."
+        if is_roots(directory):
+            hint = f"mount something that can be written to at {ROOTS_OWN}, or at /run."
+        raise SandboxUnavailable(f"cannot make {directory}: {error.strerror}", hint=hint) from error
 
 
 def _put_stamp(directory: Path, run: Run | None) -> None:
@@ -311,19 +319,20 @@ def started_directory(services: Services, run: str) -> Path:
     """Where a recovery notes down what it has started and leaves running; it need not be there yet.
     Raises SandboxUnavailable when something else has its name."""
     root, known = _believed(services), _row(services, run)
-    directory = root / f"{STARTED}{sound_id(run)}"
+    name = f"{STARTED}{sound_id(run)}"
     with _whose(root):
-        if os.path.lexists(directory):
-            _require_ours(directory, run, known)
-    return directory
+        if rights.acts_for() is not None and os.path.lexists(_durable(services) / name):
+            root = _durable(services)  # that was written to when it was begun
+        if os.path.lexists(root / name):
+            _require_ours(root / name, run, known)
+    return root / name
 
 
 def make_started(services: Services, run: str) -> Path:
     """The same, made when it is not there."""
-    root, known = _believed(services), _row(services, run)
-    directory = root / f"{STARTED}{sound_id(run)}"
-    with _explained(directory), _whose(root):
-        _make_root(root)
+    directory, known = started_directory(services, run), _row(services, run)
+    with _explained(directory), _whose(directory.parent):
+        _make_root(directory.parent)
         return _stamped(directory, run, known, 0o700)
 
 

@@ -16,12 +16,17 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
 """Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to get
 to, and everything that root works with for a state of another user's."""
+
+_UNTIL_BOOT = Path("/run/drd-sandboxes")
+"""Where root works when that can take nothing: in a container that may only be read, on a full disk."""
+_LEAST_BYTES = 1 << 20
 
 STAMP = "stamp"
 """The file in a run's directory with the text that its row has as well."""
@@ -30,10 +35,30 @@ _LINKS = 40
 """How many links are followed on one path: as many as the kernel follows."""
 
 
-def roots_place(work_dir: Path) -> Path:
-    """The directory below `ROOTS_OWN` in which root works for the state with this work directory. Each
+def roots_place(work_dir: Path, below: Path | None = None) -> Path:
+    """The directory below `roots_own()` in which root works for the state with this work directory. Each
     state on the host has one of its own."""
-    return ROOTS_OWN / blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
+    name = blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
+    return (below or roots_own()) / name
+
+
+@cache
+def roots_own() -> Path:
+    """`ROOTS_OWN`, unless only the other one can be written to: the same one until this process ends."""
+    return _UNTIL_BOOT if not _takes(ROOTS_OWN) and _takes(_UNTIL_BOOT) else ROOTS_OWN
+
+
+def is_roots(path: Path) -> bool:
+    """Whether it lies where nobody but root can make or exchange anything."""
+    return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
+
+
+def _takes(place: Path) -> bool:
+    there = next(p for p in (place, *place.parents) if p.exists())
+    disk = os.statvfs(there)
+    full = disk.f_blocks and disk.f_bfree * disk.f_frsize < _LEAST_BYTES
+    full = full or (disk.f_files and not disk.f_ffree)
+    return not (disk.f_flag & os.ST_RDONLY or full)
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:

@@ -11,7 +11,7 @@ from drd.errors import SecretUnavailable
 from drd.model.location import is_s3, parse_s3
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.process import Command, find_tool, rights
-from drd.process.private import ROOTS_OWN
+from drd.process.private import roots_own
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
 from drd.repositories.restic.hint import KeyHint
@@ -79,19 +79,20 @@ class Session:
 
     def _cache(self) -> list[str]:
         """None where its disk is about full: restic would try for minutes to write there."""
-        if rights.taken():
-            # What root writes by a path in the other user's cache could go anywhere.
-            return ["--cache-dir", str(ROOTS_OWN / "cache")] if self.lasting else ["--no-cache"]
+        if rights.taken() and not self.lasting:
+            return ["--no-cache"]
+        place = self.memory()
         try:
-            disk = os.statvfs(self._cache_dir.parent)
+            disk = os.statvfs(place.parent)
         except OSError:  # not there yet
-            return ["--cache-dir", str(self._cache_dir)]
+            return ["--cache-dir", str(place)]
         full = disk.f_bavail * disk.f_frsize < CACHE_BYTES
-        return ["--no-cache"] if full else ["--cache-dir", str(self._cache_dir)]
+        return ["--no-cache"] if full else ["--cache-dir", str(place)]
 
     def memory(self) -> Path:
-        """Where what is known of repositories is kept; it may be removed at any time."""
-        return ROOTS_OWN / "cache" if rights.taken() else self._cache_dir
+        """Where what is known of repositories is kept; it may be removed at any time. What root writes
+        by a path in the other user's cache could go anywhere."""
+        return roots_own() / "cache" if rights.taken() else self._cache_dir
 
     def of_another(self) -> bool:
         """Whether it lies in a directory of somebody else's, and root's rights are taken back."""
