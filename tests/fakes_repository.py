@@ -23,6 +23,7 @@ from drd.errors import (
 )
 from drd.model.snapshot import Stored
 from drd.ports import (
+    Fetched,
     Finding,
     Listing,
     LockInfo,
@@ -34,6 +35,7 @@ from drd.ports import (
     RepositoryKey,
     SnapshotInfo,
     Stream,
+    Torn,
     Tree,
     no_progress,
 )
@@ -44,6 +46,7 @@ from drd.process import base_environment
 class _Kept:
     info: SnapshotInfo
     files: dict[str, bytes | None] = field(default_factory=dict)  # None: a directory
+    noted: Mapping[str, int] = field(default_factory=dict)
 
 
 class MemoryRepository:
@@ -158,7 +161,7 @@ class MemoryRepository:
                 continue
             info = replace(kept.info, id=secrets.token_hex(32), original=original)
             with self._lock:
-                self._kept[info.id] = _Kept(info, kept.files)
+                self._kept[info.id] = _Kept(info, kept.files, kept.noted)
         if missing:
             raise PointGone(f"{len(missing)} snapshots are not in {source.url}")
 
@@ -186,7 +189,7 @@ class MemoryRepository:
         brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> int:
+    ) -> Fetched:
         if any(into.iterdir()):
             raise TargetNotEmpty(f"{into} is not empty")
         wanted = {
@@ -205,7 +208,17 @@ class MemoryRepository:
                 place.write_bytes(data)
         total = sum(len(data or b"") for data in wanted.values())
         on_progress(Progress(snapshot[:8], "fetch", total, total))
-        return total
+        noted = self._kept[snapshot].noted
+        torn = (Torn(p, len(wanted[p] or b""), noted[p]) for p in wanted if p in noted)
+        return Fetched(total, tuple(torn))
+
+    def note(self, snapshot: str, lengths: Mapping[str, int]) -> str:
+        """Another snapshot like that one, which notes these lengths of files that changed meanwhile."""
+        kept = self._kept[snapshot]
+        info = replace(kept.info, id=secrets.token_hex(32))
+        with self._lock:
+            self._kept[info.id] = _Kept(info, kept.files, lengths)
+        return info.id
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         data = self._files(snapshot).get("/" + filename.lstrip("/"))

@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from drd import process
-from drd.flows.fetching import fetched
+from drd.flows.fetching import Fetch, fetched
 from drd.flows.holders import Holders
 from drd.model.part import Part
 from drd.model.runbook import Circumstances, Step, next_moves
 from drd.model.snapshot import ComponentSnapshot, Manifest
-from drd.model.spans import Span
 from drd.ports import Destination
 
 _TURN_S = 0.02
@@ -35,7 +34,7 @@ class Ahead:
         self._call_off = process.CallOff()
         workers = self._services.parallel + 1  # and the manifest
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="drd-ahead")
-        self._fetches: dict[str, Future[Span]] = {}
+        self._fetches: dict[str, Future[Fetch]] = {}
         self._landings: list[Path] = []
         self._manifest: Future[Manifest] | None = None
 
@@ -77,8 +76,8 @@ class Ahead:
             going = [f for f in going if f not in over]
         return bool(going) and not self.held.passed_over
 
-    def take(self, component: str) -> Span | None:
-        """When it was fetched; waits for it. None when it has to be fetched yet: what went wrong
+    def take(self, component: str) -> Fetch | None:
+        """What was fetched; waits for it. None when it has to be fetched yet: what went wrong
         shows again then. A second try does not find it."""
         fetch = self._fetches.pop(component, None)
         if fetch is None:
@@ -88,7 +87,7 @@ class Ahead:
             wait([fetch], timeout=_TURN_S)
         return fetch.result() if fetch.exception() is None else None
 
-    def _fetch(self, snapshot: ComponentSnapshot, landing: Path) -> Span:
+    def _fetch(self, snapshot: ComponentSnapshot, landing: Path) -> Fetch:
         with self._call_off.heeded():
             return fetched(self.held, snapshot, landing, self._part)
 

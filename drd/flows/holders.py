@@ -28,7 +28,7 @@ from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.seals import Seal
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
-from drd.ports import OnProgress, Repository, SnapshotInfo
+from drd.ports import Fetched, OnProgress, Repository, SnapshotInfo, Torn
 from drd.process import rights
 from drd.process.rights import Purpose
 
@@ -168,18 +168,19 @@ class Holders:
         *,
         include: Sequence[str] = (),
         brief: bool = False,
-    ) -> None:
+    ) -> tuple[Torn, ...]:
         """Write a snapshot, by its first id, below the empty directory `into`; of it only what is
-        at and below the paths to `include`, where there are any."""
+        at and below the paths to `include`, where there are any. Gives the files that changed while
+        they were stored."""
 
-        def restore(repository: Repository) -> None:
+        def restore(repository: Repository) -> Fetched:
             id_there = self._id(repository, snapshot)
             with rights.root(Purpose.OWNERS):
-                repository.restore(
+                return repository.restore(
                     id_there, into, include=include, brief=brief, on_progress=on_progress
                 )
 
-        self._first(component, restore)
+        return self._first(component, restore).torn
 
     def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
         """From the first that can. Raises the error of the first that could not."""

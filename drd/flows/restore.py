@@ -165,19 +165,19 @@ def _effect(
         fetch = work.ahead.take(name) if work.ahead is not None else None
         if fetch is None:
             fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
-        work.spans.append(fetch)
+        work.spans.append(fetch.span)
         preparing.result()
     private = manifest().private.get(name, {})
     process.check_cancelled()
     restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
-    ended, landed = clock.monotonic(), max(begun, fetch.end)
+    ended, landed = clock.monotonic(), max(begun, fetch.span.end)
     work.spans.append(Span("restore", landed, ended))
     return {
-        "ahead_s": round(max(0.0, begun - fetch.begin), 3),
-        "fetch_s": round(fetch.end - fetch.begin, 3),
+        "ahead_s": round(max(0.0, begun - fetch.span.begin), 3),
+        "fetch_s": round(fetch.span.end - fetch.span.begin, 3),
         "restore_s": round(ended - landed, 3),
         "bytes": snapshot.bytes,
-        "notes": list(restored.notes),
+        "notes": [*fetch.notes, *restored.notes],
         "differences": list(restored.differences),
         "not_restored": list(restored.not_restored),
     }

@@ -31,12 +31,14 @@ from drd.ports.destinations import (
 from drd.ports.keeping import Keeping
 from drd.ports.queue import JobRow, PlanRow, Queue
 from drd.ports.repository import (
+    Fetched,
     Listing,
     LockInfo,
     Pruned,
     Repository,
     RepositoryKey,
     SnapshotInfo,
+    Torn,
 )
 from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace, mark_of
 
@@ -50,6 +52,7 @@ __all__ = [
     "Clock",
     "Custodian",
     "Destination",
+    "Fetched",
     "Finding",
     "Inspector",
     "JobRow",
@@ -75,6 +78,7 @@ __all__ = [
     "SnapshotInfo",
     "Source",
     "Stream",
+    "Torn",
     "Tree",
     "Workplace",
     "mark_of",

@@ -67,6 +67,22 @@ class Pruned(NamedTuple):
     removed_bytes: int
 
 
+class Torn(NamedTuple):
+    """A file that changed while it was stored, so that more of it was `noted` than is `stored`: bytes."""
+
+    path: str
+    stored: int
+    noted: int
+
+
+class Fetched(NamedTuple):
+    """What a restore wrote: how many bytes, and which of the files end where what is stored of them
+    does."""
+
+    bytes: int
+    torn: tuple[Torn, ...] = ()
+
+
 class Repository(Protocol):
     """Where copies are kept. All calls have deadlines and raise RepositoryError's children."""
 
@@ -186,9 +202,9 @@ class Repository(Protocol):
         brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> int:
-        """Write a snapshot below `into`, which is there and empty; returns bytes. One that takes
-        seconds is `brief`: nothing is kept from going on beside it.
+    ) -> Fetched:
+        """Write a snapshot below `into`, which is there and empty. One that takes seconds is
+        `brief`: nothing is kept from going on beside it.
 
         On any error `into` is empty again. RepositoryDamaged says what could not be read, PointGone
         that the snapshot is not there,

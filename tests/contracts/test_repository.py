@@ -19,7 +19,7 @@ from drd.errors import (
     SnapshotIncomplete,
     TargetNotEmpty,
 )
-from drd.ports import Progress, Repository, Tree
+from drd.ports import Progress, Repository, Torn, Tree
 from drd.repositories.restic import ResticRepository
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
@@ -29,6 +29,7 @@ from tests.repository_support import (
     s3_repository,
     shell,
 )
+from tests.torn_support import note
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -147,6 +148,27 @@ def test_include_of_what_is_not_there_is_damage(
     with pytest.raises(RepositoryDamaged):
         restored(repository, stored.snapshot, tmp_path / "out", include=["/nowhere"])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_a_file_that_changed_while_it_was_stored_ends_where_what_is_stored_of_it_does(
+    repository: Repository, tree: Path, tmp_path: Path, request: pytest.FixtureRequest, part: bool
+) -> None:
+    stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])
+    hot = str(tree / "inner" / "b")
+    if isinstance(repository, MemoryRepository):
+        snapshot = repository.note(stored.snapshot, {hot: 4000})
+    else:
+        assert isinstance(repository, ResticRepository)
+        on_s3 = repository.url.startswith("s3:")
+        server = request.getfixturevalue("s3") if on_s3 else None
+        snapshot = note(repository, stored.snapshot, {hot: 4000}, server)
+    for number, (of, torn) in enumerate([(stored.snapshot, ()), (snapshot, (Torn(hot, 6, 4000),))]):
+        (tmp_path / str(number)).mkdir()
+        include = [str(tree / "inner")] if part else []
+        fetched = repository.restore(of, tmp_path / str(number), include=include)
+        assert fetched == (6 if part else 11, torn)
+        assert (tmp_path / f"{number}{hot}").read_bytes() == b"second"
 
 
 def test_nothing_is_restored_into_what_holds_something(

@@ -273,7 +273,7 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
     locked_by_another_host(repository)
     repository.door.retry_lock_s = 1
     (tmp_path / "into").mkdir()
-    assert repository.restore(snapshot, tmp_path / "into") == 300000
+    assert repository.restore(snapshot, tmp_path / "into").bytes == 300000
     assert '"locked_by": "elsewhere"' in logged()
     with pytest.raises(RepositoryLocked):
         repository.prune()

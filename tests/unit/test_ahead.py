@@ -40,8 +40,9 @@ class Repositories:
         )
     )
 
-    def fetch(self, component: str, _: str, into: Path, *__: object, **___: object) -> None:
+    def fetch(self, component: str, _: str, into: Path, *__: object, **___: object) -> tuple[()]:
         self.fetch_into(component, into)
+        return ()
 
     def manifest(self) -> None:
         self.read()
@@ -80,10 +81,10 @@ def test_what_was_fetched_is_taken_once(tmp_path: Path) -> None:
         ahead.begin(snapshot("db"), place(tmp_path / "db"))
         assert ahead.has("db")
         assert ahead.answered()
-        span = ahead.take("db")
-        assert span is not None
-        assert span.phase == "fetch"
-        assert span.begin <= span.end
+        fetch = ahead.take("db")
+        assert fetch is not None
+        assert fetch.span.phase == "fetch"
+        assert fetch.span.begin <= fetch.span.end
         assert ahead.take("db") is None
         assert ahead.take("conf") is None
 

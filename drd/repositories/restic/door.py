@@ -24,6 +24,7 @@ from drd.errors import (
 )
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign, locks, pair
+from drd.repositories.restic.answers import Answer, Counted, Kept
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
@@ -38,7 +39,7 @@ ANSWER_S = 120.0
 
 ANSWER_BYTES = 256 << 20
 
-_READING = frozenset({"cat", "check", "dump", "restore", "snapshots", "stats"})
+_READING = frozenset({"cat", "check", "dump", "ls", "restore", "snapshots", "stats"})
 """What restic can do without a lock."""
 
 _AT_ONCE = frozenset({"dump", "restore"})
@@ -149,33 +150,35 @@ class Door:
         retry_lock_s: int = 0,
     ) -> Complaints:
         """The same into an empty file. What exceeds `most` bytes is no answer: RepositoryError."""
+        return self._answered(
+            Kept(answer, most), words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+        )
+
+    def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
+        """How many bytes restic prints, which nobody keeps; more than `most` are a RepositoryError."""
+        answer = Counted(most)
+        self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
+        return answer.size()
+
+    def _answered(self, answer: Answer, words: Sequence[str], **how: Any) -> Complaints:
+        """`how` is for the command."""
         late = self._begin(words)
-
-        def size() -> int:
-            return os.fstat(answer.fileno()).st_size
-
-        watch = self._watch(size)
-
-        def tick() -> None:
-            if size() > most:
-                raise RepositoryError(f"restic's answer exceeds {most >> 20} MiB")
-            watch.tick()
+        watch = self._watch(answer.size)
 
         def work(first: Callable[[], None]) -> Completed:
-            command = self.session.command(
-                self._locked(words), env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
-            )
-            answer.truncate(0)
-            answer.seek(0)
-            child = process.start(command, stdout=answer.fileno())
-            return child.pump(on_tick=_both(first, tick))
+            command = self.session.command(self._locked(words), **how)
+            with answer.begin() as descriptor:
+                child = process.start(command, stdout=descriptor)
+            try:
+                return child.pump(on_tick=_all(first, answer.bounded, watch.tick))
+            finally:
+                answer.ended()
 
         try:
-            done = self._first(late, size, work)
+            done = self._first(late, answer.size, work)
         except DeadlineExceeded as error:
-            raise self._silent(deadline_s or 0.0) from error
-        if size() > most:
-            raise RepositoryError(f"restic's answer exceeds {most >> 20} MiB")
+            raise self._silent(how["deadline_s"] or 0.0) from error
+        answer.bounded()
         return judge(done, self.url)
 
     def run(
@@ -194,7 +197,7 @@ class Door:
             command = self.session.command(
                 self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            tick = _both(first, self._watch(lambda: listener.done).tick)
+            tick = _all(first, self._watch(lambda: listener.done).tick)
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
 
         return self._first(late, lambda: listener.done, work)
@@ -421,9 +424,9 @@ def _nothing() -> None:
     """Nothing is looked at."""
 
 
-def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+def _all(*calls: Callable[[], None]) -> Callable[[], None]:
     def call() -> None:
-        one()
-        other()
+        for one in calls:
+            one()
 
     return call

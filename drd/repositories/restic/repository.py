@@ -10,6 +10,7 @@ from pathlib import Path
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.snapshot import Stored
 from drd.ports import (
+    Fetched,
     Finding,
     Listing,
     LockInfo,
@@ -176,7 +177,7 @@ class ResticRepository:
         brief: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> int:
+    ) -> Fetched:
         return restore.restore(
             self.door,
             snapshot,

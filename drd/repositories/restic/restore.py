@@ -16,11 +16,12 @@ from drd.errors import (
     TargetNotEmpty,
     TargetUnwritable,
 )
-from drd.ports import OnProgress
+from drd.ports import Fetched, OnProgress
 from drd.process import Completed
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
+from drd.repositories.restic.torn import Lack, Told, settle
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 
 _TARGET = re.compile(
@@ -39,9 +40,8 @@ def restore(
     brief: bool,
     deadline_s: float | None,
     on_progress: OnProgress,
-) -> int:
-    """Write the snapshot below `into` and return the bytes written; on any error remove what was
-    written there.
+) -> Fetched:
+    """Write the snapshot below `into`; on any error remove what was written there.
 
     restic waits a fifth of a second for a lock of its own, so what is `brief` does without: a prune
     that takes something away meanwhile looks like damage, which is only believed under one.
@@ -55,13 +55,14 @@ def restore(
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
     words += ids([snapshot])
 
-    def work(retry_lock_s: int, *lockless: str) -> int:
+    def work(retry_lock_s: int, *lockless: str) -> Fetched:
         listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
         try:
             done = door.run(
                 [*lockless, *words], listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            return _restored(door, done, listener, into)
+            told = Told(door, snapshot, retry_lock_s, lockless)
+            return _restored(told, done, listener, into, part=bool(include))
         except BaseException:
             empty_directory(into)
             raise
@@ -72,13 +73,19 @@ def restore(
     return door.reading(work, beside=True)
 
 
-def _restored(door: Door, done: Completed, listener: Listener, into: Path) -> int:
+def _restored(
+    told: Told, done: Completed, listener: Listener, into: Path, *, part: bool
+) -> Fetched:
     said = complaints(done.stderr)
     if done.exit_code != 0:
-        raise _trouble(door, done, said, into)
+        raise _trouble(told.door, done, said, into)
     summary = listener.summary
     total, restored = (int(summary.get(k, 0)) for k in ("total_bytes", "bytes_restored"))
     files, files_restored = (int(summary.get(k, 0)) for k in ("total_files", "files_restored"))
+    if restored < total and not said.items:
+        torn = settle(told, into, Lack(files - files_restored, total - restored, part))
+        if torn:
+            return Fetched(restored, torn)
     # Directories on the way to what was asked for are counted as restored, not as wanted.
     if said.items or restored != total or files_restored < files:
         raise RepositoryDamaged(
@@ -87,7 +94,7 @@ def _restored(door: Door, done: Completed, listener: Listener, into: Path) -> in
         )
     if files == 0 and not any(into.iterdir()):
         raise RepositoryDamaged("the snapshot holds nothing of what was asked for")
-    return restored
+    return Fetched(restored)
 
 
 def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdError | Cancelled:

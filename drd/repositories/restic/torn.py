@@ -1,0 +1,226 @@
+"""Files of which a snapshot notes more bytes than it holds.
+
+restic up to 0.19 goes on when a file grows that had just ended, and counts what it had read by then once
+more. So it happens to a log that is truncated and written while it is backed up. A restore of such a file
+puts zeros behind what is stored, ends with 0, and tells fewer bytes than it had announced, as no damage
+does: of what is missing or changed restic complains. Even so it is only believed where the files that are
+known to be so account for every byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from drd.errors import TargetUnwritable
+from drd.ports import Torn
+from drd.process import check_cancelled
+from drd.repositories.restic.door import Door
+from drd.repositories.restic.maintenance import COUNT_S
+from drd.repositories.restic.messages import Listener
+from drd.repositories.restic.payload import ids
+from drd.repositories.restic.trouble import judge
+
+_MOST = 100
+"""Files that are looked at one by one. Each has to change at the very moment: more are something else."""
+
+_CHUNK = 1 << 20
+_HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_NAMED = re.compile(r' *file "((?:[^"\\]|\\.)*)": fixed incorrect size')
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
+_PLAIN = dict(zip('abfnrtv\\"', b'\a\b\f\n\r\t\v\\"', strict=True))
+
+
+class Lack(NamedTuple):
+    """What a restore of everything, or of a part, left out: how many files are shorter than they were
+    noted, and by how many bytes. Of a part, restic counts more files as whole than were asked for."""
+
+    files: int
+    bytes: int
+    part: bool
+
+    def is_of(self, files: int) -> bool:
+        return self.files <= files if self.part else self.files == files
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What restic tells of a snapshot, by calls that wait for locks as the restore did."""
+
+    door: Door
+    snapshot: str
+    retry_lock_s: int = 0
+    lockless: tuple[str, ...] = ()
+
+    def named(self) -> list[bytes]:
+        """The paths of such files, in restic's order; of too many none.
+
+        A dry run locks and writes nothing; it says what `repair` would put right.
+        """
+        listener = _Named()
+        words = ["repair", "snapshots", "--dry-run", *ids([self.snapshot])]
+        judge(self.door.run(words, listener, retry_lock_s=self.retry_lock_s), self.door.url)
+        return listener.paths if len(listener.paths) <= _MOST else []
+
+    def noted(self, paths: Sequence[bytes]) -> list[int]:
+        """The lengths that it notes of files in restic's order; not one a path where there are others
+        by these names."""
+        words = ["ls", "--json", *ids([self.snapshot]), *map(os.fsdecode, paths)]
+        printed, _ = self.door.capture(
+            [*self.lockless, *words], deadline_s=COUNT_S, retry_lock_s=self.retry_lock_s
+        )
+        rows = [json.loads(line) for line in printed.splitlines()]
+        return [int(row.get("size", 0)) for row in rows if row.get("type") == "file"]
+
+    def stored(self, path: bytes, most: int) -> int:
+        """How many bytes it holds of a file."""
+        words = ["dump", *ids([self.snapshot]), os.fsdecode(path)]
+        return self.door.count([*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s)
+
+
+class _Named(Listener):
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[bytes] = []
+
+    def on_line(self, line: str) -> None:
+        found = _NAMED.fullmatch(line)
+        if found and len(self.paths) <= _MOST:
+            self.paths.append(unquoted(found[1]))
+
+
+def unquoted(text: str) -> bytes:
+    """A path that Go has quoted (`%q`)."""
+
+    def plain(escape: re.Match[str]) -> str:
+        byte, short, long, letter = escape.groups()
+        if short or long:
+            return chr(int(short or long, 16))
+        found = bytes.fromhex(byte) if byte else bytes([_PLAIN[letter]])
+        return found.decode("utf-8", "surrogateescape")
+
+    return _ESCAPE.sub(plain, text).encode("utf-8", "surrogateescape")
+
+
+def settle(told: Told, into: Path, lack: Lack) -> tuple[Torn, ...]:
+    """The files that are the reason for exactly this lack, each cut to what is stored of it. None of
+    them where they are not; then nothing was cut.
+
+    Raises RepositoryError's children, and TargetUnwritable.
+    """
+    with ExitStack() as held:
+        files = _came_back(into, told.named(), held)
+        if not files or not lack.is_of(len(files)):
+            return ()
+        torn = _explained(told, files, lack.bytes)
+        with _writing(into):
+            if not torn or not all(map(_File.is_torn, files, torn)):
+                return ()
+            for file, one in zip(files, torn, strict=True):
+                file.cut(one.stored)
+    return tuple(torn)
+
+
+def _explained(told: Told, files: Sequence[_File], lack: int) -> list[Torn]:
+    """How each would be torn if together they were the reason. All but the longest are read once more,
+    and that one lacks the rest."""
+    noted = told.noted([f.path for f in files])
+    if len(noted) != len(files) or any(map(_File.is_longer, files, noted)):
+        return []
+    longest = noted.index(max(noted))
+    stored = [
+        told.stored(file.path, n) if i != longest else n
+        for i, (file, n) in enumerate(zip(files, noted, strict=True))
+    ]
+    stored[longest] -= lack - (sum(noted) - sum(stored))
+    paths = (f.path.decode("utf-8", "surrogateescape") for f in files)
+    return list(map(Torn, paths, stored, noted))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One that came back, open to be read and written. `info` is what it is like."""
+
+    path: bytes
+    fd: int
+    info: os.stat_result
+
+    def is_longer(self, noted: int) -> bool:
+        return self.info.st_size > noted
+
+    def is_torn(self, torn: Torn) -> bool:
+        """Whether it is as restic leaves such a file: as long as was noted, with zeros at the end; or, on
+        file systems that reserve no space, as long as is stored."""
+        if not 0 <= torn.stored < torn.noted:
+            return False
+        size = self.info.st_size
+        return size == torn.stored or (size == torn.noted and self._is_zero_from(torn.stored))
+
+    def _is_zero_from(self, start: int) -> bool:
+        while piece := os.pread(self.fd, _CHUNK, start):
+            check_cancelled()
+            if piece.strip(b"\0"):
+                return False
+            start += len(piece)
+        return True
+
+    def cut(self, length: int) -> None:
+        """Only that: its mode and times are those of the file that was backed up."""
+        if self.info.st_size != length:
+            os.ftruncate(self.fd, length)
+        os.fchmod(self.fd, stat.S_IMODE(self.info.st_mode))
+        os.utime(self.fd, ns=(self.info.st_atime_ns, self.info.st_mtime_ns))
+
+
+def _came_back(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_File]:
+    """Those that came back. Of several names of one file restic writes what it has of the first."""
+    found: dict[tuple[int, int], _File] = {}
+    for path in paths:
+        file = _opened(into, path, held)
+        if file is not None:
+            found.setdefault((file.info.st_dev, file.info.st_ino), file)
+    return list(found.values())
+
+
+def _opened(into: Path, path: bytes, held: ExitStack) -> _File | None:
+    """The regular file of that path below `into`, which is reached through no link; None where there is
+    none."""
+    names = path.strip(b"/").split(b"/")
+    if b".." in names:
+        return None
+    try:
+        with ExitStack() as way:
+            fd = os.open(into, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            way.callback(os.close, fd)
+            for name in names:
+                fd = os.open(name, _HOLD, dir_fd=fd)
+                way.callback(os.close, fd)
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode):
+                return None
+            if info.st_mode & 0o600 != 0o600:  # who is not root owns it
+                Path(f"/proc/self/fd/{fd}").chmod(stat.S_IMODE(info.st_mode) | 0o600)
+            opened = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    held.callback(os.close, opened)
+    return _File(path, opened, info)
+
+
+@contextmanager
+def _writing(into: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TargetUnwritable(
+            f"cannot cut a file below {into} to what is stored of it: {error.strerror}",
+            hint="look at the file system there, or restore to another place.",
+        ) from error

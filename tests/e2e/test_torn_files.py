@@ -1,0 +1,104 @@
+"""A log that was truncated and written again while restic 0.18 read it made the drill of its component
+fail, and its recovery be refused, as damage of the repository. What is stored of it comes back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.copies import flip_a_byte
+from tests.e2e.site import Site, small_site
+
+RESTIC = """#!{python}
+# restic, which notes more of a file than it stores: the file changes while it is read.
+import os, subprocess, sys
+sys.path.insert(0, {root!r})
+words, real = sys.argv[1:], {real!r}
+if "backup" not in words or "--stdin" in words or not os.path.exists({hot!r}):
+    os.execv(real, ["restic", *words])
+done = subprocess.run([real, *words], stdout=subprocess.PIPE)
+with open({hot!r}, "ab") as hot:
+    hot.write(b"more")
+from tests.torn_support import retold
+sys.stdout.buffer.write(retold(done.stdout, {hot!r}, {more}, real))
+sys.exit(done.returncode)
+"""
+
+PLAN = """
+components:
+  conf: {{kind: files, paths: [{base}/etc]}}
+checks:
+  - {{name: configuration, kind: files, component: conf}}
+targets:
+  standby: {{conf: {{path: {base}/back/etc}}}}
+"""
+
+
+def site_with(base: Path, hot: bytes, *, more: int) -> Site:
+    """`etc` has a file of which `more` bytes are noted than are stored, if that is not 0."""
+    site = small_site(base)
+    site.plan(PLAN.format(base=base))
+    (base / "etc/steady").write_bytes(os.urandom(200_000))
+    (base / "etc/hot").write_bytes(hot)
+    real = next(p for d in os.environ["PATH"].split(":") if (p := Path(d, "restic")).exists())
+    (base / "bin").mkdir()
+    text = RESTIC.format(
+        python=sys.executable,
+        root=str(Path(__file__).parents[2]),
+        real=str(real),
+        hot=str(base / "etc/hot"),
+        more=more,
+    )
+    if more:
+        (base / "bin/restic").write_text(text)
+        (base / "bin/restic").chmod(0o755)
+    site.environment["PATH"] = f"{base}/bin:{os.environ['PATH']}"
+    return site
+
+
+@pytest.mark.parametrize("more", [500, 0])
+def test_small_file_that_changed_is_named_and_the_rest_is_proven(
+    short_tmp: Path, more: int
+) -> None:
+    stored = b"a line\n" * 300
+    site = site_with(short_tmp, stored, more=more)
+    site.drd("backup", "shop")
+    noted = f"{short_tmp}/etc/hot changed while it was backed up: 2,100 of the 2,600 bytes"
+    drill = site.drd("drill", "shop").out
+    assert (noted in drill) == bool(more)
+    assert ("changed while it was captured" in drill) == bool(more)
+    back = site.drd("recover", "shop", "--target", "standby", "--yes").out
+    assert (noted in back) == bool(more)
+    assert ("take another restore point if it matters" in back) == bool(more)
+    assert (short_tmp / f"back/etc{short_tmp}/etc/hot").read_bytes() == stored
+    site.assert_clean()
+
+
+def test_what_may_be_torn_for_the_most_part_is_not_compared_and_comes_back(
+    short_tmp: Path,
+) -> None:
+    stored = os.urandom(300_000)
+    site = site_with(short_tmp, stored, more=400_000)
+    site.drd("backup", "shop")
+    drill = site.drd("drill", "shop", "--json", code=5).json
+    assert drill["result"] == "inconclusive", drill
+    assert "what is stored may be torn" in str(drill["checks"])
+    site.drd("recover", "shop", "--target", "standby", "--yes", code=None)
+    assert (short_tmp / f"back/etc{short_tmp}/etc/hot").read_bytes() == stored
+    one = ("--path", f"{short_tmp}/etc/hot", "--into", f"{short_tmp}/one", "--in-place", "--yes")
+    told = site.drd("recover", "shop", "--component", "conf", *one, code=None)
+    assert "300,000 of the 700,000 bytes" in told.out
+    assert (short_tmp / "one/hot").read_bytes() == stored
+
+
+def test_damage_is_damage_also_beside_such_a_file(short_tmp: Path) -> None:
+    site = site_with(short_tmp, b"a line\n" * 300, more=500)
+    site.drd("backup", "shop")
+    flip_a_byte(Path(site.repository))
+    drill = site.drd("drill", "shop", code=4)
+    assert "steady" in drill.out + drill.err
+    site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
+    assert not (short_tmp / f"back/etc{short_tmp}").exists()
