@@ -7,48 +7,199 @@ whatever else keeps words of a child call `masked()`.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MASK = "***"
 """What stands for a secret. A secret that reads like this is refused: it was masked by mistake."""
 
 _SHORTEST = 4
 _SHORTEST_LINE = 8
 
-_secrets: set[str] = set()
+_SHORTEST_CODE = 8
+"""Of base64: less is also found in what is no code of the secret."""
+_HEAD = _SHORTEST
+"""By so many characters a form is found among many."""
+_CODE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\")
+"""Of base64, also as URLs have it, and in JSON, where a slash may be escaped."""
+_ENTITIES = (
+    {38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&quot;", 39: "&#x27;"},
+    {38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&#34;", 39: "&#39;"},
+)
+
+
+class Secrets:
+    """What is to be hidden: the forms of each secret, and which of them are parts of a code."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._codes: set[str] = set()
+        self._forms: dict[str, tuple[str, ...]] = {}
+        self._count = 0
+
+    def add(self, secret: str) -> None:
+        if secret in self._known:
+            return
+        codes = _codes(secret)
+        self._codes |= codes
+        for form in _forms(secret) | codes:
+            alike = self._forms.get(form[:_HEAD], ())
+            if form not in alike:
+                self._forms[form[:_HEAD]] = (*alike, form)
+                self._count += 1
+        self._known.add(secret)
+
+    def places(self, text: str) -> list[tuple[int, int, bool]]:
+        """What of a text is to be hidden, from where to where, and whether it is a part of a code."""
+        # A daemon knows the secrets of thousands of plans: to look for each takes longer then than to
+        # look at each character, although it is a thousand times faster than that.
+        each = self._count * (2000 + len(text)) < 1500 * len(text)
+        found = self._each(text) if each else self._by_heads(text)
+        return [(at, at + len(form), form in self._codes) for at, form in found]
+
+    def _each(self, text: str) -> list[tuple[int, str]]:
+        found = []
+        for form in (form for alike in tuple(self._forms.values()) for form in alike):
+            at = text.find(form)
+            while at >= 0:
+                found.append((at, form))
+                at = text.find(form, at + 1)
+        return found
+
+    def _by_heads(self, text: str) -> list[tuple[int, str]]:
+        known = self._forms
+        return [
+            (at, form)
+            for at in range(len(text) - _HEAD + 1)
+            for form in known.get(text[at : at + _HEAD], ())
+            if text.startswith(form, at)
+        ]
+
+
+_secrets = Secrets()
 
 
 def mask(secret: str) -> None:
-    """From now on `masked()` replaces `secret`, each of its lines, and what JSON makes of these; too
-    short ones would mask common words."""
+    """From now on `masked()` replaces `secret`, each of its lines, and what a server that repeats it may
+    have made of it: JSON, HTML, the codes of URLs and base64, also within a longer code. Too short ones
+    would mask common words."""
+    _secrets.add(secret)
+
+
+def mask_login(login: str, password: str) -> str:
+    """The base64 of a login as a protocol wants it; it and the password are hidden from now on."""
+    code = _base64(login)
+    mask(password)
+    mask(code)
+    return code
+
+
+def _forms(secret: str) -> set[str]:
+    """Texts that say the secret, or one of its lines."""
+    found: set[str] = set()
     if len(secret) >= _SHORTEST:
-        _secrets.update((secret, *_as_json(secret)))
+        for text in (secret, *_decoded(secret)):
+            found |= {text, *_in_documents(text), *_in_urls(text)}
     for line in secret.splitlines():
         if _SHORTEST_LINE <= len(line) < len(secret):
-            _secrets.update((line, *_as_json(line)))
+            found |= {line, *_in_documents(line)}
+    return found
 
 
-def _as_json(text: str) -> tuple[str, ...]:
-    """The forms that the text has inside a JSON string, where they differ from the text itself."""
-    if text.isascii() and text.isprintable() and not {'"', "\\"} & set(text):
-        return ()
+def _codes(secret: str) -> set[str]:
+    """A part of each code in base64 that says the secret: the longest that all alphabets write alike."""
+    if len(secret) < _SHORTEST:
+        return set()
+    return {part for text in (secret, *_decoded(secret)) for part in _in_base64(text)}
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isalnum()
+
+
+def _in_documents(text: str) -> set[str]:
+    """Inside a string of JSON, and in HTML."""
+    if _is_plain(text):
+        return set()
     from json import dumps
 
-    return dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]
+    found = {dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]}
+    found |= {form.replace("/", "\\/") for form in found}
+    return found | {text.translate(entities) for entities in _ENTITIES}
 
 
-def masked(text: str) -> str:
-    """`text` with every known secret replaced; of two that overlap nothing is left of either.
+def _decoded(text: str) -> set[str]:
+    """What it stands for, if it is a part of a URL."""
+    if "%" not in text and "+" not in text:
+        return set()
+    from urllib.parse import unquote, unquote_plus
+
+    found = {unquote(text), unquote_plus(text)} - {text}
+    return {t for t in found if len(t.strip()) >= _SHORTEST}
+
+
+def _in_urls(text: str) -> set[str]:
+    if _is_plain(text):
+        return set()
+    from urllib.parse import quote, quote_plus
+
+    data = _bytes(text)
+    found = {quote(data, ""), quote(data, "/"), quote(data, "!'()*"), quote_plus(data)}
+    return found | {_lower(form) for form in found}
+
+
+def _lower(form: str) -> str:
+    """With the codes of its characters in small letters."""
+    first, *others = form.split("%")
+    return "%".join([first, *(o[:2].lower() + o[2:] for o in others)])
+
+
+def _in_base64(text: str) -> set[str]:
+    """The code begins in one of three ways, by what is before the text. Of a short one, the whole."""
+    found, length = set(), len(_bytes(text))
+    for before in range(3):
+        code = _base64("\0" * before + text)
+        code = code[-(-8 * before // 6) : 8 * (before + length) // 6]
+        found.add(max(code.replace("+", "/").split("/"), key=len))
+    return {part for part in found if len(part) >= _SHORTEST_CODE} or {_base64(text)}
+
+
+def _base64(text: str) -> str:
+    from binascii import b2a_base64
+
+    return b2a_base64(_bytes(text), newline=False).decode()
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def masked(text: str, also: Iterable[str] = ()) -> str:
+    """`text` with every known secret replaced, in all of its forms, and what is secret here `also`; of
+    two that overlap nothing is left of either.
 
     For people only: a text that drd is going to use must not come through here.
     """
-    hidden = sorted(span for secret in tuple(_secrets) for span in _places(secret, text))
+    hidden = _secrets.places(text)
+    if also:
+        here = Secrets()
+        for secret in also:
+            here.add(secret)
+        hidden += here.places(text)
     if not hidden:
         return text
     shown: list[str] = []
     end = 0
-    for begin, until in hidden:
+    for at, until, is_code in sorted(hidden):
+        grown = is_code and until > end
+        begin, past = _whole(text, max(at, end), until, end) if grown else (at, until)
         if begin > end or not shown:
             shown += [text[end:begin], MASK]
-        end = max(end, until)
+        end = max(end, past)
     return "".join([*shown, text[end:]])
 
 
@@ -58,9 +209,10 @@ def beginning(text: str, most: int) -> str:
     return masked(text)[:most]
 
 
-def _places(secret: str, text: str) -> list[tuple[int, int]]:
-    found, at = [], text.find(secret)
-    while at >= 0:
-        found.append((at, at + len(secret)))
-        at = text.find(secret, at + 1)
-    return found
+def _whole(text: str, begin: int, until: int, after: int) -> tuple[int, int]:
+    """All of the code in which a part was found: what is beside it may say the rest of the secret."""
+    while begin > after and text[begin - 1] in _CODE:
+        begin -= 1
+    while until < len(text) and (text[until] in _CODE or text[until] == "="):
+        until += 1
+    return begin, until

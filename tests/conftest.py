@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import hypothesis
@@ -70,10 +71,10 @@ def pytest_runtest_teardown() -> None:
 @pytest.fixture(autouse=True)
 def _masks() -> Iterator[None]:
     """The secrets of one test hide no words of the next."""
-    known = set(masking._secrets)
+    known = masking._secrets
+    masking._secrets = deepcopy(known)
     yield
-    masking._secrets.clear()
-    masking._secrets.update(known)
+    masking._secrets = known
 
 
 def _run_directory() -> Path:

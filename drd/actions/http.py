@@ -9,11 +9,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from drd.actions.command import missing_rollback
 from drd.actions.settings import HttpSettings
 from drd.errors import StepFailed
-from drd.log import masked
+from drd.masking import mask_login, masked
 from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
@@ -70,6 +71,7 @@ def ask(
 
     Raises StepFailed when there is none.
     """
+    _hide_proxies()
     try:
         trust = ssl.create_default_context()
         if ca_cert is not None:
@@ -94,6 +96,14 @@ def ask(
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise StepFailed(f"{url} does not answer: {reason or type(error).__name__}") from error
+
+
+def _hide_proxies() -> None:
+    """Their logins in what they answer: the library sends them by itself."""
+    for proxy in map(urlsplit, urllib.request.getproxies().values()):
+        if proxy.username and proxy.password:
+            user, password = unquote(proxy.username), unquote(proxy.password)
+            mask_login(f"{user}:{password}", password)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from drd.errors import NotifyError
-from drd.log import masked
+from drd.masking import mask_login, masked
 from drd.model.message import Message
 from drd.model.plan import SecretRef
 from drd.notifiers.settings import AppriseSettings
@@ -45,7 +45,7 @@ class AppriseUrl:
                 hint="see that it is up, or raise `timeout`.",
             )
         if not try_.taken:
-            said = _without(url, masked(try_.said))[:200]
+            said = masked(try_.said, _secret_parts(url))[:200]
             raise NotifyError(f"{name} took no message" + (f": {said}" if said else ""))
         return f"{name} accepted it"
 
@@ -68,12 +68,14 @@ def _library() -> ModuleType:
     return module
 
 
-def _without(url: str, text: str) -> str:
-    """What was logged, without any part of the address that could be a key."""
-    for piece in sorted(re.split(r"[/:@?&=]+", url), key=len, reverse=True):
-        if len(piece) >= 6:
-            text = text.replace(piece, "***").replace(unquote(piece), "***")
-    return text
+def _secret_parts(url: str) -> set[str]:
+    """What of the address could be a key, or a login with it."""
+    pieces = {piece for piece in re.split(r"[/:@?&=]+", url) if len(piece) >= 6}
+    if login := re.match(r"[^:/?#]+://([^:/?#]*):([^/?#]*)@", url):
+        user, password = map(unquote, login.groups())
+        for between in (f"{user}:", f"\0{user}\0"):  # of HTTP and of mail
+            mask_login(between + password, password)
+    return pieces
 
 
 def _notify(apprise: Any, service: Any, message: Message) -> Any:

@@ -11,8 +11,7 @@ import socket
 import ssl
 import threading
 import urllib.request
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import drd
 from drd.errors import NotifyError
+from drd.masking import mask_login, masked
 
 _LONGEST_ANSWER = 64 << 10
 _LONGEST_WAIT_S = 3600.0
@@ -207,42 +207,42 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
 
 
 def _login(header: str, parts: SplitResult) -> dict[str, str]:
-    """A user and password in an address, as a header."""
+    """A user and password in an address, as a header, which no text shows."""
     if parts.username is None:
         return {}
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return {header: f"Basic {b64encode(login).decode()}"}
+    user, password = unquote(parts.username), unquote(parts.password or "")
+    return {header: f"Basic {mask_login(f'{user}:{password}', password)}"}
 
 
 def _answer(
     host: str, response: http.client.HTTPResponse, body: bytes, parts: SplitResult
 ) -> Answer:
-    location = response.headers.get("Location", "")
+    secret = secret_parts(parts)
+    location = masked(response.headers.get("Location", ""), secret)
     return Answer(
         host=host,
         status=response.status,
-        said=_first_line(response, body, parts),
+        said=_first_line(response, body, secret),
         retry_after_s=_retry_after(response.headers.get("Retry-After", "")),
         location=urlsplit(location).hostname or "" if location else "",
     )
 
 
-def _first_line(response: http.client.HTTPResponse, body: bytes, parts: SplitResult) -> str:
-    """Of a text that is no page; servers like to repeat the address in it."""
-    if "html" in response.headers.get("Content-Type", ""):
-        return response.reason or ""
-    text = body.decode("utf-8", "replace")
-    for secret in sorted(_secret_parts(parts), key=len, reverse=True):
-        text = text.replace(secret, "***")
+def _first_line(response: http.client.HTTPResponse, body: bytes, secret: Collection[str]) -> str:
+    """Of a text that is no page; servers like to repeat what they got in it."""
+    is_page = "html" in response.headers.get("Content-Type", "")
+    text = masked(response.reason if is_page else body.decode("utf-8", "replace"), secret)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", "?", lines[0])[:200] if lines else ""
 
 
-def _secret_parts(parts: SplitResult) -> set[str]:
-    pieces = {parts.path, parts.query, parts.password or "", unquote(parts.path)}
-    pieces |= {segment for segment in parts.path.split("/") if len(segment) >= 6}
-    pieces |= {value for value in re.split(r"[&=]", parts.query) if len(value) >= 6}
-    return {piece for piece in pieces if len(piece) >= 4}
+def secret_parts(parts: SplitResult) -> set[str]:
+    """What of an address could be a key: hidden where this address was asked, but in no other text,
+    since it may be a common word."""
+    pieces = {parts.path, parts.query, parts.password or ""}
+    words = [*parts.path.split("/"), *re.split(r"[&=;]", parts.query)]
+    words += [parts.username] if parts.username and not parts.password else []
+    return {p for p in pieces if len(p) >= 4} | {w for w in words if len(w) >= 6}
 
 
 def _retry_after(text: str) -> float | None:

@@ -15,6 +15,7 @@ from functools import cache
 import drd
 from drd import log
 from drd.errors import NotifyError
+from drd.masking import mask_login, masked
 from drd.model.message import Message
 from drd.model.plan import SecretRef
 from drd.notifiers.http import cut_off, explain_tls, tls_context
@@ -79,8 +80,11 @@ class Smtp:
             smtp.close()
 
     def _login(self, smtp: smtplib.SMTP) -> None:
-        if self.settings.user is not None and self.settings.password is not None:
-            smtp.login(self.settings.user, self.resolve(self.settings.password))
+        user = self.settings.user
+        if user is not None and self.settings.password is not None:
+            password = self.resolve(self.settings.password)
+            mask_login(f"\0{user}\0{password}", password)  # as AUTH PLAIN has it
+            smtp.login(user, password)
 
 
 @cache
@@ -178,7 +182,7 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
 
 def _reply(error: smtplib.SMTPResponseException) -> str:
     text = error.smtp_error
-    words = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    words = masked(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
     return f"{error.smtp_code} {' '.join(words.split())}"[:200]
 
 
