@@ -95,40 +95,47 @@ def read_kit(path: Path) -> bytes:
 
 def write_kit(path: Path, data: bytes) -> None:
     """All of it or nothing, mode 0600. A kit that is there is replaced, anything else is not."""
-    with rights.writing(path.parent):
-        _write_kit(path, data)
-
-
-def _write_kit(path: Path, data: bytes) -> None:
     try:
-        refuse_strangers(path)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        part = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-        fsync_path(path.parent)
+        with rights.writing(path.parent) as place:
+            refuse_strangers(path, place / path.name)
+            _write_whole(place, path.name, data)
     except OSError as error:
-        raise TargetUnwritable(
-            f"cannot write the kit {path}: {(error.strerror or str(error)).lower()}",
-            hint="name a file in a directory that exists and that you may write to.",
-        ) from None
+        raise unwritable(f"the kit {path}", error) from None
 
 
-def refuse_strangers(path: Path) -> None:
-    """Raise UsageError for a file that is there and is no kit."""
-    if not os.path.lexists(path):
+def unwritable(what: str, error: OSError) -> TargetUnwritable:
+    if isinstance(error, rights.NotFollowed):
+        return TargetUnwritable(f"cannot write {what}: {error.strerror}", hint=error.hint)
+    return TargetUnwritable(
+        f"cannot write {what}: {(error.strerror or str(error)).lower()}",
+        hint="name a file in a directory that exists and that you may write to.",
+    )
+
+
+def _write_whole(directory: Path, name: str, data: bytes) -> None:
+    descriptor, made = tempfile.mkstemp(dir=directory, prefix=f".{name}.")
+    part = Path(made)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(directory / name)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    fsync_path(directory)
+
+
+def refuse_strangers(path: Path, held: Path | None = None) -> None:
+    """Raise UsageError for a file that is there and is no kit; `held` is another name of it."""
+    there = held or path
+    if not os.path.lexists(there):
         return
-    if path.is_file():
-        with path.open("rb") as file:
+    if there.is_file():
+        with there.open("rb") as file:
             start = file.read(200)
         if is_heading(start.decode("utf-8", "replace")):
             return

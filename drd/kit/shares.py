@@ -19,9 +19,9 @@ from pathlib import Path
 from Crypto.Protocol.SecretSharing import Shamir
 
 from drd import log
-from drd.errors import TargetUnwritable, UsageError
+from drd.errors import UsageError
 from drd.kinds.places import fsync_path
-from drd.kit.sealing import read_secret_file
+from drd.kit.sealing import read_secret_file, unwritable
 from drd.model.plan import Sharing
 from drd.process import rights
 
@@ -128,27 +128,24 @@ def written(
             )
             paths.append(path)
             _write(path, _text(share, len(shares), kit.name, plans, made_at))
-        fsync_path(kit.parent)
         yield paths
     except BaseException as error:
         for path in paths:
-            with suppress(OSError):
-                path.unlink()
+            with suppress(OSError), rights.writing(path.parent) as place:
+                (place / path.name).unlink()
         if isinstance(error, OSError):
-            raise TargetUnwritable(
-                f"cannot write the shares: {(error.strerror or str(error)).lower()}",
-                hint="name a file in a directory that exists and that you may write to.",
-            ) from None
+            raise unwritable("the shares", error) from None
         raise
 
 
 def _write(path: Path, text: str) -> None:
-    with rights.writing(path.parent):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with rights.writing(path.parent) as place:
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(place / path.name, how, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fsync_path(place)
 
 
 def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:

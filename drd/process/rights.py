@@ -13,11 +13,12 @@ changed by system calls.
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from drd.errors import DrdError
+from drd.process.asking import user_name
 from drd.process.private import why_not_private
+from drd.process.way import Link, walk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -200,14 +203,35 @@ def become_root_for_good() -> None:
     _call("setgroups", len(_roots_groups), _ids(_roots_groups))
 
 
+class NotFollowed(PermissionError):
+    """A link of others stands where root was to write."""
+
+    def __init__(self, link: Link) -> None:
+        whose = user_name(link.whose)
+        super().__init__(
+            errno.EACCES, f"{link.place} is a link of {whose}, and root follows none of others"
+        )
+        self.hint = (
+            "name the place that is meant; or, if the link is right, make it root's, where only root can "
+            f"change it: {link.place}"
+        )
+
+
 @contextmanager
-def writing(directory: Path) -> Iterator[None]:
-    """Root's rights, if the one for whom the process acts may not write to a directory."""
+def writing(directory: Path) -> Iterator[Path]:
+    """Root's rights, if the one for whom the process acts may not write to a directory; and the
+    directory by a name that nobody can lead elsewhere meanwhile. Raises NotFollowed, and then
+    FileNotFoundError."""
     if _owner is None or os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
-        yield
+        yield directory
         return
-    with root(Purpose.TARGETS):
-        yield
+    with root(Purpose.TARGETS), closing(walk(os.fspath(directory))) as way:
+        for link in way.links:
+            if link.whose != 0:
+                raise NotFollowed(link)
+        if way.missing:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
+        yield Path(f"/proc/self/fd/{way.steps[-1].fd}")
 
 
 def may_write(directory: Path) -> bool:
@@ -226,12 +250,13 @@ def make_for_owner(directory: Path) -> None:
     if taken():  # what is made is root's
         directory.mkdir(mode=0o700, exist_ok=True)
         return
-    with writing(directory.parent):
-        directory.mkdir(mode=0o700, exist_ok=True)
+    with writing(directory.parent) as place:
+        made = place / directory.name
+        made.mkdir(mode=0o700, exist_ok=True)
         owner = _owner
         if owner is None or os.geteuid() != 0:
             return
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with os.scandir(fd) as entries:
                 empty = next(entries, None) is None

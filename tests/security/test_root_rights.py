@@ -140,6 +140,40 @@ def test_kit_goes_where_only_root_may_write(site: Site) -> None:
     assert roots_files(site) == []
 
 
+def test_kit_does_not_go_where_a_link_of_the_owners_leads(site: Site) -> None:
+    """Root wrote it into a directory of root's own, to which that user let his own name lead. A place
+    that root names stays possible, also in what is that user's."""
+    site.drd("backup", "shop")
+    phrase = site.base / "secrets/phrase"
+    phrase.write_text("a long passphrase for a kit")
+    phrase.chmod(0o600)
+    for name in ("theirs", "roots"):
+        (site.base / name).mkdir(mode=0o700)
+    (site.base / "theirs/others").mkdir(mode=0o700)
+    owned(site.base / "theirs")
+    os.chown(site.base / "theirs/others", pwd.getpwnam("daemon").pw_uid, 0)
+    (site.base / "theirs/link").symlink_to(site.base / "roots")
+    os.lchown(site.base / "theirs/link", OWNER.pw_uid, OWNER.pw_gid)
+    (site.base / "ours").symlink_to(site.base / "roots")
+
+    def export(place: str, code: int, *more: str) -> str:
+        kit = site.base / place / "shop.kit"
+        words = ("--to", str(kit), *(more or ("--passphrase-file", str(phrase))))
+        return site.drd("kit", "export", "shop", *words, code=code).err
+
+    for more in ((), ("--shares", "2/3")):
+        told = export("theirs/link", 1, *more)
+        assert (
+            f"{site.base}/theirs/link is a link of games, and root follows none of others" in told
+        )
+        assert list((site.base / "roots").iterdir()) == []
+    for place, uid in (("theirs", OWNER.pw_uid), ("theirs/others", 0), ("ours", 0), ("roots", 0)):
+        export(place, 0)
+        assert (site.base / place / "shop.kit").stat().st_uid == uid
+        assert [p.name for p in (site.base / place).glob(".shop*")] == []
+    assert "no such file or directory" in export("nowhere", 1)
+
+
 def test_killed_drill_of_root_is_swept(site: Site) -> None:
     site.drd("backup", "shop")
     site.killed_at("undone:restore conf", "drill", "shop")
