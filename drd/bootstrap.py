@@ -33,6 +33,7 @@ from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import CatalogueError, ConfigError, NotOwner, UnknownPlan
 from drd.flows.alive import differs_in_force
 from drd.flows.as_root import kinds_of, repository_of
+from drd.flows.former import came_after_another, is_missing, note_former
 from drd.flows.publishing import Place, Publisher, Publishing, Source
 from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
@@ -115,6 +116,7 @@ class App:
             settings = self.settings
             state_dir = settings.state_dir or settings.work_dir
             close_state(settings.places, renew)
+            begins = is_missing(settings.places)
             try:
                 self._catalogue = open_catalogue(
                     settings.state_url,
@@ -132,6 +134,8 @@ class App:
                     f"this needs root: the state belongs to {self.state_owner}",
                     hint=as_root_types_it(),
                 ) from error
+            if begins:
+                note_former(self._catalogue, settings.places, self.clock.now())
             if self._publishes and self.owns_state:
                 self._publishing = Publishing(self.publisher(), told=self._service)
                 self._publishing.start()
@@ -165,11 +169,12 @@ class App:
             self._publishing.stop()
             self._publishing = None
 
-    def load(self, name: str) -> Plan:
+    def load(self, name: str, *, coming_back: bool = False) -> Plan:
         """Read a plan's file and remember it in the catalogue, so that `status` knows it.
 
         A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
-        has loaded another text, the catalogue stays with that one, and a warning says so.
+        has loaded another text, the catalogue stays with that one, and a warning says so. One that is
+        `coming_back` was in force by a catalogue that is gone.
         """
         path = self._file_of(name)
         try:
@@ -178,7 +183,7 @@ class App:
             known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
             self._mark_broken(known, path, error)
             raise
-        self.refuse_exposed(loaded)
+        self.refuse_exposed(loaded, coming_back=coming_back)
         differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
         if differs is None:
             self.accept(loaded)
@@ -196,9 +201,19 @@ class App:
                     raise file_gone(name, row.file) from None
             raise
 
-    def refuse_exposed(self, loaded: LoadedPlan, in_force: str | None = None) -> None:
+    def refuse_exposed(
+        self, loaded: LoadedPlan, in_force: str | None = None, *, coming_back: bool = False
+    ) -> None:
         """See `require_safe`: raises ConfigError."""
-        require_safe(loaded, self.catalogue, self.trusted_users, in_force)
+        require_safe(
+            loaded,
+            self.catalogue,
+            self.trusted_users,
+            in_force,
+            came_back=lambda: (
+                coming_back or came_after_another(self.catalogue, self.settings.places)
+            ),
+        )
 
     @property
     def trusted_users(self) -> frozenset[int]:

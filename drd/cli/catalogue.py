@@ -89,7 +89,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 def _compare(app: App, name: str, verb: str) -> Comparison:
     from drd.flows import rebuild as flow
 
-    plan = app.load(name)
+    plan = app.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
 

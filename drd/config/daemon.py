@@ -18,7 +18,7 @@ from drd.model.alerts import Rules
 if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
-    from drd.flows.state_entries import Places
+    from drd.flows.state_places import Places
     from drd.model.message import ChannelSpec
     from drd.model.plan import KitWatch, SecretRef, Sharing
 
@@ -87,7 +87,7 @@ class DaemonSettings:
     @property
     def places(self) -> Places:
         """Where drd keeps what is its own."""
-        from drd.flows.state_entries import Places
+        from drd.flows.state_places import Places
 
         locks = (self.state_dir or self.work_dir) / "locks"
         return Places(self.database, locks, self.work_dir, self.cache_dir)

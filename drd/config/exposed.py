@@ -9,7 +9,7 @@ from __future__ import annotations
 import grp
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -189,24 +189,32 @@ def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
 
 
 def require_safe(
-    loaded: LoadedPlan, known: Catalogue, trusted: Collection[int], in_force: str | None = None
+    loaded: LoadedPlan,
+    known: Catalogue,
+    trusted: Collection[int],
+    in_force: str | None = None,
+    *,
+    came_back: Callable[[], bool] = lambda: False,
 ) -> None:
     """Raises ConfigError for a new plan of which others can read a secret or write the file, and for
     another text than the one in force while others can write the file: nobody knows who wrote it.
     The text `in_force`, else the stored one, goes on. A plan is not new that was in force before, or
-    has points."""
+    has points; nor where it may have been in force by a catalogue that is gone (`came_back`), but then
+    nobody knows the text, and its file has to be in order."""
     found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
     if not found:
         return
     name, file = loaded.plan.name, loaded.plan.file
+    is_open = is_exposed(loaded.reached, trusted)
     if name not in known.plan_names() and not known.points(name):
-        raise refused(file, found)
-    text = in_force or known.queue.accepted(name)
-    if not is_exposed(loaded.reached, trusted) or text in (None, loaded.text):
+        if is_open or not came_back():
+            raise refused(file, found)
         return
-    writable = found[0]
-    why = f"{writable}, so its text is not taken: it is another one than the text in force"
-    look = f"look whether you or somebody else has written it, then: {writable.remedy}"
+    text = in_force or known.queue.accepted(name)
+    if not is_open or text in (None, loaded.text):
+        return
+    why = f"{found[0]}, so its text is not taken: it is another one than the text in force"
+    look = f"look whether you or somebody else has written it, then: {found[0].remedy}"
     raise ConfigError([Problem(file, 1, "", why, look)])
 
 

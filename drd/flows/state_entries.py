@@ -18,6 +18,7 @@ from typing import Literal
 from drd import modes
 from drd.errors import CatalogueError
 from drd.flows.state_holders import alone, is_held, sole
+from drd.flows.state_places import Places, lstat
 from drd.model.text import escaped
 from drd.ports import Finding
 from drd.process import user_name
@@ -56,44 +57,6 @@ class Entry:
 
     def __str__(self) -> str:
         return escaped(f"{self.path} {self.why}")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL."""
-
-    database: Path | None
-    locks: Path
-    work_dir: Path
-    cache_dir: Path
-
-    def __post_init__(self) -> None:
-        """By their real directories: a state may lie behind a link of root's."""
-        for name in ("database", "locks", "work_dir", "cache_dir"):
-            path: Path | None = getattr(self, name)
-            if path is not None:
-                real = Path(os.path.realpath(path.parent)) / path.name
-                object.__setattr__(self, name, real)
-
-    @property
-    def state(self) -> Path:
-        return self.locks.parent
-
-    @property
-    def real_database(self) -> Path | None:
-        """Where it really is: root and the owner may have put a link there."""
-        info = None if self.database is None else _lstat(self.database)
-        if info is None or not stat.S_ISLNK(info.st_mode) or info.st_uid not in self.trusted():
-            return self.database
-        return Path(os.path.realpath(self.database or ""))
-
-    def trusted(self) -> frozenset[int]:
-        """Who may own what lies there; nobody where this process could put nothing right."""
-        try:
-            owner = self.state.stat().st_uid
-        except OSError:
-            return frozenset()
-        return frozenset({0, owner}) if os.geteuid() in (0, owner) else frozenset()
 
 
 def wrong_entries(places: Places) -> list[Entry]:
@@ -191,13 +154,6 @@ def findings(places: Places) -> list[Finding]:
 # --- looking --------------------------------------------------------------------------------
 
 
-def _lstat(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except OSError:
-        return None
-
-
 def _listed(directory: Path, suffix: str = "") -> list[Path]:
     try:
         names = sorted(os.listdir(directory))  # noqa: PTH208 - names are wanted
@@ -212,11 +168,14 @@ def _mark(database: Path) -> Path:
 
 def _is_marked(database: Path, info: os.stat_result) -> bool:
     """Not another file, which somebody has put in its place since."""
+    return _marked(database) in ("", str(info.st_ino))
+
+
+def _marked(database: Path) -> str | None:
     try:
-        noted = _mark(database).read_text("ascii").strip()
+        return _mark(database).read_text("ascii").strip()
     except (OSError, ValueError):
-        return False
-    return noted in ("", str(info.st_ino))
+        return None
 
 
 def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
@@ -230,7 +189,7 @@ def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
             return
         yield from _linked_directory(database.parent, trusted)
     yield from _copies(database, trusted)
-    yield from _itself(database, trusted)
+    yield from _itself(database, trusted, places.sharing())
 
 
 def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
@@ -241,15 +200,17 @@ def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
             yield from _file(path, trusted)
 
 
-def _itself(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
-    info = _lstat(database)
+def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iterator[Entry]:
+    info = lstat(database)
     unbelieved = _of_others(database, info, trusted) if info is not None else None
     shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
+    if info is not None and unbelieved and _is_like_the_owners(database, info, group):
+        shared, unbelieved = f"{unbelieved}, who had begun it while the state was shared", None
     if info is not None and not shared and _is_marked(database, info):
         shared = "could be opened by others once, who may still have it open"
     for suffix in SIDES:
         side = database.with_name(f"{database.name}{suffix}")
-        beside = _lstat(side)
+        beside = lstat(side)
         if beside is None:
             continue
         theirs = _of_others(side, beside, trusted, links=False)
@@ -263,6 +224,16 @@ def _itself(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
         yield Entry(database, unbelieved, "set aside", is_catalogue=True)
     elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
         yield Entry(database, shared, "renewed", is_catalogue=True)
+
+
+def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
+    """Whether a catalogue of another user's deserves no less belief than one of the owner's: in a state that
+    a group could write in, a file of that group, which each of its members could have written. An earlier
+    drd made it so, when the first command was a member's. The mark is what is left to know it by when the
+    state was closed by a start that could not give it a file of its own."""
+    if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+        return False
+    return info.st_gid == group or _marked(database) == str(info.st_ino)
 
 
 def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Entry]:
@@ -303,7 +274,7 @@ def _way_with(info: os.stat_result) -> Deed:
 
 
 def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[Entry]:
-    info = _lstat(path)
+    info = lstat(path)
     if info is None:
         return
     if why := _of_others(path, info, trusted, links=False):
@@ -313,7 +284,7 @@ def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[Ent
 
 
 def _directory(path: Path, trusted: Collection[int]) -> Iterator[Entry]:
-    info = _lstat(path)
+    info = lstat(path)
     if info is None or (stat.S_ISDIR(info.st_mode) and info.st_uid in trusted):
         return
     if stat.S_ISLNK(info.st_mode):

@@ -18,12 +18,12 @@ from drd.flows.state_entries import (
     IN_USE,
     SIDES,
     Entry,
-    Places,
     Renew,
     note_shared,
     put_right,
     wrong_entries,
 )
+from drd.flows.state_places import Places
 from drd.model.text import escaped
 from drd.modes import close_to_others, is_open_to_others
 from drd.process.private import why_not_private
@@ -42,7 +42,9 @@ def close_state(places: Places, renew: Renew) -> list[str]:
     directories that are drd's; put right what they have left there; and log it. The paths that were
     open. Of root and the state's owner: for others it changes nothing. Raises CatalogueError for a
     catalogue of somebody else's that could not be set aside, and for one with a journal of theirs."""
-    before = open_to_others(places)
+    before, places = open_to_others(places), places.as_found()
+    if places.group is not None:
+        note_shared(places)  # should this process die as soon as the state is closed
     for path in before:
         if path.is_dir():  # first, so that nobody comes in meanwhile
             close_to_others(path)
@@ -68,12 +70,13 @@ def close_state(places: Places, renew: Renew) -> list[str]:
 
 
 def _close_files(places: Places, shared: Collection[Entry], kept_open: Collection[Path]) -> None:
-    """But those of which it could not be noted that they were open."""
+    """But those of which it could not be noted that they were open, and those of others: a file of theirs
+    that is closed is closed to drd."""
     for path in open_to_others(places):
-        if path not in kept_open:
+        if path not in kept_open and _is_trusted(path, places):
             close_to_others(path)
     for entry in shared:
-        if entry.deed == "renewed":
+        if entry.deed == "renewed" and _is_trusted(entry.path, places):
             close_to_others(entry.path, second_name=entry.left == IN_USE)
 
 

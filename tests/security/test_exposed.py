@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import struct
 from pathlib import Path
 
@@ -49,6 +50,74 @@ def test_new_plan_that_others_can_write_is_refused(short_tmp: Path) -> None:
     (short_tmp / "plans").chmod(0o777)
     assert "its directory" in site.drd("backup", "shop", code=2).err
     (short_tmp / "plans").chmod(0o755)
+    site.drd("backup", "shop")
+
+
+def read_by_all(site: Site) -> Path:
+    secret = site.base / "secrets/restic"
+    secret.chmod(0o644)
+    return secret
+
+
+def second_plan(site: Site) -> None:
+    text = (site.base / "plans/shop.yaml").read_text()
+    (site.base / "plans/other.yaml").write_text(text.replace("plan: shop", "plan: other"))
+
+
+@as_root
+def test_no_plan_is_new_while_a_catalogue_lies_set_aside(short_tmp: Path) -> None:
+    """It knew them: whoever put another one in its place stops no backup by that."""
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    read_by_all(site)
+    second_plan(site)
+    assert "can be read by anybody" in site.drd("backup", "other", code=2).err, "the twin"
+    os.chown(short_tmp / "state/drd.db", NOBODY, NOBODY)
+    site.drd("backup", "shop")
+    assert list((short_tmp / "state").glob("drd.db.not-ours-*"))
+    site.drd("backup", "other")
+    site.drd("catalogue", "rebuild")
+    items = site.drd("doctor", "--json", code=None).json["items"]
+    assert len([i for i in items if i["name"] == "exposed file"]) == 2
+
+
+@as_root
+def test_file_that_others_can_write_is_not_believed_for_a_catalogue_that_is_gone(
+    short_tmp: Path,
+) -> None:
+    """Nobody knows the text any more that was in force."""
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    (short_tmp / "plans/shop.yaml").chmod(0o666)
+    site.drd("backup", "shop")
+    os.chown(short_tmp / "state/drd.db", NOBODY, NOBODY)
+    for words in (("backup", "shop"), ("catalogue", "rebuild", "shop")):
+        assert "can be written by anybody" in site.drd(*words, code=2).err
+    (short_tmp / "plans/shop.yaml").chmod(0o644)
+    site.drd("backup", "shop")
+
+
+def test_no_plan_is_new_after_the_catalogue_was_lost(short_tmp: Path) -> None:
+    """The cache shows that there was one, also to commands that come later."""
+    site = open_site(short_tmp)
+    second_plan(site)
+    site.drd("backup", "shop")
+    shutil.rmtree(short_tmp / "state")
+    site.drd("points", "shop", code=None)
+    read_by_all(site)
+    site.drd("backup", "shop")
+    site.drd("backup", "other")
+
+
+def test_rebuild_after_everything_was_lost_but_the_plans(short_tmp: Path) -> None:
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    for place in ("state", "cache", "work"):
+        shutil.rmtree(short_tmp / place)
+    read_by_all(site)
+    assert "can be read by anybody" in site.drd("backup", "shop", code=2).err, "the twin"
+    site.drd("catalogue", "rebuild", "shop")
+    site.drd("recover", "shop", "--target", "standby", "--yes")
     site.drd("backup", "shop")
 
 

@@ -8,6 +8,7 @@ The first start puts it right, without losing anything of a state in which nobod
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
 import sqlite3
@@ -24,8 +25,10 @@ from drd.catalogue import renewal
 from drd.catalogue.renewal import renew
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError
-from drd.flows.state_entries import Places, findings, put_right, standing, wrong_entries
+from drd.flows import state_modes
+from drd.flows.state_entries import findings, put_right, standing, wrong_entries
 from drd.flows.state_modes import close_state
+from drd.flows.state_places import Places
 from tests.e2e.daemons import quick_plan
 from tests.e2e.site import Site, make_tree
 from tests.security.journals import MAGIC, interrupted, plant
@@ -195,6 +198,99 @@ def test_links_of_the_administrator_stay(site: Site, short_tmp: Path) -> None:
     assert "not-ours" not in told.err + str(list(disk.iterdir()))
     assert (disk / "locks").is_symlink()
     assert len(site.points()) == 1
+
+
+# --- a catalogue that a member has begun -------------------------------------------------------
+
+
+def begun_by_a_member(state: Path) -> Path:
+    """As an earlier drd had it, when the first command after the install was a member's: the directory
+    gives each file its group."""
+    group = grp.getgrnam("games").gr_gid
+    for path in (state, *state.rglob("*")):
+        os.chown(path, -1, group, follow_symlinks=False)
+    shared(state)
+    os.chown(state / "drd.db", NOBODY, -1)
+    return state / "drd.db"
+
+
+@as_root
+def test_catalogue_that_a_member_has_begun_is_believed_like_the_owners(
+    site: Site, short_tmp: Path
+) -> None:
+    """The same members could write in the owner's. Nothing that was in force before is stopped."""
+    state = site.base / "state"
+    (site.base / "secrets").chmod(0o755)
+    (site.base / "secrets/restic").chmod(0o644)
+    inode = begun_by_a_member(state).stat().st_ino
+
+    told = site.drd("backup", "shop")
+
+    assert not list(state.glob("*.not-ours-*"))
+    assert "put-right" in told.err
+    assert whose(state) == []
+    assert (state / "drd.db").stat().st_ino != inode
+    assert len(site.points()) == 2
+    items = site.drd("doctor", "shop", "--json").json["items"]
+    assert not [i for i in items if i["name"].startswith("state: ")]
+
+
+@as_root
+@pytest.mark.parametrize(
+    "how", ["of no such group", "second name", "closed before", "marked for another"]
+)
+def test_what_else_is_a_members_is_not_believed(state: Path, short_tmp: Path, how: str) -> None:
+    database = begun_by_a_member(state)
+    if how == "of no such group":
+        os.chown(database, NOBODY, NOBODY)
+    elif how == "second name":
+        (short_tmp / "second").hardlink_to(database)
+    else:
+        state.chmod(0o700)
+    if how == "marked for another":
+        (state / ".drd.db.shared").write_text(f"{database.stat().st_ino + 1}\n")
+    [entry] = [e for e in wrong_entries(places(state)) if e.is_catalogue]
+    assert entry.deed == "set aside"
+
+
+@as_root
+def test_a_start_that_dies_as_soon_as_the_state_is_closed_takes_nothing_away(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = begun_by_a_member(state)
+    with_log(database)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_modes, "put_right", dies)
+        with pytest.raises(KeyboardInterrupt):
+            close_state(places(state), renew)
+    assert state.stat().st_mode & 0o7777 == 0o700
+    close_state(places(state), renew)
+    assert rows(database) == [(n,) for n in range(500)]
+    assert wrong_entries(places(state)) == []
+    assert not list(state.glob("*.not-ours-*"))
+
+
+@as_root
+def test_catalogue_of_a_members_that_is_in_use_gets_its_file_at_a_later_start(state: Path) -> None:
+    database, own = begun_by_a_member(state), places(state)
+    inode = database.stat().st_ino
+    opened = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM runs')"
+    )
+    with python(opened, user=0):
+        close_state(own, renew)
+        assert database.stat().st_ino == inode
+        assert database.stat().st_mode & 0o777 == 0o660, "closed, it would be closed to drd"
+        assert standing(own) is not None
+    close_state(own, renew)
+    assert database.stat().st_ino != inode
+    assert database.stat().st_uid == 0
+    assert standing(own) is None
+    assert not list(state.glob("*.not-ours-*"))
 
 
 # --- the new file of a catalogue -------------------------------------------------------------

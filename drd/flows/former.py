@@ -1,0 +1,53 @@
+"""Whether this catalogue came after another one, which was set aside or lost. Then it knows nothing of plans
+that were in force before, and none of them is new."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime
+
+from drd.errors import CatalogueError
+from drd.flows.state_entries import set_aside
+from drd.flows.state_places import Places
+from drd.ports import Catalogue
+
+KEY = "former"
+
+_CACHE_OF_A_REPOSITORY = re.compile(r"[0-9a-f]{64}")
+
+
+def is_missing(places: Places) -> bool:
+    """Whether the next use makes a new catalogue."""
+    return places.database is not None and not places.database.exists()
+
+
+def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
+    """Of one that was just begun: keep it where something shows that there was another one before."""
+    if lies_aside(places) or _has_a_cache(places):
+        with suppress(
+            CatalogueError
+        ):  # what is noted spares refusals, and nothing else hangs on it
+            catalogue.queue.note(KEY, True, at)
+
+
+def came_after_another(catalogue: Catalogue, places: Places) -> bool:
+    return lies_aside(places) or catalogue.queue.noted(KEY) is not None
+
+
+def lies_aside(places: Places) -> bool:
+    """A catalogue that was not believed, or that was damaged."""
+    database = places.database
+    if database is None:
+        return False
+    damaged = database.parent.glob(f"{database.name}.damaged-*")
+    return any(p.name.startswith(f"{database.name}.") for p in (*set_aside(places), *damaged))
+
+
+def _has_a_cache(places: Places) -> bool:
+    """Of some repository: this host has backed up before."""
+    try:
+        names = [p.name for p in (places.cache_dir / "restic").iterdir()]
+    except OSError:
+        return False
+    return any(_CACHE_OF_A_REPOSITORY.fullmatch(name) for name in names)

@@ -1,0 +1,74 @@
+"""Where drd keeps its state, and who may own what lies there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drd.process.state_owner import SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL. `group` could write beside
+    the catalogue when this start found it (`as_found`)."""
+
+    database: Path | None
+    locks: Path
+    work_dir: Path
+    cache_dir: Path
+    group: int | None = None
+
+    def __post_init__(self) -> None:
+        """By their real directories: a state may lie behind a link of root's."""
+        for name in ("database", "locks", "work_dir", "cache_dir"):
+            path: Path | None = getattr(self, name)
+            if path is not None:
+                real = Path(os.path.realpath(path.parent)) / path.name
+                object.__setattr__(self, name, real)
+
+    @property
+    def state(self) -> Path:
+        return self.locks.parent
+
+    def as_found(self) -> Places:
+        """To be asked before the state is closed: afterwards nothing shows any more who could write there."""
+        return replace(self, group=self.sharing())
+
+    def sharing(self) -> int | None:
+        """The group whose members can write beside the catalogue, as an earlier drd let them."""
+        real = self.real_database
+        info = None if real is None else lstat(real.parent)
+        if (
+            info is None
+            or stat.S_IMODE(info.st_mode) != SHARED
+            or info.st_uid not in self.trusted()
+        ):
+            return self.group
+        return info.st_gid
+
+    @property
+    def real_database(self) -> Path | None:
+        """Where it really is: root and the owner may have put a link there."""
+        info = None if self.database is None else lstat(self.database)
+        if info is None or not stat.S_ISLNK(info.st_mode) or info.st_uid not in self.trusted():
+            return self.database
+        return Path(os.path.realpath(self.database or ""))
+
+    def trusted(self) -> frozenset[int]:
+        """Who may own what lies there; nobody where this process could put nothing right."""
+        try:
+            owner = self.state.stat().st_uid
+        except OSError:
+            return frozenset()
+        return frozenset({0, owner}) if os.geteuid() in (0, owner) else frozenset()
+
+
+def lstat(path: Path) -> os.stat_result | None:
+    """None for what is not there, or may not be looked at."""
+    try:
+        return path.lstat()
+    except OSError:
+        return None
