@@ -19,23 +19,20 @@ from drd.actions import action_for
 from drd.checks import check_for, comparison
 from drd.config.daemon import (
     DaemonSettings,
-    file_gone,
     find_plan,
     load_settings,
     own_files,
     plans_by_name,
 )
-from drd.config.exposed import findings, require_safe, secret_files, state_owners
+from drd.config.exposed import findings, secret_files, state_owners
 from drd.config.in_force import Handed
+from drd.config.loading import Loading
 from drd.config.location import config_path
-from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
-from drd.errors import CatalogueError, ConfigError, NotOwner, UnknownPlan
-from drd.flows.alive import differs_in_force
+from drd.errors import CatalogueError, NotOwner, UnknownPlan
 from drd.flows.as_root import kinds_of, repository_of
-from drd.flows.former import came_after_another, is_missing, note_former
+from drd.flows.former import is_missing, note_former
 from drd.flows.publishing import Place, Publisher, Publishing, Source
-from drd.flows.refusals import note_one
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state_modes import close_state
 from drd.flows.witness import Witness, is_noted, witnessed
@@ -169,61 +166,21 @@ class App:
             self._publishing.stop()
             self._publishing = None
 
+    @property
+    def _loading(self) -> Loading:
+        return Loading(self.settings, self.catalogue, self.clock, self.accept, self.console.warn)
+
     def load(self, name: str, *, coming_back: bool = False) -> Plan:
-        """Read a plan's file and remember it in the catalogue, so that `status` knows it.
+        """See `Loading.load`: read a plan's file, and put it in force."""
+        return self._loading.load(name, coming_back=coming_back)
 
-        A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
-        has loaded another text, the catalogue stays with that one, and a warning says so. One that is
-        `coming_back` was in force by a catalogue that is gone.
-        """
-        path = self._file_of(name)
-        try:
-            loaded = load_plan(path, self.settings.known_roles)
-        except ConfigError as error:
-            known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
-            self._mark_broken(known, path, error)
-            raise
-        self.refuse_exposed(loaded, coming_back=coming_back)
-        differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
-        if differs is None:
-            self.accept(loaded)
-        else:
-            self.console.warn(differs)
-        return loaded.plan
-
-    def _file_of(self, name: str) -> Path:
-        """Raises UnknownPlan, which of a plan that was loaded before says where its file lay."""
-        try:
-            return find_plan(self.settings, name)
-        except UnknownPlan:
-            for row in self.catalogue.queue.plan_rows():
-                if row.name == name:
-                    raise file_gone(name, row.file) from None
-            raise
-
-    def refuse_exposed(
-        self, loaded: LoadedPlan, in_force: str | None = None, *, coming_back: bool = False
-    ) -> None:
+    def refuse_exposed(self, loaded: LoadedPlan, in_force: str | None = None) -> None:
         """See `require_safe`: raises ConfigError."""
-        require_safe(
-            loaded,
-            self.catalogue,
-            self.trusted_users,
-            in_force,
-            came_back=lambda: (
-                coming_back or came_after_another(self.catalogue, self.settings.places)
-            ),
-        )
+        self._loading.refuse_exposed(loaded, in_force)
 
     @property
     def trusted_users(self) -> frozenset[int]:
         return state_owners(self.settings.state_dir)
-
-    def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
-        if name in self.catalogue.plan_names():
-            self.catalogue.mark_plan_broken(name, error.message, self.clock.now())
-        elif path.parent == self.settings.plans_dir:
-            note_one(self.catalogue.queue, name, path, error.message, self.clock.now())
 
     def accept(self, loaded: LoadedPlan) -> Schedule:
         """From now on this is the plan that is in force: for `status` and for scheduled runs."""
@@ -268,14 +225,8 @@ class App:
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if self.is_root_for_another:
-            loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
-            self.refuse_exposed(loaded)
-            return loaded.plan
-        rows = self.catalogue.queue.plan_rows([name])
-        text = self.catalogue.queue.accepted(name)
-        if not rows or text is None:
-            raise UnknownPlan(f"plan {name} was never loaded", hint=f"drd doctor {name}")
-        return plan_of_text(text, Path(rows[0].file))
+            return self._loading.of_roots_file(name)
+        return self._loading.stored(name)
 
     @property
     def is_root_for_another(self) -> bool:

@@ -188,6 +188,14 @@ def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
     return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
 
 
+class NotTaken(ConfigError):
+    """Another text than the one in force, in a file that others can write."""
+
+    def __init__(self, problems: list[Problem], exposed: Exposed) -> None:
+        super().__init__(problems)
+        self.exposed = exposed
+
+
 def require_safe(
     loaded: LoadedPlan,
     known: Catalogue,
@@ -198,7 +206,7 @@ def require_safe(
 ) -> None:
     """Raises ConfigError for a new plan of which others can read a secret or write the file, and for
     another text than the one in force while others can write the file: nobody knows who wrote it.
-    The text `in_force`, else the stored one, goes on. A plan is not new that was in force before, or
+    The text `in_force`, else the stored one, goes on (NotTaken). A plan is not new that was in force before, or
     has points; nor where it may have been in force by a catalogue that is gone (`came_back`), but then
     nobody knows the text, and its file has to be in order."""
     found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
@@ -215,7 +223,7 @@ def require_safe(
         return
     why = f"{found[0]}, so its text is not taken: it is another one than the text in force"
     look = f"look whether you or somebody else has written it, then: {found[0].remedy}"
-    raise ConfigError([Problem(file, 1, "", why, look)])
+    raise NotTaken([Problem(file, 1, "", why, look)], found[0])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:

@@ -134,25 +134,75 @@ def test_plan_in_force_goes_on_and_doctor_says_what_to_do(short_tmp: Path) -> No
     assert f"chmod 600 {secret}" in found["hint"]
 
 
+RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+
+
+def with_a_hook(text: str, proof: Path) -> str:
+    hook = f"shop.db, before: {{command: [touch, {proof}]}}}}\n"
+    return text.replace("shop.db}\n", hook, 1)
+
+
 def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) -> None:
-    """Root's next backup, or the next reload, ran what somebody had written there. The text in force,
-    in the same file, is taken as before."""
+    """Root's next backup, or the next reload, ran what somebody had written there. The text in force
+    goes on, in the same file as before, and whatever is in it now."""
     site = open_site(short_tmp)
     site.drd("backup", "shop")
     plan, proof = short_tmp / "plans/shop.yaml", short_tmp / "proof"
-    text = plan.read_text()
     plan.chmod(0o666)
-    site.drd("backup", "shop")
-    hook = f"shop.db, before: {{command: [touch, {proof}]}}}}\n"
-    plan.write_text(text.replace("shop.db}\n", hook, 1))
-    for words in (("backup", "shop"), ("drill", "shop"), ("kit", "export", "shop", "--to", "k")):
-        told = site.drd(*words, code=2)
+    assert "not taken" not in site.drd("backup", "shop").err
+    plan.write_text(with_a_hook(plan.read_text(), proof))
+    for words in (("backup", "shop"), ("drill", "shop"), ("verify", "shop"), RECOVER):
+        told = site.drd(*words)
         assert f"{plan} can be written by anybody" in told.err
         assert f"chmod go-w {plan}" in told.err
+    assert "can be written by anybody" in site.drd("status", "shop", code=None).out
+    assert f"chmod go-w {plan}" in site.drd("kit", "export", "shop", "--to", "k", code=2).err
     assert not proof.exists()
     plan.chmod(0o644)
     site.drd("backup", "shop")
     assert proof.exists(), "whoever has looked at it takes it"
+    assert "can be written by anybody" not in site.drd("status", "shop", code=None).out
+
+
+@pytest.mark.parametrize("text", ["", "plan: shop\nobjectives: [\n", "plan: shop\n"])
+def test_who_can_write_the_file_stops_no_recovery_by_breaking_it(
+    short_tmp: Path, text: str
+) -> None:
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    plan = short_tmp / "plans/shop.yaml"
+    plan.write_text(text)
+    assert site.drd(*RECOVER, code=2).err, "the twin: a broken file of root's own is root's to mend"
+    plan.chmod(0o666)
+    told = site.drd(*RECOVER)
+    assert "goes by the text that was in force before" in told.err
+    assert f"chmod go-w {plan}" in told.err
+    site.drd("backup", "shop")
+
+
+def test_another_file_is_not_answered_with_the_text_in_force(short_tmp: Path) -> None:
+    """Whoever names a file means that one."""
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    plan, other = short_tmp / "plans/shop.yaml", short_tmp / "other.yaml"
+    other.write_text(with_a_hook(plan.read_text(), short_tmp / "proof"))
+    other.chmod(0o666)
+    assert "its text is not taken" in site.drd("backup", str(other), code=2).err
+
+
+@as_root
+def test_root_believes_no_stored_text_in_the_state_of_another_user(short_tmp: Path) -> None:
+    """Who can write there could have stored it: root has to look at the file."""
+    site = open_site(short_tmp)
+    site.drd("backup", "shop")
+    plan = short_tmp / "plans/shop.yaml"
+    for place in (short_tmp / "state", *(short_tmp / "state").rglob("*")):
+        os.chown(place, NOBODY, NOBODY)
+    plan.write_text(with_a_hook(plan.read_text(), short_tmp / "proof"))
+    plan.chmod(0o666)
+    for words in (("backup", "shop"), RECOVER):
+        assert f"chmod go-w {plan}" in site.drd(*words, code=2).err
+    assert not (short_tmp / "proof").exists()
 
 
 def test_daemon_goes_on_by_the_text_in_force(short_tmp: Path) -> None:

@@ -1,0 +1,126 @@
+"""Which text of a plan a command goes by: its file's, which is in force from then on, or the one that is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd.config.daemon import DaemonSettings, file_gone, find_plan
+from drd.config.exposed import Exposed, NotTaken, exposed_plan, require_safe, state_owners
+from drd.config.of_root import of_roots_file
+from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
+from drd.errors import ConfigError, UnknownPlan
+from drd.flows.alive import differs_in_force
+from drd.flows.former import came_after_another
+from drd.flows.refusals import note_one
+from drd.model.plan import Plan
+from drd.ports import Catalogue, Clock
+from drd.process import rights
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """For one state. `accept` puts a plan in force, `warn` tells whoever gave the command."""
+
+    settings: DaemonSettings
+    catalogue: Catalogue
+    clock: Clock
+    accept: Callable[[LoadedPlan], object]
+    warn: Callable[[str], None]
+
+    def load(self, name: str, *, coming_back: bool = False) -> Plan:
+        """Read a plan's file and remember it in the catalogue, so that `status` knows it.
+
+        A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
+        has loaded another text, the catalogue stays with that one, and a warning says so. While others
+        can write the file, the text in force goes on, and a warning says so. A plan that is `coming_back`
+        was in force by a catalogue that is gone.
+        """
+        path = self._file_of(name)
+        try:
+            loaded = load_plan(path, self.settings.known_roles)
+        except ConfigError as error:
+            known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
+            self._mark_broken(known, path, error)
+            exposed = exposed_plan(str(path), self.trusted_users)
+            if exposed is None or exposed.is_told_only:
+                raise
+            return self._without_file(known, path, exposed, error)
+        try:
+            self.refuse_exposed(loaded, coming_back=coming_back)
+        except NotTaken as error:
+            self._mark_broken(loaded.plan.name, path, error)
+            return self._without_file(loaded.plan.name, path, error.exposed, error)
+        differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
+        if differs is None:
+            self.accept(loaded)
+        else:
+            self.warn(differs)
+        return loaded.plan
+
+    def stored(self, name: str) -> Plan:
+        """By the text that was accepted last. Raises UnknownPlan when none was, and ConfigError."""
+        rows = self.catalogue.queue.plan_rows([name])
+        text = self.catalogue.queue.accepted(name)
+        if not rows or text is None:
+            raise UnknownPlan(f"plan {name} was never loaded", hint=f"drd doctor {name}")
+        return plan_of_text(text, Path(rows[0].file))
+
+    def of_roots_file(self, name: str) -> Plan:
+        """By root's file alone: see `plan_in_force`. Raises UnknownPlan and ConfigError."""
+        loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
+        self.refuse_exposed(loaded)
+        return loaded.plan
+
+    def refuse_exposed(
+        self, loaded: LoadedPlan, in_force: str | None = None, *, coming_back: bool = False
+    ) -> None:
+        """See `require_safe`: raises ConfigError."""
+        require_safe(
+            loaded,
+            self.catalogue,
+            self.trusted_users,
+            in_force,
+            came_back=lambda: (
+                coming_back or came_after_another(self.catalogue, self.settings.places)
+            ),
+        )
+
+    @property
+    def trusted_users(self) -> frozenset[int]:
+        return state_owners(self.settings.state_dir)
+
+    def _file_of(self, name: str) -> Path:
+        """Raises UnknownPlan, which of a plan that was loaded before says where its file lay."""
+        try:
+            return find_plan(self.settings, name)
+        except UnknownPlan:
+            for row in self.catalogue.queue.plan_rows():
+                if row.name == name:
+                    raise file_gone(name, row.file) from None
+            raise
+
+    def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
+        """The text in force, where others can write the file that it was in, so that what stands there now
+        stops nothing. Root believes a stored text only in a state of its own. Raises the error else."""
+        if rights.acts_for() is not None:
+            raise error
+        try:
+            plan = self.stored(name)
+        except (UnknownPlan, ConfigError):
+            raise error from None
+        if plan.file != os.path.abspath(path):  # noqa: PTH100 (keeps symlinks)
+            raise error
+        self.warn(
+            f"{exposed}, and what it holds now is not taken. This command goes by the text that was in force "
+            f"before. Look whether you or somebody else has written it, then: {exposed.remedy}"
+        )
+        return plan
+
+    def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
+        if name in self.catalogue.plan_names():
+            self.catalogue.mark_plan_broken(name, error.message, self.clock.now())
+        elif path.parent == self.settings.plans_dir:
+            note_one(self.catalogue.queue, name, path, error.message, self.clock.now())
