@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 from drd.errors import DrdError, RepositoryError
 from drd.model.location import S3Location
 from drd.ports import Finding
+from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests
 from drd.repositories import s3_trouble as trouble
 from drd.repositories.place import (
@@ -49,8 +50,6 @@ _SYSTEM_CAS = (
     "/etc/ssl/cert.pem",
 )
 # boto3 brings certificates of its own; restic trusts the system's, so both shall.
-
-_PROTECTION = "repository protection"
 
 _ASKED_ONE_BY_ONE = 4
 """Of more snapshots a listing is cheaper."""
@@ -265,7 +264,7 @@ class S3Place:
             found.append(self._versioning())
         elif protection not in (None, "none"):
             detail = f"{protection} is claimed; a bucket does not tell whether it is true"
-            found.append(Finding(_PROTECTION, ok=True, warning=True, detail=detail))
+            found.append(Finding(s3_protection.NAME, ok=True, warning=True, detail=detail))
         return found
 
     def _below(self, name: str) -> str:
@@ -325,16 +324,18 @@ class S3Place:
         try:
             answer = self._asking(lambda c: c.get_object_lock_configuration(Bucket=bucket))
         except (ClientError, RepositoryError) as error:
-            return _lock_trouble(error, self.location.bucket)
-        return _judge_lock(answer.get("ObjectLockConfiguration") or {}, self.location.bucket)
+            return s3_protection.of_trouble(error, self.location.bucket)
+        return s3_protection.of_lock(
+            answer.get("ObjectLockConfiguration") or {}, self.location.bucket
+        )
 
     def _versioning(self) -> Finding:
         state = self._ask("get_bucket_versioning").get("Status")
         bucket = self.location.bucket
         if state == "Enabled":
-            return Finding(_PROTECTION, ok=True, detail=f"bucket {bucket} keeps versions")
+            return Finding(s3_protection.NAME, ok=True, detail=f"bucket {bucket} keeps versions")
         return Finding(
-            _PROTECTION,
+            s3_protection.NAME,
             ok=state is None,  # an empty answer: never switched on, or a server that cannot tell
             warning=state is None,
             detail=f"versioning is claimed, but bucket {bucket} does not say that it is on",
@@ -412,42 +413,3 @@ def _certificates(keys: S3Keys) -> str | None:
         return keys.ca_cert
     candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
     return next((c for c in candidates if c and Path(c).is_file()), None)
-
-
-def _lock_trouble(error: Exception, bucket: str) -> Finding:
-    code = trouble.code_of(error)
-    if code in ("ObjectLockConfigurationNotFoundError", "InvalidRequest"):
-        return Finding(
-            _PROTECTION,
-            ok=False,
-            detail=f"object-lock is claimed, but bucket {bucket} has none",
-            hint="make a bucket with Object Lock enabled and a default retention, and move there.",
-        )
-    return Finding(
-        _PROTECTION,
-        ok=True,
-        warning=True,
-        detail=f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
-        hint="allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
-    )
-
-
-def _judge_lock(state: Mapping[str, Any], bucket: str) -> Finding:
-    """Judges the body: some servers answer 200 with nothing in it."""
-    if not state.get("ObjectLockEnabled"):
-        detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
-        return Finding(_PROTECTION, ok=True, warning=True, detail=detail)
-    retention = state.get("Rule", {}).get("DefaultRetention", {})
-    units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
-    length = next((f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in units if n), "")
-    if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
-        return Finding(
-            _PROTECTION,
-            ok=False,
-            detail=f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
-            hint="set a default retention: restic sets none on what it writes.",
-        )
-    mode = str(retention["Mode"])
-    return Finding(
-        _PROTECTION, ok=True, detail=f"Object Lock is on: new objects stay {length} ({mode})"
-    )

@@ -1,0 +1,48 @@
+"""What a bucket says of its Object Lock, as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.ports import Finding
+from drd.repositories import s3_trouble as trouble
+
+NAME = "repository protection"
+
+
+def of_trouble(error: Exception, bucket: str) -> Finding:
+    code = trouble.code_of(error)
+    if code in ("ObjectLockConfigurationNotFoundError", "InvalidRequest"):
+        return Finding(
+            NAME,
+            ok=False,
+            detail=f"object-lock is claimed, but bucket {bucket} has none",
+            hint="make a bucket with Object Lock enabled and a default retention, and move there.",
+        )
+    return Finding(
+        NAME,
+        ok=True,
+        warning=True,
+        detail=f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
+        hint="allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
+    )
+
+
+def of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
+    """Judges the body: some servers answer 200 with nothing in it."""
+    if not state.get("ObjectLockEnabled"):
+        detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
+        return Finding(NAME, ok=True, warning=True, detail=detail)
+    retention = state.get("Rule", {}).get("DefaultRetention", {})
+    units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
+    length = next((f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in units if n), "")
+    if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
+        return Finding(
+            NAME,
+            ok=False,
+            detail=f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
+            hint="set a default retention: restic sets none on what it writes.",
+        )
+    mode = str(retention["Mode"])
+    return Finding(NAME, ok=True, detail=f"Object Lock is on: new objects stay {length} ({mode})")
