@@ -7,6 +7,7 @@ from datetime import datetime
 
 from drd.catalogue import seals
 from drd.catalogue.engine import Store
+from drd.catalogue.seals import record
 from drd.model.seals import KitBase, Seal
 
 
@@ -19,6 +20,11 @@ class SqlOrigins:
     def record_seal(self, plan: str, seal: Seal) -> None:
         with self._store.write() as connection:
             seals.record(connection, plan, seal)
+
+    def record_seals(self, plan: str, seals: Iterable[Seal]) -> None:
+        with self._store.write() as connection:
+            for seal in seals:
+                record(connection, plan, seal)
 
     def seals(self, plan: str) -> dict[str, Seal]:
         with self._store.read() as connection:

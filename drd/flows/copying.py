@@ -14,6 +14,7 @@ from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
 from drd.flows import aftermath, custody, holdings
+from drd.flows.genuine import genuine
 from drd.flows.identity import confirm, confirm_or_initialise
 from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
@@ -24,7 +25,7 @@ from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
-from drd.ports import Listing, SnapshotInfo
+from drd.ports import Listing, Repository, SnapshotInfo
 
 BATCH = 8
 """Points that one call of restic copies after the newest: a call costs a second by itself, and what
@@ -103,9 +104,11 @@ class _CopyRun:
         listed_at = self.services.clock.now()
         listing = holdings.sound(self.source, holdings.listed(self.source, self.plan.name), warn)
         there = holdings.sound(self.into, holdings.listed(self.into, self.plan.name), warn)
-        source, into = holdings.by_run(listing), holdings.by_run(there)
         # Newest data first, as the catalogue has them.
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
+        source = self._by_run(self.source, listing)
+        self._note_trees(points, source)
+        into = self._by_run(self.into, there)
         held = holdings.whole_points(points, into)
         self._note_missing(listing, listed_at)
         self._reconcile(points, held, there.unreadable, listed_at)
@@ -118,6 +121,9 @@ class _CopyRun:
         self.errors |= {p.id: self._torn(p) for p in lacking if p.id not in whole}
         self._copy_own(listing, there)
         return self._finish(len(held))
+
+    def _by_run(self, repository: Repository, listing: Listing) -> Held:
+        return holdings.by_run(genuine(self.services, self.plan.name, repository, listing))
 
     def _confirm(self) -> Mapping[str, Any]:
         confirm(self.services, self.source, writing=False)
@@ -204,7 +210,6 @@ class _CopyRun:
         finally:
             # Also after an error, so that a manifest never stands there without its point.
             arrived = self._look(batch)
-            self._note_trees(batch, source)
         self.arrived |= {p.id: p for p in batch if p.id in arrived}
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
@@ -214,21 +219,24 @@ class _CopyRun:
             )
         return {"points": [p.id for p in batch], "bytes": size}
 
-    def _note_trees(self, batch: Sequence[RestorePoint], source: Held) -> None:
+    def _note_trees(self, points: Sequence[RestorePoint], source: Held) -> None:
         """Note the tree ids of the source's snapshots in the seal of each point. In the copy snapshots get
         other ids, and whoever has the copy's password can write which original they come from."""
         origins = self.services.catalogue.origins
-        for point in batch:
-            seal = origins.seal(self.plan.name, point.id)
-            trees = {holdings.first_id(s): s.tree for s in source[point.id] if s.original is None}
-            if seal is not None and (noted := seal.with_trees(trees)) != seal:
-                origins.record_seal(self.plan.name, noted)
+        known, news = origins.seals(self.plan.name), []
+        for seal in (known[p.id] for p in points if p.id in known):
+            trees = {s.id: s.tree for s in source.get(seal.point, ()) if s.original is None}
+            noted = seal.with_trees(trees)
+            if noted != seal:
+                news.append(noted)
+        if news:
+            origins.record_seals(self.plan.name, news)
 
     def _look(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
         """The points of the batch that are whole there, recorded; a manifest of another is
         forgotten."""
         listing = holdings.listed(self.into, self.plan.name)
-        there = holdings.by_run(listing)
+        there = self._by_run(self.into, listing)
         held = holdings.whole_points(batch, there)
         kept = self._held_by_people()
         torn = [

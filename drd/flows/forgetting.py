@@ -378,20 +378,20 @@ class _Verdict:
 def _share(
     services: Services, spec: RepositorySpec, look: Look, verdict: _Verdict, plan: str
 ) -> Share:
-    """In a copy also what was forgotten when it could not be reached."""
+    """In a copy also what was forgotten when it could not be reached. With a point goes all that is
+    marked as its own, also what is not."""
+    marked = holdings.by_run(look.listing)
     gone = [*verdict.forget]
-    strangers = [run for run in look.by_run if run not in verdict.kept and run not in gone]
+    strangers = [run for run in marked if run not in verdict.kept and run not in gone]
     late = services.catalogue.forgotten_points(plan, strangers)
     if spec.copy_of is not None:
         gone += [run for run in strangers if run in late and run not in verdict.held]
     manifests: list[str] = []
     others: list[str] = []
     for run in gone:
-        for snapshot in look.by_run.get(run, ()):
+        for snapshot in marked.get(run, ()):
             (manifests if "manifest" in snapshot.tags else others).append(snapshot.id)
-    unknown = {
-        run: look.by_run[run] for run in strangers if run not in gone and run not in verdict.held
-    }
+    unknown = {run: marked[run] for run in strangers if run not in gone and run not in verdict.held}
     known = [p.id for p in verdict.points if spec.name in p.repositories]
     return Share(
         look.repository,
@@ -400,7 +400,7 @@ def _share(
         tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
         tuple(s.id for s in holdings.own(look.listing)[:-KEEP_OWN]),
         tuple(point for point in known if not look.holds(point)),
-        {s.id: run for run, snapshots in look.by_run.items() for s in snapshots},
+        {s.id: run for run, snapshots in marked.items() for s in snapshots},
     )
 
 

@@ -21,14 +21,14 @@ from drd.errors import (
     UsageError,
 )
 from drd.flows import holdings
+from drd.flows.genuine import genuine
 from drd.flows.manifests import look_of, require_same, require_sealed, require_sound
 from drd.flows.meetings import note
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
-from drd.model.seals import Seal
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
-from drd.ports import Fetched, OnProgress, Repository, SnapshotInfo, Torn
+from drd.ports import Fetched, OnProgress, Repository, Torn
 from drd.process import rights
 from drd.process.rights import Purpose
 
@@ -236,18 +236,6 @@ class Holders:
         self.services.witness.pin(manifest)
         return manifest
 
-    def _is_as_sealed(self, copied: SnapshotInfo, seal: Seal | None) -> bool:
-        """Whether the copied snapshot holds what its original held, as far as the seal says it."""
-        tree = seal.tree_of(holdings.first_id(copied)) if seal is not None else None
-        if tree in (None, copied.tree):
-            return True
-        self.services.warn(
-            f"snapshot {copied.id[:8]} says that it is a copy of {holdings.first_id(copied)[:8]} of restore "
-            f"point {self.point.id}, and holds something else: somebody with the password of the copy "
-            "made it; it is not used"
-        )
-        return False
-
     def _id(self, repository: Repository, snapshot: str) -> str:
         """What the snapshot is called there."""
         if repository.name not in self.point.copied:
@@ -257,8 +245,7 @@ class Holders:
         if known is None:
             tags = ["drd", f"run:{self.point.id}"]
             found = repository.snapshots(host=self.point.plan, tags=tags)
-            seal = self.services.catalogue.origins.seal(self.point.plan, self.point.id)
-            known = holdings.ids_here([s for s in found if self._is_as_sealed(s, seal)])
+            known = holdings.ids_here(genuine(self.services, self.point.plan, repository, found))
             with self._lock:
                 self._ids[repository.name] = known
         if snapshot not in known:

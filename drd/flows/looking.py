@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drd.errors import CatalogueError
 from drd.flows import custody, holdings
+from drd.flows.genuine import genuine
 from drd.flows.identity import confirm
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
@@ -21,7 +22,8 @@ Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
 @dataclass(frozen=True, slots=True)
 class Look:
     """One repository as a fresh listing shows it: `everything`, also what others store there, and of
-    that what is the plan's. `unreadable` are ids of snapshots that are there and cannot be read."""
+    that what is the plan's. `by_run` has of that what is genuine (see `drd.flows.genuine`), `unreadable`
+    ids of snapshots that are there and cannot be read."""
 
     repository: Repository
     everything: Sequence[SnapshotInfo]
@@ -41,7 +43,8 @@ def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bo
     everything = holdings.whole(repository, repository.snapshots(fresh=True))
     listing = holdings.of_plan(everything, plan.name)
     custody.judge_listing(services, plan, listing)
-    return Look(repository, everything, listing, holdings.by_run(listing))
+    there = holdings.by_run(genuine(services, plan.name, repository, listing))
+    return Look(repository, everything, listing, there)
 
 
 def missing_snapshots(

@@ -22,6 +22,7 @@ from drd.flows import holdings
 from drd.flows.ahead import Ahead, at_once
 from drd.flows.deciding import require_approvable, require_still_approvable
 from drd.flows.deeds import look_at_step
+from drd.flows.genuine import genuine
 from drd.flows.guard import require_elsewhere
 from drd.flows.hindrances import Hindrances
 from drd.flows.holders import Holders
@@ -261,7 +262,8 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
     point, listed_at = plan.point, services.clock.now()
     tags = ["drd", f"run:{point.id}"]
     listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
-    here = holdings.ids_here(listing)
+    found = genuine(services, plan.plan.name, repository, listing)
+    here = holdings.ids_here(found)
     if point.repositories.get(repository.name) in listing.unreadable:
         raise RepositoryDamaged(
             f"the manifest of restore point {point.id} in {repository.name} cannot be read",
@@ -276,7 +278,7 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
         listed_at=listed_at,
         only=point.id,
     )
-    if holdings.manifest(listing) is None:
+    if holdings.manifest(found) is None:
         lacking = "its manifest"
     else:
         wanted = (c for c in point.components if c.component in plan.components)

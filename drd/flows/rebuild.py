@@ -9,6 +9,7 @@ from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows import holdings
+from drd.flows.genuine import genuine
 from drd.flows.identity import confirm
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
@@ -126,7 +127,8 @@ def _look_around(services: Services, plan: Plan) -> _Seen:
             continue
         listings.append((repository, listing))
         unreadable[spec.name] = listing.unreadable
-        for manifest in (s for s in listing if "manifest" in s.tags):
+        there = genuine(services, plan.name, repository, listing)
+        for manifest in (s for s in there if "manifest" in s.tags):
             run = holdings.run_of(manifest) or manifest.id
             places.setdefault(run, []).append((repository, manifest))
             if spec.copy_of is None:
@@ -232,7 +234,7 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
         missing = note_listing(
             services, seen.plan, repository, listing, known=known, listed_at=seen.listed_at
         )
-        there = holdings.by_run(listing)
+        there = holdings.by_run(genuine(services, seen.plan, repository, listing))
         for point in missing:
             if holdings.manifest(there.get(point, ())) is not None:
                 torn[point] = (*torn.get(point, ()), repository.name)

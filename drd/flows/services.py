@@ -91,7 +91,8 @@ class Services:
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is. `compares` is a check of this name that compares a component with its fingerprint.
     `witness` says which of the catalogue's words about a recovery this process may go on by.
-    `booted` tells this boot and how long ago it was, None where that cannot be told.
+    `booted` tells this boot and how long ago it was, None where that cannot be told. `said` has what
+    is to be said once and was.
     """
 
     catalogue: Catalogue
@@ -123,3 +124,4 @@ class Services:
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
     booted: Callable[[], Boot | None] = never_booted
     witness: Witness = field(default_factory=Witness)
+    said: set[str] = field(default_factory=set)

@@ -125,6 +125,8 @@ class _VerificationRun:
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
         others = self._elsewhere(missing)
         have = f" {others[0]} has them all (--repository {others[0]})." if others else ""
+        if others and self.spec.copy_of is not None:
+            have += f" drd copy {self.plan.name} --repository {self.spec.name} brings them again."
         return RepositoryDamaged(
             f"{self.spec.name} {lists_less(missing)}; what is there reads back",
             hint=f"find out who removed them.{have} To give up what is lost there: drd points forget "

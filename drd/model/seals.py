@@ -3,7 +3,7 @@ place is told from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from drd.model import strict
 from drd.model.snapshot import Manifest, RestorePoint
 
 _TREE = ":tree"
+"""Ends the name under which there is what a component's snapshot holds; the manifest's has no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Seal:
     """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty where
     that was not taken (points from before there were seals); `manifests` has the manifest's snapshot by
     the names of repositories, `snapshots` that of each component that was captured, and as
-    `COMPONENT:tree` what it holds, once the point was copied: a copy has another id."""
+    `COMPONENT:tree` what it holds (`:tree`: the manifest's), once the point was copied: a copy has
+    another id."""
 
     point: str
     digest: str = ""
@@ -43,17 +45,25 @@ class Seal:
 
     def tree_of(self, snapshot: str) -> str | None:
         """What the snapshot, by its first id, holds; None where that was not noted."""
-        component = next((c for c, found in self.snapshots.items() if found == snapshot), None)
+        component = next((c for c, found in self._named() if found == snapshot), None)
         return None if component is None else self.snapshots.get(f"{component}{_TREE}")
+
+    def is_true(self, first: str, tree: str, *, is_manifest: bool) -> bool:
+        """Whether a snapshot that is marked as one of this point, and as `first` or a copy of that, may
+        be what it says; yes where its tree was not noted."""
+        if is_manifest and _TREE in self.snapshots and first not in self.manifests.values():
+            return False
+        return self.tree_of(first) in (None, tree)
 
     def with_trees(self, trees: Mapping[str, str]) -> Seal:
         """`trees` has what snapshots hold, by their first ids. What was noted before stays."""
-        known = {
-            f"{c}{_TREE}": trees[found]
-            for c, found in self.snapshots.items()
-            if not c.endswith(_TREE) and trees.get(found)
-        }
+        known = {f"{c}{_TREE}": trees[found] for c, found in self._named() if trees.get(found)}
         return replace(self, snapshots={**known, **self.snapshots})
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """The snapshots, by component; those of the manifest by nothing."""
+        yield from (("", found) for found in self.manifests.values())
+        yield from ((c, found) for c, found in self.snapshots.items() if not c.endswith(_TREE))
 
     def to_json(self) -> dict[str, Any]:
         return {

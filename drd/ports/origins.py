@@ -15,6 +15,9 @@ class Origins(Protocol):
     def record_seal(self, plan: str, seal: Seal) -> None:
         """A restore point that this host has just stored."""
 
+    def record_seals(self, plan: str, seals: Iterable[Seal]) -> None:
+        """More that is known of several."""
+
     def seals(self, plan: str) -> dict[str, Seal]:
         """By restore point, how its manifest was when this host stored it, or by the kit that this
         host was made from."""

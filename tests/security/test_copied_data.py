@@ -2,7 +2,8 @@
 
 A copied snapshot has an id of its own there, and is found by the name of the one that it was copied from,
 which its writer says. What a snapshot holds has the same id everywhere: this is noted when a point is
-copied, and a copy that holds something else is not used.
+copied, and a copy that holds something else is not used. Nor does it count: it was copied never again,
+verifications were content with it, and with the primary gone nothing was said to stand in the way.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import base64
 import hashlib
 import json
 import os
+import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import pytest
 from Crypto.Cipher import AES
 from Crypto.Hash import Poly1305
 
-from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, offsite_of
+from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, listed, offsite_of
 from tests.e2e.site import Site
 
 
@@ -43,6 +49,146 @@ def test_copy_that_holds_something_else_is_not_used(short_tmp: Path) -> None:
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
 
 
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    return site
+
+
+RECOVER = ("recover", "shop", "--target", "standby", "--yes", "--overwrite")
+WHAT = pytest.mark.parametrize("what", ["db", "manifest"])
+
+
+def forge(site: Site, what: str) -> str:
+    """Exchange the copy of a component, or of the manifest; the id of the point."""
+    (point,) = site.points()
+    first = {c["component"]: c["snapshot"] for c in point["components"]}
+    ((manifest,),) = site.catalogue(
+        "select manifest from point_repositories where repository = 'primary'"
+    )
+    restic(
+        site, "backup", "--host", "evil", "--stdin-filename", "db.sqlite", "--stdin", given=b"evil"
+    )
+    exchange(site, {**first, "manifest": manifest}[what])
+    return str(point["point"])
+
+
+def reasons(site: Site) -> str:
+    (plan,) = site.drd("status", "--json", code=None).json["plans"]
+    return "\n".join(plan["reasons"])
+
+
+def counts(site: Site) -> bool:
+    """Whether the copy is said to hold the point."""
+    (point,) = site.points()
+    return "offsite" in point["repositories"] and "offsite" not in point["torn"]
+
+
+@WHAT
+def test_what_was_exchanged_is_copied_again(site: Site, what: str) -> None:
+    assert "up to date" in site.drd("copy", "shop").out, "the healthy twin"
+    forge(site, what)
+    told = site.drd("copy", "shop")
+    assert "1 restore point copied" in told.out
+    assert told.err.count("holds something else than drd stored") == 1
+    (removal,) = re.findall(r"rm -f -- (\S+)", told.err)
+    assert counts(site)
+    assert "up to date" in site.drd("copy", "shop").out
+    site.drd("verify", "shop", "--repository", "offsite")
+    site.drd(*RECOVER, "--repository", "offsite")
+    assert (site.base / "back/shop.db").read_bytes() != b"evil"
+    Path(removal).unlink()
+    assert "something else" not in site.drd("copy", "shop").err
+    site.drd("verify", "shop", "--repository", "offsite")
+
+
+@WHAT
+def test_a_reading_of_the_copy_says_what_was_exchanged(site: Site, what: str) -> None:
+    site.drd("verify", "shop", "--repository", "offsite")  # the healthy twin
+    point = forge(site, what)
+    told = site.drd("verify", "shop", "--repository", "offsite", code=1)
+    assert "holds something else than drd stored" in told.err
+    assert f"no longer lists all snapshots of restore point {point}" in told.out + told.err
+    assert "drd copy shop --repository offsite brings them again" in told.out + told.err
+    assert not counts(site)
+    if (
+        what == "db"
+    ):  # without its manifest the point is none there, and nothing is left to be missing
+        assert "offsite no longer lists all snapshots of 1 restore point" in reasons(site)
+        assert f"restore point {point}" in site.drd("doctor", "shop", code=1).out
+    site.drd("copy", "shop")
+    assert counts(site)
+    assert "no longer lists" not in reasons(site)
+    site.drd("doctor", "shop")
+
+
+@WHAT
+def test_nothing_is_promised_of_what_was_exchanged_when_the_primary_is_gone(
+    site: Site, what: str
+) -> None:
+    away = Path(site.repository).with_name("away")
+    Path(site.repository).rename(away)
+    assert "nothing stands in the way" in site.drd(*RECOVER, "--dry-run").out, "the healthy twin"
+    away.rename(site.repository)
+    forge(site, what)
+    Path(site.repository).rename(away)
+    told = site.drd(*RECOVER, "--dry-run", code=None)
+    assert told.code != 0
+    assert "nothing stands in the way" not in told.out
+    assert "holds something else than drd stored" in told.err
+    assert "everything would be lost" in reasons(site)
+
+
+def test_what_was_put_there_before_it_was_copied_stands_for_nothing(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    site.drd("backup", "shop")
+    for snapshot in json.loads(site.restic("snapshots", "--json", "--host", "shop")):
+        plant(site, snapshot)
+    told = site.drd("copy", "shop")
+    assert "1 restore point copied" in told.out
+    site.drd(*RECOVER, "--repository", "offsite")
+    assert (site.base / "back/shop.db").read_bytes() != b"evil"
+
+
+def plant(site: Site, snapshot: dict[str, Any]) -> None:
+    """A snapshot of evil in the copy that says to be one of that."""
+    restic(
+        site, "backup", "--host", "evil", "--stdin-filename", "db.sqlite", "--stdin", given=b"evil"
+    )
+    listed = json.loads(restic(site, "snapshots", "--json"))
+    evil = next(s for s in listed if s["hostname"] == "evil")
+    said = {k: v for k, v in snapshot.items() if k not in ("id", "short_id")}
+    restic(site, "forget", evil["id"])
+    write(site, {**said, "tree": evil["tree"], "original": snapshot["id"]})
+
+
+def test_what_was_copied_by_an_older_drd_is_judged_from_the_next_copy_on(site: Site) -> None:
+    """Which noted nothing of what snapshots hold."""
+    with closing(sqlite3.connect(site.base / "state/drd.db")) as connection, connection:
+        ((known,),) = connection.execute("select snapshots from seals").fetchall()
+        plain = {k: v for k, v in json.loads(known).items() if not k.endswith(":tree")}
+        connection.execute("update seals set snapshots = ?", (json.dumps(plain),))
+    forge(site, "db")
+    site.drd("verify", "shop", "--repository", "offsite")
+    assert counts(site), "nobody can tell"
+    assert "1 restore point copied" in site.drd("copy", "shop").out
+
+
+def test_with_a_point_goes_what_was_marked_as_its_own(site: Site) -> None:
+    forge(site, "db")
+    site.drd("copy", "shop")
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text() + "retention: {last: 1}\n")
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    site.drd("retention", "shop")
+    (point,) = site.points()
+    left = [s for s in listed(site) if "component:drd" not in s["tags"]]
+    assert all(f"run:{point['point']}" in s["tags"] for s in left)
+
+
 def restic(site: Site, *words: str, given: bytes = b"") -> bytes:
     environment = {**os.environ, "RESTIC_PASSWORD": OFFSITE_PASSWORD}
     return subprocess.run(
@@ -53,17 +199,22 @@ def restic(site: Site, *words: str, given: bytes = b"") -> bytes:
 
 def exchange(site: Site, first: str) -> None:
     """The copy of that snapshot is replaced by one with the same words and the tree of host `evil`."""
-    master = json.loads(restic(site, "cat", "masterkey"))
-    encrypt = base64.b64decode(master["encrypt"])
-    mac = b"".join(base64.b64decode(master["mac"][part]) for part in ("k", "r"))
     listed = json.loads(restic(site, "snapshots", "--json"))
     genuine = next(s for s in listed if s.get("original") == first)
     evil = next(s for s in listed if s["hostname"] == "evil")
     said = {k: v for k, v in genuine.items() if k not in ("id", "short_id")}
+    restic(site, "forget", genuine["id"], evil["id"])
+    write(site, {**said, "tree": evil["tree"]})
+
+
+def write(site: Site, snapshot: dict[str, Any]) -> None:
+    """Store a snapshot as restic does."""
+    master = json.loads(restic(site, "cat", "masterkey"))
+    encrypt = base64.b64decode(master["encrypt"])
+    mac = b"".join(base64.b64decode(master["mac"][part]) for part in ("k", "r"))
     iv = os.urandom(16)
     cipher = AES.new(encrypt, AES.MODE_CTR, nonce=b"", initial_value=iv)
-    text = cipher.encrypt(json.dumps({**said, "tree": evil["tree"]}).encode())
+    text = cipher.encrypt(json.dumps(snapshot).encode())
     digest = Poly1305.new(key=mac, cipher=AES, nonce=iv, data=text).digest()
     stored = iv + text + digest
-    restic(site, "forget", genuine["id"], evil["id"])
     (offsite_of(site) / "snapshots" / hashlib.sha256(stored).hexdigest()).write_bytes(stored)
