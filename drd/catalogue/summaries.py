@@ -214,6 +214,8 @@ def durations(
             runs.c.state == str(RunState.SUCCEEDED),
             runs.c.subject == subject,
             runs.c.token == 1,
+            runs.c.started_at.is_not(None),
+            runs.c.finished_at.is_not(None),
         )
         .order_by(runs.c.started_at.desc())
         .limit(limit)

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts
+from drd.catalogue.tables import runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.snapshot import FileEntry, TreeFingerprint
@@ -164,6 +166,21 @@ def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue)
     catalogue.finish(adopted, RunState.SUCCEEDED, at=at(600))
 
     assert catalogue.backup_durations("orders-api") == []
+
+
+def test_a_success_without_an_end_that_others_wrote_tells_no_duration(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    ended = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    catalogue.finish(ended, RunState.SUCCEEDED, at=at(2))
+    forged = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    catalogue.finish(forged, RunState.SUCCEEDED, at=at(11))
+    engine = create_engine(catalogue_url)
+    with engine.begin() as connection:
+        connection.execute(runs.update().where(runs.c.id == forged.run.id).values(finished_at=None))
+    engine.dispose()
+
+    assert catalogue.backup_durations("orders-api") == [120]
 
 
 # --- evidence -------------------------------------------------------------------------------
