@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from drd.bootstrap import App
 from drd.config.exposed import Exposed, in_plan, secret_files
@@ -27,7 +28,7 @@ class ExposedFiles:
         self._looked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
-        """By plan the first of them; of drd.yaml by the empty name."""
+        """By plan the first of them, with how many there are; of drd.yaml by the empty name."""
         now = time.monotonic()
         watched = self._bad
         if self._looked_at is None or now - self._looked_at >= EVERY_S:
@@ -44,4 +45,12 @@ class ExposedFiles:
         with Ways() as ways:
             found = {n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()}
         self._bad = {n: watched[n] for n, exposed in found.items() if exposed}
-        return {n: exposed[0] for n, exposed in found.items() if exposed}
+        return {n: _all(exposed) for n, exposed in found.items() if exposed}
+
+
+def _all(exposed: Sequence[Exposed]) -> Exposed:
+    first, more = exposed[0], len(exposed) - 1
+    if not more:
+        return first
+    others = "another file is" if more == 1 else f"{more} other files are"
+    return replace(first, why=f"{first.why}, and {others} exposed, too: `drd doctor` names each")

@@ -242,9 +242,9 @@ def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: P
     site.drd("backup", "shop")
     secret = short_tmp / "secrets/restic"
     secret.chmod(0o644)
-    (short_tmp / "plans/new.yaml").write_text(
-        (short_tmp / "plans/shop.yaml").read_text().replace("plan: shop", "plan: new")
-    )
+    plan = short_tmp / "plans/shop.yaml"
+    (short_tmp / "plans/new.yaml").write_text(plan.read_text().replace("plan: shop", "plan: new"))
+    plan.chmod(0o666)
 
     def alerts() -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -255,6 +255,16 @@ def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: P
     with daemon(site) as running:
         until(lambda: "exposed-file" in alerts(), "the alert", running)
         assert alerts()["exposed-file"] == ["shop"]
+        [told] = [
+            a["message"]
+            for a in site.drd("alerts", "--json").json["alerts"]
+            if a["kind"] == "exposed-file"
+        ]
+        assert "and another file is exposed, too: `drd doctor` names each" in told
+        named = site.drd("doctor", "shop", code=None).out
+        assert str(secret) in named
+        assert str(plan) in named
+        plan.chmod(0o644)
         [refused] = running.events("plan.refused")
         assert refused["plan"] == "new"
         assert "can be read by anybody" in refused["error"]
