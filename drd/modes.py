@@ -75,6 +75,13 @@ def open_regular(path: Path, how: int) -> int:
     return fd
 
 
+def read_regular(path: Path, most: int, how: int = os.O_NOFOLLOW) -> bytes:
+    """As many bytes of a file at most, at once: for a directory in which somebody else may have put
+    something in its place. Raises OSError, with EINVAL for what is no regular file."""
+    with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC | how), "rb") as file:
+        return file.read(most)
+
+
 def _is_empty(fd: int) -> bool:
     with os.scandir(fd) as entries:
         return next(entries, None) is None

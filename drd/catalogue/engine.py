@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from drd import secrets
 from drd.catalogue import trouble
-from drd.catalogue.summary import STUMBLES
+from drd.catalogue.summary import STUMBLES, require_file
 from drd.errors import CatalogueError
 from drd.model.plan import SecretRef
 
@@ -35,8 +35,8 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 
 class Store:
     """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
-    waits for another, by default BUSY_S. One `at_rest` is a SQLite file that nobody writes to, read
-    without locks. `password` is read at each new connection, and stands in no URL."""
+    waits for another, by default BUSY_S. One that is `read_only` writes nothing to a SQLite file, and
+    leaves what lies beside it; `at_rest` is one that nobody writes to, read without locks. `password` is read at each new connection, and stands in no URL."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Store:
         busy_s: float | None = None,
         *,
         at_rest: bool = False,
+        read_only: bool = False,
         password: SecretRef | None = None,
     ) -> None:
         self._busy_s = BUSY_S if busy_s is None else busy_s
@@ -58,7 +59,7 @@ class Store:
         if self.path is None:
             self.engine = _postgresql_engine(self.url, password)
         else:
-            url_ = _without_locks(self.path) if at_rest else self.url
+            url_ = _to_read(self.path, at_rest=at_rest) if at_rest or read_only else self.url
             self.engine = _sqlite_engine(url_, self._busy_s)
         self._writer = self.engine.execution_options(drd_write=True)
         self._reader = self.engine
@@ -180,8 +181,9 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         connection.execute(table.insert(), [dict(row) for row in rows])
 
 
-def _without_locks(path: Path) -> URL:
-    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+def _to_read(path: Path, *, at_rest: bool) -> URL:
+    require_file(str(path))
+    query = {"mode": "ro", "immutable": str(int(at_rest)), "uri": "true"}
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
 
 

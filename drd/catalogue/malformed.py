@@ -107,7 +107,7 @@ def explain(error: Exception, url: str, password: SecretRef | None = None) -> No
     is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
     from drd.catalogue.engine import Store
 
-    store = Store(url, password=password)
+    store = Store(url, read_only=True, password=password)
     try:
         store.explain_value(error)
     finally:
@@ -119,7 +119,7 @@ def require_sound(url: str, password: SecretRef | None = None) -> None:
     from drd.catalogue import trouble
     from drd.catalogue.engine import Store
 
-    store = Store(url, password=password)
+    store = Store(url, read_only=True, password=password)
     try:
         found = find(store, anew=True)
         if found is not None:

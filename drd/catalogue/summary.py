@@ -169,9 +169,11 @@ def check_version(ask: Query, place: str) -> None:
 
 
 def connect(path: str, how: str = "mode=ro") -> Connection:
-    """To a SQLite catalogue's file, for reading."""
+    """To a SQLite catalogue's file, for reading. Raises CatalogueError for what is no file: a pipe would
+    let whoever opens it wait for ever."""
     import sqlite3
 
+    require_file(path)
     return sqlite3.connect(
         f"file:{_quoted(path)}?{how}",
         uri=True,
@@ -179,6 +181,20 @@ def connect(path: str, how: str = "mode=ro") -> Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def require_file(path: str) -> None:
+    """Raise CatalogueError where something else than a file is there."""
+    from stat import S_ISREG
+
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - no pathlib in a cold start
+    except OSError:
+        return  # who opens it is told why
+    if not S_ISREG(mode):
+        from drd.catalogue.trouble import no_file
+
+        raise no_file(path)
 
 
 def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:

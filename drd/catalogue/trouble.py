@@ -71,6 +71,14 @@ def damaged(path: Path, why: object) -> CatalogueError:
     )
 
 
+def no_file(place: str) -> CatalogueError:
+    return CatalogueError(
+        f"the catalogue is no regular file: {place}",
+        hint=f"ls -l {place} says what it is and whose; move it away, then `drd catalogue rebuild` "
+        "recovers the restore points from the repositories.",
+    )
+
+
 def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
     """`what` names the malformed value; `path` is None for a catalogue in PostgreSQL."""
     if path is not None:

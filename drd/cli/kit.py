@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from drd.bootstrap import App
+    from drd.config.location import Places
     from drd.kit.sealing import Lock
     from drd.kit.shares import Share
     from drd.kit.verify import Verification
+    from drd.model.facts import PlanFacts
     from drd.model.kit import Key, KitIndex
     from drd.model.plan import Plan, Sharing
 
@@ -275,15 +278,12 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     """The hashes of the plans that this host has loaded, with its scripts as they are now; none where
     it knows of none."""
     from drd.bootstrap import app
-    from drd.catalogue.summary import read_facts
     from drd.config.location import config_path, places
     from drd.errors import DrdError
 
     path, explicit = config_path(args.config)
     try:
-        at = places(path, explicit=explicit)
-        known = read_facts(at.state_url, None, at.state_password)
-        found = {facts.plan: facts.digest for facts in known}
+        found = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
     except DrdError:
         return {}
     try:
@@ -293,6 +293,20 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     except DrdError:
         pass  # what was loaded then has to do
     return found
+
+
+def _facts(places: Places) -> list[PlanFacts]:
+    """What the catalogue of this host says, read as the user to whom it belongs."""
+    from pathlib import Path
+
+    from drd.catalogue.changed import sqlite_file
+    from drd.catalogue.summary import read_facts
+    from drd.process.state_owner import acting_for_owner
+
+    url = places.state_url
+    state = Path(sqlite_file(url)).parent if url.startswith("sqlite:") else None
+    with acting_for_owner(state, state) if state is not None else nullcontext():
+        return read_facts(url, None, places.state_password)
 
 
 def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:

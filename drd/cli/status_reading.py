@@ -7,7 +7,8 @@ there; so they see the same as ever, at the speed of the summary. Others see the
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from drd.catalogue.summary import read_status
@@ -87,6 +88,42 @@ def _may_open_state(places: Places) -> bool:
         return True
 
 
+@contextmanager
+def _as_owner(places: Places) -> Iterator[None]:
+    """Root looks into another user's state as that one, who may put anything in the place of a file there.
+    As `acting_for_owner`, which takes longer to load; where less rights than that gives do."""
+    url = places.state_url
+    file = _sqlite_file(url)
+    try:
+        owner = os.stat(os.path.dirname(file)) if url.startswith("sqlite:") else None  # noqa: PTH116, PTH120
+    except OSError:
+        owner = None
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+        yield
+        return
+    groups = os.getgroups()
+    try:
+        os.setgroups([])
+        os.setegid(owner.st_gid or owner.st_uid)
+        os.seteuid(owner.st_uid)
+        # What is loaded only when it is needed has to be legible, too.
+        legible = all(os.access(f, os.R_OK, effective_ids=True) for f in (file, __file__))
+        if legible:
+            yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+    if not legible:
+        from pathlib import Path
+
+        from drd.process.state_owner import acting_for_owner
+
+        state = Path(file).parent
+        with acting_for_owner(state, state):
+            yield
+
+
 def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
     from drd.flows.summary_file import read_summary, unreadable
 
@@ -117,9 +154,10 @@ def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument
 
     file = read_summary(places.public_dir)
     header = file.header
-    if header.state != identity(places.state_url):
-        return None
-    changed = read_changed(places.state_url, header.seq)
+    with _as_owner(places):
+        if header.state != identity(places.state_url):
+            return None
+        changed = read_changed(places.state_url, header.seq)
     if changed.everything:
         return None
     known = _known(file, wanted.plan)
@@ -176,7 +214,8 @@ def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
 
     def facts(only: str | None = None) -> StatusFacts:
         try:
-            return read_status(places.state_url, only, places.state_password)
+            with _as_owner(places):
+                return read_status(places.state_url, only, places.state_password)
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 

@@ -98,10 +98,10 @@ def _socket_directories(settings: object) -> list[str]:
 def _closed(path: str) -> bool:
     """Whether rights alone keep us from it (the kinds say what else is wrong with a path)."""
     try:
-        with os.scandir(path) if Path(path).is_dir() else Path(path).open("rb"):
-            return False
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
         return error.errno in (errno.EACCES, errno.EPERM) and not _has_read_search()
+    return False
 
 
 def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ SIDES = ("-wal", "-shm", "-journal")
 
 _ASIDE = ".not-ours-"
 _OPEN = 0o066
+_LONGEST_MARK = 100
 
 IN_USE = "a process of drd's has it open"
 
@@ -173,7 +174,7 @@ def _is_marked(database: Path, info: os.stat_result) -> bool:
 
 def _marked(database: Path) -> str | None:
     try:
-        return _mark(database).read_text("ascii").strip()
+        return modes.read_regular(_mark(database), _LONGEST_MARK).decode("ascii").strip()
     except (OSError, ValueError):
         return None
 
@@ -352,7 +353,8 @@ def _replace(path: Path, *, with_content: bool) -> None:
     fresh.unlink(missing_ok=True)
     with os.fdopen(modes.open_private_file(fresh), "wb") as target:
         if with_content:
-            with path.open("rb") as source:
+            how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(modes.open_regular(path, how), "rb") as source:
                 while chunk := source.read(1 << 20):
                     target.write(chunk)
         target.flush()

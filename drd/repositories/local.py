@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from drd import modes
 from drd.errors import (
     RepositoryError,
     RepositoryMissing,
@@ -74,8 +75,7 @@ class LocalPlace:
 
     def probe(self) -> str | None:
         try:
-            with (self.path / "config").open("rb") as file:
-                return digest_of(file.read(LARGEST_CONFIG))
+            return digest_of(modes.read_regular(self.path / "config", LARGEST_CONFIG, how=0))
         except (FileNotFoundError, NotADirectoryError):
             if self._is_there():
                 return None

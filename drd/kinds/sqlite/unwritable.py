@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from drd import modes
 from drd.errors import SourceError, SourceUnreachable
 from drd.kinds.sqlite.database import error_name
 from drd.process import check_cancelled
@@ -54,9 +55,8 @@ def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
     try:
         for file in (source, _beside(source, "-wal"), _beside(source, "-shm")):
             with suppress(FileNotFoundError):
-                os.close(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
-        with source.open("rb") as database:
-            return database.read(20)[18:20] == b"\x02\x02"
+                os.close(_open(file))
+        return modes.read_regular(source, 20, how=0)[18:20] == b"\x02\x02"
     except OSError:
         return False
 
@@ -138,11 +138,15 @@ def _recover(copy: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = _open(path)
     try:
         yield file
     finally:
         os.close(file)
+
+
+def _open(path: Path) -> int:
+    return modes.open_regular(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: float) -> None:

@@ -14,6 +14,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from drd import modes
 from drd.errors import TargetError
 
 _FLOCK = "hhqqi4x"
@@ -24,7 +25,7 @@ def user(path: Path) -> str:
     """Another process that holds a lock on the database or its -shm file; empty when none does."""
     for file in (path, path.with_name(f"{path.name}-shm")):
         with suppress(OSError):
-            descriptor = os.open(file, os.O_RDONLY)
+            descriptor = modes.open_regular(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
                 answer = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))

@@ -15,12 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drd import modes
 from drd.process.private import make_private
 from drd.repositories.place import Entry, is_id
 from drd.repositories.restic.keysearch import Keys, search
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
+
+
+_LONGEST_HINT = 100
 
 
 class KeyHint:
@@ -40,7 +44,7 @@ class KeyHint:
         if self._id is None and not self._looked:
             self._looked = True
             with suppress(OSError, ValueError):
-                known = self._file().read_text(encoding="ascii")
+                known = modes.read_regular(self._file(), _LONGEST_HINT).decode("ascii")
                 self._id = known if is_id(known) else None
         return self._id
 
@@ -98,5 +102,7 @@ class KeyHint:
         with suppress(OSError):  # it is found again
             if not file.parent.is_dir():
                 make_private(file.parent)
-            beside.write_text(found, encoding="ascii")
+            with os.fdopen(modes.open_private_file(beside), "wb") as opened:
+                opened.truncate()
+                opened.write(found.encode("ascii"))
             beside.replace(file)
