@@ -24,9 +24,10 @@ def rows(site: Site, table: str, name: str = "shop.db") -> list[Any]:
         return connection.execute(f'select rowid, * from "{table}"').fetchall()
 
 
-def damaged(site: Site) -> list[Any]:
+def damaged(site: Site, journal: str = "wal") -> list[Any]:
     """Backed up, and then somebody deletes rows and edits files; the rows of before."""
     with closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        connection.execute(f"pragma journal_mode = {journal}").fetchall()
         connection.executescript(
             """
             create table lines (id integer primary key autoincrement, "or der" int constraint f
@@ -45,9 +46,10 @@ def damaged(site: Site) -> list[Any]:
     return before
 
 
-def test_a_table_comes_back_beside_the_live_one(short_tmp: Path) -> None:
+@pytest.mark.parametrize("journal", ["wal", "delete", "persist"])
+def test_a_table_comes_back_beside_the_live_one(short_tmp: Path, journal: str) -> None:
     site = small_site(short_tmp)
-    before = damaged(site)
+    before = damaged(site, journal)
     site.drd("drill", "shop")
     status = site.drd("status", "shop", "--json").json["plans"][0]
     live = rows(site, "orders")

@@ -68,6 +68,12 @@ def victim(short_tmp: Path) -> Path:
     return short_tmp / "root/secret"
 
 
+def keep(database: Path, journal: str) -> None:
+    """In a journal mode, in which it stays."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"pragma journal_mode = {journal}").fetchall()
+
+
 @pytest.fixture
 def app(short_tmp: Path) -> Path:
     """His directory, with his database in it."""
@@ -111,6 +117,17 @@ def test_journal_of_his_has_root_remove_nothing(backed_up: Site, app: Path, vict
     backed_up.drd(*BACK, "attacked", "--yes", code=1)
 
     assert victim.read_text() == "root's"
+
+
+def test_table_comes_back_into_his_wal_database(site: Site, app: Path) -> None:
+    keep(app / "shop.db", "wal")
+    owned(app, APPLICATION)
+    site.drd("backup", "shop")
+
+    site.drd(*BACK, "twin", "--yes")
+
+    assert "twin" in tables(app / "shop.db")
+    assert {p.stat().st_uid for p in app.iterdir()} == {APPLICATION.pw_uid}
 
 
 def test_what_his_killed_application_left_is_rolled_back(site: Site, app: Path) -> None:

@@ -200,6 +200,8 @@ class SqliteTables:
         # The landing is ours, and nothing lies beside the file there.
         alone = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         with closing(alone) as copy:
+            # What is written here has to be in the file itself: the live connection reads nothing else.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             notes = self._rename(copy)
             was = database.look_at(copy, self._name)
             begun = bool(read_journal(self._journal))
