@@ -15,6 +15,8 @@ ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
 """Of a directory: what is made in it begins with this list."""
 
+WRITE = 2
+
 _VERSION = struct.pack("<I", 2)
 _ENTRY = struct.Struct("<HHI")
 _OWNER, _USER, _OWNING_GROUP, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -82,6 +84,13 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
     for tag, rights, one in found:
         if tag in (_USER, _GROUP) and rights & mask & right:
             yield Named(tag == _GROUP, one)
+
+
+def gives_owning_group(entries: bytes | None, right: int) -> bool:
+    """Whether the group to which a thing belongs has this right, where its mode shows it as the group's:
+    on a list that is the mask, and the group has an entry of its own."""
+    found = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
+    return all(rights & right for tag, rights, _ in found if tag == _OWNING_GROUP)
 
 
 def groups(place: str, name: str, right: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """Directories that nobody else can change: what drd believes, sweeps and gives away lies in one.
 
 A directory is private when it and every directory above it belongs to root or to this process's
-user and cannot be written by others. Above it, a directory like /tmp will do, whose sticky bit keeps
+user and cannot be written by others, be it by its mode or by its access control list. Above it, a directory like /tmp will do, whose sticky bit keeps
 others from what is not theirs. Then no name on the way to it can be exchanged, by nobody but root and
 this user, and a path below it means the same thing when it is used as when it was looked at.
 """
@@ -13,12 +13,14 @@ import os
 import pwd
 import stat
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+
+from drd import acl
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
 """Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to get
@@ -82,7 +84,8 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
             return f"{place} is not a directory"
         if info.st_uid not in trusted:
             return f"{place} belongs to {_name(info.st_uid)}"
-        if why := _writable(place, info, last=not rest):
+        entries = listed(place, info)
+        if why := _writable(place, info, entries, trusted, last=not rest):
             return why
         if not rest:
             return None
@@ -95,28 +98,53 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A directory on the way of a path, held by a descriptor: what it is does not change with names."""
+    """A directory on the way of a path, held by a descriptor: what it is does not change with names.
+    `acl` is what `listed` gives of it."""
 
     name: str
     fd: int
     info: os.stat_result
+    acl: bytes | None
 
 
 def others_change(way: Sequence[Step]) -> bool:
     """Whether others than root can exchange what lies in the last of these directories, each of which
     lies in the one before it."""
     return any(
-        s.info.st_uid != 0 or _writable(Path(s.name), s.info, last=s is way[-1]) for s in way
+        s.info.st_uid != 0 or _writable(Path(s.name), s.info, s.acl, {0}, last=s is way[-1])
+        for s in way
     )
 
 
-def _writable(place: Path, info: os.stat_result, *, last: bool) -> str | None:
+def listed(place: Path | int, info: os.stat_result) -> bytes | None:
+    """The access control list of what is at a place or open, where somebody may write by it: its mask
+    is what the mode shows as the group's."""
+    if not info.st_mode & stat.S_IWGRP:
+        return None
+    return acl.read(place if isinstance(place, int) else os.fspath(place))
+
+
+def _writable(
+    place: Path,
+    info: os.stat_result,
+    entries: bytes | None,
+    trusted: Collection[int],
+    *,
+    last: bool,
+) -> str | None:
     if not last and info.st_mode & stat.S_ISVTX:
         return None
     if info.st_mode & stat.S_IWOTH:
         return f"everybody can write to {place}"
-    if info.st_mode & stat.S_IWGRP and not _only_member(info.st_gid, info.st_uid):
+    if not info.st_mode & stat.S_IWGRP:
+        return None
+    if acl.gives_owning_group(entries, acl.WRITE) and not _only_member(info.st_gid, info.st_uid):
         return f"the group {_group(info.st_gid)} can write to {place}"
+    for one in acl.named(entries, acl.WRITE) if entries is not None else ():
+        if one.is_group and not any(_only_member(one.id, uid) for uid in trusted):
+            return f"the group {_group(one.id)} can write to {place} by its access control list"
+        if not one.is_group and one.id not in trusted:
+            return f"{_name(one.id)} can write to {place} by its access control list"
     return None
 
 

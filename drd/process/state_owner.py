@@ -16,12 +16,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from drd import log
+from drd import acl, log
 from drd.errors import DrdError
 from drd.process import rights
 from drd.process.asking import user_name
-from drd.process.private import has_members
-from drd.process.way import Way, walk
+from drd.process.private import Step, has_members
+from drd.process.way import Passed, Way, walk
 
 SHARED = 0o2770
 """What an earlier drd gave its directories: they are closed before anything in them is believed."""
@@ -81,7 +81,7 @@ def _walked(place: Path) -> Way:
     creates it first."""
     way = walk(os.fspath(place))
     above = way.steps[-1]
-    if not way.missing or not _is_sticky(above.info) or not _others_write(above.info):
+    if not way.missing or not _is_sticky(above.info) or not _others_write(above):
         return way
     with closing(way), suppress(FileExistsError):
         os.mkdir(way.missing[0], 0o700, dir_fd=above.fd)
@@ -119,7 +119,7 @@ def _first(place: Path, way: Way, *, beside: bool) -> Whose:
 def _look_for_others(place: Path, way: Way, *, beside: bool) -> None:
     for directory in way.passed:
         info, last = directory.info, directory.place == way.reached
-        if not _others_write(info) or (_is_sticky(info) and (beside or not last)):
+        if not _others_write(directory) or (_is_sticky(info) and (beside or not last)):
             continue
         if last and not way.missing and stat.S_IMODE(info.st_mode) == SHARED:
             continue
@@ -136,8 +136,13 @@ def _is_sticky(info: os.stat_result) -> bool:
     return bool(info.st_mode & stat.S_ISVTX)
 
 
-def _others_write(info: os.stat_result) -> bool:
-    """Of what belongs to root: whether anybody but root can."""
-    if info.st_mode & stat.S_IWOTH:
+def _others_write(one: Passed | Step) -> bool:
+    """Of what belongs to root: whether anybody but root can, by its mode or its access control list."""
+    if one.info.st_mode & stat.S_IWOTH:
         return True
-    return bool(info.st_mode & stat.S_IWGRP) and has_members(info.st_gid)
+    if not one.info.st_mode & stat.S_IWGRP:
+        return False
+    if acl.gives_owning_group(one.acl, acl.WRITE) and has_members(one.info.st_gid):
+        return True
+    named = acl.named(one.acl, acl.WRITE) if one.acl is not None else ()
+    return any(has_members(who.id) if who.is_group else who.id != 0 for who in named)

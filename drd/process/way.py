@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from drd import acl
-from drd.process.private import Step, others_change
+from drd.process.private import Step, listed, others_change
 
 _LINKS = 40
 """How many links are followed on one path: as many as the kernel follows."""
@@ -41,7 +40,7 @@ class Passed(NamedTuple):
     @classmethod
     def of(cls, place: Path, fd: int) -> Passed:
         info = os.fstat(fd)
-        return cls(place, info, acl.read(fd) if info.st_mode & stat.S_IWGRP else None)
+        return cls(place, info, listed(fd, info))
 
 
 @dataclass
@@ -72,7 +71,7 @@ class Way:
 
     def reach(self, name: str, fd: int) -> os.stat_result:
         passed = Passed.of(self.reached / name, fd)
-        self.steps.append(Step(name, fd, passed.info))
+        self.steps.append(Step(name, fd, passed.info, passed.acl))
         self.passed.append(passed)
         return passed.info
 
