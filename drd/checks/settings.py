@@ -15,7 +15,11 @@ class SqlCheck(Settings):
     kind: Literal["sql"]
     name: str = Field(min_length=1, max_length=80, description="How people call this check.")
     component: str = Field(description="The component to ask.")
-    query: str = Field(min_length=1, description="A query that gives a single value.")
+    query: str = Field(
+        min_length=1,
+        description="A query that gives a single value, and only reads: one SELECT, VALUES or TABLE, in "
+        "PostgreSQL also SHOW of a setting, in SQLite also a PRAGMA that only tells something.",
+    )
     expect: bool | str | int | float = Field(
         description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); `within rpo` "
         "or `within 2h` for a time, measured back from the point's data time; `within 10%` of what "

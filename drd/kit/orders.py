@@ -3,8 +3,9 @@ text that came out of a repository is root's.
 
 Everything that a text says is shown, but for what is known to be harmless: a key that nobody thought of here
 is shown. What could run something, or give something of the host's away to whoever wrote the text, has to be
-accepted: a command, a secret that goes anywhere but to the repository that was named, what a drill may read
-and reach, and a key that may hold any text and that nobody thought of here.
+accepted: a command, a query of a database server, a secret that goes anywhere but to the repository that was
+named, what a drill may read and reach, to whom a recovery kit opens, and a key that may hold any text and that
+nobody thought of here.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 
 _DATA = """
 components.*.path components.*.paths components.*.dsn targets.*.*.path targets.*.*.dsn
-repositories.*.url repositories.*.s3.ca_cert checks.*.query checks.*.expect kit.recipients kit.file
+repositories.*.url repositories.*.s3.ca_cert checks.*.expect
 state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user people.*.roles
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans notify.*.ca_cert
 """
-"""Places, addresses, names and queries: a recovery shows where it would write before it does."""
+"""Places, addresses and names: a recovery shows where it would write before it does."""
 
 _HOSTS_OWN = (
     "/root", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/etc/drd", "/var/lib/drd",
@@ -66,6 +67,7 @@ _HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
 _ONLY_DATA = _patterns(_DATA)
 _READ = _patterns("components.*.path components.*.paths")
 _CONNECTIONS = _patterns("components.*.dsn targets.*.*.dsn")
+_QUERIES = _patterns("checks.*.query")
 _SECRETS = {"file", "env", "credential", "command"}
 
 
@@ -127,6 +129,8 @@ def _asks(key: Key, value: Any, text: _Text) -> bool:
         return any(_is_hosts_own(str(place)) for place in places)
     if _is_any(key, _CONNECTIONS):
         return not stays_here(str(value))
+    if _is_any(key, _QUERIES):
+        return not _is_of_a_file(key, text)
     if _is_url(key):
         return not _is_here(value)
     return not (_is_any(key, _ONLY_DATA) or _is_closed(key, text))
@@ -143,6 +147,15 @@ def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
     if _is_named(url, text):
         return is_known
     return _is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
+
+
+def _is_of_a_file(key: Key, text: _Text) -> bool:
+    """Whether a check asks a SQLite file, of which its query can do nothing but read. A database server has
+    functions that read and write files or connect elsewhere, and the text chooses the login there."""
+    name = text.data["checks"][key[1]].get("component")
+    components = text.data.get("components")
+    asked = components.get(name) if isinstance(components, dict) and isinstance(name, str) else None
+    return isinstance(asked, dict) and asked.get("kind") == "sqlite"
 
 
 def _is_closed(key: Key, text: _Text) -> bool:

@@ -27,7 +27,7 @@ class Inspector(Protocol):
         """What a command needs to look at it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        """The single value of a query (int, float, Decimal, str, datetime, None).
+        """The single value of a query (int, float, Decimal, str, datetime, None), which can only read.
 
         Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
         be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's

@@ -202,6 +202,8 @@ def test_commands_steps_secrets_and_unknown_keys_are_asked_about() -> None:
         "drill.reach",
         "drill.read",
         "heartbeat.url",
+        "kit.recipients",
+        "kit.file",
         "new_key.of",
         "new_key.newer",
     ]
@@ -247,6 +249,15 @@ HANDED_OUT = {
     "no connection": "plan: x\ncomponents: {db: {kind: postgres, dsn: '???'}}",
     "a heartbeat": "plan: x\nheartbeat: {url: {env: SECRET}}",
     "what opens a kit": "plan: x\nkit: {file: /srv/k, passphrase: {file: /etc/hostname}}",
+    "whom a kit opens to": "plan: x\nkit: {recipients: [age1evil]}",
+    "whom every kit opens to": "kit: {recipients: [age1evil]}",
+    "a query of a server": (
+        "plan: x\ncomponents: {db: {kind: postgres, dsn: 'dbname=x user=postgres'}}\n"
+        "checks: [{name: a, kind: sql, component: db, query: \"select lo_export(1, '/x')\", expect: 1}]"
+    ),
+    "a query of something": (
+        "plan: x\nchecks: [{name: a, kind: sql, component: db, query: select 1, expect: 1}]"
+    ),
     "what a drill reads": "plan: x\ndrill: {read: [/root]}",
     "what a drill reaches": "plan: x\ndrill: {reach: ['evil:443']}",
     "root's files": "plan: x\ncomponents: {all: {kind: files, paths: [/srv, /root/keys]}}",
@@ -281,10 +292,10 @@ components:
   sessions: {{kind: sqlite, path: /var/lib/shop/sessions.db}}
   conf: {{kind: files, paths: [/etc/shop, /srv/shop], exclude: ["*.tmp"]}}
 backup: {{every: 15m}}
-checks: [{{name: rows, kind: sql, component: db, query: "select count(*) from x", expect: "> 0"}}]
+checks: [{{name: rows, kind: sql, component: sessions, query: "select count(*) from x", expect: "> 0"}}]
 targets: {{standby: {{db: {{dsn: "dbname=back"}}, conf: {{path: /srv/back}}}}}}
 drill: {{every: 7d, scenarios: [database-loss]}}
-kit: {{recipients: [age1x], required: true}}
+kit: {{shares: 2/3, required: true}}
 """
 
 HONEST_CONFIG = """
@@ -406,8 +417,8 @@ def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> boo
 
 RUN = {
     "plan": "components.*.before.command components.*.after.command components.*.bin_dir checks.*.run "
-    "targets.*.*.bin_dir runbook erasures",
-    "daemon": "notify.*.command",
+    "targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file",
+    "daemon": "notify.*.command kit.recipients kit.file",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the lists of
 `drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a name."""

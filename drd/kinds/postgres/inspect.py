@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from drd.kinds.postgres.connection import Address, Connection, connect, interrup
 from drd.kinds.postgres.fingerprint import describe, names_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import to_rfc3339
+
+_SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
+"""A setting's value: no cursor gives it."""
 
 
 @contextmanager
@@ -44,9 +48,9 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
     its own otherwise), which stays usable. Raises as `Inspector.scalar` does."""
     late = "raise the check's timeout, or give the query an index."
     with _bounded(connection, timeout_s, "query", late):
-        cursor = connection.execute(query.encode())
-        if cursor.nextset():
-            raise SourceError("the query is more than one statement", hint="give one SELECT.")
+        if not _SHOW.fullmatch(query):
+            _must_select(connection, query)
+        cursor = connection.execute(query.encode(), prepare=False)
         rows = cursor.fetchmany(2) if cursor.description else []
     if len(rows) != 1 or len(rows[0]) != 1:
         raise SourceError(
@@ -54,6 +58,30 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
             hint="write a query that gives a single value.",
         )
     return rows[0][0]
+
+
+def _must_select(connection: Connection, query: str) -> None:
+    """Raise SourceError unless the server takes the whole text for one query that changes nothing.
+
+    A transaction that is read-only still lets COPY run a program. Only what selects can be a cursor's, no
+    CTE that changes data among it, and binary answers take the protocol that carries a single statement.
+    The cursor is closed before it ran: for the query itself the server may take several processes.
+    """
+    try:
+        connection.execute(
+            f"DECLARE drd_query CURSOR FOR\n{query}".encode(), prepare=False, binary=True
+        )
+    except (
+        psycopg.errors.SyntaxError,
+        psycopg.errors.InvalidCursorDefinition,
+        psycopg.errors.FeatureNotSupported,
+    ) as error:
+        raise SourceError(
+            f"the query cannot be taken as one SELECT: {words(error)}",
+            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; what writes is a step `sql` "
+            "of the runbook.",
+        ) from error
+    connection.execute("CLOSE drd_query", prepare=False)
 
 
 def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
+from drd.kinds.sqlite.reading import only_reading
 from drd.masking import beginning
 from drd.model.snapshot import DatabaseFingerprint, TableState
 from drd.model.units import format_duration
@@ -319,10 +320,11 @@ def execute(path: Path, statements: str, *, timeout_s: float, spills: bool = Tru
 
 
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
-    """The one value of a query, None for no row. Raises as `Inspector.scalar` does."""
+    """The one value of a query, None for no row, that does nothing but read what the connection, a
+    read-only one, has open. Raises as `Inspector.scalar` does."""
     check_cancelled()
     try:
-        with bounded(connection, time.monotonic() + timeout_s):
+        with bounded(connection, time.monotonic() + timeout_s), only_reading(connection):
             cursor = connection.execute(query)
             columns = len(cursor.description or ())
             rows = cursor.fetchmany(2)
