@@ -48,6 +48,17 @@ def lighten(directory: Path, password: str) -> None:
     file.unlink()
 
 
+def add_keys(file: Path, password: str, other: str, count: int) -> list[str]:
+    """So many keys more for `other`, beside the one in a file, which `password` opens; their ids."""
+    key, names = json.loads(file.read_text()), []
+    for number in range(count):
+        made = {**key, "created": f"2001-01-01T00:00:{number:02}Z", "hostname": f"host-{number}"}
+        text = json.dumps(_lightened(made, password, other)).encode()
+        names.append(hashlib.sha256(text).hexdigest())
+        file.with_name(names[-1]).write_bytes(text)
+    return names
+
+
 @cache
 def _made(password: str) -> Path:
     """In the directory of the test run, which is removed at its end."""
@@ -83,14 +94,14 @@ class _Keys:
         return _aes("ctr", self.encrypt, text, "-iv", nonce.hex())
 
 
-def _lightened(key: dict[str, Any], password: str) -> dict[str, Any]:
-    """The same master key behind the same password."""
+def _lightened(key: dict[str, Any], password: str, other: str = "") -> dict[str, Any]:
+    """The same master key behind the same password, or another."""
     sealed = b64decode(key["data"])
     nonce, text, signature = sealed[:16], sealed[16:-16], sealed[-16:]
     heavy = _derived(password, key)
     assert heavy.sign(nonce, text) == signature
     master = heavy.crypt(nonce, text)
-    light = _derived(password, {**key, **_LIGHT})
+    light = _derived(other or password, {**key, **_LIGHT})
     text = light.crypt(nonce, master)
     return {**key, **_LIGHT, "data": b64encode(nonce + text + light.sign(nonce, text)).decode()}
 

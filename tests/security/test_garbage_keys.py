@@ -148,7 +148,7 @@ def test_what_cannot_be_found_in_time_is_named_and_is_no_damage(
     written_anew(keys, own)
     monkeypatch.setattr(keysearch, "SEARCH_S", 0.0)
     repository = local_repository(tmp_path)
-    for work in (repository.identity, repository.snapshots):
+    for work in (repository.identity, repository.snapshots, repository.opens):
         with pytest.raises(ForeignObjects) as caught:
             work()
         assert caught.value.below == "keys"
@@ -165,6 +165,9 @@ def test_words_about_a_key_file_are_no_damage() -> None:
         with pytest.raises(RepositoryError) as caught:
             judge(Completed(1, "", said, 1.0), "/repository")
         assert type(caught.value) is error
+    with pytest.raises(RepositoryError, match="tried twenty keys of the repository") as caught:
+        judge(Completed(1, "", "Fatal: maximum number of keys reached", 1.0), "/repository")
+    assert "take away those of nobody" in caught.value.hint
     told = r'{"message_type":"exit_error","message":"Fatal: LoadRaw(\u003ckey/00\u003e): invalid"}'
     assert foreign.are_keys(told), "as restic writes it with --json"
 

@@ -291,6 +291,32 @@ def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
     assert re.search("usage|reference", plain.err)
 
 
+@pytest.mark.parametrize("others", [45, 3])
+def test_rekey_finds_every_key_of_the_old_password_among_many(short_tmp: Path, others: int) -> None:
+    """restic gives up after twenty keys: the old password went on opening it by the id of one of its
+    own. A few keys are the twin."""
+    site = small_site(short_tmp)
+    keys = Path(site.repository) / "keys"
+    (first,) = keys.iterdir()
+    other = light_repository.add_keys(first, PASSWORD, "of somebody else", others)
+    old = [first.name, *light_repository.add_keys(first, PASSWORD, PASSWORD, 2)]
+    site.drd("backup", "shop")
+    site.secret("new", NEW)
+    plan = short_tmp / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("secrets/restic", "secrets/new"))
+    by = ("--old-password", f"{{file: {short_tmp}/secrets/restic}}", "--json")
+    done = site.drd("repository", "rekey", "shop", *_new(site), *by).json
+    left = {path.name for path in keys.iterdir()}
+    assert done["complete"]
+    assert {key["key"] for key in done["other_keys"]} == set(other) <= left
+    assert not set(old) & left
+    around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    for key in left:
+        hinted = ["restic", "-r", site.repository, "--no-cache", "--key-hint", key, "cat", "config"]
+        assert subprocess.run(hinted, env=around, capture_output=True, check=False).returncode != 0
+    site.drd("backup", "shop")
+
+
 @pytest.mark.parametrize("names", [["shop"], ["shop", "till"]])
 def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
     short_tmp: Path, names: list[str]

@@ -141,6 +141,12 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
             f"restic cannot read a key file of the repository at {url}: {said.last}",
             hint="see what lies in its keys/: restic names each after the sha256 of its content.",
         )
+    if "maximum number of keys reached" in said.text:
+        return RepositoryError(
+            f"restic tried twenty keys of the repository at {url}, and the password opens none of them",
+            hint="`drd doctor` looks for the right one among all; see what lies in its keys/, and take away "
+            "those of nobody.",
+        )
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")
     return RepositoryError(f"restic failed with exit code {code}: {said.last or 'no output'}")
