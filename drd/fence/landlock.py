@@ -28,6 +28,9 @@ CHANGE = (
 )  # fmt: skip
 """No device nodes, which nobody but root could make, and nothing that a device driver does."""
 
+REMOVE = _REMOVE_DIR | _REMOVE_FILE | _REFER
+"""Without these nothing loses its name, or gets it in another directory."""
+
 DEVICE = READ_FILE | WRITE_FILE | _IOCTL_DEV
 
 _TCP_CONNECT, _TCP = 0b10, 0b11  # with a warden, who binds and connects, neither

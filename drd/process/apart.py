@@ -31,9 +31,10 @@ def can_confine() -> bool:
     return look().landlock_abi > 0
 
 
-def apart(work: Callable[[], T], *, changes: Path | None = None) -> T:
+def apart(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
     """What `work` gives, with this thread's rights; of the file system it can change what lies in the
-    directory `changes` alone, where that is given, and read what it could before.
+    directory `changes` alone, where that is given, and read what it could before. Without `removes`
+    it can remove nothing there.
 
     Raises what it raises, OSError where it could not be confined, and Cancelled: then it is left to
     itself, if it has not ended by then.
@@ -43,7 +44,7 @@ def apart(work: Callable[[], T], *, changes: Path | None = None) -> T:
     def begin() -> None:
         try:
             if changes is not None:
-                _confine(changes)
+                _confine(changes, removes=removes)
             result.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised by who waits
             result.set_exception(error)
@@ -57,9 +58,10 @@ def apart(work: Callable[[], T], *, changes: Path | None = None) -> T:
     return result.result()
 
 
-def _confine(directory: Path) -> None:
+def _confine(directory: Path, *, removes: bool) -> None:
     kernel.no_new_privileges()
-    rules = [("/", landlock.READ), (os.fspath(directory), landlock.CHANGE)]
+    rights = landlock.CHANGE if removes else landlock.CHANGE & ~landlock.REMOVE
+    rules = [("/", landlock.READ), (os.fspath(directory), rights)]
     landlock.restrict(look().landlock_abi, rules, warden=False)
 
 

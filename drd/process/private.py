@@ -124,6 +124,20 @@ def listed(place: Path | int, info: os.stat_result) -> bytes | None:
     return acl.read(place if isinstance(place, int) else os.fspath(place))
 
 
+def why_others_write(file: Path, uid: int) -> str | None:
+    """Who but root and `uid` can write to a file, in words; None when nobody can, or it is not there. No
+    link is followed, and the directories above it are not judged."""
+    try:
+        info = file.lstat()
+    except FileNotFoundError:
+        return None
+    if info.st_uid not in (0, uid):
+        return f"{file} belongs to {_name(info.st_uid)}"
+    if not stat.S_ISREG(info.st_mode):
+        return f"{file} is not a file"
+    return _writable(file, info, listed(file, info), {0, uid}, last=True)
+
+
 def _writable(
     place: Path,
     info: os.stat_result,

@@ -75,8 +75,8 @@ _CALLS = {
 _GENERIC = ("aarch64", "riscv64", "loongarch64")
 _SAME = -1
 _NOGROUP = 65534
-_READ_SEARCH = 1 << 2
-"""CAP_DAC_READ_SEARCH, the third bit of linux/capability.h."""
+_CHOWN, _READ_SEARCH, _ALL = 1 << 0, 1 << 2, (1 << 64) - 1
+"""CAP_CHOWN and CAP_DAC_READ_SEARCH of linux/capability.h, and every one."""
 _VERSION_3 = 0x20080522
 
 _owner: Owner | None = None
@@ -193,6 +193,17 @@ def as_user(user: Owner) -> Iterator[None]:
         _call("setgroups", len(groups), _ids(groups))
 
 
+@contextmanager
+def giving_nothing_away() -> Iterator[None]:
+    """Let this thread, which is root's, change no file's owner for the body: what it makes stays root's,
+    also where a library would give it to somebody else."""
+    try:
+        _make_effective(_ALL & ~_CHOWN)
+        yield
+    finally:
+        _make_effective(_ALL)
+
+
 def become_root_for_good() -> None:
     """As `root`, for a thread that does nothing but what `purpose` is for."""
     if _owner is None or os.geteuid() == 0:
@@ -282,12 +293,17 @@ def as_root(purpose: Purpose) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 def _may_read() -> None:
     """The one right that the service has, too: `AmbientCapabilities=` of its unit."""
+    _make_effective(_READ_SEARCH)
+
+
+def _make_effective(wanted: int) -> None:
+    """These of the rights that this thread may have."""
     import ctypes
 
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
     every = _permitted()
-    words = (every & 0xFFFFFFFF, every >> 32)
-    data = (ctypes.c_uint32 * 6)(_READ_SEARCH & words[0], words[0], 0, 0, words[1], 0)
+    low, high = every & 0xFFFFFFFF, every >> 32
+    data = (ctypes.c_uint32 * 6)(wanted & low, low, 0, (wanted >> 32) & high, high, 0)
     _call("capset", header, data)
 
 

@@ -102,6 +102,13 @@ def backed_up(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
     shutil.rmtree(roots_place(site.base / "work"), ignore_errors=True)
 
 
+@pytest.fixture
+def kept_by_root(site: Site, app: Path) -> Path:
+    """The directory is root's, and what is in it the application's: it makes and removes nothing there."""
+    os.chown(app, 0, 0)
+    return app
+
+
 # --- a recovery of a table -------------------------------------------------------------------
 
 
@@ -128,6 +135,46 @@ def test_table_comes_back_into_his_wal_database(site: Site, app: Path) -> None:
 
     assert "twin" in tables(app / "shop.db")
     assert {p.stat().st_uid for p in app.iterdir()} == {APPLICATION.pw_uid}
+
+
+@pytest.mark.parametrize("whose", ["his", "root's"])
+def test_journal_of_his_in_roots_directory_has_root_remove_nothing(
+    site: Site, kept_by_root: Path, victim: Path, whose: str
+) -> None:
+    database, beside = kept_by_root / "shop.db", kept_by_root / "root's"
+    beside.write_text("root's")
+    if whose == "root's":
+        os.chown(database, 0, 0)
+    site.drd("backup", "shop")
+    for named in (victim, beside):
+        plant(database, named, APPLICATION.pw_uid)
+        site.drd(*BACK, "attacked", "--yes", code=1)
+
+        assert victim.exists()
+        assert beside.exists()
+
+
+@pytest.mark.parametrize("journal", ["delete", "persist", "wal"])
+def test_table_comes_back_into_his_database_in_roots_directory(
+    site: Site, kept_by_root: Path, journal: str
+) -> None:
+    """The twin. What his application needs there is there afterwards, and his."""
+    database, needed = kept_by_root / "shop.db", set[str]()
+    keep(database, journal)
+    site.drd("backup", "shop")
+    with closing(sqlite3.connect(database, isolation_level=None)) as application:
+        application.execute(f"pragma journal_mode = {journal}").fetchall()
+        application.execute("update orders set total = 7")
+        owned(kept_by_root, APPLICATION)
+        os.chown(kept_by_root, 0, 0)
+        needed = set(names(kept_by_root))
+
+        site.drd(*BACK, "twin", "--yes")
+
+        assert "twin" in tables(database)
+        assert set(names(kept_by_root)) == needed
+        assert {p.stat().st_uid for p in kept_by_root.iterdir()} == {APPLICATION.pw_uid}
+        application.execute("update twin set total = 8")
 
 
 def test_what_his_killed_application_left_is_rolled_back(site: Site, app: Path) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 from drd.errors import SourceUnreachable
 from drd.kinds.places import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
+from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
-
-SIDE_FILES = ("-wal", "-shm", "-journal")
 
 _PAGES = 4096
 """Pages between two looks at a cancel. The read transaction that is held around all steps keeps

@@ -50,9 +50,12 @@ def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> s
     return connection
 
 
-def connect_to_write(path: Path, *, timeout_s: float, spills: bool = True) -> sqlite3.Connection:
+def connect_to_write(
+    path: Path, *, timeout_s: float, spills: bool = True, removes: bool = True
+) -> sqlite3.Connection:
     """For who may lead it where it leads: `exposed.for_writing` says who that is. Without `spills`, what
-    is too large for a cache stays in memory all the same."""
+    is too large for a cache stays in memory all the same; without `removes`, a rollback journal that is
+    there stays when it is done with. Raises sqlite3.Error."""
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
@@ -60,8 +63,14 @@ def connect_to_write(path: Path, *, timeout_s: float, spills: bool = True) -> sq
         timeout=timeout_s,
         check_same_thread=False,
     )
-    if not spills:
-        connection.execute("PRAGMA temp_store = MEMORY").close()
+    try:
+        if not spills:
+            connection.execute("PRAGMA temp_store = MEMORY").close()
+        if not removes and _pragma(connection, "journal_mode") == "delete":
+            connection.execute("PRAGMA journal_mode = PERSIST").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -296,12 +305,14 @@ def _order(connection: sqlite3.Connection, name: str) -> str:
     return f" ORDER BY {alias}"
 
 
-def execute(path: Path, statements: str, *, timeout_s: float, spills: bool = True) -> int:
+def execute(
+    path: Path, statements: str, *, timeout_s: float, spills: bool = True, removes: bool = True
+) -> int:
     """Carry out statements in one transaction. Raises as `Inspector.execute` does."""
     check_cancelled()
     connection = None
     try:
-        connection = connect_to_write(path, timeout_s=timeout_s, spills=spills)
+        connection = connect_to_write(path, timeout_s=timeout_s, spills=spills, removes=removes)
         with bounded(connection, time.monotonic() + timeout_s):
             connection.executescript(f"BEGIN IMMEDIATE;\n{statements}\n;COMMIT;")
             return connection.total_changes

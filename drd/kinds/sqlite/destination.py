@@ -30,8 +30,7 @@ from drd.kinds.places import (
 )
 from drd.kinds.publish import JOURNAL, Publication
 from drd.kinds.sqlite import database
-from drd.kinds.sqlite.copy import SIDE_FILES
-from drd.kinds.sqlite.exposed import for_reading
+from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
 from drd.kinds.sqlite.inspector import FencedInspector, SqliteInspector
 from drd.kinds.sqlite.reader import Reader, reads
 from drd.kinds.sqlite.use import require_unused, user

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,19 +21,23 @@ from typing import TypeVar
 from drd.errors import SourceError, SourceUnreachable
 from drd.process import rights
 from drd.process.apart import apart, can_confine
-from drd.process.private import why_not_private
+from drd.process.private import why_not_private, why_others_write
 from drd.process.way import walk
 
 T = TypeVar("T")
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a database is, without links. To work that is `confined`, no directory for temporary files
-    is open."""
+    is open. With `kept`, nothing beside the database can be removed."""
 
     path: Path
     confined: bool = False
+    kept: bool = False
 
 
 @contextmanager
@@ -41,7 +45,8 @@ def for_reading(path: Path) -> Iterator[Path]:
     """Where the database is. It is no pipe, in which a reader would wait. Raises SourceError."""
     place, info = _found(path)
     user = _user(place, info)
-    with rights.as_user(user) if user is not None else nullcontext():
+    given = user is None and os.geteuid() == 0 and (info.st_uid != 0 or _theirs_beside(place, 0))
+    with _rights(user, given=bool(given)):
         yield place
 
 
@@ -52,31 +57,52 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
     place, info = _found(path, exchanged=True)
     user = _user(place, info)
     whose = user.uid if user is not None else os.geteuid()
-    why = why_not_private(place.parent, whose)
-    confined = why is not None and can_confine()
+    above, beside = why_not_private(place.parent, whose), _theirs_beside(place, whose)
+    why = above or beside or why_others_write(place, info.st_uid)
+    # A directory in which others can make nothing, and something of theirs in it all the same.
+    kept = beside is not None if user is None else why_not_private(place.parent, 0) is None
+    kept = kept and above is None
+    given = user is None and os.geteuid() == 0 != info.st_uid
+    confined = can_confine() and (why is not None or kept or given)
     if why is not None and not confined and user is None:
         raise SourceError(
             f"{place} is not opened for writing: others can write beside it ({why}), and what lies there "
             "could have any file of this user's removed",
-            hint=f"chmod go-w {place.parent}, or give {place} to the user of its application and run "
+            hint=f"let nobody else write there, or give {place} to the user of its application and run "
             "drd as root, which then works as that one. A kernel with Landlock needs neither.",
         )
 
     def as_its_user() -> T:
-        with rights.as_user(user) if user is not None else nullcontext():
-            return work(Place(place, confined))
+        with _rights(user, given=given):
+            return work(Place(place, confined, kept))
 
-    if why is None and user is None:
+    if not (confined or given or user is not None):
         return as_its_user()
-    return apart(as_its_user, changes=place.parent if confined else None)
+    return apart(as_its_user, changes=place.parent if confined else None, removes=not kept)
+
+
+def _rights(user: rights.Owner | None, *, given: bool) -> AbstractContextManager[None]:
+    """`given`: SQLite would give what lies beside a database to whom that belongs. He could write into
+    the journal that root is to roll back; or one of somebody else's would pass for root's own."""
+    if user is not None:
+        return rights.as_user(user)
+    return rights.giving_nothing_away() if given else nullcontext()
 
 
 def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
-    """As whom root opens it: as root where nobody else can write beside it, or where it is root's.
-    Everybody else has his own rights alone."""
-    if os.geteuid() != 0 or info.st_uid == 0 or why_not_private(place.parent, 0) is None:
+    """As whom root opens it: as root where it is root's, or where nobody else can write beside it and
+    nothing of others lies there. Everybody else has his own rights alone."""
+    if os.geteuid() != 0 or info.st_uid == 0:
+        return None
+    if why_not_private(place.parent, 0) is None and not _theirs_beside(place, 0):
         return None
     return rights.user_of(info)
+
+
+def _theirs_beside(place: Path, whose: int) -> str | None:
+    """Who else can write to a journal that is there, in words: that takes no right to the directory."""
+    found = (why_others_write(place.with_name(place.name + s), whose) for s in SIDE_FILES)
+    return next((why for why in found if why), None)
 
 
 def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result]:

@@ -40,8 +40,13 @@ class SqliteInspector(_OfFile):
 
     def execute(self, statements: str, *, timeout_s: float) -> int:
         def work(place: Place) -> int:
-            spills = not place.confined
-            return database.execute(place.path, statements, timeout_s=timeout_s, spills=spills)
+            return database.execute(
+                place.path,
+                statements,
+                timeout_s=timeout_s,
+                spills=not place.confined,
+                removes=not place.kept,
+            )
 
         return for_writing(self._path, work)
 

@@ -12,8 +12,9 @@ from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.landing import resolved
 from drd.kinds.places import beside, work_finding
 from drd.kinds.publish import publication_of
-from drd.kinds.sqlite.copy import SIDE_FILES, discard
+from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
+from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.source import COPY, SqliteSource

@@ -321,7 +321,10 @@ class SqliteTables:
     def _opened(self, place: Place, file: Path | None) -> sqlite3.Connection:
         try:
             there = database.connect_to_write(
-                place.path, timeout_s=_WAIT_S, spills=not place.confined
+                place.path,
+                timeout_s=_WAIT_S,
+                spills=not place.confined,
+                removes=not place.kept,
             )
         except sqlite3.Error as error:
             raise TargetError(f"cannot open {self._path}: {error}") from error
