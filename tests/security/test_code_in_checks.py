@@ -2,7 +2,8 @@
 before pg_catalog in the database's own search path. Whoever asks runs it with his rights.
 
 With `--as-owner` nobody asks as a superuser: not a check, not a step, not a command, and not
-after a recovery whose process was killed.
+after a recovery whose process was killed. Without it the recovery names what can be met, and what only
+looks like the server's own is not called by mistake, nor at a backup.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ begin
   return v;
 exception when others then return v;
 end $f$;
+"""
+
+_VIEW = """
+set role app;
 create view public.report as select public.leak(id) as id from public.orders;
 create function public.calm(v int) returns bigint immutable language plpgsql as
   'begin return public.leak(v); end';
@@ -58,16 +63,33 @@ create aggregate evil.count(*) (sfunc = evil.step, stype = bigint, initcond = '0
 alter database shop set search_path = evil, pg_catalog, public, app;
 """
 
+_OWN_PATH = "alter database shop set search_path = public, app"
+
 _PLAN = """
 components:
   db: {{kind: postgres, dsn: {{file: {base}/secrets/source}}}}
+targets:
+  standby: {{db: {{dsn: {{file: {base}/secrets/target}}}}}}
+"""
+
+_ASKING = """
+checks:
+  - {{name: row counts, kind: rows, component: db}}
+  - {{name: counted, kind: sql, component: db, query: select count(*) from orders, expect: within 10%}}
+  - {{name: own schema, kind: sql, component: db, query: select max(id) from notes, expect: 1}}
+  - {{name: by hand, kind: command, component: db, run: [psql, -XAtc, select count(*) from notes]}}
+runbook:
+  - {{name: data, restore: all}}
+  - {{name: look, check: all}}
+  - {{name: note, sql: {{component: db, query: "create table made as select count(*) from orders"}}}}
+"""
+
+_ALL = """
 checks:
   - {{name: row counts, kind: rows, component: db}}
   - {{name: read, kind: sql, component: db, query: select count(id) from report, expect: "== 20"}}
   - {{name: counted, kind: sql, component: db, query: select count(*) from orders, expect: "> 0"}}
   - {{name: own schema, kind: sql, component: db, query: select max(id) from notes, expect: 1}}
-targets:
-  standby: {{db: {{dsn: {{file: {base}/secrets/target}}}}}}
 runbook:
   - {{name: data, restore: all}}
   - {{name: look, check: all}}
@@ -94,9 +116,12 @@ class Shop:
             file.unlink()
         return found
 
-    def backup(self) -> None:
-        self.site.drd("backup", "shop")
-        self.take_loot()
+    def plan(self, asked: str) -> None:
+        self.site.plan((_PLAN + asked).format(base=self.site.base))
+
+    def backup(self) -> str:
+        done = self.site.drd("backup", "shop")
+        return done.out + done.err
 
     def recover(self, *options: str, code: int | None = 0) -> str:
         done = self.site.drd(
@@ -121,7 +146,6 @@ def shop(short_tmp: Path) -> Iterator[Shop]:
         site = Site(short_tmp)
         site.secret("source", source.dsn("shop"))
         site.secret("target", target.dsn("shop"))
-        site.plan(_PLAN.format(base=short_tmp))
         yield Shop(site, source, target, loot)
         site.assert_clean()
 
@@ -135,8 +159,10 @@ def assert_as_owner(shop: Shop) -> None:
 
 
 def test_checks_and_steps_after_a_restore_as_owner_run_nothing_as_superuser(shop: Shop) -> None:
-    shop.source.execute(_HIDDEN, "shop")
+    shop.source.execute(_VIEW + _HIDDEN, "shop")
+    shop.plan(_ALL)
     shop.backup()
+    shop.take_loot()
     told = shop.recover("--as-owner", "--yes")
     assert_as_owner(shop)
     assert "by row-level security" in told, "what not even its owner may count is said"
@@ -148,8 +174,10 @@ def test_checks_and_steps_after_a_restore_as_owner_run_nothing_as_superuser(shop
 
 
 def test_a_killed_recovery_as_owner_goes_on_as_owner(shop: Shop) -> None:
-    shop.source.execute("alter database shop set search_path = public, app", "shop")
+    shop.source.execute(_VIEW + _OWN_PATH, "shop")
+    shop.plan(_ALL)
     shop.backup()
+    shop.take_loot()
     words = ("recover", "shop", "--target", "standby", "--no-undo", "--as-owner", "--yes")
     shop.site.killed_at("before:note", *words)
     assert len(shop.roles()) == 3, "its login was in use"
@@ -159,3 +187,63 @@ def test_a_killed_recovery_as_owner_goes_on_as_owner(shop: Shop) -> None:
     shop.site.killed_at("before:note", *words, "--overwrite")
     shop.recover("--as-owner", "--yes", "--overwrite")
     assert_as_owner(shop)
+
+
+def test_what_is_named_like_the_servers_own_is_told_and_not_called_by_mistake(shop: Shop) -> None:
+    shop.source.execute(_HIDDEN, "shop")
+    shop.plan(_ASKING)
+    named = "aggregate evil.count(*) of app, named like the server's own"
+    path = "the search path has evil before pg_catalog"
+    told = shop.backup()
+    assert "postgres is a superuser, and what drd counts and asks at each backup may run" in told
+    assert named in told
+    assert path in told
+    assert shop.take_loot() == set(), "the source was asked for what it counts itself"
+    told = shop.recover("--dry-run")
+    assert (
+        f"would run as superuser postgres where a check, a step or a command uses it: {named}"
+        in told
+    )
+    assert path in told
+    assert "--as-owner restores with the rights" in told
+    shop.recover("--yes")
+    assert shop.take_loot() == set()
+    found = "select setconfig from pg_db_role_setting where setdatabase <> 0"
+    [(settings,)] = shop.target.execute(found)
+    assert settings == ["search_path=evil, pg_catalog, public, app"], (
+        "the setting itself is as it was"
+    )
+
+
+def test_views_and_functions_that_a_check_may_use_are_told(shop: Shop) -> None:
+    shop.source.execute(
+        _VIEW
+        + """
+        create function public.helper(int) returns int language sql as 'select 1';
+        create function public.noted() returns trigger language plpgsql as 'begin return new; end';
+        create function public.lower(varchar) returns text language sql as 'select 1::text';
+        create operator public.= (function = int4eq, leftarg = int, rightarg = int);
+        """,
+        "shop",
+    )
+    shop.plan(_ALL)
+    told = shop.backup()
+    assert "function public.calm(v integer) of app (index public.orders_expr_idx)" in told
+    told = shop.recover("--dry-run")
+    restored, _, used = told.partition("where a check, a step or a command uses it: ")
+    assert "function public.calm(v integer) of app (index public.orders_expr_idx)" in restored
+    assert "function public.lower(character varying) of app, named like the server's own" in used
+    assert "operator public.= of app, named like the server's own" in used
+    assert "view public.report of app" in used
+    assert "3 functions of app" in used
+
+
+def test_a_search_path_of_ones_own_is_nothing_to_tell(shop: Shop) -> None:
+    """The healthy twin: checks find the tables where the database's setting says that they are."""
+    shop.source.execute("drop function leak(bigint)", "shop")
+    shop.source.execute(_OWN_PATH, "shop")
+    shop.plan(_ASKING)
+    assert "superuser" not in shop.backup()
+    assert "superuser" not in shop.recover("--dry-run")
+    shop.recover("--yes")
+    assert shop.target.execute("select * from public.made", "shop") == [(20,)]

@@ -12,7 +12,7 @@ from drd.kinds.postgres.connection import Address, address_of, write_password_fi
 from drd.kinds.postgres.dsn import holds_password
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.load import passes
-from drd.kinds.postgres.quoting import grantee, ident, set_clause
+from drd.kinds.postgres.quoting import catalog_first, grantee, ident, set_clause
 from drd.kinds.postgres.restore import first_error
 from drd.model.plan import SecretRef
 from drd.process import Completed
@@ -113,6 +113,23 @@ def test_a_password_file_escapes_what_the_format_reserves(tmp_path: Path) -> Non
 )
 def test_a_setting_becomes_the_statement_that_makes_it(setting: str, clause: str) -> None:
     assert set_clause(setting) == clause
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ('"$user", public', None),
+        ("", None),
+        ("pg_catalog, shop", None),
+        ("shop, public", None),
+        ('shop, "PG_CATALOG"', None),
+        ("evil, pg_catalog, public", ("evil", "public")),
+        ('evil, PG_Catalog , "odd "" , x"', ("evil", 'odd " , x')),
+        ('"$user","pg_catalog"', ("$user",)),
+    ],
+)
+def test_nothing_stands_before_pg_catalog(path: str, first: tuple[str, ...] | None) -> None:
+    assert catalog_first(path) == first
 
 
 def test_names_are_quoted_whatever_they_are() -> None:

@@ -131,7 +131,8 @@ def drop_login(cluster: Cluster, *databases: str) -> None:
 def _disown(cluster: Cluster, name: str, database: str) -> None:
     row = cluster.one(_HEIR, [database, name])
     with connect(cluster.undisturbed(database)) as connection, as_stored(connection):
-        connection.execute(b"SET default_transaction_read_only = off")
+        # Whatever the database's settings make of a session.
+        connection.execute(b"SET ROLE NONE; SET default_transaction_read_only = off")
         if row is not None:
             heir = ident(str(row[0]))
             connection.execute(encoded(f"REASSIGN OWNED BY {ident(name)} TO {heir}"))

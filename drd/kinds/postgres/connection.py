@@ -22,7 +22,8 @@ from psycopg import conninfo, pq
 from drd import log, process, secrets
 from drd.errors import SecretUnavailable, SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
-from drd.kinds.postgres.stored import keep_bytes
+from drd.kinds.postgres.quoting import catalog_first, ident
+from drd.kinds.postgres.stored import encoded, keep_bytes
 from drd.masking import MASK
 from drd.model.plan import SecretRef
 
@@ -229,7 +230,8 @@ def words(error: psycopg.Error) -> str:
 
 def connect(address: Address, *, pinned: bool = True) -> Connection:
     """A connection in autocommit mode without time limits; `pinned` also fixes how values print
-    and takes away the search path (else it is as the application's would be).
+    and takes away the search path (else it is as the application's would be, but that nothing stands
+    before pg_catalog: an operator or aggregate of somebody's would be called for the server's own).
 
     Raises SourceUnreachable with the server's words, SourceMissing when only the database is not
     there, SourceError when the login is refused.
@@ -251,6 +253,10 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
             if connection.info.server_version >= since:
                 statements.append(f"SET {setting} = 0")
         connection.execute("; ".join(statements).encode())
+        path = None if pinned else catalog_first(search_path(connection))
+        if path is not None:
+            names = ", ".join(map(ident, path))
+            connection.execute(encoded(f"SET search_path TO {names}"))
     except psycopg.Error as error:
         connection.close()
         raise SourceError(
@@ -264,6 +270,18 @@ def search_path(connection: Connection) -> str:
     """Where names are looked for, as the setting has it."""
     row = connection.execute("SHOW search_path").fetchone()  # no function: that may be somebody's
     return str(row[0]) if row else ""
+
+
+def path_option(connection: Connection) -> str:
+    """The option with which other sessions like this one (pinned) look into pg_catalog first; empty
+    where they do."""
+    query = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
+    row = connection.execute(query).fetchone()
+    path = catalog_first(str(row[0])) if row else None
+    if path is None:
+        return ""
+    names = ",".join(map(ident, path))
+    return "-c search_path=" + re.sub(r"([\\\s])", r"\\\1", names)
 
 
 def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:

@@ -1,15 +1,18 @@
-"""Code in a database that is not a superuser's, and that a superuser who restores it would run.
+"""Code in a database that is not a superuser's, and that a superuser who restores it, or reads in
+it, would run.
 
-COPY evaluates CHECK constraints and generated columns, and what is made afterwards runs index
-expressions, partition keys and event triggers: as whoever restores. The owner of a database decides
-what these call, and on a server where a superuser restores it that is everything.
+COPY evaluates CHECK constraints and generated columns, and what is made afterwards runs partition
+keys and event triggers: as whoever restores. The planner of a query runs constant parts of an index
+expression as whoever asks. The owner of a database decides what these call, and on a server where a
+superuser restores it that is everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from drd.kinds.postgres import others_named
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.stored import shown
 from drd.kinds.postgres.written import OTHERS_CODE
@@ -18,14 +21,18 @@ from drd.ports import Finding
 _SHOWN = 5
 _KEPT = 1000
 
+_BY_READING = ("pg_class", "pg_rewrite", "pg_operator", "pg_cast")
+_BY_RESTORING = (
+    *_BY_READING, "pg_constraint", "pg_attrdef", "pg_trigger", "pg_event_trigger", "pg_type", "pg_opclass",
+)  # fmt: skip
+"""Catalogues whose objects call functions."""
+
 _OTHERS = """
 WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE NOT rolsuper),
      uses AS (
   SELECT d.refobjid AS function, d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d
    WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype IN ('n', 'a')
-     AND d.classid = ANY (ARRAY['pg_constraint', 'pg_attrdef', 'pg_class', 'pg_rewrite',
-           'pg_trigger', 'pg_event_trigger', 'pg_operator', 'pg_cast', 'pg_type', 'pg_opclass']
-           ::pg_catalog.regclass[]))
+     AND d.classid = ANY (%s::pg_catalog.regclass[]))
 SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
        o.name,
        (ARRAY(SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, u.objsubid)
@@ -59,17 +66,28 @@ SELECT o.name, count(*) FROM (
 
 def read(connection: Connection) -> dict[str, Any]:
     """For the facts of a backup: `functions` as [name, owner, uses], `expressions` as [owner, how
-    many checks, generated columns and partition keys]."""
-    query = _OTHERS.replace("%I", "%%I").replace("(%s)'", "(%%s)'")
-    functions = connection.execute(query.encode(), [_KEPT]).fetchall()
+    many checks, generated columns and partition keys], and what `others_named` reads."""
     generated = "a.attgenerated <> ''" if connection.info.server_version >= 120000 else "false"
     expressions = connection.execute(
         _EXPRESSIONS.replace("{generated}", generated).encode()
     ).fetchall()
     return {
-        "functions": [[name, owner, list(uses)] for name, owner, uses in functions],
+        "functions": _used(connection, _BY_RESTORING),
         "expressions": [[owner, count] for owner, count in expressions],
+        **others_named.read(connection),
     }
+
+
+def run_by_reading(connection: Connection) -> list[str]:
+    """What of others a superuser may run who counts rows or asks a query of his own, in words."""
+    used, named = _used(connection, _BY_READING), others_named.read(connection)
+    return [*_functions(used), *others_named.alike(named), *others_named.paths(named)]
+
+
+def _used(connection: Connection, by: Sequence[str]) -> list[list[Any]]:
+    query = _OTHERS.replace("%I", "%%I").replace("(%s)'", "(%%s)'")
+    rows = connection.execute(query.encode(), [list(by), _KEPT]).fetchall()
+    return [[name, owner, list(uses)] for name, owner, uses in rows]
 
 
 AS_OWNER = (
@@ -88,18 +106,33 @@ def finding(
 ) -> Finding | None:
     """What of others would run as `user`, a superuser; None when there is nothing."""
     known = facts.get(OTHERS_CODE)
-    title = f"{component}: code of others"
     if known is None:
-        detail = (
-            "functions of others may run as superuser "
-            f"{user} while this is restored: the restore point does not say which; {hint}"
+        told = (
+            f"functions of others may run as superuser {user} while this is restored: the restore "
+            "point does not say which"
         )
-        return Finding(title, ok=True, warning=True, detail=detail, hint=f"{hint}.")
-    parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
-    if not parts:
+    else:
+        told = "; ".join(_told(known, user, asked=hint != TABLES))
+    if not told:
         return None
-    detail = f"would run as superuser {user} while this is restored: {', '.join(parts)}; {hint}"
-    return Finding(title, ok=True, warning=True, detail=detail, hint=f"{hint}.")
+    title = f"{component}: code of others"
+    return Finding(title, ok=True, warning=True, detail=f"{told}; {hint}", hint=f"{hint}.")
+
+
+def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
+    """`asked`: whether queries of the plan follow."""
+    parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
+    if parts:
+        yield f"would run as superuser {user} while this is restored: {', '.join(parts)}"
+    if not asked:
+        return
+    lead = "" if parts else f"would run as superuser {user} "
+    where = f"{lead}where a check, a step or a command uses it: "
+    if others_named.READ not in known:
+        yield f"{where}views and functions of others (the restore point does not say which)"
+    elif met := others_named.met(known):
+        yield f"{where}{', '.join(met)}"
+    yield from others_named.paths(known)
 
 
 def _functions(rows: Sequence[Any]) -> list[str]:

@@ -40,9 +40,23 @@ def set_clause(setting: str) -> str:
     return f"SET {ident(name)} TO {value_sql}"
 
 
+def catalog_first(path: str) -> tuple[str, ...] | None:
+    """The schemas of a search path that names pg_catalog behind another one, without it: the server
+    then looks there first. None where it does so anyhow."""
+    names = [name if quoted else name.lower() for name, quoted in _words(path)]
+    if "pg_catalog" not in names[1:] or names[0] == "pg_catalog":
+        return None
+    return tuple(name for name in names if name != "pg_catalog")
+
+
 def _split(value: str) -> list[str]:
-    """The names of a list: quoted ones as they are, others without the space around them."""
-    words: list[str] = []
+    return [word for word, _ in _words(value)]
+
+
+def _words(value: str) -> list[tuple[str, bool]]:
+    """The names of a list, and whether each was quoted: quoted ones as they are, others without the
+    space around them."""
+    words: list[tuple[str, bool]] = []
     word, quoted, was_quoted = "", False, False
     index = 0
     while index < len(value):
@@ -54,10 +68,10 @@ def _split(value: str) -> list[str]:
             quoted = not quoted
             was_quoted = True
         elif char == "," and not quoted:
-            words.append(word if was_quoted else word.strip())
+            words.append((word if was_quoted else word.strip(), was_quoted))
             word, was_quoted = "", False
         elif quoted or not char.isspace() or (word and not was_quoted):
             word += char
         index += 1
     last = word if was_quoted else word.strip()
-    return [*words, last] if value.strip() else []
+    return [*words, (last, was_quoted)] if value.strip() else []

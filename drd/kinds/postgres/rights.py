@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.others_code import run_by_reading
 from drd.kinds.postgres.stored import as_spelled, shown
 from drd.ports import Finding
 
@@ -79,6 +80,7 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
         ("large objects", _large_objects),
         ("role passwords", _role_passwords),
         ("subscriptions", _superuser_only),
+        ("code of others", _code_of_others),
         *((("standby", _standby),) if _in_recovery(connection) else ()),
     )
     for subject, look in looks:
@@ -198,6 +200,31 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         detail=f"{role} is no superuser: not saved are {' and '.join(parts)}",
         hint="back up as a superuser, or keep their definitions elsewhere.",
     )
+
+
+def _code_of_others(connection: Connection, role: str) -> Finding:
+    """A login without a superuser's rights is all that helps: in a superuser's session code can take
+    back whatever drd sets there."""
+    found = run_by_reading(connection) if _is_superuser(connection, role) else []
+    if not found:
+        return Finding("", ok=True, detail="nothing of others runs as a superuser when drd reads")
+    return Finding(
+        "",
+        ok=True,
+        warning=True,
+        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run as that "
+        f"one: {', '.join(found)}",
+        hint="CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor then "
+        "says which rights it lacks",
+    )
+
+
+def _is_superuser(connection: Connection, login: str) -> bool:
+    """Also where a setting of the database lets the session begin as another role: code can take
+    that back."""
+    query = b"SELECT bool_or(rolsuper) FROM pg_catalog.pg_roles WHERE rolname IN (%s, current_user)"
+    row = connection.execute(query, [login]).fetchone()
+    return bool(row and row[0])
 
 
 def _standby(connection: Connection, role: str) -> Finding:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from drd import log
-from drd.errors import DrdError, TargetError, ToolError
+from drd.errors import DrdError, SourceError, TargetError, ToolError
 from drd.kinds.places import fresh
 from drd.kinds.postgres import others_code, others_roles
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
@@ -20,6 +21,8 @@ from drd.kinds.postgres.connection import (
     PASSFILE,
     Address,
     address_of,
+    connect,
+    path_option,
     words,
     write_password_file,
 )
@@ -271,15 +274,19 @@ class PostgresTargetDatabase:
     def _login(self) -> tuple[Address, dict[str, str]]:
         """For questions: where, and what a command needs beside to log in."""
         cluster = self._reach()
-        address, options = cluster.address, cluster.address.params.get("options", "")
         if self._as_owner:
             (self._place.directory / BEGUN).touch(mode=0o600)
             with as_target_error(f"cannot look at {self._component} as its owner"):
-                address, options = login_for_questions(cluster), ""
+                address = login_for_questions(cluster)
+            login = write_password_file(address, self._place.directory)
+            return address, {**login, "PGOPTIONS": ""}
+        address = cluster.undisturbed(cluster.address.dbname)
         login = write_password_file(address, self._place.directory)
-        # A command may log in as somebody who may not set these.
-        login |= {"PGOPTIONS": options}
-        return address if self._as_owner else cluster.undisturbed(address.dbname), login
+        # A command may log in as somebody who may not set what else is in the address.
+        options = [cluster.address.params.get("options", "")]
+        with suppress(SourceError, psycopg.Error), closing(connect(address)) as connection:
+            options.append(path_option(connection))
+        return address, {**login, "PGOPTIONS": " ".join(filter(None, options))}
 
     def close(self) -> None:
         if self._inspector is not None:

@@ -87,6 +87,14 @@ def _others_code(value: Any, place: str) -> None:
     code = strict.mapping(value, place)
     for key, read in (("functions", _function), ("expressions", _expressions)):
         strict.each(read, strict.member(code, key, place), f"{place}.{key}", most=MOST_ROLES)
+    for key in ("alike", "read", "paths"):  # not in points of an older drd
+        strict.each(_pair, code.get(key, []), f"{place}.{key}", most=MOST_ROLES)
+    strict.each(_expressions, code.get("callable", []), f"{place}.callable", most=MOST_ROLES)
+
+
+def _pair(value: Any, place: str) -> None:
+    for text in _items(value, 2, place):
+        strict.text(text, place)
 
 
 def _function(value: Any, place: str) -> None:
