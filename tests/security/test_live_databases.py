@@ -177,6 +177,26 @@ def test_table_comes_back_into_his_database_in_roots_directory(
         application.execute("update twin set total = 8")
 
 
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_pipe_or_link_beside_his_database_keeps_nobody_waiting(
+    site: Site, app: Path, victim: Path, suffix: str
+) -> None:
+    site.drd("backup", "shop")
+    beside = app / f"shop.db{suffix}"
+    os.mkfifo(beside)
+    for words in ((*BACK, "x", "--dry-run"), ("doctor", "shop"), ("backup", "shop")):
+        told = site.drd(*words, code=None, timeout=30)
+        assert told.code != 0
+        assert f"{beside} is not a file" in told.out + told.err
+
+    beside.unlink()
+    beside.symlink_to(victim)
+    assert "is not a file" in site.drd("backup", "shop", code=None).err
+    assert victim.stat().st_uid == 0
+    beside.unlink()
+    site.drd("backup", "shop")
+
+
 def test_what_his_killed_application_left_is_rolled_back(site: Site, app: Path) -> None:
     """The twin: a journal that belongs to the database."""
     site.drd("backup", "shop")

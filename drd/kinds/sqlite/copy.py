@@ -12,9 +12,10 @@ from pathlib import Path
 from drd.errors import SourceUnreachable
 from drd.kinds.places import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
-from drd.kinds.sqlite.exposed import SIDE_FILES
+from drd.kinds.sqlite.exposed import SIDE_FILES, require_files_beside
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
+from drd.process.apart import apart
 
 _PAGES = 4096
 """Pages between two looks at a cancel. The read transaction that is held around all steps keeps
@@ -74,9 +75,26 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
             return at
 
 
+def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, datetime]:
+    """A connection that holds one state, as by `begin_reading`. A pipe that others put beside the database
+    meanwhile, which SQLite opens and waits in, keeps nobody from a cancel."""
+    place = Path(os.path.realpath(source))
+    require_files_beside(place)
+
+    def work() -> tuple[sqlite3.Connection, datetime]:
+        live = connect(source, timeout_s=0)
+        try:
+            return live, begin_reading(live, source, wait_s)
+        except BaseException:
+            live.close()
+            raise
+
+    return apart(work)
+
+
 def _copy_locked(source: Path, copy: Path, wait_s: float) -> datetime:
-    with closing(connect(source, timeout_s=0)) as live:
-        at = begin_reading(live, source, wait_s)
+    live, at = opened_reading(source, wait_s)
+    with closing(live):
         _fill(live, copy)
         live.execute("ROLLBACK")
     return at

@@ -11,9 +11,10 @@ but its directory.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -105,6 +106,18 @@ def _theirs_beside(place: Path, whose: int) -> str | None:
     return next((why for why in found if why), None)
 
 
+def require_files_beside(place: Path) -> None:
+    """Raise SourceError for a pipe, a link and the like in the place of what SQLite keeps beside a
+    database: it would wait in it for ever, or follow it."""
+    for file in (place.with_name(place.name + s) for s in SIDE_FILES):
+        with suppress(OSError):
+            if not stat.S_ISREG(file.lstat().st_mode):
+                raise SourceError(
+                    f"{file} is not a file, and SQLite would open it with the database",
+                    hint=f"look whose it is (ls -l {shlex.quote(os.fspath(file))}), remove it, and try again.",
+                )
+
+
 def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result]:
     """The place, and whose it is; with `exchanged` no link of others on the way there, which somebody
     must have put there since it was looked at."""
@@ -120,6 +133,7 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
                 raise SourceError(f"{path} is not a file", hint="`path` names the database itself.")
+            require_files_beside(way.place)
             return way.place, info
     except OSError as error:
         raise SourceUnreachable(f"cannot open {path}: {error.strerror}") from error

@@ -15,7 +15,7 @@ from typing import Any
 from drd.errors import DeadlineExceeded, DrdError, SourceError, SourceMissing
 from drd.kinds.places import work_finding
 from drd.kinds.sqlite import database
-from drd.kinds.sqlite.copy import begin_reading, consistent_copy, discard
+from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.unwritable import is_about_shm
 from drd.kinds.sqlite.written import filename
@@ -103,8 +103,8 @@ class SqliteSource:
     def probe(self) -> Probe:
         info = self._stat()
         try:
-            with closing(database.connect(self._path, timeout_s=0)) as live:
-                begin_reading(live, self._path, _PROBE_WAIT_S)
+            live, _ = opened_reading(self._path, _PROBE_WAIT_S)
+            with closing(live):
                 facts = database.storage_facts(live)
                 live.execute("ROLLBACK")
         except sqlite3.Error as error:
