@@ -400,6 +400,26 @@ def test_in_a_directory_of_roots_root_stays_root(short_tmp: Path, app: Path) -> 
     assert sevens(short_tmp / "root.db") == 1000
 
 
+def test_second_name_of_roots_file_beside_it_is_not_written_to(
+    site: Site, app: Path, victim: Path
+) -> None:
+    """Where the kernel lets him make one, in the place of what SQLite shares among readers."""
+    with closing(sqlite3.connect(app / "shop.db")) as writer:
+        writer.execute("pragma journal_mode = wal")
+    site.drd("backup", "shop")
+    owned(app, APPLICATION)
+    for path in app.glob("shop.db-*"):
+        path.unlink()
+    (app / "shop.db-shm").hardlink_to(victim)
+    victim.chmod(0o600)
+
+    site.drd("backup", "shop", code=None)
+    site.drd(*BACK, "back", "--dry-run", code=None)
+    site.drd(*BACK, "back", "--yes", code=None)
+
+    assert victim.read_text() == "root's"
+
+
 # --- a look ----------------------------------------------------------------------------------
 
 

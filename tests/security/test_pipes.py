@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from drd.catalogue.malformed import require_sound
@@ -66,6 +67,17 @@ def pipe(path: Path) -> Path:
     return path
 
 
+def kit_of(site: Site) -> tuple[str, ...]:
+    """A recovery kit, and the key that opens it: by a passphrase it takes seconds."""
+    identity = pyrage.x25519.Identity.generate()
+    key = site.base / "secrets/identity"
+    key.write_text(str(identity))
+    key.chmod(0o600)
+    file = f"{site.base}/shop.kit"
+    site.drd("kit", "export", "shop", "--to", file, "--recipient", str(identity.to_public()))
+    return file, "--identity", str(key)
+
+
 def hint_of(site: Site) -> Path:
     """Where drd keeps which of the repository's keys is its own."""
     secret = SecretRef("file", f"{site.base}/secrets/restic").describe()
@@ -99,11 +111,7 @@ def test_commands_end_with_a_pipe_in_the_place_of_the_repositorys_config(site: S
 
 @as_root
 def test_commands_end_with_a_pipe_in_the_place_of_the_catalogue(site: Site) -> None:
-    kit, key = site.base / "shop.kit", site.base / "secrets/phrase"
-    key.write_text("a long passphrase for a kit")
-    key.chmod(0o600)
-    words = (str(kit), "--passphrase-file", str(key))
-    site.drd("kit", "export", "shop", "--to", *words)
+    words = kit_of(site)
     site.drd("kit", "verify", *words)
     database = site.base / "state/drd.db"
     database.rename(site.base / "kept")
@@ -123,11 +131,7 @@ def test_commands_end_with_a_pipe_in_the_place_of_the_catalogue(site: Site) -> N
 @pytest.mark.parametrize("verb", ["status", "kit"])
 def test_second_name_of_roots_file_is_not_written_to(site: Site, verb: str) -> None:
     """Where the kernel lets him make one, in the place of what SQLite shares among readers."""
-    key = site.base / "secrets/phrase"
-    key.write_text("a long passphrase for a kit")
-    key.chmod(0o600)
-    words = (f"{site.base}/shop.kit", "--passphrase-file", str(key))
-    site.drd("kit", "export", "shop", "--to", *words)
+    words = kit_of(site)
     victim, shm = site.base / "victim", site.base / "state/drd.db-shm"
     victim.write_text("root's")
     victim.chmod(0o600)

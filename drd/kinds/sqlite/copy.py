@@ -12,7 +12,7 @@ from pathlib import Path
 from drd.errors import SourceUnreachable
 from drd.kinds.places import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
-from drd.kinds.sqlite.exposed import SIDE_FILES, require_files_beside
+from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
 from drd.process.apart import apart
@@ -78,16 +78,16 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
 def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, datetime]:
     """A connection that holds one state, as by `begin_reading`. A pipe that others put beside the database
     meanwhile, which SQLite opens and waits in, keeps nobody from a cancel."""
-    place = Path(os.path.realpath(source))
-    require_files_beside(place)
 
     def work() -> tuple[sqlite3.Connection, datetime]:
-        live = connect(source, timeout_s=0)
-        try:
-            return live, begin_reading(live, source, wait_s)
-        except BaseException:
-            live.close()
-            raise
+        # All that it ever opens beside the database: the copy is made with drd's rights.
+        with for_reading(source) as place:
+            live = connect(place, timeout_s=0)
+            try:
+                return live, begin_reading(live, source, wait_s)
+            except BaseException:
+                live.close()
+                raise
 
     return apart(work)
 
