@@ -9,7 +9,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from drd.catalogue.changes import TRIGGERS
-from drd.catalogue.summary import STUMBLES, Query, asking_sqlite, assemble, check_version, connect
+from drd.catalogue.summary import (
+    STUMBLES,
+    Query,
+    asking_sqlite,
+    assemble,
+    check_version,
+    connect,
+    sqlite_file,
+)
 from drd.model.changes import Changed
 from drd.model.facts import PlanFacts, StatusFacts
 
@@ -40,11 +48,6 @@ def identity(url: str) -> str:
     except OSError:
         return ""
     return f"{found.st_dev}:{found.st_ino}"
-
-
-def sqlite_file(url: str) -> str:
-    """The file of a SQLite URL."""
-    return url.removeprefix("sqlite:///").partition("?")[0]
 
 
 def read_changed(

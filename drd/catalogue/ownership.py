@@ -233,11 +233,9 @@ class Ownership:
     def _lives_here(self, row: Row[Any]) -> bool:
         """Whether its process is one of this machine, which may have got another name meanwhile."""
         pid = row.owner_pid
-        return (
-            row.owner_boot == self._boot
-            and pid is not None
-            and (process.process_alive(pid, row.owner_start))
-        )
+        if row.owner_boot != self._boot or pid is None:
+            return False
+        return process.process_alive(pid, row.owner_start)
 
     @contextmanager
     def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:

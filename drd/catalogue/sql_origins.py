@@ -7,7 +7,6 @@ from datetime import datetime
 
 from drd.catalogue import seals
 from drd.catalogue.engine import Store
-from drd.catalogue.seals import record
 from drd.model.seals import KitBase, Seal
 
 
@@ -17,14 +16,10 @@ class SqlOrigins:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def record_seal(self, plan: str, seal: Seal) -> None:
+    def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
         with self._store.write() as connection:
-            seals.record(connection, plan, seal)
-
-    def record_seals(self, plan: str, seals: Iterable[Seal]) -> None:
-        with self._store.write() as connection:
-            for seal in seals:
-                record(connection, plan, seal)
+            for seal in found:
+                seals.record(connection, plan, seal)
 
     def seals(self, plan: str) -> dict[str, Seal]:
         with self._store.read() as connection:

@@ -168,6 +168,11 @@ def check_version(ask: Query, place: str) -> None:
         raise wrong_version(place, found, HEAD)
 
 
+def sqlite_file(url: str) -> str:
+    """The file of a SQLite URL."""
+    return url.removeprefix("sqlite:///").partition("?")[0]
+
+
 def connect(path: str, how: str = "mode=ro") -> Connection:
     """To a SQLite catalogue's file, for reading. Raises CatalogueError for what is no file: a pipe would
     let whoever opens it wait for ever."""
@@ -425,7 +430,7 @@ def _path(url: str) -> str:
     """The file of `sqlite:////absolute` or `sqlite:///relative`, as SQLAlchemy reads it."""
     import os
 
-    return os.path.abspath(url.removeprefix("sqlite:///").partition("?")[0])  # noqa: PTH100 - light
+    return os.path.abspath(sqlite_file(url))  # noqa: PTH100 - light
 
 
 def _quoted(path: str) -> str:

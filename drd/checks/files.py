@@ -12,7 +12,7 @@ from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entries import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import TORN_SHARE, TreeFingerprint
+from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, torn
 from drd.model.units import format_size
 from drd.ports import CheckContext
 
@@ -145,14 +145,10 @@ def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
     if not found.compared:
         return "no entry could be compared"
     if not found.had_files:
-        empty = "it was empty at backup too, and the plan does not say"
-        return None if may_be_empty else f"{empty} `may_be_empty: true`"
+        return None if may_be_empty else WAS_EMPTY
     if not found.files:
         return f"none of {counted(found.had_files, 'file')} could be compared"
-    if found.torn_bytes > TORN_SHARE * found.had_bytes:
-        torn, whole = format_size(found.torn_bytes), format_size(found.had_bytes)
-        return f"{torn} of {whole} changed while they were captured: what is stored may be torn"
-    return None
+    return torn(found.torn_bytes, found.had_bytes) or None
 
 
 def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:

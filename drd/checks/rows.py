@@ -10,7 +10,7 @@ from drd.checks.words import counted, not_run, part_not_run, printable, result, 
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
 from drd.ports import CheckContext
 
 
@@ -110,12 +110,10 @@ def _rows(
     elif parts and not found.compared:
         own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
     elif not found.compared and not may_be_empty:
-        why = "there is no table, as at backup, and the plan does not say"
-        own = not_run(spec, f"{why} `may_be_empty: true`", expected)
+        own = not_run(spec, f"there is no table, as at backup, {UNSAID}", expected)
     elif not found.rows and not may_be_empty:
         these = "the only table" if found.compared == 1 else f"any of the {found.compared} tables"
-        why = f"there is no row in {these}, and the plan does not say `may_be_empty: true`"
-        own = not_run(spec, why, expected)
+        own = not_run(spec, f"there is no row in {these}, {UNSAID}", expected)
     else:
         text = f"{counted(found.compared, 'table')}, {counted(found.rows, 'row')}, 0 differ"
         own = result(spec, CheckVerdict.PASSED, text, expected)

@@ -299,8 +299,7 @@ def _facts(places: Places) -> list[PlanFacts]:
     """What the catalogue of this host says, read as the user to whom it belongs."""
     from pathlib import Path
 
-    from drd.catalogue.changed import sqlite_file
-    from drd.catalogue.summary import read_facts
+    from drd.catalogue.summary import read_facts, sqlite_file
     from drd.process.state_owner import acting_for_owner
 
     url = places.state_url

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from drd.catalogue.summary import read_status
+from drd.catalogue.summary import read_status, sqlite_file
 from drd.config.location import Places
 from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
 from drd.flows.status import SUMMARY, Known, StatusDocument, collect, collect_known, plan_files
@@ -70,7 +70,7 @@ def _publish(places: Places) -> None:
         publish(
             places.public_dir,
             "" if there else "drd",  # the group of one that is there was chosen by drd.yaml
-            _sqlite_file(url),
+            sqlite_file(url),
             lambda since: read_changed(url, since),
             lambda: identity(url),
         )
@@ -81,7 +81,7 @@ def _may_open_state(places: Places) -> bool:
     if os.geteuid() == 0:
         return True
     url = places.state_url
-    own = os.path.dirname(_sqlite_file(url)) if url.startswith("sqlite:") else places.public_dir  # noqa: PTH120 (4 ms)
+    own = os.path.dirname(sqlite_file(url)) if url.startswith("sqlite:") else places.public_dir  # noqa: PTH120 (4 ms)
     try:
         return os.stat(own).st_uid == os.geteuid()  # noqa: PTH116
     except OSError:
@@ -93,7 +93,7 @@ def _as_owner(places: Places) -> Iterator[None]:
     """Root looks into another user's state as that one, who may put anything in the place of a file there.
     As `acting_for_owner`, which takes longer to load; where less rights than that gives do."""
     url = places.state_url
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     try:
         owner = os.stat(os.path.dirname(file)) if url.startswith("sqlite:") else None  # noqa: PTH116, PTH120
     except OSError:
@@ -136,10 +136,6 @@ def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
             return _by_catalogue(places, wanted, now)
         except CatalogueError:
             raise unreadable(places.public_dir, error) from error
-
-
-def _sqlite_file(url: str) -> str:
-    return url.removeprefix("sqlite:///").partition("?")[0]
 
 
 def _is_worth_it(places: Places) -> bool:

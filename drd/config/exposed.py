@@ -134,9 +134,8 @@ def _beside_others(reached: Reached) -> Exposed | None:
         if directory.place not in [place.parent for place in places]:
             continue
         remedy = f"put the plan where only root can write, or chmod go-w {directory.place}"
-        if (
-            reached.file.info.st_nlink > 1
-        ):  # which they may have given it, where the kernel lets them
+        # They may have given it the second name, where the kernel lets them.
+        if reached.file.info.st_nlink > 1:
             why = f"has a second name, and others can put files in its directory {directory.place}"
             return Exposed(reached.path, why, remedy)
         why = f"lies in {directory.place}, where others can put files beside it"

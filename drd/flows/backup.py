@@ -202,7 +202,7 @@ class _BackupRun:
         catalogue = self.services.catalogue
         with catalogue.together():
             catalogue.record_point(point, owned=self.runner.owned, ids=self._ids())
-            catalogue.origins.record_seal(point.plan, seal_of(point, manifest_digest(data)))
+            catalogue.origins.record_seals(point.plan, [seal_of(point, manifest_digest(data))])
         return point
 
     def _ids(self) -> Mapping[str, str | None]:

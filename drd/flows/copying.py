@@ -14,7 +14,7 @@ from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
 from drd.flows import aftermath, custody, holdings
-from drd.flows.genuine import genuine
+from drd.flows.genuine import genuine_by_run
 from drd.flows.identity import confirm, confirm_or_initialise
 from drd.flows.meetings import note_damage
 from drd.flows.runner import Runner, describe, is_permanent, new_run
@@ -123,7 +123,7 @@ class _CopyRun:
         return self._finish(len(held))
 
     def _by_run(self, repository: Repository, listing: Listing) -> Held:
-        return holdings.by_run(genuine(self.services, self.plan.name, repository, listing))
+        return genuine_by_run(self.services, self.plan.name, repository, listing)
 
     def _confirm(self) -> Mapping[str, Any]:
         confirm(self.services, self.source, writing=False)

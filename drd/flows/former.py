@@ -25,9 +25,8 @@ def is_missing(places: Places) -> bool:
 def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
     """Of one that was just begun: keep it where something shows that there was another one before."""
     if lies_aside(places) or _has_a_cache(places):
-        with suppress(
-            CatalogueError
-        ):  # what is noted spares refusals, and nothing else hangs on it
+        # What is noted spares refusals, and nothing else hangs on it.
+        with suppress(CatalogueError):
             catalogue.queue.note(KEY, True, at)
 
 

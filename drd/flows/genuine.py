@@ -40,6 +40,13 @@ def genuine(
     return left
 
 
+def genuine_by_run(
+    services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
+) -> dict[str, list[SnapshotInfo]]:
+    """The genuine snapshots of the listing, by the run that stored them."""
+    return holdings.by_run(genuine(services, plan, repository, listing))
+
+
 def _may_lie(snapshots: Sequence[SnapshotInfo]) -> bool:
     """What was stored here is called after its contents; a copy says itself what it is one of."""
     return (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drd.errors import CatalogueError
 from drd.flows import custody, holdings
-from drd.flows.genuine import genuine
+from drd.flows.genuine import genuine_by_run
 from drd.flows.identity import confirm
 from drd.flows.services import Services
 from drd.model.plan import Plan, RepositorySpec
@@ -43,7 +43,7 @@ def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bo
     everything = holdings.whole(repository, repository.snapshots(fresh=True))
     listing = holdings.of_plan(everything, plan.name)
     custody.judge_listing(services, plan, listing)
-    there = holdings.by_run(genuine(services, plan.name, repository, listing))
+    there = genuine_by_run(services, plan.name, repository, listing)
     return Look(repository, everything, listing, there)
 
 

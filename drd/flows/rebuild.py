@@ -9,7 +9,7 @@ from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows import holdings
-from drd.flows.genuine import genuine
+from drd.flows.genuine import genuine, genuine_by_run
 from drd.flows.identity import confirm
 from drd.flows.manifests import read_point
 from drd.flows.services import Services
@@ -234,7 +234,7 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
         missing = note_listing(
             services, seen.plan, repository, listing, known=known, listed_at=seen.listed_at
         )
-        there = holdings.by_run(genuine(services, seen.plan, repository, listing))
+        there = genuine_by_run(services, seen.plan, repository, listing)
         for point in missing:
             if holdings.manifest(there.get(point, ())) is not None:
                 torn[point] = (*torn.get(point, ()), repository.name)

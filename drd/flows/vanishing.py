@@ -8,7 +8,7 @@ from datetime import datetime
 
 from drd.errors import PointGone, RepositoryError
 from drd.flows import holdings
-from drd.flows.genuine import genuine
+from drd.flows.genuine import genuine_by_run
 from drd.flows.looking import Look, missing_snapshots
 from drd.flows.services import Services
 from drd.model.run import RunKind
@@ -39,7 +39,7 @@ def note_listing(
     still = {p.id for p in services.catalogue.points(plan)}  # a retention may have been in between
     bad = frozenset(listing.unreadable)
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
-    there = holdings.by_run(genuine(services, plan, repository, listing))
+    there = genuine_by_run(services, plan, repository, listing)
     look = Look(repository, listing, listing, there, bad)
     found = missing_snapshots(services, plan, known, [look], only=only)
     missing = found.get(repository.name, {})
@@ -117,7 +117,7 @@ def forgotten_since(
         listed_at = services.clock.now()
         for repository in places:
             listing = holdings.listed(repository, plan)
-            here = holdings.by_run(genuine(services, plan, repository, listing)).get(point, ())
+            here = genuine_by_run(services, plan, repository, listing).get(point, ())
             note_listing(
                 services, plan, repository, listing, known=known, listed_at=listed_at, only=point
             )

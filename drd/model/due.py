@@ -138,14 +138,12 @@ def _regular(job: Job, history: History, now: datetime) -> Start | None:
     assert timing.every_s is not None
     words = f"every {format_duration(timing.every_s)}"
     last = history.last_started_at
-    never = _never_drilled(job, history, now)
-    if last is None and never is None:
-        return _first(job, history, now), f"{words}, first", timing.every_s
     if last is not None and not _is_past(last, now):
         return now, f"{words}, {_set_back(last, now)}", timing.every_s
-    if never is not None:
+    if (never := _never_drilled(job, history, now)) is not None:
         return *never, timing.every_s
-    assert last is not None
+    if last is None:
+        return _first(job, history, now), f"{words}, first", timing.every_s
     if history.news is not None and last < history.news[0] and _is_past(history.news[0], now):
         ended, what = history.news
         return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s

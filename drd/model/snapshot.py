@@ -17,7 +17,19 @@ MANIFEST_SCHEMA = 1
 TORN_SHARE = 0.1
 """Of a tree's bytes: when more changed while they were captured, a restore of it proves nothing."""
 
-_UNSAID = "and the plan does not say `may_be_empty: true`"
+UNSAID = "and the plan does not say `may_be_empty: true`"
+WAS_EMPTY = f"it was empty at backup too, {UNSAID}"
+
+
+def torn(changed_bytes: int, of_bytes: int) -> str:
+    """Why a restore of a tree proves nothing when so much of it changed while it was captured; empty
+    where that is little."""
+    if changed_bytes <= TORN_SHARE * of_bytes:
+        return ""
+    return (
+        f"{format_size(changed_bytes)} of {format_size(of_bytes)} changed while they were captured: what is "
+        "stored may be torn"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +78,9 @@ class DatabaseFingerprint:
         if may_be_empty or self.mode == "off" or any(self.not_reached):
             return ""
         if not counted:
-            return f"there was no table at backup, {_UNSAID}"
+            return f"there was no table at backup, {UNSAID}"
         if not any(t.rows for t in counted.values()):
-            return f"there was no row in any table at backup, {_UNSAID}"
+            return f"there was no row in any table at backup, {UNSAID}"
         return ""
 
     def only(self, names: Collection[str]) -> DatabaseFingerprint:
@@ -116,14 +128,8 @@ class TreeFingerprint:
         files = [e for e in self.entries.values() if e.kind != "directory"]
         if not files:
             empty = not may_be_empty and not self.not_reached
-            return f"it was empty at backup too, {_UNSAID}" if empty else ""
-        torn, whole = sum(e.size for e in files if e.volatile), sum(e.size for e in files)
-        if torn <= TORN_SHARE * whole:
-            return ""
-        return (
-            f"{format_size(torn)} of {format_size(whole)} changed while they were captured: what is "
-            "stored may be torn"
-        )
+            return WAS_EMPTY if empty else ""
+        return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
 
     def to_json(self) -> dict[str, Any]:
         return {

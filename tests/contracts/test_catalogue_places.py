@@ -87,7 +87,7 @@ def test_a_point_that_is_recorded_again_stays_known_at_the_old_place(
 
 
 def test_a_kit_replaces_what_was_known_of_manifests(catalogue: SqlCatalogue) -> None:
-    catalogue.origins.record_seal("orders-api", seal_of(point("p1", at(0)), "0c" * 32))
+    catalogue.origins.record_seals("orders-api", [seal_of(point("p1", at(0)), "0c" * 32)])
     assert catalogue.origins.kit_base("orders-api") is None
     kit = Seal("p2", "0d" * 32, {"primary": "0e" * 32}, {"orders-db": "0f" * 32})
     catalogue.origins.base_on_kit("orders-api", at(1), [kit])

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.kinds.sqlite.reading import only_reading
 from drd.masking import beginning
-from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
 from drd.model.units import format_duration
 from drd.process import cancelled, check_cancelled
 
@@ -209,6 +209,11 @@ def storage_facts(connection: sqlite3.Connection) -> dict[str, Any]:
         "user_version": _pragma(connection, "user_version"),
         "journal_mode": _pragma(connection, "journal_mode"),
     }
+
+
+def wants_digests(like: Fingerprint) -> bool:
+    """Whether a fingerprint that is to be compared with `like` needs digests of the tables."""
+    return isinstance(like, DatabaseFingerprint) and like.mode == "digest"
 
 
 def take_fingerprint(

@@ -13,7 +13,7 @@ from drd.errors import SourceUnreachable
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.reader import Reader
-from drd.model.snapshot import DatabaseFingerprint, Fingerprint
+from drd.model.snapshot import Fingerprint
 
 
 class _OfFile:
@@ -51,7 +51,7 @@ class SqliteInspector(_OfFile):
         return for_writing(self._path, work)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        digests = database.wants_digests(like)
         with self._open() as connection:
             return database.take_fingerprint(
                 connection, self._path, digests=digests, budget_s=budget_s
@@ -82,5 +82,5 @@ class FencedInspector(_OfFile):
         return self._reader.execute(self._path, statements, timeout_s=timeout_s)
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        digests = database.wants_digests(like)
         return self._reader.fingerprint(self._path, digests=digests, budget_s=budget_s)

@@ -94,7 +94,7 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
 
 def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
     """As `Kind.live`."""
-    digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+    digests = database.wants_digests(like)
     try:
         with for_reading(path) as place, closing(database.connect(place)) as connection:
             found = database.take_fingerprint(
@@ -364,7 +364,7 @@ class _TableInspector(SqliteInspector):
         self._file, self._name, self._source = path, name, source
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        digests = isinstance(like, DatabaseFingerprint) and like.mode == "digest"
+        digests = database.wants_digests(like)
         try:
             with for_reading(self._file) as place, closing(database.connect(place)) as connection:
                 found = database.take_fingerprint(

@@ -36,7 +36,7 @@ class Answer(ABC):
             raise RepositoryError(f"restic's answer exceeds {format_size(self._most)}")
 
 
-class Kept(Answer):
+class InFile(Answer):
     """In a file."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:

@@ -24,7 +24,7 @@ from drd.errors import (
 )
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign, locks, pair
-from drd.repositories.restic.answers import Answer, Counted, Kept
+from drd.repositories.restic.answers import Answer, Counted, InFile
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
@@ -151,7 +151,7 @@ class Door:
     ) -> Complaints:
         """The same into an empty file. What exceeds `most` bytes is no answer: RepositoryError."""
         return self._answered(
-            Kept(answer, most), words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
+            InFile(answer, most), words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
 
     def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
