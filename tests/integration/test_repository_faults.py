@@ -49,15 +49,6 @@ from tests.repository_support import (
 from tests.user_support import as_root
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[ResticRepository]:
-    """An empty one; afterwards no restic is left, and no lock."""
-    repository = founded(local_repository(tmp_path))
-    yield repository
-    assert restic_processes(tmp_path) == []
-    assert repository.door.session.place.locks() == frozenset()
-
-
 def packs(tmp_path: Path) -> list[Path]:
     """The packs of the repository, largest first."""
     found = [p for p in (tmp_path / "repository" / "data").rglob("*") if p.is_file()]

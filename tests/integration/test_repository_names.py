@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from drd.ports import Tree
 from drd.repositories.restic import ResticRepository
-from tests.repository_support import founded, local_repository, restic, restic_processes
+from tests.repository_support import restic
 
 ODD = [
     b"plain", b"-dash", b" lead", b"trail ", b"tab\tin", b"new\nline", b"cr\r", b"a*b", b"q?x",
@@ -22,14 +21,6 @@ ODD = [
 # What the excludes would match too if they were patterns, or trimmed, or expanded.
 DECOYS = [b"axb", b"qyx", b"ac", b"backslash", b"trail", b"new line", b"newXline", b"bad\xfe",
           b"root", b"tab in", b"cr", b"back\\\\slash"]  # fmt: skip
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[ResticRepository]:
-    repository = founded(local_repository(tmp_path))
-    yield repository
-    assert restic_processes(tmp_path) == []
-    assert repository.door.session.place.locks() == frozenset()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,17 +17,9 @@ from drd.ports import Fetched, Torn, Tree
 from drd.process import Command
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.torn import unquoted
-from tests.repository_support import founded, local_repository, restic, restic_processes
+from tests.repository_support import founded, local_repository, restic
 from tests.torn_support import note
 from tests.user_support import NOBODY, acting_as, as_root
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[ResticRepository]:
-    repository = founded(local_repository(tmp_path))
-    yield repository
-    assert restic_processes(tmp_path) == []
-    assert repository.door.session.place.locks() == frozenset()
 
 
 @pytest.fixture

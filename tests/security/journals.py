@@ -7,6 +7,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+PLAN = """
+components:
+  db: {{kind: sqlite, path: {base}/app/shop.db}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+targets:
+  standby: {{db: {{path: {base}/back/shop.db}}}}
+"""
+"""Of an application whose database lies in a directory of its own."""
+
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 _SECTOR = 512
 

@@ -24,7 +24,7 @@ from drd.process import private, state_owner
 from drd.process.private import why_not_private
 from drd.process.way import walk
 from tests.e2e.site import Site, make_sqlite
-from tests.security.journals import plant
+from tests.security.journals import PLAN, plant
 from tests.user_support import NOBODY, as_root
 
 pytestmark = as_root
@@ -33,15 +33,6 @@ APPLICATION = pwd.getpwnam("games")
 READ, WRITE = 5, 7
 USER, GROUP = 0x02, 0x08
 BY_LIST = f"{APPLICATION.pw_name} can write to"
-
-PLAN = """
-components:
-  db: {{kind: sqlite, path: {base}/app/shop.db}}
-checks:
-  - {{name: rows, kind: rows, component: db}}
-targets:
-  standby: {{db: {{path: {base}/back/shop.db}}}}
-"""
 
 
 def listed(

@@ -23,18 +23,14 @@ from drd.daemon.texts import Texts
 from drd.errors import ConfigError
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
+from tests.security.test_exposed import MINE, open_site
 from tests.user_support import NOBODY, as_root
-
-MINE = frozenset({0, os.geteuid()})
 
 
 @pytest.fixture
 def site(short_tmp: Path) -> Site:
     """Root's plan is in force, and its directory was left to somebody."""
-    site = small_site(short_tmp)
-    for directory in (short_tmp, short_tmp / "secrets", short_tmp / "plans"):
-        directory.chmod(0o755)
-    return site
+    return open_site(short_tmp)
 
 
 def hooked(site: Site) -> str:

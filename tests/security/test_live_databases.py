@@ -28,7 +28,7 @@ from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.process.private import roots_place
 from tests.e2e.site import PASSWORD, Site, make_sqlite
 from tests.security.forging import FORGED, component, forge
-from tests.security.journals import interrupted, plant
+from tests.security.journals import PLAN, interrupted, plant
 from tests.user_support import NOBODY, as_root
 
 pytestmark = as_root
@@ -36,14 +36,6 @@ pytestmark = as_root
 APPLICATION = pwd.getpwnam("games")
 SERVICE = pwd.getpwnam("daemon")
 
-PLAN = """
-components:
-  db: {{kind: sqlite, path: {base}/app/shop.db}}
-checks:
-  - {{name: rows, kind: rows, component: db}}
-targets:
-  standby: {{db: {{path: {base}/back/shop.db}}}}
-"""
 BACK = ("recover", "shop", "--table", "orders", "--in-place", "--into")
 
 
