@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
-"""Of a directory: what is made in it begins with this list."""
+"""The list that files and directories begin with which are made in a directory."""
 
 WRITE = 2
 
@@ -59,7 +59,8 @@ def put(fd: int, name: str, entries: bytes | None) -> None:
 
 
 def read(place: str | int, name: str = ACCESS) -> bytes | None:
-    """The list at a place that is no link, or of what is open; None without one."""
+    """The list of the file at a path, of which no link is followed, or of an open file; None when
+    it has none."""
     if isinstance(place, int):
         place, follow = f"/proc/self/fd/{place}", True
     else:
@@ -87,8 +88,9 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
 
 
 def gives_owning_group(entries: bytes | None, right: int) -> bool:
-    """Whether the group to which a thing belongs has this right, where its mode shows it as the group's:
-    on a list that is the mask, and the group has an entry of its own."""
+    """Whether the owning group of a file has this right, for a file whose mode shows it as the
+    group's. With a list, the mode shows the list's mask there, and the group has an entry of its
+    own."""
     found = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
     return all(rights & right for tag, rights, _ in found if tag == _OWNING_GROUP)
 

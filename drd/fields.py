@@ -64,7 +64,7 @@ _DURATION = r"^(\d+(\.\d+)?\s*[smhdw]\s*)+$"
 _SIZE = r"^\d+(\.\d+)?\s*[kKmMgGtT]?(i?[bB])?$"
 
 CLOSED_PATTERNS = frozenset({_DURATION, _SIZE, f"^{NAME.pattern}$"})
-"""Of texts in the JSON Schema that can be nothing but a time, a size or a name."""
+"""The patterns in the JSON Schema of texts that can only be a time, a size or a name."""
 
 Duration = Annotated[
     float,

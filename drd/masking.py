@@ -18,11 +18,12 @@ _SHORTEST = 4
 _SHORTEST_LINE = 8
 
 _SHORTEST_CODE = 8
-"""Of base64: less is also found in what is no code of the secret."""
+"""The least length of a part of base64: shorter parts also appear in the code of something else."""
 _HEAD = _SHORTEST
-"""By so many characters a form is found among many."""
+"""The number of first characters by which a form is found among many."""
 _CODE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\")
-"""Of base64, also as URLs have it, and in JSON, where a slash may be escaped."""
+"""The characters of base64, also in the form for URLs, and in JSON, where a slash may be
+escaped."""
 _ENTITIES = (
     {38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&quot;", 39: "&#x27;"},
     {38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&#34;", 39: "&#39;"},
@@ -30,7 +31,7 @@ _ENTITIES = (
 
 
 class Secrets:
-    """What is to be hidden: the forms of each secret, and which of them are parts of a code."""
+    """The texts to hide: all forms of each secret. Some of them are parts of a longer code."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -51,7 +52,8 @@ class Secrets:
         self._known.add(secret)
 
     def places(self, text: str) -> list[tuple[int, int, bool]]:
-        """What of a text is to be hidden, from where to where, and whether it is a part of a code."""
+        """The places to hide in a text: where each begins and ends, and whether it is a part of a
+        code."""
         # A daemon knows the secrets of thousands of plans: to look for each takes longer then than to
         # look at each character, although it is a thousand times faster than that.
         each = self._count * (2000 + len(text)) < 1500 * len(text)
@@ -96,7 +98,7 @@ def mask_login(login: str, password: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """Texts that say the secret, or one of its lines."""
+    """The texts that contain the secret, or one of its lines, in readable form."""
     found: set[str] = set()
     if len(secret) >= _SHORTEST:
         for text in (secret, *_decoded(secret)):
@@ -108,7 +110,8 @@ def _forms(secret: str) -> set[str]:
 
 
 def _codes(secret: str) -> set[str]:
-    """A part of each code in base64 that says the secret: the longest that all alphabets write alike."""
+    """For each base64 code of the secret, its longest part that all base64 alphabets write in the
+    same way."""
     if len(secret) < _SHORTEST:
         return set()
     return {part for text in (secret, *_decoded(secret)) for part in _in_base64(text)}
@@ -119,7 +122,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _in_documents(text: str) -> set[str]:
-    """Inside a string of JSON, and in HTML."""
+    """The text as JSON strings and HTML write it."""
     if _is_plain(text):
         return set()
     from json import dumps
@@ -130,7 +133,7 @@ def _in_documents(text: str) -> set[str]:
 
 
 def _decoded(text: str) -> set[str]:
-    """What it stands for, if it is a part of a URL."""
+    """The decoded text, if the text is a part of a URL."""
     if "%" not in text and "+" not in text:
         return set()
     from urllib.parse import unquote, unquote_plus
@@ -150,13 +153,14 @@ def _in_urls(text: str) -> set[str]:
 
 
 def _lower(form: str) -> str:
-    """With the codes of its characters in small letters."""
+    """The same form with its percent codes in small letters."""
     first, *others = form.split("%")
     return "%".join([first, *(o[:2].lower() + o[2:] for o in others)])
 
 
 def _in_base64(text: str) -> set[str]:
-    """The code begins in one of three ways, by what is before the text. Of a short one, the whole."""
+    """The parts of base64 codes that say the text. A code can begin in three ways, which depends
+    on what stands before the text. For a short text it is the whole code."""
     found, length = set(), len(_bytes(text))
     for before in range(3):
         code = _base64("\0" * before + text)
@@ -179,8 +183,8 @@ def _bytes(text: str) -> bytes:
 
 
 def masked(text: str, also: Iterable[str] = ()) -> str:
-    """`text` with every known secret replaced, in all of its forms, and what is secret here `also`; of
-    two that overlap nothing is left of either.
+    """Replace every known secret in a text, in all of its forms, and the secrets in `also`, which
+    are secret only here. Of two secrets that overlap nothing remains.
 
     For people only: a text that drd is going to use must not come through here.
     """
@@ -210,7 +214,8 @@ def beginning(text: str, most: int) -> str:
 
 
 def _whole(text: str, begin: int, until: int, after: int) -> tuple[int, int]:
-    """All of the code in which a part was found: what is beside it may say the rest of the secret."""
+    """Where the whole code begins and ends in which a part was found: the rest of it may contain
+    the rest of the secret."""
     while begin > after and text[begin - 1] in _CODE:
         begin -= 1
     while until < len(text) and (text[until] in _CODE or text[until] == "="):

@@ -76,8 +76,9 @@ def open_regular(path: Path, how: int) -> int:
 
 
 def read_regular(path: Path, most: int, how: int = os.O_NOFOLLOW) -> bytes:
-    """As many bytes of a file at most, at once: for a directory in which somebody else may have put
-    something in its place. Raises OSError, with EINVAL for what is no regular file."""
+    """Read at most so many bytes of a file without waiting, in a directory where somebody else may
+    have put something in the file's place. Raises OSError, with EINVAL when it is not a regular
+    file."""
     with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC | how), "rb") as file:
         return file.read(most)
 
@@ -124,7 +125,8 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
 
 
 def _open_to(fd: int, group: int) -> None:
-    """Raises OSError where it can be given neither to the group nor a list."""
+    """Open a directory to a group. Raises OSError when it can neither be given to the group nor
+    get an access control list."""
     found = os.fstat(fd)
     try:
         if found.st_gid != group:

@@ -99,7 +99,7 @@ def ask(
 
 
 def _hide_proxies() -> None:
-    """Their logins in what they answer: the library sends them by itself."""
+    """Hide the logins of proxies in what they answer: the library sends them without asking us."""
     for proxy in map(urlsplit, urllib.request.getproxies().values()):
         if proxy.username and proxy.password:
             user, password = unquote(proxy.username), unquote(proxy.password)

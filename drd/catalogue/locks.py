@@ -92,7 +92,7 @@ class LockFiles:
             os.close(fd)
 
     def is_held_by(self, name: str, pid: int) -> bool:
-        """Whether the process holds the lock; False where we may not look into it."""
+        """Whether the process holds the lock; False when we may not read its descriptors."""
         with suppress(OSError):
             wanted = self._path(name).lstat()
             for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -162,7 +162,8 @@ def _flock(fd: int, how: int) -> bool:
 
 
 def _locks(descriptor: Path) -> bool:
-    """Whether a file is locked with flock, by nobody else's leave, through a descriptor."""
+    """Whether this descriptor of a process, by its entry below /proc/PID/fdinfo, holds an
+    exclusive flock."""
     words = (line.split() for line in descriptor.read_text(encoding="ascii").splitlines())
     return any(w[:1] == ["lock:"] and {"FLOCK", "WRITE"} <= {*w} for w in words)
 

@@ -231,7 +231,8 @@ class Ownership:
         return row.owner_place is not None and row.owner_place != self._place
 
     def _lives_here(self, row: Row[Any]) -> bool:
-        """Whether its process is one of this machine, which may have got another name meanwhile."""
+        """Whether the process of the row runs on this machine, which may have got another name
+        since."""
         pid = row.owner_pid
         if row.owner_boot != self._boot or pid is None:
             return False

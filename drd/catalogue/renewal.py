@@ -19,7 +19,8 @@ _TRIES = 3
 _LOGS = ("-wal", "-journal")
 _SIDES = (*_LOGS, "-shm")
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Of a rollback journal: at its beginning, and at its end after the name of another file."""
+"""The magic number of a rollback journal. It stands at the beginning, and again at the end when
+the journal names another file."""
 
 
 def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
@@ -96,9 +97,10 @@ def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, i
 
 
 def _without_name(journal: Path) -> None:
-    """SQLite removes the file that a journal names at its end, whatever it is, once it has rolled the
-    journal back. Only a transaction in several databases has one, which is none of drd's: so our copy
-    loses the name. What is rolled back is the same."""
+    """Cut the name of another file off the end of our copy of a rollback journal. SQLite removes
+    the file of that name once it has rolled the journal back, whatever file it is. Only a
+    transaction in several databases writes such a name, and drd makes none. What is rolled back
+    stays the same."""
     with suppress(FileNotFoundError), journal.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         while size >= len(_MAGIC):

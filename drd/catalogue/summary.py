@@ -174,8 +174,8 @@ def sqlite_file(url: str) -> str:
 
 
 def connect(path: str, how: str = "mode=ro") -> Connection:
-    """To a SQLite catalogue's file, for reading. Raises CatalogueError for what is no file: a pipe would
-    let whoever opens it wait for ever."""
+    """Open the file of a SQLite catalogue for reading. Raises CatalogueError when it is not a
+    regular file: whoever opened a pipe would wait for ever."""
     import sqlite3
 
     require_file(path)
@@ -189,7 +189,7 @@ def connect(path: str, how: str = "mode=ro") -> Connection:
 
 
 def require_file(path: str) -> None:
-    """Raise CatalogueError where something else than a file is there."""
+    """Raise CatalogueError when something else than a regular file has this name."""
     from stat import S_ISREG
 
     try:

@@ -296,7 +296,8 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
 
 
 def _facts(places: Places) -> list[PlanFacts]:
-    """What the catalogue of this host says, read as the user to whom it belongs."""
+    """Read the facts of all plans from the catalogue of this host, with the rights of the
+    catalogue's owner."""
     from pathlib import Path
 
     from drd.catalogue.summary import read_facts, sqlite_file

@@ -195,7 +195,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
-    """With a warning for each of its files that others can read or write."""
+    """The plan with one more warning for each of its files that others can read or write."""
     from drd.config.exposed import exposed_files, state_owners
     from drd.errors import Problem
 

@@ -18,7 +18,8 @@ examples:
 exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
 
 _REASONS = {"force": "--force", "clock_is_right": "clock"}
-"""What a person said why in a run's details, and the word before it."""
+"""The keys in a run's details that hold a person's reason, and the word that is printed before
+it."""
 
 
 def add_parser(sub: Any) -> None:

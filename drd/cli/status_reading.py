@@ -90,8 +90,9 @@ def _may_open_state(places: Places) -> bool:
 
 @contextmanager
 def _as_owner(places: Places) -> Iterator[None]:
-    """Root looks into another user's state as that one, who may put anything in the place of a file there.
-    As `acting_for_owner`, which takes longer to load; where less rights than that gives do."""
+    """Let root read another user's state with that user's rights, since that user may put anything
+    in the place of a file there. It does the same as `acting_for_owner`, which takes longer to
+    load, and calls that one where these rights are not enough."""
     url = places.state_url
     file = sqlite_file(url)
     try:

@@ -16,9 +16,10 @@ from drd.kit.orders import Order
 def accept(
     args: argparse.Namespace, stored_at: datetime, orders: Mapping[str, Sequence[Order]]
 ) -> None:
-    """Show what they would have drd do, and have it accepted. Without a terminal only what asks for it needs
-    that, by an option: other places and addresses are shown again before they are used. Raises Cancelled
-    when it was not accepted, and UsageError where there is nobody to ask."""
+    """Show what stored plans would have drd do, and ask a person to accept it. Without a terminal
+    an option has to accept it, and only where something asks for it: drd shows all other places
+    and addresses again before it uses them. Raises Cancelled when a person declines, and
+    UsageError when there is nobody to ask."""
     if args.accept_commands and args.quiet:
         return
     at = f"{stored_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -91,8 +91,9 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
 
 
 def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) -> Exposed | None:
-    """Whether anybody but the trusted users can write the file, or put another in its place; None also
-    for one that is not there. Whoever reads it judges what was read (`LoadedPlan.reached`)."""
+    """Who besides the trusted users can write the file or put another one in its place; None for
+    nobody, and for a file that does not exist. Whoever reads the file judges what was read instead
+    (`LoadedPlan.reached`)."""
     try:
         with using(ways) as chosen, chosen.opened(path, os.O_PATH) as (_, reached):
             return judged(reached, trusted)
@@ -101,12 +102,13 @@ def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) 
 
 
 def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
-    """The same of a file that was opened."""
+    """Who besides the trusted users can change a file that was opened."""
     for link in reached.links:
         if link.owner not in trusted:
             why = f"is not safe: {link.place} is a link of {user_name(link.owner)}"
             remedy = (
-                f"put the file itself there; or, if the link is right: chown -h root: {link.place}"
+                f"replace the link by the file itself; or, if the link is right, give the link to root: "
+                f"chown -h root: {link.place}"
             )
             return Exposed(reached.path, why, remedy)
     found = _changeable(reached.path, reached.file, "", trusted)
@@ -123,8 +125,8 @@ def is_exposed(reached: Reached, trusted: Collection[int]) -> bool:
 
 
 def _beside_others(reached: Reached) -> Exposed | None:
-    """Of a file that only the trusted can change, in a directory like /tmp: others put files beside it.
-    That is an administrator's layout, and only told."""
+    """Report a file in a directory like /tmp, where others can put files beside it, though only
+    trusted users can change the file itself. An administrator may want it so: it is only told."""
     places = [reached.file.place, *(link.place for link in reached.links)]
     for directory in reached.directories:
         info = directory.info
@@ -173,7 +175,7 @@ def in_plan(
 
 
 def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]:
-    """The same of a plan as it was loaded."""
+    """The exposed files of a plan that was loaded: its own file, and those of its secrets."""
     return _there(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
 
 
@@ -188,7 +190,7 @@ def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
 
 
 class NotTaken(ConfigError):
-    """Another text than the one in force, in a file that others can write."""
+    """A plan's file that others can write holds another text than the one in force."""
 
     def __init__(self, problems: list[Problem], exposed: Exposed) -> None:
         super().__init__(problems)
@@ -220,13 +222,14 @@ def require_safe(
     text = in_force or known.queue.accepted(name)
     if not is_open or text in (None, loaded.text):
         return
-    why = f"{found[0]}, so its text is not taken: it is another one than the text in force"
+    why = f"{found[0]}, so its text is not taken: it differs from the text in force"
     look = f"look whether you or somebody else has written it, then: {found[0].remedy}"
     raise NotTaken([Problem(file, 1, "", why, look)], found[0])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
-    """For `doctor`: what a new plan would be refused for, and what is only told."""
+    """The findings of `drd doctor` about exposed files: drd would refuse a new plan for the one
+    kind, and only tells the other."""
     return [
         Finding("exposed file", ok=True, warning=True, detail=str(e), hint=e.remedy)
         for e in in_plan(plan.file, secret_files(plan), trusted)

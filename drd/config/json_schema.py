@@ -82,7 +82,8 @@ class SchemaView:
         return found
 
     def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
-        """What may stand at `path`, given what stands there now; nothing for an unknown key."""
+        """The schemas that apply at `path`, given what stands there now; none for an unknown
+        key."""
         nodes = list(self._open(self.root, data))
         for element in path:
             data = data[element] if has_member(data, element) else None

@@ -1,4 +1,5 @@
-"""Which text of a plan a command goes by: its file's, which is in force from then on, or the one that is."""
+"""Choosing the text of a plan that a command goes by: the text of the plan's file, which is in
+force from then on, or the text that is in force already."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from drd.process import rights
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """For one state. `accept` puts a plan in force, `warn` tells whoever gave the command."""
+    """Loads the plans of one state. `accept` puts a plan in force, `warn` tells the person who
+    gave the command."""
 
     settings: DaemonSettings
     catalogue: Catalogue
@@ -61,7 +63,8 @@ class Loading:
         return loaded.plan
 
     def stored(self, name: str) -> Plan:
-        """By the text that was accepted last. Raises UnknownPlan when none was, and ConfigError."""
+        """The plan by the text that was put in force last. Raises UnknownPlan when there is none,
+        and ConfigError."""
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
@@ -69,7 +72,8 @@ class Loading:
         return plan_of_text(text, Path(rows[0].file))
 
     def of_roots_file(self, name: str) -> Plan:
-        """By root's file alone: see `plan_in_force`. Raises UnknownPlan and ConfigError."""
+        """The plan by root's own file alone (see `App.plan_in_force`). Raises UnknownPlan and
+        ConfigError."""
         loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
         self.refuse_exposed(loaded)
         return loaded.plan
@@ -93,7 +97,8 @@ class Loading:
         return state_owners(self.settings.state_dir)
 
     def _file_of(self, name: str) -> Path:
-        """Raises UnknownPlan, which of a plan that was loaded before says where its file lay."""
+        """Find the file of a plan. Raises UnknownPlan, which says where the file lay when the plan
+        was loaded before."""
         try:
             return find_plan(self.settings, name)
         except UnknownPlan:
@@ -103,8 +108,9 @@ class Loading:
             raise
 
     def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
-        """The text in force, where others can write the file that it was in, so that what stands there now
-        stops nothing. Root believes a stored text only in a state of its own. Raises the error else."""
+        """The plan by the text in force, for a file that others can write: whatever they wrote
+        there then stops no command. Root believes a stored text only in a state of its own. Raises
+        `error` when there is no such text."""
         if rights.acts_for() is not None:
             raise error
         try:

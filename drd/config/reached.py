@@ -1,7 +1,6 @@
-"""How the file of a plan is reached: the directories and links on the way, and the file itself, each as
-it was when it was opened. Whoever reads a file and looks at its name afterwards looks at another one,
-where names are exchanged meanwhile.
-"""
+"""How drd reaches the file of a plan: the directories and links on the way and the file itself,
+each as it was when drd opened it. Whoever reads a file and then looks at its name may look at
+another file, when names are exchanged in between."""
 
 from __future__ import annotations
 
@@ -17,10 +16,11 @@ from typing import NamedTuple, Self
 from drd.process.way import Link, Passed, Way, walk
 
 _AT_ONCE = 16
-"""So many directories are kept open."""
+"""The number of directories that are kept open."""
 
 _TRIES = 8
-"""A name may have become a link since it was looked at: somebody puts another version in its place."""
+"""The number of tries: a name may become a link between our look and our open, when somebody puts
+a new version in its place."""
 
 _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 """Not blocking: a FIFO by this name must not hold drd up."""
@@ -28,8 +28,8 @@ _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """`directories` are those passed, from the root on, also those in which links lie; `links` are those
-    taken that others than root can change."""
+    """`directories` were passed on the way, from the root on, and include those in which links
+    lie. `links` were followed, and others than root can change them."""
 
     path: str
     file: Passed
@@ -51,7 +51,7 @@ class _IsLink(Exception):
 
 
 class Ways:
-    """For a look at one or many files: each of their directories is walked to once."""
+    """Opens one or many files. Each directory is walked to only once."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
@@ -73,7 +73,7 @@ class Ways:
             os.close(fd)
 
     def _in_its_directory(self, path: str, how: int) -> tuple[int, Reached] | None:
-        """None for a link."""
+        """Open the file in a directory that is held already; None when the name is a link."""
         above, _, name = path.rpartition("/")
         if name in ("", ".", ".."):
             return None
@@ -94,7 +94,7 @@ class Ways:
 
 
 def using(ways: Ways | None) -> AbstractContextManager[Ways]:
-    """These, which stay open, or some of one's own."""
+    """The given ways, which stay open afterwards, or new ones for this use."""
     return Ways() if ways is None else nullcontext(ways)
 
 
@@ -121,7 +121,7 @@ def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, Reached]
 
 
 def _walked(path: str, how: int) -> tuple[int, Reached]:
-    """Every link is followed."""
+    """Walk the whole way to the file, and follow every link."""
     for _ in range(_TRIES):
         with closing(walk(path)) as way:
             if way.missing:
@@ -136,8 +136,8 @@ def _walked(path: str, how: int) -> tuple[int, Reached]:
 
 
 def _of_the_kernels(path: str, way: Way, how: int) -> tuple[int, Reached]:
-    """What no name leads to, like a pipe by `/dev/stdin`. Whoever else could put something there
-    meanwhile can change what was passed, and is seen by that."""
+    """Open what only the kernel's own links lead to, such as a pipe by `/dev/stdin`. Somebody who
+    could exchange it in between can change a directory on the way, and that is noticed."""
     fd = os.open(path, how | _HOW)
     try:
         above = _held(way, fd)

@@ -28,7 +28,8 @@ class ExposedFiles:
         self._looked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
-        """By plan the first of them, with how many there are; of drd.yaml by the empty name."""
+        """By plan name the first exposed file, with the number of further ones. The empty name
+        stands for drd.yaml."""
         now = time.monotonic()
         watched = self._bad
         if self._looked_at is None or now - self._looked_at >= EVERY_S:

@@ -29,7 +29,7 @@ CHANGE = (
 """No device nodes, which nobody but root could make, and nothing that a device driver does."""
 
 REMOVE = _REMOVE_DIR | _REMOVE_FILE | _REFER
-"""Without these nothing loses its name, or gets it in another directory."""
+"""The rights to remove a name, or to move it to another directory."""
 
 DEVICE = READ_FILE | WRITE_FILE | _IOCTL_DEV
 

@@ -24,7 +24,7 @@ class Fetch(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences for the operator."""
+        """The sentences about torn files, for a person."""
         return [
             f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the {t.noted:,} bytes "
             "that restic counted are stored; take another restore point if it matters"

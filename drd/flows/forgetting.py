@@ -378,8 +378,9 @@ class _Verdict:
 def _share(
     services: Services, spec: RepositorySpec, look: Look, verdict: _Verdict, plan: str
 ) -> Share:
-    """In a copy also what was forgotten when it could not be reached. With a point goes all that is
-    marked as its own, also what is not."""
+    """What one repository has to forget. A copy also forgets what was forgotten while it could not
+    be reached. With a point, all snapshots that are marked as the point's go, also those that are
+    not genuine."""
     marked = holdings.by_run(look.listing)
     gone = [*verdict.forget]
     strangers = [run for run in marked if run not in verdict.kept and run not in gone]

@@ -23,7 +23,8 @@ def is_missing(places: Places) -> bool:
 
 
 def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
-    """Of one that was just begun: keep it where something shows that there was another one before."""
+    """Note in a catalogue that was just made that there was another one before, where something
+    shows that."""
     if lies_aside(places) or _has_a_cache(places):
         # What is noted spares refusals, and nothing else hangs on it.
         with suppress(CatalogueError):
@@ -35,7 +36,7 @@ def came_after_another(catalogue: Catalogue, places: Places) -> bool:
 
 
 def lies_aside(places: Places) -> bool:
-    """A catalogue that was not believed, or that was damaged."""
+    """Whether a catalogue lies aside: drd did not believe it, or it was damaged."""
     database = places.database
     if database is None:
         return False
@@ -44,7 +45,8 @@ def lies_aside(places: Places) -> bool:
 
 
 def _has_a_cache(places: Places) -> bool:
-    """Of some repository: this host has backed up before."""
+    """Whether restic's cache knows a repository, which means that this host has backed up
+    before."""
     try:
         names = [p.name for p in (places.cache_dir / "restic").iterdir()]
     except OSError:

@@ -1,8 +1,10 @@
-"""Snapshots that are marked as those of a restore point and hold something else than was stored.
+"""Finding snapshots that are marked as snapshots of a restore point, but hold something else than
+drd stored.
 
-Whoever has a repository's password can write there what a snapshot was copied from. What one holds has the
-same id everywhere, so of points whose trees were noted (`drd.model.seals`) a listing tells it. Such a
-snapshot counts for nothing: what it stands for is missing there.
+Whoever has a repository's password can mark any snapshot as a copy of another one. The same
+content has the same tree id in every repository, so a listing shows the difference for each point
+whose trees were noted (`drd.model.seals`). Such a snapshot does not count: the snapshot that it
+stands for is missing there.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from drd.model.seals import Seal
 from drd.ports import Repository, SnapshotInfo
 
 _NAMED = 5
-"""Snapshots that a message names."""
+"""The number of snapshots that a message names."""
 
 
 def genuine(
     services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
 ) -> list[SnapshotInfo]:
-    """The listing without them; they are named once."""
+    """The listing without snapshots that are not genuine. Each of these is reported once in a
+    command."""
     runs = {run: found for run, found in holdings.by_run(listing).items() if _may_lie(found)}
     seals = _seals(services, plan, runs)
     forged = {
@@ -48,7 +51,8 @@ def genuine_by_run(
 
 
 def _may_lie(snapshots: Sequence[SnapshotInfo]) -> bool:
-    """What was stored here is called after its contents; a copy says itself what it is one of."""
+    """Whether one of a run's snapshots may be false. The id of a snapshot that was stored here
+    depends on its content; a copy only says of itself which snapshot it is a copy of."""
     return (
         any(s.original is not None for s in snapshots)
         or sum("manifest" in s.tags for s in snapshots) > 1
@@ -77,20 +81,17 @@ def _words(
 ) -> str:
     some = ", ".join(_called(run, snapshot) for run, snapshot in forged[:_NAMED])
     more = f" and {len(forged) - _NAMED} more" if len(forged) > _NAMED else ""
-    hold, them, they_are = (
-        ("holds", "it", "it is") if len(forged) == 1 else ("hold", "them", "they are")
-    )
+    hold, them = ("holds", "it") if len(forged) == 1 else ("hold", "them")
     here = holdings.ids_here(left)
     lost = [s for _, s in forged if holdings.first_id(s) not in here]
     again = ""
     if lost:
-        again = (
-            f"what {they_are} marked as is missing there until drd copy {plan} brings it again; "
-        )
+        real = "snapshot is" if len(lost) == 1 else "snapshots are"
+        again = f"The real {real} missing there until drd copy {plan} copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
-        f"{some}{more} in {repository.name} {hold} something else than drd stored: who wrote {them} has the "
-        f"password of {repository.name}; {they_are} neither used nor counted; {again}to remove {them}: {remove}"
+        f"{some}{more} in {repository.name} {hold} something else than drd stored. Whoever wrote {them} has the "
+        f"password of {repository.name}. drd does not use or count {them}. {again}To remove {them}: {remove}"
     )
 
 

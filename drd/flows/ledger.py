@@ -32,7 +32,8 @@ Noted = dict[str, Any]
 Warn = Callable[[str], object]
 
 _SCHEMA = 2
-"""The first did not say how a run ended: by such a file, a run that is over could be taken for a dead one."""
+"""Records of schema 1 did not say how a run ended. With such a record, a run that is over could be
+taken for an interrupted one."""
 _LARGEST = 16 << 20
 _KEPT = 200
 """Ledgers of one state. Nobody goes on with what was begun before the newest of these."""
@@ -101,8 +102,8 @@ class Ledger:
     kept: bool = True
 
     def save(self) -> None:
-        """Whole or not at all, also after a power cut. Raises SandboxUnavailable where others could
-        change it."""
+        """Write the record as a whole or not at all, also when the power fails. Raises
+        SandboxUnavailable when others could change it."""
         if not self.kept:
             return
         data = {
@@ -123,7 +124,7 @@ class Ledger:
                 self._go_without(error)
 
     def _go_without(self, error: OSError) -> None:
-        """What is lost has to come back also where root cannot write about it."""
+        """Go on without a record: a recovery must work also where root cannot write one."""
         self.kept = False
         why = f"cannot write {self.path}, root's record of run {self.run}: {error.strerror}"
         try:
@@ -131,7 +132,7 @@ class Ledger:
                 self.path.unlink()
         except OSError:
             self.warn(
-                f"{why}; once that can be written to, remove it: what it says is not so any more"
+                f"{why}. The file is out of date: remove it as soon as its directory can be written"
             )
         else:
             self.warn(f"{why}; root cannot go on with that run later")
@@ -141,7 +142,8 @@ class Ledger:
             self.path.unlink()
 
     def finish(self, end: End) -> End:
-        """It is over from now on; the first end stays, and is given back."""
+        """Note that the run is over. When an end is noted already, that one stays and is
+        returned."""
         if self.end is None:
             self.end = end
             self.save()
@@ -186,8 +188,9 @@ class Ledger:
         return self._as_ended(self.believed(run))
 
     def _as_ended(self, run: Run) -> Run:
-        """Over where the record says so. Where the row says that too, it may be otherwise than root left
-        it (somebody has ended it since), but for whether it succeeded."""
+        """The run as the record says that it ended. A row that is over, too, may give another end,
+        since somebody may have ended the run after root; but the two must agree on whether it
+        succeeded."""
         noted, good = self.end.state if self.end is not None else None, RunState.SUCCEEDED
         if run.state.final and (run.state is good) is not (noted == good):
             raise self._differs("its state", str(run.state), noted or "not over")
@@ -311,7 +314,8 @@ def begin(
 
 
 def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
-    """Nobody goes on unasked with what root left of the plan before this run."""
+    """Note in the records of earlier runs of the plan that they are over, so that no command goes
+    on with them by itself."""
     why = f"run {run.id}, another recovery, was begun instead"
     end = End.of(RunState.INTERRUPTED, run.started_at or datetime.now(UTC), why)
     with rights.root(Purpose.NOTES):

@@ -33,7 +33,8 @@ def unproven(work: Restoration, engine: Engine) -> Unproven:
 
 
 def _nothing_to_compare(snapshot: ComponentSnapshot | None, may_be_empty: bool) -> str:
-    """Whatever a check has looked at: what was captured is nothing, or may be torn."""
+    """Why the captured component itself proves nothing, whichever check has passed: it was empty,
+    or may be torn."""
     if snapshot is None or snapshot.fingerprint is None:
         return ""
     return snapshot.fingerprint.says_nothing(may_be_empty=may_be_empty)

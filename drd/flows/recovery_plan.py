@@ -384,8 +384,8 @@ def _notes(
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
-    """The dead recovery that these words continue: one that has already chosen its point. Warns of
-    one that it does not go on with."""
+    """The interrupted recovery with the same request, which this command goes on with; it has
+    chosen its point already. Warns of each such recovery that the command does not go on with."""
     for run in services.catalogue.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
             continue

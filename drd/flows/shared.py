@@ -1,4 +1,4 @@
-"""Who else stores in a repository: plans of other hosts that have its password."""
+"""Finding plans of other hosts that store in the same repository."""
 
 from __future__ import annotations
 

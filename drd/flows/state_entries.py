@@ -228,10 +228,11 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
 
 
 def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
-    """Whether a catalogue of another user's deserves no less belief than one of the owner's: in a state that
-    a group could write in, a file of that group, which each of its members could have written. An earlier
-    drd made it so, when the first command was a member's. The mark is what is left to know it by when the
-    state was closed by a start that could not give it a file of its own."""
+    """Whether a catalogue that belongs to another user can be believed as much as the owner's:
+    it belongs to the group that could write in the state, so that each member could have
+    written the owner's file, too. An earlier drd made it so when a member gave the first
+    command. When an earlier start has closed the state but could not copy the catalogue, only
+    the mark shows this."""
     if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
         return False
     return info.st_gid == group or _marked(database) == str(info.st_ino)

@@ -70,8 +70,8 @@ def close_state(places: Places, renew: Renew) -> list[str]:
 
 
 def _close_files(places: Places, shared: Collection[Entry], kept_open: Collection[Path]) -> None:
-    """But those of which it could not be noted that they were open, and those of others: a file of theirs
-    that is closed is closed to drd."""
+    """Close the files, except two kinds: those for which drd could not note that they were open,
+    and those of other users, since drd itself could not open these afterwards."""
     for path in open_to_others(places):
         if path not in kept_open and _is_trusted(path, places):
             close_to_others(path)
@@ -91,10 +91,10 @@ def _refuse(shared: Collection[Entry]) -> None:
         if entry.is_catalogue and os.path.lexists(journal):
             # SQLite would roll it back, and remove the file that it names, whatever that is.
             raise CatalogueError(
-                f"{entry}: drd does not open it with {journal.name} beside it, which may be theirs, and "
-                f"could not make a copy of its own ({escaped(entry.left)})",
-                hint="stop drd (systemctl stop drd) and its commands, and start it again. If it stays so: "
-                f"look whose {journal} is, move it away, then drd doctor",
+                f"{entry}: drd does not open it while {journal.name} lies beside it, which may be a file of "
+                f"others, and drd could not make a copy of its own ({escaped(entry.left)})",
+                hint="stop drd (systemctl stop drd) and its commands, and start it again. If that does not help: "
+                f"find out to whom {journal} belongs, move it away, then drd doctor",
             )
 
 

@@ -22,7 +22,7 @@ class Places:
     group: int | None = None
 
     def __post_init__(self) -> None:
-        """By their real directories: a state may lie behind a link of root's."""
+        """Resolve the directories: root may have put a link in the place of the state."""
         for name in ("database", "locks", "work_dir", "cache_dir"):
             path: Path | None = getattr(self, name)
             if path is not None:
@@ -34,7 +34,8 @@ class Places:
         return self.locks.parent
 
     def as_found(self) -> Places:
-        """To be asked before the state is closed: afterwards nothing shows any more who could write there."""
+        """These places with the group that can write there now. Call it before the state is
+        closed: afterwards nothing shows who could."""
         return replace(self, group=self.sharing())
 
     def sharing(self) -> int | None:
@@ -51,7 +52,7 @@ class Places:
 
     @property
     def real_database(self) -> Path | None:
-        """Where it really is: root and the owner may have put a link there."""
+        """The database itself: root or the owner may have put a link in its place."""
         info = None if self.database is None else lstat(self.database)
         if info is None or not stat.S_ISLNK(info.st_mode) or info.st_uid not in self.trusted():
             return self.database
@@ -67,7 +68,8 @@ class Places:
 
 
 def lstat(path: Path) -> os.stat_result | None:
-    """None for what is not there, or may not be looked at."""
+    """The status of a path without following links; None when it does not exist or cannot be
+    read."""
     try:
         return path.lstat()
     except OSError:

@@ -65,8 +65,8 @@ class Witness:
         return point
 
     def doubts(self, _run: Run) -> str | None:
-        """Why this process does not go on with the run unless that is asked for, in words; None when
-        it may."""
+        """Why this process does not go on with the run unless a person names the run; None when it
+        may."""
         return None
 
     def broken_by(self, _manifest: Manifest) -> str | None:
@@ -77,7 +77,7 @@ class Witness:
         """A recovery goes by this manifest from now on."""
 
     def taken_over(self, _run: Run) -> None:
-        """Another process goes on with the run that this one had."""
+        """Note that another process has taken over a run of this process."""
 
     def over(self, _run: Run) -> None:
         """Nobody goes on with the run."""
@@ -180,7 +180,7 @@ def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalog
 
 
 def is_noted(work_dir: Path, run: Run) -> bool:
-    """Whether root has a record of the run, and what the row says of it is the same."""
+    """Whether root has a record of the run, and the row says the same as the record."""
     found = ledger.load(work_dir, run.id)
     if found is not None:
         with suppress(NotAsNoted):
@@ -241,7 +241,8 @@ class NotedCatalogue:
         return found if held is None else held.require_run(found)
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
-        """The record last: killed in between, the run is over by that, and whoever names it goes on."""
+        """Reopen the row first, and the record last. When a kill comes in between, the record says
+        that the run is over, and only a person who names the run goes on with it."""
         with self._lock:
             if self._of.run(run.id).state.final:  # else somebody has reopened it already
                 self._of.reopen(run, at, succeeded=succeeded)
@@ -258,8 +259,8 @@ class NotedCatalogue:
         error: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """The record first: killed in between, the run is over by that. Where it was before, its row
-        gets what was noted then."""
+        """Write the record first, and the row afterwards. When a kill comes in between, the record
+        says that the run is over. When the record had an end before, the row gets that one."""
         with self._lock:
             noted = self.end(owned.run.id, End.of(state, at, error, detail))
             if noted is not None:
@@ -268,7 +269,8 @@ class NotedCatalogue:
             self._of.finish(owned, state, at=at, error=error, detail=detail)
 
     def end(self, run: str, end: End) -> End | None:
-        """Note it in what root has of the run now; what holds there."""
+        """Note an end in root's record of the run; returns the end that the record has now, None
+        without a record."""
         with self._lock:
             held = self._held.get(run)
             found = ledger.load(self._work_dir, run, self._warn) or held
@@ -349,8 +351,9 @@ class NotedCatalogue:
             self._of.decide(run, decision)
 
     def decisions(self, run: str) -> list[Decision]:
-        """With the last of root's that has no row (somebody has removed it, or a kill was faster), and
-        with root's undo after a redo of somebody else's: root has not seen that."""
+        """The decisions on a run, and two that the rows may lack: root's last one, when its row
+        was removed or a kill came first; and root's undo, when somebody else has noted a redo
+        since."""
         found = self._of.decisions(run)
         if (known := self.ledger(run)) is None:
             return found

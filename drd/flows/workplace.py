@@ -105,7 +105,7 @@ def roots(services: Services) -> list[Path]:
 
 
 def _durable(services: Services) -> Path:
-    """Where root works as long as that can be written to."""
+    """The place where root works while it can write there; it outlives a restart of the host."""
     return roots_place(services.work_dir, ROOTS_OWN)
 
 

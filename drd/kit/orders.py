@@ -52,8 +52,8 @@ _HOSTS_OWN = (
     "/root", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/etc/drd", "/var/lib/drd",
     "/var/lib/drd-sandboxes", "/run", "/var/run", "/proc", "/sys", "/dev",
 )  # fmt: skip
-"""Where a host has secrets of its own. What a component names goes to the repository, and with that to whoever
-has its password."""
+"""The places in which a host keeps its own secrets. What a component names is stored in the
+repository, where everybody with its password can read it."""
 
 Key = tuple[str | int, ...]
 _Pattern = tuple[str, ...]
@@ -80,7 +80,8 @@ class Order(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """`url` is the repository that was named, `known` the secrets of which we have the value."""
+    """A stored text. `url` is the repository that a person named; `known` are the secrets whose
+    values drd has."""
 
     data: dict[Any, Any]
     view: SchemaView
@@ -108,7 +109,7 @@ def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Or
 def stored_orders(
     plans: dict[str, str], config: str | None, *, url: str, known: Collection[SecretRef]
 ) -> dict[str, list[Order]]:
-    """By the name of the file; each is there, also one that orders nothing."""
+    """The orders of each file, by its name; a file without orders is there, too."""
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}
     return {name: orders(text, url=url, known=known) for name, text in texts.items()}
@@ -137,8 +138,8 @@ def _asks(key: Key, value: Any, text: _Text) -> bool:
 
 
 def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
-    """Whether no command prints it, and it goes to nobody but the repository that was named, or to a place
-    on this host. One that is known is a file there."""
+    """Whether a secret is not printed by a command, and goes only to the repository that was named
+    or to a place on this host. A known secret becomes a file on this host."""
     if key[0] == "state":
         return True  # the catalogue begins as a file there
     if key[0] != "repositories":
@@ -150,8 +151,9 @@ def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
 
 
 def _is_of_a_file(key: Key, text: _Text) -> bool:
-    """Whether a check asks a SQLite file, of which its query can do nothing but read. A database server has
-    functions that read and write files or connect elsewhere, and the text chooses the login there."""
+    """Whether a check asks a SQLite file, where its query can only read. A database server has
+    functions that read and write files or connect to other hosts, and the text chooses the
+    login."""
     name = text.data["checks"][key[1]].get("component")
     components = text.data.get("components")
     asked = components.get(name) if isinstance(components, dict) and isinstance(name, str) else None
@@ -159,7 +161,7 @@ def _is_of_a_file(key: Key, text: _Text) -> bool:
 
 
 def _is_closed(key: Key, text: _Text) -> bool:
-    """Whether the schema lets it be only one of a few words, a number, a time or a name."""
+    """Whether the schema allows only one of a few words, a number, a time or a name."""
     nodes = text.view.nodes(key, text.data)
     if any(node.get("type") == "array" for node in nodes):
         nodes = [n for n in nodes if n.get("type") != "array"] + text.view.nodes(
@@ -175,7 +177,8 @@ def _is_one_of_few(node: Mapping[str, Any]) -> bool:
 
 
 def _is_hosts_own(path: str) -> bool:
-    """Whether a path is, holds or lies in a place where a host has secrets of its own."""
+    """Whether a path is one of the places in which a host keeps its own secrets, contains one or
+    lies in one."""
     place = os.path.normpath("/" + path.lstrip("/")).rstrip("/") + "/"
     return any(place.startswith(f"{own}/") or f"{own}/".startswith(place) for own in _HOSTS_OWN)
 

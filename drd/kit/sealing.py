@@ -130,7 +130,8 @@ def _write_whole(directory: Path, name: str, data: bytes) -> None:
 
 
 def refuse_strangers(path: Path, held: Path | None = None) -> None:
-    """Raise UsageError for a file that is there and is no kit; `held` is another name of it."""
+    """Raise UsageError when the file exists and is not a kit; `held` is another name of the file,
+    by which it is opened."""
     there = held or path
     if not os.path.lexists(there):
         return

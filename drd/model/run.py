@@ -177,18 +177,18 @@ def operators(run: Run, said: Sequence[Decision]) -> list[Actor | None]:
 
 
 def about_all(said: Iterable[Decision]) -> list[str]:
-    """What was said of the whole of a run."""
+    """The actions that people decided on for a whole run, and not for one of its steps."""
     return [str(d.action) for d in said if not d.step]
 
 
 def last_turn(said: Sequence[str]) -> str | None:
-    """Of what was said of the whole of a run: the last undo or redo."""
+    """The last undo or redo of a whole run."""
     return next((a for a in reversed(said) if a in ("undo", "redo")), None)
 
 
 def taken_back(said: Sequence[str]) -> Literal["undone", "taken back"] | None:
-    """What was done with all that a recovery did, by what was said of the whole of it; None when it
-    stands."""
+    """Whether a recovery was undone or rolled back, by the decisions on the whole run; None when
+    its result stands."""
     if last_turn(said) == "undo":
         return "undone"
     return "taken back" if "rollback" in said else None

@@ -12,7 +12,8 @@ from drd.model import strict
 from drd.model.snapshot import Manifest, RestorePoint
 
 _TREE = ":tree"
-"""Ends the name under which there is what a component's snapshot holds; the manifest's has no other."""
+"""The end of the name under which the tree of a component's snapshot is noted; the manifest's name
+has no such end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Seal:
         return None if component is None else self.snapshots.get(f"{component}{_TREE}")
 
     def is_true(self, first: str, tree: str, *, is_manifest: bool) -> bool:
-        """Whether a snapshot that is marked as one of this point, and as `first` or a copy of that, may
-        be what it says; yes where its tree was not noted."""
+        """Whether a snapshot can be what it is marked as: the snapshot `first` of this point, or a
+        copy of it. True when its tree was not noted."""
         if is_manifest and _TREE in self.snapshots and first not in self.manifests.values():
             return False
         return self.tree_of(first) in (None, tree)

@@ -15,7 +15,8 @@ MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = 1
 
 TORN_SHARE = 0.1
-"""Of a tree's bytes: when more changed while they were captured, a restore of it proves nothing."""
+"""The share of a tree's bytes above which a restore proves nothing, when they changed while they
+were captured."""
 
 UNSAID = "and the plan does not say `may_be_empty: true`"
 WAS_EMPTY = f"it was empty at backup too, {UNSAID}"
@@ -73,7 +74,8 @@ class DatabaseFingerprint:
         }
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Why a restore of this proves nothing; empty where it does, or where nobody has counted."""
+        """Why a restore of this database proves nothing; empty when it proves something, or when
+        nobody counted the rows."""
         counted = {n: t for n, t in self.tables.items() if n not in self.derived}
         if may_be_empty or self.mode == "off" or any(self.not_reached):
             return ""
@@ -124,7 +126,7 @@ class TreeFingerprint:
     not_reached: Mapping[str, str] = field(default_factory=dict)
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Why a restore of this proves nothing; empty where it does."""
+        """Why a restore of this tree proves nothing; empty when it proves something."""
         files = [e for e in self.entries.values() if e.kind != "directory"]
         if not files:
             empty = not may_be_empty and not self.not_reached

@@ -207,7 +207,7 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
 
 
 def _login(header: str, parts: SplitResult) -> dict[str, str]:
-    """A user and password in an address, as a header, which no text shows."""
+    """The header for the user and password of an address; both are masked from now on."""
     if parts.username is None:
         return {}
     user, password = unquote(parts.username), unquote(parts.password or "")
@@ -229,7 +229,8 @@ def _answer(
 
 
 def _first_line(response: http.client.HTTPResponse, body: bytes, secret: Collection[str]) -> str:
-    """Of a text that is no page; servers like to repeat what they got in it."""
+    """The first line of an answer that is not an HTML page, without secrets: servers often repeat
+    what they got."""
     is_page = "html" in response.headers.get("Content-Type", "")
     text = masked(response.reason if is_page else body.decode("utf-8", "replace"), secret)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -237,8 +238,8 @@ def _first_line(response: http.client.HTTPResponse, body: bytes, secret: Collect
 
 
 def secret_parts(parts: SplitResult) -> set[str]:
-    """What of an address could be a key: hidden where this address was asked, but in no other text,
-    since it may be a common word."""
+    """The parts of an address that could be keys. They are hidden in answers from this address
+    only, since they may be common words."""
     pieces = {parts.path, parts.query, parts.password or ""}
     words = [*parts.path.split("/"), *re.split(r"[&=;]", parts.query)]
     words += [parts.username] if parts.username and not parts.password else []

@@ -149,11 +149,11 @@ class Catalogue(Protocol):
         On return what worked for it is ended, as by `end_left`."""
 
     def mark(self, run: str) -> Mark:
-        """What a process that works for a run of this state has in its environment."""
+        """The mark in the environment of each process that works for a run of this state."""
 
     def end_left(self, run: Run) -> None:
-        """End every process but this one that carries the run's mark. Root, who acts for the state's
-        owner, ends one of root's only where root has a record of the run."""
+        """End every process except this one that carries the run's mark. When root acts for the
+        state's owner, it ends a process of root's only if root has a record of the run."""
 
     def finish(
         self,

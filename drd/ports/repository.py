@@ -68,7 +68,8 @@ class Pruned(NamedTuple):
 
 
 class Torn(NamedTuple):
-    """A file that changed while it was stored, so that more of it was `noted` than is `stored`: bytes."""
+    """A file that changed while it was backed up: `noted` is the length in bytes that the snapshot
+    gives, `stored` the smaller length that it holds."""
 
     path: str
     stored: int
@@ -76,8 +77,8 @@ class Torn(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What a restore wrote: how many bytes, and which of the files end where what is stored of them
-    does."""
+    """What a restore wrote: the number of bytes, and the files that were cut to what is stored of
+    them."""
 
     bytes: int
     torn: tuple[Torn, ...] = ()

@@ -1,8 +1,8 @@
-"""Work in a thread of its own, which can be left behind, and held to one directory.
+"""Running work in a thread of its own, which can be abandoned or kept to one directory.
 
-A system call that waits for somebody else (the open of a pipe that took a file's name) heeds no cancel,
-but who waits for the thread does. And Landlock holds a thread to what it may change for as long as it
-lives.
+A system call that waits for somebody else (such as opening a pipe in the place of a file) does not
+react to a cancel; whoever waits for the thread does. And Landlock restricts what a thread can
+change until the thread ends.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def can_confine() -> bool:
 
 
 def apart(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
-    """What `work` gives, with this thread's rights; of the file system it can change what lies in the
-    directory `changes` alone, where that is given, and read what it could before. Without `removes`
-    it can remove nothing there.
+    """Run `work` in a thread with this thread's rights; returns what it returns. With `changes`,
+    it can change only what lies in that directory, and can read as before. Without `removes`, it
+    can remove nothing there.
 
-    Raises what it raises, OSError where it could not be confined, and Cancelled: then it is left to
-    itself, if it has not ended by then.
+    Raises the errors of `work`, OSError when the thread could not be restricted, and Cancelled:
+    the thread is then abandoned if it has not ended.
     """
     result: Future[T] = Future()
 

@@ -27,7 +27,8 @@ ROOTS_OWN = Path("/var/lib/drd-sandboxes")
 to, and everything that root works with for a state of another user's."""
 
 _UNTIL_BOOT = Path("/run/drd-sandboxes")
-"""Where root works when that can take nothing: in a container that may only be read, on a full disk."""
+"""Where root works when `ROOTS_OWN` cannot be written: in a read-only container, or on a full
+disk."""
 _LEAST_BYTES = 1 << 20
 
 STAMP = "stamp"
@@ -46,7 +47,8 @@ def roots_place(work_dir: Path, below: Path | None = None) -> Path:
 
 @cache
 def roots_own() -> Path:
-    """`ROOTS_OWN`, unless only the other one can be written to: the same one until this process ends."""
+    """`ROOTS_OWN`, or the place in /run when only that one can be written. The answer stays the
+    same until this process ends."""
     return _UNTIL_BOOT if not _takes(ROOTS_OWN) and _takes(_UNTIL_BOOT) else ROOTS_OWN
 
 
@@ -117,16 +119,16 @@ def others_change(way: Sequence[Step]) -> bool:
 
 
 def listed(place: Path | int, info: os.stat_result) -> bytes | None:
-    """The access control list of what is at a place or open, where somebody may write by it: its mask
-    is what the mode shows as the group's."""
+    """The access control list of a path or an open file, when its mode shows that somebody may
+    write by it: with a list, the group's bits are the list's mask."""
     if not info.st_mode & stat.S_IWGRP:
         return None
     return acl.read(place if isinstance(place, int) else os.fspath(place))
 
 
 def why_others_write(file: Path, uid: int) -> str | None:
-    """Who but root and `uid` can write to a file, in words; None when nobody can, or it is not there. No
-    link is followed, and the directories above it are not judged."""
+    """Who besides root and `uid` can write to a file, in words; None for nobody, and for a file
+    that does not exist. Follows no link, and does not judge the directories above the file."""
     try:
         info = file.lstat()
     except FileNotFoundError:

@@ -49,8 +49,8 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The user for whom root acts. One without an account here (of a container, or of the host that was
-    lost) has a number for a name, no home and no groups but one."""
+    """The user for whom root acts. A user without an account on this host (of a container, or of
+    the host that was lost) has a number as the name, no home directory and a single group."""
 
     uid: int
     gid: int
@@ -60,7 +60,7 @@ class Owner:
 
     @property
     def become(self) -> str:
-        """What stands before a command that root gives as this user."""
+        """The beginning of a command line by which root runs a command as this user."""
         if self.name != str(self.uid):
             return f"sudo -u {self.name}"
         return f"setpriv --reuid={self.uid} --regid={self.gid} --clear-groups"
@@ -112,7 +112,8 @@ def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
 
 
 def _account(uid: int, gid: int) -> Owner:
-    """`gid` is the group of what belongs to him: an unknown user has that one, but never root's."""
+    """The user with this id. `gid` is the group of a file of theirs: a user without an account
+    gets that group, unless it is root's."""
     try:
         account = pwd.getpwuid(uid)
     except KeyError:
@@ -180,9 +181,9 @@ def user_of(info: os.stat_result) -> Owner:
 
 @contextmanager
 def as_user(user: Owner) -> Iterator[None]:
-    """Give this thread, which has root's rights, another user's for the body, with the one right more
-    that the service has: to read what only root may. What is looked up meanwhile may be exchanged: it
-    leads to nothing that this user could not change himself."""
+    """Give this thread of root's another user's rights inside the body, and the right to read
+    every file, which the service has as well. When names are exchanged meanwhile, they lead to
+    nothing that this user could not change."""
     groups = tuple(os.getgroups())
     try:
         _act_for(user)
@@ -195,8 +196,8 @@ def as_user(user: Owner) -> Iterator[None]:
 
 @contextmanager
 def giving_nothing_away() -> Iterator[None]:
-    """Let this thread, which is root's, change no file's owner for the body: what it makes stays root's,
-    also where a library would give it to somebody else."""
+    """Let this thread of root's change no file's owner inside the body: the files that it makes
+    stay root's, also where a library would give them to somebody else."""
     try:
         _make_effective(_ALL & ~_CHOWN)
         yield
@@ -215,24 +216,25 @@ def become_root_for_good() -> None:
 
 
 class NotFollowed(PermissionError):
-    """A link of others stands where root was to write."""
+    """Another user's link stands on the path to which root was to write."""
 
     def __init__(self, link: Link) -> None:
         whose = user_name(link.whose)
         super().__init__(
-            errno.EACCES, f"{link.place} is a link of {whose}, and root follows none of others"
+            errno.EACCES,
+            f"{link.place} is a link of {whose}, and root follows none of others",
         )
         self.hint = (
-            "name the place that is meant; or, if the link is right, make it root's, where only root can "
-            f"change it: {link.place}"
+            "name the real place instead of the link; or, if the link is right, give it to root, in a "
+            f"directory that only root can change: {link.place}"
         )
 
 
 @contextmanager
 def writing(directory: Path) -> Iterator[Path]:
-    """Root's rights, if the one for whom the process acts may not write to a directory; and the
-    directory by a name that nobody can lead elsewhere meanwhile. Raises NotFollowed, and then
-    FileNotFoundError."""
+    """Take root's rights when the user for whom this process acts may not write to a directory.
+    Gives a name of the directory that nobody can exchange meanwhile. Raises NotFollowed for
+    another user's link, and FileNotFoundError."""
     if _owner is None or os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         yield directory
         return
@@ -297,7 +299,7 @@ def _may_read() -> None:
 
 
 def _make_effective(wanted: int) -> None:
-    """These of the rights that this thread may have."""
+    """Make these capabilities effective, of those that are permitted to this thread."""
     import ctypes
 
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
@@ -326,7 +328,7 @@ def _calls() -> dict[str, int]:
     name = "generic" if machine in _GENERIC else machine
     if name not in _CALLS:
         raise DrdError(
-            f"root cannot act for another user on a {machine}",
+            f"drd knows no way for root to act as another user on this processor ({machine})",
             hint="run drd as the user to whom the state, or the target, belongs: runuser -u drd -- drd …",
         )
     return _CALLS[name]

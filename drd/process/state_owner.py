@@ -95,7 +95,7 @@ def _first(place: Path, way: Way, *, beside: bool) -> Whose:
         if link.owner not in ({0} if beside else {0, end}):
             whose = user_name(link.owner)
             raise DrdError(
-                f"{link.place} is a link of {whose}, and leads to what belongs to {user_name(end)}: root "
+                f"{link.place} is a link that belongs to {whose}, but it leads to {user_name(end)}'s files: root "
                 f"follows none such to {place}",
                 hint=f"name the place that is meant in drd.yaml (state:, work_dir:); or, if the link is "
                 f"right, make it root's: chown -h root: {link.place}",
@@ -137,7 +137,8 @@ def _is_sticky(info: os.stat_result) -> bool:
 
 
 def _others_write(one: Passed | Step) -> bool:
-    """Of what belongs to root: whether anybody but root can, by its mode or its access control list."""
+    """Whether somebody besides root can write to a directory of root's, by its mode or its access
+    control list."""
     if one.info.st_mode & stat.S_IWOTH:
         return True
     if not one.info.st_mode & stat.S_IWGRP:

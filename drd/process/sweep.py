@@ -21,9 +21,10 @@ MARKS = (RUN, STATE)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What everything that works for a run has in its environment. `run` stands in a row, which whoever
-    owns the state can write, and in words that everybody can read; `state` tells the runs of this state
-    from those of all others (`state_id`), so that no row leads to what is another's."""
+    """The mark in the environment of each process that works for a run. `run` is known to others:
+    it stands in a row, which the state's owner can write, and in arguments, which everybody can
+    read. `state` distinguishes the runs of this state from all others (`state_id`), so that no row
+    leads to the processes of another state."""
 
     run: str
     state: str
@@ -33,8 +34,9 @@ class Mark:
 
 
 def state_id(directory: Path) -> str:
-    """Which state lies in a directory, with the number of the one for whom this process acts: so nobody
-    else's is called the same, wherever a path leads. Empty where there is no directory."""
+    """The id of the state in a directory. It contains the id of the user for whom this process
+    acts, so that the state of another user never has the same id, wherever a path leads. Empty
+    when there is no directory."""
     try:
         info = directory.stat()
     except OSError:
@@ -96,10 +98,13 @@ def is_marked(pid: int, variable: str, value: str) -> bool:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def works_for(pid: int, mark: Mark, *, roots: bool = False) -> bool:
-    """Whether a process carries the mark; of other users' processes nobody can tell.
+    """Whether a process carries the mark. False for processes of other users, which this process
+    may not read.
 
-    One that says nothing of a state was started by an earlier drd. Where root acts for the state's
-    owner, it has to be that one's, who could end it himself; and one of root's counts with `roots`."""
+    An earlier drd started its processes without the id of a state. When root acts for the state's
+    owner, such a process must belong to the owner, who could end it anyway. With `roots`, a
+    process of root's counts, too.
+    """
     around = _environment(pid)
     if f"{RUN}={mark.run}".encode() not in around:
         return False
@@ -120,7 +125,7 @@ def _environment(pid: int) -> frozenset[bytes]:
 
 
 def _users(pid: int) -> frozenset[int]:
-    """As whom a process works or could; root where that cannot be seen."""
+    """The users whose rights a process has or can take; root when that cannot be read."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
             if line.startswith(b"Uid:"):
@@ -148,7 +153,8 @@ def kill_marked(mark: Mark, *, roots: bool = False, grace_s: float = 3.0) -> lis
 
 
 def _held(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
-    """Pids with descriptors, by which what was looked at is ended and no later process of its pid."""
+    """The processes that carry the mark, by pid, each with a descriptor. A signal by the
+    descriptor reaches the process that was checked, and never a later one with the same pid."""
     found = {}
     for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):
         if pid == os.getpid() or not works_for(pid, mark, roots=roots):
@@ -168,7 +174,7 @@ def _signal(processes: Iterable[int], number: signal.Signals) -> None:
 
 
 def _wait(processes: Iterable[int], limit_s: float) -> None:
-    """Until all have ended, or the time is over."""
+    """Wait until all have ended, or until the time is over."""
     limit = time.monotonic() + limit_s
     for fd in processes:
         poll = select.poll()

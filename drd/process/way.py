@@ -31,7 +31,8 @@ class Link(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """`acl` is its access control list, where its mode lets that give somebody the right to write."""
+    """A directory or file that was passed. `acl` is its access control list, when its mode shows
+    that somebody may write by it."""
 
     place: Path
     info: os.stat_result

@@ -14,13 +14,14 @@ from drd.ports import Finding
 Kept = Literal["keys", "index", "locks"]
 
 MOST_OBJECTS = 200_000
-"""Names that are taken of one directory."""
+"""The largest number of names that is read of one directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`written` is when it came to lie there, in seconds of the place's clock, which whoever may write
-    there cannot choose: he can only write it again. 0 where that is not told."""
+    """`written` is the time at which the object was written there, in seconds of the place's
+    clock, 0 when the place does not tell. Whoever can write there cannot choose it, but can write
+    the object again."""
 
     size: int
     written: float
@@ -63,8 +64,8 @@ class Place(Protocol):
         """The names of restic's locks among them."""
 
     def objects(self, below: Kept) -> Mapping[str, Entry]:
-        """What lies there under a name of restic's; of very many, the first. Empty where there is no
-        repository."""
+        """The objects that have names as restic gives them, or the first of very many; empty
+        without a repository."""
 
     def read(self, name: str, most: int) -> bytes | None:
         """The first `most` bytes of an object, by its name below the repository; None where there is none."""
@@ -87,7 +88,7 @@ class Place(Protocol):
         """How a person removes an object, by its name below the repository: a command."""
 
     def look(self, below: Kept) -> str:
-        """How a person sees what lies there, and since when: a command."""
+        """The command by which a person lists the objects with their times."""
 
     def findings(self, protection: str | None) -> list[Finding]:
         """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
@@ -102,7 +103,8 @@ def digest_of(config: bytes) -> str:
 
 
 LARGEST_ANSWER = 2 << 20
-"""In bytes. The longest answer of S3 is a listing of 1,000 objects, which takes less than half of this."""
+"""The largest answer that is read, in bytes. The longest answer of S3 is a listing of 1,000
+objects, which has less than half of this size."""
 
 CONTENTS = ("data", "index", "snapshots")
 """Where the files of a repository lie that has been used."""

@@ -1,4 +1,4 @@
-"""What a bucket says of its Object Lock, as findings."""
+"""The findings about a bucket's Object Lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of_trouble(error: Exception, bucket: str) -> Finding:
 
 
 def of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
-    """Judges the body: some servers answer 200 with nothing in it."""
+    """Judge the body of the answer: some servers answer 200 with an empty one."""
     if not state.get("ObjectLockEnabled"):
         detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
         return Finding(NAME, ok=True, warning=True, detail=detail)

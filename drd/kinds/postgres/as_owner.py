@@ -62,10 +62,10 @@ def owners_login(
 
 
 def login_for_questions(cluster: Cluster) -> Address:
-    """The database that came back, by such a login: for all that is asked of it or done in it
-    afterwards, since what it holds runs with the rights of whoever asks. It acts as the owner, finds
-    tables where the target's own login would, and stays until `drop_login`. Raises as `owners_login`
-    does."""
+    """The address of the restored database with such a login. Everything that follows a restore
+    uses it, since views and functions run with the rights of whoever asks. The login acts as the
+    owner, finds tables where the target's own login would find them, and stays until `drop_login`.
+    Raises the errors of `owners_login`."""
     name = cluster.address.dbname
     row = cluster.one(_OWNER, [name])
     if row is None:
@@ -91,7 +91,7 @@ def _require_harmless(cluster: Cluster, owner: str) -> None:
 
 
 def _make(cluster: Cluster, owner: str) -> str:
-    """The role of this run, which can become the owner; its password."""
+    """Make the role of this run, which can become the owner; returns its password."""
     name = login_name(cluster)
     password = secrets.token_urlsafe(32)
     log.mask(password)
@@ -107,8 +107,9 @@ def _make(cluster: Cluster, owner: str) -> str:
 
 
 def drop_login(cluster: Cluster, *databases: str) -> None:
-    """Remove the login of this run; nothing when there is none. What a function made it own in these
-    databases, by taking SET ROLE back, becomes their owner's where it could become that one, or goes."""
+    """Remove the login of this run, if there is one. A function that takes SET ROLE back may have
+    made the login own something in these databases: that goes to the database's owner where the
+    login could become the owner, and is dropped otherwise."""
     name = login_name(cluster)
     if cluster.one("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", [name]) is None:
         return

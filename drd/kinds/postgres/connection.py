@@ -267,14 +267,14 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
 
 
 def search_path(connection: Connection) -> str:
-    """Where names are looked for, as the setting has it."""
+    """The search path of the session, as the setting has it."""
     row = connection.execute("SHOW search_path").fetchone()  # no function: that may be somebody's
     return str(row[0]) if row else ""
 
 
 def path_option(connection: Connection) -> str:
-    """The option with which other sessions like this one (pinned) look into pg_catalog first; empty
-    where they do."""
+    """The connection option that makes other sessions search pg_catalog first, by a session that
+    is pinned; empty when they do so without it."""
     query = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
     row = connection.execute(query).fetchone()
     path = catalog_first(str(row[0])) if row else None

@@ -20,7 +20,7 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import to_rfc3339
 
 _SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
-"""A setting's value: no cursor gives it."""
+"""SHOW and the name of a setting: a cursor cannot give its value."""
 
 
 @contextmanager
@@ -61,11 +61,13 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
 
 
 def _must_select(connection: Connection, query: str) -> None:
-    """Raise SourceError unless the server takes the whole text for one query that changes nothing.
+    """Raise SourceError unless the server accepts the whole text as one query that changes
+    nothing.
 
-    A transaction that is read-only still lets COPY run a program. Only what selects can be a cursor's, no
-    CTE that changes data among it, and binary answers take the protocol that carries a single statement.
-    The cursor is closed before it ran: for the query itself the server may take several processes.
+    A read-only transaction does not prevent COPY from running a program. A cursor accepts only
+    what selects, and no CTE that changes data; asking for binary answers makes the client use the
+    protocol that carries a single statement. The cursor is closed before it runs, so that the
+    server can use several processes for the query itself.
     """
     try:
         connection.execute(

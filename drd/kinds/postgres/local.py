@@ -1,4 +1,5 @@
-"""Whether a connection string keeps to this host, and brings nothing of the host's along."""
+"""Deciding whether a connection string stays on this host and uses no files or services of the
+host."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ _PLAIN = frozenset({
     "target_session_attrs", "load_balance_hosts", "keepalives", "keepalives_idle", "keepalives_interval",
     "keepalives_count", "tcp_user_timeout",
 })  # fmt: skip
-"""The others name files with keys and passwords, services, or who may be told them."""
+"""All other keywords name files with keys or passwords, services, or who may get them."""
 
 
 def stays_here(dsn: str) -> bool:
-    """Whether it leads to a socket or a port of this host, and names no file of keys or passwords.
-    Rather says no."""
+    """Whether the string leads to a socket or a port of this host, and names no file with keys or
+    passwords. In doubt the answer is no."""
     try:
         given = {k: str(v) for k, v in conninfo.conninfo_to_dict(dsn).items() if v is not None}
     except psycopg.Error:

@@ -1,10 +1,10 @@
-"""Code in a database that is not a superuser's, and that a superuser who restores it, or reads in
-it, would run.
+"""Finding code of other users in a database, which a superuser would run by restoring or by
+reading.
 
-COPY evaluates CHECK constraints and generated columns, and what is made afterwards runs partition
-keys and event triggers: as whoever restores. The planner of a query runs constant parts of an index
-expression as whoever asks. The owner of a database decides what these call, and on a server where a
-superuser restores it that is everything.
+COPY evaluates CHECK constraints and generated columns, and later steps of a restore run partition
+keys and event triggers: all as the user who restores. The planner runs the constant parts of an
+index expression as the user who asks. The owner of a database decides which functions these call,
+and a superuser may do everything on the server.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read(connection: Connection) -> dict[str, Any]:
 
 
 def run_by_reading(connection: Connection) -> list[str]:
-    """What of others a superuser may run who counts rows or asks a query of his own, in words."""
+    """The code of other users that a superuser may run by counting rows or by a query, in words."""
     used, named = _used(connection, _BY_READING), others_named.read(connection)
     return [*_functions(used), *others_named.alike(named), *others_named.paths(named)]
 
@@ -120,7 +120,7 @@ def finding(
 
 
 def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
-    """`asked`: whether queries of the plan follow."""
+    """The sentences of the finding. `asked`: the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:
         yield f"would run as superuser {user} while this is restored: {', '.join(parts)}"

@@ -1,8 +1,9 @@
-"""What of others a query can meet: views, and functions that it calls by name or without meaning to.
+"""Finding what a query can call of other users: views, functions that it names, and functions that
+take the place of the server's own.
 
-A view calls its functions with the rights of whoever reads it. A function, aggregate or operator with
-the name of one of the server's own is called in its place where its arguments fit better, or where
-it stands before pg_catalog in the search path.
+A view calls its functions with the rights of the user who reads it. A function, aggregate or
+operator with the name of one of the server's own is called instead of it when its arguments fit
+better, or when its schema stands before pg_catalog in the search path.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SHOWN = 5
 _KEPT = 1000
 
 READ = "read"
-"""Not in points of an older drd."""
+"""A key that the facts of an older drd's restore points lack."""
 
 _OTHER = (
     "WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE NOT rolsuper)"
@@ -104,12 +105,12 @@ def read(connection: Connection) -> dict[str, Any]:
 
 
 def alike(known: Mapping[str, Any]) -> list[str]:
-    """What may be called in the place of the server's own, in words."""
+    """What can be called instead of the server's own functions, in words."""
     return _some(known.get("alike", ()), ", named like the server's own")
 
 
 def met(known: Mapping[str, Any]) -> list[str]:
-    """All that a query can meet, in words."""
+    """Everything of other users that a query can call or read, in words."""
     called = [
         f"{count} function{'s' if count != 1 else ''} of {shown(str(owner))}"
         for owner, count in known.get("callable", ())[:_SHOWN]
@@ -118,7 +119,7 @@ def met(known: Mapping[str, Any]) -> list[str]:
 
 
 def paths(known: Mapping[str, Any]) -> list[str]:
-    """Sentences about search paths that are made for that."""
+    """One sentence for each search path that has another schema before pg_catalog."""
     return [
         f"the search path{_of(role)} has {_first(path)} before pg_catalog"
         for role, path in known.get("paths", ())[:_SHOWN]

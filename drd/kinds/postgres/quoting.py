@@ -41,8 +41,9 @@ def set_clause(setting: str) -> str:
 
 
 def catalog_first(path: str) -> tuple[str, ...] | None:
-    """The schemas of a search path that names pg_catalog behind another one, without it: the server
-    then looks there first. None where it does so anyhow."""
+    """The schemas of a search path without pg_catalog, for a path that names pg_catalog behind
+    another schema; without its name the server searches pg_catalog first. None for a path that the
+    server searches so anyway."""
     names = [name if quoted else name.lower() for name, quoted in _words(path)]
     if "pg_catalog" not in names[1:] or names[0] == "pg_catalog":
         return None

@@ -203,8 +203,8 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
 
 
 def _code_of_others(connection: Connection, role: str) -> Finding:
-    """A login without a superuser's rights is all that helps: in a superuser's session code can take
-    back whatever drd sets there."""
+    """Warn of code of other users that runs as drd's own superuser. Only another login helps: in a
+    superuser's session, code can take back whatever drd sets."""
     found = run_by_reading(connection) if _is_superuser(connection, role) else []
     if not found:
         return Finding("", ok=True, detail="nothing of others runs as a superuser when drd reads")
@@ -212,16 +212,16 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "",
         ok=True,
         warning=True,
-        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run as that "
-        f"one: {', '.join(found)}",
+        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run code of others "
+        f"with these rights: {', '.join(found)}",
         hint="CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor then "
         "says which rights it lacks",
     )
 
 
 def _is_superuser(connection: Connection, login: str) -> bool:
-    """Also where a setting of the database lets the session begin as another role: code can take
-    that back."""
+    """Whether the login or the current role is a superuser. A setting of the database may let the
+    session begin as another role, which code can take back."""
     query = b"SELECT bool_or(rolsuper) FROM pg_catalog.pg_roles WHERE rolname IN (%s, current_user)"
     row = connection.execute(query, [login]).fetchone()
     return bool(row and row[0])

@@ -76,8 +76,9 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
 
 
 def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, datetime]:
-    """A connection that holds one state, as by `begin_reading`. A pipe that others put beside the database
-    meanwhile, which SQLite opens and waits in, keeps nobody from a cancel."""
+    """A connection that holds one state of the database (see `begin_reading`), opened in a thread
+    of its own: when somebody puts a pipe beside the database and SQLite waits in it, a cancel
+    still works."""
 
     def work() -> tuple[sqlite3.Connection, datetime]:
         # All that it ever opens beside the database: the copy is made with drd's rights.

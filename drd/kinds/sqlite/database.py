@@ -53,9 +53,9 @@ def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> s
 def connect_to_write(
     path: Path, *, timeout_s: float, spills: bool = True, removes: bool = True
 ) -> sqlite3.Connection:
-    """For who may lead it where it leads: `exposed.for_writing` says who that is. Without `spills`, what
-    is too large for a cache stays in memory all the same; without `removes`, a rollback journal that is
-    there stays when it is done with. Raises sqlite3.Error."""
+    """Open a database for writing; use it by `exposed.for_writing`, which sees to the rights.
+    Without `spills`, data that is too large for the cache stays in memory; without `removes`, a
+    rollback journal is kept when it is no longer needed. Raises sqlite3.Error."""
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
@@ -75,8 +75,8 @@ def connect_to_write(
 
 
 def peek(path: Path) -> sqlite3.Connection | None:
-    """A read-only connection that leaves nothing behind, and changes nothing that is there, for a
-    database that may be in use; None where it takes more to see what was committed."""
+    """A read-only connection to a database that may be in use, which creates and changes no file;
+    None when the committed data cannot be seen so."""
     if _holds_something(path, "-journal"):
         return connect(path)
     if not _holds_something(path, "-wal"):
@@ -336,8 +336,8 @@ def execute(
 
 
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
-    """The one value of a query, None for no row, that does nothing but read what the connection, a
-    read-only one, has open. Raises as `Inspector.scalar` does."""
+    """The single value of a query, None for no row. The connection must be read-only; the query
+    can only read. Raises the errors of `Inspector.scalar`."""
     check_cancelled()
     try:
         with bounded(connection, time.monotonic() + timeout_s), only_reading(connection):

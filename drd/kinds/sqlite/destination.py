@@ -329,7 +329,8 @@ def refuse_content(target: Path) -> None:
 
 
 def _objects(place: Path) -> int | None:
-    """How many tables, views and so on; None where that takes more than a look."""
+    """The number of tables, views, indexes and triggers; None when it cannot be counted without
+    writing."""
     connection = database.peek(place)
     if connection is None:
         return None

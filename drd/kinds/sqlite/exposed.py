@@ -1,11 +1,11 @@
-"""Opening a database beside which others can write.
+"""Opening a database when others can write files beside it.
 
-SQLite believes what lies beside a database. Whoever opens one for writing rolls back the journal that
-lies there, and then removes the file that the journal names: any file, by any path
-(https://sqlite.org/fileformat.html, "The Rollback Journal"). A look before it is opened helps nothing,
-since what lies there may be exchanged in between. So it is opened with the rights of the user to whom
-it belongs, and where others than that one can write beside it, also by work that can change nothing
-but its directory.
+SQLite trusts the files beside a database. Opening a database for writing rolls back the journal
+that lies there and then removes the file that the journal names, whatever its path
+(https://sqlite.org/fileformat.html, "The Rollback Journal"). A check beforehand does not help,
+since the files may be exchanged after it. So drd opens a database with the rights of the user to
+whom it belongs; and when other users can write beside it, in a thread that can change nothing
+outside its directory.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a database is, without links. To work that is `confined`, no directory for temporary files
-    is open. With `kept`, nothing beside the database can be removed."""
+    """The path of a database, without links. Work that is `confined` has no directory for
+    temporary files. With `kept`, the work can remove nothing beside the database."""
 
     path: Path
     confined: bool = False
@@ -43,7 +43,8 @@ class Place:
 
 @contextmanager
 def for_reading(path: Path) -> Iterator[Path]:
-    """Where the database is. It is no pipe, in which a reader would wait. Raises SourceError."""
+    """The path of the database, which is a regular file, with the rights to read it safely. Raises
+    SourceError."""
     place, info = _found(path)
     user = _user(place, info)
     given = user is None and os.geteuid() == 0 and (info.st_uid != 0 or _theirs_beside(place, 0))
@@ -52,9 +53,10 @@ def for_reading(path: Path) -> Iterator[Path]:
 
 
 def for_writing(path: Path, work: Callable[[Place], T]) -> T:
-    """What `work` gives, which opens the database. The path is one without links; one that has come to
-    be there is not followed. Raises SourceError, also where nothing keeps others from leading the
-    work elsewhere, and what `work` raises."""
+    """Run `work`, which opens the database for writing, with safe rights; returns what it returns.
+    The path must have no links; a link that has appeared on it is not followed. Raises
+    SourceError, also when nothing would keep others from leading the work elsewhere, and the
+    errors of `work`."""
     place, info = _found(path, exchanged=True)
     user = _user(place, info)
     whose = user.uid if user is not None else os.geteuid()
@@ -67,10 +69,10 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
     confined = can_confine() and (why is not None or kept or given)
     if why is not None and not confined and user is None:
         raise SourceError(
-            f"{place} is not opened for writing: others can write beside it ({why}), and what lies there "
-            "could have any file of this user's removed",
-            hint=f"let nobody else write there, or give {place} to the user of its application and run "
-            "drd as root, which then works as that one. A kernel with Landlock needs neither.",
+            f"drd does not open {place} for writing: others can write beside it ({why}), and a journal of "
+            "theirs could have any file of this user's removed",
+            hint=f"let nobody else write in {place.parent}; or give {place} to the user of its application and run "
+            "drd as root, which then works as that user. A kernel with Landlock needs neither.",
         )
 
     def as_its_user() -> T:
@@ -83,16 +85,18 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
 
 
 def _rights(user: rights.Owner | None, *, given: bool) -> AbstractContextManager[None]:
-    """`given`: SQLite would give what lies beside a database to whom that belongs. He could write into
-    the journal that root is to roll back; or one of somebody else's would pass for root's own."""
+    """The rights for the work. SQLite gives the files that it makes beside a database to the
+    database's owner. `given` prevents that: the owner could write into the journal that root rolls
+    back, or the journal of somebody else would look like root's own."""
     if user is not None:
         return rights.as_user(user)
     return rights.giving_nothing_away() if given else nullcontext()
 
 
 def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
-    """As whom root opens it: as root where it is root's, or where nobody else can write beside it and
-    nothing of others lies there. Everybody else has his own rights alone."""
+    """The user as whom root opens the database; None for root's own rights. Root uses these for
+    its own database, and where nobody else can write beside the database and no file of others
+    lies there."""
     if os.geteuid() != 0 or info.st_uid == 0:
         return None
     if why_not_private(place.parent, 0) is None and not _theirs_beside(place, 0):
@@ -101,14 +105,15 @@ def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
 
 
 def _theirs_beside(place: Path, whose: int) -> str | None:
-    """Who else can write to a journal that is there, in words: that takes no right to the directory."""
+    """Who else can write to a file that lies beside the database already, in words. Writing to it
+    takes no right to the directory."""
     found = (why_others_write(place.with_name(place.name + s), whose) for s in SIDE_FILES)
     return next((why for why in found if why), None)
 
 
 def require_files_beside(place: Path) -> None:
-    """Raise SourceError for a pipe, a link and the like in the place of what SQLite keeps beside a
-    database: it would wait in it for ever, or follow it."""
+    """Raise SourceError for a pipe, a link or another special file that has the name of a file
+    which SQLite keeps beside a database: SQLite would wait in it or follow it."""
     for file in (place.with_name(place.name + s) for s in SIDE_FILES):
         with suppress(OSError):
             if not stat.S_ISREG(file.lstat().st_mode):
@@ -119,8 +124,8 @@ def require_files_beside(place: Path) -> None:
 
 
 def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result]:
-    """The place, and whose it is; with `exchanged` no link of others on the way there, which somebody
-    must have put there since it was looked at."""
+    """The path of the database and its owner. With `exchanged`, a link of another user on the way
+    is refused: somebody must have put it there since drd looked."""
     try:
         with closing(walk(os.fspath(path))) as way:
             if way.missing:

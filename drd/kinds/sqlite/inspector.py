@@ -1,4 +1,4 @@
-"""Questions to a database file that came back."""
+"""Asking a restored database file: single values, fingerprints and statements."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _OfFile:
 
 
 class SqliteInspector(_OfFile):
-    """Questions to a restored file; read-only."""
+    """Asks a restored file, read-only."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._open() as connection:
@@ -69,7 +69,7 @@ class SqliteInspector(_OfFile):
 
 
 class FencedInspector(_OfFile):
-    """The same questions to a file of a drill, which only a process behind a fence opens."""
+    """Asks a file of a drill, which only a process behind a fence opens."""
 
     def __init__(self, path: Path, reader: Reader) -> None:
         super().__init__(path)

@@ -1,6 +1,6 @@
-"""What a query of a check may do to SQLite: read its database, and nothing else.
+"""Keeping the query of a check to reading its database.
 
-A connection that is opened read-only does not see to that: `VACUUM INTO` and `ATTACH` make other files.
+A read-only connection does not prevent `VACUUM INTO` and `ATTACH` from creating other files.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _READS = {
 }  # fmt: skip
 
 _ROWS = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-"""Virtual tables prepare these on tables of their own as soon as they are read. The connection, which is
-read-only, carries none out."""
+"""Virtual tables prepare these actions on their own tables when they are only read. The connection
+is read-only and carries none of them out."""
 
 _PRAGMAS = frozenset({
     "application_id", "auto_vacuum", "data_version", "encoding", "freelist_count", "journal_mode",
     "max_page_count", "page_count", "page_size", "schema_version", "user_version",
 })  # fmt: skip
-"""These tell something when they are given no value."""
+"""These only report a value, when they are given none."""
 
 _PRAGMAS_ABOUT = frozenset({
     "collation_list", "compile_options", "database_list", "foreign_key_check", "foreign_key_list",
     "function_list", "index_info", "index_list", "index_xinfo", "integrity_check", "module_list",
     "pragma_list", "quick_check", "table_info", "table_list", "table_xinfo",
 })  # fmt: skip
-"""These only tell, also of what they are given."""
+"""These only report, also about the name that they are given."""
 
 _WORDS = {
     sqlite3.SQLITE_ATTACH: "ATTACH or VACUUM",
@@ -40,13 +40,13 @@ _WORDS = {
 }
 
 _FUNCTIONS = {"load_extension", "fts3_tokenizer"}
-"""They bring code in."""
+"""These load code."""
 
 
 @contextmanager
 def only_reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """Statements inside can do nothing but read the database that a read-only connection has open. Raises
-    SourceError for any other."""
+    """Let the statements inside only read the database of this read-only connection. Raises
+    SourceError for any other statement."""
     refused: list[str] = []
 
     def judge(

@@ -128,7 +128,8 @@ class SqliteTables:
         return findings
 
     def _look_whether_free(self) -> None:
-        """A look that changes nothing, as far as one can see so: the transaction decides."""
+        """Check whether the name is free, as far as that can be seen without changing a file; the
+        transaction decides."""
         try:
             with for_reading(self._path) as place:
                 there = database.peek(place)
@@ -213,7 +214,8 @@ class SqliteTables:
         return notes
 
     def _is_done(self, there: sqlite3.Connection, was: TableState, *, begun: bool) -> bool:
-        """Raises TargetNotEmpty for another table of that name."""
+        """Whether this run has brought the table back before. Raises TargetNotEmpty when another
+        table has its name."""
         if begun and self._there(there) and database.look_at(there, self._name) == was:
             return True
         self._require_free(there)
@@ -306,8 +308,8 @@ class SqliteTables:
             )
 
     def _in_live(self, do: Callable[[sqlite3.Connection], T], file: Path | None = None) -> T:
-        """What `do` gives with the live database, which has the file that came back as `point`. Raises
-        SourceError and TargetError."""
+        """Run `do` with the live database, to which the restored file is attached as `point`;
+        returns what it returns. Raises SourceError and TargetError."""
 
         def work(place: Place) -> T:
             with closing(self._opened(place, file)) as there:

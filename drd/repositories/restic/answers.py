@@ -1,4 +1,4 @@
-"""Where goes what restic prints: into a file, or nowhere, so that only its length is known."""
+"""Where the output of restic goes: into a file, or nowhere, when only its length matters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from drd.model.units import format_size
 
 
 class Answer(ABC):
-    """What a restic prints: `begin` gives the descriptor for it, without what an earlier one printed, and
-    `ended` is called when it has ended."""
+    """The output of one restic. `begin` gives the descriptor for it and drops the output of an
+    earlier try; call `ended` when restic has ended."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -31,13 +31,13 @@ class Answer(ABC):
     def size(self) -> int: ...
 
     def bounded(self) -> None:
-        """Raise RepositoryError when it is longer than it may be: that is no answer."""
+        """Raise RepositoryError when the output is longer than an answer of restic can be."""
         if self.size() > self._most:
             raise RepositoryError(f"restic's answer exceeds {format_size(self._most)}")
 
 
 class InFile(Answer):
-    """In a file."""
+    """Keeps the output in a file."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         super().__init__(most)
@@ -50,14 +50,14 @@ class InFile(Answer):
         yield self._file.fileno()
 
     def ended(self) -> None:
-        """The file has all of it."""
+        """Nothing to wait for: the file has the whole output."""
 
     def size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
 
 
 class Counted(Answer):
-    """Dropped as it comes."""
+    """Counts the output and drops it."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most)

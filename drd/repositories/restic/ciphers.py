@@ -29,7 +29,7 @@ class NoKey(Exception):
 
 
 class Untried(Exception):
-    """Whether a password opens a key file could not be found out here; `args` say why."""
+    """drd could not try whether a password opens a key file; `args` say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class KeyFile:
 
     @property
     def work(self) -> int:
-        """What it costs to try."""
+        """The work of one try: N times r times p."""
         return self.n * self.r * self.p
 
     @property
     def memory(self) -> int:
-        """Bytes that it takes to try, exactly as OpenSSL counts them."""
+        """The memory of one try in bytes, as OpenSSL computes it."""
         return 128 * self.r * (self.n + self.p + 2)
 
 
@@ -87,12 +87,14 @@ def key_file(content: bytes) -> KeyFile:
 
 
 def _said(number: int) -> str:
-    """Also of one with thousands of digits, which somebody may have written there."""
+    """The number in words, also for a number with thousands of digits, which somebody may have
+    written there."""
     return f"{number:,}" if number < 1 << 64 else "far too many"
 
 
 def unlock(key: KeyFile, password: str) -> MasterKey | None:
-    """What the password opens; takes as long as restic made it. Raises NoKey, Untried."""
+    """The master key, if the password opens the key file; None otherwise. Takes as long as the
+    key's parameters demand. Raises NoKey and Untried."""
     try:
         derived = hashlib.scrypt(
             password.encode("utf-8", "surrogateescape"),

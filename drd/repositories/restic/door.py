@@ -87,7 +87,8 @@ class Door:
                 self._ready = True
 
     def _learn_key(self) -> None:
-        """Raises ForeignObjects where restic alone would run into what somebody has put among the keys."""
+        """Find out which key is ours. Raises ForeignObjects when restic alone would try what
+        somebody else has put among the keys."""
         hint, error = self.session.hint, None
         with suppress(RepositoryError):  # restic finds the key by itself, or says why not
             hint.learn()
@@ -155,13 +156,14 @@ class Door:
         )
 
     def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
-        """How many bytes restic prints, which nobody keeps; more than `most` are a RepositoryError."""
+        """The number of bytes that restic prints; nothing is kept. More than `most` bytes are a
+        RepositoryError."""
         answer = Counted(most)
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
 
     def _answered(self, answer: Answer, words: Sequence[str], **how: Any) -> Complaints:
-        """`how` is for the command."""
+        """Run restic with its output in `answer`. `how` goes to `Session.command`."""
         late = self._begin(words)
         watch = self._watch(answer.size)
 

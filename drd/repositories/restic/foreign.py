@@ -58,7 +58,7 @@ def may_be(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """In JSON, Go writes these as if they were to stand in a page of HTML."""
+    """The text with the two characters that Go escapes in JSON, as it does for pages of HTML."""
     return text.replace("\\u003c", "<").replace("\\u003e", ">")
 
 
@@ -118,8 +118,8 @@ def found_by(session: Session) -> Found:
 
 
 def without_key(session: Session) -> RepositoryError | None:
-    """Where restic would have to find the key among objects that are none, or too many: it would run into
-    them one by one. Raises RepositoryError, SecretUnavailable."""
+    """The error for a repository in which restic could not find our key among foreign or too many
+    objects; None when it can. Raises RepositoryError and SecretUnavailable."""
     keys = session.hint.keys()
     if keys.own is not None or not (keys.bad or keys.untried) or session.place.probe() is None:
         return None
@@ -127,19 +127,20 @@ def without_key(session: Session) -> RepositoryError | None:
 
 
 def of_keys(session: Session, keys: Keys) -> RepositoryError | None:
-    """What keeps the password from opening any of them."""
+    """The error that says why the password opens no key; None when nothing is wrong with the
+    keys."""
     url, count = session.spec.url, len(keys.others) + len(keys.bad)
     if keys.untried:
         reasons = {name: f"cannot be tried ({why})" for name, why in keys.untried.items() if why}
         what = f"; {listed('keys', reasons)}" if reasons else ""
         remove = session.place.removal("keys/NAME")
         return ForeignObjects(
-            f"restic cannot work with the repository at {url}: {count:,} files lie in keys/, the password opens "
-            f"none of {count - len(keys.untried):,} that drd tried, and {len(keys.untried):,} are left after "
+            f"restic cannot work with the repository at {url}: {count:,} files lie in keys/. The password opens "
+            f"none of the {count - len(keys.untried):,} that drd tried, and {len(keys.untried):,} are left after "
             f"{SEARCH_S:.0f} s{what}",
-            hint="a repository has one for each password, and whoever may write there can put more. See them, "
-            f"the one that was made with the repository mostly first: {session.place.look('keys')}; take away "
-            f"those of nobody: {remove}; then try again.",
+            hint="keys/ has one file for each password, and anybody with write access can add files. List them "
+            f"(the oldest is usually the repository's own): {session.place.look('keys')}; take away those of "
+            f"nobody: {remove}; then try again.",
             below="keys",
         )
     if keys.bad:

@@ -55,7 +55,7 @@ class KeyHint:
         self._id, self._looked, self._from = other.id, True, other
 
     def told(self, found: str) -> None:
-        """Which one opened the repository just now."""
+        """Note the key that has just opened the repository."""
         self._id = found
         self._keep(found)
 
@@ -74,8 +74,8 @@ class KeyHint:
         return True
 
     def keys(self, *, whole: bool = False) -> Keys:
-        """What lies in `keys/`; `whole`: all that is none of restic's. Raises RepositoryError,
-        SecretUnavailable."""
+        """The key files of the repository. With `whole`, all of them are read, also when ours is
+        found at once. Raises RepositoryError and SecretUnavailable."""
         return self._keys(self._session.place.objects("keys"), whole=whole)
 
     def _keys(self, listed: Mapping[str, Entry], *, whole: bool = False) -> Keys:

@@ -1,8 +1,10 @@
-"""Finding the key file that a password opens among many that anybody who may write there has put.
+"""Finding the key file that a password opens, among many that anybody with write access can have
+put there.
 
-Each costs to read and to try, and who knows how files are ordered could put his own before ours. He cannot
-choose when they came to lie there: ours is mostly the oldest. He could write ours once more; so the
-cheapest are tried as well, by turns, and what he puts before those has to be many.
+Each file takes time to read and to try, and somebody who knows the order of the tries could put
+files before ours. The time at which a file was written cannot be chosen, and ours is usually the
+oldest. But somebody could write ours again; so drd takes turns between the oldest files and the
+cheapest ones, and an attacker needs very many files that are cheaper than ours.
 """
 
 from __future__ import annotations
@@ -23,22 +25,23 @@ if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
 
 LARGEST_KEY = 1 << 13
-"""Bytes: restic's takes 450."""
+"""The largest key file that is read, in bytes. restic's own have 450."""
 MOST_KEYS = 5000
-"""That are read, the oldest first."""
+"""The largest number of key files that is read, beginning with the oldest."""
 USUAL_WORK = 1 << 22
-"""What a key of restic's costs at most, on any computer of these days: these are tried first."""
+"""The largest work that restic's own keys take on today's computers. Such keys are tried first."""
 SEARCH_S = 120.0
-"""For reading and trying keys, of which one of restic's takes a good part of a second."""
+"""The time limit for reading and trying keys. One of restic's own takes almost a second."""
 
 NOT_WHOLE = "is damaged, or restic did not write it"
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What lies in `keys/`: the one that the password opens, with what it opens; those that are no keys of
-    restic's, with the reason, as far as they were read; the others, which may be other people's. Where none
-    was found, `untried` are those that may still be it, with the reason where there was another than time."""
+    """The files in `keys/`. `own` is the one that the password opens, and `master` the key in it.
+    `bad` are files that are not restic's keys, each with the reason, as far as they were read.
+    `others` may be the keys of other people. When no key was found, `untried` are the files that
+    may still be ours; a reason is given when it was not a lack of time."""
 
     own: str | None = None
     master: MasterKey | None = None
@@ -50,8 +53,8 @@ class Keys:
 def search(
     session: Session, listed: Mapping[str, Entry], known: str | None, *, whole: bool = False
 ) -> Keys:
-    """`known` is tried first. With `whole`, all are read also when it is found at once. Raises
-    RepositoryError, SecretUnavailable."""
+    """Find our key. `known` is tried first. With `whole`, all files are read, also when ours is
+    found at once. Raises RepositoryError and SecretUnavailable."""
     looked = _Search(session, listed, known)
     looked.first()
     if whole or looked.found is None:
@@ -70,11 +73,11 @@ class _Search:
         self._bad: dict[str, str] = {}
         self._untried = dict.fromkeys(self._names, "")
         self._waiting: dict[str, KeyFile] = {}
-        """Read and not tried yet, in the order of the names."""
+        """The files that were read and not tried yet, in the order of the names."""
         self.found: tuple[str, MasterKey] | None = None
 
     def first(self) -> None:
-        """Where nobody has done anything, that will do: the one that is known, or the oldest."""
+        """Try the known key, or the oldest: that is enough when nobody has put files there."""
         for name in self._names[:2]:
             self._read(name)
             key = self._waiting.get(name)
@@ -89,7 +92,8 @@ class _Search:
             self._read(name)
 
     def take_turns(self) -> None:
-        """Try what was read, the oldest and the cheapest by turns: as long the one as the other."""
+        """Try the files that were read: in turns the oldest and the cheapest, for the same time
+        each."""
         age = {name: number for number, name in enumerate(self._waiting)}
         keys = dict(self._waiting)
         oldest = sorted(keys, key=lambda n: (keys[n].work > USUAL_WORK, age[n]))

@@ -1,10 +1,10 @@
-"""Files of which a snapshot notes more bytes than it holds.
+"""Restoring files of which a snapshot notes more bytes than it holds.
 
-restic up to 0.19 goes on when a file grows that had just ended, and counts what it had read by then once
-more. So it happens to a log that is truncated and written while it is backed up. A restore of such a file
-puts zeros behind what is stored, ends with 0, and tells fewer bytes than it had announced, as no damage
-does: of what is missing or changed restic complains. Even so it is only believed where the files that are
-known to be so account for every byte.
+When a file grows just after its end was read, restic up to 0.19 reads on and counts the last piece twice.
+This happens to a log that is truncated and written while it is backed up. A restore of such a file ends
+with zeros behind the stored bytes and without a complaint, but with fewer bytes than restic announced.
+Damage looks different: restic complains of everything that is missing or changed. drd still believes it
+only when the files that are known to be torn account for every missing byte.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from drd.repositories.restic.payload import ids
 from drd.repositories.restic.trouble import judge
 
 _MOST = 100
-"""Files that are looked at one by one. Each has to change at the very moment: more are something else."""
+"""The largest number of such files that drd examines. Each must have changed at just the wrong
+moment, so a larger number has another cause."""
 
 _CHUNK = 1 << 20
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,8 +41,9 @@ _PLAIN = dict(zip('abfnrtv\\"', b'\a\b\f\n\r\t\v\\"', strict=True))
 
 
 class Lack(NamedTuple):
-    """What a restore of everything, or of a part, left out: how many files are shorter than they were
-    noted, and by how many bytes. Of a part, restic counts more files as whole than were asked for."""
+    """What a restore lacks: the number of files that came back shorter than noted, and the number
+    of missing bytes. When only a part was asked for, restic counts more files as restored than
+    were asked for."""
 
     files: int
     bytes: int
@@ -53,7 +55,7 @@ class Lack(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What restic tells of a snapshot, by calls that wait for locks as the restore did."""
+    """Asks restic about a snapshot; waits for locks as long as the restore does."""
 
     door: Door
     snapshot: str
@@ -61,18 +63,17 @@ class Told:
     lockless: tuple[str, ...] = ()
 
     def named(self) -> list[bytes]:
-        """The paths of such files, in restic's order; of too many none.
-
-        A dry run locks and writes nothing; it says what `repair` would put right.
-        """
+        """The paths of the files whose noted length is wrong, in restic's order; empty when there
+        are too many. The dry run of `restic repair snapshots` names them; it takes no lock and
+        writes nothing."""
         listener = _Named()
         words = ["repair", "snapshots", "--dry-run", *ids([self.snapshot])]
         judge(self.door.run(words, listener, retry_lock_s=self.retry_lock_s), self.door.url)
         return listener.paths if len(listener.paths) <= _MOST else []
 
     def noted(self, paths: Sequence[bytes]) -> list[int]:
-        """The lengths that it notes of files in restic's order; not one a path where there are others
-        by these names."""
+        """The noted lengths of files, in restic's order. There are more or fewer than paths when
+        other files have the same names."""
         words = ["ls", "--json", *ids([self.snapshot]), *map(os.fsdecode, paths)]
         printed, _ = self.door.capture(
             [*self.lockless, *words], deadline_s=COUNT_S, retry_lock_s=self.retry_lock_s
@@ -81,7 +82,8 @@ class Told:
         return [int(row.get("size", 0)) for row in rows if row.get("type") == "file"]
 
     def stored(self, path: bytes, most: int) -> int:
-        """How many bytes it holds of a file."""
+        """The number of bytes that the snapshot holds of a file. Raises RepositoryError for more than
+        `most`."""
         words = ["dump", *ids([self.snapshot]), os.fsdecode(path)]
         return self.door.count([*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s)
 
@@ -98,7 +100,7 @@ class _Named(Listener):
 
 
 def unquoted(text: str) -> bytes:
-    """A path that Go has quoted (`%q`)."""
+    """The path that Go printed with `%q`."""
 
     def plain(escape: re.Match[str]) -> str:
         byte, short, long, letter = escape.groups()
@@ -111,10 +113,10 @@ def unquoted(text: str) -> bytes:
 
 
 def settle(told: Told, into: Path, lack: Lack) -> tuple[Torn, ...]:
-    """The files that are the reason for exactly this lack, each cut to what is stored of it. None of
-    them where they are not; then nothing was cut.
+    """Find the files that explain exactly what the restore lacks, and cut each to what is stored
+    of it. Returns no file, and cuts none, when they do not explain it.
 
-    Raises RepositoryError's children, and TargetUnwritable.
+    Raises the children of RepositoryError, and TargetUnwritable.
     """
     with ExitStack() as held:
         files = _came_back(into, told.named(), held)
@@ -130,8 +132,8 @@ def settle(told: Told, into: Path, lack: Lack) -> tuple[Torn, ...]:
 
 
 def _explained(told: Told, files: Sequence[_File], lack: int) -> list[Torn]:
-    """How each would be torn if together they were the reason. All but the longest are read once more,
-    and that one lacks the rest."""
+    """How much of each file is stored, if these files explain the lack. All but the longest are
+    read once more; the longest lacks the rest."""
     noted = told.noted([f.path for f in files])
     if len(noted) != len(files) or any(map(_File.is_longer, files, noted)):
         return []
@@ -147,7 +149,7 @@ def _explained(told: Told, files: Sequence[_File], lack: int) -> list[Torn]:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One that came back, open to be read and written. `info` is what it is like."""
+    """A restored file, open for reading and writing. `info` is its status."""
 
     path: bytes
     fd: int
@@ -157,8 +159,8 @@ class _File:
         return self.info.st_size > noted
 
     def is_torn(self, torn: Torn) -> bool:
-        """Whether it is as restic leaves such a file: as long as was noted, with zeros at the end; or, on
-        file systems that reserve no space, as long as is stored."""
+        """Whether the file looks as restic leaves a torn file: it has the noted length with zeros
+        at its end or, on file systems that reserve no space, the stored length."""
         if not 0 <= torn.stored < torn.noted:
             return False
         size = self.info.st_size
@@ -173,7 +175,8 @@ class _File:
         return True
 
     def cut(self, length: int) -> None:
-        """Only that: its mode and times are those of the file that was backed up."""
+        """Cut the file to a length; its mode and times stay those of the file that was backed
+        up."""
         if self.info.st_size != length:
             os.ftruncate(self.fd, length)
         os.fchmod(self.fd, stat.S_IMODE(self.info.st_mode))
@@ -181,7 +184,8 @@ class _File:
 
 
 def _came_back(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_File]:
-    """Those that came back. Of several names of one file restic writes what it has of the first."""
+    """Open the files that came back. When a file has several names, restic restores it by the
+    first one."""
     found: dict[tuple[int, int], _File] = {}
     for path in paths:
         file = _opened(into, path, held)
@@ -191,7 +195,7 @@ def _came_back(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_Fil
 
 
 def _opened(into: Path, path: bytes, held: ExitStack) -> _File | None:
-    """The regular file of that path below `into`, which is reached through no link; None where there is
+    """Open the regular file of that path below `into` without following links; None when there is
     none."""
     names = path.strip(b"/").split(b"/")
     if b".." in names:

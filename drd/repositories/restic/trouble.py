@@ -59,7 +59,8 @@ DAMAGED_HINT = (
 
 
 def is_damage(text: str) -> bool:
-    """Of what was stored: what lies among the keys, anybody can have put there who may write."""
+    """Whether the text is about damage of stored data. Anybody with write access can have put
+    files among the keys, so these do not count."""
     return _DAMAGE.search(text) is not None and _KEY_FILE.search(text) is None
 
 
