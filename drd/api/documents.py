@@ -309,7 +309,7 @@ def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
 
 
 def _assessed(app: App, plan: str | None) -> list[Assessment]:
-    """As `drd status` judges one plan, or all, now."""
+    """The assessments of one plan, or of all plans, as `drd status` shows them now."""
     from drd.model.compliance import assess
 
     now = app.clock.now()

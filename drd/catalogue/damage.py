@@ -1,4 +1,4 @@
-"""What becomes of a catalogue that is damaged."""
+"""Setting a damaged catalogue aside."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Store:
 
 
 def shown(url: URL) -> str:
-    """For people: without the password, which libpq also takes as a parameter."""
+    """The URL as people may see it: without the password, which libpq also takes as a parameter."""
     secret = {key: "***" for key in url.query if "pass" in key}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
 

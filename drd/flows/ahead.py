@@ -77,8 +77,8 @@ class Ahead:
         return bool(going) and not self.held.passed_over
 
     def take(self, component: str) -> Fetch | None:
-        """What was fetched; waits for it. None when it has to be fetched yet: what went wrong
-        shows again then. A second try does not find it."""
+        """Wait for a component that is being fetched; returns what was fetched. None when it has
+        to be fetched yet: a failure then shows again. A second call finds nothing."""
         fetch = self._fetches.pop(component, None)
         if fetch is None:
             return None

@@ -62,7 +62,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What `Catalogue.finish` writes of a run that is over."""
+    """The end of a run, as `Catalogue.finish` writes it."""
 
     state: str
     at: str

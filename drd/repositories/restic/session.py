@@ -90,8 +90,8 @@ class Session:
         return ["--no-cache"] if full else ["--cache-dir", str(place)]
 
     def memory(self) -> Path:
-        """Where what is known of repositories is kept; it may be removed at any time. What root writes
-        by a path in the other user's cache could go anywhere."""
+        """The directory for what is known of repositories; it may be removed at any time. A path
+        in the other user's cache could lead anywhere, so root does not write there."""
         return roots_own() / "cache" if rights.taken() else self._cache_dir
 
     def of_another(self) -> bool:
