@@ -24,7 +24,7 @@ from drd.config.daemon import (
     own_files,
     plans_by_name,
 )
-from drd.config.exposed import findings, secret_files
+from drd.config.exposed import findings, secret_files, state_owners
 from drd.config.in_force import Handed
 from drd.config.loading import Loading
 from drd.config.location import config_path
@@ -180,7 +180,7 @@ class App:
 
     @property
     def trusted_users(self) -> frozenset[int]:
-        return self._loading.trusted_users
+        return state_owners(self.settings.state_dir)
 
     def accept(self, loaded: LoadedPlan) -> Schedule:
         """From now on this is the plan that is in force: for `status` and for scheduled runs."""
