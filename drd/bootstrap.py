@@ -30,13 +30,13 @@ from drd.config.loading import Loading
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import CatalogueError, NotOwner, UnknownPlan
-from drd.flows.as_root import kinds_of, repository_of
-from drd.flows.former import is_missing, note_former
-from drd.flows.publishing import Place, Publisher, Publishing, Source
+from drd.flows.root.adapters import kinds_of, repository_of
+from drd.flows.root.witness import Witness, is_noted, witnessed
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
-from drd.flows.state_modes import close_state
-from drd.flows.witness import Witness, is_noted, witnessed
-from drd.flows.workplace import sandbox_user
+from drd.flows.state.former import is_missing, note_former
+from drd.flows.state.modes import close_state
+from drd.flows.state.run_dirs import sandbox_user
+from drd.flows.status.publishing import Place, Publisher, Publishing, Source
 from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
@@ -54,9 +54,9 @@ from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
 
 if TYPE_CHECKING:
-    from drd.flows.heartbeats import Heartbeats
-    from drd.flows.host_loss import KitAt, Regained
-    from drd.flows.outbox import Postman
+    from drd.flows.alerts.heartbeats import Heartbeats
+    from drd.flows.alerts.outbox import Postman
+    from drd.flows.drill.host_loss import KitAt, Regained
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +342,8 @@ class App:
             yield there.services(loaded), loaded
 
     def tell(self, message: Message) -> list[str]:
-        """As `flows.telling.tell`, through the channels of drd.yaml."""
-        from drd.flows.telling import tell
+        """As `flows.runbook.notify.tell`, through the channels of drd.yaml."""
+        from drd.flows.runbook.notify import tell
 
         return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
 
@@ -366,13 +366,13 @@ class App:
 
     def postman(self) -> Postman:
         """Who delivers what the outbox holds, through the channels of drd.yaml."""
-        from drd.flows.outbox import Postman
+        from drd.flows.alerts.outbox import Postman
 
         return Postman(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
         """Signs of life to the addresses of drd.yaml, and to those that plans name."""
-        from drd.flows.heartbeats import Heartbeats
+        from drd.flows.alerts.heartbeats import Heartbeats
         from drd.notifiers import open_heart
 
         return Heartbeats(

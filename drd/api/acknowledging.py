@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from drd.bootstrap import App
 from drd.errors import UsageError
-from drd.flows.alert_messages import routed
+from drd.flows.alerts.messages import routed
 from drd.model.actor import Actor
 from drd.model.alerts import Alert
 from drd.model.units import from_rfc3339, parse_duration, to_rfc3339

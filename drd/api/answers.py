@@ -14,7 +14,7 @@ from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
-from drd.flows.deciding import Deciding, Said
+from drd.flows.runbook.permissions import Deciding, Said
 from drd.model.run import ASKED, Run, RunKind, RunState
 from drd.model.units import to_rfc3339
 

@@ -13,9 +13,9 @@ from typing import Any
 from drd import log
 from drd.bootstrap import App
 from drd.errors import Refused, UnknownPlan
-from drd.flows.alive import daemon_lives
-from drd.flows.aside import noted
-from drd.flows.deciding import own
+from drd.flows.restore.kept_copies import noted
+from drd.flows.runbook.permissions import own
+from drd.flows.status.daemon_alive import daemon_lives
 from drd.model.alerts import Alert, rank
 from drd.model.due import Due
 from drd.model.holds import Hold
@@ -47,8 +47,8 @@ def time_of(at: datetime | None) -> str | None:
 def status(app: App, plan: str | None) -> Document:
     """`drd status --json`."""
     from drd.catalogue.summary import read_status
-    from drd.flows.status import collect, plan_files
-    from drd.flows.status_output import status_json
+    from drd.flows.status.document import status_json
+    from drd.flows.status.overview import collect, plan_files
 
     settings = app.settings
     return status_json(
@@ -240,7 +240,7 @@ def _point(point: RestorePoint) -> Document:
 def schedule(app: App, plan: str | None) -> Document:
     """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has yet
     to work out, `gone` those whose files are gone, with them."""
-    from drd.flows.agenda import Agenda
+    from drd.flows.schedules import Agenda
 
     now = app.clock.now()
     name = app.known_plan(plan) if plan else None

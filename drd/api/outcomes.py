@@ -11,7 +11,7 @@ from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import to_rfc3339
 
 if TYPE_CHECKING:
-    from drd.flows.backup import BackupOutcome
+    from drd.flows.backup.run import BackupOutcome
 
 
 def evidence(app: App, name: str) -> Document:
@@ -88,7 +88,7 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 def outcome(app: App, prefix: str) -> Document:
     """What came of a backup or drill that is over: the document of its verb, or why there is none."""
-    from drd.flows.backup import BackupOutcome
+    from drd.flows.backup.run import BackupOutcome
 
     found = app.catalogue.run(prefix)
     document: Document | None = None

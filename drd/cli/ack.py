@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json(document)
     elif not args.quiet:
         from drd.cli.render import plain
-        from drd.flows.alert_messages import acknowledgement
+        from drd.flows.alerts.messages import acknowledgement
 
         alert = alert_of(document)
         output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})"))

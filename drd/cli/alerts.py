@@ -126,7 +126,7 @@ def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
 
 
 def _since(alert: Alert, now: datetime) -> str:
-    from drd.flows.alert_messages import acknowledgement
+    from drd.flows.alerts.messages import acknowledgement
     from drd.model.exposure import age
     from drd.model.units import format_duration
 

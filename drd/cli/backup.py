@@ -10,7 +10,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
-    from drd.flows.backup import BackupOutcome
+    from drd.flows.backup.run import BackupOutcome
     from drd.model.plan import Plan
     from drd.model.snapshot import ComponentSnapshot, RestorePoint
 
@@ -49,7 +49,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
-    from drd.flows.backup import BackupRequest, backup
+    from drd.flows.backup.run import BackupRequest, backup
 
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
@@ -72,7 +72,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     """What came of it: the document, and the outcome that it tells of."""
     from drd.cli.follow import asked
     from drd.errors import DrdError
-    from drd.flows.backup import BackupOutcome
+    from drd.flows.backup.run import BackupOutcome
     from drd.model.run import RunState
 
     done = asked(

@@ -155,7 +155,7 @@ def _source(
 
 def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) -> _Plan:
     from drd.errors import DrdError
-    from drd.flows.rebuild import rebuild
+    from drd.flows.repository.rebuild import rebuild
     from drd.kit.runbook import scenario_option
     from drd.kit.standing import record_use
     from drd.model.snapshot import newest_complete

@@ -146,7 +146,7 @@ def _kill(app: App, run: Run) -> None:
 def _settle(app: App, run: Run) -> None:
     """Its process is dead: end what it left, where its plan is known."""
     from drd.errors import DrdError
-    from drd.flows.aftermath import Ending, settle
+    from drd.flows.state.crash_cleanup import Ending, settle
     from drd.model.run import RunKind, RunState
 
     ending = Ending(RunState.CANCELLED, "cancelled")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from drd.bootstrap import App
     from drd.errors import DrdError
-    from drd.flows.rebuild import Comparison
+    from drd.flows.repository.rebuild import Comparison
 
 EXAMPLES = """\
 examples:
@@ -87,7 +87,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 
 
 def _compare(app: App, name: str, verb: str) -> Comparison:
-    from drd.flows import rebuild as flow
+    from drd.flows.repository import rebuild as flow
 
     plan = app.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)

@@ -47,7 +47,7 @@ def _plans(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The names of the plans directory, without loading one. Where a path is begun or no name
     fits, the shell completes files by itself."""
     from drd.config.location import config_path, state_and_plans
-    from drd.flows.status import plan_files, plan_name
+    from drd.flows.status.overview import plan_files, plan_name
 
     try:
         path, explicit = config_path(getattr(parsed_args, "config", None))

@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.copying import CopyOutcome
+    from drd.flows.upkeep.copy import CopyOutcome
     from drd.model.plan import Plan
 
 EXAMPLES = """\
@@ -40,7 +40,7 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.each_repository import each
     from drd.cli.session import session
-    from drd.flows.copying import copy
+    from drd.flows.upkeep.copy import copy
 
     with session(args) as app:
         plan = app.load(args.plan)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(plan: Plan, repository: str | None) -> list[str]:
     from drd.errors import UsageError
-    from drd.flows.copying import copy_spec
+    from drd.flows.upkeep.copy import copy_spec
 
     if repository is not None:
         return [copy_spec(plan, repository).name]

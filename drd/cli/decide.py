@@ -12,7 +12,7 @@ from drd.cli.options import global_options
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.config.daemon import DaemonSettings
-    from drd.flows.deciding import Deciding, Said
+    from drd.flows.runbook.permissions import Deciding, Said
 
 
 def add_verb(
@@ -102,7 +102,7 @@ def _directly(
     app: App, args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said]
 ) -> dict[str, Any]:
     from drd.api.answers import said_document
-    from drd.flows.deciding import Deciding
+    from drd.flows.runbook.permissions import Deciding
     from drd.process import actor_here
 
     run = app.catalogue.run(args.run)

@@ -11,7 +11,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.difference import Compared
+    from drd.flows.restore.difference import Compared
     from drd.model.difference import Difference, TableChange
 
 EXAMPLES = """\
@@ -54,7 +54,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
-    from drd.flows.difference import compare
+    from drd.flows.restore.difference import compare
 
     with session(args, acts=False) as app:
         plan = app.load(args.plan)

@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.session import loaded_plans, require_owner, session
     from drd.config.exposed import findings as exposed_findings
     from drd.errors import DrdError
-    from drd.flows.doctor import examine
-    from drd.flows.publishing import findings as open_to_readers
-    from drd.flows.state_entries import findings as state_findings
+    from drd.flows.host.doctor import examine
+    from drd.flows.state.entries import findings as state_findings
+    from drd.flows.status.publishing import findings as open_to_readers
     from drd.kit.standing import findings as kit_findings
 
     if args.as_service:

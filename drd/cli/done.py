@@ -11,7 +11,7 @@ from drd.cli.decide import agreed, who
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.aside import Standing
+    from drd.flows.restore.kept_copies import Standing
     from drd.ports import Aside
 
 EXAMPLES = """\
@@ -55,7 +55,7 @@ def _with_all(args: argparse.Namespace) -> int:
     from drd.cli.aside import run_and_plan
     from drd.cli.confirm import confirm
     from drd.cli.session import session
-    from drd.flows.aside import let_go, look
+    from drd.flows.restore.kept_copies import let_go, look
 
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)

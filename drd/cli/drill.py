@@ -12,8 +12,8 @@ from drd.model.plan import SCENARIOS
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
-    from drd.flows.drill import DrillOutcome
-    from drd.flows.host_loss import KitAt
+    from drd.flows.drill.host_loss import KitAt
+    from drd.flows.drill.run import DrillOutcome
     from drd.model.plan import Objectives
     from drd.ports import Destination
 
@@ -66,7 +66,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
-    from drd.flows.drill import DrillRequest, drill
+    from drd.flows.drill.run import DrillRequest, drill
 
     def keep(outcome: DrillOutcome, destinations: dict[str, Destination]) -> None:
         _show(outcome, plan.name, plan.objectives, args)
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _kit(args: argparse.Namespace) -> KitAt | None:
     from drd.errors import UsageError
-    from drd.flows.host_loss import KitAt
+    from drd.flows.drill.host_loss import KitAt
 
     given = args.passphrase_file or args.identity or args.share
     if bool(given) != bool(args.kit):
@@ -109,7 +109,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     from drd.cli.checks_table import evidence_of
     from drd.cli.follow import asked
     from drd.errors import DrdError, NotOwner
-    from drd.flows.drill import DrillOutcome
+    from drd.flows.drill.run import DrillOutcome
     from drd.model.plan import Objectives
 
     own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")

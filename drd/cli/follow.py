@@ -12,7 +12,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.errors import Cancelled, NotOwner
-from drd.flows.alive import daemon_lives
+from drd.flows.status.daemon_alive import daemon_lives
 from drd.model.units import format_duration, from_rfc3339
 
 _LOOK_S = 0.5

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from drd import process
     from drd.api.documents import hold_document
     from drd.cli.session import session
-    from drd.flows.holding import hold
+    from drd.flows.upkeep.holds import hold
 
     with session(args) as app:
         made = hold(

@@ -12,7 +12,7 @@ from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.cli.upgrading import Notice
-    from drd.flows.installing import Installation
+    from drd.flows.host.install import Installation
 
 EXAMPLES = """\
 examples:
@@ -64,7 +64,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.flows.installing import entry_point, plan_install
+    from drd.flows.host.install import entry_point, plan_install
 
     planned = plan_install(Path(args.prefix).absolute(), entry_point())
     found = _notices(planned, args)
@@ -89,7 +89,7 @@ def carry_out(
 ) -> None:
     """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else there
     is to know of an upgrade."""
-    from drd.flows.installing import execute
+    from drd.flows.host.install import execute
 
     if not args.dry_run:
         execute(planned)
@@ -124,7 +124,7 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
 
 def _next(planned: Installation) -> Iterator[str]:
     """What a person does now, after a first installation or an upgrade of the unit."""
-    from drd.flows.installing import UNIT
+    from drd.flows.host.install import UNIT
 
     unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
     if unit.action == "update" and planned.here:

@@ -270,7 +270,7 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
 
     if getattr(args, "nagios", False):
         # A plugin must print one line, and 2 would mean that something is critical.
-        from drd.flows.status_output import unbarred
+        from drd.flows.status.document import unbarred
 
         print(output.shown(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}")))
         return 3

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from drd.bootstrap import App
-    from drd.flows.outbox import Attempt
+    from drd.flows.alerts.outbox import Attempt
     from drd.model.message import ChannelSpec
     from drd.ports.notify import ChannelFacts
 
@@ -90,7 +90,7 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
 
 
 def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
-    from drd.flows.outbox import deliver_directly
+    from drd.flows.alerts.outbox import deliver_directly
     from drd.model.message import TEST, Message
 
     message = Message(
@@ -108,7 +108,7 @@ def _record(app: App, attempts: Sequence[Attempt]) -> None:
     """How each fared, for `drd status` and the alert about channels. Who may not write the
     catalogue can test all the same."""
     from drd.errors import CatalogueError
-    from drd.flows.runner import describe
+    from drd.flows.durable_steps import describe
 
     for attempt in attempts:
         error = describe(attempt.error) if attempt.error is not None else None

@@ -11,7 +11,7 @@ def forget(args: argparse.Namespace) -> int:
     from drd import process
     from drd.cli.session import session
     from drd.errors import UsageError
-    from drd.flows.giving_up import GivingUp, give_up
+    from drd.flows.upkeep.forget_points import GivingUp, give_up
 
     reason = (args.reason or "").strip()
     if not args.point or not reason:

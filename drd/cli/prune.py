@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.pruning import PruneOutcome
+    from drd.flows.upkeep.prune import PruneOutcome
 
 EXAMPLES = """\
 examples:
@@ -38,8 +38,8 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.each_repository import each
     from drd.cli.session import session
-    from drd.flows.holders import named
-    from drd.flows.pruning import prune
+    from drd.flows.restore.repository_choice import named
+    from drd.flows.upkeep.prune import prune
 
     with session(args) as app:
         plan = app.load(args.plan)

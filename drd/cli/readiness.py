@@ -72,7 +72,7 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
 
     from drd import secrets
     from drd.errors import AlreadyRunning
-    from drd.flows.readiness import evaluate
+    from drd.flows.host.readiness import evaluate
     from drd.model.schedule import READINESS_TIMEOUT_S
 
     limit = time.monotonic() + READINESS_TIMEOUT_S

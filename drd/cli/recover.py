@@ -13,10 +13,10 @@ from drd.model.runbook import LOOKING
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
-    from drd.flows.origin import Origin
-    from drd.flows.preflight import Looked
-    from drd.flows.recovery import RecoveryOutcome
-    from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
+    from drd.flows.restore.kit_origin import Origin
+    from drd.flows.restore.preflight import Looked
+    from drd.flows.restore.recovery import RecoveryOutcome
+    from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
     from drd.flows.services import Services
     from drd.model.plan import Plan
     from drd.model.run import Evidence
@@ -118,8 +118,8 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.recovery_plan import print_plan, say_writes
     from drd.cli.session import session
     from drd.cli.single import changes_of
-    from drd.flows.preflight import look_ahead
-    from drd.flows.recovery_plan import plan_recovery
+    from drd.flows.restore.preflight import look_ahead
+    from drd.flows.restore.recovery_plan import plan_recovery
 
     with session(args) as app, watched(app, args):
         plan = app.load(args.plan)
@@ -152,8 +152,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
     """None where the point is vouched for by more than the repository."""
-    from drd.flows.holders import Holders
-    from drd.flows.origin import is_known, origin_of
+    from drd.flows.restore.kit_origin import is_known, origin_of
+    from drd.flows.restore.repository_choice import Holders
 
     if is_known(services, planned.plan.name, planned.point.id):
         return None
@@ -186,7 +186,7 @@ def _say_looked(looked: Looked, args: argparse.Namespace) -> None:
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
     """Recover, and say how it went."""
     from drd.errors import Cancelled
-    from drd.flows.recovery import recover
+    from drd.flows.restore.recovery import recover
     from drd.model.run import RunKind
 
     try:
@@ -206,8 +206,8 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
 def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
     from drd.cli.single import part_of
     from drd.errors import UsageError
-    from drd.flows.choose import parse_time
-    from drd.flows.recovery_plan import RecoveryRequest
+    from drd.flows.restore.point_choice import parse_time
+    from drd.flows.restore.recovery_plan import RecoveryRequest
 
     now = app.clock.now()
     before = args.before or args.clean_before
@@ -271,7 +271,7 @@ def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]
     from drd.api.outcomes import evidence_document
     from drd.cli import single
     from drd.cli.aside import documents
-    from drd.flows.aside import noted
+    from drd.flows.restore.kept_copies import noted
     from drd.model.units import to_rfc3339
 
     evidence, work = outcome.evidence, outcome.restoration
@@ -319,7 +319,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     from drd.cli.aside import say_all
     from drd.cli.checks_table import STYLE, print_checks, print_phases
     from drd.cli.recovery_plan import into
-    from drd.flows.aside import noted
+    from drd.flows.restore.kept_copies import noted
 
     evidence, work = outcome.evidence, outcome.restoration
     colour = output.colours(args.no_color)

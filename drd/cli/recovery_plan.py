@@ -12,10 +12,10 @@ from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 
 if TYPE_CHECKING:
-    from drd.flows.origin import Origin
-    from drd.flows.preflight import Looked
-    from drd.flows.recovery_plan import RecoveryPlan, RecoveryRequest
-    from drd.flows.single import Changes
+    from drd.flows.restore.kit_origin import Origin
+    from drd.flows.restore.preflight import Looked
+    from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
+    from drd.flows.restore.single_items import Changes
 
 
 def print_plan(

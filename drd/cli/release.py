@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from drd import process
     from drd.api.documents import hold_document
     from drd.cli.session import session
-    from drd.flows.holding import release
+    from drd.flows.upkeep.holds import release
 
     with session(args) as app:
         ended = release(

@@ -11,7 +11,7 @@ from drd.cli.options import global_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from drd.flows.rekeying import Rekeyed
+    from drd.flows.repository.rekey import Rekeyed
     from drd.model.plan import Plan, RepositorySpec, SecretRef
 
 EXAMPLES = """\
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     from drd import secrets
     from drd.cli.in_force import in_force_with, keepers_of
     from drd.cli.session import session
-    from drd.flows.holders import repository_spec
-    from drd.flows.rekeying import Rekey, rekey
+    from drd.flows.repository.rekey import Rekey, rekey
+    from drd.flows.restore.repository_choice import repository_spec
 
     with session(args) as app:
         plan = app.load(args.plan)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.live import watched
     from drd.cli.recover import carry_out
     from drd.cli.session import session
-    from drd.flows.resuming import resume_plan
+    from drd.flows.restore.resume import resume_plan
 
     with session(args) as app, watched(app, args):
         found = app.catalogue.run(args.run)

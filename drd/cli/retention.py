@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.forgetting import Forgetting
+    from drd.flows.upkeep.retention_plan import Forgetting
     from drd.model.snapshot import RestorePoint
 
 EXAMPLES = """\
@@ -57,8 +57,8 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd import process
     from drd.cli.session import session
-    from drd.flows.forgetting import plan_forgetting
-    from drd.flows.retention import RetentionRequest, retention
+    from drd.flows.upkeep.retention import RetentionRequest, retention
+    from drd.flows.upkeep.retention_plan import plan_forgetting
 
     reason = _reason(args)
     with session(args) as app:

@@ -36,7 +36,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.session import session
-    from drd.flows.resuming import rollback, to_undo
+    from drd.flows.restore.resume import rollback, to_undo
 
     with session(args) as app:
         found = app.catalogue.run(args.run)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from drd.model.part import Part
 
 if TYPE_CHECKING:
-    from drd.flows.recovery_plan import RecoveryPlan
+    from drd.flows.restore.recovery_plan import RecoveryPlan
+    from drd.flows.restore.single_items import Changes, Held
     from drd.flows.services import Services
-    from drd.flows.single import Changes, Held
 
 SHOWN = 10
 """Lines of what differs; `drd diff` has them all."""
@@ -70,7 +70,7 @@ def part_of(args: argparse.Namespace) -> Part | None:
 
 def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
     """What is live now against the point; None where the whole service comes back."""
-    from drd.flows.single import changes
+    from drd.flows.restore.single_items import changes
 
     if planned.single is None:
         return None

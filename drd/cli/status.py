@@ -20,7 +20,7 @@ from drd.cli.render import (
 from drd.cli.status_reading import Wanted, read_document
 from drd.config.location import Places, public_of
 from drd.errors import DrdError
-from drd.flows.status import StatusDocument, known_when, trouble_at_rest
+from drd.flows.status.overview import StatusDocument, known_when, trouble_at_rest
 from drd.model.brief import Brief, microseconds
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
@@ -265,7 +265,7 @@ def status_command(
     if json:
         from json import dumps
 
-        from drd.flows.status_output import status_json
+        from drd.flows.status.document import status_json
 
         text = dumps(status_json(document), indent=2)
     else:
@@ -285,7 +285,7 @@ def _read(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:
     """A plugin must print one line and must not exit with a code that means something else."""
-    from drd.flows.status_output import nagios, unbarred
+    from drd.flows.status.document import nagios, unbarred
 
     try:
         code, line = nagios(document())

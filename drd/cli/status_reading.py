@@ -14,13 +14,20 @@ from datetime import datetime
 from drd.catalogue.summary import read_status, sqlite_file
 from drd.config.location import Places
 from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
-from drd.flows.status import SUMMARY, Known, StatusDocument, collect, collect_known, plan_files
+from drd.flows.status.overview import (
+    SUMMARY,
+    Known,
+    StatusDocument,
+    collect,
+    collect_known,
+    plan_files,
+)
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from drd.flows.summary_file import SummaryFile
+    from drd.flows.status.summary_file import SummaryFile
 
 _WORTH_BYTES = 32 << 10
 
@@ -63,7 +70,7 @@ def _publish(places: Places) -> None:
     from contextlib import suppress
 
     from drd.catalogue.changed import identity, read_changed
-    from drd.flows.publishing import publish
+    from drd.flows.status.publishing import publish
 
     with suppress(OSError, DrdError):  # it is for the others
         url = places.state_url
@@ -126,7 +133,7 @@ def _as_owner(places: Places) -> Iterator[None]:
 
 
 def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
-    from drd.flows.summary_file import read_summary, unreadable
+    from drd.flows.status.summary_file import read_summary, unreadable
 
     try:
         file = read_summary(places.public_dir)
@@ -147,7 +154,7 @@ def _is_worth_it(places: Places) -> bool:
 def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
     """With what changed since it was written, from the catalogue; None where that is too much."""
     from drd.catalogue.changed import identity, read_changed
-    from drd.flows.summary_file import read_summary
+    from drd.flows.status.summary_file import read_summary
 
     file = read_summary(places.public_dir)
     header = file.header

@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.aside import Standing
+    from drd.flows.restore.kept_copies import Standing
 
 EXAMPLES = """\
 examples:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
     from drd.cli.decide import who
     from drd.cli.session import session
-    from drd.flows.aside import is_so, look, require_undoable, undo
+    from drd.flows.restore.kept_copies import is_so, look, require_undoable, undo
 
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)

@@ -31,7 +31,7 @@ def add_parser(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from drd.cli.install import carry_out
-    from drd.flows.installing import plan_uninstall
+    from drd.flows.host.install import plan_uninstall
 
     carry_out(plan_uninstall(Path(args.prefix).absolute()), args)
     return 0

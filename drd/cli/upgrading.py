@@ -47,7 +47,7 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
 
 
 def _closed(settings: DaemonSettings) -> Iterator[Notice]:
-    from drd.flows.state_modes import open_to_others
+    from drd.flows.state.modes import open_to_others
 
     paths = open_to_others(settings.places)
     if paths:
@@ -61,7 +61,7 @@ def _closed(settings: DaemonSettings) -> Iterator[Notice]:
 
 def _others(settings: DaemonSettings) -> Iterator[Notice]:
     """What somebody else has put into the state, or can open by another name."""
-    from drd.flows.state_entries import wrong_entries
+    from drd.flows.state.entries import wrong_entries
 
     for entry in wrong_entries(settings.places):
         if entry.deed == "made private":
@@ -103,7 +103,7 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
     import sqlite3
 
     from drd.catalogue.version import HEAD
-    from drd.flows.state_entries import wrong_entries
+    from drd.flows.state.entries import wrong_entries
 
     database = settings.database
     if database is None or not database.is_file():
@@ -132,7 +132,7 @@ def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
     """Secret files that others can read, and plan files that others can write."""
     from drd import secrets
     from drd.config.exposed import in_directory, trusted_users
-    from drd.flows.status import plan_files
+    from drd.flows.status.overview import plan_files
 
     state = settings.state_dir
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0

@@ -9,7 +9,7 @@ from drd.cli import output
 from drd.cli.options import global_options
 
 if TYPE_CHECKING:
-    from drd.flows.verification import VerificationOutcome
+    from drd.flows.upkeep.verification import VerificationOutcome
 
 EXAMPLES = """\
 examples:
@@ -42,8 +42,8 @@ def add_parser(sub: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from drd.cli.each_repository import each
     from drd.cli.session import session
-    from drd.flows.holders import named
-    from drd.flows.verification import verification
+    from drd.flows.restore.repository_choice import named
+    from drd.flows.upkeep.verification import verification
 
     with session(args) as app:
         plan = app.load(args.plan)

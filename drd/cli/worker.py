@@ -89,14 +89,14 @@ def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
 
 def carry_out(app: App, plan: Plan, run: Run) -> int:
     """The run by the flow of its kind; what comes of it is in the catalogue."""
-    from drd.flows.runs import FLOWS
+    from drd.flows.run_kinds import FLOWS
 
     FLOWS[run.kind](app.services(plan, claim=run), plan, run)
     return 0
 
 
 def _settle(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> int:
-    from drd.flows.aftermath import Ending, settle
+    from drd.flows.state.crash_cleanup import Ending, settle
     from drd.model.run import RunState
 
     state = RunState.CANCELLED if args.cancelled else RunState.INTERRUPTED

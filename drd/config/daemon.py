@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal
 from drd.config.address import loopback
 from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
-from drd.flows.status import plan_files, plan_name
+from drd.flows.status.overview import plan_files, plan_name
 from drd.model.alerts import Rules
 
 if TYPE_CHECKING:
     from drd.config.daemon_schema import DaemonFile
     from drd.config.problems import Report
-    from drd.flows.state_places import Places
+    from drd.flows.state.places import Places
     from drd.model.message import ChannelSpec
     from drd.model.plan import KitWatch, SecretRef, Sharing
 
@@ -87,7 +87,7 @@ class DaemonSettings:
     @property
     def places(self) -> Places:
         """Where drd keeps what is its own."""
-        from drd.flows.state_places import Places
+        from drd.flows.state.places import Places
 
         locks = (self.state_dir or self.work_dir) / "locks"
         return Places(self.database, locks, self.work_dir, self.cache_dir)

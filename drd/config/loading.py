@@ -13,9 +13,9 @@ from drd.config.exposed import Exposed, NotTaken, exposed_plan, require_safe, st
 from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import ConfigError, UnknownPlan
-from drd.flows.alive import differs_in_force
-from drd.flows.former import came_after_another
-from drd.flows.refusals import note_one
+from drd.flows.state.former import came_after_another
+from drd.flows.status.daemon_alive import differs_in_force
+from drd.flows.status.refused_plans import note_one
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Clock
 from drd.process import rights

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from drd import log, process
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
-from drd.flows.agenda import Agenda
+from drd.flows.schedules import Agenda
 from drd.model.dispatch import Limits, Running, choose
 from drd.model.due import Due
 from drd.model.run import Run, RunKind, RunState

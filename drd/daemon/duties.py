@@ -24,9 +24,9 @@ from drd.daemon.figures import Figures, Said
 from drd.daemon.hearts import Hearts
 from drd.daemon.texts import Texts
 from drd.errors import CatalogueError, DrdError
-from drd.flows.alerts import AlertWatch, Outlook, World
-from drd.flows.state_entries import standing
-from drd.flows.status import plan_files
+from drd.flows.alerts.watch import AlertWatch, Outlook, World
+from drd.flows.state.entries import standing
+from drd.flows.status.overview import plan_files
 from drd.model.alerts import Change
 from drd.model.due import CLOCK_TOLERANCE_S
 from drd.model.message import Message, route

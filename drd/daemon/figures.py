@@ -13,8 +13,8 @@ import drd
 from drd import log
 from drd.bootstrap import App
 from drd.errors import DrdError
-from drd.flows.alerts import Outlook
-from drd.flows.outbox import still_there
+from drd.flows.alerts.outbox import still_there
+from drd.flows.alerts.watch import Outlook
 
 if TYPE_CHECKING:
     from drd.web import MetricsServer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from drd.bootstrap import App
 from drd.errors import DrdError
-from drd.flows.heartbeats import Beating
+from drd.flows.alerts.heartbeats import Beating
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import Run

@@ -22,8 +22,8 @@ from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
 from drd.daemon.texts import Texts
 from drd.errors import ConfigError
-from drd.flows.agenda import Agenda
-from drd.flows.refusals import note_all
+from drd.flows.schedules import Agenda
+from drd.flows.status.refused_plans import note_all
 from drd.model.schedule import Schedule
 from drd.ports import PlanRow
 

@@ -34,7 +34,7 @@ from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
-from drd.flows.agenda import Agenda
+from drd.flows.schedules import Agenda
 from drd.model.dispatch import Limits
 from drd.model.facts import HEARTBEAT
 from drd.model.run import Run

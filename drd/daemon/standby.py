@@ -14,8 +14,8 @@ from drd.bootstrap import App
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
 from drd.errors import CatalogueError, DrdError
-from drd.flows.alert_messages import routed
-from drd.flows.outbox import insist
+from drd.flows.alerts.messages import routed
+from drd.flows.alerts.outbox import insist
 from drd.model.alerts import Alert, Condition, Rules, reconcile
 from drd.model.host_conditions import host_conditions
 from drd.model.message import ChannelSpec, Message

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
-from drd.flows.witness import Witness
+from drd.flows.root.witness import Witness
 from drd.model.facts import PlanFacts
 from drd.model.kit_findings import KitFinding
 from drd.model.message import Message
@@ -86,7 +86,7 @@ class Services:
     `warn` gets sentences that a person should read, `note` those that are merely good to know.
     `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
     kit, `exposed` which of its files others can read or write, `try_kit` opens the copy of it that is tried unattended, `regain` makes a host from
-    one (see `drd.flows.host_loss`), `roles` has by person of drd.yaml what each may decide.
+    one (see `drd.flows.drill.host_loss`), `roles` has by person of drd.yaml what each may decide.
     `tell` carries a message to people at once, through the channels that want it; what it returns
     names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
     runbook is. `compares` is a check of this name that compares a component with its fingerprint.

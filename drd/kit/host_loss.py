@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from drd.errors import KitUnavailable
-from drd.flows.host_loss import KitAt, Regained
-from drd.flows.rebuild import rebuild
+from drd.flows.drill.host_loss import KitAt, Regained
+from drd.flows.repository.rebuild import rebuild
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
 from drd.kit.bootstrapping import Prepared, from_kit

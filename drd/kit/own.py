@@ -19,7 +19,7 @@ from drd.config.daemon_schema import DaemonFile
 from drd.config.reading import LARGEST as LARGEST_TEXT
 from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, RepositoryDamaged
-from drd.flows.own_backup import FILENAME
+from drd.flows.backup.own_files import FILENAME
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
 

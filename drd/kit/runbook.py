@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drd.config.daemon_schema import Person
-from drd.flows.host_loss import HOST_LOSS
+from drd.flows.drill.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Heading, Items, Table, Text
 from drd.kit.steps import printed_steps
 from drd.model.kit import KitIndex, KitPlan, KitPoint

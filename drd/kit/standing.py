@@ -8,8 +8,8 @@ from pathlib import Path
 
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
-from drd.flows.identity import look
-from drd.flows.runner import Runner, new_run
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository.identity import look
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
 from drd.model.kit_findings import (

@@ -13,7 +13,7 @@ from drd.actions.settings import (
     StartSettings,
     StopSettings,
 )
-from drd.flows.host_loss import HOST_LOSS
+from drd.flows.drill.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Text
 from drd.kit.steps import step_in_words
 from drd.model.plan import Plan

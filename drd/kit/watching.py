@@ -9,7 +9,7 @@ from typing import Any
 
 from drd import secrets
 from drd.errors import DrdError, KitUnavailable, UsageError
-from drd.flows.runner import Runner, new_run
+from drd.flows.durable_steps import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal

@@ -29,7 +29,7 @@ class SnapshotInfo:
 
 class Listing(list[SnapshotInfo]):
     """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is wrong
-    with it. What deletes looks at that first (`drd.flows.holdings.whole`); all else goes on with
+    with it. What deletes looks at that first (`drd.flows.repository.listings.whole`); all else goes on with
     what is there. A selection out of it is a plain list.
     """
 

@@ -12,7 +12,7 @@ from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
-from drd.flows.alert_messages import routed
+from drd.flows.alerts.messages import routed
 from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
 from drd.model.message import ChannelSpec, Routed

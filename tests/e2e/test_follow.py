@@ -14,7 +14,7 @@ from tests.user_support import NOBODY, acting_as, as_root
 
 LOADED_LATE = (
     "drd.cli.backup", "drd.cli.checks_table", "drd.cli.drill", "drd.cli.follow", "drd.cli.session",
-    "drd.cli.readiness", "drd.flows.backup", "drd.flows.drill",
+    "drd.cli.readiness", "drd.flows.backup.run", "drd.flows.drill.run",
 )  # fmt: skip
 """The interpreter of these tests may lie where only root can read."""
 

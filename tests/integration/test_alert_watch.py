@@ -18,8 +18,8 @@ from drd.catalogue.changed import KeptFacts
 from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.tables import component_summary, plan_summary, plans
-from drd.flows.alerts import AlertWatch, Outlook, World
-from drd.flows.status import plan_files
+from drd.flows.alerts.watch import AlertWatch, Outlook, World
+from drd.flows.status.overview import plan_files
 from drd.model.message import ChannelSpec
 from drd.model.plan import (
     Plan,

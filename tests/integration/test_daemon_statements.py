@@ -16,8 +16,8 @@ from drd.catalogue.changed import KeptFacts
 from drd.config.plan_file import load_plan
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.service import Daemon
-from drd.flows.alerts import AlertWatch, World
-from drd.flows.status import plan_files
+from drd.flows.alerts.watch import AlertWatch, World
+from drd.flows.status.overview import plan_files
 from drd.model.run import RunKind, RunState
 from drd.model.watched import HostFacts
 

@@ -11,7 +11,7 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import UsageError
-from drd.flows.deciding import Deciding, Said
+from drd.flows.runbook.permissions import Deciding, Said
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.runbook import Ask, Step

@@ -18,7 +18,7 @@ from tests.notify_support import NOON, Receiver, http_receiver, message
 DELIVERS = """
 import os, time
 from datetime import UTC, datetime
-from drd.flows.outbox import Postman
+from drd.flows.alerts.outbox import Postman
 from drd.model.message import ChannelSpec
 from drd.model.plan import SecretRef
 from drd.notifiers import open_notifier

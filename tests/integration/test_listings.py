@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from drd.bootstrap import App, app
-from drd.flows import rebuild
-from drd.flows.forgetting import plan_forgetting
+from drd.flows.repository import rebuild
 from drd.flows.services import Services
+from drd.flows.upkeep.retention_plan import plan_forgetting
 from drd.ports import Listing
 from tests.e2e.site import Site, small_site
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drd.bootstrap import App
 from drd.daemon.plans import PlanBook
-from drd.flows.agenda import Agenda
+from drd.flows.schedules import Agenda
 from tests.integration.test_schedule_command import PLAN
 
 

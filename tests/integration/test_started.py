@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.flows.services import Services
-from drd.flows.workplace import make_started, sweep_started
+from drd.flows.state.run_dirs import make_started, sweep_started
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
 from drd.process.started import MARK, Started, end, note

@@ -17,8 +17,13 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import StepFailed, UsageError
-from drd.flows.deciding import Deciding, Said, require_approvable, require_still_approvable
-from drd.flows.people import People
+from drd.flows.runbook.decisions import People
+from drd.flows.runbook.permissions import (
+    Deciding,
+    Said,
+    require_approvable,
+    require_still_approvable,
+)
 from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, StepState

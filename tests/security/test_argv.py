@@ -191,10 +191,10 @@ def test_every_command_of_drd_is_looked_at_here() -> None:
         "drd/cli/as_service.py",  # a unit of the command line's, for root
         "drd/cli/discovery.py",  # psql with options alone
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
-        "drd/flows/capture.py",  # the plan's own words
-        "drd/flows/fence_trial.py",  # Python with a program and paths of drd's
-        "drd/flows/installing.py",  # words of drd's, absolute paths
-        "drd/flows/own_backup.py",  # tar with options and `.`
+        "drd/flows/backup/capture.py",  # the plan's own words
+        "drd/flows/drill/fence_trial.py",  # Python with a program and paths of drd's
+        "drd/flows/host/install.py",  # words of drd's, absolute paths
+        "drd/flows/backup/own_files.py",  # tar with options and `.`
         "drd/kinds/files/in_place.py",  # cp behind --
         "drd/kinds/postgres/dump.py",
         "drd/kinds/postgres/load.py",

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from drd.errors import DrdError, KitDamaged, ManifestRefused, ManifestTooNew
-from drd.flows.manifests import look_of
+from drd.flows.repository.manifests import look_of
 from drd.kit.archive import unpack
 from drd.model import strict
 from drd.model.kit import INDEX, ROOT, index_from_json

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import ForeignObjects, RepositoryDamaged
-from drd.flows import holdings
+from drd.flows.repository import listings
 from drd.ports import Tree
 from tests.e2e.copies import copied_site, offsite_of
 from tests.e2e.kit_site import Machine
@@ -156,7 +156,7 @@ def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     removal = repository.removal(GARBAGE)
     assert removal.endswith(f"s3 rm s3://{bucket}/p/snapshots/{GARBAGE}")
     with pytest.raises(RepositoryDamaged):
-        holdings.whole(repository, listing)
+        listings.whole(repository, listing)
     # What the hint says: a marker hides it from whoever lists, locked or not.
     s3.client().delete_object(Bucket=bucket, Key=f"p/snapshots/{GARBAGE}")
     assert not repository.snapshots(fresh=True).unreadable

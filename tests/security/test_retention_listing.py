@@ -15,9 +15,9 @@ import pytest
 
 from drd.bootstrap import App, app
 from drd.errors import RepositoryError
-from drd.flows.pauses import reasons_to_wait
-from drd.flows.retention import RetentionRequest
-from drd.flows.retention import retention as flow
+from drd.flows.upkeep.pauses import reasons_to_wait
+from drd.flows.upkeep.retention import RetentionRequest
+from drd.flows.upkeep.retention import retention as flow
 from drd.model.holds import GivenUp
 from tests.e2e.site import Site, small_site
 from tests.retention_support import (

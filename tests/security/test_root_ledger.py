@@ -24,10 +24,10 @@ import pytest
 
 from drd.bootstrap import app
 from drd.errors import ManifestRefused, NotAsNoted
-from drd.flows import ledger
-from drd.flows.holders import Holders
-from drd.flows.manifests import require_sealed
-from drd.flows.witness import RootsWitness
+from drd.flows.repository.manifests import require_sealed
+from drd.flows.restore.repository_choice import Holders
+from drd.flows.root import ledger
+from drd.flows.root.witness import RootsWitness
 from drd.model.run import RunKind, StepState
 from drd.process.private import roots_place
 from tests.e2e.site import Site, make_tree

@@ -262,7 +262,7 @@ def test_control_characters_of_a_comment_are_data(peopled: House) -> None:
     assert ask(peopled.path, ANNA, [], address, {"comment": evil})[0] == 200
     [said] = peopled.app.catalogue.decisions(run)
     assert said.comment == evil.replace("\x00", "\\x00")
-    from drd.flows.people import _agreed
+    from drd.flows.runbook.decisions import _agreed
     from drd.model.actor import Sameness
 
     shown = _agreed("plug", said, Sameness.OTHER).why

@@ -25,10 +25,10 @@ from drd.catalogue import renewal
 from drd.catalogue.renewal import renew
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError
-from drd.flows import state_modes
-from drd.flows.state_entries import findings, put_right, standing, wrong_entries
-from drd.flows.state_modes import close_state
-from drd.flows.state_places import Places
+from drd.flows.state import modes
+from drd.flows.state.entries import findings, put_right, standing, wrong_entries
+from drd.flows.state.modes import close_state
+from drd.flows.state.places import Places
 from tests.e2e.daemons import quick_plan
 from tests.e2e.site import Site, make_tree
 from tests.security.journals import MAGIC, interrupted, plant
@@ -264,7 +264,7 @@ def test_a_start_that_dies_as_soon_as_the_state_is_closed_takes_nothing_away(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(state_modes, "put_right", dies)
+        patch.setattr(modes, "put_right", dies)
         with pytest.raises(KeyboardInterrupt):
             close_state(places(state), renew)
     assert state.stat().st_mode & 0o7777 == 0o700

@@ -25,9 +25,9 @@ import pytest
 from drd.catalogue.locks import LockFiles
 from drd.cli.status import status_command
 from drd.errors import CatalogueError
-from drd.flows.publishing import findings
-from drd.flows.status import SUMMARY as NAME
-from drd.flows.summary_file import unreadable, write_summary
+from drd.flows.status.overview import SUMMARY as NAME
+from drd.flows.status.publishing import findings
+from drd.flows.status.summary_file import unreadable, write_summary
 from drd.modes import give_what_is_roots, make_public_directory
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree

@@ -21,8 +21,8 @@ from drd.bootstrap import App, Console, app
 from drd.daemon.plans import PlanBook
 from drd.daemon.texts import Texts
 from drd.errors import ConfigError, UnknownPlan, UsageError
-from drd.flows.agenda import Agenda
-from drd.flows.runs import _asked
+from drd.flows.run_kinds import _asked
+from drd.flows.schedules import Agenda
 from drd.model.facts import HEARTBEAT
 from drd.model.run import ASKED, Run, RunKind, RunState, sound_id
 from drd.modes import is_roots_alone

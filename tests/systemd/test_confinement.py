@@ -7,7 +7,7 @@ import json
 import pytest
 
 from drd.cli.as_service import restrictions
-from drd.flows.confinement import hides, mount_of, read_mounts
+from drd.flows.host.unit_limits import hides, mount_of, read_mounts
 from tests.servers.nspawn import DRD, Machine
 
 # On one system.

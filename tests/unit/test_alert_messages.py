@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drd.flows.alert_messages import message, routed
+from drd.flows.alerts.messages import message, routed
 from drd.model.alerts import Change, Transition
 from drd.model.message import ChannelSpec
 from tests.alert_support import NOON, World, after, bad

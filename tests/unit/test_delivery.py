@@ -12,8 +12,8 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, CatalogueError, NotifyError
-from drd.flows import outbox as flow
-from drd.flows.outbox import (
+from drd.flows.alerts import outbox as flow
+from drd.flows.alerts.outbox import (
     FLOOD,
     LONGEST_PAUSE_S,
     PERMANENT_TRIES,

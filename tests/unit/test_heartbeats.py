@@ -12,8 +12,8 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import CatalogueError, NotifyError
-from drd.flows import heartbeats as flow
-from drd.flows.heartbeats import Beating, Heartbeats
+from drd.flows.alerts import heartbeats as flow
+from drd.flows.alerts.heartbeats import Beating, Heartbeats
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat, SecretRef
 from drd.model.run import Run, RunKind, RunState

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drd.flows.readiness import at_target
+from drd.flows.host.readiness import at_target
 from drd.kinds.places import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage

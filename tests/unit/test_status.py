@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 
 from drd.errors import UnknownPlan
-from drd.flows.status import StatusDocument, collect, plan_files, plan_name, trouble_at_rest
-from drd.flows.status_output import nagios, status_json
+from drd.flows.status.document import nagios, status_json
+from drd.flows.status.overview import (
+    StatusDocument,
+    collect,
+    plan_files,
+    plan_name,
+    trouble_at_rest,
+)
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
@@ -500,7 +506,7 @@ def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]
         "logging", "pydantic", "resticpy", "rich", "shutil", "sqlalchemy", "structlog", "textwrap",
         "yaml",
     }  # fmt: skip
-    code = "import drd.cli.status, drd.cli.render, drd.flows.status_output"
+    code = "import drd.cli.status, drd.cli.render, drd.flows.status.document"
     bare = imported("pass")
     assert imported(code) & slow <= bare & slow
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT, measure, notes, plain, table, wrap
 from drd.cli.status import MANY, render, status_command
-from drd.flows.status import StatusDocument, collect
+from drd.flows.status.overview import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line
 from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, RepositoryFacts, StatusFacts

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT
 from drd.cli.status import render
-from drd.flows.status import StatusDocument
-from drd.flows.status_output import nagios
+from drd.flows.status.document import nagios
+from drd.flows.status.overview import StatusDocument
 from drd.model import facts as facts_module
 from drd.model.brief import Brief, brief_of, in_advance, microseconds
 from drd.model.compliance import assess

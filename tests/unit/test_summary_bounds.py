@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from drd.errors import DamagedSummary
-from drd.flows import publishing, summary_file
-from drd.flows.status import SUMMARY as NAME
-from drd.flows.summary_file import Header, SummaryFile, read_summary, write_summary
+from drd.flows.status import publishing, summary_file
+from drd.flows.status.overview import SUMMARY as NAME
+from drd.flows.status.summary_file import Header, SummaryFile, read_summary, write_summary
 from drd.model.changes import Changed
 from drd.model.facts import StatusFacts
 from tests.status_support import NOW, healthy

@@ -1,0 +1,1 @@
+"""From facts to messages: conditions, open alerts, the outbox, heartbeats."""

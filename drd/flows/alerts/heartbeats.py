@@ -1,0 +1,216 @@
+"""Signs of life for watchers elsewhere, who notice when they stay away.
+
+They go out beside the work: none delays a run, and none that fails makes one fail. How they fare
+is recorded with the channels.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from drd import log
+from drd.errors import CatalogueError, DrdError, NotifyError
+from drd.flows.durable_steps import describe
+from drd.model.message import ChannelSpec
+from drd.model.plan import Heartbeat
+from drd.model.run import DrillResult, Run, RunKind, RunState
+from drd.model.units import format_duration
+from drd.ports import Catalogue, Clock
+from drd.ports.notify import OF_A_PLAN, HeartFactory, Signal
+
+TRIES = 3
+PAUSE_S = 2.0
+"""A watcher that is away for a moment is tried again: a sign that stays away raises an alarm."""
+
+_SIGNALS: dict[RunState, Signal] = {
+    RunState.SUCCEEDED: "success",
+    RunState.PAUSED: "success",  # it came in its time and is no failure; an alert says the rest
+    RunState.INCOMPLETE: "fail",
+    RunState.FAILED: "fail",
+}
+"""Of a run that was cancelled or interrupted nothing is told: another is to come, and when it does
+not, silence says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """A plan as far as watchers are concerned: its name, and the one that it names itself."""
+
+    name: str
+    heartbeat: Heartbeat | None = None
+
+
+class Heartbeats:
+    """Sends in order, each address in a thread of its own. Thread-safe; `close` at the end."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        channels: Sequence[ChannelSpec],
+        open_heart: HeartFactory,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self.use(channels)
+        self._open = open_heart
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._lines: dict[str, _Line] = {}
+        self._alive_at: dict[str, float] = {}
+
+    def use(self, channels: Sequence[ChannelSpec]) -> None:
+        """From now on these, as drd.yaml has them."""
+        self._channels = [c for c in channels if c.kind == "heartbeat"]
+
+    def started(self, plan: Beating, kind: RunKind) -> None:
+        """A run of the plan has begun."""
+        self._tell(plan, kind, "start", f"{kind} of {plan.name} started")
+
+    def finished(self, plan: Beating, run: Run, output: Sequence[str] = ()) -> None:
+        """A run is over. `output` are the last lines of what it said; the last is ours."""
+        signal = _SIGNALS.get(run.state)
+        if signal is None:
+            return
+        result = run.detail.get("result", DrillResult.PASSED)
+        if result != DrillResult.PASSED:
+            signal = "fail"
+        took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
+        state = run.state if result == DrillResult.PASSED else result
+        lines = [*output, *([run.error] if run.error else [])]
+        lines.append(f"{run.kind} {run.id} of {plan.name}: {state}{took}")
+        self._tell(plan, run.kind, signal, "\n".join(lines))
+
+    def alive(self, sentence: str, *, well: bool = True) -> None:
+        """The daemon's own: sends what is due by each address's `every`; call it each tick.
+
+        One that is still under way is not overtaken: a slow watcher gets fewer.
+        """
+        now = self._clock.monotonic()
+        for channel in (c for c in self._channels if not c.plans):
+            spec = cast("Heartbeat", channel.settings)
+            last = self._alive_at.get(channel.name)
+            if last is not None and now - last < spec.every_s:
+                continue
+            line = self._line(channel.name, spec)
+            if not line.busy:
+                self._alive_at[channel.name] = now
+                line.send("success" if well else "fail", sentence)
+
+    def close(self, wait_s: float) -> None:
+        """Let what is under way end; what has not gone out after `wait_s` stays away."""
+        limit = self._clock.monotonic() + wait_s
+        for line in list(self._lines.values()):
+            line.join(max(0.0, limit - self._clock.monotonic()))
+
+    def _tell(self, plan: Beating, kind: RunKind, signal: Signal, text: str) -> None:
+        for name, spec in self._of(plan):
+            if kind in spec.on:
+                self._line(name, spec).send(signal, text)
+
+    def _of(self, plan: Beating) -> list[tuple[str, Heartbeat]]:
+        """The addresses of drd.yaml that name the plan, and its own."""
+        found = [
+            (c.name, cast("Heartbeat", c.settings))
+            for c in self._channels
+            if c.plans and c.is_for(plan.name)
+        ]
+        if plan.heartbeat is not None:
+            found.append((f"{OF_A_PLAN}{plan.name}", plan.heartbeat))
+        return found
+
+    def _line(self, name: str, spec: Heartbeat) -> _Line:
+        with self._mutex:
+            line = self._lines.get(name)
+            if line is None or line.spec != spec:
+                line = _Line(self._catalogue, name, spec, self._open, self._clock)
+                self._lines[name] = line
+            return line
+
+
+class _Line:
+    """One address: what is to be sent, and a thread while there is something."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        name: str,
+        spec: Heartbeat,
+        open_heart: HeartFactory,
+        clock: Clock,
+    ) -> None:
+        self.spec = spec
+        self._catalogue = catalogue
+        self._name = name
+        self._open = open_heart
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._waiting: deque[tuple[Signal, str]] = deque(maxlen=100)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None
+
+    def send(self, signal: Signal, text: str) -> None:
+        """In the order of the calls; when a watcher is too slow, the oldest are left out."""
+        with self._mutex:
+            self._waiting.append((signal, text))
+            if self._thread is None:
+                name = f"drd-{self._name}"
+                self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while True:
+            with self._mutex:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                signal, text = self._waiting.popleft()
+            error = self._send(signal, text)
+            self._record(error)
+
+    def _send(self, signal: Signal, text: str) -> DrdError | None:
+        """Up to three tries; the error of the last, None when one got through."""
+        error: DrdError | None = None
+        for number in range(TRIES):
+            if number:
+                threading.Event().wait(PAUSE_S)
+            error = self._try(signal, text)
+            if error is None or error.permanent:
+                break
+        return error
+
+    def _try(self, signal: Signal, text: str) -> DrdError | None:
+        try:
+            self._open(self.spec).ping(signal, text)
+        except DrdError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
+            return NotifyError(f"{type(error).__name__}: {error}", permanent=True)
+        return None
+
+    def _record(self, error: DrdError | None) -> None:
+        journal = log.get(channel=self._name)
+        if error is not None:
+            journal.warning("heartbeat.failed", error=describe(error))
+        else:
+            journal.debug("heartbeat.sent")
+        try:
+            self._catalogue.outbox.tried(
+                self._name,
+                "heartbeat",
+                at=self._clock.now(),
+                error=describe(error) if error is not None else None,
+            )
+        except CatalogueError as trouble:
+            journal.warning("heartbeat.unrecorded", error=describe(trouble))

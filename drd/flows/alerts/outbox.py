@@ -1,0 +1,369 @@
+"""What waits in the outbox goes out: each channel on its own, so that none waits for another.
+
+A channel that fails is tried again with one message, later and later; what comes meanwhile is
+made into one digest. When it takes a message, the rest follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from drd import log
+from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
+from drd.flows.durable_steps import describe
+from drd.model.digest import digest
+from drd.model.message import ChannelSpec, Message, Routed
+from drd.ports import Catalogue, Clock
+from drd.ports.notify import OF_A_PLAN, ChannelFacts, NotifierFactory, Outbox, Waiting
+
+FIRST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = 900.0
+
+PERMANENT_TRIES = 12
+"""How often a message is tried that the other side refuses for good: somebody may see to it within
+the hour and a quarter that these take."""
+
+FLOOD = 50
+"""More than so many at once become a digest: nobody reads them one by one."""
+
+MISSED = 5
+"""More than so many that wait for a channel which fails become a digest."""
+
+SINGLE_REFUSALS = 3
+"""After so many refusals in a row it is not the message that is wrong."""
+
+UNRECORDED_PAUSE_S = 60.0
+"""How long a channel rests when what was tried could not be written down."""
+
+DIRECT_TRIES = 3
+"""How often a message is tried that the outbox could not take."""
+
+AT_ONCE = 16
+"""How many channels are worked on at the same time."""
+
+KEPT = timedelta(days=30)
+"""How long one can look up what went out."""
+
+
+def pause_s(tries: int, key: str) -> float:
+    """How long to wait after so many failures: doubling, up to a quarter of an hour, a fifth more
+    or less by `key`, so that what failed together is not tried together."""
+    grown = min(FIRST_PAUSE_S * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_S)
+    number = int.from_bytes(hashlib.sha256(f"{key} {tries}".encode()).digest()[:4], "big")
+    return grown * (0.8 + 0.4 * number / 2**32)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One message that was handed to one channel. `error` None: `said` says who took it."""
+
+    channel: ChannelSpec
+    said: str
+    duration_s: float
+    error: DrdError | None = None
+
+
+class Postman:
+    """Delivers what is due, in threads of its own. Thread-safe."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        channels: Sequence[ChannelSpec],
+        open_notifier: NotifierFactory,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self.use(channels)
+        self._open = open_notifier
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._busy: dict[str, threading.Thread] = {}
+        self._not_before: dict[str, float] = {}
+        self._accepted: set[tuple[int, str]] = set()
+        self._slots = threading.Semaphore(AT_ONCE)
+
+    def use(self, channels: Sequence[ChannelSpec]) -> None:
+        """From now on these, as drd.yaml has them; what is under way ends as it began."""
+        self._channels = {c.name: c for c in channels if c.kind != "heartbeat"}
+        self._heartbeats = [c.name for c in channels if c.kind == "heartbeat"]
+
+    def deliver_due(self) -> list[str]:
+        """Start on every channel in which something is due and that nobody works on already;
+        returns their names at once. What is due in a channel that drd.yaml no longer has stays
+        until `upkeep`. Raises CatalogueError."""
+        now, outbox = self._clock.now(), self._catalogue.outbox
+        due = [name for name in outbox.due_channels(now) if name in self._channels]
+        if not due:
+            return []
+        ailing = {f.name for f in outbox.channels() if not is_due(f, now)}
+        return [name for name in due if name not in ailing and self._start(name)]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until nothing is under way; false when that took too long. A delivery that is cut off by
+        the end of the process goes out again at the next start."""
+        limit = self._clock.monotonic() + timeout_s
+        for thread in self._threads():
+            thread.join(max(0.0, limit - self._clock.monotonic()))
+        return not self._threads()
+
+    def past_outbox(self, routed: Sequence[Routed]) -> None:
+        """Start on what the catalogue cannot take, and return at once: in order within a channel,
+        a few tries each, recorded in the journal alone. Whoever calls this twice tells it twice."""
+        by_channel: dict[str, list[Message]] = {}
+        for name, message in routed:
+            by_channel.setdefault(name, []).append(message)
+        for name in by_channel.keys() & self._channels.keys():
+            work = threading.Thread(
+                target=self._insist, args=(self._channels[name], by_channel[name]), daemon=True
+            )
+            with self._mutex:
+                self._busy[f"past outbox {name} {id(work)}"] = work
+            work.start()
+
+    def upkeep(self) -> None:
+        """Once in a while: forget what went out long ago, and channels that are no more."""
+        names = {*self._channels, *self._heartbeats}
+        self._catalogue.outbox.prune(self._clock.now() - KEPT, channels=names)
+
+    def _insist(self, channel: ChannelSpec, messages: Sequence[Message]) -> None:
+        with self._slots:
+            insist(messages, channel, self._open, self._clock)
+
+    def _threads(self) -> list[threading.Thread]:
+        with self._mutex:
+            self._busy = {n: t for n, t in self._busy.items() if t.is_alive()}
+            return list(self._busy.values())
+
+    def _start(self, name: str) -> bool:
+        with self._mutex:
+            if name in self._busy and self._busy[name].is_alive():
+                return False
+            if self._clock.monotonic() < self._not_before.get(name, 0.0):
+                return False
+            thread = threading.Thread(
+                target=self._work, args=(self._channels[name],), name=f"drd-{name}", daemon=True
+            )
+            self._busy[name] = thread
+            thread.start()
+        return True
+
+    def _work(self, channel: ChannelSpec) -> None:
+        journal = log.get(channel=channel.name)
+        with self._slots:
+            try:
+                deliver_channel(
+                    self._catalogue, channel, self._open, self._clock, accepted=self._accepted
+                )
+            except AlreadyRunning:
+                journal.debug("channel.busy")
+            except Cancelled:
+                return
+            except CatalogueError as error:
+                # What was tried cannot be recorded: not again at the next tick.
+                self._not_before[channel.name] = self._clock.monotonic() + UNRECORDED_PAUSE_S
+                journal.error("outbox.unrecorded", error=describe(error))
+            except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
+                journal.error("channel.broken", error=describe(error))
+
+
+def deliver_channel(
+    catalogue: Catalogue,
+    channel: ChannelSpec,
+    open_notifier: NotifierFactory,
+    clock: Clock,
+    *,
+    accepted: set[tuple[int, str]] | None = None,
+) -> int:
+    """Deliver what is due in one channel; returns how many messages it took.
+
+    One process at a time: AlreadyRunning when another one is at it. Stops at the first failure that
+    a retry may help. `accepted` remembers between calls what was taken and could not be recorded,
+    which is not sent again.
+    """
+    taken = accepted if accepted is not None else set()
+    with catalogue.lock(f"channel {channel.name}", wait_s=0):
+        return _Delivery(catalogue.outbox, channel, open_notifier, clock, taken).drive()
+
+
+class _Delivery:
+    def __init__(
+        self,
+        outbox: Outbox,
+        channel: ChannelSpec,
+        open_notifier: NotifierFactory,
+        clock: Clock,
+        accepted: set[tuple[int, str]],
+    ) -> None:
+        self.outbox = outbox
+        self.channel = channel
+        self.open = open_notifier
+        self.clock = clock
+        self.accepted = accepted
+        self.log = log.get(channel=channel.name)
+
+    def drive(self) -> int:
+        facts = self._facts()
+        if not is_due(facts, self.clock.now()):
+            return 0
+        # One that fails gets one try until its pause is over. One that is well may have taken
+        # offence at a single message.
+        patience = 1 if facts.failing_since is not None else SINGLE_REFUSALS
+        taken = refused = 0
+        for row in self._chosen(facts):
+            error = self._try(row)
+            if error is None:
+                taken, refused, patience = taken + 1, 0, SINGLE_REFUSALS
+                continue
+            refused += 1
+            if not error.permanent or refused >= patience:
+                break
+        return taken
+
+    def _facts(self) -> ChannelFacts:
+        name = self.channel.name
+        known = {f.name: f for f in self.outbox.channels()}
+        return known.get(name, ChannelFacts(name, self.channel.kind))
+
+    def _chosen(self, facts: ChannelFacts) -> list[Waiting]:
+        """What to try, in order: a channel that fails is probed with what was tried least, lest
+        one message that it will never take keeps the others from going."""
+        failing = facts.failing_since is not None
+        rows = self._condensed(self.outbox.waiting(self.channel.name), failing=failing)
+        due = [r for r in rows if r.is_due(self.clock.now())]
+        if failing and due:
+            probe = min(due, key=lambda r: (r.tries, r.id))
+            return [probe, *(r for r in due if r is not probe)]
+        return due
+
+    def _condensed(self, rows: list[Waiting], *, failing: bool) -> list[Waiting]:
+        if not is_too_much(rows, failing=failing):
+            return rows
+        now = self.clock.now()
+        summary = digest([row.message for row in rows], now)
+        self.log.info("outbox.condensed", messages=len(rows))
+        return [self.outbox.replace(rows, summary, now)]
+
+    def _try(self, row: Waiting) -> DrdError | None:
+        key = row.id, row.message.id
+        if key in self.accepted:
+            attempt = Attempt(self.channel, "", 0.0)
+        else:
+            attempt = hand_over(row.message, self.channel, self.open, self.clock)
+        now, kind = self.clock.now(), self.channel.kind
+        keys = {"what": row.message.event, "plan": row.message.plan, "message": row.message.id}
+        if attempt.error is None:
+            self.accepted.add(key)
+            self.outbox.delivered(row, kind, now)
+            self.accepted.discard(key)
+            self.log.info("message.delivered", **keys, duration_s=round(attempt.duration_s, 3))
+            return None
+        words = describe(attempt.error)
+        later = next_try(row, attempt.error, now)
+        self.outbox.failed(row, kind, at=now, error=words, next_try_at=later)
+        event = "message.failed" if later is not None else "message.given_up"
+        self.log.warning(event, **keys, tries=row.tries + 1, error=words)
+        return attempt.error
+
+
+def still_there(
+    facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
+) -> list[ChannelFacts]:
+    """Without those that drd.yaml no longer has, which `upkeep` forgets. Plans' own heartbeats
+    are there."""
+    names = {c.name for c in channels}
+    return [f for f in facts if f.name in names or f.name.startswith(OF_A_PLAN)]
+
+
+def is_due(facts: ChannelFacts, now: datetime) -> bool:
+    """Whether to try a channel: one that fails has pauses of its own, whatever comes in."""
+    if facts.failing_since is None or facts.last_tried_at is None:
+        return True
+    pause = timedelta(seconds=pause_s(facts.tries, facts.name))
+    # A clock that was set back must not silence a channel.
+    return not now - pause < facts.last_tried_at <= now
+
+
+def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
+    """Whether one digest is better than these: a flood, and what a channel that fails has missed,
+    when some of it is not true any more (an alert of which more than one message waits)."""
+    if len(rows) < 2:
+        return False
+    if not failing:
+        return len(rows) > FLOOD
+    alerts = [row.message.alert for row in rows if row.message.alert is not None]
+    return len(rows) > MISSED or len(set(alerts)) < len(alerts)
+
+
+def next_try(row: Waiting, error: DrdError, now: datetime) -> datetime | None:
+    """When to try a message again that failed just now; None: never."""
+    tries = row.tries + 1
+    if error.permanent and tries >= PERMANENT_TRIES:
+        return None
+    pause = pause_s(tries, f"{row.channel} {row.id}")
+    asked = error.retry_after_s if isinstance(error, NotifyError) else None
+    return now + timedelta(seconds=max(pause, asked or 0.0))
+
+
+def hand_over(
+    message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
+) -> Attempt:
+    """One try, now, past the outbox. What goes wrong is in the result."""
+    started = clock.monotonic()
+
+    def attempt(said: str, error: DrdError | None = None) -> Attempt:
+        return Attempt(channel, said, clock.monotonic() - started, error)
+
+    try:
+        return attempt(open_notifier(channel).deliver(message))
+    except DrdError as error:
+        return attempt("", error)
+    except Exception as error:  # noqa: BLE001 (a channel that breaks must not take others along)
+        return attempt("", NotifyError(f"{type(error).__name__}: {error}", hint="this is a bug."))
+
+
+def insist(
+    messages: Sequence[Message],
+    channel: ChannelSpec,
+    open_notifier: NotifierFactory,
+    clock: Clock,
+) -> None:
+    """Past the outbox, in order, a few tries each; recorded in the journal alone."""
+    journal = log.get(channel=channel.name)
+    with suppress(Cancelled):
+        for message in messages:
+            for tries in range(1, DIRECT_TRIES + 1):
+                attempt = hand_over(message, channel, open_notifier, clock)
+                if attempt.error is None:
+                    journal.info("message.delivered", message=message.id, directly=True)
+                    break
+                journal.warning("message.failed", tries=tries, error=describe(attempt.error))
+                if tries < DIRECT_TRIES:
+                    threading.Event().wait(FIRST_PAUSE_S)
+
+
+def deliver_directly(
+    message: Message,
+    channels: Sequence[ChannelSpec],
+    open_notifier: NotifierFactory,
+    clock: Clock,
+) -> list[Attempt]:
+    """Hand a message to all of these channels now, side by side; the results in their order, when
+    the slowest has ended. Nothing is recorded, and nothing tried again."""
+    found: dict[str, Attempt] = {}
+
+    def work(channel: ChannelSpec) -> None:
+        with suppress(Cancelled):
+            found[channel.name] = hand_over(message, channel, open_notifier, clock)
+
+    threads = [threading.Thread(target=work, args=(c,), daemon=True) for c in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[c.name] for c in channels if c.name in found]

@@ -1,0 +1,316 @@
+"""Alerts: look at every plan and at the host, decide what changed, record it and say so.
+
+Run or no run, since a missing backup is the commonest breach. What cannot be recorded (a full
+disk) is remembered here until it can be, and handed back to be told directly.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from drd.errors import CatalogueError
+from drd.flows.alerts.facts import Histories, disks, drill_bytes
+from drd.flows.alerts.memory import Memory
+from drd.flows.alerts.messages import routed
+from drd.flows.alerts.outbox import still_there
+from drd.flows.status.overview import PlanFile, refused, subjects
+from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
+from drd.model.compliance import assess
+from drd.model.conditions import blind, conditions, exposed_file, is_late, stored_text_differs
+from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
+from drd.model.host_conditions import (
+    AT_THE_HOST,
+    CHANNEL,
+    has_just_come_back,
+    host_conditions,
+)
+from drd.model.message import ChannelSpec, Routed
+from drd.model.schedule import Schedule
+from drd.model.verdicts import Assessment
+from drd.model.watched import ChannelState, HostFacts, PlanMore
+from drd.ports import Catalogue
+from drd.ports.notify import OF_A_PLAN, ChannelFacts
+
+NOT_LOADED = "plan-not-loaded"
+TO_RELOAD = timedelta(minutes=5)
+"""From writing a plan file to the reload, which people do after `drd plan check`, and programs once
+they have written all files. Until then nobody forgot it."""
+
+
+class ExposedFile(Protocol):
+    """In words that follow the plan's name, with the command that ends it."""
+
+    @property
+    def remedy(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places` are directories that must not fill, by their key in
+    drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
+    force. `differing` has by plan what to say of a stored text that is not the one in force,
+    `exposed` a file of it that others can read or write."""
+
+    catalogue: Catalogue
+    read_facts: Callable[[str | None], Sequence[PlanFacts]]
+    plan_files: Callable[[], Iterable[PlanFile]]
+    schedule: Callable[[str], Schedule | None]
+    places: Mapping[str, Path]
+    channels: Sequence[ChannelSpec] = ()
+    rules: Rules = field(default_factory=Rules)
+    differing: Callable[[], Mapping[str, str]] = dict
+    exposed: Callable[[], Mapping[str, ExposedFile]] = dict
+
+
+class Outlook(NamedTuple):
+    """What one look found.
+
+    `transitions` are by plan and kind, also those that nobody is told about. `untold` is what has
+    to go out directly, since the outbox could not take it; `error` says why, None when all is
+    recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
+    not be read.
+    """
+
+    transitions: tuple[Transition, ...]
+    open_alerts: tuple[Alert, ...]
+    untold: tuple[Routed, ...]
+    error: str | None
+    plans: tuple[Assessment, ...]
+
+
+class _Seen(NamedTuple):
+    """All that is bad now, and whether the condition of an alert was looked for at all."""
+
+    conditions: list[Condition]
+    looked_at: Callable[[Alert], bool]
+    plans: tuple[Assessment, ...]
+
+
+_Unknown = Mapping[tuple[str, str], tuple[str, ...]]
+"""What could not be looked at: by plan and kind, how the subjects begin."""
+
+_NONE: tuple[str, ...] = ()
+
+
+class AlertWatch:
+    """Looks again and again. For one thread; it belongs to the daemon that holds the state's lock,
+    the only one that makes and resolves alerts. People acknowledge them from other processes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._book = world.catalogue.alerts
+        self._histories = Histories(world.catalogue)
+        self._memory = Memory()
+        self._plans: dict[str, Assessment] = {}
+        self._errors: Mapping[str, str] = {}
+        self._written: dict[str, datetime] = {}
+        self._differing: Mapping[str, str] = {}
+        self._exposed: Mapping[str, ExposedFile] = {}
+
+    def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
+        """From now on these, as drd.yaml has them."""
+        self._world = replace(self._world, channels=channels, rules=rules)
+
+    def look(
+        self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
+    ) -> Outlook:
+        """Judge everything, record what changed, and put what is to be told into the outbox.
+
+        `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
+        disks and channels are asked here. `errors` are those of plan files that were never
+        accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
+        is raised for it, and the next look tries again.
+        """
+        self._errors = errors or {}
+        return self._look(host, now, lambda: self._see(host, now))
+
+    def look_at_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
+        """As `look`, at plans of which something is known to have changed; all else stays as it is.
+
+        While something could not be recorded, everything is looked at.
+        """
+        if self._memory.unsaved:
+            return self.look(host, now, self._errors)
+        return self._look(host, now, lambda: self._see_plans(names, now), names)
+
+    def look_at_host(self, host: HostFacts, now: datetime) -> Outlook:
+        """As `look`, while nobody knows the plans yet: what concerns them stays as it is."""
+        return self._look(host, now, lambda: self._see_host(host, now))
+
+    def _look(
+        self,
+        host: HostFacts,
+        now: datetime,
+        see: Callable[[], _Seen],
+        only: Collection[str] | None = None,
+    ) -> Outlook:
+        error = None
+        try:
+            seen = see()
+            known = self._memory.merged(self._open(only))
+        except CatalogueError as caught:
+            error = caught.message
+            seen = self._see_host(host, now)
+            known = self._memory.known
+        if has_just_come_back(host, now):
+            there = {alert.key for alert in known}
+            seen = seen._replace(
+                conditions=[c for c in seen.conditions if not is_late(c) or c.key in there]
+            )
+        transitions: list[Transition] = []
+        if error is None:
+            transitions = self._decide(seen, known, now)
+            error = self._record(transitions, now)
+        if error is not None:
+            blamed = replace(host, catalogue_error=error)
+            seen.conditions.extend(host_conditions(blamed, None, now))
+            transitions = self._decide(seen, known, now)
+        if only is not None and error is None:
+            known = [*(a for a in self._memory.known if a.plan not in only), *known]
+        self._memory.took(known, transitions, saved=error is None)
+        return Outlook(
+            tuple(transitions),
+            tuple(sorted(self._memory.known, key=lambda a: a.key)),
+            tuple(routed(transitions, self._world.channels)) if error is not None else (),
+            error,
+            seen.plans,
+        )
+
+    def _open(self, only: Collection[str] | None) -> list[Alert]:
+        if only is None:
+            return self._book.open()
+        return [alert for plan in only for alert in self._book.open(plan)]
+
+    def _decide(self, seen: _Seen, known: Sequence[Alert], now: datetime) -> list[Transition]:
+        return reconcile(
+            seen.conditions,
+            known,
+            now,
+            self._world.rules,
+            new_id=lambda: secrets.token_hex(4),
+            looked_at=seen.looked_at,
+        )
+
+    def _record(self, transitions: list[Transition], now: datetime) -> str | None:
+        """Why it could not be. `transitions` keeps those that were; one that somebody else
+        forestalled is decided anew at the next look."""
+
+        def tell(written: Sequence[Transition]) -> list[Routed]:
+            ids = {t.after.id for t in written}
+            mine = (t for t in transitions if t.after.id in ids)
+            return routed(mine, self._world.channels)
+
+        try:
+            done = self._book.apply(self._memory.pending(transitions), now, tell)
+        except CatalogueError as error:
+            return error.message
+        ids = {t.after.id for t in done}
+        transitions[:] = [t for t in transitions if t.after.id in ids]
+        return None
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def _see(self, host: HostFacts, now: datetime) -> _Seen:
+        """Raises CatalogueError when the catalogue cannot be read."""
+        world = self._world
+        facts = world.read_facts(None)
+        self._histories.refresh()
+        fared = still_there(world.catalogue.outbox.channels(), world.channels)
+        channels = tuple(_channel(c, now) for c in fared)
+        self._plans = {}
+        there = subjects(StatusFacts(facts), world.plan_files())
+        self._written = {n: at for n, at in self._written.items() if n in there}
+        self._differing = world.differing()
+        self._exposed = world.exposed()
+        found, unknown = self._judge(dict(sorted(there.items())), now)
+        if "" in self._exposed:
+            found.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
+        needed = max((drill_bytes(f) for f in facts), default=0)
+        host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
+        found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
+        plans = tuple(self._plans.values())
+        return _Seen(found, lambda a: not _is_unknown(a, unknown), plans)
+
+    def _see_plans(self, names: Collection[str], now: datetime) -> _Seen:
+        facts = [fact for name in names for fact in self._world.read_facts(name)]
+        looked = {fact.plan for fact in facts}
+        self._histories.refresh(looked)
+        found, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
+        return _Seen(
+            found,
+            lambda a: a.plan in looked and a.kind != CHANNEL and not _is_unknown(a, unknown),
+            tuple(self._plans.values()),
+        )
+
+    def _judge(
+        self,
+        found: Mapping[str, PlanFacts | NotLoaded],
+        now: datetime,
+    ) -> tuple[list[Condition], _Unknown]:
+        """What is bad about these plans, and what could not be looked at."""
+        bad: list[Condition] = []
+        unknown: dict[tuple[str, str], tuple[str, ...]] = {}
+        for name, subject in found.items():
+            more, known = self._about(subject, self._errors.get(name))
+            assessment = assess(known, now)
+            of_plan = conditions(assessment, known, more, now)
+            if self._may_still_be_loaded(name, known, now):
+                of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
+                unknown[name, NOT_LOADED] = ("",)
+            bad += of_plan
+            if name in self._differing:
+                bad.append(stored_text_differs(name, self._differing[name]))
+            if name in self._exposed:
+                bad.append(exposed_file(name, str(self._exposed[name]), self._exposed[name].remedy))
+            for kind, begins in blind(more):
+                unknown[name, kind] = (*unknown.get((name, kind), ()), begins)
+            self._plans[name] = assessment
+        return bad, unknown
+
+    def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
+        """Whether its file was written or removed a moment ago, and no reload has looked at it since."""
+        differs, in_force = True, True
+        if isinstance(known, PlanFacts):
+            differs = known.load_error is not None
+            in_force = self._world.schedule(name) is not None
+        if name in self._errors or not differs or not in_force:
+            self._written.pop(name, None)
+            return False
+        since = min(self._written.setdefault(name, now), now)
+        return now - since < TO_RELOAD
+
+    def _about(
+        self, subject: PlanFacts | NotLoaded, why: str | None
+    ) -> tuple[PlanMore, PlanFacts | NotLoaded]:
+        if isinstance(subject, PlanFacts):
+            return self._histories.of(subject, self._world.schedule(subject.plan)), subject
+        if why is not None:
+            subject = refused(subject.plan, subject.file, why)
+        return PlanMore(), subject
+
+    def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
+        """What can be seen without the catalogue."""
+        host = replace(host, disks=tuple(disks(self._world.places, 0)))
+        found = host_conditions(host, None, now)
+        return _Seen(found, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
+
+
+def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
+    return alert.subject.startswith(unknown.get((alert.plan, alert.kind), _NONE))
+
+
+def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:
+    plan = facts.name.removeprefix(OF_A_PLAN) if facts.name.startswith(OF_A_PLAN) else ""
+    return ChannelState(
+        name=facts.name,
+        dead=facts.is_dead(now),
+        plan=plan,
+        failing_since=facts.failing_since,
+        tries=facts.tries,
+        error=facts.error,
+    )

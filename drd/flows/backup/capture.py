@@ -1,0 +1,183 @@
+"""Capturing one component: hooks, probe, one consistent state, stored and described."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from drd import process
+from drd.errors import DrdError, DumpFailed, ImplausibleDump
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import component_place
+from drd.model.plan import CheckSpec, Component, Hook, Plan
+from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
+from drd.ports import Capture, Repository
+
+SHRUNK_TO = 0.1
+"""Below this share of the smallest of the last three captures a dump is not believed."""
+CAPTURE = "capture "
+"""How the step of a component's capture is named."""
+
+HISTORY_FLOOR = 4096
+"""Components smaller than this may shrink as they like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A component's row, and what only the manifest may hold."""
+
+    snapshot: ComponentSnapshot
+    private: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOrder:
+    """What to capture, for which run, and where to.
+
+    `confirmed` waits until the repository has been found to be the right one, or raises what is
+    wrong with it: nothing is stored, and no hook runs, before.
+    """
+
+    plan: Plan
+    component: Component
+    run: str
+    repository: Repository
+    deadline: float  # on the monotonic clock
+    accept_size: bool
+    confirmed: Callable[[], object]
+
+
+def tags(order_run: str, plan: str, *more: str) -> list[str]:
+    """Every snapshot of drd carries its plan and run; names hold no commas."""
+    return ["drd", f"plan:{plan}", f"run:{order_run}", *more]
+
+
+def capture(services: Services, order: CaptureOrder) -> Captured:
+    """One component, whole, or an error: SourceError, ToolError or RepositoryError."""
+    component = order.component
+    try:
+        if component.before is not None:
+            # It may make what the probe looks for.
+            order.confirmed()
+            _hook(component.before, component, "before")
+        taken = _capture(services, order)
+    except BaseException:
+        # Also when `before` itself failed or did not end: it may have had its effect all the same.
+        for said in run_after(component):
+            services.warn(said)
+        raise
+    with process.shielded():
+        _hook(component.after, component, "after")
+    return taken
+
+
+def run_after(component: Component) -> list[str]:
+    """Run the `after` hook of a capture that did not come to its end; what it failed with, in a
+    sentence. It may run again, when whoever runs it is killed."""
+    try:
+        with process.shielded():
+            _hook(component.after, component, "after")
+    except (DrdError, OSError) as error:
+        return [f"{component.name}: {error}"]
+    return []
+
+
+def _capture(services: Services, order: CaptureOrder) -> Captured:
+    component = order.component
+    begun = services.clock.monotonic()
+    place = component_place(services, order.run, component)
+    source = services.kinds(component.kind).source(component, place)
+    probe = source.probe()
+    for note in probe.notes:
+        services.warn(f"{component.name}: {note}")
+    order.confirmed()
+    with source.open() as taken:
+        fingerprint, stored, answers = _store(services, order, taken)
+        fingerprint = taken.verify(stored, fingerprint)
+        _plausible(services, order, stored)
+        snapshot = ComponentSnapshot(
+            component=component.name,
+            kind=component.kind,
+            state="captured",
+            data_time=taken.data_time,
+            snapshot=stored.snapshot,
+            bytes=stored.bytes,
+            added_bytes=stored.added_bytes,
+            duration_s=round(services.clock.monotonic() - begun, 3),
+            facts={**probe.facts, **taken.facts},
+            observations=dict(answers),
+            fingerprint=fingerprint,
+        )
+        return Captured(snapshot, dict(taken.private))
+
+
+def _store(
+    services: Services, order: CaptureOrder, taken: Capture
+) -> tuple[Fingerprint | None, Stored, Mapping[str, Any]]:
+    """Store the payload while another thread describes the same state."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-fingerprint") as pool:
+        description = pool.submit(taken.fingerprint)
+        stored = order.repository.store(
+            taken.payload,
+            host=order.plan.name,
+            tags=tags(order.run, order.plan.name, f"component:{order.component.name}"),
+            time=taken.data_time,
+            deadline_s=max(1.0, order.deadline - time.monotonic()),
+            on_progress=services.on_progress,
+        )
+        fingerprint = description.result()
+    return fingerprint, stored, taken.observe(baseline_queries(order.plan, order.component.name))
+
+
+def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
+    """Queries of checks that compare with the source's own answer (`within 10%`)."""
+    wanted = {}
+    for check in plan.checks:
+        expect = str(getattr(check.settings, "expect", "")).strip()
+        if _of(check, component) and expect.startswith("within") and expect.endswith("%"):
+            wanted[check.name] = str(getattr(check.settings, "query", ""))
+    return wanted
+
+
+def _of(check: CheckSpec, component: str) -> bool:
+    return check.kind == "sql" and check.component == component
+
+
+def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
+    """A dump that shrank to almost nothing is a broken dump or lost data; a person decides."""
+    if order.accept_size:
+        return
+    history = services.catalogue.component_sizes(order.plan.name, order.component.name, limit=3)
+    usual = min(history, default=0)
+    if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
+        raise ImplausibleDump(
+            f"{order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
+            hint="look at the source. If the data was removed on purpose: "
+            f"drd backup {order.plan.name} --accept-size",
+        )
+
+
+def _hook(hook: Hook | None, component: Component, which: str) -> None:
+    if hook is None:
+        return
+    command = process.Command(
+        hook.command,
+        env={"DRD_COMPONENT": component.name},
+        deadline_s=hook.timeout_s,
+        drop_capabilities=True,
+        name=f"{which} hook of {component.name}",
+    )
+    done = process.run(command)
+    if done.exit_code != 0:
+        raise DumpFailed(
+            f"{command.title} {done.failure}",
+            hint=f"run it by hand: {' '.join(hook.command)}",
+        )
+
+
+def failed(component: Component, text: str) -> ComponentSnapshot:
+    """The row of a component that could not be captured."""
+    return ComponentSnapshot(component.name, component.kind, "failed", error=text)

@@ -1,0 +1,95 @@
+"""The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
+
+Stored after the manifest, at most hourly, and to one repository a minute: what a host with a thousand
+plans remembers is large, and goes to as many places. It is no part of the point: a backup does not fail
+because of it, but says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from drd import process
+from drd.errors import DrdError
+from drd.flows.backup.capture import tags
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import run_directory
+from drd.model.plan import OWN_COMPONENT, Plan
+from drd.ports import Repository, Stream
+
+EVERY = timedelta(hours=1)
+EACH = timedelta(minutes=1)
+"""For each repository that gets it."""
+FILENAME = "drd.tar"
+
+
+class NotSealed(DrdError):
+    """The backup did not make a restore point, so there is nothing to store beside it."""
+
+
+def store_if_due(
+    services: Services,
+    plan: Plan,
+    repository: Repository,
+    run: str,
+    sealed: Callable[[], object],
+) -> bool:
+    """Store it unless this repository got one lately; whether it was stored.
+
+    Called early, so that restic gets ready meanwhile; `sealed` waits until the point is recorded,
+    and what is stored is from after that. What it raises calls this off.
+    """
+    now = services.clock.now()
+    last = services.catalogue.last_self_backup(repository.url)
+    if not is_due(last, now, services.catalogue.known_repositories):
+        return False
+    try:
+        _store(services, plan, repository, run, sealed)
+        services.catalogue.record_self_backup(repository.url, now)
+    except NotSealed:
+        return False
+    except (DrdError, OSError) as error:
+        services.warn(f"drd's own catalogue and plans were not stored: {error}")
+        return False
+    return True
+
+
+def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]) -> bool:
+    """Whether so many repositories leave this one a turn again. One of the future is not believed."""
+    if last is None or not timedelta(0) <= now - last:
+        return True
+    return now - last >= EVERY and now - last >= EACH * repositories()
+
+
+def _store(
+    services: Services,
+    plan: Plan,
+    repository: Repository,
+    run: str,
+    sealed: Callable[[], object],
+) -> None:
+    stage = run_directory(services, run) / f"{OWN_COMPONENT}.own"
+    stage.mkdir(mode=0o700)
+
+    def collect() -> None:
+        sealed()
+        services.catalogue.export_to(stage / "drd.db")
+        for file in services.own_files():
+            below = stage / "etc" / file.name
+            below.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, below)
+
+    try:
+        command = process.Command(
+            ("tar", "-C", str(stage), "--owner=0", "--group=0", "-cf", "-", "."), name="tar"
+        )
+        repository.store(
+            Stream(command, FILENAME, before=collect),
+            host=plan.name,
+            tags=tags(run, plan.name, f"component:{OWN_COMPONENT}"),
+            on_progress=services.on_progress,
+        )
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

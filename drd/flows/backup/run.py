@@ -1,0 +1,263 @@
+"""One backup run makes one restore point.
+
+The components are captured side by side, then the manifest makes the point exist, then the
+catalogue remembers it. A component that failed makes the point incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from drd import process
+from drd.errors import Cancelled, DrdError, Fenced, RepositoryError, UsageError
+from drd.flows.backup import own_files
+from drd.flows.backup.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
+from drd.flows.backup.earlier_snapshots import look_for_shrinking, warn_of_damage
+from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
+from drd.flows.repository.identity import confirm_or_initialise
+from drd.flows.services import Services
+from drd.flows.state import clock_trust, crash_cleanup
+from drd.flows.state.run_dirs import swept_afterwards
+from drd.model.manifest import manifest_digest
+from drd.model.plan import Component, Plan
+from drd.model.run import RunKind, RunState
+from drd.model.seals import seal_of
+from drd.model.snapshot import (
+    MANIFEST_FILE,
+    ComponentSnapshot,
+    Manifest,
+    RestorePoint,
+)
+from drd.ports import Repository
+
+MANIFEST_TAG = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOutcome:
+    """What a backup run did. `point` is None when nothing at all could be captured; `errors` has
+    what happened to the components that failed, by name."""
+
+    run: str
+    plan: str
+    state: RunState
+    point: RestorePoint | None
+    components: tuple[ComponentSnapshot, ...]
+    errors: Mapping[str, DrdError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """What was asked for; no `components` means all of the plan."""
+
+    components: tuple[str, ...] = ()
+    trigger: str = "manual"
+    accept_size: bool = False
+
+    def chosen(self, plan: Plan) -> list[Component]:
+        unknown = [name for name in self.components if name not in plan.components]
+        if unknown:
+            raise UsageError(
+                f"{plan.name} has no component {unknown[0]!r}",
+                hint=f"its components: {', '.join(plan.components)}",
+            )
+        return [
+            c for n, c in plan.components.items() if not self.components or n in self.components
+        ]
+
+
+def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutcome:
+    """Back up a plan. Raises AlreadyRunning while another process does; what fails within one
+    component is in the outcome, what fails the whole run is raised after it was recorded."""
+    chosen = request.chosen(plan)
+    clock_trust.jumped_s(services)  # what it is now is what a later look compares with
+    crash_cleanup.settle(services, plan)
+    detail = {"components": [c.name for c in chosen]}
+    with (
+        new_run(services, plan, RunKind.BACKUP, trigger=request.trigger, detail=detail) as runner,
+        swept_afterwards(services, runner.run.id),
+    ):
+        return _BackupRun(services, plan, request, chosen, runner).drive()
+
+
+class _BackupRun:
+    """The phases of one backup run, in order."""
+
+    def __init__(
+        self,
+        services: Services,
+        plan: Plan,
+        request: BackupRequest,
+        chosen: list[Component],
+        runner: Runner,
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.request = request
+        self.chosen = chosen
+        self.runner = runner
+        self.repository: Repository = services.open_repository(plan.primary)
+        self.deadline = services.clock.monotonic() + plan.backup.timeout_s
+        self.captured: dict[str, Captured] = {}
+        self.errors: dict[str, DrdError] = {}
+
+    def drive(self) -> BackupOutcome:
+        with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
+            # While the repository is looked at, the sources are: both take their time.
+            confirmed = pool.submit(self._confirm)
+            rows = self._capture_all(confirmed.result)
+            confirmed.result()
+        process.check_cancelled()
+        if not self.captured:
+            return self._finish(rows, None)
+        sealed: Future[None] = Future()
+        with ThreadPoolExecutor(1, thread_name_prefix="drd-own") as pool:
+            own = pool.submit(self._store_own, sealed)
+            try:
+                outcome = self._finish(rows, self._seal(rows))
+                sealed.set_result(None)
+            except BaseException:
+                sealed.set_exception(own_files.NotSealed("there is no restore point"))
+                raise
+        # The run is over and recorded: a cancel from here on takes nothing back.
+        with suppress(Cancelled):
+            own.result()
+        return outcome
+
+    def _store_own(self, sealed: Future[None]) -> bool:
+        return own_files.store_if_due(
+            self.services, self.plan, self.repository, self.runner.run.id, sealed.result
+        )
+
+    def _confirm(self) -> Mapping[str, Any]:
+        def effect() -> Mapping[str, Any]:
+            return {"repository": confirm_or_initialise(self.services, self.repository)}
+
+        return self.runner.step("repository", "preflight", effect)
+
+    def _capture_all(self, confirmed: Callable[[], object]) -> list[ComponentSnapshot]:
+        with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
+            return list(pool.map(lambda c: self._capture_one(c, confirmed), self.chosen))
+
+    def _capture_one(
+        self, component: Component, confirmed: Callable[[], object]
+    ) -> ComponentSnapshot:
+        order = CaptureOrder(
+            self.plan,
+            component,
+            self.runner.run.id,
+            self.repository,
+            self.deadline,
+            self.request.accept_size,
+            confirmed,
+        )
+
+        def effect() -> Mapping[str, Any]:
+            taken = capture(self.services, order)
+            self.captured[component.name] = taken
+            return taken.snapshot.to_json(with_fingerprint=False)
+
+        try:
+            self.runner.step(f"{CAPTURE}{component.name}", "capture", effect)
+        except Fenced:
+            raise
+        except DrdError as error:
+            self.errors[component.name] = error
+            self.captured.pop(component.name, None)
+            return failed(component, describe(error))
+        return self.captured[component.name].snapshot
+
+    def _seal(self, rows: Sequence[ComponentSnapshot]) -> RestorePoint:
+        """Store the manifest: from here on the point exists. Not of snapshots that somebody has
+        removed meanwhile, who may have taken this run for dead."""
+        self._require_still_there(rows)
+        draft = self._draft(rows)
+        manifest = Manifest(
+            draft,
+            self.plan.resolved,
+            self.services.versions,
+            {name: taken.private for name, taken in self.captured.items() if taken.private},
+        )
+
+        data = manifest.to_bytes()
+
+        def effect() -> Mapping[str, Any]:
+            stored = self.repository.store_bytes(
+                data,
+                MANIFEST_FILE,
+                host=self.plan.name,
+                tags=tags(self.runner.run.id, self.plan.name, MANIFEST_TAG),
+            )
+            return {"snapshot": stored.snapshot}
+
+        result = self.runner.step("manifest", "manifest", effect)
+        point = replace(
+            draft,
+            available_at=self.services.clock.now(),
+            repositories={self.plan.primary.name: str(result["snapshot"])},
+        )
+        catalogue = self.services.catalogue
+        with catalogue.together():
+            catalogue.record_point(point, owned=self.runner.owned, ids=self._ids())
+            catalogue.origins.record_seals(point.plan, [seal_of(point, manifest_digest(data))])
+        return point
+
+    def _ids(self) -> Mapping[str, str | None]:
+        """What this run's plan means: it may have been given another address meanwhile."""
+        known = self.services.catalogue.repository_id(self.repository.url)
+        return {self.plan.primary.name: known}
+
+    def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
+        stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}
+        if look_for_shrinking(self.services, self.plan, self.repository, self.deadline) is None:
+            warn_of_damage(self.services, self.plan, self.repository.name)
+        gone = self.repository.missing(list(stored))
+        if gone:
+            names = ", ".join(stored[snapshot] for snapshot in gone)
+            raise RepositoryError(
+                f"the snapshot of {names} that this run has just stored is not in the repository "
+                "any more",
+                hint="find out who removed it: a copy of this machine or of drd's state, or a "
+                "retention rule of somebody else. drd doctor says whether this state is a copy.",
+            )
+
+    def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:
+        rows = tuple(rows)
+        times = [row.data_time for row in rows if row.data_time is not None]
+        complete = len(self.captured) == len(self.plan.components)
+        return RestorePoint(
+            id=self.runner.run.id,
+            plan=self.plan.name,
+            data_time=min(times),
+            available_at=self.services.clock.now(),
+            complete=complete,
+            plan_digest=self.plan.digest,
+            components=rows,
+        )
+
+    def _finish(
+        self, rows: Sequence[ComponentSnapshot], point: RestorePoint | None
+    ) -> BackupOutcome:
+        if point is None:
+            state = RunState.FAILED
+        else:
+            state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
+        error = "; ".join(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
+        self.services.catalogue.finish(
+            self.runner.owned,
+            state,
+            at=self.services.clock.now(),
+            error=error,
+            detail={
+                "point": point.id if point else None,
+                "bytes": sum(row.bytes for row in rows),
+                "permanent": bool(self.errors) and all(map(is_permanent, self.errors.values())),
+            },
+        )
+        return BackupOutcome(
+            self.runner.run.id, self.plan.name, state, point, tuple(rows), dict(self.errors)
+        )

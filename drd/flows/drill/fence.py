@@ -1,0 +1,165 @@
+"""What the code that comes with the data may use in a drill, and what it tried to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from drd.errors import SandboxUnavailable
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import roots
+from drd.model.fencing import Attempt, FenceReport
+from drd.model.plan import Plan
+from drd.model.values import references
+from drd.ports import Inspector
+from drd.process import Fence, Limits, Sandbox, rights
+from drd.process.followed import followed
+
+_SECRETS = Path("/etc/drd")
+
+
+@contextmanager
+def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
+    """The fences of one drill, as the plan wants them; gone at the end.
+
+    Raises SandboxUnavailable where the plan requires a whole fence and this host has none.
+    """
+    with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
+        declared = [followed(p) for p in plan.drill.read]
+    box = Sandbox(
+        reach=plan.drill.reach,
+        closed=tuple(closed(services, plan)),
+        limits=Limits.usual(plan.drill.timeout_s),
+        reads=tuple(p for p in declared if p is not None),
+    )
+    try:
+        if plan.drill.fence == "required" and box.missing:
+            raise SandboxUnavailable(
+                f"this host has no whole fence for a drill: {words(box.missing.items())}",
+                hint=f"drd doctor {plan.name} tries it; `drill: {{fence: best}}` drills with the "
+                "parts of the fence that this host has.",
+            )
+        yield box
+    finally:
+        box.close()
+
+
+def closed(services: Services, plan: Plan) -> Iterable[Path]:
+    """What no fence shows, whatever a plan or a command names: drd's own, and the plan's copies."""
+    yield from roots(services)
+    yield _SECRETS
+    yield from services.private
+    if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(directory)
+    for repository in plan.repositories.values():
+        if repository.url.startswith("/"):
+            yield Path(repository.url)
+
+
+def for_command(
+    box: Sandbox,
+    by: str,
+    written: Sequence[str],
+    inspectors: Iterable[Inspector],
+    directory: Path,
+) -> Fence:
+    """For a command of the plan: what came back is its own, beside a scratch directory below
+    `directory`, which becomes its HOME; and it may read the program and the files that `written`
+    names, the words as the plan has them. A word with a `${…}` shows nothing: what came back is
+    there already, and what it leads to, or what a step has printed, others have chosen. Raises
+    SandboxUnavailable when something else has the name of its scratch directory."""
+    home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
+    writes, sockets = [home], []
+    for inspector in inspectors:
+        around = inspector.environment
+        if path := around.get("DRD_PATH"):
+            writes.append(_directory(Path(path)))
+        if (host := around.get("PGHOST", "")).startswith("/"):
+            sockets.append(Path(host))
+    hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
+    named = list(_named(written, [os.path.realpath(w) for w in writes]))
+    return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
+
+
+def _directory(came_back: Path) -> Path:
+    """The directory that came back, or that of a file. A link in its place was put there by code
+    that came with the data, and is not followed."""
+    with suppress(OSError):
+        if stat.S_ISDIR(came_back.lstat().st_mode):
+            return came_back
+    return came_back.parent
+
+
+def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
+    """What the words of a command show: files, and the virtual environment of its program."""
+    for number, word in enumerate(written):
+        path = followed(word, own) if not references(word) else None
+        if path is None or not path.is_file():
+            continue
+        yield path
+        around = followed(Path(word).parent.parent, own)
+        if number == 0 and around is not None and (around / "pyvenv.cfg").is_file():
+            yield around
+            base = path.parent.parent
+            parts = [followed(base / name, own) for name in ("lib", "bin")]
+            if parts[0] is not None and parts[0].is_dir() and base != Path("/"):
+                yield from (p for p in parts if p is not None)
+
+
+def _scratch(directory: Path, name: str) -> Path:
+    """A directory of this process's user, made when it is not there, and no link on the way to it."""
+    place = directory
+    for part, mode in (("scratch", 0o711), (name, 0o700)):
+        place /= part
+        with suppress(FileExistsError):
+            place.mkdir(mode=mode)
+        try:
+            fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise _foreign(place) from error
+        try:
+            if os.fstat(fd).st_uid != os.geteuid():
+                raise _foreign(place)
+        finally:
+            os.close(fd)
+    return place
+
+
+def _foreign(place: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"{place} is not what this drill has made there",
+        hint="look who made it, and remove it.",
+    )
+
+
+def _devices(place: Path) -> Iterator[Path]:
+    """Device nodes, which root has restored and could open: the host's disks by another name."""
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _devices(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                    yield Path(entry.path)
+
+
+def report(box: Sandbox, plan: Plan) -> FenceReport:
+    """What held, and what was tried in vain, for the evidence."""
+    return FenceReport(
+        held=box.parts,
+        missing=dict(box.missing),
+        limits="control group" if box.grouped else "rlimits",
+        fenced=tuple(box.fenced()),
+        reach=plan.drill.reach,
+        read=plan.drill.read,
+        tried=tuple(Attempt(a.by, a.what, a.to) for a in box.attempts()),
+    )
+
+
+def words(missing: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{part}: {why}" for part, why in missing)

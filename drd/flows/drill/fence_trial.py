@@ -1,0 +1,138 @@
+"""`drd doctor` puts the fence up for real and tries to get through it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from drd import process
+from drd.flows.drill.fence import closed
+from drd.flows.drill.fence import words as listed
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import run_directory
+from drd.model.fencing import limits_in_words
+from drd.model.plan import Plan
+from drd.ports import Finding
+from drd.process import Command, Limits, Sandbox
+
+_SCRIPT = """
+import json, os, socket, sys
+secret, own, pid, port, path = sys.argv[1:]
+def tcp(): socket.create_connection(('127.0.0.1', int(port)), timeout=3)
+def unix(): socket.socket(socket.AF_UNIX).connect(path)
+def udp(): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', int(port)))
+server, loopback = socket.socket(socket.AF_UNIX), socket.socket()
+def listens(): server.bind(own + '/s'); server.listen()
+def connects(): socket.socket(socket.AF_UNIX).connect(own + '/s')
+def serves(): loopback.bind(('127.0.0.1', 0)); loopback.listen()
+def reaches(): socket.create_connection(loopback.getsockname(), timeout=3)
+tries = {
+    'read a file of drd': lambda: open(secret).read(),
+    'write beside its directory': lambda: open(secret, 'a'),
+    'change a mode outside': lambda: os.chmod(secret, 0o777),
+    'signal drd': lambda: os.kill(int(pid), 0),
+    'connect to a port of this host': tcp,
+    'connect to a socket of this host': unix,
+    'send a datagram': udp,
+    'write in its directory': lambda: open(own + '/f', 'w').write('x'),
+    'listen on a socket of its own': listens,
+    'connect to its own socket': connects,
+    'listen on loopback': serves,
+    'connect to its own port': reaches,
+}
+found = {}
+for name, tried in tries.items():
+    try: tried()
+    except OSError as error: found[name] = str(error)
+    else: found[name] = ''
+print(json.dumps(found))
+"""
+
+_RIGHT = [
+    "write in its directory",
+    "listen on a socket of its own",
+    "connect to its own socket",
+    "listen on loopback",
+    "connect to its own port",
+]
+"""What has to work, and nothing else."""
+
+
+def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
+    """Whether a process behind the fence of a drill stays there, as this process can put it up."""
+    box = Sandbox(closed=tuple(closed(services, plan)), limits=Limits.usual(30.0))
+    try:
+        if not box.parts:
+            return [_finding(plan, f"drills run unfenced: {listed(box.missing.items())}")]
+        done, failed = _done(box, run_directory(services, run))
+        if failed:
+            return [Finding("fence", ok=False, detail=failed, hint="see docs/sandbox.md.")]
+        wrong = [d for d, why in done.items() if not why and d not in _RIGHT]
+        if wrong and not box.missing:
+            text = f"a process behind the fence could {', '.join(wrong)}"
+            return [Finding("fence", ok=False, detail=text, hint="report this, please.")]
+        if lacks := [f"{d} ({done.get(d)})" for d in _RIGHT if done.get(d) != ""]:
+            text = f"a process behind the fence could not {', '.join(lacks)}"
+            return [Finding("fence", ok=False, detail=text, hint="see docs/sandbox.md.")]
+        if box.missing:
+            text = f"a part of the fence is missing: {listed(box.missing.items())}"
+            return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
+        limits = limits_in_words("control group" if box.grouped else "rlimits")
+        held = f"{', '.join(box.parts)} hold; {limits}"
+        return [Finding("fence", ok=True, detail=f"tried: {held}")]
+    finally:
+        box.close()
+
+
+def _finding(plan: Plan, text: str) -> Finding:
+    required = plan.drill.fence == "required"
+    hint = (
+        "drills of this plan are inconclusive here; see docs/sandbox.md for what the kernel needs."
+        if required
+        else "see docs/sandbox.md for what the kernel needs."
+    )
+    return Finding("fence", ok=not required, detail=text, hint=hint, warning=not required)
+
+
+def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
+    """What it tried, with the error where it could not, and why it could not be put up."""
+    python = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
+    with _around(directory) as (own, secret, port, path):
+        words = (str(secret), str(own), str(os.getpid()), str(port), path)
+        argv = (python or sys.executable, "-I", "-S", "-c", _SCRIPT, *words)
+        reads = [] if python else map(os.path.realpath, (sys.prefix, sys.base_prefix))
+        fence = box.fence("trial", [own], reads=reads)
+        done = process.run(Command(argv, cwd=own, fence=fence, deadline_s=30.0))
+    if box.failures():
+        return {}, f"the fence cannot be put up: {'; '.join(box.failures())}"
+    try:
+        return dict(json.loads(done.stdout)), ""
+    except ValueError:
+        return {}, f"the fence could not be tried: {done.complaint}"
+
+
+@contextmanager
+def _around(directory: Path) -> Iterator[tuple[Path, Path, int, str]]:
+    """A directory of its own, a secret beside it, and two who listen on this host."""
+    place = directory / "trial"
+    own, secret, path = place / "own", place / "secret", str(place / "s")
+    with suppress(OSError):
+        shutil.rmtree(place)
+    own.mkdir(mode=0o700, parents=True)
+    secret.write_text("secret", encoding="ascii")
+    try:
+        with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+            tcp.bind(("127.0.0.1", 0))
+            tcp.listen()
+            with suppress(OSError):  # a path that is too long: then there is one try less
+                unix.bind(path)
+                unix.listen()
+            yield own, secret, tcp.getsockname()[1], path
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,276 @@
+"""Everything that a run of a plan will need, tried and named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from uuid import uuid4
+
+from drd import process
+from drd.errors import CatalogueError, DrdError
+from drd.flows.drill.fence_trial import try_fence
+from drd.flows.host.unit_limits import confinement
+from drd.flows.repository.identity import look, recognise
+from drd.flows.repository.missing import look_for_missing
+from drd.flows.repository.rekey_history import BY_MASK
+from drd.flows.repository.sightings import probe
+from drd.flows.restore import known_problems
+from drd.flows.restore.kept_copies import reminders
+from drd.flows.services import Services
+from drd.flows.state import custody
+from drd.flows.state.leftovers import leftovers
+from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
+from drd.masking import MASK
+from drd.model.pauses import lists_less
+from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.snapshot import newest_complete
+from drd.model.units import format_duration, format_size
+from drd.ports import Finding, Repository
+from drd.secrets import edges, references
+
+Doctored = Callable[[], Iterable[Finding]]
+
+
+def examine(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, run: str | None = None
+) -> list[Finding]:
+    """All findings about one plan; nothing is stored, changed or left behind, also by a `run` that
+    is killed in its midst."""
+    probe = run or f"doctor-{uuid4().hex[:8]}"
+    try:
+        findings = _secrets(services, plan, resolve) + confinement(plan, services.work_dir)
+        for name, component in plan.components.items():
+            kind = services.kinds(component.kind)
+            findings += _tried(
+                f"{name}: source",
+                lambda k=kind, c=component: k.source(  # type: ignore[misc]
+                    c, component_place(services, probe, c)
+                ).doctor(),
+            )
+            findings += _tried(
+                f"{name}: sandbox",
+                lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
+                    c, sandbox_place(services, probe, c)
+                ),
+            )
+        with suppress(CatalogueError):  # who only looks may not write
+            recognise(services, plan)
+        for spec in plan.repositories.values():
+            repository = services.open_repository(spec)
+            name = f"repository {spec.name}"
+            findings += _tried(name, lambda r=repository: _repository(services, plan, r))  # type: ignore[misc]
+        findings = known_problems.with_findings(services, plan, findings)
+        if any(ref.source == "command" for ref in references(plan)):
+            findings += _masked(services, plan)
+        findings += _tried("fence", lambda: try_fence(services, plan, probe))
+        findings += _disk(services, plan)
+        findings += _aside(services, plan)
+        findings += _clock() + _custody(services)
+        findings += leftovers(services)
+        return findings
+    finally:
+        remove_run(services, probe)
+
+
+def _clock() -> list[Finding]:
+    """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going on."""
+    name = "this host's clock"
+    kept = process.is_synchronised()
+    if kept is None:
+        return [Finding(name, ok=True, detail="the kernel does not say whether it is kept right")]
+    if kept:
+        return [Finding(name, ok=True, detail="the kernel says that it is synchronised")]
+    return [
+        Finding(
+            name,
+            ok=True,
+            warning=True,
+            detail="the kernel says that it is not synchronised",
+            hint="let NTP keep it: timedatectl set-ntp true",
+        )
+    ]
+
+
+def _custody(services: Services) -> list[Finding]:
+    why = custody.contested(services)
+    if why is None:
+        return []
+    detail = f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
+    return [Finding("this state", ok=False, detail=detail, hint=custody.HINT)]
+
+
+def _aside(services: Services, plan: Plan) -> list[Finding]:
+    """What recoveries have left beside what they brought, which takes room until somebody is done."""
+    now, found = services.clock.now(), []
+    for run, aside in reminders(services.catalogue, plan.name):
+        since = (now - (run.started_at or now)).total_seconds()
+        size = f", {format_size(aside.bytes)}" if aside.bytes is not None else ""
+        found.append(
+            Finding(
+                f"{aside.component}: set aside",
+                ok=True,
+                warning=True,
+                detail=f"{aside.kept} is set aside since {format_duration(since)}{size}",
+                hint=f"drd done {run.id} removes it, drd undo {run.id} brings it back.",
+            )
+        )
+    return found
+
+
+_IN_IT = (": keys", ": locks", ": index")
+
+
+def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    found = [_named(repository.name, f) for f in repository.doctor()]
+    # What protects it, or lies in it beside what is ours, says nothing about whether it is the one.
+    if all(f.ok or f.name.endswith((" protection", *_IN_IT)) for f in found):
+        lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
+        # Of one that is gone or another, the key and what is there say nothing.
+        found = [f for f in found if not (lost and f.name.endswith((": key", *_IN_IT)))] + lost
+        if not lost:
+            found += _tried(
+                f"repository {repository.name}: snapshots",
+                lambda: _missing(services, plan, repository),
+            )
+    elif any(not f.ok and f.name.endswith(": key") for f in found):
+        _tried(repository.name, lambda: _same(services, repository))  # notes what it meets
+    else:
+        probe(services.catalogue, services.clock, repository)
+    return found
+
+
+def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Points of which others removed snapshots; nothing to say where there are none."""
+    missing = look_for_missing(services, plan.name, repository)
+    if not missing:
+        return []
+    return [
+        Finding(
+            f"repository {repository.name}: snapshots",
+            ok=False,
+            detail=lists_less(list(missing)),
+            hint=f"drd retention {plan.name} --dry-run says more; to give one up there: drd points "
+            f"forget POINT --repository {repository.name} --reason …",
+        )
+    ]
+
+
+def _masked(services: Services, plan: Plan) -> list[Finding]:
+    """An older drd took `***` for the output of a secret's command that it had read before, and made
+    repositories with that."""
+    found = []
+    for spec in plan.repositories.values():
+        name = f"repository {spec.name}: masked password"
+        try:
+            opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
+        except DrdError:
+            continue  # it cannot be reached, or is not there: said already
+        hint = (
+            f"drd repository rekey {plan.name} --repository {spec.name}\n"
+            f"gives it the plan's own password ({spec.password.describe()}), takes {MASK} away, and says "
+            "how to make a new repository, since whoever has read this one can go on."
+        )
+        detail = f"does not open with {MASK}, which an older drd could take for a password"
+        if opens:
+            detail = f"opens with the password {MASK}: whoever gets at {spec.url} can read it"
+        found.append(Finding(name, ok=not opens, detail=detail, hint=hint if opens else ""))
+    return found
+
+
+def _named(repository: str, finding: Finding) -> Finding:
+    """`repository primary: protection`, since a plan may have several repositories."""
+    aspect = finding.name.removeprefix("repository ")
+    if aspect == finding.name or aspect.split()[0] == repository:
+        return finding
+    return replace(finding, name=f"repository {repository}: {aspect}")
+
+
+def _same(services: Services, repository: Repository) -> list[Finding]:
+    """Nothing to say about the one that it was: that is what `doctor` of the repository found."""
+    look(services, repository)
+    return []
+
+
+def _tried(name: str, look: Doctored) -> list[Finding]:
+    try:
+        return list(look())
+    except DrdError as error:
+        return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
+
+
+def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
+    """Each reference of the plan's repositories resolves; the kinds try those of the sources."""
+    findings = []
+    for spec in plan.repositories.values():
+        access = spec.s3
+        for label, ref in (
+            ("password", spec.password),
+            ("access key", access.access_key),
+            ("secret key", access.secret_key),
+            ("session token", access.session_token),
+        ):
+            if ref is None:
+                continue
+            name = f"repository {spec.name}: {label}"
+            try:
+                value = resolve(ref)
+                findings.append(Finding(name, ok=True, detail=f"{ref.describe()} is there"))
+                if ref is spec.password:
+                    findings += _edges(services, plan, spec, value)
+            except DrdError as error:
+                findings.append(Finding(name, ok=False, detail=error.message, hint=error.hint))
+    return findings
+
+
+def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) -> list[Finding]:
+    """restic alone would read another password; drd works with it, but makes no repository so."""
+    cut_off = edges(password, spec.password)
+    if cut_off is None:
+        return []
+    known = services.catalogue.repository_id(spec.url) is not None
+    rekey = f"drd repository rekey {plan.name} --repository {spec.name} --password '{{file: …}}'"
+    return [
+        Finding(
+            f"repository {spec.name}: password for restic",
+            ok=known,
+            warning=True,
+            detail=f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
+            "different one from a file or a command, and says that the password is wrong",
+            hint=f"{rekey}\ngives it another one."
+            if known
+            else f"no new repository is made with it: write it without; for one that is there:\n{rekey}",
+        )
+    ]
+
+
+def _disk(services: Services, plan: Plan) -> list[Finding]:
+    """Room in work_dir for one restore: what is fetched, and what becomes of it."""
+    services.work_dir.mkdir(parents=True, exist_ok=True)
+    name = "room for a drill"
+    if not os.access(services.work_dir, os.W_OK, effective_ids=True):
+        return [
+            Finding(
+                name,
+                ok=False,
+                detail=f"{services.work_dir} cannot be written to",
+                hint="run as the user that owns it, or set work_dir.",
+            )
+        ]
+    free = shutil.disk_usage(services.work_dir).free
+    point = newest_complete(services.catalogue.points(plan.name), services.clock.now())
+    if point is None:
+        detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
+        return [Finding(name, ok=True, detail=detail)]
+    needed = sum(2 * c.bytes if c.kind != "files" else c.bytes for c in point.components)
+    detail = f"{format_size(free)} free in {services.work_dir}, a drill takes {format_size(needed)}"
+    return [
+        Finding(
+            name,
+            ok=free > needed,
+            detail=detail,
+            hint="" if free > needed else "free space, or set work_dir to a larger disk.",
+        )
+    ]

@@ -1,0 +1,146 @@
+"""Looking ahead: is the plan, as it stands now, proven, and would all that a recovery needs be there?
+
+The same attempts as `drd doctor`, the named targets, and what drills, kits and the schedule say; as
+a run with a record, so that what breaks between two drills is an alert and not a surprise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from drd.errors import DrdError, UsageError
+from drd.flows.durable_steps import new_run
+from drd.flows.host.doctor import examine
+from drd.flows.host.tools import tools
+from drd.flows.restore.production_guard import production
+from drd.flows.runbook.step_runner import look_at_step
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import remove_run, target_place
+from drd.model import readiness
+from drd.model.compliance import assess
+from drd.model.plan import Plan, SecretRef, Target
+from drd.model.readiness import ReadinessFinding, ReadinessReport
+from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.verdicts import Readiness
+from drd.ports import Finding
+
+
+def evaluate(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, trigger: str
+) -> ReadinessReport:
+    """Look at everything and record what was found: the run fails when the plan is not ready."""
+    with new_run(services, plan, RunKind.READINESS, trigger=trigger, detail={}) as runner:
+        report = readiness.judge(
+            _findings(services, plan, resolve, runner.owned.run.id),
+            plan.readiness.exceptions,
+            services.clock.now(),
+        )
+        services.catalogue.finish(
+            runner.owned,
+            RunState.SUCCEEDED if report.readiness is Readiness.READY else RunState.FAILED,
+            at=services.clock.now(),
+            error=report.error,
+            detail={
+                "readiness": report.readiness.value,
+                "findings": [f.to_json() for f in report.findings],
+            },
+        )
+        return report
+
+
+def _findings(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
+) -> Iterable[ReadinessFinding]:
+    now = services.clock.now()
+    kept = services.catalogue.points(plan.name)
+    newest = newest_complete(kept, now)
+    evidence = services.catalogue.evidence(plan.name, limit=200)
+    for facts in services.read_facts(plan.name) if services.read_facts else ():
+        yield from readiness.of_assessment(plan, assess(facts, now))
+    yield from readiness.of_drills(plan, evidence, now)
+    yield from readiness.of_coverage(plan, evidence)
+    yield from readiness.of_fence(plan, evidence)
+    yield from readiness.of_people(plan, services.roles)
+    yield readiness.of_point(plan, newest)
+    whole = (e for e in evidence if e.scenario not in (PARTIAL, PARTIAL_DRILL))
+    passed = next((e for e in whole if e.result is DrillResult.PASSED and e.point), None)
+    drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
+    yield from readiness.of_versions(plan, drilled, newest)
+    if passed is not None and newest is not None:
+        yield from readiness.of_tools(
+            plan, _recorded(services, passed.run), tools(services, plan, newest)
+        )
+    yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
+    yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
+    if newest is not None:
+        for target in plan.targets.values():
+            yield from _target(services, plan, run, target, newest)
+    yield from (_tried(f) for f in services.exposed(plan))
+    if services.kit_findings is not None:
+        yield from readiness.of_kit(services.kit_findings(plan))
+
+
+def _recorded(services: Services, drill: str) -> Mapping[str, str]:
+    """The programs of a drill; none of one that drd did not write down."""
+    try:
+        found: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
+    except UsageError:  # its run is no longer kept
+        return {}
+    return found
+
+
+def _tried(finding: Finding, where: str = "") -> ReadinessFinding:
+    """An attempt that failed would fail in a recovery, too."""
+    return ReadinessFinding(
+        f"{where}{finding.name}",
+        "error" if not finding.ok else "warning" if finding.warning else "ok",
+        finding.detail,
+        finding.hint,
+        Readiness.READY if finding.ok else Readiness.NOT_READY,
+    )
+
+
+def _target(
+    services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
+) -> Iterable[ReadinessFinding]:
+    """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
+    where = f"target {target.name}: "
+    try:
+        for name, _, over in production(services, plan, target, target.components, run):
+            yield ReadinessFinding(
+                f"{where}{name}: production",
+                "warning",
+                f"it is where the plan's own data is: {over}",
+                f"a recovery there needs --in-place; correct `targets` in {plan.file} if it was "
+                "meant to be elsewhere",
+            )
+        for name, settings in target.components.items():
+            snapshot = point.component(name)
+            if name not in plan.components or snapshot is None or snapshot.snapshot is None:
+                continue
+            component = plan.components[name]
+            place = target_place(services, run, component)
+            kind = services.kinds(component.kind)
+            try:
+                for finding in kind.target(component, settings, place, no_owner=False).look(
+                    snapshot
+                ):
+                    yield at_target(services, finding, where, name)
+            except DrdError as error:
+                failed = Finding(name, ok=False, detail=error.message, hint=error.hint)
+                yield at_target(services, failed, where, name)
+    finally:
+        remove_run(services, run)
+
+
+def at_target(services: Services, finding: Finding, where: str, component: str) -> ReadinessFinding:
+    """The service's user may lack rights there that the operator of a recovery has: what it cannot
+    do is a warning."""
+    named = finding.name if finding.name.startswith(component) else f"{component}: {finding.name}"
+    found = _tried(replace(finding, name=named), where)
+    if found.severity == "error" and not services.is_root and finding.rights:
+        text = f"{found.evidence} (as this user; a recovery runs with its operator's rights)"
+        return ReadinessFinding(found.name, "warning", text, found.remedy)
+    return found

@@ -1,0 +1,134 @@
+"""Manifests as they come out of a repository: read strictly, and compared with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from drd.errors import DrdError, ManifestRefused
+from drd.flows.repository import listings
+from drd.flows.services import Services
+from drd.model import strict
+from drd.model.manifest import Look, manifest_from_bytes, refused
+from drd.model.plan import Plan
+from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
+from drd.ports import KindFactory, Repository, SnapshotInfo
+
+
+def look_of(kinds: KindFactory) -> Look:
+    """What the kinds have to say about components and their private parts."""
+
+    def look(row: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        try:
+            kind = kinds(row.kind)
+        except DrdError:
+            raise strict.Refused(
+                f"component {row.component} is of kind {row.kind}, which this drd does not know"
+            ) from None
+        try:
+            kind.require_written(row, private)
+        except strict.Refused:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise strict.Refused(f"{row.component}: {type(error).__name__}: {error}") from None
+
+    return look
+
+
+def read_point(
+    services: Services,
+    repository: Repository,
+    manifest: SnapshotInfo,
+    plan: str,
+    *,
+    now: datetime | None = None,
+) -> RestorePoint:
+    """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
+    known. Raises ManifestRefused, also for one that is another point's or another plan's, or not the
+    one that was sealed."""
+    found = manifest_from_bytes(
+        repository.read_file(manifest.id, MANIFEST_FILE),
+        repository=repository.name,
+        snapshot=manifest.id,
+        available_at=manifest.time,
+        copied_at=now if manifest.original is not None else None,
+        look=look_of(services.kinds),
+    )
+    point, run = found.point, listings.run_of(manifest)
+    if point.plan != plan or manifest.host != plan:
+        raise refused(_called(manifest, repository), ValueError(f"it is of plan {point.plan}"))
+    if point.id != run:
+        raise refused(
+            _called(manifest, repository),
+            ValueError(f"it is of restore point {point.id}, and is marked as that of {run}"),
+        )
+    require_sealed(services, found, repository.name)
+    return point
+
+
+def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
+    """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the kit
+    lists it that this host was made from. One that nobody sealed is left to `drd.flows.restore.kit_origin`."""
+    point = manifest.point
+    seal = services.catalogue.origins.seal(point.plan, point.id)
+    broken = seal.broken_by(manifest) if seal is not None else None
+    broken = broken or services.witness.broken_by(manifest)
+    if broken is not None:
+        raise _another(f"the manifest of restore point {point.id} in {repository}", broken)
+
+
+def _called(manifest: SnapshotInfo, repository: Repository) -> str:
+    return f"manifest {manifest.id[:8]} in {repository.name}"
+
+
+def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
+    """Raise ManifestRefused when the catalogue says of a point what drd does not write: it may have
+    that from a manifest that an older drd read, or from a replica that came out of a repository."""
+    look = look_of(kinds)
+    try:
+        strict.point_id(point.id, "its id")
+        for row in point.components:
+            if row.snapshot is None:
+                continue
+            strict.name(row.component, "a component's name")
+            strict.snapshot_id(row.snapshot, f"the snapshot of {row.component}")
+            look(row, {})
+            named = plan.components.get(row.component)
+            if named is not None and named.kind != row.kind:
+                raise strict.Refused(
+                    f"{row.component} is of kind {row.kind}, the plan has {named.kind}"
+                )
+        for name, manifest in point.repositories.items():
+            strict.snapshot_id(manifest, f"the manifest in {name}")
+    except strict.Refused as error:
+        raise refused(f"restore point {point.id} of the catalogue", error) from None
+
+
+def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> None:
+    """Raise ManifestRefused when the manifest in a repository is not that of the point as the
+    catalogue knows it. A part of a point has facts and fingerprints of its own."""
+    there = {c.component: c for c in manifest.point.components}
+    called = f"the manifest of restore point {point.id} in {repository}"
+    if (manifest.point.id, manifest.point.plan) != (point.id, point.plan):
+        raise _another(called, "it is of another one")
+    for row in point.components:
+        other = there.get(row.component)
+        if row.snapshot is None:
+            continue
+        if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
+            raise _another(called, f"it names another snapshot of {row.component}")
+        if _but_paths(other.facts) != _but_paths(row.facts):
+            raise _another(called, f"it says something else about {row.component}")
+
+
+def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a part are the ones that were asked for."""
+    return {k: v for k, v in facts.items() if k != "paths"}
+
+
+def _another(called: str, why: str) -> ManifestRefused:
+    return ManifestRefused(
+        f"{called} is not the one that drd stored: {why}",
+        hint="take another restore point or repository, and find out who has the key.",
+    )

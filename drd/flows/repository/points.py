@@ -1,0 +1,102 @@
+"""What a repository lists of a plan, and what it no longer does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from drd.errors import CatalogueError
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.substituted import genuine_by_run
+from drd.flows.services import Services
+from drd.flows.state import custody
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.snapshot import RestorePoint
+from drd.ports import Repository, SnapshotInfo
+
+Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""By repository: points of which others removed snapshots, with these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One repository as a fresh listing shows it: `everything`, also what others store there, and of
+    that what is the plan's. `by_run` has of that what is genuine (see `drd.flows.repository.substituted`), `unreadable`
+    ids of snapshots that are there and cannot be read."""
+
+    repository: Repository
+    everything: Sequence[SnapshotInfo]
+    listing: Sequence[SnapshotInfo]
+    by_run: Mapping[str, Sequence[SnapshotInfo]]
+    unreadable: Collection[str] = frozenset()
+
+    def holds(self, point: str) -> bool:
+        return listings.manifest(self.by_run.get(point, ())) is not None
+
+
+def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool) -> Look:
+    """A fresh listing. A state that others have a copy of, and are ahead with, is contested from
+    then on. Raises what keeps the repository from being looked at."""
+    repository = services.open_repository(spec)
+    confirm(services, repository, writing=writing)
+    everything = listings.whole(repository, repository.snapshots(fresh=True))
+    listing = listings.of_plan(everything, plan.name)
+    custody.judge_listing(services, plan, listing)
+    there = genuine_by_run(services, plan.name, repository, listing)
+    return Look(repository, everything, listing, there)
+
+
+def missing_snapshots(
+    services: Services,
+    plan: str,
+    points: Sequence[RestorePoint],
+    looks: Sequence[Look],
+    *,
+    only: str | None = None,
+) -> Missing:
+    """What is known to have been in these repositories and is not listed there, but for what drd
+    itself was about to forget, and for points that somebody gave up by name. What was missing
+    before stays so until it is listed again.
+
+    `points` are those that the catalogue knew before the listings were made. With `only` the listings
+    are of that point alone, and say nothing about others.
+    """
+    keeping = services.catalogue.keeping
+    state = keeping.state(plan)
+    leaving = state.leaving if state is not None else ()
+    given_up = {(g.point, g.repository) for g in keeping.given_up(plan)}
+    noted = {k.repository: k.missing for k in services.catalogue.health.of(plan)}
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for look in looks:
+        name = look.repository.name
+        expected = {} if state is None else dict(state.missing.get(name, {}))
+        expected |= noted.get(name, {})
+        expected |= {p.id: _snapshots(p, name) for p in points if name in p.repositories}
+        gone = {
+            point: _lacking(look, point, ids)
+            for point, ids in expected.items()
+            if only in (None, point)
+            and point not in leaving
+            and (point, "") not in given_up
+            and (point, name) not in given_up
+        }
+        lacking = {point: ids for point, ids in gone.items() if ids}
+        if lacking:
+            found[name] = lacking
+        with suppress(CatalogueError):  # who only looks may not write
+            back = None if only is None else (only,)
+            services.catalogue.health.missing(plan, name, lacking, back, services.clock.now())
+    return found
+
+
+def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:
+    """The manifest by its id there, the components by their first ids."""
+    return (point.repositories[repository], *listings.component_ids(point))
+
+
+def _lacking(look: Look, point: str, ids: Sequence[str]) -> tuple[str, ...]:
+    listed = look.by_run.get(point, ())
+    here = {*listings.ids_here(listed), *(s.id for s in listed)}
+    return tuple(i for i in ids if i not in here and i not in look.unreadable)

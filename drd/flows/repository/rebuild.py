@@ -1,0 +1,265 @@
+"""The repository proves, the catalogue remembers: bringing the second in line with the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from drd.errors import DrdError, RepositoryMissing
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.manifests import read_point
+from drd.flows.repository.missing import note_listing, record_missing
+from drd.flows.repository.substituted import genuine, genuine_by_run
+from drd.flows.services import Services
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.snapshot import RestorePoint
+from drd.ports import Listing, Repository, SnapshotInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the repositories hold against what the catalogue knows, by restore point id.
+
+    `unreadable` maps a manifest's snapshot to what is wrong with it, `unreached` the name of a
+    repository to why it could not be looked at; of what lies there the catalogue's word is taken.
+    `torn` has the points of which a repository lists the manifest and not all that it names, with the
+    names of these repositories.
+    """
+
+    plan: str
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+    vanished: tuple[str, ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreached: Mapping[str, DrdError] = field(default_factory=dict)
+    torn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def rebuild(services: Services, plan: Plan) -> Comparison:
+    """Record every restore point that a manifest proves and the catalogue does not know, with its
+    fingerprints, and where each one lies. Idempotent: what is known already is not read again.
+
+    One repository that can be looked at is enough; raises what is wrong with the first otherwise.
+    """
+    seen = _look_around(services, plan)
+    unreadable: dict[str, str] = {}
+    with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
+        read = pool.map(
+            lambda i: _read(services, plan.name, seen.places[i], unreadable), seen.unknown
+        )
+        added = [point for point in read if point is not None]
+    for point in sorted(added, key=lambda p: p.available_at):
+        services.catalogue.record_point(point)
+    _put_right(services, seen, unreadable)
+    torn = _note_missing(services, seen)
+    return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
+
+
+def verify(services: Services, plan: Plan) -> Comparison:
+    """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. What is not
+    there any more is no point for anybody from now on."""
+    seen = _look_around(services, plan)
+    torn = _note_missing(services, seen)
+    return replace(seen.compared(seen.unknown), torn=torn)
+
+
+Place = tuple[Repository, SnapshotInfo]
+"""A repository, and a manifest in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at all repositories showed: for each point the manifests, in the order of the
+    plan's repositories; and the points that the catalogue knows."""
+
+    plan: str
+    known: Mapping[str, RestorePoint]
+    places: Mapping[str, Sequence[Place]]
+    unknown: Sequence[str]
+    unreached: Mapping[str, DrdError]
+    unreadable: Mapping[str, Mapping[str, str]]
+    listings: Sequence[tuple[Repository, Listing]]
+    listed_at: datetime
+
+    def is_somewhere(self, point: RestorePoint) -> bool:
+        return point.id in self.places or any(
+            name in self.unreached or self.cannot_tell(name, manifest)
+            for name, manifest in point.repositories.items()
+        )
+
+    def cannot_tell(self, repository: str, manifest: str) -> bool:
+        """Whether the manifest is there, but cannot be read."""
+        return manifest in self.unreadable.get(repository, ())
+
+    def compared(
+        self, unknown: Sequence[str], unreadable: Mapping[str, str] | None = None
+    ) -> Comparison:
+        return Comparison(
+            self.plan,
+            tuple(p.id for p in self.known.values() if self.is_somewhere(p)),
+            tuple(sorted(unknown)),
+            tuple(p.id for p in self.known.values() if not self.is_somewhere(p)),
+            {i: why for found in self.unreadable.values() for i, why in found.items()}
+            | dict(unreadable or {}),
+            self.unreached,
+        )
+
+
+def _look_around(services: Services, plan: Plan) -> _Seen:
+    places: dict[str, list[Place]] = {}
+    proven: set[str] = set()
+    read: list[tuple[Repository, Listing]] = []
+    unreached: dict[str, DrdError] = {}
+    unreadable: dict[str, Mapping[str, str]] = {}
+    # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
+    listed_at = services.clock.now()
+    recorded = {p.id for p in services.catalogue.points(plan.name)}
+    for spec in plan.repositories.values():
+        repository = services.open_repository(spec)
+        try:
+            listing = _listing(services, plan, repository)
+        except DrdError as error:
+            if not _was_never_made(services, spec, error):
+                unreached[spec.name] = error
+            continue
+        read.append((repository, listing))
+        unreadable[spec.name] = listing.unreadable
+        there = genuine(services, plan.name, repository, listing)
+        for manifest in (s for s in there if "manifest" in s.tags):
+            run = listings.run_of(manifest) or manifest.id
+            places.setdefault(run, []).append((repository, manifest))
+            if spec.copy_of is None:
+                proven.add(run)
+    if not read:
+        raise next(iter(unreached.values()))
+    now = {p.id: p for p in services.catalogue.points(plan.name)}
+    known = {i: p for i, p in now.items() if i in recorded or i in places}
+    strangers = [run for run in places if run not in now and run not in recorded]
+    # What retention forgot may still lie in a copy that it could not reach then.
+    late = services.catalogue.forgotten_points(plan.name, strangers) - proven
+    unknown = [run for run in strangers if run not in late]
+    return _Seen(plan.name, known, places, unknown, unreached, unreadable, read, listed_at)
+
+
+def _listing(services: Services, plan: Plan, repository: Repository) -> Listing:
+    confirm(services, repository, writing=False)
+    return listings.sound(repository, listings.listed(repository, plan.name), services.warn)
+
+
+def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
+    """A copy whose first copy run is still to come."""
+    return (
+        spec.copy_of is not None
+        and isinstance(error, RepositoryMissing)
+        and services.catalogue.repository_id(spec.url) is None
+    )
+
+
+def _read(
+    services: Services, plan: str, places: Sequence[Place], unreadable: dict[str, str]
+) -> RestorePoint | None:
+    """The point by the first manifest that can be read; the others are the same."""
+    now = services.clock.now()
+    for repository, manifest in places:
+        try:
+            point = read_point(services, repository, manifest, plan, now=now)
+        except DrdError as error:
+            unreadable[manifest.id] = str(error)
+            continue
+        return _placed(services, point, _one_each(point, places))
+    return None
+
+
+def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
+    """A manifest for each repository: the one that is known there, else the oldest. Whoever has the
+    key can store a second one with the same mark; which is the point's, its contents say when it is
+    read (`drd.flows.repository.manifests.require_same`)."""
+    found: dict[str, Place] = {}
+    for repository, manifest in places:
+        if repository.name not in found or point.repositories.get(repository.name) == manifest.id:
+            found[repository.name] = (repository, manifest)
+    return list(found.values())
+
+
+def _put_right(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:
+    """Where the known points lie, and which are there no more."""
+    for point in filter(seen.is_somewhere, seen.known.values()):
+        places = _one_each(point, seen.places.get(point.id, ()))
+        news = [
+            (r, m)
+            for r, m in places
+            if point.repositories.get(r.name) != m.id and _is_its(services, point, r, m, unreadable)
+        ]
+        if news:
+            whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
+            services.catalogue.record_point(_placed(services, whole, news))
+
+
+def _is_its(
+    services: Services,
+    point: RestorePoint,
+    repository: Repository,
+    manifest: SnapshotInfo,
+    unreadable: dict[str, str],
+) -> bool:
+    """Whether a manifest with the mark of a point is that point's. Of a copy whoever reads it says so;
+    one that was stored there in the place of the one that is known is looked at here."""
+    if manifest.original is not None:
+        return True
+    try:
+        read_point(services, repository, manifest, point.plan)
+    except DrdError as error:
+        unreadable[manifest.id] = str(error)
+        return False
+    return True
+
+
+def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]:
+    """Note what the listings lack; returns the points that are there and not whole, with where."""
+    now = services.catalogue.points(seen.plan)
+    known = [p for p in now if p.id in seen.known or p.id in seen.places]
+    torn: dict[str, tuple[str, ...]] = {}
+    for repository, listing in seen.listings:
+        if listing.unreadable:
+            record_missing(
+                services,
+                seen.plan,
+                repository.name,
+                _gone(known, seen, repository.name),
+                seen.listed_at,
+            )
+        missing = note_listing(
+            services, seen.plan, repository, listing, known=known, listed_at=seen.listed_at
+        )
+        there = genuine_by_run(services, seen.plan, repository, listing)
+        for point in missing:
+            if listings.manifest(there.get(point, ())) is not None:
+                torn[point] = (*torn.get(point, ()), repository.name)
+    return torn
+
+
+def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
+    """Of a repository in which something cannot be read: points whose manifest is not there at all."""
+    here = {p for p, places in seen.places.items() if any(r.name == repository for r, _ in places)}
+    return [
+        p.id
+        for p in known
+        if repository in p.repositories
+        and p.id not in here
+        and not seen.cannot_tell(repository, p.repositories[repository])
+    ]
+
+
+def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:
+    """The point, known to be in these places, too."""
+    repositories, copied = dict(point.repositories), dict(point.copied)
+    for repository, manifest in places:
+        repositories[repository.name] = manifest.id
+        if manifest.original is None:
+            copied.pop(repository.name, None)
+        else:
+            copied.setdefault(repository.name, services.clock.now())
+    return replace(point, repositories=repositories, copied=copied)

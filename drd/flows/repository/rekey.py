@@ -1,0 +1,354 @@
+"""A new password for a repository, with no moment at which no known key opens it.
+
+The new key is added and proven first. The old one goes only when every plan that works with the
+repository names the new password and is in force, and the new one was proven again. What was done
+is read from the repository, and what has to be remembered stands in the run: after a kill at any
+moment the same command goes on. Of a run only digests are taken, and compared with what root's plan
+and command name: whoever may write to the state names no file and no command. Keys that a run names are
+removed only where the run is sealed with the new password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drd import process
+from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.rekey_history import BY_MASK, Earlier, digest_of, earlier_tries
+from drd.flows.repository.shared import plans_of_others
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup, custody
+from drd.masking import MASK
+from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.run import RunKind, RunState
+from drd.ports import Repository, RepositoryKey
+from drd.secrets import EDGES_HINT, edges
+
+POLL_S = 1.0
+Missing = Callable[[], Sequence[str]]
+"""What is still missing until every plan that names the repository works with the new password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey:
+    """What is asked for. `new` None: what an earlier try was given, where the plan names that by now.
+    `old` is beside what the plan names; `waits` until the plan is in force. `cuts_off`: other hosts that
+    store there have the new password, or may lose the repository."""
+
+    repository: RepositorySpec
+    new: SecretRef | None
+    old: SecretRef | None = None
+    waits: bool = True
+    cuts_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """How far it came. `missing` says what it waits for; then the old password still opens.
+    `others` are keys that neither password opens, which were left."""
+
+    run: str
+    new: SecretRef
+    removed: tuple[str, ...]
+    missing: tuple[str, ...]
+    others: tuple[RepositoryKey, ...]
+    by_mask: bool
+
+
+class _Rekeying:
+    """One repository on its way from its old passwords to a new one."""
+
+    def __init__(
+        self,
+        services: Services,
+        order: Rekey,
+        new: SecretRef,
+        resolve: Callable[[SecretRef], str],
+    ) -> None:
+        self._services = services
+        self._order = order
+        self.new = new
+        self._resolve = resolve
+        self.old: list[SecretRef] = []
+
+    def opened(self, ref: SecretRef) -> Repository:
+        """The repository with this password, which is read anew each time."""
+        return self._services.open_repository(replace(self._order.repository, password=ref))
+
+    def opens(self, ref: SecretRef) -> bool:
+        """Whether it opens; a reference that leads nowhere any more opens nothing."""
+        try:
+            return self.opened(ref).opens()
+        except SecretUnavailable:
+            return False
+
+    def require_new(self) -> str:
+        """The new password. Raises UsageError for one that would not do."""
+        value = self._resolve(self.new)
+        cut_off = edges(value, self.new)
+        if cut_off is not None:
+            raise UsageError(
+                f"the new password ({self.new.describe()}) {cut_off}",
+                hint=EDGES_HINT,
+            )
+        return value
+
+    def look(self, candidates: Sequence[SecretRef]) -> Mapping[str, Any]:
+        """Which known passwords open it now. Raises WrongKey when none does."""
+        value = self.require_new()
+        old = [c for c in candidates if self.opens(c)]
+        same = [c for c in old if c != BY_MASK and self._resolve(c) == value]
+        if self._order.repository.password in same:
+            raise self._already(BY_MASK in old)
+        if same:
+            raise UsageError(
+                f"the new password ({self.new.describe()}) is the old one ({same[0].describe()})",
+                hint="write another password to the new place.",
+            )
+        if not old and not self.opens(self.new):
+            spec = self._order.repository
+            raise WrongKey(
+                f"no known password opens the repository at {spec.url}",
+                hint="name the one that does: --old-password '{file: …}'.",
+            )
+        self.old = old
+        current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
+        return {
+            "old": [digest_of(c) for c in old],
+            "keys": current,
+            "seal": self.seal(current) if current else "",
+        }
+
+    def seal(self, keys: Sequence[str]) -> str:
+        """What only who knows the new password can make of these keys; as slow to guess as restic's
+        own."""
+        password = self._resolve(self.new).encode("utf-8", "surrogateescape")
+        said = json.dumps([self._order.repository.url, *keys]).encode()
+        return hashlib.scrypt(
+            password, salt=said, n=1 << 15, r=8, p=1, maxmem=1 << 27, dklen=32
+        ).hex()
+
+    def require_change(self) -> None:
+        """Raise UsageError for the reference that the plan has already, where that opens the repository
+        and no other known password does: there is nothing to remove."""
+        others = [r for r in (self._order.old, BY_MASK) if r is not None and r != self.new]
+        if self.opens(self.new) and not any(self.opens(r) for r in others):
+            raise self._already(by_mask=False)
+
+    def _already(self, by_mask: bool) -> UsageError:
+        spec = self._order.repository
+        return UsageError(
+            f"the new password is the one that the repository has already ({spec.password.describe()})",
+            hint=f"without --password the key {MASK} of {spec.name} is removed."
+            if by_mask
+            else "write another password to a new place, and name that.",
+        )
+
+    def add(self, old: Sequence[SecretRef]) -> Mapping[str, Any]:
+        if self.opens(self.new):
+            return {"added": False}
+        self.opened(old[0]).add_key(self.require_new())
+        return {"added": True}
+
+    def prove(self, expected: str) -> Mapping[str, Any]:
+        """The new password opens the very repository, and reads what is in it."""
+        repository = self.opened(self.new)
+        actual = repository.identity()
+        if actual != expected:
+            raise RepositoryMissing(
+                f"the new password opens repository {str(actual)[:8]}, expected is {expected[:8]}",
+                hint="find out who replaced the repository.",
+            )
+        snapshots = len(repository.snapshots(fresh=True))
+        key = next(k.id for k in repository.list_keys() if k.current)
+        return {"key": key, "snapshots": snapshots}
+
+    def remove(
+        self, old: Sequence[SecretRef], keys: Sequence[str], expected: str
+    ) -> Mapping[str, Any]:
+        """The new password is proven once more, then every key that an old one opens goes."""
+        proven = str(self.prove(expected)["key"])
+        repository = self.opened(self.new)
+        there = {k.id for k in repository.list_keys()}
+        gone = [k for k in keys if k in there and k != proven]
+        for key in gone:
+            repository.remove_key(key)
+        for ref in old:
+            gone += self._remove_all(ref, proven)
+        left = {k.id for k in repository.list_keys()}
+        still = [k for k in gone if k in left]
+        if still or any(self.opens(ref) for ref in old):
+            raise RepositoryError(
+                f"the old password still opens the repository at {repository.url}",
+                hint="its server does not delete: remove the key with rights that may, see "
+                "`restic key list`.",
+            )
+        if not self.opens(self.new):  # nothing that could be done here; be loud
+            raise WrongKey(f"the new password does not open the repository at {repository.url}")
+        return {"removed": gone}
+
+    def _remove_all(self, ref: SecretRef, proven: str) -> list[str]:
+        """Several keys may have the same password."""
+        gone: list[str] = []
+        while self.opens(ref):
+            key = next(k.id for k in self.opened(ref).list_keys() if k.current)
+            if key == proven or key in gone:
+                break
+            self.opened(self.new).remove_key(key)
+            gone.append(key)
+        return gone
+
+    def others(self) -> tuple[RepositoryKey, ...]:
+        return tuple(k for k in self.opened(self.new).list_keys() if not k.current)
+
+
+def rekey(
+    services: Services,
+    plan: Plan,
+    order: Rekey,
+    resolve: Callable[[SecretRef], str],
+    missing: Callable[[SecretRef], Sequence[str]],
+) -> Rekeyed:
+    """Give the repository a new password, as far as that can go now.
+
+    Raises WrongKey when no known password opens it, UsageError for a new password that will not do,
+    AlreadyRunning beside another rekey of the repository. Where this state may be a copy of another
+    one's, nobody loses his key: UsageError.
+    """
+    why = custody.contested(services)
+    if why is not None:
+        raise UsageError(f"no password is changed here: {why}", hint=custody.HINT)
+    crash_cleanup.settle(services, plan)
+    spec = order.repository
+    earlier = earlier_tries(services, plan, spec)
+    new = order.new or _named_before(plan, spec, earlier) or _own_for_mask(services, spec)
+    if new is None:
+        raise UsageError(
+            "no new password given",
+            hint="say where it is read from: --password '{credential: NAME}'.",
+        )
+    work = _Rekeying(services, order, new, resolve)
+    if order.new == spec.password and earlier.to is None:
+        work.require_change()
+    detail = {"to": digest_of(new), "waits_for": []}
+    with new_run(
+        services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
+    ) as runner:
+        before = earlier.among([s.password for s in plan.repositories.values()])
+        return _carry_out(runner, work, order, (earlier, before), lambda: missing(new))
+
+
+def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
+    """Of a repository that opens with the mask, the plan's own password is what it is to get."""
+    by_mask = services.open_repository(replace(spec, password=BY_MASK))
+    return spec.password if by_mask.opens() else None
+
+
+def _carry_out(
+    runner: Runner,
+    work: _Rekeying,
+    order: Rekey,
+    known_before: tuple[Earlier, Sequence[SecretRef]],
+    missing: Missing,
+) -> Rekeyed:
+    services, spec = runner.services, order.repository
+    earlier, before = known_before
+    given = (order.old, spec.password, *before, BY_MASK)
+    candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
+    looked = runner.step("look", "rekey", lambda: work.look(list(candidates)))
+    old = work.old
+    expected = confirm(services, work.opened(old[0] if old else work.new))
+    runner.step("add key", "rekey", lambda: work.add(old))
+    runner.step("prove key", "rekey", lambda: work.prove(expected))
+    keys = list(dict.fromkeys([*looked["keys"], *_sealed(services, work, earlier, looked["keys"])]))
+    known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
+    left = _wait(services, runner, missing, waits=order.waits)
+    if not left and not order.cuts_off:
+        left = [
+            f"the host of plan {name}, which is not known here and stores there too, has the new password: "
+            "say so with --cut-off-others"
+            for name in plans_of_others(services, work.opened(work.new))
+        ]
+    removed: tuple[str, ...] = ()
+    if not left:
+        done = runner.step("remove key", "rekey", lambda: work.remove(known, keys, expected))
+        removed = tuple(done["removed"])
+    others = work.others()
+    services.catalogue.finish(
+        runner.owned,
+        RunState.INTERRUPTED if left else RunState.SUCCEEDED,
+        at=services.clock.now(),
+        error=f"waits for the plan: {'; '.join(left)}" if left else None,
+        detail={"removed": list(removed)},
+    )
+    known_keys = set(keys)
+    return Rekeyed(
+        runner.run.id,
+        work.new,
+        removed,
+        tuple(left),
+        tuple(k for k in others if not left or k.id not in known_keys),
+        BY_MASK in known,
+    )
+
+
+def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) -> list[str]:
+    """What is missing in the end: nothing when it was waited for."""
+    left = list(missing())
+    if not left or not waits:
+        return left
+
+    def effect() -> Mapping[str, Any]:
+        services.warn(
+            "waiting: Ctrl-C is safe, since both passwords open it, and the same command goes on"
+        )
+        told: list[str] = []
+        while left := list(missing()):
+            if left != told:
+                services.warn(f"waiting until {'; and '.join(left)}")
+                told = left
+            process.check_cancelled()
+            time.sleep(POLL_S)
+        return {}
+
+    runner.step("wait for plan", "rekey", effect)
+    return []
+
+
+def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretRef | None:
+    """The new password of an earlier try, where the plan names it; None where there was none. Raises
+    UsageError where the plan does not: the state may say anything."""
+    if earlier.to is None:
+        return None
+    named = (spec.password, *(s.password for s in plan.repositories.values()))
+    found = next((r for r in named if digest_of(r) == earlier.to), None)
+    if found is None:
+        raise UsageError(
+            f"{plan.file} does not name the new password that an earlier try for {spec.name} was given",
+            hint="name it again: --password '{credential: NAME}'.",
+        )
+    return found
+
+
+def _sealed(
+    services: Services, work: _Rekeying, earlier: Earlier, looked: Sequence[str]
+) -> list[str]:
+    """The keys of earlier tries, as far as whoever wrote them down knew the new password."""
+    found: list[str] = []
+    for keys, seal in earlier.keys:
+        if hmac.compare_digest(work.seal(keys), seal):
+            found += keys
+        elif not set(keys) <= set(looked):
+            services.warn(
+                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with its "
+                "password: where the plan names that no more, add --old-password"
+            )
+    return found

@@ -1,0 +1,100 @@
+"""Finding snapshots that are marked as snapshots of a restore point, but hold something else than
+drd stored.
+
+Whoever has a repository's password can mark any snapshot as a copy of another one. The same
+content has the same tree id in every repository, so a listing shows the difference for each point
+whose trees were noted (`drd.model.seals`). Such a snapshot does not count: the snapshot that it
+stands for is missing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from drd.flows.repository import listings
+from drd.flows.services import Services
+from drd.model.seals import Seal
+from drd.ports import Repository, SnapshotInfo
+
+_NAMED = 5
+"""The number of snapshots that a message names."""
+
+
+def genuine(
+    services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
+) -> list[SnapshotInfo]:
+    """The listing without snapshots that are not genuine. Each of these is reported once in a
+    command."""
+    runs = {run: found for run, found in listings.by_run(listing).items() if _may_lie(found)}
+    seals = _seals(services, plan, runs)
+    forged = {
+        snapshot.id: (run, snapshot)
+        for run, found in runs.items()
+        for snapshot in found
+        if run in seals and not _is_true(seals[run], snapshot)
+    }
+    if not forged:
+        return list(listing)
+    left = [s for s in listing if s.id not in forged]
+    news = [found for i, found in forged.items() if f"{repository.url} {i}" not in services.said]
+    services.said.update(f"{repository.url} {i}" for i in forged)
+    if news:
+        services.warn(_words(plan, repository, news, left))
+    return left
+
+
+def genuine_by_run(
+    services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
+) -> dict[str, list[SnapshotInfo]]:
+    """The genuine snapshots of the listing, by the run that stored them."""
+    return listings.by_run(genuine(services, plan, repository, listing))
+
+
+def _may_lie(snapshots: Sequence[SnapshotInfo]) -> bool:
+    """Whether one of a run's snapshots may be false. The id of a snapshot that was stored here
+    depends on its content; a copy only says of itself which snapshot it is a copy of."""
+    return (
+        any(s.original is not None for s in snapshots)
+        or sum("manifest" in s.tags for s in snapshots) > 1
+    )
+
+
+def _seals(services: Services, plan: str, runs: Mapping[str, object]) -> Mapping[str, Seal]:
+    origins = services.catalogue.origins
+    if len(runs) != 1:
+        return origins.seals(plan) if runs else {}
+    (run,) = runs
+    seal = origins.seal(plan, run)
+    return {} if seal is None else {run: seal}
+
+
+def _is_true(seal: Seal, snapshot: SnapshotInfo) -> bool:
+    is_manifest = "manifest" in snapshot.tags
+    return seal.is_true(listings.first_id(snapshot), snapshot.tree, is_manifest=is_manifest)
+
+
+def _words(
+    plan: str,
+    repository: Repository,
+    forged: Sequence[tuple[str, SnapshotInfo]],
+    left: Sequence[SnapshotInfo],
+) -> str:
+    some = ", ".join(_called(run, snapshot) for run, snapshot in forged[:_NAMED])
+    more = f" and {len(forged) - _NAMED} more" if len(forged) > _NAMED else ""
+    hold, them = ("holds", "it") if len(forged) == 1 else ("hold", "them")
+    here = listings.ids_here(left)
+    lost = [s for _, s in forged if listings.first_id(s) not in here]
+    again = ""
+    if lost:
+        real = "snapshot is" if len(lost) == 1 else "snapshots are"
+        again = f"The real {real} missing there until drd copy {plan} copies again. "
+    remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
+    return (
+        f"{some}{more} in {repository.name} {hold} something else than drd stored. Whoever wrote {them} has the "
+        f"password of {repository.name}. drd does not use or count {them}. {again}To remove {them}: {remove}"
+    )
+
+
+def _called(run: str, snapshot: SnapshotInfo) -> str:
+    what = "its manifest" if "manifest" in snapshot.tags else listings.first_id(snapshot)[:8]
+    return f"snapshot {snapshot.id[:8]} (marked as {what} of restore point {run})"

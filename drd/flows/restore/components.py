@@ -1,0 +1,303 @@
+"""Bringing components back: the one code path of drills and recoveries.
+
+For each component, side by side: make the place ready while its snapshot is fetched, restore,
+publish. Then the checks. A drill and a recovery differ in the destinations that they hand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import (
+    DrdError,
+    Fenced,
+    NoRestorePoint,
+    RepositoryLocked,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    SandboxUnavailable,
+    StepFailed,
+    WrongKey,
+)
+from drd.flows.drill.fence import for_command
+from drd.flows.durable_steps import Runner, describe
+from drd.flows.restore.fetch import fetched
+from drd.flows.restore.prefetch import Ahead
+from drd.flows.restore.repository_choice import Holders
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import believed_directory
+from drd.model.part import Part
+from drd.model.plan import Plan
+from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.model.spans import Span
+from drd.ports import CheckContext, Destination, Restored
+from drd.process import rights
+from drd.process.rights import Purpose
+
+ENDS_ALL = (
+    Fenced,
+    SandboxUnavailable,
+    RepositoryUnreachable,
+    RepositoryMissing,
+    RepositoryLocked,
+    WrongKey,
+)
+"""What no component can come back from, as opposed to what is wrong with one of them."""
+
+
+@dataclass
+class Restoration:
+    """One point on its way back into some destinations.
+
+    `restored` has the components that are back, with what their restore said; `errors` the ones
+    that are not. With a `part` that is all that comes back. `box` has the fences of a drill. Thread-safe by construction:
+    each component's worker writes its own keys.
+    """
+
+    services: Services
+    runner: Runner
+    plan: Plan
+    point: RestorePoint
+    holders: Holders
+    destinations: Mapping[str, Destination]
+    begun: float
+    part: Part | None = None
+    ahead: Ahead | None = None
+    box: process.Sandbox | None = None
+    spans: list[Span] = field(default_factory=list)
+    restored: dict[str, Restored] = field(default_factory=dict)
+    errors: dict[str, DrdError] = field(default_factory=dict)
+    checks: list[CheckResult] = field(default_factory=list)
+
+
+def begin(
+    runner: Runner,
+    held: Holders,
+    destinations: Mapping[str, Destination],
+    part: Part | None = None,
+    ahead: Ahead | None = None,
+) -> Restoration:
+    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is fetched
+    already."""
+    now = held.services.clock.monotonic()
+    return Restoration(
+        held.services, runner, held.plan, held.point, held, destinations, now, part, ahead
+    )
+
+
+def cold(services: Services, run: str) -> Path:
+    """Where a drill caches what it reads: it must not live on what only this host still has."""
+    return believed_directory(services, run) / "cache.cold"
+
+
+def bring_back(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+    """Fetch and restore side by side; the manifest, whose private part a restore needs, is fetched
+    at the same time. What is not a part of this restoration is passed over.
+
+    An error of one component is kept in `errors` while the others go on, and then StepFailed is
+    raised; what ends all of them is raised as it is.
+    """
+    names = [n for n in names if n in work.destinations]
+    if not names:
+        return {"restored": []}
+    for name in names:
+        work.errors.pop(name, None)
+    with ThreadPoolExecutor(work.services.parallel + 1, thread_name_prefix="drd-restore") as pool:
+        manifest = pool.submit(work.holders.manifest)
+        list(pool.map(lambda name: _restore_one(work, name, manifest.result), names))
+        manifest.result()
+    lost = [f"{n}: {work.errors[n].message}" for n in names if n in work.errors]
+    if lost:
+        raise StepFailed(f"did not come back: {'; '.join(lost)}")
+    return {"restored": names}
+
+
+def recall(work: Restoration, names: Sequence[str], records: Mapping[str, StepRecord]) -> None:
+    """What an earlier process of this run has brought back, or could not."""
+    for name in (n for n in names if n in work.destinations):
+        record = records.get(f"restore {name}")
+        if record is not None and record.state is StepState.SUCCEEDED:
+            work.restored[name] = _restored(record.result)
+        elif record is not None and record.error is not None:
+            work.errors[name] = DrdError(record.error)
+
+
+def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest]) -> None:
+    snapshot = work.point.component(name)
+    destination = work.destinations[name]
+    try:
+        if snapshot is None or snapshot.snapshot is None:
+            raise NoRestorePoint(f"restore point {work.point.id} does not hold {name}")
+        result = work.runner.step(
+            f"restore {name}", "restore", lambda: _effect(work, snapshot, destination, manifest)
+        )
+    except DrdError as error:
+        if isinstance(error, ENDS_ALL):
+            raise
+        work.errors[name] = error
+        return
+    work.restored[name] = _restored(result)
+
+
+def _restored(result: Mapping[str, Any]) -> Restored:
+    return Restored(
+        tuple(result["notes"]), tuple(result["differences"]), tuple(result["not_restored"])
+    )
+
+
+def _effect(
+    work: Restoration,
+    snapshot: ComponentSnapshot,
+    destination: Destination,
+    manifest: Callable[[], Manifest],
+) -> Mapping[str, Any]:
+    clock, name = work.services.clock, snapshot.component
+    begun = clock.monotonic()
+    with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
+        preparing = pool.submit(destination.prepare)
+        fetch = work.ahead.take(name) if work.ahead is not None else None
+        if fetch is None:
+            fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
+        work.spans.append(fetch.span)
+        preparing.result()
+    private = manifest().private.get(name, {})
+    process.check_cancelled()
+    restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
+    ended, landed = clock.monotonic(), max(begun, fetch.span.end)
+    work.spans.append(Span("restore", landed, ended))
+    return {
+        "ahead_s": round(max(0.0, begun - fetch.span.begin), 3),
+        "fetch_s": round(fetch.span.end - fetch.span.begin, 3),
+        "restore_s": round(ended - landed, 3),
+        "bytes": snapshot.bytes,
+        "notes": [*fetch.notes, *restored.notes],
+        "differences": list(restored.differences),
+        "not_restored": list(restored.not_restored),
+    }
+
+
+def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+    """Run the checks named; a component that is not back makes its checks fail by themselves.
+
+    Raises StepFailed when one of them did not pass. Their rows are the result either way.
+    """
+    services = work.services
+    wanted = [c for c in work.plan.checks if c.name in names]
+    directory = believed_directory(services, work.runner.run.id)
+    context = CheckContext(
+        plan=work.plan,
+        point=work.point,
+        inspectors={n: work.destinations[n].inspector() for n in work.restored},
+        now=services.clock.now(),
+        is_root=services.is_root,
+        last_observed=_last_observed(work),
+        directory=directory,
+        run_as=services.run_as,
+        fence=lambda name, words: fence(work, name, words),
+    )
+    rows = _property_rows(work)
+    for spec in wanted:
+        process.check_cancelled()
+        if spec.component is not None and spec.component not in work.destinations:
+            continue
+        if spec.component in work.errors:
+            rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
+            continue
+        with rights.root(Purpose.OWNERS) if spec.kind == "command" else nullcontext():
+            rows += services.checks(spec.kind).run(spec, context)
+    result = {"checks": [row.to_json() for row in rows]}
+    bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
+    if bad:
+        said = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
+        raise StepFailed(said, result=result)
+    return result
+
+
+def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
+    """What a command of the plan runs behind; None in a recovery. Its scratch directory lies where
+    nobody but whoever runs it can put a link: root must not write where that leads."""
+    if work.box is None:
+        return None
+    back = [work.destinations[name].inspector() for name in work.restored]
+    directory = believed_directory(work.services, work.runner.run.id)
+    return for_command(work.box, by, written, back, directory)
+
+
+def _property_rows(work: Restoration) -> list[CheckResult]:
+    """One row for each restored database that has properties to compare: the same, or what not."""
+    rows: list[CheckResult] = []
+    if work.part is not None and not work.part.whole:
+        return rows
+    for name, restored in work.restored.items():
+        kind = work.plan.components[name].kind
+        if kind != "postgres" and not restored.differences:
+            continue
+        rows.append(
+            CheckResult(
+                f"{name} has its owner, grants and settings",
+                name,
+                CheckVerdict.FAILED if restored.differences else CheckVerdict.PASSED,
+                "; ".join(restored.differences) or "no difference",
+                "as at backup",
+                looked_at_data=False,
+            )
+        )
+    return rows
+
+
+def _missing(check: str, component: str, error: DrdError) -> CheckResult:
+    return CheckResult(
+        check, component, CheckVerdict.NOT_RUN, f"{component} did not come back", describe(error)
+    )
+
+
+def restore_failures(work: Restoration) -> list[CheckResult]:
+    """A failed row for each component that could not be restored."""
+    return [
+        CheckResult(
+            f"{name} can be restored",
+            name,
+            CheckVerdict.FAILED,
+            describe(error),
+            "restores without an error",
+            looked_at_data=False,
+        )
+        for name, error in work.errors.items()
+    ]
+
+
+def passed_over(work: Restoration) -> list[CheckResult]:
+    """A row for each thing that had to come from another repository than the first."""
+    return [
+        CheckResult(
+            f"{what} can be fetched from {repository}",
+            what if what in work.destinations else None,
+            CheckVerdict.NOT_RUN,
+            describe(error),
+            "another repository gave it",
+            part=True,
+            looked_at_data=False,
+        )
+        for what, repository, error in work.holders.passed_over
+    ]
+
+
+def _last_observed(work: Restoration) -> dict[str, Any]:
+    """What the newest passed drill saw, by check name."""
+    for evidence in work.services.catalogue.evidence(work.plan.name):
+        if evidence.result == "passed":
+            return {c.name: c.observed for c in evidence.checks if not c.part}
+    return {}
+
+
+def close(destination: Destination) -> None:
+    """As the port says; a cancel does not end it half way."""
+    with process.shielded():
+        destination.close()

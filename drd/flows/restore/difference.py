@@ -1,0 +1,95 @@
+"""What differs between a restore point and another one, or the live service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from drd.errors import UsageError
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import component_place, remove_run
+from drd.model.difference import Difference, Side, difference
+from drd.model.plan import Component, Plan
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint
+
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The differences that `b` has against `a`."""
+
+    plan: str
+    component: Component
+    a: Side
+    b: Side
+    found: Difference
+
+
+def compare(services: Services, plan: Plan, component: str, point: str, other: str) -> Compared:
+    """`other` is a point's id, or `live`: then the source is looked at as a backup would, and
+    nothing is stored. Neither needs the repository.
+
+    Raises UsageError for a component or fingerprint that is not there, NoRestorePoint, SourceError.
+    """
+    if component not in plan.components:
+        raise UsageError(
+            f"{plan.name} has no component {component!r}",
+            hint=f"its components: {', '.join(plan.components)}",
+        )
+    chosen = plan.components[component]
+    a, before = _of_point(plan, component, services.catalogue.point(plan.name, point))
+    if other == LIVE:
+        b, now = _live(services, chosen)
+    else:
+        wanted = services.catalogue.point(plan.name, other)
+        b, now = _of_point(plan, component, wanted)
+    if type(before) is not type(now):
+        raise UsageError(
+            f"{component} was of another kind at point {a.name}",
+            hint="compare two points from after the change.",
+        )
+    owners = other != LIVE or services.is_root
+    return Compared(plan.name, chosen, a, b, difference(before, now, owners=owners))
+
+
+def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fingerprint]:
+    snapshot = point.component(component)
+    if snapshot is None or snapshot.data_time is None:
+        raise UsageError(
+            f"restore point {point.id} does not hold {component}", hint=f"drd points {plan.name}"
+        )
+    if not _tells(snapshot.fingerprint):
+        raise UsageError(
+            f"no fingerprint of {component} was taken at point {point.id}",
+            hint="set `fingerprint: counts` or `digest` for it; points from then on can be compared.",
+        )
+    assert snapshot.fingerprint is not None
+    return Side(point.id, snapshot.data_time), snapshot.fingerprint
+
+
+def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
+    probe = f"diff-{uuid4().hex[:8]}"
+    try:
+        place = component_place(services, probe, component)
+        source = services.kinds(component.kind).source(component, place)
+        for note in source.probe().notes:
+            services.warn(f"{component.name}: {note}")
+        with source.open() as taken:
+            fingerprint = taken.fingerprint()
+            data_time = taken.data_time
+    finally:
+        remove_run(services, probe)
+    if not _tells(fingerprint):
+        raise UsageError(
+            f"the plan switches the fingerprint of {component.name} off",
+            hint="set `fingerprint: counts` or `digest` for it.",
+        )
+    assert fingerprint is not None
+    return Side(LIVE, data_time), fingerprint
+
+
+def _tells(fingerprint: Fingerprint | None) -> bool:
+    if isinstance(fingerprint, DatabaseFingerprint):
+        return fingerprint.mode != "off"
+    return fingerprint is not None

@@ -1,0 +1,49 @@
+"""One component on its way out of the repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from drd.flows.restore.repository_choice import Holders
+from drd.model.part import Part
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.spans import Span
+from drd.model.text import escaped
+from drd.ports import Progress, Torn
+
+BRIEF_BYTES = 256 << 20
+"""What is smaller is fetched in seconds, from wherever it is."""
+
+
+class Fetch(NamedTuple):
+    """When a component was fetched, and which of its files had changed while they were stored."""
+
+    span: Span
+    torn: tuple[Torn, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """The sentences about torn files, for a person."""
+        return [
+            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the {t.noted:,} bytes "
+            "that restic counted are stored; take another restore point if it matters"
+            for t in self.torn
+        ]
+
+
+def fetched(held: Holders, snapshot: ComponentSnapshot, landing: Path, part: Part | None) -> Fetch:
+    """Fetch it, or the paths of a part, into its empty `landing`."""
+    services, name = held.services, snapshot.component
+    begun = services.clock.monotonic()
+    torn = held.fetch(
+        name,
+        str(snapshot.snapshot),
+        landing,
+        lambda p: services.on_progress(
+            Progress(name, "fetch", p.done_bytes, p.total_bytes or snapshot.bytes)
+        ),
+        include=part.paths if part is not None else (),
+        brief=snapshot.bytes < BRIEF_BYTES,
+    )
+    return Fetch(Span("fetch", begun, services.clock.monotonic()), torn)

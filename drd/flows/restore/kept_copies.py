@@ -1,0 +1,359 @@
+"""What recoveries have set aside where they restored to: noted with the run, brought back, let go.
+
+The places know best, and are asked. The note, a step of the run, is for those who cannot ask: a
+reminder, and what to look for when somebody has moved things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from drd import log, process
+from drd.errors import AlreadyRunning, DrdError, TargetError, UsageError
+from drd.flows.restore.recovery_plan import RecoveryRequest, target_of
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import remove_run, target_place
+from drd.model.actor import Actor
+from drd.model.plan import Component, Plan
+from drd.model.run import SET_ASIDE as STEP
+from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
+from drd.ports import Aside, Catalogue, Kept, Owned
+
+_WAIT_S = 60.0
+_LOOKED_AT = 200
+
+
+def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
+    """What the run had set aside when somebody last looked."""
+    if run.kind is not RunKind.RECOVERY:
+        return []
+    records = (r for r in catalogue.steps(run.id) if r.name == STEP)
+    return [Aside.of_json(a) for r in records for a in r.result.get("aside", ())]
+
+
+def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
+    """All that recoveries of a plan have set aside and nobody has let go of, the newest first."""
+    runs = catalogue.runs(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
+    return [(run, aside) for run in runs for aside in noted(catalogue, run)]
+
+
+def note(services: Services, plan: Plan, owned: Owned) -> None:
+    """Look at the places of a recovery that ends, and write down what is set aside there. What
+    cannot be looked at now is taken as it was noted before."""
+    catalogue = services.catalogue
+    run = catalogue.run(owned.run.id)
+    if "point" not in run.detail:
+        return
+    with process.shielded():
+        try:
+            request = RecoveryRequest.of_run(run)
+            if request.overwrite and request.no_undo:
+                return
+            before = noted(catalogue, run)
+            found = list(_seen(services, plan, run, before))
+            if found or before:
+                now = services.clock.now()
+                catalogue.begin_step(owned, STEP, "aside", now)
+                catalogue.finish_step(
+                    owned, STEP, StepState.SUCCEEDED, at=now, result=_result(found)
+                )
+        except DrdError as error:
+            log.get().warning("aside.not_noted", run=run.id, error=error.message)
+
+
+def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> Iterator[Aside]:
+    begun = {r.name for r in services.catalogue.steps(run.id)}
+    for name, kept in _kept(services, plan, run):
+        if f"restore {name}" not in begun:
+            continue
+        try:
+            with closing(kept):
+                yield from kept.held()
+        except DrdError as error:
+            log.get().warning("aside.not_looked_at", component=name, error=error.message)
+            yield from (a for a in before if a.component == name)
+
+
+def _result(found: Sequence[Aside]) -> dict[str, object]:
+    return {"aside": [a.to_json() for a in found]}
+
+
+def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
+    """By component, in the order of the plan. Raises NotAsNoted where only a row that others can write
+    says where the run worked."""
+    witness = services.witness
+    if RecoveryRequest.of_run(run).part is not None:
+        witness.require_record(run)
+    try:
+        point = witness.sees(run, services.catalogue.point(plan.name, str(run.detail["point"])))
+    except DrdError:  # retention has forgotten it
+        point = None
+    for name, component, settings in _places(plan, run):
+        snapshot = point.component(name) if point is not None else None
+        kind, part = services.kinds(component.kind), RecoveryRequest.of_run(run).part
+        if part is None or not part.tables:  # what tables replace goes with their transaction
+            yield name, kind.kept(component, settings, snapshot, run.id, part=part)
+
+
+def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
+    """Each component that the run was to restore, with the settings of where. Raises UsageError
+    when the plan has no such target any more, or the run is not one of it."""
+    if run.plan != plan.name:
+        raise UsageError(
+            f"run {run.id} belongs to plan {run.plan}, not to plan {plan.name}",
+            hint=f"drd run show {run.id} shows what the catalogue says of it.",
+        )
+    request = RecoveryRequest.of_run(run)
+    target = target_of(plan, request.target)
+    begun = run.detail.get("begun") or request.components or tuple(target.components)
+    for name, component in plan.components.items():
+        if name in target.components and name in begun:
+            yield name, component, target.components[name]
+
+
+# --- undo, and its end ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a run has set aside now. `gone` was noted and is not there any more."""
+
+    run: Run
+    held: tuple[Aside, ...]
+    gone: tuple[Aside, ...] = ()
+
+
+def look(services: Services, plan: Plan, run: Run, components: Sequence[str] = ()) -> Standing:
+    """Ask the places. Raises UsageError for what is no recovery, or a component that it had not."""
+    if run.kind is not RunKind.RECOVERY or "point" not in run.detail:
+        raise UsageError(
+            f"run {run.id} of {run.plan} has set nothing aside: it is a {run.kind}"
+            + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),
+            hint="drd runs lists recoveries.",
+        )
+    run = services.witness.known(run)
+    found: list[Aside] = []
+    names = []
+    for name, kept in _kept(services, plan, run):
+        names.append(name)
+        if not components or name in components:
+            with closing(kept):
+                found += kept.held()
+    unknown = [c for c in components if c not in names]
+    if unknown:
+        raise UsageError(
+            f"run {run.id} did not restore {', '.join(unknown)}", hint=f"it did {', '.join(names)}."
+        )
+    there = {(a.component, a.place) for a in found}
+    gone = [
+        a
+        for a in noted(services.catalogue, run)
+        if (a.component, a.place) not in there and (not components or a.component in components)
+    ]
+    return Standing(run, tuple(found), tuple(gone))
+
+
+def undo(
+    services: Services,
+    plan: Plan,
+    run: Run,
+    *,
+    by: str,
+    back: bool = True,
+    components: Sequence[str] = (),
+    actor: Actor | None = None,
+) -> Standing:
+    """Give each place back what was there before the recovery (`back`), or what the recovery had
+    brought; the other is kept instead. Killed in between, the same again finishes it.
+
+    Raises UsageError where nothing is set aside, or where a later recovery has to be undone first,
+    TargetError for what is not there any more.
+    """
+
+    def exchange(name: str, kept: Kept) -> None:
+        if not components or name in components:
+            kept.swap(back=back)
+
+    run = services.witness.known(run)
+    with _alone(services, plan):
+        standing = look(services, plan, run, components)
+        require_undoable(services, standing)
+        action: Literal["undo", "redo"] = "undo" if back else "redo"
+        before = last_turn(about_all(services.catalogue.decisions(run.id)))
+        if is_so(standing, back=back) and before in (None, action):
+            return standing
+        return _settled(
+            services,
+            plan,
+            run,
+            action=action,
+            by=by,
+            deed=exchange,
+            actor=actor,
+        )
+
+
+def let_go(
+    services: Services,
+    plan: Plan,
+    run: Run,
+    *,
+    by: str,
+    comment: str = "",
+    actor: Actor | None = None,
+) -> Standing:
+    """The operator is done: remove what is set aside, and the way back with it. What was noted and
+    is gone is not looked for any longer."""
+    run = services.witness.known(run)
+    with _alone(services, plan):
+        standing = look(services, plan, run)
+        if run.state.final and not standing.held and not standing.gone:
+            services.witness.over(run)
+            return standing
+        standing = _settled(
+            services,
+            plan,
+            run,
+            action="done",
+            by=by,
+            comment=comment,
+            deed=lambda _, kept: kept.discard(),
+            actor=actor,
+        )
+        services.witness.over(run)
+        return standing
+
+
+def _settled(
+    services: Services,
+    plan: Plan,
+    run: Run,
+    *,
+    action: Literal["undo", "redo", "done"],
+    by: str,
+    deed: Callable[[str, Kept], None],
+    comment: str = "",
+    actor: Actor | None,
+) -> Standing:
+    """Do it at each place, with a record before and a note afterwards."""
+    catalogue = services.catalogue
+    gone = look(services, plan, run).gone if action != "done" else ()  # still to be told of
+    why = f"the process that did this recovery died; {by} ended it (drd {action})"
+    if not run.state.final and not give_up(services, plan, run, why=why):
+        raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
+    at = services.clock.now()
+    catalogue.decide(run.id, Decision("", action, by, comment, 0, at, actor))
+    try:
+        for name, kept in _kept(services, plan, run):
+            with closing(kept):
+                deed(name, kept)
+    finally:
+        with process.shielded():
+            held = look(services, plan, run).held
+            now = services.clock.now()
+            catalogue.note_step(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
+    return Standing(run, held)
+
+
+@contextmanager
+def _alone(services: Services, plan: Plan) -> Iterator[None]:
+    """While nobody else exchanges anything of the plan, and no recovery of it is carried out."""
+    with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
+        dead = {r.id for r in services.catalogue.abandoned(plan.name)}
+        for run in services.catalogue.runs(plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY):
+            if not run.state.final and run.id not in dead:
+                raise AlreadyRunning(
+                    f"run {run.id} of {run.plan} is being carried out by process {run.owner_pid}",
+                    run=run.id,
+                    hint=f"see how far it is: drd run show {run.id}; end it: drd cancel {run.id}",
+                )
+        yield
+
+
+def wait_for_exchange(services: Services, plan: Plan) -> None:
+    """For a recovery that has been recorded: an exchange that was quicker comes to its end."""
+    with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
+        pass
+
+
+def lock_name(plan: Plan) -> str:
+    return f"aside {plan.name}"
+
+
+def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
+    """End a recovery whose process died, so that nobody goes on with it: what it had not given its
+    final name is removed, here and where it was to be. False when somebody else took it over."""
+    owned = services.catalogue.adopt(dead, services.clock.now())
+    if owned is None:
+        return False
+    _clear(services, plan, services.witness.known(dead))
+    remove_run(services, dead.id)
+    note(services, plan, owned)
+    services.catalogue.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
+    return True
+
+
+def _clear(services: Services, plan: Plan, dead: Run) -> None:
+    """Where a recovery was to bring things, remove what bears its mark and has no final name yet."""
+    with suppress(UsageError):  # the plan has no such target any more
+        part = RecoveryRequest.of_run(dead).part
+        if part is not None and not services.witness.has_record(dead):
+            services.warn(
+                f"run {dead.id} of {plan.name}: what it had not given its final name yet stays where "
+                "it is: only the catalogue says where that was to be"
+            )
+            return
+        for _, component, settings in _places(plan, dead):
+            place = target_place(services, dead.id, component)
+            kind = services.kinds(component.kind)
+            with process.shielded():
+                kind.target(component, settings, place, no_owner=False, part=part).close()
+
+
+def require_undoable(services: Services, standing: Standing) -> None:
+    """Raises UsageError where nothing is set aside, or where a later recovery has to be undone first,
+    TargetError for what is not there any more."""
+    _require_something(standing)
+    _require_last(services.catalogue, standing)
+
+
+def is_so(standing: Standing, *, back: bool) -> bool:
+    """Whether each place holds already what an undo (`back`) or a redo would give it."""
+    return all(a.former is not back for a in standing.held)
+
+
+def _require_something(standing: Standing) -> None:
+    if standing.gone:
+        lost = standing.gone[0]
+        raise TargetError(
+            f"{lost.kept}, which run {standing.run.id} had set aside of {lost.component}, is not "
+            "there any more",
+            hint=f"somebody has moved or removed it, the plan names another place than {lost.place} "
+            f"now, or this is not the host where it lies{_host(standing.run)}; --component names what "
+            "to take instead.",
+        )
+    if not standing.held:
+        raise UsageError(
+            f"run {standing.run.id} of {standing.run.plan} has nothing set aside",
+            hint=f"drd run show {standing.run.id} shows what it did, and who removed what it had set aside.",
+        )
+
+
+def _host(run: Run) -> str:
+    return f" ({run.owner_host})" if run.owner_host else ""
+
+
+def _require_last(catalogue: Catalogue, standing: Standing) -> None:
+    """Not under a later recovery: it has set aside what this one would exchange."""
+    run = standing.run
+    places = {(a.component, a.place) for a in standing.held}
+    for other, aside in reminders(catalogue, run.plan):
+        later = (other.started_at or run.started_at) > run.started_at  # type: ignore[operator]
+        if later and aside.former and (aside.component, aside.place) in places:
+            raise UsageError(
+                f"run {other.id} has restored over what run {run.id} had brought to {aside.place}",
+                hint=f"the last one first: drd undo {other.id}",
+            )

@@ -1,0 +1,178 @@
+"""What drd knows to be wrong with the repositories of a plan: before a recovery, and for `drd doctor`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from drd.errors import RepositoryDamaged
+from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.services import Services
+from drd.model.mending import ways_out
+from drd.model.plan import Plan
+from drd.model.repositories import what_is_damaged
+from drd.model.snapshot import RestorePoint
+from drd.ports import Finding
+from drd.ports.health import Known
+
+
+def require_whole(services: Services, plan: RecoveryPlan) -> None:
+    """Raise RepositoryDamaged when no repository that may give the point can give all of it, by
+    what is known. Where another one can, where components or parts were asked for by name, and of
+    a recovery that goes on, that is only told.
+
+    A repository that is gone, emptied or replaced is looked at by itself: it may be back.
+    """
+    known = _by_name(services, plan.plan)
+    harmed = [known[n] for n in plan.repositories if n in known and _costs(known[n], plan.point.id)]
+    whole = [n for n in plan.repositories if _can_give(known.get(n), plan.point.id)]
+    if not harmed:
+        return
+    facts = [_fact(plan.point.id, one) for one in harmed]
+    by_name = plan.partial or bool(plan.request.components)
+    if whole or by_name or plan.continues is not None:
+        for fact in facts:
+            services.warn(f"{fact}; what it lacks comes from {whole[0]}" if whole else fact)
+        return
+    raise RepositoryDamaged("; ".join(facts), hint="\n".join(_ways_out(services, plan, known)))
+
+
+def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
+    """The repositories that hold the point, and with which nothing is known to be wrong that costs it."""
+    return _givers(plan, point, _by_name(services, plan))
+
+
+def others_for(
+    services: Services, plan: Plan, repository: str, points: Sequence[RestorePoint]
+) -> list[str]:
+    """The other repositories of the plan that can give all of these points, by what is known; none
+    where there are no points."""
+    places = _by_name(services, plan)
+    return [
+        name
+        for name in plan.repositories
+        if points and name != repository and all(name in _givers(plan, p, places) for p in points)
+    ]
+
+
+def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
+    """What was found, and a failed finding for each repository that is known to be lost or damaged;
+    one that was found to be lost just now gets the way out."""
+    told = list(found)
+    for known in services.catalogue.health.of(plan.name):
+        name = f"repository {known.repository}"
+        if known.lost is not None:
+            detail, hint = _lost(services, plan, known)
+            here = [n for n, f in enumerate(told) if f.name == name and not f.ok]
+            for n in here:
+                told[n] = replace(told[n], hint="\n".join(h for h in (told[n].hint, hint) if h))
+            if not here:
+                told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
+        if known.damage is not None:
+            detail, hint = _damaged(services, plan, known)
+            told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
+    return told
+
+
+def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+    """Meanwhile, what another repository can give: its newest point, as far as drd knows."""
+    places = _by_name(services, plan)
+    complete = (p for p in services.catalogue.points(plan.name) if p.complete)
+    able = next((found for p in complete if (found := _givers(plan, p, places))), None)
+    meanwhile = ""
+    if able is not None:
+        target = next(iter(plan.targets), "TARGET")
+        words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
+        meanwhile = f"; until then: {words}"
+    return (
+        f"{known.url} is {known.lost}: nothing can be read there",
+        f"when it is back: {_verify(plan, known)}{meanwhile}",
+    )
+
+
+def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+    points = [p for p in services.catalogue.points(plan.name) if p.id in (known.affected or ())]
+    others = others_for(services, plan, known.repository, points)
+    is_copy = any(copy.name == known.repository for copy in plan.copies)
+    return (
+        f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",
+        "\n".join(
+            ways_out(
+                plan.name,
+                known.repository,
+                str(known.damage),
+                known.affected,
+                others,
+                is_copy=is_copy,
+            )
+        ),
+    )
+
+
+_COSTS = re.compile(r"; (?:no )?restore points? .*")
+"""What the reading said that the damage costs: fewer points may be kept by now."""
+
+
+def _verify(plan: Plan, known: Known) -> str:
+    return f"drd verify {plan.name} --repository {known.repository}"
+
+
+def _cost(known: Known) -> str:
+    if known.affected is None:
+        return "drd cannot tell which restore points cannot come back"
+    if not known.affected:
+        return "no restore point that is kept needs what is damaged"
+    more = f" and {len(known.affected) - 5} more" if len(known.affected) > 5 else ""
+    return f"not whole any more: {', '.join(known.affected[:5])}{more}"
+
+
+def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
+    return {known.repository: known for known in services.catalogue.health.of(plan.name)}
+
+
+def _costs(known: Known, point: str) -> bool:
+    """Whether the point needs what is damaged there; where nobody can tell, it may."""
+    return known.damage is not None and (known.affected is None or point in known.affected)
+
+
+def _can_give(known: Known | None, point: str) -> bool:
+    if known is None:
+        return True
+    return known.lost is None and point not in known.missing and not _costs(known, point)
+
+
+def _fact(point: str, known: Known) -> str:
+    may = "cannot" if known.affected is not None else "may not"
+    reason = _COSTS.sub("", what_is_damaged(str(known.damage)))
+    return f"restore point {point} {may} come back whole from {known.repository}: {reason}"
+
+
+def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
+    """What to do instead, a line each: recover from another repository that holds the point, else take
+    another point; bring back single components; verify what was mended."""
+    name, point = plan.plan.name, plan.point
+    here = _givers(plan.plan, point, known)
+    if here:
+        yield f"{here[0]} can give it: --repository {here[0]}."
+    else:
+        older = services.catalogue.points(name)
+        found = next(
+            ((p, g) for p in older if p.complete and (g := _givers(plan.plan, p, known))), None
+        )
+        if found is not None:
+            at = f"{found[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
+            yield f"--point {found[0].id} (data of {at}) can come back whole from {found[1][0]}."
+        else:
+            yield "no other restore point is known to be whole either."
+    yield "--component NAME brings back what can still be read of it (repeatable)."
+    harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
+    yield f"if it was mended: drd verify {name} --repository {harmed}"
+
+
+def _givers(plan: Plan, point: RestorePoint, known: Mapping[str, Known]) -> list[str]:
+    return [
+        n
+        for n in plan.repositories
+        if n in point.repositories and _can_give(known.get(n), point.id)
+    ]

@@ -1,0 +1,187 @@
+"""Which restore point to take."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from drd.errors import NoRestorePoint, UsageError
+from drd.flows.repository.identity import recognise
+from drd.flows.repository.manifests import require_sound
+from drd.flows.restore.repository_choice import former_places, holders
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.run import Evidence
+from drd.model.scenarios import is_random_turn, next_scenario
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
+
+DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A point with its fingerprints; `newest` says that no newer complete one exists."""
+
+    point: RestorePoint
+    newest: bool
+
+
+def choose(
+    services: Services,
+    plan: Plan,
+    *,
+    point: str | None = None,
+    before: datetime | None = None,
+    held_by: Collection[str] | None = None,
+) -> Choice:
+    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time; of
+    those that a repository in `held_by` holds.
+
+    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one of which the
+    catalogue says what drd does not write.
+    """
+    points, now = _points(services, plan), services.clock.now()
+    if held_by is not None:
+        points = [p for p in points if any(name in p.repositories for name in held_by)]
+    named = point not in (None, "latest", "random")
+    if not named:
+        points = _whole(services, plan, points)
+    newest = newest_complete(points, now)
+    if newest is not None and newest is not newest_complete(points):
+        services.note(
+            f"points of {plan.name} that are dated in the future, when a clock was wrong, are not "
+            f"taken for the newest one; one of {to_rfc3339(newest.data_time)} is"
+        )
+    if named:
+        chosen = services.catalogue.point(plan.name, str(point))
+        require_sound(services.kinds, chosen, plan)
+        holders(plan, chosen, held_by)
+        return Choice(chosen, newest is not None and chosen.id == newest.id)
+    if newest is None:
+        where = f" in {' or '.join(held_by)}" if held_by is not None else ""
+        raise NoRestorePoint(
+            f"{plan.name} has no complete restore point{where}" + _but_incomplete(points),
+            hint=f"drd copy {plan.name}"
+            if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
+            else f"drd backup {plan.name}; if the repository has points that this host does not "
+            f"know: drd catalogue rebuild {plan.name}",
+        )
+    chosen = newest
+    if before is not None:
+        chosen = _before(plan, points, before)
+    elif point == "random":
+        chosen = _random(services, plan, points) or newest
+    whole = services.catalogue.point(plan.name, chosen.id)
+    require_sound(services.kinds, whole, plan)
+    return Choice(whole, chosen.id == newest.id)
+
+
+def drill_choice(
+    services: Services, plan: Plan, *, held_by: Collection[str] | None = None
+) -> Choice:
+    """What a drill takes by the plan: the newest point, every n-th time a random older one, but not
+    after a drill that did not pass, which an older point cannot clear."""
+    if plan.drill.random_within_s is None:
+        return choose(services, plan, held_by=held_by)
+    drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
+    turn = is_random_turn(len(drills), plan.drill.random_each, scenarios)
+    turn = turn and bool(drills) and drills[0].result == "passed"
+    return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
+
+
+def drill_scenario(services: Services, plan: Plan) -> str:
+    """What a drill simulates by the plan: a scenario that was never drilled, else the one whose
+    last drill is the longest ago."""
+    last: dict[str, datetime] = {}
+    for drill in _drills(services, plan):
+        last.setdefault(drill.scenario, drill.finished_at)
+    return next_scenario(plan.drill.scenarios, last)
+
+
+def _drills(services: Services, plan: Plan) -> list[Evidence]:
+    """Newest first."""
+    found = services.catalogue.evidence(plan.name, limit=1000)
+    return [e for e in found if e.target is None]
+
+
+def _points(services: Services, plan: Plan) -> list[RestorePoint]:
+    """Those that lie where the plan has them now. Where some lie elsewhere, what its URLs mean is
+    asked first: one may be another address of the same repository."""
+    everything = services.catalogue.points(plan.name, elsewhere=True)
+    if any(p.elsewhere for p in everything):
+        recognise(services, plan)
+        everything = services.catalogue.points(plan.name, elsewhere=True)
+    away = [p for p in everything if p.elsewhere and not p.repositories]
+    if away:
+        count = "1 restore point" if len(away) == 1 else f"{len(away):,} restore points"
+        services.note(
+            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which the plan does "
+            "not name now"
+        )
+    return [p for p in everything if p not in away]
+
+
+def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
+    """The points without those that no repository can give whole: drd knows that each of them lacks
+    snapshots of the point. All points, when no other complete point is left."""
+    lacking = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
+    torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
+    whole = [p for p in points if p not in torn]
+    newest, left = newest_complete(torn), newest_complete(whole)
+    if newest is None or left is None:
+        return points
+    if newest.data_time > left.data_time:
+        services.note(
+            f"restore point {newest.id} is left out: no repository lists all its snapshots any more"
+        )
+    return whole
+
+
+def _but_incomplete(points: list[RestorePoint]) -> str:
+    incomplete = sum(not p.complete for p in points)
+    return f" ({incomplete} incomplete)" if incomplete else ""
+
+
+def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> RestorePoint:
+    earlier = newest_complete([p for p in points if p.data_time < before])
+    if earlier is None:
+        oldest = min((p.data_time for p in points if p.complete), default=None)
+        found = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
+        raise NoRestorePoint(
+            f"{plan.name} has no complete restore point from before {to_rfc3339(before)}{found}",
+            hint=f"drd points {plan.name}",
+        )
+    return earlier
+
+
+def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> RestorePoint | None:
+    within = timedelta(seconds=plan.drill.random_within_s or DEFAULT_RANDOM_WITHIN_S)
+    oldest = services.clock.now() - within
+    candidates = [p for p in points if p.complete and p.data_time >= oldest]
+    # Any sampling will do; nothing secret hangs on it.
+    return random.choice(candidates) if candidates else None  # noqa: S311
+
+
+def _why(error: ValueError) -> str:
+    """Ours says what is missing; Python's only that it cannot read it."""
+    return "" if str(error).startswith("Invalid isoformat") else f": {error}"
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """A time as an operator types it: RFC 3339, or `2h ago`'s `2h`."""
+    try:
+        return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
+    except OverflowError as error:
+        raise UsageError(f"{text!r} is too long ago", hint="write 2h for two hours ago.") from error
+    except ValueError:
+        pass
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is not a time{_why(error)}",
+            hint="write 2026-11-25T00:31:00Z, or 2h for two hours ago.",
+        ) from error

@@ -1,0 +1,330 @@
+"""Everything is looked at before anything is touched: by the run itself, and before that by whoever
+asks what a recovery would do or is about to confirm one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from drd import process
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    RepositoryDamaged,
+    RepositoryError,
+    SecretUnavailable,
+    TargetNotEmpty,
+)
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.missing import note_listing
+from drd.flows.repository.substituted import genuine
+from drd.flows.restore.blockers import Hindrances
+from drd.flows.restore.components import close
+from drd.flows.restore.kit_origin import require_accepted
+from drd.flows.restore.known_problems import require_whole
+from drd.flows.restore.prefetch import Ahead, at_once
+from drd.flows.restore.production_guard import require_elsewhere
+from drd.flows.restore.recovery_plan import RecoveryPlan, require_within, target_of
+from drd.flows.restore.repository_choice import Holders
+from drd.flows.runbook.permissions import require_approvable, require_still_approvable
+from drd.flows.runbook.step_runner import look_at_step
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import swept_afterwards, target_place
+from drd.model.part import Part
+from drd.model.runbook import Step
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Destination, Finding, LooksAtPrivate, NamedDestination, Repository
+
+
+def part_of(plan: RecoveryPlan) -> Part | None:
+    return plan.single.part if plan.single is not None else None
+
+
+def destinations_of(
+    services: Services, plan: RecoveryPlan, run: str, stack: ExitStack
+) -> dict[str, NamedDestination]:
+    target = target_of(plan.plan, plan.request.target)
+    made: dict[str, NamedDestination] = {}
+    for name in plan.components:
+        component = plan.plan.components[name]
+        place = target_place(services, run, component)
+        made[name] = services.kinds(component.kind).target(
+            component,
+            target.components[name],
+            place,
+            no_owner=plan.request.no_owner,
+            as_owner=plan.request.as_owner,
+            part=part_of(plan),
+            keep=not plan.request.no_undo,
+        )
+        stack.callback(close, made[name])
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`things` is how many things were looked at; `writes` has by component all that would be written."""
+
+    things: int
+    writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def preflight(
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    ahead: Ahead,
+    run: str,
+) -> Mapping[str, Any]:
+    """Every place is looked at before any is touched. Raises all that stands in the way. What comes
+    back first is fetched meanwhile, as far as it lands in none of them."""
+    held, services = ahead.held, ahead.held.services
+    wanted = _wanted_first(plan)
+    for name, snapshot in wanted.items():
+        if destinations[name].lands_apart(snapshot):
+            ahead.begin(snapshot, destinations[name])
+    found = Hindrances()
+    findings = _look_around(services, plan, destinations, run, found)
+    if found.none:
+        for name, snapshot in wanted.items():
+            ahead.begin(snapshot, destinations[name])
+    if not ahead.answered() or _lacks(held, plan):
+        found.kept(lambda: _confirm_one(services, plan, held))
+    accepted = plan.request.after_kit
+    found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
+    found.kept(lambda: _require_vouched(services, plan, held))
+    findings += _look_at_private(destinations, held, found)
+    warn(services, findings)
+    found.refuse()
+    return {"findings": [f.name for f in findings]}
+
+
+def look_ahead(
+    services: Services, plan: RecoveryPlan, show: Callable[[Looked], object] = lambda _: None
+) -> Looked:
+    """What the preflight of the recovery would find, without a run: warnings are told. `show` gets
+    what would be written before anything is refused. Raises all that stands in the way.
+
+    Of a recovery that goes on nothing is looked at: its own working places are in the target.
+    """
+    if plan.continues is not None:
+        require_answerable(services, plan)
+        return Looked(0)
+    probe = f"look-{uuid4().hex[:8]}"
+    found = Hindrances()
+    with ExitStack() as stack:
+        stack.enter_context(swept_afterwards(services, probe))
+        destinations = destinations_of(services, plan, probe, stack)
+        held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+        findings = _look_around(services, plan, destinations, probe, found)
+        writes = _writes(plan, destinations, found)
+        found.kept(lambda: _confirm_one(services, plan, held))
+        found.kept(lambda: _require_vouched(services, plan, held))
+        findings += _look_at_private(destinations, held, found)
+    looked = Looked(len(findings) + len(held.repositories[:1]), writes)
+    show(looked)
+    warn(services, findings)
+    found.refuse()
+    return looked
+
+
+def _writes(
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+) -> dict[str, tuple[str, ...]]:
+    """Everything that would be written, by component."""
+    writes: dict[str, tuple[str, ...]] = {}
+    for name, destination in destinations.items():
+        snapshot = plan.point.component(name)
+        if snapshot is None or snapshot.snapshot is None:
+            continue
+
+        def ask(n: str = name, d: NamedDestination = destination, s: Any = snapshot) -> None:
+            writes[n] = d.writes(s)
+
+        found.kept(ask)
+    return writes
+
+
+def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+    """On a host that was made from a kit, the manifest is compared with the kit's list before anything
+    is touched. Asks nobody on other hosts."""
+    if services.catalogue.origins.kit_base(plan.plan.name) is None:
+        return
+    held.manifest()
+
+
+def _look_at_private(
+    destinations: Mapping[str, NamedDestination], held: Holders, found: Hindrances
+) -> list[Finding]:
+    """What the places say of the manifest's private part, where nothing stands in the way yet."""
+    findings: list[Finding] = []
+    for name, place in destinations.items():
+        if found.none and isinstance(place, LooksAtPrivate):
+
+            def look(n: str = name, p: LooksAtPrivate = place) -> list[Finding]:
+                return p.look_at_private(held.manifest().private.get(n, {}))
+
+            findings += found.tried(look, name)
+    return findings
+
+
+def _look_around(
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    run: str,
+    found: Hindrances,
+) -> list[Finding]:
+    """What the targets and the steps say, and that no target is production unawares."""
+    if not plan.request.over_production and not plan.beside:
+        target = target_of(plan.plan, plan.request.target)
+        found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
+    found.kept(lambda: require_within(plan))
+    found.kept(lambda: require_whole(services, plan))
+    if plan.continues is None:
+        found.kept(lambda: require_approvable(_ahead(plan), process.actor_here()))
+    findings = found.tried(lambda: _look_at_steps(services, plan))
+    return findings + look_at(plan, destinations, found)
+
+
+def require_answerable(services: Services, plan: RecoveryPlan) -> None:
+    """Raise UsageError for a recovery that would go on to a step which nobody could approve then.
+    Has to be asked before whoever goes on with it is recorded."""
+    if plan.continues is not None:
+        run = services.catalogue.run(plan.continues)
+        actor = process.actor_here()
+        require_still_approvable(services.catalogue, _ahead(plan), run, actor)
+
+
+def _ahead(plan: RecoveryPlan) -> list[Step]:
+    return [step for step in plan.plan.runbook if plan.left_out(step) is None]
+
+
+def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
+    """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
+    if plan.continues is not None:
+        return {}
+    first = at_once(plan.plan.runbook, plan.around, plan.components)
+    found = {name: plan.point.component(name) for name in first}
+    return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
+
+
+def look_at(
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+) -> list[Finding]:
+    """What the places say."""
+    findings: list[Finding] = []
+    for name, destination in destinations.items():
+        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d), name)  # type: ignore[misc]
+    return findings
+
+
+def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
+    snapshot = plan.point.component(name)
+    if snapshot is None or snapshot.snapshot is None:
+        raise NoRestorePoint(
+            f"restore point {plan.point.id} does not hold {name}",
+            hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
+        )
+    try:
+        return destination.preflight(snapshot, overwrite=plan.request.overwrite)
+    except TargetNotEmpty as error:
+        if not plan.request.over_production or plan.beside:
+            raise
+        raise TargetNotEmpty(
+            f"production is there, where {name} would come back in place: {error.message}",
+            hint="--overwrite, if it may be replaced; --into puts it beside what is there.",
+        ) from error
+
+
+def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
+    """What the steps of the runbook will miss on this host."""
+    findings: list[Finding] = []
+    earlier: list[Step] = []
+    for step in plan.plan.runbook:
+        if plan.left_out(step) is None:
+            findings += look_at_step(services, step, earlier)
+        earlier.append(step)
+    return findings
+
+
+def warn(services: Services, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.warning:
+            services.warn(f"{finding.name}: {finding.detail}")
+
+
+def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
+    """The repository lists all of the point that is wanted: the catalogue only remembers it."""
+    point, listed_at = plan.point, services.clock.now()
+    tags = ["drd", f"run:{point.id}"]
+    listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
+    found = genuine(services, plan.plan.name, repository, listing)
+    here = listings.ids_here(found)
+    if point.repositories.get(repository.name) in listing.unreadable:
+        raise RepositoryDamaged(
+            f"the manifest of restore point {point.id} in {repository.name} cannot be read",
+            hint=f"take another point: drd points {plan.plan.name}; or another repository.",
+        )
+    note_listing(
+        services,
+        plan.plan.name,
+        repository,
+        listing,
+        known=[point],
+        listed_at=listed_at,
+        only=point.id,
+    )
+    if listings.manifest(found) is None:
+        lacking = "its manifest"
+    else:
+        wanted = (c for c in point.components if c.component in plan.components)
+        lost = [c.component for c in wanted if c.snapshot and c.snapshot not in here]
+        if not lost:
+            return
+        lacking = f"the snapshot of {', '.join(lost)}"
+    raise NoRestorePoint(
+        f"{repository.name} does not hold restore point {point.id}: {lacking} is missing there",
+        hint=f"take another point: drd points {plan.plan.name}.",
+    )
+
+
+def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
+    """Whether the repository that has given something lacks a snapshot that is wanted, or does not say.
+    A copy is asked when it has to give it, since it has ids of its own."""
+    repository, point = held.repositories[0], plan.point
+    if repository.name in point.copied:
+        return False
+    wanted = (c for c in point.components if c.component in plan.components)
+    try:
+        return bool(repository.missing([c.snapshot for c in wanted if c.snapshot is not None]))
+    except RepositoryError:
+        return True
+
+
+def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+    """One of the repositories that hold the point is the one that it was; those before it that are
+    not, or cannot be asked, are ruled out. Raises what the first of them says."""
+    errors: list[DrdError] = []
+    for repository in held.repositories:
+        try:
+            confirm(services, repository, writing=False)
+            _holds(services, plan, repository)
+        except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
+            held.rule_out(repository.name, error)
+            errors.append(error)
+        else:
+            held.rule_in(repository.name)
+            return
+    others = [
+        name
+        for name in plan.plan.repositories
+        if name not in plan.point.repositories
+        and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
+    ]
+    if others and plan.request.repository is None:
+        errors[0].hint += f" An older point may do: --repository {others[0]} takes its newest."
+    raise errors[0]

@@ -1,0 +1,272 @@
+"""The real thing: the drill's code, against a target that stays.
+
+First a value that says what would happen (printed, confirmed), then its execution. A recovery
+whose process died is continued: components that are back stay, the one that was being restored
+begins again in its own marked place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from drd import process
+from drd.errors import AlreadyRunning
+from drd.flows.durable_steps import Runner, closing_run, describe, new_run
+from drd.flows.repository.identity import tidy
+from drd.flows.repository.sightings import note_damage
+from drd.flows.restore import components, kept_copies
+from drd.flows.restore.blockers import Hindrances
+from drd.flows.restore.prefetch import Ahead
+from drd.flows.restore.preflight import (
+    destinations_of,
+    look_at,
+    part_of,
+    preflight,
+    require_answerable,
+    warn,
+)
+from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.repository_choice import Holders
+from drd.flows.runbook.engine import Engine, Outcome, failures
+from drd.flows.runbook.step_runner import Deeds
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import started_directory, swept_afterwards
+from drd.model.plan import Plan
+from drd.model.run import (
+    PARTIAL,
+    RECOVERY,
+    Decision,
+    DrillResult,
+    Evidence,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    drill_result,
+)
+from drd.model.runbook import PEOPLE
+from drd.model.spans import Span, split
+from drd.model.units import from_rfc3339, to_rfc3339
+from drd.ports import NamedDestination
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryOutcome:
+    """`outcome` says how the steps of the runbook ended."""
+
+    evidence: Evidence
+    restoration: components.Restoration
+    outcome: Outcome
+
+
+def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
+    """Execute. Raises TargetError (TargetNotEmpty among them) before anything was changed."""
+    request = plan.request
+    detail = {
+        **request.detail(),
+        "point": plan.point.id,
+        "overwrite": request.overwrite,
+        "no_owner": request.no_owner,
+        "as_owner": request.as_owner,
+        "no_undo": request.no_undo,
+        "accept_paths": request.accept_paths,
+        "after_kit": request.after_kit,
+        "asked_at": to_rfc3339(plan.asked_at),
+        "begun": list(plan.components),
+        "commands": dict(plan.plan.resolved.get("commands") or {}),  # type: ignore[call-overload]
+    }
+    with ExitStack() as stack:
+        runner = _begin(services, plan, stack, detail)
+        destinations = destinations_of(services, plan, runner.run.id, stack)
+        only = plan.request.only(plan.plan)
+        held = Holders(services, plan.plan, plan.point, only=only)
+        stack.callback(note_damage, services, plan.plan.name, plan.point.id, held.damaged)
+        ahead = stack.enter_context(Ahead(held, part_of(plan)))
+        runner.step(
+            "preflight",
+            "preflight",
+            lambda: preflight(plan, destinations, ahead, runner.run.id),
+        )
+        work = components.begin(runner, held, destinations, part_of(plan), ahead)
+        if plan.continues is not None:
+            _look_again(services, plan, destinations, held, runner)
+        engine = Engine(work, _deeds(services, plan, work))
+        engine.drive()
+        work.checks[:0] = components.restore_failures(work)
+        work.checks += [*components.passed_over(work), *failures(engine)]
+        work.checks += plan.single.left_out if plan.single is not None else ()
+        return _record(services, plan, work, engine)
+
+
+def _look_again(
+    services: Services,
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    held: Holders,
+    runner: Runner,
+) -> None:
+    """What the preflight has seen to may have changed since: locks that the dead left, and places
+    that were put in order at the end of a failed run."""
+    for repository in held.repositories:
+        tidy(repository)
+    records = {r.name: r.state for r in services.catalogue.steps(runner.run.id)}
+    missing = {
+        name: destination
+        for name, destination in destinations.items()
+        if records.get(f"restore {name}") is not StepState.SUCCEEDED
+    }
+    found = Hindrances()
+    findings = look_at(plan, missing, found)
+    warn(services, findings)
+    found.refuse()
+
+
+def _begin(
+    services: Services, plan: RecoveryPlan, stack: ExitStack, detail: Mapping[str, Any]
+) -> Runner:
+    """The run: the dead one with a new token, or a new one. Its directories go at the end, but a
+    killed one's stay for whoever continues it."""
+    if plan.continues is not None:
+        require_answerable(services, plan)
+        run = services.catalogue.run(plan.continues)
+        runner = adopted(services, plan.plan, run, stack)
+        if runner is None:
+            raise AlreadyRunning(
+                f"run {run.id} of {run.plan} is being carried out by another process",
+                run=run.id,
+                hint=f"see how far it is: drd run show {run.id}",
+            )
+        actor = process.actor_here()
+        again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)
+        services.catalogue.decide(run.id, again)
+        return runner
+    for run in services.catalogue.abandoned(plan.plan.name):
+        if run.kind is not RunKind.RECOVERY:
+            continue
+        why = "the process that did this recovery died; another recovery was begun instead"
+        kept_copies.give_up(services, plan.plan, run, why=why)
+    runner = stack.enter_context(
+        new_run(services, plan.plan, RunKind.RECOVERY, trigger="manual", detail=detail)
+    )
+    stack.callback(kept_copies.note, services, plan.plan, runner.owned)
+    stack.enter_context(swept_afterwards(services, runner.run.id))
+    kept_copies.wait_for_exchange(services, plan.plan)
+    return runner
+
+
+def adopted(services: Services, plan: Plan, run: Run, stack: ExitStack) -> Runner | None:
+    """The run, whose process is dead, as ours; None when somebody else was faster."""
+    owned = services.catalogue.adopt(run, services.clock.now())
+    if owned is None:
+        return None
+    runner = stack.enter_context(closing_run(services, owned))
+    stack.callback(kept_copies.note, services, plan, owned)
+    stack.enter_context(swept_afterwards(services, owned.run.id))
+    return runner
+
+
+def opened(
+    services: Services,
+    plan: RecoveryPlan,
+    runner: Runner,
+    stack: ExitStack,
+    records: Mapping[str, StepRecord],
+) -> Deeds:
+    """The run's steps as they can be carried out by themselves, with what it has brought back."""
+    destinations = destinations_of(services, plan, runner.run.id, stack)
+    held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+    work = components.begin(runner, held, destinations, part_of(plan))
+    components.recall(work, tuple(destinations), records)
+    deeds = _deeds(services, plan, work)
+    for record in records.values():
+        deeds.learn(record.name, record.state, record.result)
+    return deeds
+
+
+def _deeds(services: Services, plan: RecoveryPlan, work: components.Restoration) -> Deeds:
+    around = plan.around
+    directory = started_directory(services, work.runner.run.id)
+    return Deeds(work, around, directory, drill=False)
+
+
+def _record(
+    services: Services, plan: RecoveryPlan, work: components.Restoration, engine: Engine
+) -> RecoveryOutcome:
+    runner, now = work.runner, services.clock.now()
+    back = not work.errors and engine.outcome.through
+    result = drill_result(work.checks)
+    started = runner.run.started_at or now
+    lost_at = plan.request.lost_at or started
+    spans = _spans(services, runner, plan.plan)
+    asked_at = runner.run.detail.get("asked_at")
+    asked = from_rfc3339(asked_at) if asked_at else started
+    spans.append(Span("detect", lost_at.timestamp(), asked.timestamp()))
+    evidence = Evidence(
+        id=f"{plan.point.id[:4]}-{runner.run.id}",
+        run=runner.run.id,
+        plan=plan.plan.name,
+        point=plan.point.id,
+        scenario=PARTIAL if plan.partial else RECOVERY,
+        result=result,
+        plan_digest=plan.plan.digest,
+        started_at=started,
+        finished_at=now,
+        rpa_s=(lost_at - plan.point.data_time).total_seconds() if back else None,
+        rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
+        judged=not plan.partial,
+        phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
+        checks=tuple(work.checks),
+        target=plan.request.target,
+        lost_at=lost_at,
+        restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
+    )
+    services.catalogue.record_evidence(runner.owned, evidence)
+    errors = "; ".join(f"{n}: {describe(e)}" for n, e in work.errors.items())
+    failed = result is DrillResult.FAILED or not back
+    services.catalogue.finish(
+        runner.owned,
+        RunState.FAILED if failed else RunState.SUCCEEDED,
+        at=now,
+        error=errors or _stopped_by(engine),
+        detail={"result": str(result), "bytes": evidence.restored_bytes},
+    )
+    return RecoveryOutcome(evidence, work, engine.outcome)
+
+
+def _stopped_by(engine: Engine) -> str | None:
+    """What kept the runbook from its end."""
+    if engine.outcome.succeeded:
+        return None
+    states = engine.outcome.states
+    failed = [n for n, s in states.items() if s is StepState.FAILED]
+    return "; ".join(f"step {n}: {engine.outcome.says[n]}" for n in failed) or None
+
+
+def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
+    """What the steps' records say, on the wall clock: a recovery may have had several processes."""
+    kinds = {step.name: step.kind for step in plan.runbook}
+    found = []
+    for record in services.catalogue.steps(runner.run.id):
+        begin = record.started_at.timestamp()
+        end = (record.finished_at or services.clock.now()).timestamp()
+        asked = record.result.get("asked_at")
+        if asked and kinds.get(record.name) not in PEOPLE:
+            # It failed, and somebody had to say what becomes of it.
+            failed = from_rfc3339(asked).timestamp()
+            found.append(Span("decide", failed, end))
+            end = failed
+        if "fetch_s" in record.result:
+            fetching = begin - record.result.get("ahead_s", 0.0)
+            fetched = fetching + record.result["fetch_s"]
+            found += [Span("fetch", fetching, fetched), Span("restore", max(begin, fetched), end)]
+        elif kinds.get(record.name) == "check":
+            found.append(Span("validate", begin, end))
+        elif kinds.get(record.name) in PEOPLE:
+            found.append(Span("decide", begin, end))
+        elif kinds.get(record.name) not in (None, "restore"):
+            found.append(Span("serve", begin, end))
+    return found

@@ -1,0 +1,404 @@
+"""What a recovery would do: a value that is shown and confirmed before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from drd.errors import TargetError, UsageError
+from drd.flows.repository.manifests import require_sound
+from drd.flows.restore.point_choice import choose
+from drd.flows.restore.repository_choice import holders, left_in
+from drd.flows.restore.single_items import Single, component_of, single
+from drd.flows.services import Services
+from drd.model.loss import RowLoss, rows_lost
+from drd.model.part import Part
+from drd.model.plan import IN_PLACE, Plan, Target
+from drd.model.run import (
+    PARTIAL,
+    PARTIAL_DRILL,
+    RECOVERY,
+    Run,
+    RunKind,
+    StepState,
+    about_all,
+    taken_back,
+)
+from drd.model.runbook import Circumstances, Step, unmet
+from drd.model.snapshot import RestorePoint
+from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.verdicts import lost_words
+
+DEFAULT_SCENARIO = "database-loss"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRequest:
+    """What the operator stated; no `components` means all that the target names. `in_place`: the
+    target may be production. With a `part` it is about one component, and only that of it, or
+    beside what is there. `no_undo`: what is replaced is not set aside. `accept_paths`: also
+    what the point has outside of the plan's paths; `after_kit`: also a point that the kit does not
+    list; `as_owner`: no code of a database runs with more rights than its owner has."""
+
+    target: str
+    point: str | None = None
+    before: datetime | None = None
+    lost_at: datetime | None = None
+    components: tuple[str, ...] = ()
+    overwrite: bool = False
+    no_owner: bool = False
+    as_owner: bool = False
+    repository: str | None = None
+    scenario: str = DEFAULT_SCENARIO
+    in_place: bool = False
+    part: Part | None = None
+    no_undo: bool = False
+    accept_paths: bool = False
+    after_kit: bool = False
+
+    @property
+    def over_production(self) -> bool:
+        """The operator said that production is to be overwritten."""
+        return self.in_place or self.target == IN_PLACE
+
+    def detail(self) -> dict[str, Any]:
+        """What identifies a recovery that is continued: the same words mean the same recovery."""
+        return {
+            "target": self.target,
+            "asked_point": self.point,
+            "before": to_rfc3339(self.before) if self.before else None,
+            "lost_at": to_rfc3339(self.lost_at) if self.lost_at else None,
+            "components": list(self.components),
+            **({"repository": self.repository} if self.repository else {}),
+            **({"scenario": self.scenario} if self.scenario != DEFAULT_SCENARIO else {}),
+            **({"in_place": True} if self.in_place else {}),
+            **({"part": self.part.to_json()} if self.part else {}),
+        }
+
+    def some(self, plan: Plan) -> tuple[str, ...]:
+        """The components, where those alone were asked for; nothing where they are all that the target
+        takes: then it is no part, and all steps of the runbook hold."""
+        all_of_it = set(target_of(plan, self.target).components) & set(plan.components)
+        if self.part is None and all_of_it <= set(self.components):
+            return ()
+        return self.components
+
+    def only(self, plan: Plan) -> tuple[str, ...] | None:
+        """The repositories that may give anything; None for all. Raises UsageError."""
+        return left_in(plan, self.repository, self.scenario)
+
+    @classmethod
+    def of_run(cls, run: Run) -> RecoveryRequest:
+        """What the run was asked for. Raises UsageError when its row does not say it."""
+        try:
+            return cls._of_detail(run.detail)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise UsageError(
+                f"the catalogue does not say what run {run.id} of {run.plan} was asked for",
+                hint="somebody has changed the catalogue; drd recover begins anew.",
+            ) from None
+
+    @classmethod
+    def _of_detail(cls, said: Mapping[str, Any]) -> RecoveryRequest:
+        return cls(
+            target=said["target"],
+            point=said.get("asked_point"),
+            before=from_rfc3339(said["before"]) if said.get("before") else None,
+            lost_at=from_rfc3339(said["lost_at"]) if said.get("lost_at") else None,
+            components=tuple(said.get("components", ())),
+            overwrite=bool(said.get("overwrite")),
+            no_owner=bool(said.get("no_owner")),
+            as_owner=bool(said.get("as_owner")),
+            repository=said.get("repository"),
+            scenario=said.get("scenario", DEFAULT_SCENARIO),
+            in_place=bool(said.get("in_place")),
+            part=Part.from_json(said["part"]) if said.get("part") else None,
+            no_undo=bool(said.get("no_undo")),
+            accept_paths=bool(said.get("accept_paths")),
+            after_kit=bool(said.get("after_kit")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPlan:
+    """What a recovery would do: shown, confirmed, then executed.
+
+    `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
+    `repositories` are tried in this order; one that is known to be lost is none of them, while there
+    is another. `expected_s` is the duration that the newest drill
+    measured, else the newest recovery, None when none did; `expected_steps` has that of each step
+    which it carried out. `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and would go
+    on. `notes` are sentences about what will be left out. `outside` has by component paths that the
+    point would come back to and the plan does not name. With a `single` thing plan and point are
+    as far as they are about it.
+    """
+
+    plan: Plan
+    request: RecoveryRequest
+    point: RestorePoint
+    asked_at: datetime
+    components: tuple[str, ...]
+    lost_at: datetime
+    loss_s: float
+    loss_rows: tuple[RowLoss, ...]
+    repositories: tuple[str, ...]
+    expected_s: float | None
+    measured_by: Literal["drill", "recovery"]
+    expected_steps: Mapping[str, float]
+    continues: str | None
+    notes: tuple[str, ...]
+    single: Single | None = None
+    outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> bool:
+        """Whether single components or things were asked for: how long that takes says nothing
+        about the service."""
+        return self.single is not None or bool(self.request.some(self.plan))
+
+    @property
+    def not_restored(self) -> tuple[str, ...]:
+        """The plan's components that stay as they are; nothing where a single thing is wanted."""
+        if self.single is not None:
+            return ()
+        return tuple(n for n in self.plan.components if n not in self.components)
+
+    @property
+    def around(self) -> Circumstances:
+        """What conditions of steps are about."""
+        return _around(self.plan, self.request)
+
+    def left_out(self, step: Step) -> str | None:
+        """Why a step will not be carried out, as far as that is known beforehand."""
+        if step.when is not None and step.when.step is not None:
+            return None
+        return unmet(step, {}, self.around)
+
+    @property
+    def beside(self) -> bool:
+        """Whether what comes back gets a name of its own, and what is there stays as it is."""
+        return self.request.part is not None and self.request.part.into is not None
+
+
+def plan_recovery(
+    services: Services, plan: Plan, request: RecoveryRequest, *, continues: Run | None = None
+) -> RecoveryPlan:
+    """Choose and compute; touches neither target nor repository. `continues` is the run that goes
+    on; without it, a dead one that was asked for in the same words does.
+
+    Raises UsageError for what does not exist, NoRestorePoint, or TargetError for a point that is
+    incomplete or from after the stated loss.
+    """
+    names = _components(plan, request)
+    only = request.only(plan)
+    continued = continues or _abandoned(services, plan, request)
+    now = services.clock.now()
+    begun = continued.started_at if continued is not None else None
+    lost_at = request.lost_at or begun or now
+    if continued is not None:
+        point = services.catalogue.point(plan.name, str(continued.detail["point"]))
+        require_sound(services.kinds, point, plan)
+    else:
+        point = _choose(services, plan, request)
+    held, away = _there(services, plan, [spec.name for spec in holders(plan, point, only)])
+    chosen = None
+    if request.part is not None:
+        names = (component_of(services, plan, point, names, request.part),)
+        chosen = single(services, plan, point, names[0], request.part)
+        plan, point = chosen.plan, chosen.point
+    forgotten = _forgotten(plan, request, names)
+    names = tuple(n for n in names if n not in forgotten)
+    known = services.catalogue.evidence(plan.name)
+    measured = [
+        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
+    ]
+    # A recovery waited for people as well.
+    drills = [e for e in measured if e.scenario != RECOVERY] or measured
+    if chosen is not None and not chosen.part.whole:
+        drills = []
+    return RecoveryPlan(
+        plan=plan,
+        request=request,
+        point=point,
+        components=names,
+        asked_at=now,
+        lost_at=lost_at,
+        loss_s=(lost_at - point.data_time).total_seconds(),
+        loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
+        repositories=held,
+        expected_s=drills[0].rta_s if drills else None,
+        measured_by="recovery" if drills and drills[0].scenario == RECOVERY else "drill",
+        expected_steps=_durations(services, drills[0].run) if drills else {},
+        continues=continued.id if continued else None,
+        notes=(*away, *(_notes(plan, request, names, forgotten) if chosen is None else ())),
+        single=chosen,
+        outside=_outside(services, plan, point, names),
+    )
+
+
+def _outside(
+    services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    rows = {n: row for n in names if (row := point.component(n)) is not None and row.snapshot}
+    found = {
+        n: services.kinds(plan.components[n].kind).outside(plan.components[n], row)
+        for n, row in rows.items()
+    }
+    return {n: paths for n, paths in found.items() if paths}
+
+
+def require_within(plan: RecoveryPlan) -> None:
+    """Raise TargetError when the point would come back to where the plan does not say, unless that was
+    accepted: the plan is the operator's word, the point what somebody has stored."""
+    if not plan.outside or plan.request.accept_paths:
+        return
+    named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
+    raise TargetError(
+        f"restore point {plan.point.id} holds paths that {plan.plan.name} does not name: {named}",
+        hint="--accept-paths, if they belong there (the plan had them once); else find out who wrote them.",
+    )
+
+
+def _loss_in_rows(
+    services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
+) -> tuple[RowLoss, ...]:
+    """By what the points beside it hold."""
+    known = services.catalogue.points(point.plan)
+    newer = (p for p in known if point.data_time < p.data_time <= lost_at)
+    older = (p for p in known if p.data_time < point.data_time)
+    here, after, before = (
+        services.catalogue.point(point.plan, found.id) if found is not None else None
+        for found in (point, next(newer, None), next(older, None))
+    )
+    assert here is not None
+    return tuple(r for r in rows_lost(here, after, before, lost_at) if r.component in names)
+
+
+def _durations(services: Services, run: str) -> dict[str, float]:
+    """Seconds by step of what a run carried out."""
+    return {
+        r.name: (r.finished_at - r.started_at).total_seconds()
+        for r in services.catalogue.steps(run)
+        if r.finished_at is not None and r.state is StepState.SUCCEEDED
+    }
+
+
+def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
+    before = request.before or (request.lost_at if request.point is None else None)
+    only = request.only(plan)
+    point = choose(services, plan, point=request.point, before=before, held_by=only).point
+    if request.lost_at is not None and point.data_time > request.lost_at:
+        raise TargetError(
+            f"restore point {point.id} holds data of {to_rfc3339(point.data_time)}, after the "
+            f"stated loss at {to_rfc3339(request.lost_at)}",
+            hint=f"leave out --point to take the newest one before the loss, or see "
+            f"drd points {plan.name}",
+        )
+    return point
+
+
+def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
+    target = target_of(plan, request.target)
+    for name in request.components:
+        if name not in plan.components:
+            raise UsageError(
+                f"{plan.name} has no component {name!r}",
+                hint=f"its components: {', '.join(plan.components)}",
+            )
+        if name not in target.components:
+            raise UsageError(
+                f"target {target.name} does not say where {name} goes",
+                hint=f"it names {', '.join(target.components)}.",
+            )
+    chosen = request.components or tuple(target.components)
+    return tuple(n for n in plan.components if n in chosen)
+
+
+def target_of(plan: Plan, name: str) -> Target:
+    """Raises UsageError when the plan has no such target."""
+    if name == IN_PLACE:
+        return Target(IN_PLACE, {n: c.settings for n, c in plan.components.items()})
+    if name not in plan.targets:
+        known = ", ".join(plan.targets) or "none"
+        raise UsageError(
+            f"{plan.name} has no target {name!r}",
+            hint=f"its targets: {known}. Add one under `targets` in {plan.file}, or recover in place: "
+            "--in-place.",
+        )
+    return plan.targets[name]
+
+
+def _around(plan: Plan, request: RecoveryRequest) -> Circumstances:
+    return Circumstances(request.scenario, request.target, request.some(plan))
+
+
+def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the components that no step of the runbook brings back in these circumstances.
+    Raises UsageError when that is all of them."""
+    around = _around(plan, request)
+    restoring = [
+        s
+        for s in plan.runbook
+        if s.kind == "restore"
+        and ((s.when is not None and s.when.step is not None) or unmet(s, {}, around) is None)
+    ]
+    restored = {n for s in restoring for n in s.subjects}
+    found = tuple(n for n in names if n not in restored) if plan.runbook else ()
+    if found and len(found) == len(names):
+        raise UsageError(
+            f"no step restores {', '.join(found)}",
+            hint=f"add a restore step to the runbook in {plan.file}, or take another --scenario or "
+            "--target, if its steps have conditions.",
+        )
+    return found
+
+
+def _there(
+    services: Services, plan: Plan, holding: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those that are not known to be lost, or all where all are; and what there is to say of the
+    others. Each is looked at all the same: it may be back."""
+    lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
+    there = tuple(name for name in holding if name not in lost)
+    notes = tuple(
+        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing comes from there unless it is back"
+        for name in holding
+        if name in lost
+    )
+    return there or tuple(holding), notes
+
+
+def _notes(
+    plan: Plan, request: RecoveryRequest, names: Sequence[str], forgotten: Sequence[str]
+) -> tuple[str, ...]:
+    left_out = [n for n in plan.components if n not in (*names, *forgotten)]
+    why = "not asked for" if request.components else f"target {request.target} does not name them"
+    found = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
+    if forgotten:
+        them = ", ".join(forgotten)
+        found.append(f"not restored: {them} (no step restores {them})")
+    return tuple(found)
+
+
+def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
+    """The interrupted recovery with the same request, which this command goes on with; it has
+    chosen its point already. Warns of each such recovery that the command does not go on with."""
+    for run in services.catalogue.abandoned(plan.name):
+        if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
+            continue
+        with suppress(UsageError):
+            if RecoveryRequest.of_run(run).detail() != request.detail():
+                continue
+            if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
+                doubt: str | None = f"it was {back}"
+            else:
+                doubt = services.witness.doubts(run)
+            if doubt is None:
+                return run
+            services.warn(
+                f"this does not go on with run {run.id}, which is open in the catalogue: {doubt}"
+            )
+    return None

@@ -1,0 +1,256 @@
+"""The repositories that hold a restore point: any of them can serve a drill or a recovery.
+
+They are tried in the plan's order. What one cannot give is taken from the next, for each component
+by itself and before anything of it was restored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from drd.errors import (
+    DrdError,
+    NoRestorePoint,
+    PointGone,
+    RepositoryDamaged,
+    RepositoryError,
+    SecretUnavailable,
+    UsageError,
+)
+from drd.flows.repository import listings
+from drd.flows.repository.manifests import look_of, require_same, require_sealed, require_sound
+from drd.flows.repository.sightings import note
+from drd.flows.repository.substituted import genuine
+from drd.flows.services import Services
+from drd.model.manifest import manifest_from_bytes
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
+from drd.ports import Fetched, OnProgress, Repository, Torn
+from drd.process import rights
+from drd.process.rights import Purpose
+
+T = TypeVar("T")
+
+_NEXT = (RepositoryError, SecretUnavailable)
+"""What another repository may not suffer from."""
+
+
+def holders(
+    plan: Plan, point: RestorePoint, only: Collection[str] | None = None
+) -> tuple[RepositorySpec, ...]:
+    """The plan's repositories that hold the point, of those in `only`. Raises NoRestorePoint."""
+    found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
+    if not found and point.elsewhere:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {former_places(point)}, which {plan.name} does not name now",
+            hint="name it in the plan again, or give the plan a copy that has it.",
+        )
+    if not found:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {', '.join(point.repositories) or 'no repository'}, "
+            "which the plan does not name",
+            hint=f"drd catalogue rebuild {plan.name}",
+        )
+    allowed = tuple(s for s in found if only is None or s.name in only)
+    if not allowed:
+        raise NoRestorePoint(
+            f"restore point {point.id} is in {', '.join(s.name for s in found)}, not in "
+            f"{' or '.join(only or ())}",
+            hint=f"take another point: drd points {plan.name}",
+        )
+    return allowed
+
+
+def former_places(point: RestorePoint) -> str:
+    """Where a point is that is nowhere else, in words."""
+    return " and ".join(
+        f"the repository {known[:8] or 'of unknown id'} that was {name}"
+        for name, known in point.elsewhere.items()
+    )
+
+
+def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
+    """What `--repository` allows; None for all. Raises UsageError."""
+    return None if repository is None else (repository_spec(plan, repository).name,)
+
+
+def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[str, ...] | None:
+    """The repositories that may give anything in this scenario, in the plan's order; None for all.
+
+    After a loss of the region that is a copy. Raises UsageError when none is left.
+    """
+    only = named(plan, repository)
+    if scenario != "region-loss":
+        return only
+    copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
+    if not copies:
+        what = f"{only[0]} is no copy" if only else f"{plan.name} has no copy"
+        raise UsageError(
+            f"nothing is left after a region-loss: {what}",
+            hint="add a repository with copy_of to the plan."
+            if not plan.copies
+            else f"its copies: {', '.join(c.name for c in plan.copies)}",
+        )
+    return copies
+
+
+def repository_spec(plan: Plan, name: str) -> RepositorySpec:
+    """The plan's repository of that name. Raises UsageError."""
+    if name not in plan.repositories:
+        known = ", ".join(plan.repositories)
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"it has {known}.")
+    return plan.repositories[name]
+
+
+class Holders:
+    """Reads a point from whichever repository can give it. Safe in several threads."""
+
+    def __init__(
+        self,
+        services: Services,
+        plan: Plan,
+        point: RestorePoint,
+        *,
+        only: Collection[str] | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        """Of the repositories in `only`. With `cache` everything is read as by a host that never
+        had to do with a repository. Raises NoRestorePoint when none holds the point, and ManifestRefused
+        for one that drd did not write."""
+        self.services = services
+        self.plan = plan
+        self.point = point
+        require_sound(services.kinds, point, plan)
+        self._specs = holders(plan, point, only)
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._open: dict[str, Repository] = {}
+        self._ids: dict[str, dict[str, str]] = {}
+        self._reading = threading.Lock()
+        self._manifest: Manifest | None = None
+        self._out: dict[str, DrdError] = {}
+        self.used: dict[str, None] = {}
+        """The names of those that gave something, in that order."""
+        self.passed_over: list[tuple[str, str, DrdError]] = []
+        """What was asked for, of which repository, and why another one had to give it."""
+        self.damaged: dict[str, RepositoryDamaged] = {}
+        """By repository, what could not be read although it is there."""
+
+    @property
+    def repositories(self) -> list[Repository]:
+        """In the order in which they are tried."""
+        return [self._repository(spec) for spec in self._specs]
+
+    def rule_out(self, repository: str, error: DrdError) -> None:
+        """Ask it for nothing more."""
+        self._out[repository] = error
+
+    def rule_in(self, repository: str) -> None:
+        """Ask it again, after all."""
+        self._out.pop(repository, None)
+
+    def manifest(self) -> Manifest:
+        """Read once."""
+        with self._reading:
+            if self._manifest is None:
+                self._manifest = self._first("the manifest", self._read_manifest)
+            return self._manifest
+
+    def fetch(
+        self,
+        component: str,
+        snapshot: str,
+        into: Path,
+        on_progress: OnProgress,
+        *,
+        include: Sequence[str] = (),
+        brief: bool = False,
+    ) -> tuple[Torn, ...]:
+        """Write a snapshot, by its first id, below the empty directory `into`; of it only what is
+        at and below the paths to `include`, where there are any. Gives the files that changed while
+        they were stored."""
+
+        def restore(repository: Repository) -> Fetched:
+            id_there = self._id(repository, snapshot)
+            with rights.root(Purpose.OWNERS):
+                return repository.restore(
+                    id_there, into, include=include, brief=brief, on_progress=on_progress
+                )
+
+        return self._first(component, restore).torn
+
+    def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
+        """From the first that can. Raises the error of the first that could not."""
+        errors: list[tuple[str, DrdError]] = []
+        for spec in self._specs:
+            error = self._out.get(spec.name)
+            if error is None:
+                try:
+                    found = attempt(self._repository(spec))
+                except _NEXT as failure:
+                    error = failure
+                    note(self.services, self._repository(spec), failure)
+                    if isinstance(failure, RepositoryDamaged):
+                        self.damaged[spec.name] = failure
+                    elif not isinstance(failure, PointGone):
+                        self.rule_out(spec.name, failure)
+                else:
+                    self._note(what, spec.name, errors)
+                    return found
+            errors.append((spec.name, error))
+        first = errors[0][1]
+        if len(errors) > 1:
+            first.message += "".join(f"; {name}: {e.message}" for name, e in errors[1:])
+        raise first
+
+    def _note(self, what: str, name: str, errors: list[tuple[str, DrdError]]) -> None:
+        with self._lock:
+            self.used[name] = None
+            for other, error in errors:
+                self.passed_over.append((what, other, error))
+        for other, error in errors:
+            self.services.warn(f"{what} comes from {name}, not from {other}: {error.message}")
+
+    def _repository(self, spec: RepositorySpec) -> Repository:
+        with self._lock:
+            if spec.name not in self._open:
+                opened = self.services.open_repository(spec)
+                self._open[spec.name] = opened.cold(self._cache) if self._cache else opened
+            return self._open[spec.name]
+
+    def _read_manifest(self, repository: Repository) -> Manifest:
+        snapshot = self.point.repositories[repository.name]
+        data = repository.read_file(snapshot, MANIFEST_FILE)
+        manifest = manifest_from_bytes(
+            data,
+            repository=repository.name,
+            snapshot=snapshot,
+            available_at=self.point.available_at,
+            look=look_of(self.services.kinds),
+        )
+        require_sealed(self.services, manifest, repository.name)
+        require_same(manifest, self.point, repository.name)
+        self.services.witness.pin(manifest)
+        return manifest
+
+    def _id(self, repository: Repository, snapshot: str) -> str:
+        """What the snapshot is called there."""
+        if repository.name not in self.point.copied:
+            return snapshot
+        with self._lock:
+            known = self._ids.get(repository.name)
+        if known is None:
+            tags = ["drd", f"run:{self.point.id}"]
+            found = repository.snapshots(host=self.point.plan, tags=tags)
+            known = listings.ids_here(genuine(self.services, self.point.plan, repository, found))
+            with self._lock:
+                self._ids[repository.name] = known
+        if snapshot not in known:
+            raise PointGone(
+                f"{repository.name} holds no copy of snapshot {snapshot[:8]}",
+                hint=f"drd copy {self.point.plan}",
+            )
+        return known[snapshot]

@@ -1,0 +1,1 @@
+"""What root notes and believes when it acts on the state of another user."""

@@ -1,0 +1,400 @@
+"""What a process believes of the catalogue's rows about a recovery that it goes on with.
+
+Whoever owns the state believes them: nobody else can write them. Root, who works on another user's
+state, believes them as far as they are in its own record (`drd.flows.root.ledger`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from drd.errors import NotAsNoted, SandboxUnavailable
+from drd.flows.root import ledger
+from drd.flows.root.ledger import End, Ledger, Warn, point_of, row_of
+from drd.model.plan import Plan
+from drd.model.run import (
+    SET_ASIDE,
+    Decision,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    about_all,
+    taken_back,
+)
+from drd.model.seals import seal_from_json, seal_of
+from drd.model.snapshot import Manifest, RestorePoint
+from drd.model.units import to_rfc3339
+from drd.ports import Catalogue, Owned
+from drd.process import rights
+from drd.process.rights import Owner
+
+_WHOLE_RUN = ("undo", "redo", "rollback")
+"""What is done with all of a run, and decides whether it may go on."""
+
+
+class Witness:
+    """Of a process that owns the state: what the rows say holds."""
+
+    def believed(self, run: Run, _verb: str) -> Run:
+        """The run as this process may go on with it, by `drd VERB`. Raises NotAsNoted."""
+        return run
+
+    def known(self, run: Run) -> Run:
+        """The run, for what only looks for things that bear its mark: where root has a record of it,
+        as that has it."""
+        return run
+
+    def has_record(self, _run: Run) -> bool:
+        """Whether more than a row that others can write says what the run was about."""
+        return True
+
+    def require_record(self, run: Run) -> None:
+        """Before going to a place that only the run's words name. Raises NotAsNoted."""
+
+    def sees(self, _run: Run, point: RestorePoint) -> RestorePoint | None:
+        """The run's point, where more than rows that others can write says what it is made of."""
+        return point
+
+    def doubts(self, _run: Run) -> str | None:
+        """Why this process does not go on with the run unless a person names the run; None when it
+        may."""
+        return None
+
+    def broken_by(self, _manifest: Manifest) -> str | None:
+        """Why the manifest is not the one that a recovery began with; None when it is."""
+        return None
+
+    def pin(self, _manifest: Manifest) -> None:
+        """A recovery goes by this manifest from now on."""
+
+    def taken_over(self, _run: Run) -> None:
+        """Note that another process has taken over a run of this process."""
+
+    def over(self, _run: Run) -> None:
+        """Nobody goes on with the run."""
+
+
+class RootsWitness(Witness):
+    """Of root, on the state of `owner`. `catalogue` is to be used in the place of the one given."""
+
+    def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner, warn: Warn) -> None:
+        self._owner = owner
+        self._noted = NotedCatalogue(catalogue, work_dir, warn)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return cast("Catalogue", self._noted)
+
+    def believed(self, run: Run, verb: str) -> Run:
+        if (found := self._noted.hold(run.id)) is None:
+            # Its words are not shown as a command: they are the row's.
+            raise self._no_record(
+                run,
+                f"go on as that user: {self._owner.become} drd {verb} {run.id}; or begin anew: "
+                f"drd recover {run.plan} … (--dry-run shows what that would do).",
+            )
+        try:
+            believed = found.require_run(run)
+            self._noted.steps(run.id)
+        except NotAsNoted as error:
+            if verb == "rollback":
+                error.hint += "; and take back by hand what this run did: the plan says how."
+            raise
+        return believed
+
+    def _no_record(self, run: Run, hint: str) -> NotAsNoted:
+        return NotAsNoted(
+            f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
+            "it, its record could not be written, or drd done was said of it. What the catalogue says "
+            f"of it, {self._owner.name} can change",
+            hint=hint,
+        )
+
+    def known(self, run: Run) -> Run:
+        self._noted.let_go(run.id)
+        found = self._noted.ledger(run.id)
+        return run if found is None else found.believed(run)
+
+    def has_record(self, run: Run) -> bool:
+        return self._noted.ledger(run.id) is not None
+
+    def require_record(self, run: Run) -> None:
+        if not self.has_record(run):
+            raise self._no_record(
+                run,
+                f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done {run.id}; or "
+                f"by hand: what it set aside bears the mark drd_{run.id}.",
+            )
+
+    def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
+        found = self._noted.ledger(run.id)
+        return point if found is not None and found.point == point_of(point) else None
+
+    def doubts(self, run: Run) -> str | None:
+        try:
+            believed = self.believed(run, "resume")
+        except NotAsNoted as error:
+            self._noted.let_go(run.id)
+            return error.message
+        if not believed.state.final:
+            return None
+        self._noted.let_go(run.id)
+        at = f", {to_rfc3339(believed.finished_at)}" if believed.finished_at else ""
+        why = f"by root's own record it is over ({believed.state}{at})"
+        over = believed.state is RunState.SUCCEEDED
+        return why if over else f"{why}; drd resume {run.id} goes on with it"
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        return self._noted.broken_by(manifest)
+
+    def pin(self, manifest: Manifest) -> None:
+        self._noted.pin(manifest)
+
+    def taken_over(self, run: Run) -> None:
+        end = End.of(RunState.INTERRUPTED, datetime.now(UTC), "another process took it over")
+        with suppress(SandboxUnavailable):  # that it was taken over is what is told
+            self._noted.end(run.id, end)
+
+    def over(self, run: Run) -> None:
+        if (found := self._noted.ledger(run.id)) is not None:
+            found.remove()
+        self._noted.let_go(run.id)
+
+
+def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, Witness]:
+    """What this process is to use, and what it believes of that."""
+    owner = rights.acts_for()
+    if owner is None:
+        return catalogue, Witness()
+    roots = RootsWitness(catalogue, work_dir, owner, warn)
+    return roots.catalogue, roots
+
+
+def is_noted(work_dir: Path, run: Run) -> bool:
+    """Whether root has a record of the run, and the row says the same as the record."""
+    found = ledger.load(work_dir, run.id)
+    if found is not None:
+        with suppress(NotAsNoted):
+            found.require_run(run)
+            return True
+    return False
+
+
+class NotedCatalogue:
+    """The catalogue with a ledger beside it, for the recoveries that this process begins or goes on
+    with: what is written about them is noted first, what is read has to be as it was noted."""
+
+    def __init__(self, of: Catalogue, work_dir: Path, warn: Warn) -> None:
+        self._of = of
+        self._work_dir = work_dir
+        self._warn = warn
+        self._held: dict[str, Ledger] = {}
+        self._seen: dict[str, RestorePoint] = {}
+        self._lock = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def ledger(self, run: str) -> Ledger | None:
+        with self._lock:
+            return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
+
+    def hold(self, run: str) -> Ledger | None:
+        """From now on what is read of this run has to be as it was noted."""
+        with self._lock:
+            if (found := self.ledger(run)) is not None:
+                self._held[run] = found
+            return found
+
+    def let_go(self, run: str) -> None:
+        with self._lock:
+            self._held.pop(run, None)
+
+    # runs
+
+    def begin(self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any) -> Owned:
+        if kind is not RunKind.RECOVERY or "point" not in detail:
+            return self._of.begin(plan, kind, detail=detail, **more)
+        point = self.point(plan.name, str(detail["point"]))
+        seal = self._of.origins.seal(plan.name, point.id)
+
+        def note(run: Run) -> None:
+            known = seal.to_json() if seal is not None else None
+            with self._lock:
+                self._held[run.id] = ledger.begin(self._work_dir, run, point, known, self._warn)
+
+        return self._of.begin(plan, kind, detail=detail, before=note, **more)
+
+    def run(self, prefix: str) -> Run:
+        found = self._of.run(prefix)
+        with self._lock:
+            held = self._held.get(found.id)
+        return found if held is None else held.require_run(found)
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        """Reopen the row first, and the record last. When a kill comes in between, the record says
+        that the run is over, and only a person who names the run goes on with it."""
+        with self._lock:
+            if self._of.run(run.id).state.final:  # else somebody has reopened it already
+                self._of.reopen(run, at, succeeded=succeeded)
+            if (found := self.ledger(run.id)) is not None:
+                found.reopen()
+            return self.run(run.id)
+
+    def finish(
+        self,
+        owned: Owned,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the record first, and the row afterwards. When a kill comes in between, the record
+        says that the run is over. When the record had an end before, the row gets that one."""
+        with self._lock:
+            noted = self.end(owned.run.id, End.of(state, at, error, detail))
+            if noted is not None:
+                state, at = RunState(noted.state), noted.when
+                error, detail = noted.error, noted.detail
+            self._of.finish(owned, state, at=at, error=error, detail=detail)
+
+    def end(self, run: str, end: End) -> End | None:
+        """Note an end in root's record of the run; returns the end that the record has now, None
+        without a record."""
+        with self._lock:
+            held = self._held.get(run)
+            found = ledger.load(self._work_dir, run, self._warn) or held
+            if found is None:
+                return None
+            noted = found.finish(end)
+            if held is not None:
+                held.end, held.kept = noted, found.kept
+            return noted
+
+    # steps
+
+    def steps(self, run: str) -> list[StepRecord]:
+        with self._lock:
+            found = self._of.steps(run)
+            if (held := self._held.get(run)) is not None:
+                held.require_steps({r.name: r for r in found if r.name != SET_ASIDE})
+            return found
+
+    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+        run = owned.run.id
+        with self._lock:
+            held = self._held.get(run)
+            if held is None or name == SET_ASIDE:
+                return self._of.begin_step(owned, name, kind, at)
+            known = self._record(run, name)
+            if known is not None and known.state is StepState.SUCCEEDED:
+                return known
+            kind_then, tries = (known.kind, known.attempt) if known is not None else (kind, 0)
+            to = StepRecord(run, name, kind_then, StepState.RUNNING, tries + 1, at)
+            with held.changing(name, row_of(to)):
+                found = self._of.begin_step(owned, name, kind, at)
+                held.require_step(found)
+            return found
+
+    def finish_step(
+        self,
+        owned: Owned,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        values = {"state": state, "finished_at": at, "result": result or {}, "error": error}
+        with self._changing(owned, name, values):
+            self._of.finish_step(owned, name, state, at=at, result=result, error=error)
+
+    def await_step(
+        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+    ) -> None:
+        with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):
+            self._of.await_step(owned, name, waiting_for, result)
+
+    @contextmanager
+    def _changing(self, owned: Owned, name: str, values: Mapping[str, Any]) -> Iterator[None]:
+        with self._lock:
+            held = self._held.get(owned.run.id)
+            known = self._record(owned.run.id, name) if held is not None else None
+            if held is None or known is None or name == SET_ASIDE:
+                yield
+                return
+            with held.changing(name, row_of(replace(known, **values))):
+                yield
+
+    def _record(self, run: str, name: str) -> StepRecord | None:
+        return next((r for r in self.steps(run) if r.name == name), None)
+
+    # the whole of the run
+
+    def decide(self, run: str, decision: Decision) -> None:
+        with self._lock:
+            held = self.ledger(run) if decision.action in _WHOLE_RUN else None
+            if held is not None and not decision.step:
+                held.said.append(decision.action)
+                held.save()
+            self._of.decide(run, decision)
+
+    def decisions(self, run: str) -> list[Decision]:
+        """The decisions on a run, and two that the rows may lack: root's last one, when its row
+        was removed or a kill came first; and root's undo, when somebody else has noted a redo
+        since."""
+        found = self._of.decisions(run)
+        if (known := self.ledger(run)) is None:
+            return found
+        rows = about_all(found)
+        there = Counter(rows)
+        lost = [a for a in known.said if known.said.count(a) > there[a]][-1:]
+        if not lost and taken_back(known.said) == "undone" != taken_back(rows):
+            lost = ["undo"]
+        at = found[-1].at if found else datetime.now(UTC)
+        gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost)
+        return [*found, *gone]
+
+    # the restore point
+
+    def point(self, plan: str, prefix: str) -> RestorePoint:
+        """Raises NotAsNoted when it is made of something else than when it was read first."""
+        found = self._of.point(plan, prefix)
+        with self._lock:
+            for held in self._of_point(found):
+                held.require_point(found)
+            self._seen.setdefault(found.id, found)
+            if point_of(found) != point_of(self._seen[found.id]):
+                raise NotAsNoted(
+                    f"restore point {found.id} of {plan} became another one in the catalogue just now",
+                    hint="somebody changes the catalogue: find out who.",
+                )
+        return found
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        with self._lock:
+            seals = [h.seal for h in self._of_point(manifest.point) if h.seal is not None]
+        broken = (seal_from_json(seal, "the seal").broken_by(manifest) for seal in seals)
+        return next(filter(None, broken), None)
+
+    def pin(self, manifest: Manifest) -> None:
+        with self._lock:
+            for held in self._of_point(manifest.point):
+                if held.seal is None or not held.seal["digest"]:
+                    held.seal = seal_of(manifest.point, manifest.digest).to_json()
+                    held.save()
+
+    def _of_point(self, point: RestorePoint) -> list[Ledger]:
+        held = self._held.values()
+        return [h for h in held if (h.head["plan"], h.point["id"]) == (point.plan, point.id)]

@@ -1,0 +1,95 @@
+"""Which flow carries out a run of which kind, for runs that nobody asked for on a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drd import secrets
+from drd.errors import UsageError
+from drd.flows.backup.run import BackupRequest, backup
+from drd.flows.drill.run import DrillRequest, drill
+from drd.flows.host.readiness import evaluate
+from drd.flows.services import Services
+from drd.flows.upkeep.copy import copy
+from drd.flows.upkeep.prune import prune
+from drd.flows.upkeep.retention import RetentionRequest, retention
+from drd.flows.upkeep.verification import verification
+from drd.model.plan import SCENARIOS, Plan
+from drd.model.run import ASKED, Run, RunKind
+
+Flow = Callable[[Services, Plan, Run], object]
+
+
+_OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def _asked(run: Run) -> Mapping[str, Any]:
+    """Those options. A row is no order: what is no name or id, as an option is, is refused."""
+    found = run.detail.get(ASKED) or {}
+    for value in found.values():
+        for one in value if isinstance(value, list) else [value]:
+            if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
+                raise UsageError(f"run {run.id} has an option {one!r}, which none can be")
+    if found.get("scenario") not in (None, *SCENARIOS):
+        raise UsageError(f"run {run.id} has a scenario {found['scenario']!r}, which none is")
+    return dict(found)
+
+
+def _backup(services: Services, plan: Plan, run: Run) -> object:
+    asked = _asked(run)
+    request = BackupRequest(
+        tuple(asked.get("components", ())),
+        trigger=run.trigger,
+        accept_size=asked.get("accept_size") is True,
+    )
+    return backup(services, plan, request)
+
+
+def _drill(services: Services, plan: Plan, run: Run) -> object:
+    asked = _asked(run)
+    request = DrillRequest(
+        asked.get("point"),
+        asked.get("scenario"),
+        asked.get("repository"),
+        trigger=run.trigger,
+        components=tuple(asked.get("components", ())),
+    )
+    return drill(services, plan, request)
+
+
+def _copy(services: Services, plan: Plan, run: Run) -> object:
+    return copy(services, plan, run.subject, trigger=run.trigger)
+
+
+def _retention(services: Services, plan: Plan, run: Run) -> object:
+    return retention(services, plan, RetentionRequest(trigger=run.trigger))
+
+
+def _prune(services: Services, plan: Plan, run: Run) -> object:
+    return prune(services, plan, run.subject, trigger=run.trigger)
+
+
+def _verification(services: Services, plan: Plan, run: Run) -> object:
+    return verification(services, plan, run.subject, trigger=run.trigger)
+
+
+def _readiness(services: Services, plan: Plan, run: Run) -> object:
+    return evaluate(services, plan, secrets.resolve, trigger=run.trigger)
+
+
+def _kit(services: Services, plan: Plan, run: Run) -> object:
+    return services.try_kit(services, plan, run.trigger)
+
+
+FLOWS: Mapping[RunKind, Flow] = {
+    RunKind.BACKUP: _backup,
+    RunKind.DRILL: _drill,
+    RunKind.COPY: _copy,
+    RunKind.RETENTION: _retention,
+    RunKind.PRUNE: _prune,
+    RunKind.VERIFICATION: _verification,
+    RunKind.READINESS: _readiness,
+    RunKind.KIT: _kit,
+}

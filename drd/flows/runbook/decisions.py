@@ -1,0 +1,238 @@
+"""What a run wants from people, and what they say, through the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from drd.errors import StepFailed
+from drd.flows.durable_steps import Runner
+from drd.flows.runbook.step_runner import Deeds
+from drd.flows.services import Services
+from drd.model.actor import Sameness, compare_all
+from drd.model.run import Decision, StepRecord, StepState, operators
+from drd.model.runbook import Ask, Step, wants_two_persons
+from drd.model.text import escaped
+from drd.model.units import from_rfc3339, to_rfc3339
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What becomes of a step that waited: how it ended, or that it is tried `again`."""
+
+    step: str
+    state: StepState = StepState.SUCCEEDED
+    result: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    again: bool = False
+
+
+class People:
+    """Approvals, manual steps, and steps about whose failure somebody decides."""
+
+    def __init__(self, services: Services, runner: Runner, deeds: Deeds) -> None:
+        self.services = services
+        self.runner = runner
+        self.deeds = deeds
+        self.wants: dict[str, str] = {}
+        """By step what somebody is asked to do, for those who watch."""
+        self._expires: dict[str, datetime] = {}
+        self._asked: dict[str, int] = {}
+        self._since: dict[str, str] = {}
+        self._two_person: set[str] = set()
+        lost_at = runner.run.detail.get("lost_at")
+        self.lost_at = from_rfc3339(lost_at) if lost_at else None
+
+    # asking
+
+    def await_person(self, step: Step, before: StepRecord | None) -> None:
+        """The step waits from now on, or as it did when an earlier process died."""
+        ask, run, now = step.settings, self.runner.run.id, self.services.clock.now()
+        assert isinstance(ask, Ask)
+        asked = _asked_at(before) or now
+        if before is not None and self._unanswered(step.name, asked, ask, now):
+            asked = now
+        expires = _expiry(asked, ask)
+        verb = "approve" if step.kind == "approve" else "done"
+        text = self._about(step, ask)
+        wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
+        by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
+        self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
+        self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
+        self.services.catalogue.await_step(
+            self.runner.owned,
+            step.name,
+            self.wants[step.name],
+            {
+                "asked_at": to_rfc3339(asked),
+                "expires_at": to_rfc3339(expires) if expires else None,
+                "role": ask.role,
+                "text": text,
+                "two_person": ask.two_person,
+            },
+        )
+        if expires is not None:
+            self._expires[step.name] = expires
+        if ask.two_person:
+            self._two_person.add(step.name)
+
+    def _about(self, step: Step, ask: Ask) -> str:
+        """What is agreed to. An approval that holds for parts as well may name what is not there yet,
+        or never, where only a part comes back: then the text stands as the plan has it."""
+        try:
+            return self.deeds.text(ask.text)
+        except StepFailed:
+            if not wants_two_persons(step):
+                raise
+            return ask.text
+
+    def _whom(self, role: str | None) -> str:
+        """The role, with who holds it as far as that is a few."""
+        if role is None:
+            return "anybody"
+        names = [name for name, held in self.services.roles.items() if role in held]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"{role} ({', '.join(names[:_NAMED])}{more})" if names else role
+
+    def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
+        """Whether the time for an answer went by while nobody carried the run out: then somebody is
+        asked anew, since an answer that came too late was refused."""
+        expires = _expiry(asked, ask)
+        if expires is None or now <= expires:
+            return False
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        if any(d.step == name and d.attempt and d.at <= expires for d in said):
+            return False
+        self.services.warn(
+            f"{name}: nobody had answered by {expires:%Y-%m-%d %H:%M:%S} UTC; it is asked anew"
+        )
+        return True
+
+    def is_new(self, names: Collection[str]) -> bool:
+        """Whether somebody has yet to be asked about one of these."""
+        return any(n not in self._asked for n in names)
+
+    def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:
+        """Ask what to do about failed steps, each once; `attempts` has those of the new ones."""
+        run = self.runner.run.id
+        for name, why in failed.items():
+            if name in self._asked:
+                continue
+            self._asked[name] = attempts[name]
+            self.wants[name] = (
+                f"{why}  drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
+                f"or drd cancel {run}"
+            )
+            record = next(r for r in self.services.catalogue.steps(run) if r.name == name)
+            asked = record.result.get("asked_at") or to_rfc3339(self.services.clock.now())
+            self._since[name] = asked
+            self.services.catalogue.await_step(
+                self.runner.owned, name, self.wants[name], {**record.result, "asked_at": asked}
+            )
+
+    # hearing
+
+    def skipped_beforehand(self, step: str) -> Decision | None:
+        """Somebody has said that the step is not to be begun."""
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
+
+    def wants_again(self, record: StepRecord) -> bool:
+        """Somebody has said to try the step, which failed, once more."""
+        about = (record.name, "retry", record.attempt)
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        return any((d.step, d.action, d.attempt) == about for d in said)
+
+    def heard(self, waiting: Collection[str]) -> Iterator[Word]:
+        """What is new about the steps that wait for a person, or that were asked about."""
+        if not waiting and not self._asked:
+            return
+        said = self.services.catalogue.decisions(self.runner.run.id)
+        for name in sorted(waiting):
+            word = self._answer(name, said) or self._late(name)
+            if word is not None:
+                yield self._settled(word)
+        for name, attempt in list(self._asked.items()):
+            for decision in said:
+                if decision.step != name or decision.attempt != attempt:
+                    continue
+                del self._asked[name]
+                if decision.action == "retry":
+                    self.wants.pop(name, None)
+                    yield Word(name, again=True)
+                else:
+                    yield self._settled(_skipped(name, decision))
+                break
+
+    def _answer(self, name: str, said: Collection[Decision]) -> Word | None:
+        expires = self._expires.get(name)
+        for decision in said:
+            if decision.step != name or (expires is not None and decision.at > expires):
+                continue
+            if decision.action == "skip" and decision.attempt:
+                return _skipped(name, decision)
+            if decision.action in ("approve", "done"):
+                own = compare_all(operators(self.runner.run, list(said)), decision.actor)
+                if name in self._two_person and own is not Sameness.OTHER:
+                    continue
+                return _agreed(name, decision, own)
+        return None
+
+    def _late(self, name: str) -> Word | None:
+        expires = self._expires.get(name)
+        if expires is None or self.services.clock.now() <= expires:
+            return None
+        why = f"nobody did it by {expires:%Y-%m-%d %H:%M:%S} UTC"
+        return Word(name, StepState.FAILED, {}, why)
+
+    def _settled(self, word: Word) -> Word:
+        self.wants.pop(word.step, None)
+        self._expires.pop(word.step, None)
+        self.services.catalogue.finish_step(
+            self.runner.owned,
+            word.step,
+            word.state,
+            at=self.services.clock.now(),
+            result={**word.result, **self._asked_since(word.step)},
+            error=word.why if word.state is StepState.FAILED else None,
+        )
+        return word
+
+    def _asked_since(self, step: str) -> dict[str, str]:
+        """What was waited for is told apart from what was done."""
+        since = self._since.pop(step, None)
+        return {"asked_at": since} if since is not None else {}
+
+
+def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
+    """How the step ended by what somebody said, marked where he had started the recovery."""
+    self_approved = decision.action == "approve" and own is Sameness.SAME
+    result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
+    result["self_approved"] = self_approved
+    result["actor"] = decision.actor.to_json() if decision.actor is not None else None
+    text = f"{'approved' if decision.action == 'approve' else 'done'} by {escaped(decision.by)}"
+    actor = decision.actor
+    text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
+    text += ", who started this recovery" if self_approved else ""
+    comment = escaped(decision.comment)
+    return Word(name, StepState.SUCCEEDED, result, f"{text}: {comment}".rstrip(": "))
+
+
+def _skipped(name: str, decision: Decision) -> Word:
+    why = f"skipped by {escaped(decision.by)}: {escaped(decision.comment)}"
+    return Word(name, StepState.SKIPPED, {"reason": why}, why)
+
+
+def _expiry(asked: datetime, ask: Ask) -> datetime | None:
+    return asked + timedelta(seconds=ask.expires_s) if ask.expires_s is not None else None
+
+
+def _asked_at(before: StepRecord | None) -> datetime | None:
+    if before is None or before.state is not StepState.WAITING:
+        return None
+    asked = before.result.get("asked_at")
+    return from_rfc3339(asked) if asked else None

@@ -1,0 +1,375 @@
+"""Carrying out a runbook: the one loop of drills and recoveries.
+
+Steps run in threads; who waits for whom is decided by `drd.model.runbook`; what a person has to say
+comes through the catalogue, from another terminal, and also while no process carries the run out.
+A process that goes on with a run begins with what the steps' records say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from drd import process
+from drd.errors import CatalogueError, DrdError, Fenced
+from drd.flows.durable_steps import Runner, describe
+from drd.flows.restore import components
+from drd.flows.runbook.decisions import People
+from drd.flows.runbook.step_runner import Deeds, is_failure
+from drd.model.coverage import Coverage
+from drd.model.plan import IN_PLACE
+from drd.model.progression import Progression, Stage, StepView
+from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
+from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
+from drd.model.spans import Span
+
+_POLL_S = 0.25
+_AT_ONCE = 16
+_PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
+
+
+@dataclass
+class Outcome:
+    """How a runbook ended. `succeeded` says that no step stood in its way; it is `through` also when
+    only checks failed and nothing was to follow them; `fatal` says that a step which is no check has
+    failed for good. `states` has every step that was begun or left out, `says` why it failed or was
+    left out, `never` those that were not begun."""
+
+    succeeded: bool = False
+    states: dict[str, StepState] = field(default_factory=dict)
+    through: bool = False
+    fatal: bool = False
+    says: dict[str, str] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+
+
+def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
+    """The plan's steps; without any, everything comes back and every check runs."""
+    return work.plan.runbook or (
+        Step("restore", "restore", tuple(work.destinations)),
+        Step("check", "check", tuple(c.name for c in work.plan.checks)),
+    )
+
+
+def _as_here(step: Step, deeds: Deeds) -> Step:
+    """A drill has nobody to ask about a failure."""
+    if deeds.drill and step.on_failure == "ask":
+        return replace(step, on_failure="abort")
+    return step
+
+
+class Engine:
+    """One run's steps, from where they are to their end."""
+
+    def __init__(self, work: components.Restoration, deeds: Deeds) -> None:
+        self.work = work
+        self.deeds = deeds
+        self.runner: Runner = work.runner
+        self.services = work.services
+        self.steps = {step.name: _as_here(step, deeds) for step in runbook_of(work)}
+        self.outcome = Outcome()
+        self.states = self.outcome.states
+        self.says = self.outcome.says
+        self.checks: dict[str, list[CheckResult]] = {}
+        self.earlier: set[str] = set()
+        self.before: dict[str, StepRecord] = {}
+        self.flying: dict[str, Future[Mapping[str, Any]]] = {}
+        self.begun: dict[str, float] = {}
+        self.took: dict[str, float] = {}
+        self.people = People(self.services, self.runner, deeds)
+        self.marked = RunState.RUNNING
+
+    def drive(self) -> Outcome:
+        """Carry the steps out. Raises what ends a run before its runbook does: Cancelled, Fenced, a
+        repository that nothing can be read from; what is under way has ended then."""
+        self._recall()
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drd-step") as pool:
+            try:
+                self._loop(pool)
+            except BaseException:
+                self.deeds.stop()
+                raise
+            finally:
+                self._collect_checks()
+        self.outcome.fatal = any(r.verdict is CheckVerdict.FAILED for r in failures(self))
+        self.outcome.through = not self.outcome.never and not self.outcome.fatal
+        self._show(over=True)
+        return self.outcome
+
+    def _loop(self, pool: ThreadPoolExecutor) -> None:
+        while True:
+            process.check_cancelled()
+            self._heed()
+            moves = next_moves(list(self.steps.values()), self.states, self.deeds.around)
+            for name, why in moves.skip:
+                self._leave_out(name, f"its condition does not hold: {why}")
+            for name in moves.begin:
+                self._begin(self.steps[name], pool)
+            self.people.ask({n: self.says.get(n, "") for n in moves.ask}, self._attempts(moves.ask))
+            self._mark(moves)
+            self._show()
+            if moves.ended is not None:
+                self.outcome.succeeded = moves.ended == "succeeded"
+                self.outcome.never = moves.never
+                return
+            if not moves.skip:
+                self._await()
+
+    # from an earlier process
+
+    def _recall(self) -> None:
+        records = {r.name: r for r in self.services.catalogue.steps(self.runner.run.id)}
+        for name, step in list(self.steps.items()):
+            record = records.get(name)
+            if record is not None and self._has_ended(step, record, records):
+                self._again(step, record)
+            elif record is not None:
+                self._recall_one(step, record)
+            if step.kind == "restore" and name in self.states:
+                components.recall(self.work, step.subjects, records)
+
+    def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
+        """Whether the service that a step has started is gone, or the unit that it stopped is up,
+        although no later step saw to that: the host was started anew since, for instance."""
+        if step.kind not in ("start", "stop") or record.state is not StepState.SUCCEEDED:
+            return False
+        later = any(
+            (stops(other, step) or stops(step, other))
+            and (begun := records.get(other.name)) is not None
+            and begun.started_at > record.started_at
+            for other in self.steps.values()
+        )
+        return not later and not self.deeds.lasts(step)
+
+    def _again(self, step: Step, record: StepRecord) -> None:
+        starts = step.kind == "start"
+        why = "what it had started does not run any more" if starts else "its unit runs again"
+        self.services.warn(f"{step.name}: {why}; it is {step.kind}{'' if starts else 'p'}ed again")
+        now = self.services.clock.now()
+        catalogue, owned = self.services.catalogue, self.runner.owned
+        catalogue.finish_step(owned, step.name, StepState.FAILED, at=now, error=why)
+        self.before[step.name] = record
+
+    def _recall_one(self, step: Step, record: StepRecord) -> None:
+        asked = record.state is StepState.WAITING and step.kind not in PEOPLE
+        cut_off = record.state is StepState.RUNNING and not step.repeat
+        if record.state in (StepState.SUCCEEDED, StepState.SKIPPED):
+            self.earlier.add(step.name)
+            self._ended(
+                step,
+                record.state,
+                record.result,
+                record.result.get("reason", record.result.get("says", "")),
+            )
+        elif asked or cut_off:
+            # Somebody decides about it, whatever the plan says of its failures.
+            self.steps[step.name] = replace(step, on_failure="ask")
+            why = record.error or "it was interrupted in its midst and is not to be repeated"
+            self._ended(step, StepState.FAILED, record.result, why)
+        elif (
+            record.state is StepState.FAILED
+            and step.on_failure in ("continue", "ask")
+            and not self.people.wants_again(record)
+        ):
+            self._ended(step, StepState.FAILED, record.result, record.error or "")
+        else:
+            self.before[step.name] = record
+
+    # steps begin
+
+    def _begin(self, step: Step, pool: ThreadPoolExecutor) -> None:
+        decision = self.people.skipped_beforehand(step.name)
+        if decision is not None:
+            self._leave_out(step.name, f"skipped by {decision.by}: {decision.comment}")
+        elif self.deeds.drill and step.rehearse == "skip":
+            self._leave_out(step.name, step.reason)
+        elif self.deeds.drill and step.kind == "approve":
+            self._grant(step)
+        elif step.kind in PEOPLE and not (self.deeds.drill and step.rehearse == "simulate"):
+            self.people.await_person(step, self.before.get(step.name))
+            self._running(step, StepState.WAITING)
+        else:
+            self._running(step, StepState.RUNNING)
+            self.flying[step.name] = pool.submit(self._carry_out, step)
+
+    def _running(self, step: Step, state: StepState) -> None:
+        self.states[step.name] = state
+        self.begun[step.name] = self.services.clock.monotonic()
+
+    def _grant(self, step: Step) -> None:
+        granted = {"by": "drill", "comment": "granted by the drill itself", "granted": True}
+        self._running(step, StepState.RUNNING)
+        result = self.runner.step(step.name, step.kind, lambda: granted)
+        self._ended(step, StepState.SUCCEEDED, result, "granted by the drill itself")
+
+    def _leave_out(self, name: str, why: str) -> None:
+        step, clock = self.steps[name], self.services.clock
+        catalogue, owned = self.services.catalogue, self.runner.owned
+        catalogue.begin_step(owned, name, step.kind, clock.now())
+        result = {"reason": why}
+        catalogue.finish_step(owned, name, StepState.SKIPPED, at=clock.now(), result=result)
+        self._ended(step, StepState.SKIPPED, result, why)
+
+    def _carry_out(self, step: Step) -> Mapping[str, Any]:
+        """In a thread: as many tries as the step has."""
+        before = self.before.get(step.name)
+        begun = self.services.clock.monotonic()
+        try:
+            for left in range(step.retries, -1, -1):
+                try:
+                    return self.runner.step(
+                        step.name, step.kind, lambda: self.deeds.perform(step, before)
+                    )
+                except (Fenced, CatalogueError):
+                    raise
+                except DrdError as error:
+                    if not left:
+                        raise
+                    tries = step.retries + 1
+                    words = f"try {tries - left} of {tries} failed: {error.message}"
+                    self.says[step.name] = words
+                    self.deeds.rest(step.pause_s)
+        finally:
+            if step.kind != "restore":
+                phase = _PHASES.get(step.kind, "serve")
+                self.work.spans.append(Span(phase, begun, self.services.clock.monotonic()))
+        raise AssertionError("the last try returns or raises")
+
+    # steps end
+
+    def _await(self) -> None:
+        """Until a step has ended, or it is time to look what people say."""
+        if not self.flying:
+            self.deeds.rest(_POLL_S)
+            return
+        wait(self.flying.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for name in [n for n, f in self.flying.items() if f.done()]:
+            self._landed(self.steps[name], self.flying.pop(name))
+
+    def _landed(self, step: Step, future: Future[Mapping[str, Any]]) -> None:
+        try:
+            result = future.result()
+        except DrdError as error:
+            if isinstance(error, (Fenced, CatalogueError)) or not is_failure(error, step.kind):
+                raise
+            found = getattr(error, "result", {})
+            self._ended(step, StepState.FAILED, found, describe(error))
+        else:
+            self._ended(step, StepState.SUCCEEDED, result, result.get("says", ""))
+
+    def _ended(self, step: Step, state: StepState, result: Mapping[str, Any], why: str) -> None:
+        now = self.services.clock.monotonic()
+        self.states[step.name] = state
+        if step.name in self.begun:
+            self.took[step.name] = now - self.begun[step.name]
+        self.says[step.name] = why
+        self.deeds.learn(step.name, state, result)
+        if step.kind in PEOPLE and step.name in self.begun:
+            self.work.spans.append(Span("decide", self.begun[step.name], now))
+        self.checks[step.name] = [CheckResult.from_json(c) for c in result.get("checks", ())]
+
+    def _heed(self) -> None:
+        """What people have said since."""
+        waiting = {n for n, s in self.states.items() if s is StepState.WAITING}
+        for word in self.people.heard(waiting):
+            step = self.steps[word.step]
+            if word.again:
+                del self.states[word.step]
+                self.before.pop(word.step, None)
+            else:
+                self._ended(step, word.state, word.result, word.why)
+
+    def _attempts(self, names: tuple[str, ...]) -> dict[str, int]:
+        if not self.people.is_new(names):
+            return {}
+        return {r.name: r.attempt for r in self.services.catalogue.steps(self.runner.run.id)}
+
+    def _mark(self, moves: Moves) -> None:
+        """The run waits when nothing but people can move it."""
+        waiting = any(s is StepState.WAITING for s in self.states.values()) or bool(moves.ask)
+        state = RunState.WAITING if waiting and not self.flying else RunState.RUNNING
+        if state is not self.marked and moves.ended is None:
+            self.services.catalogue.mark_run(self.runner.owned, state)
+            self.marked = state
+
+    # for others
+
+    def _collect_checks(self) -> None:
+        rows = [row for name in self.steps for row in self.checks.get(name, ())]
+        self.work.checks += dict.fromkeys(rows)
+
+    def _show(self, *, over: bool = False) -> None:
+        run, clock = self.runner.run, self.services.clock
+        since = self.people.lost_at or run.started_at or clock.now()
+        views = tuple(self._view(step) for step in self.steps.values())
+        rto_s = self.work.plan.objectives.rto_s
+        name, now = self.work.plan.name, clock.now()
+        danger = _over_production(run.detail)
+        by = run.actor.words() if run.actor is not None else ""
+        self.services.on_steps(
+            Progression(run.id, name, since, now, rto_s, views, over, danger, by)
+        )
+
+    def _view(self, step: Step) -> StepView:
+        state = self.states.get(step.name)
+        stage: Stage = "to come"
+        says = self.says.get(step.name, "")
+        if state is not None:
+            stage = "running" if state is StepState.RUNNING else str(state)  # type: ignore[assignment]
+        if step.name in self.people.wants:
+            stage, says = "waiting", self.people.wants[step.name]
+        took = self.took.get(step.name)
+        if stage in ("running", "waiting") and step.name in self.begun:
+            took = self.services.clock.monotonic() - self.begun[step.name]
+        return StepView(step.name, step.kind, stage, took, says, step.name in self.earlier)
+
+
+def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
+    """How much of the runbook a drill carried out, and what it did not, each with its reason."""
+    left_out: list[tuple[str, str]] = []
+    simulated: list[tuple[str, str]] = []
+    granted: list[str] = []
+    failed = [n for n, s in engine.states.items() if s is StepState.FAILED]
+    for name, step in engine.steps.items():
+        state = engine.states.get(name)
+        if state is StepState.SKIPPED:
+            left_out.append((name, engine.says[name]))
+        elif state not in (StepState.SUCCEEDED, StepState.FAILED):
+            left_out.append((name, f"{', '.join(failed)} failed before" if failed else "not begun"))
+        elif step.rehearse == "simulate":
+            simulated.append((name, " ".join(step.stand_in)))
+        elif step.kind == "approve":
+            granted.append(name)
+    steps = len(engine.steps)
+    coverage = Coverage(steps - len(left_out), steps, tuple(simulated), tuple(granted))
+    return coverage, tuple(left_out)
+
+
+def failures(engine: Engine) -> list[CheckResult]:
+    """A row for each step that failed and whose failure no other row tells."""
+    rows = []
+    for name, state in engine.states.items():
+        step = engine.steps[name]
+        if state is not StepState.FAILED or step.kind in LOOKING:
+            continue
+        passed_over = step.on_failure == "continue"
+        rows.append(
+            CheckResult(
+                f"step {name}",
+                None,
+                CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
+                ("passed over: " if passed_over else "") + engine.says[name],
+                "succeeds",
+                part=passed_over,
+                looked_at_data=False,
+            )
+        )
+    return rows
+
+
+def _over_production(detail: Mapping[str, Any]) -> bool:
+    """Whether a recovery with these words replaces what production holds."""
+    said = bool(detail.get("in_place")) or detail.get("target") == IN_PLACE
+    return said and not (detail.get("part") or {}).get("into")

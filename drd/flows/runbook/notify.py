@@ -1,0 +1,39 @@
+"""Telling people something at once, past the outbox: a step of a recovery waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from drd.errors import NotifyError
+from drd.flows.alerts.outbox import deliver_directly
+from drd.flows.services import Say
+from drd.model.message import ChannelSpec, Message, route
+from drd.ports import Clock
+from drd.ports.notify import Notifier
+
+
+def tell(
+    message: Message,
+    known: Sequence[ChannelSpec],
+    open_notifier: Callable[[ChannelSpec], Notifier],
+    clock: Clock,
+    warn: Say,
+) -> list[str]:
+    """Carry a message to people by those of the known channels that carry its kind; the names of the
+    channels that took it. Raises NotifyError when none wants it, or none of those that do took it."""
+    wanting = {name for name, _ in route(message, known)}
+    channels = [c for c in known if c.name in wanting]
+    if not channels:
+        raise NotifyError(
+            f"no channel of drd.yaml carries a {message.event}",
+            hint="see `on` of the channels under `notify`.",
+        )
+    attempts = deliver_directly(message, channels, open_notifier, clock)
+    lost = [a for a in attempts if a.error is not None]
+    for attempt in lost:
+        warn(f"{attempt.channel.name} did not take it: {attempt.error}")
+    if lost and len(lost) == len(attempts):
+        raise NotifyError(
+            "no channel took the message", hint="drd notify test says what is wrong with each."
+        )
+    return [a.channel.name for a in attempts if a.error is None]

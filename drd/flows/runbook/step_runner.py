@@ -1,0 +1,297 @@
+"""What each kind of step does, and the values that its texts may name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.errors import Cancelled, DrdError, StepFailed
+from drd.flows.restore import components
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import make_started
+from drd.log import masked
+from drd.masking import MASK
+from drd.model.message import Message
+from drd.model.run import StepRecord, StepState
+from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
+from drd.model.units import to_rfc3339
+from drd.model.values import filled
+from drd.ports import Finding, Inspector
+from drd.ports.action import ActionContext, Lasting, keep_nothing
+from drd.process import rights
+from drd.process.rights import Purpose
+
+_ENVIRONMENT = {
+    "path": ("DRD_PATH",),
+    "host": ("PGHOST",),
+    "port": ("PGPORT",),
+    "database": ("PGDATABASE",),
+    "user": ("PGUSER",),
+}
+"""Under which names a kind says where something is."""
+
+OURS = (Ask, Notice, Pause)
+"""Settings of what no action does."""
+
+_TURN_S = 0.1
+
+_STORED_MASKED = ("output", "body", "url")
+"""Results that the catalogue has masked. Only the process that carried out the step has the true ones."""
+
+
+class Deeds:
+    """Carries out single steps of one run. Safe in several threads: what a step gave is told by
+    `learn`, from the thread that keeps the order."""
+
+    def __init__(
+        self, work: components.Restoration, around: Circumstances, directory: Path, *, drill: bool
+    ) -> None:
+        """`directory` is where started services leave their word."""
+        self.work = work
+        self.around = around
+        self.directory = directory
+        self.drill = drill
+        self._results: dict[str, Mapping[str, Any]] = {}
+        self._unmasked: dict[tuple[str, str], str] = {}
+        self._states: dict[str, StepState] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """The run ends: steps that only let time pass end now."""
+        self._over.set()
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, until somebody ends it. Raises Cancelled then."""
+        limit = time.monotonic() + seconds
+        while (left := limit - time.monotonic()) > 0:
+            process.check_cancelled()
+            if self._over.wait(min(_TURN_S, left)):
+                raise Cancelled("the run has ended")
+
+    def learn(self, step: str, state: StepState, result: Mapping[str, Any]) -> None:
+        """How a step ended, and what it found out."""
+        with self._lock:
+            self._results[step] = result
+            self._states[step] = state
+
+    def perform(self, step: Step, before: StepRecord | None) -> Mapping[str, Any]:
+        """One try. `before` is the step as an earlier process left it in its midst.
+
+        Raises StepFailed and what else its kind raises.
+        """
+        if self.drill and step.rehearse == "simulate":
+            return self._act("simulate", step)
+        if step.kind == "restore":
+            return components.bring_back(self.work, step.subjects)
+        if step.kind == "check":
+            return components.look(self.work, step.subjects)
+        if isinstance(step.settings, Pause):
+            return self._wait(step.settings, before)
+        if isinstance(step.settings, Notice):
+            return self._tell(step, step.settings)
+        return self._act(step.kind, step)
+
+    def take_back(self, step: Step) -> Mapping[str, Any]:
+        """Run the step's rollback. What it prints is not what the step gave."""
+        return self._act("rollback", step, keep=keep_nothing)
+
+    def text(self, text: str) -> str:
+        """A text for people with its values, masked."""
+        return masked(filled(text, lambda name: self._value(name, shown=True)))
+
+    # the deeds
+
+    def _act(
+        self, kind: str, step: Step, *, keep: Callable[[str, str], None] | None = None
+    ) -> Mapping[str, Any]:
+        context = self._context(step)
+        context = context if keep is None else replace(context, keep=keep)
+        starts = kind == "start" and getattr(step.settings, "command", None)
+        if starts and not self.drill:
+            make_started(self.work.services, self.work.runner.run.id)
+        with rights.root(self._purpose):
+            if starts and self.drill:  # in the run's own directory
+                self.directory.mkdir(mode=0o700, exist_ok=True)
+            return self.work.services.actions(kind).run(context)
+
+    @property
+    def _purpose(self) -> Purpose:
+        """What steps of a runbook may need root's rights for: what a drill brought back belongs to
+        others, and a recovery starts and stops the host's services."""
+        return Purpose.OWNERS if self.drill else Purpose.PROCESSES
+
+    def lasts(self, step: Step) -> bool:
+        """Whether what a step has started still runs."""
+        action, context = self.work.services.actions(step.kind), self._context(step)
+        with rights.root(self._purpose):
+            return not isinstance(action, Lasting) or action.lasts(context)
+
+    def _context(self, step: Step) -> ActionContext:
+        return ActionContext(
+            step=step,
+            key=f"{self.work.runner.run.id}/{step.name}",
+            value=self.value,
+            environment=self._environment(step),
+            inspectors=self._inspector,
+            directory=self.directory,
+            stays=not self.drill,
+            fence=lambda written: components.fence(self.work, step.name, written),
+            keep=partial(self._keep, step.name),
+        )
+
+    def _environment(self, step: Step) -> dict[str, str]:
+        work = self.work
+        return {
+            "DRD_PLAN": work.plan.name,
+            "DRD_POINT": work.point.id,
+            "DRD_DATA_TIME": to_rfc3339(work.point.data_time),
+            "DRD_TARGET": self.around.target,
+            "DRD_SCENARIO": self.around.scenario,
+            "DRD_MODE": "drill" if self.drill else "recovery",
+            "DRD_STEP": step.name,
+            "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
+        }
+
+    def _wait(self, pause: Pause, before: StepRecord | None) -> Mapping[str, Any]:
+        """The rest of the time, when an earlier process has waited for some of it."""
+        clock = self.work.services.clock
+        left = pause.seconds
+        if before is not None:
+            waited = (clock.now() - before.started_at).total_seconds()
+            left -= min(max(0.0, waited), pause.seconds)
+        self.rest(left)
+        return {}
+
+    def _tell(self, step: Step, notice: Notice) -> Mapping[str, Any]:
+        run, plan = self.work.runner.run, self.work.plan.name
+        words = self.text(notice.text)
+        what = "drill" if self.drill else "recovery"
+        title = f"{plan}: {'this is a drill: ' if self.drill else ''}{words}"
+        told = self.work.services.tell(
+            Message(
+                event=what,
+                plan=plan,
+                severity="info" if self.drill else notice.severity,
+                title=title,
+                text=f"Step {step.name} of {what} {run.id}.",
+                # The same in every try, so that receivers recognise a repetition.
+                at=run.started_at or self.work.point.available_at,
+                run=run.id,
+                details={"step": step.name, "kind": what},
+            )
+        )
+        return {"told": told}
+
+    def _inspector(self, component: str | None) -> Inspector:
+        if component is None or component not in self.work.restored:
+            raise StepFailed(f"{component} was not restored", hint="see the restore step before.")
+        return self.work.destinations[component].inspector()
+
+    # values
+
+    def value(self, name: str) -> str:
+        """What `${name}` stands for, as it is. Raises StepFailed when there is no such thing yet, or
+        not any more."""
+        return self._value(name)
+
+    def _value(self, name: str, *, shown: bool = False) -> str:
+        """`shown` to people it may be masked."""
+        head, _, rest = name.partition(".")
+        work = self.work
+        plain = {
+            "plan": work.plan.name,
+            "run": work.runner.run.id,
+            "point": work.point.id,
+            "data_time": to_rfc3339(work.point.data_time),
+            "scenario": self.around.scenario,
+            "target": self.around.target,
+        }
+        if name in plain:
+            return plain[name]
+        if head == "steps":
+            return self._given(*rest.partition(".")[::2], shown=shown)
+        if head == "target":
+            return self._place(*rest.partition(".")[::2])
+        if head in work.plan.components:
+            return self._place(head, rest)
+        return self._service(name, shown=shown)
+
+    def _keep(self, step: str, key: str, value: str) -> None:
+        with self._lock:
+            self._unmasked[step, key] = value
+
+    def _given(self, step: str, key: str, *, shown: bool) -> str:
+        with self._lock:
+            result, state = self._results.get(step, {}), self._states.get(step)
+            unmasked = self._unmasked.get((step, key))
+        if key == "state":
+            return str(state or "to come")
+        if result.get(key) is None:
+            raise StepFailed(
+                f"step {step} gave no {key}", hint=f"it {state or 'was not carried out'}."
+            )
+        known = str(result[key]) if unmasked is None else unmasked
+        if unmasked is None and key in _STORED_MASKED and MASK in known and not shown:
+            raise StepFailed(
+                f"the {key} of step {step} is known only with {MASK} in the place of a secret, since "
+                "another process carried that step out",
+                hint=f"do what this step does by hand, with what {step} gives; or begin anew.",
+            )
+        return known
+
+    def _place(self, component: str, key: str) -> str:
+        inspector = self._inspector(component)
+        if key in ("", "location"):
+            return inspector.location
+        found = inspector.environment
+        for name in _ENVIRONMENT.get(key, ()):
+            if name in found:
+                return found[name]
+        raise StepFailed(f"{component} has no {key}", hint="see where its kind keeps it.")
+
+    def _service(self, name: str, *, shown: bool) -> str:
+        """The address of what a step has started under this name."""
+        for step in self.work.plan.runbook:
+            if getattr(step.settings, "known_as", None) != name:
+                continue
+            with self._lock:
+                url = self._results.get(step.name, {}).get("url")
+            if url:
+                return self._given(step.name, "url", shown=shown)
+        raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
+
+
+_FREES = ("stop", "command", "http", "manual")
+"""Kinds of steps after which a port may be free that is taken now."""
+
+
+def look_at_step(
+    services: Services, step: Step, earlier: Collection[Step] | None = None
+) -> list[Finding]:
+    """What a step that does something by itself will miss on this host, named after the step.
+    Warnings, but for a port that is taken and that none of the `earlier` steps can free."""
+    if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
+        return []
+    found = services.actions(step.kind).look(step)
+    if earlier is not None and not any(s.kind in _FREES for s in earlier):
+        found = [replace(f, ok=False, warning=False) if f.name == "port" else f for f in found]
+    return [
+        replace(f, name=f"step {step.name}: {f.name}", detail=f"step {step.name}: {f.detail}")
+        if not f.ok
+        else replace(f, name=f"step {step.name}: {f.name}")
+        for f in found
+    ]
+
+
+def is_failure(error: DrdError, kind: str) -> bool:
+    """Whether the error is the step's own; others end the run, or leave it to somebody else."""
+    if isinstance(error, StepFailed):
+        return True
+    return kind not in ("restore", "check") and not isinstance(error, components.ENDS_ALL)

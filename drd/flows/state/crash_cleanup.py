@@ -1,0 +1,168 @@
+"""What a killed drd left behind: found, ended, recorded as what it was.
+
+Called before a run begins. A run whose process is dead is taken over with a new token, which
+also ends its children. A backup is finished when its manifest had already been stored, else its
+snapshots are forgotten: captured hours ago, they would make a point of mixed times. What a dead
+retention run removed is recorded. Drills and the rest are recorded as interrupted. A recovery is left
+to `drd recover`, which continues it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drd import log
+from drd.errors import DrdError
+from drd.flows.backup.capture import CAPTURE, run_after
+from drd.flows.repository import listings
+from drd.flows.repository.manifests import read_point
+from drd.flows.services import Services
+from drd.flows.state.custody import may_settle
+from drd.flows.state.run_dirs import remove_run, sweep_orphans
+from drd.model.holds import held_points
+from drd.model.plan import OWN_COMPONENT, Plan
+from drd.model.run import Run, RunKind, RunState, StepState
+from drd.model.snapshot import RestorePoint
+from drd.ports import Owned
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run whose process is dead is recorded, unless its point turns out to be whole."""
+
+    state: RunState = RunState.INTERRUPTED
+    error: str = "the process that did this run died"
+
+
+def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
+    """Bring the dead runs of `plan` and dead drills of any plan to a final state.
+
+    `causes` says by run id how one ended, where somebody saw it. Where this state may be a copy of
+    one with which somebody else goes on, what that one began is left alone.
+    """
+    services.catalogue.custody.look(services.clock.now())  # the first one makes it this place's
+    for run in services.catalogue.abandoned():
+        mine = run.plan == plan.name
+        if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
+            continue
+        if not may_settle(services, plan, run):
+            continue
+        owned = services.catalogue.adopt(run, services.clock.now())
+        if owned is None:
+            continue
+        try:
+            _settle_one(services, plan, owned, (causes or {}).get(run.id, Ending()))
+        finally:
+            owned.release()
+    for sentence in sweep_orphans(services):
+        services.note(sentence)
+
+
+def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) -> None:
+    run = owned.run
+    for sentence in remove_run(services, run.id):
+        services.note(sentence)
+    failed = _after_hooks(services, plan, run)
+    state, point = ending.state, None
+    if run.plan == plan.name:
+        try:
+            point = _settle_repository(services, plan, owned)
+        except DrdError as error:
+            # The repository may be away; what was left there is swept by the next retention.
+            log.get(run=run.id).warning("aftermath.postponed", error=error.message)
+    if point is not None:
+        state = RunState.SUCCEEDED if point.complete else RunState.INCOMPLETE
+    services.catalogue.finish(
+        owned,
+        state,
+        at=services.clock.now(),
+        error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
+        detail={"point": point.id if point else None},
+    )
+    services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")
+
+
+def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
+    """Run `after` of every capture that a dead backup had begun: its service may be in maintenance
+    still. Those that failed, in sentences."""
+    if run.kind is not RunKind.BACKUP or run.plan != plan.name:
+        return []
+    failed = []
+    begun = [s.name for s in services.catalogue.steps(run.id) if s.state is StepState.RUNNING]
+    for name in begun:
+        component = plan.components.get(name.removeprefix(CAPTURE))
+        if name.startswith(CAPTURE) and component is not None and component.after is not None:
+            services.note(f"{component.name}: running its after hook, since run {run.id} died")
+            failed += run_after(component)
+    for sentence in failed:
+        log.get(run=run.id, plan=plan.name).error("hook.failed", what=sentence)
+        services.warn(sentence)
+    return failed
+
+
+def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
+    """The point of a dead backup whose manifest made it into the repository; else None, and
+    nothing of the run is left there, nor a lock."""
+    for name in _locked_by(plan, owned.run):
+        spec = plan.repositories[name]
+        if services.catalogue.repository_id(spec.url) is not None:
+            repository = services.open_repository(spec)
+            repository.preflight()
+            repository.remove_stale_locks()
+    if owned.run.kind is RunKind.RETENTION:
+        _settle_retention(services, plan)
+    if owned.run.kind is not RunKind.BACKUP:
+        return None
+    if services.catalogue.repository_id(plan.primary.url) is None:
+        return None
+    repository = services.open_repository(plan.primary)
+    left = listings.whole(
+        repository, repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"], fresh=True)
+    )
+    manifest = next((s for s in left if "manifest" in s.tags), None)
+    if manifest is None:
+        if left and not _is_held(services, owned.run):
+            repository.forget([s.id for s in left])
+        return None
+    own = [s.id for s in left if f"component:{OWN_COMPONENT}" in s.tags]
+    if own:
+        # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
+        repository.forget(own)
+    point = read_point(services, repository, manifest, plan.name)
+    services.catalogue.record_point(point, owned=owned)
+    return point
+
+
+def _is_held(services: Services, run: Run) -> bool:
+    holds = services.catalogue.keeping.holds(run.plan)
+    return run.id in held_points(holds, services.clock.now())
+
+
+def _locked_by(plan: Plan, run: Run) -> list[str]:
+    """Where the processes of a run may have left a lock; one with a subject works only there, a copy
+    reads from another."""
+    if run.subject not in plan.repositories:
+        return list(plan.repositories) if run.kind is RunKind.RETENTION else [plan.primary.name]
+    copy_of = plan.repositories[run.subject].copy_of
+    reads = [copy_of] if run.kind is RunKind.COPY and copy_of is not None else []
+    return [*reads, run.subject]
+
+
+def _settle_retention(services: Services, plan: Plan) -> None:
+    """Points whose manifests a dead retention run removed, or others did, are none any more."""
+    for spec in plan.repositories.values():
+        if services.catalogue.repository_id(spec.url) is None:
+            continue
+        # Before the listing: what is recorded later need not be in it.
+        known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
+        repository = services.open_repository(spec)
+        listing = listings.whole(repository, listings.listed(repository, plan.name))
+        held = listings.by_run(listing)
+        gone = [p for p in known if listings.manifest(held.get(p.id, ())) is None]
+        nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]
+        moved = [p.id for p in gone if p.id not in nowhere]
+        services.catalogue.remove_from(plan.name, spec.name, moved)
+        services.catalogue.forget_points(nowhere, services.clock.now())
+        if gone:
+            services.note(f"{spec.name} no longer holds {len(gone)} restore points")

@@ -1,0 +1,159 @@
+"""Whether somebody else works with a copy of this state: then nothing of his is settled, forgotten
+or pruned here.
+
+A copied directory or a cloned machine tells itself by machine id, host or file, where these differ.
+A clone with the same ones is like a host that was booted anew. So the repository is asked: a copy of
+drd's own state that no run of this catalogue made, or a lock that this host's name refreshed after
+the boot although no process here did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from drd import log, process
+from drd.errors import DrdError
+from drd.flows.repository import listings
+from drd.flows.services import Services
+from drd.model.pauses import Pause
+from drd.model.plan import OWN_COMPONENT, Plan
+from drd.model.run import Run
+from drd.model.units import to_rfc3339
+from drd.ports import LockInfo, Repository, SnapshotInfo
+
+HINT = (
+    "if this is the machine that goes on (it was renamed, restored or moved): drd adopt --reason …. "
+    "If it is a copy: stop drd here."
+)
+_CLOCK = timedelta(seconds=5)
+
+
+def contested(services: Services) -> str | None:
+    """Why this state may be a copy of one with which somebody else goes on; None while nothing
+    speaks for that, or a person has said that this one goes on (`drd adopt`)."""
+    custody = services.catalogue.custody.look(services.clock.now())
+    return custody.contested if custody is not None else None
+
+
+def pause(services: Services) -> list[Pause]:
+    """For retention and prune."""
+    why = contested(services)
+    return [Pause("copied-state", why, HINT)] if why is not None else []
+
+
+def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:
+    """Contest this state where the repository holds copies of drd's own state that are ahead of it."""
+    custody = services.catalogue.custody.look(services.clock.now())
+    if custody is None or custody.contested is not None:
+        return
+    ahead = [
+        s
+        for s in listings.own(listings.of_plan(listing, plan.name))
+        if s.original is None
+        and s.time > custody.since + _CLOCK
+        and (run := listings.run_of(s)) is not None
+        and not services.catalogue.custody.knows_run(run)
+    ]
+    if ahead:
+        newest = ahead[-1]
+        _contest(
+            services,
+            f"the repository holds a state of drd that is ahead of this one: snapshot "
+            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, by a run that is not known here",
+        )
+
+
+def may_settle(services: Services, plan: Plan, run: Run) -> bool:
+    """Whether what a dead run left is ours to clean up. One of an earlier boot is only where the
+    repository does not tell that its process goes on elsewhere."""
+    boot = process.booted()
+    if boot is None or not run.owner_boot or run.owner_boot == boot.id:
+        return True
+    if contested(services) is not None:
+        return False
+    if run.plan != plan.name:
+        return True
+    began = services.clock.now() - timedelta(seconds=boot.up_s)
+    try:
+        for repository in _used(services, plan):
+            if _is_held_elsewhere(services, repository, run, began):
+                return False
+            judge_listing(
+                services,
+                plan,
+                repository.snapshots(
+                    host=plan.name, tags=["drd", f"component:{OWN_COMPONENT}"], fresh=True
+                ),
+            )
+    except DrdError as error:
+        # Nothing of it can be cleaned up now either.
+        log.get(run=run.id).warning("custody.unknown", error=error.message)
+    return contested(services) is None
+
+
+def _used(services: Services, plan: Plan) -> Iterable[Repository]:
+    for spec in plan.repositories.values():
+        if services.catalogue.repository_id(spec.url) is not None:
+            repository = services.open_repository(spec)
+            repository.preflight(writing=False)
+            yield repository
+
+
+def _is_held_elsewhere(
+    services: Services, repository: Repository, run: Run, booted: datetime
+) -> bool:
+    """A lock by this host's name that was made or refreshed since the boot: by no process that is
+    here, and at no time at which one of our runs could have made it."""
+    holders = [
+        lock
+        for lock in repository.lock_holders()
+        if lock.host == run.owner_host
+        and lock.at > booted + _CLOCK
+        and not _is_restic_here(lock.pid)
+    ]
+    if not holders:
+        return False
+    ours = _times_of_this_boot(services, run)
+    foreign = [lock for lock in holders if not _is_within(lock, ours)]
+    if not foreign:
+        return False
+    _contest(
+        services,
+        f"run {run.id} goes on elsewhere: process {foreign[0].pid} of a machine with this name "
+        f"refreshed its lock in {repository.name} at {to_rfc3339(foreign[0].at)}",
+    )
+    return True
+
+
+def _is_restic_here(pid: int) -> bool:
+    """Another machine's process may have a number that some process has here."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("restic")
+    except (OSError, ValueError):
+        return False
+
+
+def _times_of_this_boot(services: Services, run: Run) -> Sequence[tuple[datetime, datetime | None]]:
+    """When runs of other processes of this boot were at work."""
+    return [
+        (r.started_at, r.finished_at)
+        for r in services.catalogue.runs(limit=200)
+        if r.started_at is not None and r.id != run.id and r.owner_boot != run.owner_boot
+    ]
+
+
+def _is_within(lock: LockInfo, times: Iterable[tuple[datetime, datetime | None]]) -> bool:
+    return any(
+        start - _CLOCK <= lock.at and (end is None or lock.at <= end + _CLOCK)
+        for start, end in times
+    )
+
+
+def _contest(services: Services, why: str) -> None:
+    services.catalogue.custody.contest(why, services.clock.now())
+    log.get().error("state.contested", why=why)
+    services.warn(
+        f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone. {HINT}"
+    )

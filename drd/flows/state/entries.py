@@ -1,0 +1,363 @@
+"""What lies in a state that others could write to once, and is not its owner's alone: links, files and
+directories of others, files with a second name elsewhere.
+
+Root's and the owner's are trusted, nobody else's. A link of root's is an administrator's, and stays.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from drd import modes
+from drd.errors import CatalogueError
+from drd.flows.state.holders import alone, is_held, sole
+from drd.flows.state.places import Places, lstat
+from drd.model.text import escaped
+from drd.ports import Finding
+from drd.process import user_name
+from drd.process.private import why_not_private
+
+SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database."""
+
+_ASIDE = ".not-ours-"
+_OPEN = 0o066
+_LONGEST_MARK = 100
+
+IN_USE = "a process of drd's has it open"
+
+Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
+Renew = Callable[[Path, Callable[[], bool]], None]
+"""Gives a database an inode of its own, with all that was committed, unless somebody comes to it, which
+the second one says. Raises CatalogueError, OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of them, why, and what is done. `became` is the new name of what was set aside, `left` why
+    nothing could be done."""
+
+    path: Path
+    why: str
+    deed: Deed
+    is_catalogue: bool = False
+    became: Path | None = None
+    left: str = ""
+
+    @property
+    def is_worth_telling(self) -> bool:
+        """Not each of the locks, which hold nothing."""
+        return bool(self.left) or self.deed != "replaced" or self.path.suffix != ".lock"
+
+    def __str__(self) -> str:
+        return escaped(f"{self.path} {self.why}")
+
+
+def wrong_entries(places: Places) -> list[Entry]:
+    """All of them; it only looks."""
+    trusted = places.trusted()
+    if not trusted:
+        return []
+    found = [] if places.database is None else [*_catalogue(places, trusted)]
+    inside = [d for d in (places.work_dir, places.cache_dir) if d.parent == places.state]
+    ours = [places.work_dir / "templates", places.cache_dir / "restic"]
+    for directory in (places.locks, *inside, *ours):
+        found += _directory(directory, trusted)
+    if not any(e.path == places.locks for e in found):
+        found += [e for lock in _listed(places.locks, ".lock") for e in _file(lock, trusted, _OPEN)]
+    return found
+
+
+def put_right(places: Places, renew: Renew) -> list[Entry]:
+    """Do what `wrong_entries` says, while no other process of drd does; what became of them."""
+    if not wrong_entries(places):
+        return []
+    with suppress(OSError), alone(places.state, places.trusted()) as ours:
+        if not ours:
+            return [replace(e, left="another start of drd is at it") for e in wrong_entries(places)]
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        return [_put_right(e, places, renew, stamp) for e in wrong_entries(places)]
+    return []
+
+
+def note_shared(places: Places) -> bool:
+    """Leave a mark that the catalogue has to get a file of its own, for when nothing else shows it any
+    more: whoever had it open while it was shared still has. False where that could not be written."""
+    try:
+        for entry in wrong_entries(places):
+            if entry.deed == "renewed":
+                mark, info = _mark(entry.path), entry.path.lstat()
+                if _is_marked(entry.path, info) and not [*_file(mark, places.trusted())]:
+                    continue
+                mark.unlink(missing_ok=True)
+                with os.fdopen(modes.open_private_file(mark), "r+b") as file:
+                    file.write(f"{info.st_ino}\n".encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def set_aside(places: Places) -> list[Path]:
+    """What was set aside and is still there."""
+    where = dict.fromkeys((places.state, places.work_dir, places.cache_dir))
+    return [p for directory in where for p in _listed(directory) if _ASIDE in p.name]
+
+
+def standing(places: Places) -> str | None:
+    """The text of the alert: the first entry that is wrong, or what was set aside and still lies there;
+    None when there is neither."""
+    aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
+    if wrong:
+        return str(wrong[0])
+    if not aside:
+        return None
+    more = f" and {len(aside) - 1} more" if len(aside) > 1 else ""
+    return f"{escaped(str(aside[0]))}{more} was set aside, since somebody else had put it there"
+
+
+def findings(places: Places) -> list[Finding]:
+    """For `drd doctor`."""
+    found = []
+    for path in set_aside(places):
+        catalogue = places.database is not None and path.name.startswith(
+            f"{places.database.name}{_ASIDE}"
+        )
+        detail = f"{escaped(str(path))} was set aside, since somebody else had put it there"
+        hint = f"find out who; when nobody needs it any more: rm -r -- {path}"
+        if catalogue:
+            hint = (
+                "a former catalogue of drd's may lie beside it under another name: stop drd, and put it "
+                f"back as {places.database}. Else drd catalogue rebuild brings the restore points back. "
+                f"Then: rm -- {path}*"
+            )
+        found.append(Finding("state: set aside", not catalogue, detail, hint, warning=True))
+    for entry in wrong_entries(places):
+        hint = (
+            "stop drd (systemctl stop drd) and its commands, then start it: it is put right then."
+        )
+        if entry.deed == "made private":
+            hint = (
+                f"give {entry.path} and those above it to root or the owner of the state, mode 0700"
+            )
+        found.append(Finding("state: shared", False, str(entry), hint))
+    return found
+
+
+# --- looking --------------------------------------------------------------------------------
+
+
+def _listed(directory: Path, suffix: str = "") -> list[Path]:
+    try:
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - names are wanted
+    except OSError:
+        return []
+    return [directory / name for name in names if name.endswith(suffix)]
+
+
+def _mark(database: Path) -> Path:
+    return database.with_name(f".{database.name}.shared")
+
+
+def _is_marked(database: Path, info: os.stat_result) -> bool:
+    """Not another file, which somebody has put in its place since."""
+    return _marked(database) in ("", str(info.st_ino))
+
+
+def _marked(database: Path) -> str | None:
+    try:
+        return modes.read_regular(_mark(database), _LONGEST_MARK).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
+    """It, what SQLite keeps beside it, and the copies that drd made."""
+    link, database = places.database, places.real_database
+    assert link is not None
+    assert database is not None
+    if database != link:
+        if theirs := _of_others(link, link.lstat(), trusted):
+            yield Entry(link, theirs, "set aside", is_catalogue=True)
+            return
+        yield from _linked_directory(database.parent, trusted)
+    yield from _copies(database, trusted)
+    yield from _itself(database, trusted, places.sharing())
+
+
+def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    own = {database.name, *(f"{database.name}{suffix}" for suffix in SIDES)}
+    for path in _listed(database.parent):
+        copy = path.name.startswith((f"{database.name}.", f".{database.name}."))
+        if copy and path.name not in own and _ASIDE not in path.name:
+            yield from _file(path, trusted)
+
+
+def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iterator[Entry]:
+    info = lstat(database)
+    unbelieved = _of_others(database, info, trusted) if info is not None else None
+    shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
+    if info is not None and unbelieved and _is_like_the_owners(database, info, group):
+        shared, unbelieved = f"{unbelieved}, who had begun it while the state was shared", None
+    if info is not None and not shared and _is_marked(database, info):
+        shared = "could be opened by others once, who may still have it open"
+    for suffix in SIDES:
+        side = database.with_name(f"{database.name}{suffix}")
+        beside = lstat(side)
+        if beside is None:
+            continue
+        theirs = _of_others(side, beside, trusted, links=False)
+        legible = stat.S_ISREG(beside.st_mode) and os.access(side, os.R_OK, effective_ids=True)
+        if theirs and (info is None or not legible):
+            yield Entry(side, theirs, _way_with(beside))
+        elif legible:
+            why = theirs or _shared(beside, _OPEN)
+            shared = shared or (f"has {side.name} beside it, which {why}" if why else None)
+    if unbelieved:
+        yield Entry(database, unbelieved, "set aside", is_catalogue=True)
+    elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
+        yield Entry(database, shared, "renewed", is_catalogue=True)
+
+
+def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
+    """Whether a catalogue that belongs to another user can be believed as much as the owner's:
+    it belongs to the group that could write in the state, so that each member could have
+    written the owner's file, too. An earlier drd made it so when a member gave the first
+    command. When an earlier start has closed the state but could not copy the catalogue, only
+    the mark shows this."""
+    if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+        return False
+    return info.st_gid == group or _marked(database) == str(info.st_ino)
+
+
+def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    """Where the catalogue is by a link of root's: drd does not change its modes."""
+    try:
+        why = why_not_private(directory, max(trusted, default=0))
+    except OSError:
+        return
+    if why:
+        text = f"has the catalogue by a link, and others can put another one there: {why}"
+        yield Entry(directory, text, "made private")
+
+
+def _of_others(
+    path: Path, info: os.stat_result, trusted: Collection[int], *, links: bool = True
+) -> str | None:
+    """Why it is no file of those whom drd trusts, or (with `links`) a link of theirs to one."""
+    if stat.S_ISLNK(info.st_mode):
+        if not links or info.st_uid not in trusted:
+            return f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
+        try:
+            info = path.stat()
+        except OSError:
+            return None
+    if info.st_uid not in trusted:
+        return f"belongs to {user_name(info.st_uid)}"
+    return None if stat.S_ISREG(info.st_mode) else "is no regular file"
+
+
+def _shared(info: os.stat_result, rights: int) -> str | None:
+    if info.st_nlink > 1:
+        return "has a second name, by which somebody else may open it"
+    return "can be opened by others, who may have it open" if info.st_mode & rights else None
+
+
+def _way_with(info: os.stat_result) -> Deed:
+    return "removed" if stat.S_ISLNK(info.st_mode) else "set aside"
+
+
+def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[Entry]:
+    info = lstat(path)
+    if info is None:
+        return
+    if why := _of_others(path, info, trusted, links=False):
+        yield Entry(path, why, _way_with(info))
+    elif why := _shared(info, rights):
+        yield Entry(path, why, "replaced")
+
+
+def _directory(path: Path, trusted: Collection[int]) -> Iterator[Entry]:
+    info = lstat(path)
+    if info is None or (stat.S_ISDIR(info.st_mode) and info.st_uid in trusted):
+        return
+    if stat.S_ISLNK(info.st_mode):
+        if info.st_uid not in trusted:
+            why = f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
+            yield Entry(path, why, "set aside")
+    elif info.st_uid not in trusted:
+        yield Entry(path, f"belongs to {user_name(info.st_uid)}", "set aside")
+
+
+# --- doing ----------------------------------------------------------------------------------
+
+
+def _put_right(entry: Entry, places: Places, renew: Renew, stamp: str) -> Entry:
+    trusted = places.trusted()
+    owner = max(trusted, default=0)
+    try:
+        place = entry.path if entry.deed == "made private" else entry.path.parent
+        if (why := why_not_private(place, owner)) is not None:
+            return replace(entry, left=why)
+        if entry.deed == "set aside":
+            return replace(entry, became=_set_aside(entry, stamp))
+        if entry.deed == "removed":
+            entry.path.unlink()
+        elif is_held(entry.path, trusted, kind=_lock_kind(entry.path)):
+            return replace(entry, left=IN_USE)
+        elif entry.deed == "renewed":
+            with sole(entry.path, trusted) as is_free:
+                if not is_free():
+                    return replace(entry, left=IN_USE)
+                renew(entry.path, is_free)
+            _mark(entry.path).unlink(missing_ok=True)
+        elif entry.deed == "replaced":
+            _replace(entry.path, with_content=not entry.path.name.endswith(".lock"))
+    except CatalogueError as error:
+        return replace(entry, left=error.message)
+    except OSError as error:
+        return replace(entry, left=error.strerror or str(error))
+    return entry
+
+
+def _lock_kind(path: Path) -> str:
+    """SQLite's are POSIX locks, a run's is a flock."""
+    return "FLOCK" if path.suffix == ".lock" else "POSIX"
+
+
+def _set_aside(entry: Entry, stamp: str) -> Path:
+    """Rename it, and with a catalogue what SQLite keeps beside it. Gives the new name."""
+    name, number = f"{entry.path.name}{_ASIDE}{stamp}", 1
+    became = entry.path.with_name(name)
+    while os.path.lexists(became):
+        number += 1
+        became = entry.path.with_name(f"{name}-{number}")
+    for suffix in SIDES if entry.is_catalogue else ():
+        side = entry.path.with_name(f"{entry.path.name}{suffix}")
+        if os.path.lexists(side):
+            side.rename(became.with_name(f"{became.name}{suffix}"))
+    entry.path.rename(became)
+    return became
+
+
+def _replace(path: Path, *, with_content: bool) -> None:
+    """Put a new file in the place of this one: it has one name, and nobody else ever had it open."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(modes.open_private_file(fresh), "wb") as target:
+        if with_content:
+            how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(modes.open_regular(path, how), "rb") as source:
+                while chunk := source.read(1 << 20):
+                    target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    fresh.rename(path)

@@ -1,0 +1,54 @@
+"""Whether this catalogue came after another one, which was set aside or lost. Then it knows nothing of plans
+that were in force before, and none of them is new."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import datetime
+
+from drd.errors import CatalogueError
+from drd.flows.state.entries import set_aside
+from drd.flows.state.places import Places
+from drd.ports import Catalogue
+
+KEY = "former"
+
+_CACHE_OF_A_REPOSITORY = re.compile(r"[0-9a-f]{64}")
+
+
+def is_missing(places: Places) -> bool:
+    """Whether the next use makes a new catalogue."""
+    return places.database is not None and not places.database.exists()
+
+
+def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
+    """Note in a catalogue that was just made that there was another one before, where something
+    shows that."""
+    if lies_aside(places) or _has_a_cache(places):
+        # What is noted spares refusals, and nothing else hangs on it.
+        with suppress(CatalogueError):
+            catalogue.queue.note(KEY, True, at)
+
+
+def came_after_another(catalogue: Catalogue, places: Places) -> bool:
+    return lies_aside(places) or catalogue.queue.noted(KEY) is not None
+
+
+def lies_aside(places: Places) -> bool:
+    """Whether a catalogue lies aside: drd did not believe it, or it was damaged."""
+    database = places.database
+    if database is None:
+        return False
+    damaged = database.parent.glob(f"{database.name}.damaged-*")
+    return any(p.name.startswith(f"{database.name}.") for p in (*set_aside(places), *damaged))
+
+
+def _has_a_cache(places: Places) -> bool:
+    """Whether restic's cache knows a repository, which means that this host has backed up
+    before."""
+    try:
+        names = [p.name for p in (places.cache_dir / "restic").iterdir()]
+    except OSError:
+        return False
+    return any(_CACHE_OF_A_REPOSITORY.fullmatch(name) for name in names)

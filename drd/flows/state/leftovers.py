@@ -1,0 +1,102 @@
+"""What lies where runs work and no run of this catalogue has made: named, never removed by itself.
+
+After a loss of the catalogue nobody can tell it from the work of another drd, or from what somebody
+has put there for drd to find.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from drd.flows.services import Services
+from drd.flows.state import run_dirs
+from drd.model.units import format_size
+from drd.ports import Finding
+from drd.process import rights
+from drd.process.private import why_not_private
+
+OLD_OUTSIDE = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - looked at, never used
+"""Where drd before version 0.3 kept sandboxes."""
+
+_NAME = re.compile(rf"(?:{run_dirs.RUN}|{run_dirs.STARTED})([A-Za-z0-9-]+)")
+_MEASURED_S = 1.0
+_PROBE_S = 86400.0
+"""A look that is no run (`drd doctor`, `drd diff`) has no row: after this it is not one that goes on."""
+
+
+def leftovers(services: Services) -> list[Finding]:
+    """What would never be swept, with its size and the command that removes it; and why nothing is
+    swept at all, where others could have put it there."""
+    found: list[Finding] = []
+    for root in (*run_dirs.roots(services), OLD_OUTSIDE):
+        if not root.is_dir() or root.is_symlink() or _is_roots_to_judge(root):
+            continue
+        if root != OLD_OUTSIDE and (why := why_not_private(root)):
+            found.append(_open(root, why))
+        found += _below(services, root)
+    return found
+
+
+def _is_roots_to_judge(root: Path) -> bool:
+    """Whether it is root's place and we are not root, who alone can tell whose work lies there."""
+    return root != OLD_OUTSIDE and root.stat().st_uid == 0 and not rights.may_be_root()
+
+
+def _open(root: Path, why: str) -> Finding:
+    detail = (
+        f"others can change what lies in {root}, so nothing of killed runs is removed there: {why}"
+    )
+    hint = "let nobody but drd's user write there (chmod go-w), or set work_dir to another place."
+    return Finding("work_dir", ok=True, warning=True, detail=detail, hint=hint)
+
+
+def _below(services: Services, root: Path) -> Iterator[Finding]:
+    try:
+        entries = sorted(os.scandir(root), key=lambda e: e.name)
+    except PermissionError:  # another user's, who may ask for himself
+        return
+    for entry in entries:
+        match = _NAME.fullmatch(entry.name)
+        if match is None or not entry.is_dir(follow_symlinks=False):
+            continue
+        path, info = root / entry.name, entry.stat(follow_symlinks=False)
+        why = run_dirs.why_foreign(services, path, match[1])
+        fresh = services.clock.now().timestamp() - info.st_mtime < _PROBE_S
+        if why is None or ("-" in match[1] and fresh):
+            continue
+        owner = "" if info.st_uid == os.geteuid() else f", belongs to {_name(info.st_uid)}"
+        size = size_of(path)
+        yield Finding(
+            "leftover",
+            ok=True,
+            warning=True,
+            detail=f"{path} holds {size}{owner}, and {why}",
+            hint=f"if no other drd of this host works there: rm -r {shlex.quote(str(path))}",
+        )
+
+
+def size_of(directory: Path) -> str:
+    """What all files below it take; `more than` that where counting takes too long."""
+    limit, total = time.monotonic() + _MEASURED_S, 0
+    for _, _, files, fd in os.fwalk(directory):
+        for name in files:
+            try:
+                total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
+            except OSError:
+                continue
+        if time.monotonic() > limit:
+            return f"more than {format_size(total)}"
+    return format_size(total)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with id {uid}"

@@ -1,0 +1,52 @@
+"""Whether a daemon works on a state, and what that means for a command that reads a plan's file."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from drd.errors import UsageError
+from drd.flows.status.overview import daemon_state
+from drd.model.facts import HEARTBEAT, daemon_facts
+from drd.model.plan import Plan
+from drd.ports import Catalogue
+
+
+def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
+    """Whether a daemon runs, judged by when it last noted that it lives."""
+    noted = catalogue.queue.noted(HEARTBEAT)
+    facts = daemon_facts(*noted) if noted is not None else None
+    state = daemon_state(facts, now, installed=False)
+    return state is not None and state.state == "running"
+
+
+def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime) -> str | None:
+    """What to tell whoever read this text of a plan of which a living daemon has loaded another
+    one; None where there is none, so that this text is in force once it is stored.
+
+    The text in force says which repositories the plan's names mean, and with that which points
+    are offered and counted. Raises UsageError for a text that gives them other places: what a command
+    stored or missed there would be taken for the loaded ones.
+    """
+    stored = catalogue.queue.accepted(plan.name)
+    if stored is None:
+        return None
+    rows = catalogue.queue.plan_rows([plan.name])
+    if stored == text and rows and rows[0].file == os.path.abspath(plan.file):  # noqa: PTH100
+        return None
+    if not daemon_lives(catalogue, now):
+        return None
+    loaded = {k.repository: k.url for k in catalogue.health.of(plan.name)}
+    places = {spec.name: spec.url for spec in plan.repositories.values()}
+    if loaded and loaded != places:
+        changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))
+        raise UsageError(
+            f"{plan.file} has another place for repository {', '.join(changed)} than the daemon has "
+            f"loaded as plan {plan.name}",
+            hint="systemctl reload drd, then give this command again.",
+        )
+    return (
+        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command goes by the "
+        "file. The daemon, drd status and drd points go by what was loaded until: "
+        "systemctl reload drd"
+    )

@@ -1,0 +1,280 @@
+"""The status document for machines: the JSON contract and the monitoring plugin's line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from drd.flows.status.overview import DaemonState, StatusDocument, known_when
+from drd.model.brief import microseconds
+from drd.model.exposure import age
+from drd.model.facts import AlertFacts
+from drd.model.told import Told
+from drd.model.units import format_duration, to_rfc3339
+from drd.model.verdicts import (
+    Assessment,
+    ComponentAssessment,
+    CopyAssessment,
+    RepositoryAssessment,
+    ScenarioAssessment,
+    Verdict,
+)
+
+SCHEMA = 1
+
+MOST_MEASURED = 50
+"""Plans whose figures fit into the 4 KiB of a line that every monitoring system takes."""
+
+_NAGIOS = {
+    Verdict.MET: (0, "OK"),
+    Verdict.AT_RISK: (1, "WARNING"),
+    Verdict.BREACHED: (2, "CRITICAL"),
+    Verdict.UNKNOWN: (3, "UNKNOWN"),
+}
+
+
+def status_json(document: StatusDocument) -> dict[str, Any]:
+    """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
+    what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
+    where none ever ran, `trouble` while everything can be recorded, `written_at` is null for the catalogue's
+    own answer, else when drd wrote the summary that was read. `rpo.exposure_s` is null where nobody
+    knows, and where `rpo.loses_everything`: nothing is left to go back to. A reason ends with the command to run next, if any."""
+    return {
+        "schema": SCHEMA,
+        "at": to_rfc3339(document.at),
+        "verdict": document.verdict.value,
+        "plans": [_plan(p) for p in document.plans],
+        "alerts": [_alert(a, "") for a in document.alerts],
+        "daemon": _daemon(document.daemon),
+        "trouble": document.trouble,
+        "written_at": to_rfc3339(document.written_at) if document.written_at else None,
+    }
+
+
+def _plan(plan: Assessment) -> dict[str, Any]:
+    rpo, rto, drill = plan.rpo, plan.rto, plan.drill
+    return {
+        "plan": plan.plan,
+        "owner": plan.owner,
+        "verdict": plan.verdict.value,
+        "readiness": plan.readiness.value,
+        "rpo": {
+            "objective_s": rpo.objective_s,
+            "exposure_s": _seconds(rpo.exposure_s),
+            "achievable_s": _seconds(rpo.achievable_s),
+            "loses_everything": rpo.loses_everything,
+            "attainment": _share(rpo.attainment),
+            "verdict": rpo.verdict.value,
+        },
+        "rto": {
+            "objective_s": rto.objective_s,
+            "actual_s": _seconds(rto.actual_s),
+            "projected_s": _seconds(rto.projected_s),
+            "verdict": rto.verdict.value,
+        },
+        "drill": {
+            "last_at": to_rfc3339(drill.last_at) if drill.last_at else None,
+            "result": drill.result,
+            "due_at": to_rfc3339(drill.due_at) if drill.due_at else None,
+            "verdict": drill.verdict.value,
+            "steps": {"rehearsed": drill.rehearsed[0], "of": drill.rehearsed[1]}
+            if drill.rehearsed
+            else None,
+            "scenarios": [_scenario(s) for s in drill.scenarios],
+        },
+        "components": [_component(c) for c in plan.components],
+        "copies": [_copy(c) for c in plan.copies],
+        "repositories": [_repository(r) for r in plan.repositories],
+        "alerts": [_alert(a, plan.plan) for a in plan.alerts],
+        "reasons": [str(r) for r in plan.reasons],
+        "retention": {
+            "paused_since": to_rfc3339(plan.paused.since) if plan.paused else None,
+            "pauses": [
+                {"code": code, "text": text, "hint": hint}
+                for code, text, hint in (plan.paused.pauses if plan.paused else ())
+            ],
+            "waiting": plan.waiting,
+        },
+        "holds": [
+            {
+                "point": hold.point,
+                "reason": hold.reason,
+                "until": to_rfc3339(hold.until) if hold.until else None,
+                "by": hold.by,
+            }
+            for hold in plan.holds
+        ],
+    }
+
+
+def _component(component: ComponentAssessment) -> dict[str, Any]:
+    return {
+        "component": component.component,
+        "kind": component.kind,
+        "data_time": to_rfc3339(component.data_time) if component.data_time else None,
+        "exposure_s": _seconds(component.exposure_s),
+        "size_bytes": component.size_bytes,
+        "verdict": component.verdict.value,
+    }
+
+
+def _copy(copy: CopyAssessment) -> dict[str, Any]:
+    return {
+        "repository": copy.repository,
+        "copy_of": copy.copy_of,
+        "data_time": to_rfc3339(copy.data_time) if copy.data_time else None,
+        "exposure_s": _seconds(copy.exposure_s),
+        "verdict": copy.verdict.value,
+    }
+
+
+def _repository(repository: RepositoryAssessment) -> dict[str, Any]:
+    data_time = repository.data_time
+    return {
+        "repository": repository.repository,
+        "copy_of": repository.copy_of,
+        "state": repository.state,
+        "since": to_rfc3339(repository.since) if repository.since else None,
+        "data_time": to_rfc3339(data_time) if data_time else None,
+    }
+
+
+def _scenario(scenario: ScenarioAssessment) -> dict[str, Any]:
+    return {
+        "scenario": scenario.scenario,
+        "wanted": scenario.wanted,
+        "repository": scenario.repository or None,
+        "last_at": to_rfc3339(scenario.last_at) if scenario.last_at else None,
+        "result": scenario.result,
+        "due_at": to_rfc3339(scenario.due_at) if scenario.due_at else None,
+        "valid_until": to_rfc3339(scenario.valid_until) if scenario.valid_until else None,
+        "verdict": scenario.verdict.value,
+        "unproven": [{"component": c, "why": why} for c, why in scenario.unproven],
+    }
+
+
+def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
+    return {
+        "alert": alert.id,
+        "plan": plan,
+        "kind": alert.kind,
+        "state": alert.state,
+        "since": to_rfc3339(alert.since),
+        "message": alert.message,
+        "severity": alert.severity,
+        "command": alert.command,
+        "acknowledged_by": alert.acknowledged_by,
+        "acknowledged_until": to_rfc3339(alert.acknowledged_until)
+        if alert.acknowledged_until
+        else None,
+    }
+
+
+def _daemon(daemon: DaemonState | None) -> dict[str, Any] | None:
+    if daemon is None:
+        return None
+    last_at = to_rfc3339(daemon.at) if daemon.at else None
+    return {"state": daemon.state, "last_at": last_at, "version": daemon.version}
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _share(value: float | None) -> float | None:
+    """To a millionth, downwards: a missed second never rounds to a full share."""
+    return None if value is None else int(value * 1_000_000) / 1_000_000
+
+
+def nagios(document: StatusDocument) -> tuple[int, str]:
+    """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
+    exposure and projected recovery time, with the objectives as critical thresholds. Of more plans
+    than a monitoring system takes data of, only how many have which verdict. While an alert is
+    critical, or a daemon that was not stopped is silent, it is never 0."""
+    code, word = _NAGIOS[document.verdict]
+    plans = document.plans
+    critical = _critical(document)
+    silent = document.daemon is not None and document.daemon.state == "silent"
+    if code == 0 and (critical or silent):
+        code, word = _NAGIOS[Verdict.AT_RISK]
+    count = len(plans) + len(document.briefs)
+    if not count:
+        return code, f"DRD {word} - no plan is loaded"
+    bad = _bad(document)
+    if document.verdict is Verdict.MET or not bad:
+        text = f"{count} plan{'s' if count != 1 else ''} met"
+    else:
+        text = f"{len(bad)} of {count} {document.verdict.words}: "
+        text += "; ".join(f"{plan}: {reason}" for plan, reason in bad[:3])
+        text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
+        text += f"; critical: {critical[0]}"
+        text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
+    text += _caveats(document)
+    data = _counted(document) if count > MOST_MEASURED else _measured(plans)
+    return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
+
+
+def _caveats(document: StatusDocument) -> str:
+    """What to add to the line when no daemon works, or when the summary is old."""
+    found, daemon = [known_when(document)], document.daemon
+    if daemon is not None and daemon.at is not None and daemon.state != "running":
+        ago = format_duration(age(daemon.at, document.at))
+        found.insert(0, f"the daemon is {daemon.state}, seen {ago} ago: nothing starts by itself")
+    return "".join(f"; {text}" for text in found if text)
+
+
+def _bad(document: StatusDocument) -> list[tuple[str, str]]:
+    """Plans that have the worst verdict, by name, each with the reason."""
+    now, worst = microseconds(document.at), document.verdict
+    found = [
+        (p.plan, p.reasons[0].text) for p in document.plans if p.verdict is worst and p.reasons
+    ]
+    found += [
+        (p.plan, p.telling(now).first)
+        for p in document.briefs
+        if isinstance(p, Told) and p.verdict is worst and p.has_reasons
+    ]
+    return sorted(found, key=lambda f: f[0])
+
+
+def _critical(document: StatusDocument) -> list[str]:
+    found = [(p.plan, a.message) for p in document.plans for a in p.alerts if _is_critical(a)]
+    for brief in document.briefs:
+        if isinstance(brief, Told):
+            found += [(brief.plan, message) for message in brief.critical]
+    found.sort(key=lambda f: f[0])
+    found += [("drd", a.message) for a in document.alerts if _is_critical(a)]
+    return [f"{of}: {message}" for of, message in found]
+
+
+def _is_critical(alert: AlertFacts) -> bool:
+    return alert.severity == "critical"
+
+
+def _measured(plans: Sequence[Assessment]) -> list[str]:
+    return [
+        f"{name}_{p.plan}={_value(value)};;{objective:g}"
+        for p in plans
+        for name, value, objective in (
+            ("exposure", p.rpo.exposure_s, p.rpo.objective_s),
+            ("rto", p.rto.projected_s, p.rto.objective_s),
+        )
+        if objective is not None
+    ]
+
+
+def _counted(document: StatusDocument) -> list[str]:
+    counts = Counter([*(p.verdict for p in document.plans), *(b.verdict for b in document.briefs)])
+    return [f"{verdict.value}={counts[verdict]};;;0;{counts.total()}" for verdict in _NAGIOS]
+
+
+def unbarred(text: str) -> str:
+    """One line without a bar, which would begin the performance data."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def _value(seconds: float | None) -> str:
+    """`U` is the plugin convention's word for a value that nobody knows."""
+    return "U" if seconds is None else f"{seconds:.0f}s"

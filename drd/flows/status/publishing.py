@@ -1,0 +1,229 @@
+"""Keeping the summary of the status as the catalogue has it, for who may read nothing else.
+
+Whoever holds its lock brings it up to date by what the catalogue has counted since, whoever made
+these changes; so daemon and commands write the same file and need not know of one another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import grp
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import drd
+from drd import acl, log, modes
+from drd.errors import CatalogueError, DamagedSummary
+from drd.flows.status.overview import SUMMARY as NAME
+from drd.flows.status.summary_file import Summary, read_summary, write_summary
+from drd.model.changes import Changed
+from drd.ports import Finding
+from drd.process import user_name
+from drd.process.state_owner import acting_for_owner
+
+_log = log.get()
+
+LOOK_S = 1.0
+"""Between two looks whether something has changed; a change is public within two seconds."""
+REBUILD_S = 3600.0
+"""After which it is made anew, should ever a change have gone uncounted."""
+_WAIT_S = 2.0
+"""For another process that is just writing it; that one writes what we would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the summary goes: a directory that `group` may look into, for the user id `owner` of the
+    state's owner. `lock` is a file of the state's."""
+
+    directory: Path
+    group: str
+    owner: int
+    lock: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count. After
+    `close` nothing of it is open."""
+
+    read_changed: Callable[[int | None], Changed]
+    identity: Callable[[], str]
+    now: Callable[[], datetime]
+    close: Callable[[], None] = lambda: None
+
+
+class Publisher:
+    """Brings one summary up to date."""
+
+    def __init__(self, place: Place, source: Source, version: str) -> None:
+        self._place = place
+        self._source = source
+        self._version = version
+        self._summary: Summary | None = None
+        self._written: tuple[int, int, int] | None = None
+        self._kept = False
+
+    def refresh(self, *, anew: bool = False) -> bool:
+        """Write the summary if the catalogue says more than it; whether that was so. `anew` believes
+        nothing of what it says so far. Raises OSError and CatalogueError."""
+        place = self._place
+        modes.make_public_directory(place.directory, place.group, owner=place.owner)
+        directory = os.open(
+            place.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+        try:
+            with self._locked() as held:
+                return held and self._refresh(directory, anew=anew)
+        finally:
+            os.close(directory)
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self._source.close()
+
+    def _refresh(self, directory: int, *, anew: bool) -> bool:
+        state, now = self._source.identity(), self._source.now()
+        summary = self._known(directory)
+        if anew or summary is None or summary.state != state:
+            summary = Summary(self._version)
+        since = summary.seq if summary.state == state else None
+        changed = self._source.read_changed(since)
+        if changed.seq == since and not changed.everything:
+            return False
+        summary.apply(changed, state, now)
+        if write_summary(directory, summary.to_bytes(now)):
+            self._kept = False
+        elif not self._kept:
+            self._kept = True
+            group, remedy = self._place.group, _remedy(os.geteuid(), self._place.group)
+            _log.warning("summary.not_for_the_group", group=group, remedy=remedy)
+        self._summary, self._written = summary, _mark(directory)
+        return True
+
+    def _known(self, directory: int) -> Summary | None:
+        """As it lies there, which another process may have written since we did."""
+        if self._summary is not None and self._written == _mark(directory):
+            return self._summary
+        try:
+            return Summary.of(read_summary(str(self._place.directory)), self._version)
+        except (OSError, DamagedSummary):
+            return None
+
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        modes.make_private_directory(self._place.lock.parent)
+        fd = modes.open_private_file(self._place.lock)
+        try:
+            yield _flock(fd)
+        finally:
+            os.close(fd)
+
+
+def publish(
+    directory: str,
+    group: str,
+    database: str,
+    read_changed: Callable[[int | None], Changed],
+    identity: Callable[[], str],
+) -> None:
+    """Bring the summary of a SQLite catalogue up to date once. Raises OSError and CatalogueError."""
+    state = Path(database).parent
+    source = Source(read_changed, identity, lambda: datetime.now(UTC))
+    with acting_for_owner(state, state):
+        place = Place(Path(directory), group, os.geteuid(), state / "locks/summary.lock")
+        Publisher(place, source, drd.__version__).refresh()
+
+
+def findings(directory: Path, group: str) -> list[Finding]:
+    """The finding of `drd doctor` that the group cannot read the summary; none where it can."""
+    try:
+        found = (directory / NAME).stat(follow_symlinks=False)
+    except OSError:
+        return []
+    readers = set(acl.groups(str(directory / NAME), acl.ACCESS, 4))
+    if not readers and found.st_mode & 0o040:
+        readers = {found.st_gid}
+    with suppress(KeyError):
+        readers &= {grp.getgrnam(group).gr_gid}
+    if readers:
+        return []
+    what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
+    return [Finding("status for others", False, what, _remedy(found.st_uid, group))]
+
+
+def _remedy(uid: int, group: str) -> str:
+    return f"adduser {user_name(uid)} {group}, then systemctl restart drd"
+
+
+def _flock(fd: int) -> bool:
+    limit = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def _mark(directory: int) -> tuple[int, int, int] | None:
+    """Tells one file of the summary from another."""
+    with suppress(OSError):
+        found = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
+
+
+class Publishing:
+    """A publisher at work beside something else, from `start` to `stop`. What it cannot do is
+    logged once (`told`), and tried again."""
+
+    def __init__(self, publisher: Publisher, *, told: bool) -> None:
+        self._publisher = publisher
+        self._told = told
+        self._trouble = ""
+        self._stop = threading.Event()
+        self._rebuilt = -REBUILD_S if told else time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="drd-summary", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What has changed until now is public when it returns."""
+        self._stop.set()
+        self._thread.join(3 * _WAIT_S)
+        self._refresh()
+        if not self._thread.is_alive():
+            self._publisher.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._refresh()
+            self._stop.wait(LOOK_S)
+
+    def _refresh(self) -> None:
+        anew = time.monotonic() - self._rebuilt >= REBUILD_S
+        try:
+            self._publisher.refresh(anew=anew)
+            if anew:
+                self._rebuilt = time.monotonic()
+            self._trouble = ""
+        except (OSError, CatalogueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            if self._told and why != self._trouble:
+                remedy = "`drd install` makes the directory; drd.yaml names it: public_dir"
+                _log.warning("summary.not_written", error=why, remedy=remedy)
+            self._trouble = why
+        except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
+            _log.error("summary.failed", error=f"{type(error).__name__}: {error}")
+            self._stop.wait(REBUILD_S / 60)

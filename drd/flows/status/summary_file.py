@@ -1,0 +1,403 @@
+"""The summary of the status in one file: read in a cold start, brought up to date piece by piece.
+
+A line that says what it is and how long the header is; the header, in JSON; then compressed pieces
+for some dozens of plans each, in three parts: the briefs of its plans, which is all that a screen of
+healthy plans needs, the facts of those that have none, and the facts of the others. A plan's piece
+follows from its name, so that a change of one plan costs one piece.
+
+Who reads it trusts whoever owns it, no further: it is no link, belongs to the owner of its
+directory or to root, and is bounded in all that it can make a reader do.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from drd import acl
+from drd.errors import CatalogueError, DamagedSummary
+from drd.flows.status.overview import SUMMARY as NAME
+from drd.model.brief import Brief, briefs_from, in_advance
+from drd.model.changes import Changed
+from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
+from drd.model.facts_codec import FORMAT, decode, encode
+from drd.model.told import Told
+
+_T = TypeVar("_T")
+
+MODE = 0o640
+_SCHEMA = 1
+_MAGIC = b"drd-status"
+_FIRST_LINE = 40
+_PLANS_A_PIECE = 48
+_MOST_BYTES = 64 << 20
+_MOST_HEADER = 16 << 20
+_MOST_PIECE = 32 << 20
+_MOST_UNPACKED = 128 << 20
+_MOST_PIECES = 4096
+"""Far above what ten thousand plans with long errors take; a file with more is not drd's."""
+
+
+def _format() -> str:
+    """Differs where other facts are written."""
+    from zlib import crc32
+
+    return f"{crc32(f'{FORMAT} {Brief._fields} {Told._fields}'.encode()):08x}"
+
+
+class Header(NamedTuple):
+    """`at` is when the catalogue was last known to say this; `state` and `seq` tell which catalogue
+    that was, and how far it had come. `rest` is what is not about single loaded plans."""
+
+    at: datetime
+    version: str
+    state: str
+    seq: int
+    rest: StatusFacts
+
+
+_Parts = tuple[bytes, bytes, bytes]
+
+
+class SummaryFile:
+    """A summary as it lies on disk, of which only what is asked for is unpacked. A plan's name
+    narrows the answers to its piece. Everything raises DamagedSummary for what drd has not written."""
+
+    def __init__(self, header: Header, pieces: list[_Parts]) -> None:
+        self.header = header
+        self.pieces = pieces
+        self._left = _MOST_UNPACKED
+
+    def briefs(self, plan: str | None = None) -> list[Brief | Told]:
+        """For the plans that have one."""
+        return [b for parts in self._some(plan) for b in self._understood(_briefs, parts[0])]
+
+    def without_brief(self, plan: str | None = None) -> list[PlanFacts]:
+        """The facts of plans that have no brief."""
+        return [f for parts in self._some(plan) for f in self._understood(_facts, parts[1])]
+
+    def facts(self, plans: Collection[str]) -> list[PlanFacts]:
+        """The facts of these plans, which have a brief."""
+        wanted = {piece_of(plan, len(self.pieces)) for plan in plans}
+        names = set(plans)
+        parts = (self.pieces[number][2] for number in sorted(wanted))
+        return [f for part in parts for f in self._understood(_facts, part) if f.plan in names]
+
+    def lines(self) -> Iterator[tuple[dict[str, bytes], dict[str, bytes]]]:
+        """Briefs and facts of each piece as they are written, by plan."""
+        for parts in self.pieces:
+            briefs, loud, quiet = (self._understood(_lines, part) for part in parts)
+            yield briefs, {**loud, **quiet}
+
+    def _some(self, plan: str | None) -> list[_Parts]:
+        if plan is None:
+            return self.pieces
+        return [self.pieces[piece_of(plan, len(self.pieces))]]
+
+    def _understood(self, how: Callable[[bytes], _T], part: bytes) -> _T:
+        """Of all parts together, no more is unpacked than a summary can have."""
+        return _understood(lambda packed: how(self._unpacked(packed)), part)
+
+    def _unpacked(self, part: bytes) -> bytes:
+        if not part:
+            return b""
+        from zlib import decompressobj
+
+        most = min(_MOST_PIECE, self._left)
+        unpacking = decompressobj()
+        found = unpacking.decompress(part, most + 1)
+        if not unpacking.eof or len(found) > most:
+            raise ValueError("what is in it is too large, or cut off")
+        self._left -= len(found)
+        return found
+
+
+def piece_of(plan: str, pieces: int) -> int:
+    """Which of so many pieces has the plan."""
+    from zlib import crc32
+
+    return crc32(plan.encode()) % pieces
+
+
+def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
+    import zlib
+
+    try:
+        return how(data)
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, zlib.error) as why:
+        raise DamagedSummary(f"it cannot be understood: {why}") from None
+
+
+def _rows(data: bytes) -> list[Any]:
+    from json import loads
+
+    return list(loads(b"[%b]" % data.replace(b"\n", b",")))
+
+
+def _lines(data: bytes) -> dict[str, bytes]:
+    """By the first value of each line, the plan's name, which needs no escapes."""
+    return {line.split(b'"', 2)[1].decode(): line for line in data.split(b"\n") if line}
+
+
+def _briefs(data: bytes) -> list[Brief | Told]:
+    return briefs_from(_rows(data))
+
+
+def _facts(data: bytes) -> list[PlanFacts]:
+    found = []
+    for name, values in _rows(data):
+        facts = decode(values)
+        if not isinstance(facts, PlanFacts) or facts.plan != name:
+            raise ValueError("no facts of a plan")
+        found.append(facts)
+    return found
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read_summary(directory: str) -> SummaryFile:
+    """The summary in a public directory.
+
+    Raises FileNotFoundError, PermissionError or another OSError when there is none to read, and
+    DamagedSummary for one that drd has not written, or another version of it.
+    """
+    fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        found = os.fstat(fd)
+        owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners:
+            raise DamagedSummary("it is no file of drd's user")
+        if found.st_mode & 0o022 or found.st_size > _MOST_BYTES:
+            raise DamagedSummary("others can write to it, or it is too large")
+        data = file.read(_MOST_BYTES + 1) or b""
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> SummaryFile:
+    first = data[:_FIRST_LINE].split(b"\n", 1)[0]
+    words = first.split(b" ")
+    if len(words) != 3 or words[0] != _MAGIC or not words[2].isdigit():
+        raise DamagedSummary("it does not begin as one")
+    if words[1] != f"{_SCHEMA}.{_format()}".encode():
+        raise DamagedSummary("another version of drd has written it")
+    start, length = len(first) + 1, int(words[2])
+    if length > _MOST_HEADER or start + length > len(data):
+        raise DamagedSummary("it is cut off")
+    header, sizes = _understood(_header, data[start : start + length])
+    if len(sizes) > _MOST_PIECES:
+        raise DamagedSummary("it has too many pieces")
+    pieces, end = [], start + length
+    for piece in sizes:
+        parts = []
+        for size in piece:
+            parts.append(data[end : end + size])
+            end += size
+        pieces.append((parts[0], parts[1], parts[2]))
+    if end != len(data) or not pieces:
+        raise DamagedSummary("it is cut off")
+    return SummaryFile(header, pieces)
+
+
+def _header(data: bytes) -> tuple[Header, list[list[int]]]:
+    from json import loads
+
+    known = loads(data)
+    rest = decode(known["rest"])
+    at = datetime.fromtimestamp(known["at"], UTC)
+    sizes = known["sizes"]
+    if not isinstance(rest, StatusFacts) or any(
+        len(piece) != 3 or min(piece) < 0 or not all(type(size) is int for size in piece)
+        for piece in sizes
+    ):
+        raise TypeError("no header")
+    return Header(at, str(known["version"]), str(known["state"]), int(known["seq"]), rest), sizes
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class Summary:
+    """A summary that is being kept up to date."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self.state, self.seq = "", -1
+        self._briefs: list[dict[str, bytes]] = [{}]
+        self._facts: list[dict[str, bytes]] = [{}]
+        self._packed: list[_Parts | None] = [None]
+        self._rest = StatusFacts([])
+
+    @staticmethod
+    def of(file: SummaryFile, version: str) -> Summary:
+        """To go on with what is there. Raises DamagedSummary."""
+        found = Summary(version)
+        header = file.header
+        found.state, found.seq, found._rest = header.state, header.seq, header.rest
+        lines = list(file.lines())
+        found._briefs = [briefs for briefs, _ in lines]
+        found._facts = [facts for _, facts in lines]
+        found._packed = list(file.pieces)
+        return found
+
+    def __len__(self) -> int:
+        return sum(map(len, self._facts))
+
+    def apply(self, changed: Changed, state: str, now: datetime) -> None:
+        """Take over what the catalogue `state` says has changed."""
+        facts = changed.facts
+        if changed.everything:
+            self._lay_out(len(facts.plans))
+            others: Mapping[str, tuple[AlertFacts, ...]] = facts.others
+        else:
+            names = {*changed.gone, *(f.plan for f in facts.plans)}
+            kept = {k: v for k, v in self._rest.others.items() if k not in names}
+            others = {**kept, **facts.others}
+        for name in changed.gone:
+            self._put(name, None, None)
+        for plan in facts.plans:
+            brief = in_advance(plan, now)
+            self._put(plan.plan, _brief_line(brief), _facts_line(plan))
+        if not changed.everything and not _PLANS_A_PIECE / 4 < self._share() < _PLANS_A_PIECE * 4:
+            self._lay_out_again()
+        self.state, self.seq = state, changed.seq
+        self._rest = facts._replace(plans=(), others=dict(others))
+
+    def _share(self) -> float:
+        """Plans a piece; as wanted where one piece has all."""
+        return len(self) / len(self._facts) if len(self._facts) > 1 else max(len(self), 13)
+
+    def _lay_out(self, plans: int) -> None:
+        pieces = max(1, plans // _PLANS_A_PIECE)
+        self._briefs = [{} for _ in range(pieces)]
+        self._facts = [{} for _ in range(pieces)]
+        self._packed = [None] * pieces
+
+    def _lay_out_again(self) -> None:
+        briefs = {k: v for piece in self._briefs for k, v in piece.items()}
+        facts = {k: v for piece in self._facts for k, v in piece.items()}
+        self._lay_out(len(facts))
+        for name, line in facts.items():
+            self._put(name, briefs.get(name), line)
+
+    def _put(self, name: str, brief: bytes | None, facts: bytes | None) -> None:
+        number = piece_of(name, len(self._facts))
+        self._packed[number] = None
+        for known, line in ((self._briefs[number], brief), (self._facts[number], facts)):
+            if line is None:
+                known.pop(name, None)
+            else:
+                known[name] = line
+
+    def to_bytes(self, now: datetime) -> bytes:
+        """The file's content, of `now`."""
+        for number, packed in enumerate(self._packed):
+            if packed is None:
+                self._packed[number] = _packed(self._briefs[number], self._facts[number])
+        from json import dumps
+
+        pieces = [packed for packed in self._packed if packed is not None]
+        header = dumps(
+            {
+                "at": now.timestamp(),
+                "version": self._version,
+                "state": self.state,
+                "seq": self.seq,
+                "rest": encode(self._rest),
+                "sizes": [[len(part) for part in parts] for parts in pieces],
+            }
+        ).encode()
+        first = f"{_MAGIC.decode()} {_SCHEMA}.{_format()} {len(header)}\n".encode()
+        return b"".join([first, header, *(part for parts in pieces for part in parts)])
+
+
+def _brief_line(brief: Brief | Told | None) -> bytes | None:
+    return None if brief is None else _json(brief)
+
+
+def _facts_line(plan: PlanFacts) -> bytes:
+    return _json([plan.plan, encode(plan)])
+
+
+def _json(value: Any) -> bytes:
+    from json import dumps
+
+    return dumps(value, separators=(",", ":")).encode()
+
+
+def _packed(briefs: Mapping[str, bytes], facts: Mapping[str, bytes]) -> _Parts:
+    loud = [line for name, line in facts.items() if name not in briefs]
+    quiet = [line for name, line in facts.items() if name in briefs]
+    return _pack(briefs.values()), _pack(loud), _pack(quiet)
+
+
+def _pack(lines: Collection[bytes]) -> bytes:
+    from zlib import compress
+
+    return compress(b"\n".join(lines), 1) if lines else b""
+
+
+def write_summary(directory: int, data: bytes) -> bool:
+    """Put it in the place of the one in the open directory at once: a reader sees the old or the
+    new one. It belongs to the directory's owner and group, and has the list of the directory; whether
+    any group can read it.
+
+    Not synced to disk: after a power failure it is made anew. Raises OSError.
+    """
+    beside = f".{NAME}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=directory)  # what a kill left behind
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd, given = os.open(beside, how, 0o600, dir_fd=directory), False
+    try:
+        with os.fdopen(fd, "wb") as file:
+            above = os.fstat(directory)
+            owner = above.st_uid if os.geteuid() == 0 else -1
+            given = any(acl.groups(f"/proc/self/fd/{directory}", acl.DEFAULT, 4))
+            with suppress(PermissionError):
+                os.fchown(fd, owner, above.st_gid)
+                given = True
+            if given:
+                os.fchmod(fd, MODE)
+            file.write(data)
+        os.replace(beside, NAME, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside, dir_fd=directory)
+        raise
+    return given
+
+
+def unreadable(directory: str, error: Exception) -> CatalogueError:
+    """What to say to somebody who may read nothing but the summary."""
+    place = f"{directory}/{NAME}"
+    if isinstance(error, PermissionError):
+        user, group = _whose(directory)
+        return CatalogueError(
+            f"{place} is for the group {group}, and user {user} is not in it",
+            hint=f"sudo adduser {user} {group}, then log in anew; or sudo drd status. Who is in the "
+            "group of operators asks the daemon meanwhile: drd alerts, drd points PLAN, drd runs",
+        )
+    why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
+    return CatalogueError(
+        f"there is no status to read: {place}: {why}",
+        hint="the daemon writes it (systemctl start drd), and so does root: sudo drd status",
+    )
+
+
+def _whose(directory: str) -> tuple[str, str]:
+    """The user who asks, and the group that may read in the directory: names, else numbers."""
+    import grp
+
+    from drd.process import user_name
+
+    name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
+    group = next(acl.groups(directory, acl.DEFAULT, 4), group)
+    try:
+        return name, grp.getgrgid(group).gr_name
+    except KeyError:
+        return name, str(group)

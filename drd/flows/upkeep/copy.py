@@ -1,0 +1,338 @@
+"""A second repository receives every complete restore point.
+
+The newest point first, since that is what cuts the exposure; of a point the components first and
+the manifest last, so that it exists there if and only if its manifest does. A run that was killed
+leaves what the next one goes on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
+from drd.flows.backup.earlier_snapshots import look_for_shrinking, warn_of_damage
+from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm, confirm_or_initialise
+from drd.flows.repository.missing import note_listing, record_missing
+from drd.flows.repository.sightings import note_damage
+from drd.flows.repository.substituted import genuine_by_run
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup, custody
+from drd.model.holds import held_points
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.run import RunKind, RunState
+from drd.model.snapshot import RestorePoint
+from drd.ports import Listing, Repository, SnapshotInfo
+
+BATCH = 8
+"""Points that one call of restic copies after the newest: a call costs a second by itself, and what
+has arrived is recorded after each."""
+
+
+class _NotWhole(RepositoryDamaged):
+    """restic was content, and a point is not there all the same; whose fault it is nobody knows."""
+
+
+Held = Mapping[str, Sequence[SnapshotInfo]]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOutcome:
+    """What a copy run did, newest point first. `held` counts the complete points that are there
+    now. `errors` has those that could not be copied."""
+
+    run: str
+    plan: str
+    repository: str
+    copy_of: str
+    state: RunState
+    copied: tuple[str, ...]
+    held: int
+    errors: Mapping[str, DrdError]
+
+
+def copy(
+    services: Services, plan: Plan, repository: str, *, trigger: str = "manual"
+) -> CopyOutcome:
+    """Copy what `repository` lacks. Raises AlreadyRunning while another process does, and what
+    keeps it from being looked at; what is wrong with single points is in the outcome."""
+    spec = copy_spec(plan, repository)
+    crash_cleanup.settle(services, plan)
+    detail = {"copy_of": spec.copy_of}
+    with new_run(
+        services, plan, RunKind.COPY, trigger=trigger, detail=detail, subject=spec.name
+    ) as runner:
+        return _CopyRun(services, plan, spec, runner).drive()
+
+
+def copy_spec(plan: Plan, name: str) -> RepositorySpec:
+    """The plan's copy of that name. Raises UsageError."""
+    known = ", ".join(c.name for c in plan.copies) or "none"
+    spec = plan.repositories.get(name)
+    if spec is None:
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"its copies: {known}")
+    if spec.copy_of is None:
+        raise UsageError(f"{name} is where backups go, no copy", hint=f"copies: {known}")
+    return spec
+
+
+class _CopyRun:
+    """The phases of one copy run, in order."""
+
+    def __init__(
+        self, services: Services, plan: Plan, spec: RepositorySpec, runner: Runner
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.spec = spec
+        self.runner = runner
+        self.copy_of = str(spec.copy_of)
+        self.source = services.open_repository(plan.repositories[self.copy_of])
+        self.into = services.open_repository(spec)
+        self.ends = services.clock.monotonic() + plan.copying.timeout_s
+        self.is_damaged = False
+        self.arrived: dict[str, RestorePoint] = {}
+        self.errors: dict[str, DrdError] = {}
+
+    def drive(self) -> CopyOutcome:
+        self.runner.step("repository", "preflight", self._confirm)
+        self.runner.step("what is there", "check", self._look_for_shrinking)
+        warn = self.services.warn
+        listed_at = self.services.clock.now()
+        listing = listings.sound(self.source, listings.listed(self.source, self.plan.name), warn)
+        there = listings.sound(self.into, listings.listed(self.into, self.plan.name), warn)
+        # Newest data first, as the catalogue has them.
+        points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
+        source = self._by_run(self.source, listing)
+        self._note_trees(points, source)
+        into = self._by_run(self.into, there)
+        held = listings.whole_points(points, into)
+        self._note_missing(listing, listed_at)
+        self._reconcile(points, held, there.unreadable, listed_at)
+        lacking = [
+            p for p in points if p.id not in held and listings.manifest(source.get(p.id, ()))
+        ]
+        whole = listings.whole_points(lacking, source)
+        for batch in _batches([p for p in lacking if p.id in whole]):
+            self._copy(batch, source)
+        self.errors |= {p.id: self._torn(p) for p in lacking if p.id not in whole}
+        self._copy_own(listing, there)
+        return self._finish(len(held))
+
+    def _by_run(self, repository: Repository, listing: Listing) -> Held:
+        return genuine_by_run(self.services, self.plan.name, repository, listing)
+
+    def _confirm(self) -> Mapping[str, Any]:
+        confirm(self.services, self.source, writing=False)
+        made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
+        return {"repository": made}
+
+    def _look_for_shrinking(self) -> Mapping[str, Any]:
+        """restic copies nothing that the index there has, also where the data is gone: points that
+        were brought back so would be listed and could not be restored."""
+        damage = look_for_shrinking(self.services, self.plan, self.into, self.ends)
+        if damage is not None:
+            raise RepositoryDamaged(
+                f"{self.spec.name} lost snapshots and data, so nothing is copied into it: "
+                f"{damage.message}",
+                hint="mend it (docs/copies.md, Mending), then drd verify "
+                f"{self.plan.name} --repository {self.spec.name}",
+            )
+        self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
+        return {}
+
+    def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
+        """Points that the source had, and lacks now, wholly or in part."""
+        points = self.services.catalogue.points(self.plan.name)
+        known = [p for p in points if p.available_at < listed_at]
+        note_listing(
+            self.services, self.plan.name, self.source, listing, known=known, listed_at=listed_at
+        )
+
+    def _reconcile(
+        self,
+        points: Sequence[RestorePoint],
+        held: Mapping[str, str],
+        unreadable: Mapping[str, str],
+        listed_at: datetime,
+    ) -> None:
+        """What the catalogue says is there follows what is: a run may have died before it could
+        record a point, and somebody may have removed one. One that something `unreadable` may belong
+        to stays."""
+        known = {p.id: p.repositories[self.spec.name] for p in points if self._records(p)}
+        news = {i: m for i, m in held.items() if known.get(i) != m}
+        if news:
+            self._record(news)
+        gone = [i for i in known if i not in held] if not unreadable else []
+        record_missing(self.services, self.plan.name, self.spec.name, gone, listed_at)
+
+    def _records(self, point: RestorePoint) -> bool:
+        return self.spec.name in point.repositories
+
+    def _record(self, manifests: Mapping[str, str]) -> None:
+        now = self.services.clock.now()
+        if self.is_damaged:  # before they are known to be there, so that they never count
+            self.services.catalogue.health.doubt(
+                self.plan.name, self.spec.name, list(manifests), now
+            )
+        self.services.catalogue.record_copies(self.runner.owned, self.spec.name, manifests, now)
+        self.services.catalogue.health.missing(
+            self.plan.name, self.spec.name, {}, list(manifests), now
+        )
+
+    def _copy(self, batch: Sequence[RestorePoint], source: Held) -> None:
+        """Together; one by one where one of them is damaged, for the sake of the others."""
+        first, *older = batch
+        name = f"copy {first.id}" + (f" and {len(older)} older" if older else "")
+        try:
+            self.runner.step(name, "copy", lambda: self._copied(batch, source))
+        except (RepositoryDamaged, PointGone) as error:
+            if older:
+                for point in batch:
+                    self._copy([point], source)
+            else:
+                self._lost(first, error)
+
+    def _copied(self, batch: Sequence[RestorePoint], source: Held) -> Mapping[str, Any]:
+        size = sum(p.size_bytes for p in batch)
+        ids = [i for p in batch for i in _in_order(p, source[p.id])]
+        try:
+            self.into.copy_from(
+                self.source,
+                ids,
+                expected_bytes=size,
+                deadline_s=self._left(),
+                on_progress=self.services.on_progress,
+            )
+        finally:
+            # Also after an error, so that a manifest never stands there without its point.
+            arrived = self._look(batch)
+        self.arrived |= {p.id: p for p in batch if p.id in arrived}
+        missing = [p.id for p in batch if p.id not in arrived]
+        if missing:
+            raise _NotWhole(
+                f"{', '.join(missing)} did not arrive whole in {self.spec.name}",
+                hint=f"look at {self.copy_of}: drd verify {self.plan.name}",
+            )
+        return {"points": [p.id for p in batch], "bytes": size}
+
+    def _note_trees(self, points: Sequence[RestorePoint], source: Held) -> None:
+        """Note the tree ids of the source's snapshots in the seal of each point. In the copy snapshots get
+        other ids, and whoever has the copy's password can write which original they come from."""
+        origins = self.services.catalogue.origins
+        known, news = origins.seals(self.plan.name), []
+        for seal in (known[p.id] for p in points if p.id in known):
+            trees = {s.id: s.tree for s in source.get(seal.point, ()) if s.original is None}
+            noted = seal.with_trees(trees)
+            if noted != seal:
+                news.append(noted)
+        if news:
+            origins.record_seals(self.plan.name, news)
+
+    def _look(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
+        """The points of the batch that are whole there, recorded; a manifest of another is
+        forgotten."""
+        listing = listings.listed(self.into, self.plan.name)
+        there = self._by_run(self.into, listing)
+        held = listings.whole_points(batch, there)
+        kept = self._held_by_people()
+        torn = [
+            found.id
+            for p in batch
+            if p.id not in held
+            and p.id not in kept
+            and (found := listings.manifest(there.get(p.id, ()))) is not None
+        ]
+        if torn and not listing.unreadable and custody.contested(self.services) is None:
+            self.into.forget(torn)
+        self._record(held)
+        return held
+
+    def _held_by_people(self) -> Mapping[str, str]:
+        holds = self.services.catalogue.keeping.holds(self.plan.name)
+        return held_points(holds, self.services.clock.now())
+
+    def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
+        """One that cannot be copied: none of our business when retention forgot it meanwhile."""
+        found = self.source.snapshots(
+            host=self.plan.name, tags=["drd", f"run:{point.id}"], fresh=True
+        )
+        if listings.manifest(found) is not None:
+            self.errors[point.id] = error
+            if isinstance(error, RepositoryDamaged) and not isinstance(error, _NotWhole):
+                note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})
+        else:
+            self.services.note(f"restore point {point.id} left {self.copy_of} meanwhile")
+
+    def _torn(self, point: RestorePoint) -> RepositoryDamaged:
+        return RepositoryDamaged(
+            f"{self.copy_of} has the manifest of {point.id} and not all that it names",
+            hint=f"find out who removed it: drd verify {self.plan.name}",
+        )
+
+    def _copy_own(self, listing: Sequence[SnapshotInfo], there: Sequence[SnapshotInfo]) -> None:
+        """drd's own catalogue and plans, which a host that lost all begins with: the newest."""
+        newest = listings.own(listing)[-1:]
+        if not newest or listings.first_id(newest[0]) in listings.ids_here(there):
+            return
+
+        def effect() -> Mapping[str, Any]:
+            self.into.copy_from(self.source, [newest[0].id], deadline_s=self._left())
+            return {}
+
+        try:
+            self.runner.step("copy drd", "copy", effect)
+        except RepositoryDamaged as error:
+            self.services.warn(f"drd's own catalogue was not copied: {error.message}")
+
+    def _left(self) -> float:
+        left_s = self.ends - self.services.clock.monotonic()
+        if left_s <= 0:
+            raise DeadlineExceeded(
+                f"copying to {self.spec.name} did not finish in its time",
+                hint="what has arrived stays; the next run goes on.",
+            )
+        return left_s
+
+    def _finish(self, held: int) -> CopyOutcome:
+        state = RunState.FAILED if self.errors else RunState.SUCCEEDED
+        self.services.catalogue.finish(
+            self.runner.owned,
+            state,
+            at=self.services.clock.now(),
+            error="; ".join(f"{p}: {describe(e)}" for p, e in self.errors.items()) or None,
+            detail={
+                "copied": list(self.arrived),
+                "bytes": sum(p.size_bytes for p in self.arrived.values()),
+                "permanent": all(map(is_permanent, self.errors.values())),
+            },
+        )
+        return CopyOutcome(
+            self.runner.run.id,
+            self.plan.name,
+            self.spec.name,
+            self.copy_of,
+            state,
+            tuple(self.arrived),
+            held + len(self.arrived),
+            dict(self.errors),
+        )
+
+
+def _in_order(point: RestorePoint, snapshots: Sequence[SnapshotInfo]) -> list[str]:
+    """What is to be copied of a point, by its ids in the source: the manifest last."""
+    here = listings.ids_here(snapshots)
+    sealed = listings.manifest(snapshots)
+    assert sealed is not None  # it is whole
+    return [*(here[i] for i in listings.component_ids(point)), sealed.id]
+
+
+def _batches(points: Sequence[RestorePoint]) -> Iterator[Sequence[RestorePoint]]:
+    if points:
+        yield points[:1]
+    for start in range(1, len(points), BATCH):
+        yield points[start : start + BATCH]

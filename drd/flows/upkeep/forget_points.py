@@ -1,0 +1,223 @@
+"""Giving restore points up by name: damaged ones, ones that others removed, ones of a wrong clock.
+
+Who and why is recorded, and what is left of the point goes out of the way, so that retention can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from drd.errors import DrdError, RepositoryError, UsageError
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.restore.known_problems import givers
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup, custody
+from drd.flows.upkeep.pauses import known_damage
+from drd.model.actor import Actor
+from drd.model.holds import GivenUp, held_points
+from drd.model.keeping import RetentionState
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.run import RunKind, RunState
+from drd.model.snapshot import RestorePoint
+
+
+@dataclass(frozen=True, slots=True)
+class GivingUp:
+    """What a person gives up: whole points, or what one `repository` holds of them. `force` also
+    where nothing is known to be wrong with them."""
+
+    points: tuple[str, ...]
+    reason: str
+    by: Actor | None = None
+    repository: str = ""
+    force: bool = False
+
+
+def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
+    """Returns the points that are recorded as given up.
+
+    Raises UsageError for a point that is held, and, without `force`, for one with which nothing is
+    known to be wrong; RepositoryError where a server does not let go of a snapshot.
+    """
+    specs = _repositories(plan, what.repository)
+    _require_ours(services)
+    _require_reasons(services, plan, what)
+    crash_cleanup.settle(services, plan)
+    detail: dict[str, Any] = {"given_up": list(what.points), "reason": what.reason}
+    if what.by is not None:
+        detail["by"] = what.by.to_json()
+    subject = what.points[0][:40]
+    with new_run(
+        services, plan, RunKind.RETENTION, trigger="manual", detail=detail, subject=subject
+    ) as runner:
+        now = services.clock.now()
+        _note_leaving(services, plan, what.points, runner.run.id)
+        services.catalogue.keeping.give_up(
+            [
+                GivenUp(point, plan.name, what.reason, now, what.by, what.repository)
+                for point in what.points
+            ]
+        )
+        for spec in specs:
+            services.catalogue.health.missing(plan.name, spec.name, {}, what.points, now)
+        troubles = _forget_all(services, plan, specs, what, runner)
+        if troubles:
+            raise next(iter(troubles.values()))
+        services.catalogue.finish(
+            runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail={}
+        )
+    return what.points
+
+
+def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
+    if not name:
+        return list(plan.repositories.values())
+    if name not in plan.repositories:
+        known = ", ".join(plan.repositories)
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"it has: {known}")
+    return [plan.repositories[name]]
+
+
+def _require_ours(services: Services) -> None:
+    why = custody.contested(services)
+    if why is not None:
+        raise UsageError(f"nothing is forgotten here: {why}", hint=custody.HINT)
+
+
+def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
+    now = services.clock.now()
+    _require_free(what.points, held_points(services.catalogue.keeping.holds(plan.name), now))
+    if what.force:
+        return
+    kept = {p.id: p for p in services.catalogue.points(plan.name)}
+    state = services.catalogue.keeping.state(plan.name)
+    damaged = {p for d in known_damage(services, plan) for p in d.affected or kept}
+    damaged |= {p for known in services.catalogue.health.of(plan.name) for p in known.missing}
+    for point in what.points:
+        if not _is_doubtful(point, kept.get(point), damaged, state, now):
+            raise UsageError(
+                f"nothing is known to be wrong with restore point {point}",
+                hint=f"drd verify {plan.name} looks for damage; to forget the point anyway, add "
+                "--force.",
+            )
+        _require_lost(services, plan, what, kept.get(point), now)
+
+
+def _require_lost(
+    services: Services, plan: Plan, what: GivingUp, known: RestorePoint | None, now: datetime
+) -> None:
+    """Raise UsageError for a point that a repository can still give whole, unless only another
+    repository is to give it up."""
+    if known is None or not known.complete or max(known.data_time, known.available_at) > now:
+        return
+    whole = givers(services, plan, known)
+    if whole and what.repository in ("", *whole):
+        others = [name for name in known.repositories if name not in whole]
+        only = f"--repository {others[0]} gives up what is lost; " if others else ""
+        raise UsageError(
+            f"restore point {known.id} can come back whole from {' and '.join(whole)}",
+            hint=f"{only}to forget the point anyway, add --force.",
+        )
+
+
+def _require_free(points: Sequence[str], held: Mapping[str, str]) -> None:
+    for point in points:
+        if point in held:
+            raise UsageError(
+                f"restore point {point} is held: {held[point]}", hint=f"drd release {point}"
+            )
+
+
+def _is_doubtful(
+    point: str,
+    known: RestorePoint | None,
+    damaged: set[str],
+    state: RetentionState | None,
+    now: datetime,
+) -> bool:
+    """Damaged, gone, not whole, or of the future. One that is not kept any more left by itself."""
+    if known is None or not known.complete or point in damaged:
+        return True
+    if max(known.data_time, known.available_at) > now:
+        return True
+    return state is not None and any(point in of for of in state.missing.values())
+
+
+def _forget_all(
+    services: Services,
+    plan: Plan,
+    specs: Sequence[RepositorySpec],
+    what: GivingUp,
+    runner: Runner,
+) -> Mapping[str, DrdError]:
+    """In each repository; what cannot be reached now is caught up with by retention, as soon as the
+    point is forgotten in the catalogue."""
+    troubles: dict[str, DrdError] = {}
+    for spec in specs:
+        if services.catalogue.repository_id(spec.url) is None:
+            continue
+        try:
+            _forget_in(services, plan, spec, what.points, runner)
+        except DrdError as error:
+            if spec.copy_of is None or what.repository:
+                troubles[spec.name] = error
+            else:
+                services.warn(f"{spec.name} has to wait: {error.message}")
+        else:
+            services.catalogue.remove_from(plan.name, spec.name, what.points)
+    if not troubles:
+        now = services.clock.now()
+        nowhere = [
+            p.id
+            for p in services.catalogue.points(plan.name)
+            if p.id in what.points and (not what.repository or not p.repositories)
+        ]
+        services.catalogue.forget_points(nowhere, now)
+    return troubles
+
+
+def _forget_in(
+    services: Services,
+    plan: Plan,
+    spec: RepositorySpec,
+    points: Sequence[str],
+    runner: Runner,
+) -> None:
+    repository = services.open_repository(spec)
+    confirm(services, repository)
+    listing = listings.whole(repository, listings.listed(repository, plan.name))
+    held = listings.by_run(listing)
+    snapshots = [s for point in points for s in held.get(point, ())]
+    # The manifest first: a point exists as long as that does.
+    ids = [s.id for s in sorted(snapshots, key=lambda s: "manifest" not in s.tags)]
+    if not ids:
+        return
+
+    def effect() -> Mapping[str, Any]:
+        repository.forget(ids)
+        return {"snapshots": len(ids)}
+
+    runner.step(f"forget in {spec.name}", "forget", effect)
+    still = {s.id for s in listings.listed(repository, plan.name)}
+    left = [i for i in ids if i in still]
+    if left:
+        raise RepositoryError(
+            f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that were to be forgotten",
+            hint="it may be append-only or locked against deletion: forget with a key that may "
+            "delete.",
+        )
+
+
+def _note_leaving(services: Services, plan: Plan, points: Sequence[str], run: str) -> None:
+    """What is gone from here on went by drd's own hand, and can no longer be held. Raises UsageError for
+    a point that somebody holds by now."""
+    keeping = services.catalogue.keeping
+    now = services.clock.now()
+    state = keeping.state(plan.name) or RetentionState(plan.name, now, run)
+    leaving = tuple(dict.fromkeys((*state.leaving, *points)))
+    _require_free(points, keeping.leave(replace(state, at=now, leaving=leaving)))

@@ -1,0 +1,86 @@
+"""Why retention has to wait, by what is known without a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from drd.errors import DrdError
+from drd.flows.services import Services
+from drd.flows.state import clock_trust, custody
+from drd.model.location import is_s3
+from drd.model.pauses import Damage, Pause, of_backups, of_clock, of_damage, of_jump, of_listing
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.run import RunKind
+from drd.model.text import first_line
+
+
+def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
+    """All of them; none when retention may go on, as far as this tells."""
+    points = services.catalogue.points(plan.name)
+    given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
+    found = custody.pause(services)
+    found += of_backups(
+        plan.name,
+        points,
+        last_failed=last_failure(services, plan),
+        rpo_s=plan.objectives.rpo_s,
+        now=services.clock.now(),
+    )
+    found += of_damage(plan.name, known_damage(services, plan), {p.id for p in points}, given_up)
+    found += _vanished(services, plan, given_up)
+    return found + _of_clocks(services, plan)
+
+
+def last_failure(services: Services, plan: Plan) -> str | None:
+    """How the plan's last backup failed; None where it did not."""
+    for row in services.catalogue.queue.jobs(-1, plan.name):
+        if row.kind == RunKind.BACKUP and row.tries:
+            return first_line(row.last_error or row.last_state or "nobody knows how")
+    return None
+
+
+def known_damage(services: Services, plan: Plan) -> list[Damage]:
+    """What is known to be damaged in the plan's repositories, and nobody has mended since."""
+    return [
+        Damage(known.repository, first_line(known.damage), known.affected)
+        for known in services.catalogue.health.of(plan.name)
+        if known.damage is not None
+    ]
+
+
+def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) -> list[Pause]:
+    """Points that others removed from every repository, whoever of drd met that first. One that was
+    given up in a single repository was still wanted from the others."""
+    gone = services.catalogue.keeping.vanished(plan.name)
+    return of_listing(
+        plan.primary.name,
+        [
+            point
+            for point in gone
+            if (point, "") not in given_up
+            and not {(point, name) for name in plan.repositories} <= given_up
+        ],
+        nowhere=True,
+    )
+
+
+def _of_clocks(services: Services, plan: Plan) -> list[Pause]:
+    """One that jumped is believed again as soon as a server of a repository agrees with it."""
+    ahead = [(spec, _ahead_s(services, spec)) for spec in plan.repositories.values()]
+    found = [pause for spec, by_s in ahead for pause in of_clock(spec.name, by_s)]
+    jumped_s = clock_trust.jumped_s(services)
+    if jumped_s is None:
+        return found
+    far = [by_s for spec, by_s in ahead if is_s3(spec.url)]
+    if not found and clock_trust.witnessed(services, far, far=bool(far)):
+        clock_trust.trust_again(services, "a repository server or NTP confirms it")
+        return found
+    return found + of_jump(plan.name, jumped_s)
+
+
+def _ahead_s(services: Services, spec: RepositorySpec) -> float | None:
+    """What keeps it from being asked is told by the look at it."""
+    try:
+        return services.open_repository(spec).clock_ahead_s()
+    except DrdError:
+        return None

@@ -1,0 +1,75 @@
+"""Removing data that no snapshot refers to: a run of its own for each repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository.points import look_at, missing_snapshots
+from drd.flows.restore.repository_choice import repository_spec
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup, custody
+from drd.model.pauses import Pause, of_listing, words
+from drd.model.plan import Plan
+from drd.model.run import RunKind, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOutcome:
+    """`said` is restic's summary, or why nothing was pruned while there are `pauses`."""
+
+    repository: str
+    state: RunState
+    said: str
+    pauses: tuple[Pause, ...] = ()
+
+
+def prune(
+    services: Services, plan: Plan, repository: str = "", *, trigger: str = "manual"
+) -> PruneOutcome:
+    """Prune one repository of the plan, by default the one that backups go to.
+
+    It is paused while others removed snapshots there (what they needed might still be brought back;
+    after a prune it is gone for good), and where this state may be a copy of another one's. Raises
+    AlreadyRunning beside a retention or another prune of the plan.
+    """
+    spec = repository_spec(plan, repository or plan.primary.name)
+    crash_cleanup.settle(services, plan)
+    with new_run(
+        services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name
+    ) as runner:
+        known = services.catalogue.points(plan.name)
+        look = look_at(services, plan, spec, writing=True)
+        missing = missing_snapshots(services, plan.name, known, [look])
+        pauses = custody.pause(services)
+        pauses += [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
+        if pauses:
+            return _paused(services, runner, spec.name, pauses)
+        opened = look.repository
+
+        def effect() -> Mapping[str, Any]:
+            done = opened.prune(
+                max_repack_bytes=plan.retention.max_repack_bytes, deadline_s=plan.prune.timeout_s
+            )
+            return {"summary": done.summary, "bytes": done.removed_bytes}
+
+        result = runner.step("prune", "prune", effect)
+        services.catalogue.finish(
+            runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)
+        )
+        return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result["summary"]))
+
+
+def _paused(
+    services: Services, runner: Runner, repository: str, pauses: Sequence[Pause]
+) -> PruneOutcome:
+    services.catalogue.finish(
+        runner.owned,
+        RunState.PAUSED,
+        at=services.clock.now(),
+        error=words(pauses),
+        detail={"pauses": [pause.to_json() for pause in pauses]},
+    )
+    return PruneOutcome(repository, RunState.PAUSED, words(pauses), tuple(pauses))

@@ -1,0 +1,263 @@
+"""Forgetting restore points: restic forgets by id, drd looks again afterwards.
+
+A point goes from the repository with the backups first, then from the copies. Removing the data
+that nothing refers to any more (prune) is a run of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drd.errors import DrdError, RepositoryError, SnapshotsUnreadable
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository import listings
+from drd.flows.repository.points import Missing
+from drd.flows.services import Services
+from drd.flows.state import clock_trust, crash_cleanup
+from drd.flows.upkeep.retention_plan import Forgetting, Share, plan_forgetting
+from drd.model.actor import Actor
+from drd.model.holds import held_points
+from drd.model.keeping import RetentionState
+from drd.model.pauses import Pause, of_unreadable, words
+from drd.model.plan import Plan
+from drd.model.run import RunKind, RunState
+from drd.model.snapshot import ComponentSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionOutcome:
+    """`forgotten` are the points that are gone from where backups go, and from the catalogue."""
+
+    run: str
+    plan: str
+    state: RunState
+    forgetting: Forgetting
+    forgotten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRequest:
+    """What a person asked for, each with his reason: `force` to forget also what is over the limit of
+    one run, `clock_is_right` to believe the clock as it is now."""
+
+    force: str | None = None
+    clock_is_right: str | None = None
+    by: Actor | None = None
+    trigger: str = "manual"
+
+    def detail(self) -> dict[str, Any]:
+        said = {"force": self.force, "clock_is_right": self.clock_is_right}
+        found: dict[str, Any] = {key: reason for key, reason in said.items() if reason is not None}
+        if found and self.by is not None:
+            found["by"] = self.by.to_json()
+        return found
+
+
+def retention(services: Services, plan: Plan, request: RetentionRequest) -> RetentionOutcome:
+    """Forget what the plan's policy does not keep, or be paused: then nothing is forgotten, and the
+    outcome says why.
+
+    Raises RepositoryError when a repository still lists a snapshot afterwards (an append-only
+    server refuses and exits with 0); the points that are really gone are recorded before. A copy
+    that cannot be reached is caught up with by the next run; it is raised after all the rest.
+    """
+    crash_cleanup.settle(services, plan)
+    with new_run(
+        services, plan, RunKind.RETENTION, trigger=request.trigger, detail=request.detail()
+    ) as runner:
+        if request.clock_is_right is not None:
+            clock_trust.trust_again(services, request.clock_is_right)
+        return _RetentionRun(services, plan, runner).drive(force=request.force is not None)
+
+
+class _RetentionRun:
+    """The phases of one retention run, in order."""
+
+    def __init__(self, services: Services, plan: Plan, runner: Runner) -> None:
+        self.services = services
+        self.plan = plan
+        self.runner = runner
+        self.looked_at = services.clock.now()
+        self.before = services.catalogue.keeping.state(plan.name)
+
+    def drive(self, *, force: bool) -> RetentionOutcome:
+        sizes = {p.id: p.size_bytes for p in self.services.catalogue.points(self.plan.name)}
+        try:
+            forgetting = plan_forgetting(self.services, self.plan, force=force)
+        except SnapshotsUnreadable as error:
+            # The run fails; that nothing goes until somebody removes them is for the status.
+            self._record(pauses=[of_unreadable(error.message, error.hint)])
+            raise
+        _count_as_incomplete(self.services, self.plan, forgetting.hollow)
+        if forgetting.pauses:
+            return self._pause(forgetting)
+        gone = self._forget_all(forgetting)
+        waiting = forgetting.chosen.over
+        self._record(succeeded=True, waiting=waiting, missing={}, leaving=())
+        self.services.catalogue.finish(
+            self.runner.owned,
+            RunState.SUCCEEDED,
+            at=self.services.clock.now(),
+            detail={
+                "forgotten": list(gone),
+                "snapshots": forgetting.snapshots,
+                "bytes": sum(sizes.get(point, 0) for point in gone),
+                "limit": forgetting.limit,
+                "waiting": list(waiting),
+            },
+        )
+        run = self.runner.run.id
+        return RetentionOutcome(run, self.plan.name, RunState.SUCCEEDED, forgetting, gone)
+
+    def _pause(self, forgetting: Forgetting) -> RetentionOutcome:
+        for share in forgetting.shares:
+            self.services.catalogue.health.vanished(
+                self.plan.name, share.name, share.vanished, self.services.clock.now()
+            )
+        self._record(pauses=forgetting.pauses, missing=forgetting.missing)
+        self.services.catalogue.finish(
+            self.runner.owned,
+            RunState.PAUSED,
+            at=self.services.clock.now(),
+            error=words(forgetting.pauses),
+            detail={"pauses": [pause.to_json() for pause in forgetting.pauses]},
+        )
+        run = self.runner.run.id
+        return RetentionOutcome(run, self.plan.name, RunState.PAUSED, forgetting)
+
+    def _forget_all(self, forgetting: Forgetting) -> tuple[str, ...]:
+        first, *copies = forgetting.shares
+        # If this run dies, what it had forgotten until then was by drd's own hand.
+        # Nobody can hold these from here on; holds since the decision are met by `_let_go`.
+        self._record(leaving=forgetting.chosen.forget)
+        gone = _forget(self.services, self.plan, self.runner, first, forgetting)
+        troubles: dict[str, DrdError] = dict(forgetting.unreached)
+        for share in copies:
+            try:
+                _forget_copies(self.services, self.plan, self.runner, share)
+            except RepositoryError as error:
+                troubles[share.name] = error
+        if troubles:
+            raise _late(troubles)
+        return gone
+
+    def _record(
+        self,
+        *,
+        succeeded: bool = False,
+        pauses: Sequence[Pause] = (),
+        waiting: Sequence[str] | None = None,
+        missing: Missing | None = None,
+        leaving: Sequence[str] | None = None,
+    ) -> None:
+        """What is not said stays as the last run left it."""
+        before = self.before or RetentionState(self.plan.name, self.looked_at, "")
+        self.before = RetentionState(
+            plan=self.plan.name,
+            at=self.looked_at,
+            run=self.runner.run.id,
+            paused_since=(before.paused_since or self.looked_at) if pauses else None,
+            pauses=tuple(pauses),
+            succeeded_at=self.looked_at if succeeded else before.succeeded_at,
+            waiting=tuple(before.waiting if waiting is None else waiting),
+            missing=before.missing if missing is None else missing,
+            leaving=tuple(before.leaving if leaving is None else leaving),
+        )
+        self.services.catalogue.keeping.leave(self.before)
+
+
+def _count_as_incomplete(
+    services: Services, plan: Plan, hollow: Mapping[str, Collection[str]]
+) -> None:
+    """For good: also for the RPO, and for whoever asks for the newest point."""
+    for point, lost in hollow.items():
+        whole = services.catalogue.point(plan.name, point)
+        components = tuple(
+            ComponentSnapshot(c.component, c.kind, "failed", error="somebody forgot its snapshot")
+            if c.component in lost
+            else c
+            for c in whole.components
+        )
+        services.catalogue.record_point(replace(whole, complete=False, components=components))
+        services.warn(
+            f"restore point {point} is incomplete now: somebody else forgot its snapshot of "
+            f"{', '.join(lost)}"
+        )
+
+
+def _forget(
+    services: Services, plan: Plan, runner: Runner, share: Share, forgetting: Forgetting
+) -> tuple[str, ...]:
+    """Where backups go. What is gone there is forgotten, and what is in no repository at all: an
+    earlier run began with it, or somebody gave it up."""
+    still = _let_go(services, plan, runner, share, "forget")
+    meant = (*forgetting.chosen.forget, *forgetting.vanished)
+    gone = tuple(i for i in meant if i not in still.points)
+    services.catalogue.forget_points(gone, services.clock.now())
+    moved = [i for i in share.vanished if i not in gone]
+    services.catalogue.remove_from(plan.name, share.name, moved)
+    still.complain(share)
+    return gone
+
+
+def _forget_copies(services: Services, plan: Plan, runner: Runner, share: Share) -> None:
+    still = _let_go(services, plan, runner, share, f"forget in {share.name}")
+    services.catalogue.remove_from(plan.name, share.name, share.vanished)
+    still.complain(share)
+
+
+@dataclass(frozen=True, slots=True)
+class _Still:
+    """What a repository lists after the forgetting: of what was to go, and the points there."""
+
+    snapshots: tuple[str, ...]
+    points: frozenset[str]
+
+    def complain(self, share: Share) -> None:
+        if self.snapshots:
+            raise RepositoryError(
+                f"the repository still lists {len(self.snapshots)} of {len(share.snapshots)} "
+                "snapshots that were to be forgotten",
+                hint="it may be append-only or locked against deletion: forget with a key that may "
+                "delete.",
+            )
+
+
+def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
+    """But for points that somebody has held since it was decided."""
+    tried: list[str] = []
+
+    def forget(snapshots: Sequence[str]) -> None:
+        held = held_points(services.catalogue.keeping.holds(plan.name), services.clock.now())
+        free = [s for s in snapshots if share.points.get(s) not in held]
+        if free:
+            share.repository.forget(free)
+        tried.extend(free)
+
+    def effect() -> Mapping[str, Any]:
+        forget(share.manifests)
+        forget(share.others + share.leftovers + share.own)
+        return {"snapshots": len(tried)}
+
+    if share.snapshots:
+        runner.step(step, "forget", effect)
+    listing = listings.listed(share.repository, plan.name)
+    ids = {s.id for s in listing}
+    by_run = listings.by_run(listing)
+    return _Still(
+        tuple(i for i in tried if i in ids),
+        frozenset(run for run, found in by_run.items() if listings.manifest(found) is not None),
+    )
+
+
+def _late(troubles: Mapping[str, DrdError]) -> RepositoryError:
+    name, error = next(iter(troubles.items()))
+    more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+    late = RepositoryError(
+        f"nothing is forgotten in the copy {name} for now{more}: {error.message}",
+        hint=error.hint or "the next retention catches up.",
+    )
+    late.permanent = error.permanent
+    return late

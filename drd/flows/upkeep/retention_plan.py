@@ -1,0 +1,427 @@
+"""What a retention run would do: the model chooses whole points, here they become snapshots to
+forget in each repository.
+
+restic's own keep rules would split a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from drd.errors import DrdError, RepositoryMissing, UsageError
+from drd.flows.repository import listings
+from drd.flows.repository.points import Look, Missing, look_at, missing_snapshots
+from drd.flows.services import Services
+from drd.flows.state import custody
+from drd.flows.upkeep.pauses import reasons_to_wait
+from drd.model.holds import held_points
+from drd.model.pauses import Pause, of_listing
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.retention import (
+    Kept,
+    RetentionPlan,
+    allowance,
+    limited,
+    plan_retention,
+    refusal,
+)
+from drd.model.run import RunKind, RunState
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.units import to_rfc3339
+from drd.ports import Repository, SnapshotInfo
+
+CLOCK_SKEW = timedelta(minutes=2)
+"""How far ahead a snapshot's time may be before the clock, or the snapshot, is not believed."""
+MOST_NAMED = 200
+"""Snapshots that a hint names: more is no command that anybody copies."""
+FOREIGN_LEFTOVER = timedelta(days=1)
+"""Snapshots without manifest of a run that this catalogue does not know: another host's, maybe
+of a backup that is running there."""
+_WITHOUT_A_POINT = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
+KEEP_OWN = 48
+"""How many copies of drd's own catalogue stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
+    manifest, `own` superseded copies of drd's catalogue. Ids in the order of forgetting: manifests
+    first, since a point exists if and only if its manifest does. `vanished` are points that the
+    catalogue knows there and that are not there any more, `points` says whose a snapshot is."""
+
+    repository: Repository
+    manifests: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    points: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.repository.name
+
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        return self.manifests + self.others + self.leftovers + self.own
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What a retention run would do, in the repository with the backups and then in the copies;
+    `unreached` has those that could not be looked at. `vanished` points are in no repository;
+    `hollow` ones were complete, with the components whose snapshots somebody else forgot.
+
+    While there are `pauses` nothing is forgotten; `due` are the points that no rule keeps, `limit`
+    is how many of them one run may forget. `missing` are by repository the points of which others
+    removed snapshots, with these; None where nobody looked.
+    """
+
+    chosen: RetentionPlan
+    shares: tuple[Share, ...] = ()
+    vanished: tuple[str, ...] = ()
+    hollow: Mapping[str, Collection[str]] = field(default_factory=dict)
+    unreached: Mapping[str, DrdError] = field(default_factory=dict)
+    pauses: tuple[Pause, ...] = ()
+    due: tuple[str, ...] = ()
+    limit: int = 0
+    missing: Missing | None = None
+
+    @property
+    def snapshots(self) -> int:
+        return sum(len(share.snapshots) for share in self.shares)
+
+    @property
+    def leftovers(self) -> int:
+        return sum(len(share.leftovers) for share in self.shares)
+
+
+def plan_forgetting(
+    services: Services, plan: Plan, *, writing: bool = True, force: bool = False
+) -> Forgetting:
+    """What would be forgotten; with `force` also what is over the limit of one run.
+
+    Without `writing` all repositories are looked at, also where retention is paused anyway. Raises
+    what keeps the repository with the backups from being looked at.
+    """
+    pauses = reasons_to_wait(services, plan)
+    # What is recorded from here on need not be in the listings, and is not judged by them.
+    recorded = {p.id for p in services.catalogue.points(plan.name)}
+    if pauses and (writing or any(p.code == "clock-differs" for p in pauses)):
+        return _paused(services, plan, pauses)
+    try:
+        primary = look_at(services, plan, plan.primary, writing=writing)
+    except DrdError as error:
+        if pauses:
+            return _paused(services, plan, pauses, {plan.primary.name: error})
+        raise
+    copies, unreached = _look_at_copies(services, plan, writing=writing)
+    used = _in_use(services, plan)
+    # After who uses them, so that a drill that has ended meanwhile has proven its point.
+    points = [p for p in services.catalogue.points(plan.name) if p.id in recorded]
+    seen = _Seen(points, [primary, *copies], unreached, used)
+    missing = missing_snapshots(services, plan.name, points, seen.looks)
+    pauses += _of_listings(services, seen, missing, pauses)
+    return _decided(services, plan, seen, pauses, missing, force=force)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The points that the catalogue knew before the listings were made, and these, where backups go
+    first; `used` are points that somebody is just restoring."""
+
+    points: Sequence[RestorePoint]
+    looks: Sequence[Look]
+    unreached: Mapping[str, DrdError]
+    used: Mapping[str, str]
+
+    def hollow(self) -> dict[str, Collection[str]]:
+        lost = {p.id: _lost(p, self.looks, self.unreached) for p in self.points if p.complete}
+        there = {p.id for p in self.there()}
+        return {point: lacks for point, lacks in lost.items() if lacks and point in there}
+
+    def there(self) -> list[RestorePoint]:
+        return [p for p in self.points if _is_somewhere(p, self.looks, self.unreached)]
+
+    def known(self) -> list[RestorePoint]:
+        """None of the hollow ones may stand for those that can still come back."""
+        hollow = self.hollow()
+        return [
+            replace(p, complete=False, proven_by=None) if p.id in hollow else p
+            for p in self.there()
+        ]
+
+
+def _look_at_copies(
+    services: Services, plan: Plan, *, writing: bool
+) -> tuple[list[Look], dict[str, DrdError]]:
+    looks: list[Look] = []
+    unreached: dict[str, DrdError] = {}
+    for spec in plan.copies:
+        try:
+            looks.append(look_at(services, plan, spec, writing=writing))
+        except RepositoryMissing as error:
+            if services.catalogue.repository_id(spec.url) is not None:
+                unreached[spec.name] = error  # else nothing was ever copied there
+        except DrdError as error:
+            unreached[spec.name] = error
+    return looks, unreached
+
+
+def _of_listings(
+    services: Services, seen: _Seen, missing: Missing, before: Sequence[Pause]
+) -> list[Pause]:
+    """What the listings add to what was known `before`."""
+    now = services.clock.now()
+    found = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
+    ids = {p.id for p in seen.points}
+    found += [p for look in seen.looks for p in _of_future(look, ids, now)]
+    found += [p for p in custody.pause(services) if p not in before]
+    refused = refusal(seen.known(), (), now)
+    if refused is not None and not any(p.code == "future" for p in found):
+        # Of sound dates in the repository, as where restic saw another clock than drd.
+        ahead = [p.id for p in seen.points if max(p.data_time, p.available_at) > now]
+        found.append(Pause("future", refused, out_of_the_future(ahead, ())))
+    return found
+
+
+def _decided(
+    services: Services,
+    plan: Plan,
+    seen: _Seen,
+    pauses: Sequence[Pause],
+    missing: Missing,
+    *,
+    force: bool,
+) -> Forgetting:
+    now, known = services.clock.now(), seen.known()
+    held = held_points(services.catalogue.keeping.holds(plan.name), now)
+    chosen = _chosen(plan, known, now, held)
+    chosen = _spare(chosen, {**_last_of_copies(known, seen.looks[1:]), **seen.used})
+    due, limit = chosen.forget, _limit(services, plan, len(known))
+    if not force:
+        state = services.catalogue.keeping.state(plan.name)
+        chosen = limited(chosen, limit, state.waiting if state is not None else ())
+    if pauses:
+        chosen = _waiting(chosen)
+    there = {p.id for p in known}
+    vanished = tuple(p.id for p in seen.points if p.id not in there)
+    keep = frozenset(k.id for k in chosen.keep)
+    verdict = _Verdict(seen.points, keep, chosen.forget, vanished, frozenset(held))
+    shares = [
+        _share(services, plan.repositories[look.repository.name], look, verdict, plan.name)
+        for look in seen.looks
+    ]
+    if pauses:
+        shares = [Share(share.repository, vanished=share.vanished) for share in shares]
+    return Forgetting(
+        chosen,
+        tuple(shares),
+        vanished,
+        seen.hollow(),
+        seen.unreached,
+        tuple(pauses),
+        due,
+        limit,
+        missing,
+    )
+
+
+def _paused(
+    services: Services,
+    plan: Plan,
+    pauses: Sequence[Pause],
+    unreached: Mapping[str, DrdError] | None = None,
+) -> Forgetting:
+    """Without a look at the repositories: what the catalogue alone says."""
+    now = services.clock.now()
+    points = services.catalogue.points(plan.name)
+    held = held_points(services.catalogue.keeping.holds(plan.name), now)
+    chosen = _chosen(plan, points, now, held)
+    return Forgetting(
+        _waiting(chosen),
+        unreached=unreached or {},
+        pauses=tuple(pauses),
+        due=chosen.forget,
+        limit=_limit(services, plan, len(points)),
+    )
+
+
+def _chosen(
+    plan: Plan, known: Sequence[RestorePoint], now: datetime, held: Collection[str]
+) -> RetentionPlan:
+    proven = [p.id for p in known if p.proven_by is not None]
+    return plan_retention(
+        known, plan.retention, now, proven, timezone=plan.backup.timezone, held=held
+    )
+
+
+def _waiting(chosen: RetentionPlan) -> RetentionPlan:
+    stay = tuple(Kept(point, ("retention is paused",)) for point in chosen.forget)
+    return chosen._replace(keep=chosen.keep + stay, forget=())
+
+
+def _limit(services: Services, plan: Plan, there: int) -> int:
+    keeping = services.catalogue.keeping
+    state = keeping.state(plan.name)
+    since = state.succeeded_at if state is not None else None
+    since = since or keeping.last_success(plan.name)
+    return allowance(keeping.completed_since(plan.name, since), there)
+
+
+def _of_future(look: Look, known: Collection[str], now: datetime) -> list[Pause]:
+    """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
+    listed = look.everything
+    ahead = sorted((s for s in listed if s.time > now + CLOCK_SKEW), key=lambda s: s.time)
+    if not ahead:
+        return []
+    first = ahead[0]
+    where, when = look.repository.name, to_rfc3339(first.time)
+    text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
+    if len(ahead) > 1:
+        text = (
+            f"snapshot {first.id[:8]} and {len(ahead) - 1} more in {where} are dated in the future: "
+            f"{when} or later"
+        )
+    ours = {run for s in ahead if (run := listings.run_of(s)) is not None and run in known}
+    marks = {run for s in ahead if (run := listings.run_of(s)) is not None} - ours
+    rest = [
+        s
+        for s in listed
+        if listings.run_of(s) in marks or (s in ahead and listings.run_of(s) not in ours)
+    ]
+    return [Pause("future", text, out_of_the_future(sorted(ours), rest))]
+
+
+def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) -> str:
+    """How the points, and snapshots of nobody that drd knows, get out of the way: whole, since what
+    is left of one would hold retention up as well."""
+    ways = []
+    if points:
+        ways.append(f"`drd points forget {' '.join(points[:MOST_NAMED])} --reason …`")
+    if snapshots:
+        ids = [s.id[:8] for s in snapshots]
+        rest = ", and again for the rest" if len(ids) > MOST_NAMED else ""
+        ways.append(
+            "with that repository's password and keys (docs/copies.md, Mending) "
+            f"`restic forget {' '.join(ids[:MOST_NAMED])}`{rest}"
+        )
+    return (
+        "check this host's clock. If it is right, a wrong clock dated what was backed up then, or "
+        f"somebody forged it. Then `drd backup`, and {'; '.join(ways)}. The next `drd retention` goes on."
+    )
+
+
+def _is_somewhere(point: RestorePoint, looks: Iterable[Look], unreached: Collection[str]) -> bool:
+    """Of what cannot be looked at now, the catalogue's word is taken."""
+    return any(look.holds(point.id) for look in looks) or any(
+        name in unreached for name in point.repositories
+    )
+
+
+def _lost(
+    point: RestorePoint, looks: Iterable[Look], unreached: Collection[str]
+) -> tuple[str, ...]:
+    """The components that can be had nowhere any more."""
+    if any(name in unreached for name in point.repositories):
+        return ()
+    here = {i for look in looks for i in listings.ids_here(look.by_run.get(point.id, ()))}
+    return tuple(c.component for c in point.components if c.snapshot and c.snapshot not in here)
+
+
+# --- what stays all the same ----------------------------------------------------------------
+
+
+def _in_use(services: Services, plan: Plan) -> dict[str, str]:
+    """Points that a drill or recovery is restoring just now, with what does."""
+    used = {}
+    for run in services.catalogue.queue.open_runs():
+        if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
+            steps = (s.result.get("point") for s in services.catalogue.steps(run.id))
+            for point in (run.detail.get("point"), *steps):
+                if point is not None:
+                    used[str(point)] = f"{run.kind} {run.id} is restoring it"
+    return used
+
+
+def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Look]) -> dict[str, str]:
+    """The newest point of each copy: one that is far behind shall not lose all that it has."""
+    found = {}
+    for look in copies:
+        newest = newest_complete([p for p in known if look.holds(p.id)])
+        if newest is not None:
+            found[newest.id] = f"newest in {look.repository.name}"
+    return found
+
+
+def _spare(chosen: RetentionPlan, why: Mapping[str, str]) -> RetentionPlan:
+    spared = tuple(Kept(i, (why[i],)) for i in chosen.forget if i in why)
+    forget = tuple(i for i in chosen.forget if i not in why)
+    return chosen._replace(keep=chosen.keep + spared, forget=forget)
+
+
+# --- what goes ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What was decided of the points that the catalogue knows, for every repository."""
+
+    points: Sequence[RestorePoint]
+    kept: frozenset[str]
+    forget: Sequence[str]
+    vanished: Sequence[str]
+    held: frozenset[str] = frozenset()
+
+
+def _share(
+    services: Services, spec: RepositorySpec, look: Look, verdict: _Verdict, plan: str
+) -> Share:
+    """What one repository has to forget. A copy also forgets what was forgotten while it could not
+    be reached. With a point, all snapshots that are marked as the point's go, also those that are
+    not genuine."""
+    marked = listings.by_run(look.listing)
+    gone = [*verdict.forget]
+    strangers = [run for run in marked if run not in verdict.kept and run not in gone]
+    late = services.catalogue.forgotten_points(plan, strangers)
+    if spec.copy_of is not None:
+        gone += [run for run in strangers if run in late and run not in verdict.held]
+    manifests: list[str] = []
+    others: list[str] = []
+    for run in gone:
+        for snapshot in marked.get(run, ()):
+            (manifests if "manifest" in snapshot.tags else others).append(snapshot.id)
+    unknown = {run: marked[run] for run in strangers if run not in gone and run not in verdict.held}
+    known = [p.id for p in verdict.points if spec.name in p.repositories]
+    return Share(
+        look.repository,
+        tuple(manifests),
+        tuple(others),
+        tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
+        tuple(s.id for s in listings.own(look.listing)[:-KEEP_OWN]),
+        tuple(point for point in known if not look.holds(point)),
+        {s.id: run for run, snapshots in marked.items() for s in snapshots},
+    )
+
+
+def _leftovers(
+    services: Services, by_run: Mapping[str, Sequence[SnapshotInfo]], gone: Collection[str]
+) -> list[str]:
+    """Snapshots of runs without a manifest that cannot get one any more, or whose point is gone.
+
+    A run that made a point since the listing has one by now: it may well have ended meanwhile.
+    """
+    left = []
+    for run, snapshots in by_run.items():
+        if listings.manifest(snapshots) is not None:
+            continue
+        try:
+            over = run in gone or services.catalogue.run(run).state in _WITHOUT_A_POINT
+        except UsageError:
+            now = services.clock.now()
+            over = all(now - s.time > FOREIGN_LEFTOVER for s in snapshots)
+        if over:
+            left += [s.id for s in snapshots]
+    return left

@@ -1,0 +1,278 @@
+"""Whether a repository can still be read: all that it needs is there, and a share of its data reads
+back as it was written.
+
+Each run by schedule reads the next parts in turn, so that within the time that the plan states
+everything has been read once. Nobody waits for it (see `Repository.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drd.errors import (
+    DeadlineExceeded,
+    DrdError,
+    RepositoryDamaged,
+    RepositoryError,
+    SnapshotsUnreadable,
+)
+from drd.flows.durable_steps import Runner, describe, new_run
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.missing import note_listing, record_missing
+from drd.flows.restore.known_problems import others_for
+from drd.flows.restore.repository_choice import repository_spec
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup
+from drd.model.mending import ways_out
+from drd.model.pauses import lists_less, named
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.reading import Reading, begun, due_parts, parts_of
+from drd.model.run import RunKind, RunState
+
+"""Restore points that a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationOutcome:
+    """What a run read: `read` counts the parts. `damage` is what it found, `affected` the restore
+    points that need what is damaged; None where nobody can tell."""
+
+    run: str
+    plan: str
+    repository: str
+    state: RunState
+    reading: Reading
+    read: int
+    damage: RepositoryDamaged | None = None
+    affected: tuple[str, ...] | None = ()
+
+
+def verification(
+    services: Services,
+    plan: Plan,
+    repository: str = "",
+    *,
+    everything: bool = False,
+    trigger: str = "manual",
+) -> VerificationOutcome:
+    """Check one repository of the plan, by default the one that backups go to; read the share that
+    is due, or `everything`.
+
+    Damage is in the outcome, and the run has failed. Raises AlreadyRunning, and what keeps the
+    repository from being looked at.
+    """
+    spec = repository_spec(plan, repository or plan.primary.name)
+    crash_cleanup.settle(services, plan)
+    with new_run(
+        services, plan, RunKind.VERIFICATION, trigger=trigger, detail={}, subject=spec.name
+    ) as runner:
+        return _VerificationRun(services, plan, spec, runner).drive(everything=everything)
+
+
+class _VerificationRun:
+    """The phases of one verification, in order."""
+
+    def __init__(
+        self, services: Services, plan: Plan, spec: RepositorySpec, runner: Runner
+    ) -> None:
+        self.services = services
+        self.plan = plan
+        self.spec = spec
+        self.runner = runner
+        self.repository = services.open_repository(spec)
+        self.policy = plan.verification
+        self.ends = services.clock.monotonic() + self.policy.timeout_s
+        parts = parts_of(self.policy.interval_s, self.policy.read_all_within_s)
+        known = services.catalogue.reading(plan.name, spec.name)
+        self.begun_at = services.clock.now()
+        self.reading = begun(known, parts, self.begun_at)
+        self.read = 0
+
+    def drive(self, *, everything: bool) -> VerificationOutcome:
+        self.runner.step(
+            "repository",
+            "preflight",
+            lambda: {"repository": confirm(self.services, self.repository, writing=False)},
+        )
+        try:
+            # Damage may be anywhere, and one sound part takes none of it back.
+            if everything or self.reading.error is not None or self._is_hurt():
+                self._read_everything()
+            else:
+                self._read_share()
+        except RepositoryDamaged as error:
+            return self._damaged(error)
+        self.services.catalogue.health.whole(self.plan.name, self.spec.name, self.begun_at)
+        missing = self._missing()
+        if missing:
+            return self._finish(RunState.FAILED, self._not_all_there(missing), missing)
+        return self._finish(RunState.SUCCEEDED, None)
+
+    def _missing(self) -> tuple[str, ...]:
+        """Points of which others removed snapshots: what is left reads back, and is not all."""
+        name, listed_at = self.plan.name, self.services.clock.now()
+        known = self.services.catalogue.points(name)
+        listing = listings.listed(self.repository, name)
+        listings.sound(self.repository, listing, self.services.warn)
+        return tuple(
+            note_listing(
+                self.services, name, self.repository, listing, known=known, listed_at=listed_at
+            )
+        )
+
+    def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
+        others = self._elsewhere(missing)
+        have = f" {others[0]} has them all (--repository {others[0]})." if others else ""
+        if others and self.spec.copy_of is not None:
+            have += f" drd copy {self.plan.name} --repository {self.spec.name} brings them again."
+        return RepositoryDamaged(
+            f"{self.spec.name} {lists_less(missing)}; what is there reads back",
+            hint=f"find out who removed them.{have} To give up what is lost there: drd points forget "
+            f"{' '.join(missing[:5])} --repository {self.spec.name} --reason …",
+        )
+
+    def _is_hurt(self) -> bool:
+        """Whether something else has met damage there."""
+        known = self.services.catalogue.health.of(self.plan.name)
+        return any(k.damage is not None for k in known if k.repository == self.spec.name)
+
+    def _read_everything(self) -> None:
+        self._step("read everything", "100%")
+        self.read = self.reading.parts
+        self._record(self.reading.read_all(self.services.clock.now()))
+
+    def _read_share(self) -> None:
+        share = due_parts(
+            self.reading,
+            self.policy.interval_s,
+            self.policy.read_all_within_s,
+            self.services.clock.now(),
+        )
+        for _ in range(share):
+            part, parts = self.reading.next_part, self.reading.parts
+            self._step(f"read part {part} of {parts}", f"{part}/{parts}")
+            self.read += 1
+            self._record(self.reading.read(self.services.clock.now()))
+
+    def _step(self, name: str, subset: str) -> None:
+        def effect() -> Mapping[str, Any]:
+            self.repository.check(read_subset=subset, deadline_s=self._left())
+            return {}
+
+        self.runner.step(name, "check", effect)
+
+    def _left(self) -> float:
+        left_s = self.ends - self.services.clock.monotonic()
+        if left_s <= 0:
+            raise DeadlineExceeded(
+                f"reading {self.spec.name} did not finish in its time",
+                hint="what was read counts; the next run goes on. Raise verification.timeout if "
+                "this stays so.",
+            )
+        return left_s
+
+    def _record(self, reading: Reading) -> None:
+        self.reading = reading
+        self.services.catalogue.record_reading(self.runner.owned, self.spec.name, reading)
+
+    def _damaged(self, error: RepositoryDamaged) -> VerificationOutcome:
+        """Say what it costs: the points that need what is damaged, and which others hold them."""
+        if isinstance(error, SnapshotsUnreadable):
+            return self._snapshots_unreadable(error)
+        affected = self._affected(error)
+        if affected is not None:
+            error.message += f"; {_named(affected)}"
+        # restic does not store again what it believes to have.
+        others, is_copy = self._elsewhere(affected), self.spec.copy_of is not None
+        lines = ways_out(
+            self.plan.name, self.spec.name, error.message, affected, others, is_copy=is_copy
+        )
+        error.hint = "\n".join(lines)
+        self._record(replace(self.reading, error=describe(error)))
+        self.services.catalogue.health.damaged(
+            self.plan.name, self.spec.name, describe(error), affected, self.begun_at
+        )
+        return self._finish(RunState.FAILED, error, affected)
+
+    def _snapshots_unreadable(self, error: SnapshotsUnreadable) -> VerificationOutcome:
+        """Objects that only stand in the way of retention, unless they were the manifests of points:
+        these are none there any more. What is stored later does not build on them."""
+        asked_at = self.services.clock.now()
+        listing = listings.listed(self.repository, self.plan.name)
+        lost = [
+            p.id
+            for p in self.services.catalogue.points(self.plan.name)
+            if p.repositories.get(self.spec.name) in listing.unreadable
+        ]
+        if lost:
+            error.message += f"; {_named(lost)}"
+        if listing.unreadable:
+            error.hint = listings.removal_hint(self.repository, listing)
+        record_missing(self.services, self.plan.name, self.spec.name, lost, asked_at)
+        self._record(replace(self.reading, error=describe(error)))
+        return self._finish(RunState.FAILED, error, tuple(lost))
+
+    def _affected(self, damage: RepositoryDamaged) -> tuple[str, ...] | None:
+        """Restore points with a snapshot that needs what is damaged, newest first."""
+        if not damage.parts and not damage.trees:
+            return None  # restic does not say where it is
+        try:
+            hit = self.repository.snapshots_with(damage.parts, damage.trees)
+            by_run = listings.by_run(listings.listed(self.repository, self.plan.name))
+        except (RepositoryError, DeadlineExceeded) as error:
+            self.services.note(f"what the damage is about cannot be told: {error.message}")
+            return None
+        points = self.services.catalogue.points(self.plan.name)
+        return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
+
+    def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
+        """The other repositories of the plan that can give all of these points, or the newest one."""
+        points = self.services.catalogue.points(self.plan.name)
+        wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
+        return others_for(self.services, self.plan, self.spec.name, wanted)
+
+    def _read_bytes(self) -> int:
+        """About: a share of what the repository takes; 0 where that cannot be told."""
+        try:
+            return round(self.repository.size_bytes() * self.read / self.reading.parts)
+        except DrdError:
+            return 0
+
+    def _finish(
+        self,
+        state: RunState,
+        error: RepositoryDamaged | None,
+        affected: tuple[str, ...] | None = (),
+    ) -> VerificationOutcome:
+        self.services.catalogue.finish(
+            self.runner.owned,
+            state,
+            at=self.services.clock.now(),
+            error=describe(error) if error is not None else None,
+            detail={
+                "read": self.read,
+                "parts": self.reading.parts,
+                "bytes": self._read_bytes() if error is None else 0,
+                "affected": list(affected) if affected is not None else None,
+                "permanent": error is not None and error.permanent,
+            },
+        )
+        return VerificationOutcome(
+            self.runner.run.id,
+            self.plan.name,
+            self.spec.name,
+            state,
+            self.reading,
+            self.read,
+            error,
+            affected,
+        )
+
+
+def _named(points: Sequence[str]) -> str:
+    if not points:
+        return "no restore point needs what is damaged"
+    return f"{named(points)} cannot come back whole from it"

@@ -1,0 +1,40 @@
+"""All that stands in the way of a recovery is told at once, each with its remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.errors import TargetError, TargetNotEmpty, WrongKey
+from drd.flows.restore.blockers import Hindrances
+from drd.ports import Finding
+
+
+def _raises(error: Exception) -> list[Finding]:
+    raise error
+
+
+def test_one_error_stays_what_it_is() -> None:
+    found = Hindrances()
+    assert found.tried(lambda: [Finding("a", ok=True, detail="fine")])
+    found.refuse()
+    found.tried(lambda: _raises(WrongKey("the password does not open it", hint="look")))
+    with pytest.raises(WrongKey):
+        found.refuse()
+
+
+def test_several_are_told_together_and_a_remedy_once() -> None:
+    found = Hindrances()
+    found.tried(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
+    found.tried(
+        lambda: [Finding("room", ok=False, detail="no room in /srv", hint="make room")], "db"
+    )
+    found.tried(lambda: _raises(TargetNotEmpty("conf is not empty", hint="--overwrite")))
+    with pytest.raises(TargetError) as caught:
+        found.refuse()
+    assert caught.value.message.splitlines() == [
+        "3 things stand in the way of this recovery:",
+        "  orders is not empty",
+        "  db: no room in /srv",
+        "  conf is not empty",
+    ]
+    assert caught.value.hint.split("\n") == ["--overwrite", "make room"]

@@ -1,0 +1,146 @@
+"""What is fetched before a recovery may touch anything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from drd import process
+from drd.errors import RepositoryUnreachable, WrongKey
+from drd.flows.restore.prefetch import Ahead, at_once
+from drd.flows.restore.repository_choice import Holders
+from drd.model.runbook import Circumstances, Step, When
+from drd.model.snapshot import ComponentSnapshot
+from drd.ports import Destination, no_progress
+
+HERE = Circumstances("database-loss", "standby")
+
+
+def snapshot(name: str) -> ComponentSnapshot:
+    return ComponentSnapshot(name, "sqlite", "captured", snapshot=f"of {name}", bytes=10)
+
+
+@dataclass
+class Repositories:
+    """Stands in for the repositories that hold a point; `fetch` and `manifest` are what they do."""
+
+    fetch_into: Callable[[str, Path], None]
+    read: Callable[[], None]
+    passed_over: list[Any] = field(default_factory=list)
+    services: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            parallel=2, clock=SimpleNamespace(monotonic=time.monotonic), on_progress=no_progress
+        )
+    )
+
+    def fetch(self, component: str, _: str, into: Path, *__: object, **___: object) -> tuple[()]:
+        self.fetch_into(component, into)
+        return ()
+
+    def manifest(self) -> None:
+        self.read()
+
+    def ahead(self) -> Ahead:
+        return Ahead(cast(Holders, self))
+
+
+def place(path: Path) -> Destination:
+    path.mkdir()
+    return cast(Destination, SimpleNamespace(landing=lambda: path))
+
+
+def refuse(*_: object) -> None:
+    raise WrongKey("the password does not open it")
+
+
+def waits(over: threading.Event) -> Callable[..., None]:
+    return lambda *_: cast(None, over.wait(60))
+
+
+def test_only_what_comes_back_first_is_fetched_ahead() -> None:
+    first = Step("data", "restore", ("db", "conf"))
+    assert at_once((), HERE, ["db", "conf"]) == ["db", "conf"]
+    assert at_once([first, Step("more", "restore", ("log",))], HERE, ["db", "log"]) == ["db"]
+    assert at_once([Step("agree", "approve"), first], HERE, ["db", "conf"]) == []
+    elsewhere = Step("data", "restore", ("db",), when=When(scenarios=("region-loss",)))
+    assert at_once([elsewhere], HERE, ["db"]) == []
+
+
+def test_what_was_fetched_is_taken_once(tmp_path: Path) -> None:
+    def write(name: str, into: Path) -> None:
+        (into / name).write_text("here")
+
+    with Repositories(write, lambda: None).ahead() as ahead:
+        ahead.begin(snapshot("db"), place(tmp_path / "db"))
+        assert ahead.has("db")
+        assert ahead.answered()
+        fetch = ahead.take("db")
+        assert fetch is not None
+        assert fetch.span.phase == "fetch"
+        assert fetch.span.begin <= fetch.span.end
+        assert ahead.take("db") is None
+        assert ahead.take("conf") is None
+
+
+def test_a_repository_that_gives_nothing_has_proven_nothing(tmp_path: Path) -> None:
+    with Repositories(refuse, refuse).ahead() as ahead:
+        assert not ahead.answered(), "nothing was begun"
+        ahead.begin(snapshot("db"), place(tmp_path / "db"))
+        assert not ahead.answered()
+        assert ahead.take("db") is None, "whoever wants it hears the error himself"
+
+
+@pytest.mark.parametrize("by", ["a file that lands", "the manifest"])
+def test_the_first_thing_that_comes_in_is_proof_enough(tmp_path: Path, by: str) -> None:
+    over = threading.Event()
+    manifest = (lambda: None) if by == "the manifest" else waits(over)
+    with Repositories(waits(over), manifest).ahead() as ahead:
+        try:
+            ahead.begin(snapshot("db"), place(tmp_path / "db"))
+            if by != "the manifest":
+                (tmp_path / "db/file").touch()
+            assert ahead.answered()
+        finally:
+            over.set()
+
+
+def test_one_that_was_passed_over_is_to_be_asked(tmp_path: Path) -> None:
+    def second(*_: object) -> None:
+        held.passed_over.append(("db", "primary", RepositoryUnreachable("gone")))
+
+    held = Repositories(second, refuse)
+    with held.ahead() as ahead:
+        ahead.begin(snapshot("db"), place(tmp_path / "db"))
+        assert not ahead.answered()
+
+
+def test_no_more_is_fetched_than_may_be_at_once(tmp_path: Path) -> None:
+    with Repositories(lambda *_: None, lambda: None).ahead() as ahead:
+        for name in ("a", "b", "c"):
+            ahead.begin(snapshot(name), place(tmp_path / name))
+        assert [ahead.has(n) for n in ("a", "b", "c")] == [True, True, False]
+
+
+def test_what_nobody_wants_any_more_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    """As when the target turns out not to be empty."""
+    ended: list[BaseException] = []
+
+    def fetch(*_: object) -> None:
+        try:
+            process.run(process.Command(("sleep", "600")))
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    with Repositories(fetch, refuse).ahead() as ahead:
+        ahead.begin(snapshot("db"), place(tmp_path / "db"))
+    assert [type(e).__name__ for e in ended] in (["Cancelled"], [])
+    assert not process.cancelled()
+    assert process.run(process.Command(("true",))).exit_code == 0

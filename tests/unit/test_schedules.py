@@ -1,0 +1,134 @@
+"""What the agenda makes of histories: those of copies, and of what was found not to be in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from drd.flows.schedules import Agenda
+from drd.model.due import Due
+from drd.model.schedule import schedule_of
+from drd.ports.queue import JobRow, PlanRow
+from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead, plan, repository
+
+COPIED = plan(
+    repositories={
+        "primary": repository("primary"),
+        "offsite": repository("offsite", copy_of="primary"),
+    }
+)
+
+
+def agenda(
+    *rows: JobRow, data_time: datetime | None, copied: Mapping[str, datetime | None]
+) -> dict[tuple[str, str], Due]:
+    """What is next by kind and subject, of a plan with one copy."""
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [r for r in rows if r.changed > seen])
+    queue.plan_rows = lambda _: [row]
+    row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(30 * DAY), data_time, None, copied=copied)
+    made = Agenda(queue)
+    made.set_plan(row, schedule_of(COPIED), NOW)
+    made.refresh(NOW)
+    return {(d.job.kind, d.job.subject): d for d in made.items()}
+
+
+def test_nothing_is_copied_before_there_is_a_point() -> None:
+    found = agenda(data_time=None, copied={"offsite": None})
+    assert ("copy", "offsite") not in found
+    assert ("verification", "primary") not in found
+
+
+def test_a_copy_that_nothing_reached_is_filled_at_once_and_not_looked_after() -> None:
+    """It may not even have been made, while the primary is verified already."""
+    found = agenda(data_time=ago(MINUTE), copied={"offsite": None})
+    assert found["copy", "offsite"].at <= NOW
+    assert ("verification", "primary") in found
+    assert ("verification", "offsite") not in found
+    assert ("prune", "offsite") not in found
+
+
+def test_a_copy_that_holds_something_is_looked_after_by_itself() -> None:
+    found = agenda(data_time=ago(MINUTE), copied={"offsite": ago(MINUTE)})
+    assert ("copy", "offsite") not in found
+    assert ("verification", "offsite") in found
+    assert ("prune", "offsite") in found
+
+
+def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
+    """An alert of such a finding ends only by another look."""
+
+    def looked(tries: int, state: str) -> JobRow:
+        return JobRow(
+            "orders-api",
+            "readiness",
+            "",
+            1,
+            last_started_at=ago(60),
+            last_finished_at=ago(50),
+            last_state=state,
+            tries=tries,
+        )
+
+    known: dict[str, Any] = {"data_time": ago(MINUTE), "copied": {"offsite": ago(MINUTE)}}
+    assert agenda(looked(1, "failed"), **known)["readiness", ""].at < ahead(HOUR / 4)
+    assert agenda(looked(0, "succeeded"), **known)["readiness", ""].at > ahead(HOUR * 23)
+
+
+def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into() -> None:
+    """Once each: a service that stays down for a day does not start a look with every backup."""
+
+    def row(kind: str, changed: int, at: float, tries: int = 0) -> JobRow:
+        state = "failed" if tries else "succeeded"
+        ended = {"last_started_at": ago(at), "last_finished_at": ago(at), "last_state": state}
+        success = None if tries else ago(at)
+        return JobRow(
+            "orders-api", kind, "", changed, tries=tries, last_success_at=success, **ended
+        )  # type: ignore[arg-type]
+
+    rows = [row("readiness", 1, HOUR), row("backup", 2, 2 * HOUR)]
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [r for r in rows if r.changed > seen])
+    plan_row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(30 * DAY), ago(HOUR), None)
+    queue.plan_rows = lambda _: [plan_row]
+    made = Agenda(queue)
+    made.set_plan(plan_row, schedule_of(COPIED), NOW)
+
+    def look() -> Due:
+        made.refresh(NOW)
+        [found] = [d for d in made.items() if d.job.kind == "readiness"]
+        return found
+
+    def later(*more: JobRow) -> Due:
+        rows.extend(more)
+        return look()
+
+    assert look().at > NOW
+    failed = later(row("backup", 3, 50 * MINUTE, tries=1))
+    assert (failed.at, failed.why) == (
+        ago(50 * MINUTE),
+        "backup that failed of 2026-11-24 23:41 is news",
+    )
+    assert later(row("readiness", 4, 49 * MINUTE), row("backup", 5, 40 * MINUTE, tries=2)).at > NOW
+    mended = later(row("backup", 6, 30 * MINUTE))
+    assert mended.at == ago(30 * MINUTE)
+    assert later(row("readiness", 7, 29 * MINUTE), row("backup", 8, 20 * MINUTE)).at > NOW
+
+
+def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
+    looked = JobRow("orders-api", "readiness", "", changed=1, last_started_at=ago(HOUR))
+    queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [looked] if seen < 1 else [])
+    row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(DAY), ago(MINUTE), None, copied={})
+    queue.plan_rows = lambda _: [row]
+    made = Agenda(queue)
+
+    def look() -> Due:
+        return next(d for d in made.items() if d.job.kind == "readiness")
+
+    made.set_plan(row, schedule_of(COPIED), NOW)
+    made.refresh(NOW)
+    assert look().at > NOW
+    made.set_plan(row, schedule_of(COPIED), NOW)
+    assert (look().at, look().why) == (NOW, "plan that changed of 00:31 is news")
+    made.look_again(NOW, "drd.yaml that changed")
+    assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 is news")
