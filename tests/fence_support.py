@@ -18,7 +18,7 @@ from drd.process import Command, Completed, Sandbox
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 fences = pytest.mark.skipif(
-    bool(available.look().missing), reason="this kernel has no whole fence to try"
+    bool(available.detect().missing), reason="this kernel has no whole fence to try"
 )
 
 

@@ -77,7 +77,9 @@ def back_up(what: Component, place: Workplace, dump: Path) -> Backup:
         return Backup(snapshot, dict(capture.private), dump)
 
 
-def bring_back(destination: Destination, backup: Backup, *, overwrite: bool = False) -> Restored:
+def restore_components(
+    destination: Destination, backup: Backup, *, overwrite: bool = False
+) -> Restored:
     findings = destination.preflight(backup.snapshot, overwrite=overwrite)
     assert [f for f in findings if not f.ok] == []
     fetch(destination, backup)

@@ -25,7 +25,7 @@ from drd.model.plan import Plan
 from drd.model.reading import Reading
 from drd.model.run import TOOK, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
-from drd.ports import Owned
+from drd.ports import RunLease
 from drd.process import Child
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -92,7 +92,7 @@ class Work(Worker):
     takes_s: float = 1.0
     ends_s: float = math.inf
     outcome: str = "succeeded"
-    owned: Owned | None = None
+    owned: RunLease | None = None
     entry: Entry | None = None
     exit_code: int | None = None
 

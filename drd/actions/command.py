@@ -30,7 +30,7 @@ class OwnCommand:
     """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
     to drd beyond that, in a drill behind a fence, and gets no secret."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, CommandSettings)
         return [*missing(step.settings.run), *missing_rollback(step)]
 
@@ -49,7 +49,7 @@ class OwnCommand:
 class StandIn:
     """What a drill runs in place of a step."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         return missing(step.stand_in)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ class StandIn:
 class TakeBack:
     """The command by which a step is taken back; what a step has started is ended."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ _AT_ONCE = 500
 class Erasures:
     """Idempotent: what an earlier try has erased is erased once more, which changes nothing."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings
         assert isinstance(settings, ErasuresSettings)
         found: list[Finding] = []

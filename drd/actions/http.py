@@ -30,7 +30,7 @@ class Request:
     """Sends the key of the step as `Idempotency-Key`, so that the other side may tell a repetition
     from a second order."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

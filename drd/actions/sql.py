@@ -20,7 +20,7 @@ class Statements:
     """One transaction: when drd dies in its midst, nothing has happened. When it dies between the
     commit and its own note, the statements are carried out once more."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

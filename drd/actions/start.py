@@ -45,7 +45,7 @@ class Start:
     """A command gets a session of its own and is not ended with drd. Where this step has started it
     already and it is still there, it is not started again."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings
         assert isinstance(settings, StartSettings)
         words = ["systemctl"] if settings.unit else settings.command or []

@@ -18,7 +18,7 @@ from drd.process.started import stop
 class Stop:
     """What does not run any more has been stopped already."""
 
-    def look(self, step: Step) -> list[Finding]:
+    def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, StopSettings)
         words = ["systemctl"] if step.settings.unit else step.settings.command or []
         return [*missing(words), *missing_rollback(step)]

@@ -68,7 +68,7 @@ class ApiServer:
         self._strangers: dict[tuple[int, frozenset[int]], tuple[bytes, float]] = {}
         self._leaving: deque[tuple[socket.socket, float]] = deque()
         self._let_in = b""
-        self._look_at = 0.0
+        self._renew_at = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="drd-api", daemon=True)
@@ -81,7 +81,7 @@ class ApiServer:
 
     def reconfigured(self) -> None:
         """Let in whom drd.yaml names now."""
-        self._look_at = 0.0
+        self._renew_at = 0.0
         os.eventfd_write(self._waker, 1)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class ApiServer:
                 poll.poll(self._next_ms())
                 with suppress(BlockingIOError):
                     os.eventfd_read(self._waker)
-                self._look_who_may_connect()
+                self._renew_entries()
                 connection, _ = self._listener.accept()
             except BlockingIOError:
                 pass  # it is time to cut somebody, to look, or to end
@@ -115,12 +115,12 @@ class ApiServer:
                 self._received(connection)
             self._cut_until(time.monotonic())
 
-    def _look_who_may_connect(self) -> None:
+    def _renew_entries(self) -> None:
         """And tell the kernel, when that has changed."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._renew_at:
             return
-        self._look_at = now + _LOOK_S
+        self._renew_at = now + _LOOK_S
         self._strangers.clear()
         settings = self._app.settings
         entries = door.wanted(settings)
@@ -224,9 +224,9 @@ class ApiServer:
     def _next_ms(self) -> float:
         """Until somebody is to be cut, or it is time to look."""
         with self._lock:
-            first = min((until for _, until in self._open.values()), default=self._look_at)
-        leaves = self._leaving[0][1] if self._leaving else self._look_at
-        return max(1.0, (min(first, leaves, self._look_at) - time.monotonic()) * 1000.0)
+            first = min((until for _, until in self._open.values()), default=self._renew_at)
+        leaves = self._leaving[0][1] if self._leaving else self._renew_at
+        return max(1.0, (min(first, leaves, self._renew_at) - time.monotonic()) * 1000.0)
 
     def _cut_until(self, moment: float) -> None:
         """Wake the threads whose time is over, with an error; each closes its connection."""

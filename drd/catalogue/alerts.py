@@ -16,7 +16,7 @@ from drd.catalogue.tables import alerts
 from drd.errors import UsageError
 from drd.model.actor import Actor
 from drd.model.alerts import Alert, Change, Transition, acknowledged
-from drd.ports.alerts import Tell, Watched, tell_nobody
+from drd.ports.alerts import Tell, Watched, no_notifications
 
 _COLUMNS = tuple(f.name for f in fields(Alert))
 _ACTOR = "acknowledged_actor"
@@ -39,7 +39,7 @@ class SqlAlertBook:
             return _open(connection, plan)
 
     def apply(
-        self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
+        self, transitions: Sequence[Transition], at: datetime, tell: Tell = no_notifications
     ) -> list[Transition]:
         if not transitions:
             return []
@@ -63,7 +63,7 @@ class SqlAlertBook:
         until: datetime | None,
         why: str | None,
         at: datetime,
-        tell: Tell = tell_nobody,
+        tell: Tell = no_notifications,
         actor: Actor | None = None,
     ) -> Alert:
         actor = actor or process.actor_here()

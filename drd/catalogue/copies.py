@@ -86,7 +86,7 @@ def _arrived(
 def left(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
     """`repository` does not hold these points."""
     _leave(connection, plan, repository, ids)
-    _look_again(connection, plan, ids)
+    _after_leaving(connection, plan, ids)
 
 
 def vanished(
@@ -98,11 +98,11 @@ def vanished(
     if lost:
         health.count_vanished(connection, plan)
         summaries.refresh_points(connection, plan, at)
-    _look_again(connection, plan, ids, at)
+    _after_leaving(connection, plan, ids, at)
     return lost
 
 
-def _look_again(
+def _after_leaving(
     connection: Connection, plan: str, ids: Sequence[str], at: datetime | None = None
 ) -> None:
     """After these points have left a repository."""

@@ -35,7 +35,7 @@ class SqlCustody:
             inode = 0
         return StatePlace(process.machine_id(), socket.gethostname(), str(path), inode)
 
-    def look(self, at: datetime) -> Custody | None:
+    def check(self, at: datetime) -> Custody | None:
         here = self.here()
         if here is None:
             return None
@@ -49,7 +49,7 @@ class SqlCustody:
         return replace(known, contested=differs(known.owner, here))
 
     def contest(self, why: str, at: datetime) -> None:
-        known = self.look(at)
+        known = self.check(at)
         if known is not None and known.contested is None:
             self._note(replace(known, contested=why), at)
 

@@ -14,7 +14,7 @@ from drd.catalogue.tables import steps as step_table
 from drd.errors import UsageError
 from drd.model.actor import Actor
 from drd.model.run import Decision, Run, RunState, StepState
-from drd.ports import Owned
+from drd.ports import RunLease
 
 
 def add(connection: Connection, run: str, decision: Decision) -> None:
@@ -42,7 +42,7 @@ def of_run(connection: Connection, run: str) -> list[Decision]:
 
 
 def wait(
-    connection: Connection, owned: Owned, step: str, waiting_for: str, result: dict[str, object]
+    connection: Connection, owned: RunLease, step: str, waiting_for: str, result: dict[str, object]
 ) -> None:
     """The step waits for somebody; what went wrong with it before stays there to be read."""
     runs.fence(connection, owned)
@@ -53,7 +53,7 @@ def wait(
     )
 
 
-def mark_run(connection: Connection, owned: Owned, state: RunState) -> None:
+def mark_run(connection: Connection, owned: RunLease, state: RunState) -> None:
     row = runs.fence(connection, owned)
     if row.finished_at is None:
         connection.execute(

@@ -26,7 +26,7 @@ from drd.catalogue.runs import FIRST_TOKEN, Owner
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model.custody import StatePlace
 from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
-from drd.ports import Owned
+from drd.ports import RunLease
 from drd.process import Mark
 
 _EXCLUDES = {
@@ -71,7 +71,7 @@ class Ownership:
         self._held: dict[tuple[str, int], HeldLock] = {}
         self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def begin(self, run: Run, before: Callable[[Run], None] | None = None) -> Owned:
+    def begin(self, run: Run, before: Callable[[Run], None] | None = None) -> RunLease:
         """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
         with ExitStack() as unless_recorded:
             with self._store.write() as connection:
@@ -144,7 +144,7 @@ class Ownership:
             else:
                 held.release()
 
-    def adopt(self, run: Run, at: datetime) -> Owned | None:
+    def adopt(self, run: Run, at: datetime) -> RunLease | None:
         held = self._take_from_glances(run.id)
         if held is None:
             return None
@@ -183,7 +183,7 @@ class Ownership:
             return None
         return pid if self._locks.is_held_by(_lock_name(run.id), pid) else None
 
-    def measured(self, owned: Owned) -> dict[str, float]:
+    def measured(self, owned: RunLease) -> dict[str, float]:
         """What belongs into the run's detail, if the wall clock does not tell how long it took."""
         begun = self._begun.get((owned.run.id, owned.token))
         if begun is None or owned.token != FIRST_TOKEN:
@@ -191,14 +191,14 @@ class Ownership:
         wall_s, awake_s = time.time() - begun[0], time.monotonic() - begun[1]
         return {TOOK: round(awake_s, 3)} if abs(wall_s - awake_s) > _SET_S else {}
 
-    def over(self, owned: Owned) -> None:
+    def over(self, owned: RunLease) -> None:
         """The run is final: nobody will look for its lock again."""
         self._begun.pop((owned.run.id, owned.token), None)
         held = self._held.pop((owned.run.id, owned.token), None)
         if held is not None:
             held.discard()
 
-    def _owned(self, run: Run, held: HeldLock) -> Owned:
+    def _owned(self, run: Run, held: HeldLock) -> RunLease:
         key = (run.id, run.token)
         self._held[key] = held
         self._begun[key] = (time.time(), time.monotonic())
@@ -208,7 +208,7 @@ class Ownership:
             self._begun.pop(key, None)
             held.release()
 
-        return Owned(run=run, token=run.token, release=release, mark=self.mark(run.id))
+        return RunLease(run=run, token=run.token, release=release, mark=self.mark(run.id))
 
     def _refuse_if_alive(self, connection: Connection, run: Run) -> None:
         excluded = _EXCLUDES.get(run.kind)

@@ -15,7 +15,7 @@ from drd.catalogue.tables import runs, steps
 from drd.errors import Fenced, UsageError
 from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
-from drd.ports import Owned
+from drd.ports import RunLease
 
 # Made once: a daemon asks these with every run and every second, and to put a statement together
 # takes longer than to carry it out.
@@ -119,7 +119,7 @@ def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> b
     return changed.rowcount == 1
 
 
-def fence(connection: Connection, owned: Owned) -> Row[Any]:
+def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     """The run's row, as long as it is ours. Nobody else writes before our transaction ends."""
     row = connection.execute(
         select(runs).where(runs.c.id == owned.run.id, runs.c.token == owned.token)
@@ -134,7 +134,7 @@ def fence(connection: Connection, owned: Owned) -> Row[Any]:
 
 def finish(
     connection: Connection,
-    owned: Owned,
+    owned: RunLease,
     state: RunState,
     *,
     at: datetime,
@@ -253,7 +253,7 @@ def to_run(row: Row[Any]) -> Run:
 
 
 def begin_step(
-    connection: Connection, owned: Owned, name: str, kind: str, at: datetime
+    connection: Connection, owned: RunLease, name: str, kind: str, at: datetime
 ) -> StepRecord:
     """The intent; a step that succeeded before is returned as it is."""
     fence(connection, owned)
@@ -315,7 +315,7 @@ def note_step(
 
 def finish_step(
     connection: Connection,
-    owned: Owned,
+    owned: RunLease,
     name: str,
     state: StepState,
     *,

@@ -47,7 +47,7 @@ from drd.model.plan import Plan, SecretRef
 from drd.model.reading import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
-from drd.ports import Owned
+from drd.ports import RunLease
 from drd.ports.catalogue import Records
 
 _MIGRATION_WAIT_S = 120.0
@@ -121,7 +121,7 @@ class SqlCatalogue:
         subject: str = "",
         claim: str = "",
         before: Callable[[Run], None] | None = None,
-    ) -> Owned:
+    ) -> RunLease:
         run = Run(
             id=claim,
             plan=plan.name,
@@ -142,7 +142,7 @@ class SqlCatalogue:
     def process_of(self, run: Run) -> int | None:
         return self._ownership.process_of(run)
 
-    def adopt(self, run: Run, at: datetime) -> Owned | None:
+    def adopt(self, run: Run, at: datetime) -> RunLease | None:
         return self._ownership.adopt(run, at)
 
     def mark(self, run: str) -> process.Mark:
@@ -153,7 +153,7 @@ class SqlCatalogue:
 
     def finish(
         self,
-        owned: Owned,
+        owned: RunLease,
         state: RunState,
         *,
         at: datetime,
@@ -177,13 +177,13 @@ class SqlCatalogue:
 
     # steps
 
-    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
         with self._store.write() as connection:
             return runs.begin_step(connection, owned, name, kind, at)
 
     def finish_step(
         self,
-        owned: Owned,
+        owned: RunLease,
         name: str,
         state: StepState,
         *,
@@ -217,12 +217,12 @@ class SqlCatalogue:
             return decisions.of_run(connection, run)
 
     def await_step(
-        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+        self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]
     ) -> None:
         with self._store.write() as connection:
             decisions.wait(connection, owned, name, waiting_for, dict(result))
 
-    def mark_run(self, owned: Owned, state: RunState) -> None:
+    def mark_run(self, owned: RunLease, state: RunState) -> None:
         with self._store.write() as connection:
             decisions.mark_run(connection, owned, state)
 
@@ -234,7 +234,7 @@ class SqlCatalogue:
     # restore points
 
     def record_point(
-        self, point: RestorePoint, *, owned: Owned | None = None, ids: points.Ids = points.NO_IDS
+        self, point: RestorePoint, *, owned: RunLease | None = None, ids: points.Ids = points.NO_IDS
     ) -> None:
         with self._store.write() as connection:
             if owned is not None:
@@ -279,7 +279,7 @@ class SqlCatalogue:
     # copies and readings of repositories
 
     def record_copies(
-        self, owned: Owned, repository: str, manifests: Mapping[str, str], at: datetime
+        self, owned: RunLease, repository: str, manifests: Mapping[str, str], at: datetime
     ) -> None:
         with self._store.write() as connection:
             runs.fence(connection, owned)
@@ -297,14 +297,14 @@ class SqlCatalogue:
         with self._store.read() as connection:
             return verifications.known(connection, plan, repository)
 
-    def record_reading(self, owned: Owned, repository: str, reading: Reading) -> None:
+    def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None:
         with self._store.write() as connection:
             runs.fence(connection, owned)
             verifications.record(connection, owned.run.plan, repository, reading)
 
     # evidence
 
-    def record_evidence(self, owned: Owned, found: Evidence) -> None:
+    def record_evidence(self, owned: RunLease, found: Evidence) -> None:
         with self._store.write() as connection:
             runs.fence(connection, owned)
             evidence.record(connection, found)

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     with session(args, acts=bool(args.reason)) as app:
         custodian = app.catalogue.custody
         now = app.clock.now()
-        custody = custodian.look(now)
+        custody = custodian.check(now)
         if custody is None:
             raise UsageError(
                 "this state is a database that hosts share, and no one's alone",

@@ -55,12 +55,12 @@ def _with_all(args: argparse.Namespace) -> int:
     from drd.cli.aside import run_and_plan
     from drd.cli.confirm import confirm
     from drd.cli.session import session
-    from drd.flows.restore.kept_copies import let_go, look
+    from drd.flows.restore.kept_copies import let_go, standing_of
 
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
-        standing = look(services, plan, found)
+        standing = standing_of(services, plan, found)
         held = standing.held
         if args.dry_run:
             return _say(args, standing)
@@ -69,7 +69,7 @@ def _with_all(args: argparse.Namespace) -> int:
             confirm(
                 plan.name,
                 "removing what is set aside",
-                "add --yes when you mean it, or --dry-run to look first.",
+                "add --yes when you mean it, or --dry-run to see what would happen.",
             )
         let_go(services, plan, found, comment=args.comment, **who(args))
     return _say(args, standing)

@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.recovery_plan import print_plan, say_writes
     from drd.cli.session import session
     from drd.cli.single import changes_of
-    from drd.flows.restore.preflight import look_ahead
+    from drd.flows.restore.preflight import preflight_only
     from drd.flows.restore.recovery_plan import plan_recovery
 
     with session(args) as app, watched(app, args):
@@ -129,11 +129,11 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run or not args.yes:
             changed = changes_of(services, planned)
             if args.json and args.dry_run:
-                looked = look_ahead(services, planned)
+                looked = preflight_only(services, planned)
                 print_plan(planned, args, changed, looked, origin)
             else:
                 print_plan(planned, args, changed, None, origin)
-                looked = look_ahead(services, planned, lambda seen: say_writes(seen, args))
+                looked = preflight_only(services, planned, lambda seen: say_writes(seen, args))
                 _say_looked(looked, args)
         if args.yes and not args.dry_run:
             for name, paths in planned.outside.items():

@@ -51,18 +51,22 @@ def run(args: argparse.Namespace) -> int:
     from drd.cli.confirm import confirm
     from drd.cli.decide import who
     from drd.cli.session import session
-    from drd.flows.restore.kept_copies import is_so, look, require_undoable, undo
+    from drd.flows.restore.kept_copies import is_so, require_undoable, standing_of, undo
 
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
-        standing = look(services, plan, found, args.component)
+        standing = standing_of(services, plan, found, args.component)
         if args.dry_run:
             return _say(standing, args, dry=True)
         require_undoable(services, standing)
         if not args.yes and not is_so(standing, back=not args.redo):
             _say(standing, args, dry=True)
-            confirm(plan.name, "an undo", "add --yes when you mean it, or --dry-run to look first.")
+            confirm(
+                plan.name,
+                "an undo",
+                "add --yes when you mean it, or --dry-run to see what would happen.",
+            )
         done = undo(
             services,
             plan,

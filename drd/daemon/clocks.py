@@ -33,7 +33,7 @@ class Clocks:
     def __init__(self) -> None:
         self._last = self._read()
 
-    def look(self) -> Jump | None:
+    def check(self) -> Jump | None:
         """What happened since the last look; None when time simply passed."""
         before, now = self._last, self._read()
         self._last = now

@@ -104,7 +104,7 @@ class Duties:
 
     # --- what the loop says ---------------------------------------------------------------------
 
-    def begin(self, last: datetime | None, now: datetime) -> None:
+    def record_downtime(self, last: datetime | None, now: datetime) -> None:
         """`last` is when a daemon was last known to live, None for the first one here."""
         if last is None:
             return
@@ -150,7 +150,7 @@ class Duties:
         """The plans were read; `refused` are those that could not be accepted, with why. Before
         the first time plans are not judged."""
         self._refused = dict(refused)
-        self._exposed.look_soon()
+        self._exposed.recheck_soon()
         self.assess_soon()
 
     def reconfigure(self, settings: DaemonSettings) -> None:
@@ -165,7 +165,7 @@ class Duties:
         self._host = replace(self._host, configuration_error=error.message)
         self.assess_soon()
 
-    def begun(self, run: Run) -> None:
+    def on_run_started(self, run: Run) -> None:
         self._begun.append(run)
         self._wake.set()
 
@@ -265,15 +265,15 @@ class Duties:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
-        custody = self._app.catalogue.custody.look(now)
+        custody = self._app.catalogue.custody.check(now)
         why = custody.contested if custody is not None else None
         wrong = standing(self._app.settings.places)
         self._host = replace(self._host, contested=why, state_wrong=wrong)
         self._changed.clear()
         if self._refused is None:
-            outlook = self._watch.look_at_host(self._host, now)
+            outlook = self._watch.evaluate_host(self._host, now)
         else:
-            outlook = self._watch.look(self._host, now, self._refused)
+            outlook = self._watch.evaluate(self._host, now, self._refused)
         self._tell_alerts(outlook)
         self._figures.publish(outlook, self._said, now)
 
@@ -281,7 +281,7 @@ class Duties:
         """Only the plans of which runs are over."""
         now = self._app.clock.now()
         names, self._changed = self._changed, set()
-        outlook = self._watch.look_at_plans(names, self._host, now)
+        outlook = self._watch.evaluate_plans(names, self._host, now)
         self._tell_alerts(outlook)
         self._figures.publish(outlook, self._said, now)
 

@@ -23,7 +23,7 @@ class ExposedFiles:
         self._looked_at: float | None = None
         self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
 
-    def look_soon(self) -> None:
+    def recheck_soon(self) -> None:
         """The plans were read again."""
         self._looked_at = None
 

@@ -149,12 +149,12 @@ class Probes:
                     return
                 place = self._queue.popleft()
             place.waits, place.told, place.begun = False, False, time.monotonic()
-            self._look(place)
+            self._probe(place)
             hung, place.begun = place.told, None
             if hung:
                 return  # it has been replaced
 
-    def _look(self, place: _Place) -> None:
+    def _probe(self, place: _Place) -> None:
         try:
             if place.digest is not None and self._is_there(place):
                 return

@@ -98,7 +98,7 @@ class Daemon:
         self._duties = Duties(app, self._agenda.schedule, self._book.texts)
         self._probes = Probes(app, self._agenda.schedule, self._duties.assess_soon)
         self._dispatcher = Dispatcher(
-            app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.begun
+            app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.on_run_started
         )
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._api: ApiServer | None = None
@@ -146,7 +146,7 @@ class Daemon:
         """The plans to begin with. Raises CatalogueError, and is to be called again then."""
         now = self._app.clock.now()
         if not self._recalled:
-            self._duties.begin(self._last_heartbeat(), now)
+            self._duties.record_downtime(self._last_heartbeat(), now)
             self._recalled = True
         self._agenda.refresh(now)
         found = self._book.load(running=False, so_far=self._loading)
@@ -184,7 +184,7 @@ class Daemon:
         self._wait(GLANCE_S)
         if self._duties.alive():
             self._notifier.watchdog()
-        self._react(self._clocks.look())
+        self._react(self._clocks.check())
 
     def _react(self, jump: Jump | None) -> None:
         """Do what is to be done now; `jump` is what happened to the clocks since the last time."""
@@ -200,9 +200,9 @@ class Daemon:
         if self._asked.reload:
             self._asked.reload = False
             self._reload()
-        self._guarded(lambda: self._look(now))
+        self._guarded(lambda: self._assess(now))
 
-    def _look(self, now: datetime) -> None:
+    def _assess(self, now: datetime) -> None:
         """Ended processes, requests, and a tick when one is due."""
         if not self._loaded:
             self._load_first()
@@ -305,7 +305,7 @@ class Daemon:
             self._api.reconfigured()
         if found.changed:
             _log.info("configuration.changed", keys=list(found.changed))
-            self._agenda.look_again(self._app.clock.now(), "drd.yaml that changed")
+            self._agenda.note_change(self._app.clock.now(), "drd.yaml that changed")
         if not found.waiting:
             return []
         _log.warning(

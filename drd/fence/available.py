@@ -28,7 +28,7 @@ class Found:
 
 
 @cache
-def look() -> Found:
+def detect() -> Found:
     """Asks the kernel; starts nothing."""
     abi = kernel.landlock_abi()
     missing = {}

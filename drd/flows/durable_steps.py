@@ -16,7 +16,7 @@ from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
-from drd.ports import Owned
+from drd.ports import RunLease
 
 Effect = Callable[[], Mapping[str, Any]]
 
@@ -24,7 +24,7 @@ Effect = Callable[[], Mapping[str, Any]]
 class Runner:
     """Runs the steps of one owned run; may be used from several threads."""
 
-    def __init__(self, services: Services, owned: Owned) -> None:
+    def __init__(self, services: Services, owned: RunLease) -> None:
         self.services = services
         self.owned = owned
         self.run = owned.run
@@ -108,7 +108,7 @@ def new_run(
 
 
 @contextmanager
-def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
+def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
     """A run that this process owns, new or adopted. What its body raises becomes its final state;
     a body that finished the run itself has the last word."""
     os.environ.update(owned.mark.environment())  # children carry it, so that a sweep finds them
@@ -142,7 +142,7 @@ def closing_run(services: Services, owned: Owned) -> Iterator[Runner]:
 
 
 def _finish(
-    services: Services, owned: Owned, state: RunState, error: str, *, permanent: bool = False
+    services: Services, owned: RunLease, state: RunState, error: str, *, permanent: bool = False
 ) -> None:
     with process.shielded():
         services.catalogue.finish(

@@ -96,7 +96,7 @@ class Agenda:
         self._plans[row.name] = _Plan(schedule, row)
         self._plan(row.name, now)
 
-    def look_again(self, now: datetime, what: str) -> None:
+    def note_change(self, now: datetime, what: str) -> None:
         """Something changed that decides how ready every plan is."""
         for name in self._plans:
             self._changed[name] = (now, what)

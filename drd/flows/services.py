@@ -51,7 +51,7 @@ def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[An
     raise NotSupported(f"{plan.name} cannot be brought back from a kit here")
 
 
-def tell_nobody(_: Message) -> list[str]:
+def no_notifications(_: Message) -> list[str]:
     """For callers without channels."""
     return []
 
@@ -119,7 +119,7 @@ class Services:
     regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
-    tell: Callable[[Message], list[str]] = tell_nobody
+    tell: Callable[[Message], list[str]] = no_notifications
     on_steps: Callable[[Progression], None] = nobody_watches
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
     booted: Callable[[], Boot | None] = never_booted

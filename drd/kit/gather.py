@@ -24,7 +24,7 @@ from drd.kit import runbook
 from drd.kit.archive import Files
 from drd.kit.by_hand import Places, sections
 from drd.kit.document import html, markdown
-from drd.kit.programs import Programs, found_at, named_by
+from drd.kit.programs import Programs, file_of_word, named_by
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import DrillResult, StepState
@@ -246,7 +246,7 @@ def _pages(
         {ref: s.file for ref, s in secrets.found.items()},
         index.files,
         frozenset(ref for ref, value in secrets.values.items() if edges(value)),
-        tuple(p for p in index.programs if p.path in map(found_at, named_by(plan))),
+        tuple(p for p in index.programs if p.path in map(file_of_word, named_by(plan))),
     )
     whole = runbook.runbook(plan, index, named, sections(plan, places, hands), last)
     pages = {"runbook": whole}

@@ -19,7 +19,7 @@ from drd.config.resolved import COMMAND_PATH
 from drd.config.yaml import Path as YamlPath
 from drd.config.yaml import read
 from drd.errors import UsageError
-from drd.kit.programs import found_at, named_by
+from drd.kit.programs import file_of_word, named_by
 from drd.model.plan import SecretRef
 
 ETC = "/etc/drd"
@@ -152,7 +152,7 @@ class _Moving:
         self.needed += [
             Needed(word, f"a program of {name}", restoring=word not in hooks)
             for word in named_by(plan)
-            if found_at(word) is None and self._script(word, first=True) is None
+            if file_of_word(word) is None and self._script(word, first=True) is None
         ]
         return rewritten(text, references, values)
 

@@ -38,7 +38,7 @@ class Programs:
         """Put the scripts of a plan with the others; a sentence for each thing to install first."""
         needs: dict[str, None] = {}
         for word in named_by(plan):
-            path = found_at(word)
+            path = file_of_word(word)
             why = "is not on the host that made the kit" if path is None else self._put(path)
             if path is not None and path in self.files:
                 needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
@@ -80,7 +80,7 @@ def named_by(plan: Plan) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def found_at(word: str) -> str | None:
+def file_of_word(word: str) -> str | None:
     """The file of this host that a word of a command means; None where there is none."""
     path = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
     return path if path is not None and Path(path).is_file() else None

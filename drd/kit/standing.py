@@ -9,7 +9,7 @@ from pathlib import Path
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository.identity import look
+from drd.flows.repository.identity import probe_repository
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
 from drd.model.kit_findings import (
@@ -137,11 +137,11 @@ def record_verification(
 ) -> None:
     """Remember whether a kit opened this plan's repositories, and how these were found. That the plan
     changed since is no failure here: the hashes say so at any time."""
-    away = look_where_it_failed(services, plan, found)
+    away = probe_failed_repositories(services, plan, found)
     _record(services, plan, {**detail, **away}, found.problems)
 
 
-def look_where_it_failed(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
+def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
     """Open by this host's own keys what the kit did not open, or what is known to be wrong, and note
     how it was found: an old kit proves nothing about a repository. For a run's detail, `away` when
     this host opens none of them either: no other kit would."""
@@ -154,7 +154,7 @@ def look_where_it_failed(services: Services, plan: Plan, found: PlanFound) -> di
         if spec is None or spec.url != one.url or (one.error is None and one.name not in doubtful):
             continue
         try:
-            look(services, services.open_repository(spec))
+            probe_repository(services, services.open_repository(spec))
         except DrdError:
             shut.append(one)
     is_away = bool(failed) and found.error is None and all(r in shut for r in failed)

@@ -13,7 +13,7 @@ from drd.flows.durable_steps import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
-from drd.kit.standing import look_where_it_failed, what_it_is
+from drd.kit.standing import probe_failed_repositories, what_it_is
 from drd.kit.verify import KitOutdated, Verification, verify
 from drd.model.kit import Key
 from drd.model.kit_findings import VERIFY
@@ -35,7 +35,7 @@ def try_kit(
     ) as runner:
         seen: dict[str, Any] = {}
         try:
-            found = _look(services, plan, watch, seen)
+            found = _verified(services, plan, watch, seen)
         except DrdError as error:
             _finish(runner, seen, [error])
             raise
@@ -58,7 +58,7 @@ def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError
     )
 
 
-def _look(
+def _verified(
     services: Services, plan: Plan, watch: KitWatch | None, seen: dict[str, Any]
 ) -> Verification:
     """`seen` gets what is known of the file, also when it does not open."""
@@ -74,7 +74,7 @@ def _look(
             hint=f"drd kit export {plan.name} --to {watch.file} …, with the others of that kit.",
         )
     seen |= what_it_is(found, found.plans[0], seen["sha256"])
-    seen |= look_where_it_failed(services, plan, found.plans[0])
+    seen |= probe_failed_repositories(services, plan, found.plans[0])
     return found
 
 

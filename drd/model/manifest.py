@@ -30,7 +30,7 @@ _ENTRIES = frozenset({"file", "directory", "symlink", "fifo", "socket", "device"
 _MOST_ID = (1 << 32) - 1
 _LONG = 4 * strict.LONGEST_TEXT
 
-Look = Callable[[ComponentSnapshot, Mapping[str, Any]], None]
+RequireWritten = Callable[[ComponentSnapshot, Mapping[str, Any]], None]
 """What a kind has to say about a component and its private part. Raises ValueError."""
 
 
@@ -46,10 +46,10 @@ def manifest_from_bytes(
     snapshot: str,
     available_at: datetime,
     copied_at: datetime | None = None,
-    look: Look | None = None,
+    require_written: RequireWritten | None = None,
 ) -> Manifest:
     """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
-    copy of it is known. `look` says of each component that was captured whether its kind writes such.
+    copy of it is known. `require_written` says of each component that was captured whether its kind writes such.
 
     Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for everything
     that drd would not have written.
@@ -69,7 +69,7 @@ def manifest_from_bytes(
             available_at=available_at,
             copied={repository: copied_at} if copied_at is not None else {},
             digest=manifest_digest(data),
-            look=look,
+            require_written=require_written,
         )
     except strict.Refused as error:
         raise refused(called, error) from None
@@ -91,7 +91,7 @@ def _manifest(
     available_at: datetime,
     copied: Mapping[str, datetime],
     digest: str,
-    look: Look | None,
+    require_written: RequireWritten | None,
 ) -> Manifest:
     components = tuple(
         strict.each(component, strict.member(raw, "components"), "components", most=MOST_COMPONENTS)
@@ -113,9 +113,9 @@ def _manifest(
     private = strict.by_key(
         _private, strict.member(raw, "private"), "private", most=MOST_COMPONENTS
     )
-    if look is not None:
+    if require_written is not None:
         for row in (c for c in components if c.state == "captured"):
-            look(row, private.get(row.component, {}))
+            require_written(row, private.get(row.component, {}))
     return Manifest(
         point,
         strict.plain(

@@ -15,16 +15,16 @@ How a component goes out and comes back:
 """
 
 from drd.ports.aside import Aside, Kept
-from drd.ports.catalogue import Catalogue, Owned
+from drd.ports.catalogue import Catalogue, RunLease
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
 from drd.ports.custody import Custodian
 from drd.ports.destinations import (
+    ChecksPrivate,
     Destination,
     Inspector,
     Kind,
     KindFactory,
-    LooksAtPrivate,
     NamedDestination,
     Restored,
 )
@@ -49,6 +49,7 @@ __all__ = [
     "Check",
     "CheckContext",
     "CheckFactory",
+    "ChecksPrivate",
     "Clock",
     "Custodian",
     "Destination",
@@ -62,10 +63,8 @@ __all__ = [
     "KindFactory",
     "Listing",
     "LockInfo",
-    "LooksAtPrivate",
     "NamedDestination",
     "OnProgress",
-    "Owned",
     "Payload",
     "PlanRow",
     "Probe",
@@ -75,6 +74,7 @@ __all__ = [
     "Repository",
     "RepositoryKey",
     "Restored",
+    "RunLease",
     "SnapshotInfo",
     "Source",
     "Stream",

@@ -52,7 +52,7 @@ class ActionContext:
 class Action(Protocol):
     """One kind of step. Stateless; used from several threads."""
 
-    def look(self, step: Step) -> Sequence[Finding]:
+    def preflight(self, step: Step) -> Sequence[Finding]:
         """What it would miss on this host: warnings, since a step before may see to it."""
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

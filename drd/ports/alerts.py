@@ -17,7 +17,7 @@ Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
 transaction."""
 
 
-def tell_nobody(_: Sequence[Transition]) -> Sequence[Routed]:
+def no_notifications(_: Sequence[Transition]) -> Sequence[Routed]:
     """Where there is no channel."""
     return ()
 
@@ -37,7 +37,7 @@ class AlertBook(Protocol):
         """Those that are not resolved, of all plans or one, by plan, kind and subject."""
 
     def apply(
-        self, transitions: Sequence[Transition], at: datetime, tell: Tell = tell_nobody
+        self, transitions: Sequence[Transition], at: datetime, tell: Tell = no_notifications
     ) -> list[Transition]:
         """Write what changed, and in the same transaction what is to be told about it.
 
@@ -53,7 +53,7 @@ class AlertBook(Protocol):
         until: datetime | None,
         why: str | None,
         at: datetime,
-        tell: Tell = tell_nobody,
+        tell: Tell = no_notifications,
         actor: Actor | None = None,
     ) -> Alert:
         """Silence an open alert until then, or until it is resolved; one that is acknowledged

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class RunLease:
     """Proof that this process owns a run: every write of a result names the run and the token.
 
     `release` lets go of the lock file (also done by the kernel when the process dies). What works for
@@ -56,7 +56,7 @@ class Catalogue(Protocol):
     """What drd remembers. Thread-safe; every method is one transaction; times are aware UTC.
 
     Raises CatalogueError (locked, full, damaged) with a remedy, and Fenced from every method that
-    takes an `Owned` whose run was taken over.
+    takes an `RunLease` whose run was taken over.
     """
 
     @property
@@ -126,7 +126,7 @@ class Catalogue(Protocol):
         subject: str = "",
         claim: str = "",
         before: Callable[[Run], None] | None = None,
-    ) -> Owned:
+    ) -> RunLease:
         """Record a new running run and own it. Raises AlreadyRunning, naming the live run, when a
         process owns a run of the same plan, kind and subject; retention and prune exclude each
         other too, whatever their subject, other kinds do not. A dead one's run does not: it stays
@@ -143,7 +143,7 @@ class Catalogue(Protocol):
         """The process that carries the run out, when it is proven to: on this host, with the run's
         lock open. The pid in the row alone could be anybody's."""
 
-    def adopt(self, run: Run, at: datetime) -> Owned | None:
+    def adopt(self, run: Run, at: datetime) -> RunLease | None:
         """Take over an abandoned run with a new token; None when somebody else was faster.
 
         On return what worked for it is ended, as by `end_left`."""
@@ -157,7 +157,7 @@ class Catalogue(Protocol):
 
     def finish(
         self,
-        owned: Owned,
+        owned: RunLease,
         state: RunState,
         *,
         at: datetime,
@@ -176,13 +176,13 @@ class Catalogue(Protocol):
         """Newest first."""
 
     # steps
-    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
         """The intent. When the step has succeeded before, that record is returned unchanged;
         else its attempt is counted up and it is `running`."""
 
     def finish_step(
         self,
-        owned: Owned,
+        owned: RunLease,
         name: str,
         state: StepState,
         *,
@@ -208,11 +208,11 @@ class Catalogue(Protocol):
         """In their order."""
 
     def await_step(
-        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+        self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]
     ) -> None:
         """The step that has begun waits for somebody."""
 
-    def mark_run(self, owned: Owned, state: RunState) -> None:
+    def mark_run(self, owned: RunLease, state: RunState) -> None:
         """Running or waiting; no effect on a run that is over."""
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
@@ -225,7 +225,7 @@ class Catalogue(Protocol):
         self,
         point: RestorePoint,
         *,
-        owned: Owned | None = None,
+        owned: RunLease | None = None,
         ids: Mapping[str, str | None] = ...,
     ) -> None:
         """Insert or replace a point with its component snapshots and fingerprints (also for
@@ -259,7 +259,7 @@ class Catalogue(Protocol):
 
     # copies and readings of repositories
     def record_copies(
-        self, owned: Owned, repository: str, manifests: Mapping[str, str], at: datetime
+        self, owned: RunLease, repository: str, manifests: Mapping[str, str], at: datetime
     ) -> None:
         """`repository` holds copies of these points: by their id, the manifest's snapshot there.
         `at` is since when, for those that were not known to be there."""
@@ -274,10 +274,10 @@ class Catalogue(Protocol):
     def reading(self, plan: str, repository: str) -> Reading | None:
         """How far the reading of a repository has come; None before the first."""
 
-    def record_reading(self, owned: Owned, repository: str, reading: Reading) -> None: ...
+    def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None: ...
 
     # evidence
-    def record_evidence(self, owned: Owned, evidence: Evidence) -> None:
+    def record_evidence(self, owned: RunLease, evidence: Evidence) -> None:
         """With its checks; a passed drill marks its point as proven."""
 
     def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:

@@ -19,7 +19,7 @@ class Custodian(Protocol):
     def here(self) -> StatePlace | None:
         """Where the state lies now."""
 
-    def look(self, at: datetime) -> Custody | None:
+    def check(self, at: datetime) -> Custody | None:
         """Whose it is; the first look makes it the one of the place where it lies. Contested where
         that is another one than before, or where `contest` was called, until `take`."""
 

@@ -97,7 +97,7 @@ class Destination(Protocol):
 class NamedDestination(Destination, Protocol):
     """The named place of a recovery."""
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         """The part of `preflight` that changes nothing and does not mind what the place holds."""
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
@@ -109,10 +109,10 @@ class NamedDestination(Destination, Protocol):
 
 
 @runtime_checkable
-class LooksAtPrivate(Protocol):
+class ChecksPrivate(Protocol):
     """A named place to which the manifest's private part does more than bring its own data back."""
 
-    def look_at_private(self, private: Mapping[str, Any]) -> list[Finding]:
+    def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
         """What a person has to know of it before. Raises TargetError."""
 
 

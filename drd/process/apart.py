@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from drd.errors import Cancelled
 from drd.fence import kernel, landlock
-from drd.fence.available import look
+from drd.fence.available import detect
 from drd.process.cancel import cancelled
 from drd.process.child import GRACE_S
 
@@ -28,7 +28,7 @@ _TURN_S = 0.2
 
 def can_confine() -> bool:
     """Whether this kernel has Landlock."""
-    return look().landlock_abi > 0
+    return detect().landlock_abi > 0
 
 
 def apart(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
@@ -62,7 +62,7 @@ def _confine(directory: Path, *, removes: bool) -> None:
     kernel.no_new_privileges()
     rights = landlock.CHANGE if removes else landlock.CHANGE & ~landlock.REMOVE
     rules = [("/", landlock.READ), (os.fspath(directory), rights)]
-    landlock.restrict(look().landlock_abi, rules, warden=False)
+    landlock.restrict(detect().landlock_abi, rules, warden=False)
 
 
 def _ended(result: Future[T], within_s: float) -> bool:

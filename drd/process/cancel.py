@@ -22,7 +22,7 @@ _wake_read, _wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 class CallOff:
-    """Ends what is done by the threads that are inside `heeded`: there it is a cancel."""
+    """Ends what is done by the threads that are inside `interruptible`: there it is a cancel."""
 
     def __init__(self) -> None:
         self.called = False
@@ -35,7 +35,7 @@ class CallOff:
             os.write(self._write_end, b"x")
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """This thread does work that may be called off."""
         _part.call_off = self
         try:
@@ -44,7 +44,7 @@ class CallOff:
             _part.call_off = None
 
     def close(self) -> None:
-        """When no thread is inside `heeded` any more."""
+        """When no thread is inside `interruptible` any more."""
         os.close(self.wake_fd)
         os.close(self._write_end)
 

@@ -158,7 +158,7 @@ class Child:
         """Wait while reading what it says; `on_line` gets each line of stdout, raw, instead of the
         result. At most `limit` bytes a stream are kept, from the end."""
         try:
-            return _Pump(self, on_line, on_tick, limit).drive()
+            return _Pump(self, on_line, on_tick, limit).wait()
         except BaseException:
             self.stop()
             raise
@@ -191,7 +191,7 @@ class _Pump:
         for wake in wake_fds():
             self.poll.register(wake, select.POLLIN)
 
-    def drive(self) -> Completed:
+    def wait(self) -> Completed:
         pidfd = os.pidfd_open(self.child.pid) if self.child.popen.poll() is None else None
         try:
             if pidfd is not None:

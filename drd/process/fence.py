@@ -126,7 +126,7 @@ class Sandbox:
     wanted: tuple[str, ...] = PARTS
 
     def __post_init__(self) -> None:
-        self.found = available.look()
+        self.found = available.detect()
         self.parts = tuple(p for p in self.wanted if p in self.found.parts)
         self._record = os.memfd_create("drd-fence", os.MFD_CLOEXEC)
         self._group: Group | None = None

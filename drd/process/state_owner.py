@@ -102,7 +102,7 @@ def _first(place: Path, way: Way, *, beside: bool) -> Whose:
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
-        _look_for_others(place, way, beside=beside)
+        _doubt_writable(place, way, beside=beside)
         return ROOT
     owner, last = strangers[0].info.st_uid, way.steps[-1].info
     if last.st_uid != owner:
@@ -116,7 +116,7 @@ def _first(place: Path, way: Way, *, beside: bool) -> Whose:
     return Whose(last.st_uid, last.st_gid)
 
 
-def _look_for_others(place: Path, way: Way, *, beside: bool) -> None:
+def _doubt_writable(place: Path, way: Way, *, beside: bool) -> None:
     for directory in way.passed:
         info, last = directory.info, directory.place == way.reached
         if not _others_write(directory) or (_is_sticky(info) and (beside or not last)):

@@ -71,7 +71,7 @@ class LocalPlace:
             raise self._unreachable(error) from error
         if writing or empty:
             _require_writable(place)
-        self._look()
+        self._require_readable()
 
     def probe(self) -> str | None:
         try:
@@ -179,7 +179,7 @@ class LocalPlace:
     def removal(self, name: str) -> str:
         return shlex.join(["rm", "-f", "--", str(self.path / name)])
 
-    def look(self, below: Kept) -> str:
+    def list_command(self, below: Kept) -> str:
         return shlex.join(["ls", "-lctr", "--", str(self.path / below)])
 
     def findings(self, protection: str | None) -> list[Finding]:
@@ -189,7 +189,7 @@ class LocalPlace:
         hint = "keep the copy that must survive an attacker in a bucket with Object Lock."
         return [Finding("repository protection", ok=False, detail=detail, hint=hint)]
 
-    def _look(self) -> None:
+    def _require_readable(self) -> None:
         """A network file system that has gone away answers with an error only when asked."""
         if self.path.is_dir():
             try:

@@ -87,7 +87,7 @@ class Place(Protocol):
     def removal(self, name: str) -> str:
         """How a person removes an object, by its name below the repository: a command."""
 
-    def look(self, below: Kept) -> str:
+    def list_command(self, below: Kept) -> str:
         """The command by which a person lists the objects with their times."""
 
     def findings(self, protection: str | None) -> list[Finding]:

@@ -248,7 +248,7 @@ class S3Place:
         from everybody who lists."""
         return self._by_hand("rm", name)
 
-    def look(self, below: Kept) -> str:
+    def list_command(self, below: Kept) -> str:
         return self._by_hand("ls", f"{below}/")
 
     def _by_hand(self, verb: str, name: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.model.run import RunKind, RunState, StepState
-from drd.ports import Catalogue, Owned
+from drd.ports import Catalogue, RunLease
 from tests.catalogue_support import (
     at,
     evidence,
@@ -22,7 +22,7 @@ from tests.catalogue_support import (
 
 def begin(
     catalogue: SqlCatalogue, kind: RunKind = RunKind.BACKUP, when: datetime | None = None
-) -> Owned:
+) -> RunLease:
     return catalogue.begin(plan(), kind, trigger="manual", detail={}, at=when or at(0))
 
 

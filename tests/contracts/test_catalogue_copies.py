@@ -13,7 +13,7 @@ from drd.model.facts import CopyFacts, PlanFacts
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.reading import Reading
 from drd.model.run import RunKind
-from drd.ports import Owned
+from drd.ports import RunLease
 from tests.catalogue_support import at, plan, point
 
 Facts = Callable[..., PlanFacts]
@@ -27,7 +27,7 @@ def with_copies(*names: str) -> Plan:
     return replace(made, repositories={**made.repositories, **copies})
 
 
-def owned(catalogue: SqlCatalogue, subject: str = "offsite") -> Owned:
+def owned(catalogue: SqlCatalogue, subject: str = "offsite") -> RunLease:
     return catalogue.begin(
         plan(), RunKind.COPY, trigger="manual", detail={}, at=at(0), subject=subject
     )

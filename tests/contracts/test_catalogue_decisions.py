@@ -8,12 +8,12 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import Fenced, UsageError
 from drd.model.coverage import Coverage
 from drd.model.run import Decision, RunKind, RunState, StepState
-from drd.ports import Owned
+from drd.ports import RunLease
 from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
 from tests.catalogue_support import at, evidence, plan
 
 
-def begin(catalogue: SqlCatalogue) -> Owned:
+def begin(catalogue: SqlCatalogue) -> RunLease:
     return catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={"a": 1}, at=at(0))
 
 

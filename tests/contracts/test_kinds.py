@@ -48,7 +48,7 @@ def back_up(rig: KindRig, restic: Restic, work: Workplace) -> ComponentSnapshot:
         return captured(rig.component.name, rig.kind.name, capture, restic)
 
 
-def bring_back(
+def restore_components(
     destination: Destination,
     snapshot: ComponentSnapshot,
     restic: Restic,
@@ -142,7 +142,7 @@ def test_a_sandbox_holds_what_the_source_held_although_that_is_gone(
     snapshot = back_up(rig, restic, work)
     rig.lose_source()
     with sandbox_of(rig, snapshot, work) as sandbox:
-        bring_back(sandbox, snapshot, restic)
+        restore_components(sandbox, snapshot, restic)
         inspector = sandbox.inspector()
         assert snapshot.fingerprint is not None
         now = inspector.fingerprint(snapshot.fingerprint, 60)
@@ -164,7 +164,7 @@ def test_a_query_that_fails_is_told_in_the_databases_words(
         pytest.skip("this kind answers no queries")
     snapshot = back_up(rig, restic, work)
     with sandbox_of(rig, snapshot, work) as sandbox:
-        bring_back(sandbox, snapshot, restic)
+        restore_components(sandbox, snapshot, restic)
         for query in ("select * from nowhere", "select 1, 2", "select 1 union select 2"):
             with pytest.raises(SourceError):
                 sandbox.inspector().scalar(query)
@@ -175,7 +175,7 @@ def test_a_target_comes_back_by_the_same_code(
 ) -> None:
     snapshot = back_up(rig, restic, work)
     target = target_of(rig, work)
-    bring_back(target, snapshot, restic)
+    restore_components(target, snapshot, restic)
     target.close()
     assert snapshot.fingerprint is not None
     now = target.inspector().fingerprint(snapshot.fingerprint, 60)
@@ -212,7 +212,7 @@ def test_what_is_replaced_is_kept_comes_back_and_goes(
     snapshot = back_up(rig, restic, work)
     rig.fill_target()
     target = rig.kind.target(rig.component, rig.target(), work, no_owner=False, keep=True)
-    bring_back(target, snapshot, restic, overwrite=True)
+    restore_components(target, snapshot, restic, overwrite=True)
     target.close()
     kept = rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
     (aside,) = kept.held()
@@ -244,7 +244,7 @@ def test_overwrite_replaces_a_target_whole(rig: KindRig, restic: Restic, work: W
     snapshot = back_up(rig, restic, work)
     rig.fill_target()
     target = target_of(rig, work)
-    bring_back(target, snapshot, restic, overwrite=True)
+    restore_components(target, snapshot, restic, overwrite=True)
     assert snapshot.fingerprint is not None
     now = target.inspector().fingerprint(snapshot.fingerprint, 60)
     assert contents(now) == contents(snapshot.fingerprint)
@@ -253,9 +253,9 @@ def test_overwrite_replaces_a_target_whole(rig: KindRig, restic: Restic, work: W
 
 def test_a_finished_restore_can_be_run_again(rig: KindRig, restic: Restic, work: Workplace) -> None:
     snapshot = back_up(rig, restic, work)
-    bring_back(target_of(rig, work), snapshot, restic)
+    restore_components(target_of(rig, work), snapshot, restic)
     again = target_of(rig, work)
-    bring_back(again, snapshot, restic)
+    restore_components(again, snapshot, restic)
     assert snapshot.fingerprint is not None
     now = again.inspector().fingerprint(snapshot.fingerprint, 60)
     assert contents(now) == contents(snapshot.fingerprint)
@@ -269,7 +269,7 @@ def test_a_restore_killed_after_the_fetch_goes_on_in_a_new_process(
     killed = target_of(rig, work)
     killed.preflight(snapshot, overwrite=False)
     restic.restore(str(snapshot.snapshot), killed.landing())
-    bring_back(target_of(rig, work), snapshot, restic)
+    restore_components(target_of(rig, work), snapshot, restic)
     assert rig.left_beside_target() == []
 
 
@@ -317,7 +317,7 @@ def test_the_whole_comes_back_beside_what_is_there(
     destination = rig.kind.target(rig.component, rig.target(), work, no_owner=False, part=part)
     assert rig.kind.narrow(snapshot, part) == (part, snapshot)
     try:
-        bring_back(destination, snapshot, restic)
+        restore_components(destination, snapshot, restic)
         assert snapshot.fingerprint is not None
         back = destination.inspector().fingerprint(snapshot.fingerprint, 60.0)
         assert contents(back) == contents(snapshot.fingerprint)

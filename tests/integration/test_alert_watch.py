@@ -83,12 +83,12 @@ class Bench:
         self.catalogue.record_evidence(owned, found)
         self.catalogue.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
 
-    def look(self, minute: float, **host: Any) -> Outlook:
-        return self.watch.look(HostFacts(**host), at(minute))
+    def evaluate(self, minute: float, **host: Any) -> Outlook:
+        return self.watch.evaluate(HostFacts(**host), at(minute))
 
     def told(self, minute: float, **host: Any) -> list[str]:
         """`change kind` of what the look tells, by plan and kind."""
-        return said(self.look(minute, **host))
+        return said(self.evaluate(minute, **host))
 
     def outbox(self) -> list[str]:
         return [row.message.title for row in self.catalogue.outbox.waiting("hook")]
@@ -117,7 +117,7 @@ def test_a_plan_that_was_never_backed_up_gets_graver_and_then_well(bench: Bench)
     assert bench.told(14) == []
     assert bench.told(16) == ["escalated no-point"]
     bench.healthy(17)
-    outlook = bench.look(19)
+    outlook = bench.evaluate(19)
     assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
     assert outlook.open_alerts == ()
     assert bench.outbox() == [
@@ -132,17 +132,17 @@ def test_a_plan_that_was_never_backed_up_gets_graver_and_then_well(bench: Bench)
 def test_the_verdicts_are_those_of_status(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
-    [assessment] = bench.look(2).plans
+    [assessment] = bench.evaluate(2).plans
     assert (assessment.plan, str(assessment.verdict)) == ("orders-api", "met")
 
 
 def test_a_look_at_one_plan_tells_of_it_and_leaves_the_rest_as_it_was(bench: Bench) -> None:
     bench.load()
     bench.load(replace(plan(), name="other"))
-    bench.look(1, clock_jump_s=50.0, clock_jumped_at=at(1))
+    bench.evaluate(1, clock_jump_s=50.0, clock_jumped_at=at(1))
     bench.healthy(2)
     open_before = {(a.plan, a.kind) for a in bench.catalogue.alerts.open()}
-    outlook = bench.watch.look_at_plans(["orders-api"], HostFacts(), at(4))
+    outlook = bench.watch.evaluate_plans(["orders-api"], HostFacts(), at(4))
     assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
     assert {(a.plan, a.kind) for a in outlook.open_alerts} == open_before - {
         ("orders-api", "never-drilled"),
@@ -153,21 +153,21 @@ def test_a_look_at_one_plan_tells_of_it_and_leaves_the_rest_as_it_was(bench: Ben
         ("orders-api", "met"),
         ("other", "unknown"),
     ]
-    assert said(bench.watch.look_at_plans(["orders-api"], HostFacts(), at(5))) == []
+    assert said(bench.watch.evaluate_plans(["orders-api"], HostFacts(), at(5))) == []
 
 
 def test_a_look_at_one_plan_fires_as_one_at_all_does(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
-    bench.look(2)
-    late = bench.watch.look_at_plans(["orders-api"], HostFacts(), at(30))
+    bench.evaluate(2)
+    late = bench.watch.evaluate_plans(["orders-api"], HostFacts(), at(30))
     assert said(late) == ["fired rpo"]
-    assert said(bench.look(31)) == []
+    assert said(bench.evaluate(31)) == []
 
 
 def test_a_new_daemon_takes_over_the_alerts_of_the_old_one(bench: Bench) -> None:
     bench.load()
-    bench.look(1)
+    bench.evaluate(1)
     bench.watch = bench.new_watch()
     assert bench.told(2) == []
     assert len(bench.catalogue.alerts.open()) == 2
@@ -177,7 +177,7 @@ def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
     (bench.directory / "plans").mkdir()
     (bench.directory / "plans" / "new.yaml").write_text("plan: new\n")
     refused = {"new": "new.yaml:3: unknown key"}
-    outlook = bench.watch.look(HostFacts(), at(0), refused)
+    outlook = bench.watch.evaluate(HostFacts(), at(0), refused)
     [alert] = [a for a in outlook.open_alerts if a.plan == "new"]
     assert (alert.kind, alert.message) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
 
@@ -186,7 +186,7 @@ def test_a_plan_file_may_wait_some_minutes_for_its_reload(bench: Bench) -> None:
     (bench.directory / "plans").mkdir()
     file = bench.directory / "plans" / "new.yaml"
     file.write_text("plan: new\n")
-    outlook = bench.look(0)
+    outlook = bench.evaluate(0)
     assert said(outlook) == ["fired no-plan"]
     assert [str(p.verdict) for p in outlook.plans] == ["unknown"]
     assert bench.told(4) == []
@@ -241,7 +241,7 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
         owned = bench.catalogue.begin(
             plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(minute)
         )
-        bench.look(minute + 0.1)
+        bench.evaluate(minute + 0.1)
         detail = {"findings": list(findings)}
         bench.catalogue.finish(owned, state, at=at(minute + 0.2), detail=detail)
 
@@ -269,7 +269,7 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
     def prune_is_overdue(hours: float) -> bool:
         minute = hours * 60
         bench.healthy(minute - 2)
-        outlook = bench.look(minute)
+        outlook = bench.evaluate(minute)
         return "prune-overdue" in {a.kind for a in outlook.open_alerts}
 
     owned = bench.catalogue.begin(
@@ -293,7 +293,7 @@ def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: 
         )  # fmt: skip
 
     def is_overdue(days: float) -> bool:
-        outlook = bench.look(days * 24 * 60)
+        outlook = bench.evaluate(days * 24 * 60)
         return "reading-overdue" in {a.kind for a in outlook.open_alerts}
 
     assert not is_overdue(10.9)
@@ -359,17 +359,17 @@ def test_on_a_full_disk_alerts_still_go_out_once_and_are_recorded_later(full: Pa
     bench = Bench(full)
     bench.load()
     bench.healthy(0)
-    bench.look(2)
+    bench.evaluate(2)
     ballast = fill(full)
 
-    outlook = bench.look(20)
+    outlook = bench.evaluate(20)
     assert outlook.error is not None
     assert "disk is full" in outlook.error
     told = [(channel, message.title) for channel, message in outlook.untold]
     assert ("hook", f"drd: drd cannot use its catalogue: {outlook.error}") in told
     assert [t for _, t in told if t.startswith("orders-api: last complete backup 20m ago")]
-    assert bench.look(20.5).untold == ()
-    assert bench.look(21).untold == ()
+    assert bench.evaluate(20.5).untold == ()
+    assert bench.evaluate(21).untold == ()
     assert bench.catalogue.alerts.open() == []
 
     ballast.unlink()
@@ -390,11 +390,11 @@ def test_a_catalogue_that_cannot_be_read_is_no_good_news(bench: Bench) -> None:
     database = bench.directory / "state" / "drd.db"
     hidden = database.with_name("hidden")
     database.rename(hidden)
-    outlook = bench.look(60)
+    outlook = bench.evaluate(60)
     assert [m.title for _, m in outlook.untold if m.plan == ""]
     assert outlook.plans == ()
     assert {a.kind for a in outlook.open_alerts} == {"catalogue", "never-drilled", "no-point"}
-    assert bench.look(61).untold == ()
+    assert bench.evaluate(61).untold == ()
     hidden.rename(database)
     assert bench.told(62) == ["escalated no-point"]
     assert bench.told(68) == ["resolved catalogue"]
@@ -404,10 +404,10 @@ def test_a_catalogue_that_cannot_be_read_is_no_good_news(bench: Bench) -> None:
 def test_an_acknowledgement_stands_over_what_could_not_be_recorded(full: Path) -> None:
     bench = Bench(full)
     bench.load()
-    bench.look(1)
+    bench.evaluate(1)
     [alert] = [a for a in bench.catalogue.alerts.open() if a.kind == "no-point"]
     ballast = fill(full)
-    assert "escalated no-point" in said(bench.look(20))
+    assert "escalated no-point" in said(bench.evaluate(20))
     ballast.unlink()
     bench.catalogue.alerts.acknowledge(alert.id, by="anna", until=None, why=None, at=at(21))
     assert "escalated no-point" in bench.told(22), "the acknowledged one was less grave"
@@ -440,11 +440,11 @@ def test_a_thousand_plans_are_looked_at_in_half_a_second(bench: Bench) -> None:
     multiply(bench.catalogue, 1000)
     schedule = schedule_of(plan())
     bench.schedules.update({f"plan-{number:04}": schedule for number in range(1000)})
-    bench.look(2)
+    bench.evaluate(2)
     took = []
     for minute in (3, 20, 21):
         began = time.process_time()  # others use this machine, too
-        outlook = bench.look(minute)
+        outlook = bench.evaluate(minute)
         took.append(time.process_time() - began)
         assert len(outlook.plans) == 1001
     assert len(outlook.open_alerts) == 2 * 1001
@@ -455,7 +455,7 @@ def test_what_a_sleep_made_late_is_no_alert_until_an_hour_after_it(bench: Bench)
     """What would be lost is one at once, and what was late before stays one."""
     bench.load(replace(plan(), retention=RetentionPolicy(daily=7, every_s=86400.0)))
     bench.healthy(0)
-    bench.look(2)
+    bench.evaluate(2)
     days = 40 * 24 * 60
     slept = {"down_from": at(2), "down_to": at(days)}
     told = bench.told(days, **slept)

@@ -108,7 +108,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
     for count in (10, 100):
         house = House(tmp_path / str(count), count)
         # Alerts that every plan has at first are written one by one.
-        house.watch.look(HostFacts(), house.now)
+        house.watch.evaluate(HostFacts(), house.now)
         house.app._stop_publishing()  # which asks in a thread of its own
         statements = Statements(monkeypatch)
         try:
@@ -119,14 +119,16 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
                         house.app.catalogue.queue.open_runs(), house.now
                     )
                 ),
-                "look": statements.of(lambda house=house: house.watch.look(HostFacts(), house.now)),
+                "look": statements.of(
+                    lambda house=house: house.watch.evaluate(HostFacts(), house.now)
+                ),
             }
             house.run("service3", RunKind.READINESS)
             parts["turn after a run"] = statements.of(
                 lambda house=house: house.daemon._look(house.now)
             )
             parts["look at its plan"] = statements.of(
-                lambda house=house: house.watch.look_at_plans(["service3"], HostFacts(), house.now)
+                lambda house=house: house.watch.evaluate_plans(["service3"], HostFacts(), house.now)
             )
         finally:
             statements.close()

@@ -15,7 +15,7 @@ from drd.flows.runbook.permissions import Deciding, Said
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.runbook import Ask, Step
-from drd.ports import Owned
+from drd.ports import RunLease
 from tests.catalogue_support import at, plan
 
 PEOPLE = {"anna": ("commander",), "bert": ("hands", "operator")}
@@ -37,7 +37,7 @@ def catalogue(tmp_path: Path) -> SqlCatalogue:
 
 
 @pytest.fixture
-def owned(catalogue: SqlCatalogue) -> Owned:
+def owned(catalogue: SqlCatalogue) -> RunLease:
     """A recovery in which the data is back, and that waits for three answers."""
     owned = catalogue.begin(PLAN, RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
     for name, kind in (
@@ -53,7 +53,7 @@ def owned(catalogue: SqlCatalogue) -> Owned:
     return owned
 
 
-def deciding(catalogue: SqlCatalogue, owned: Owned, now: datetime | None = None) -> Deciding:
+def deciding(catalogue: SqlCatalogue, owned: RunLease, now: datetime | None = None) -> Deciding:
     return Deciding(catalogue, PLAN, catalogue.run(owned.run.id), now or at(2))
 
 
@@ -74,7 +74,7 @@ REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
 @pytest.mark.parametrize(("decide", "fact", "hint"), REFUSED)
 def test_what_does_not_fit_is_refused_and_not_recorded(
     catalogue: SqlCatalogue,
-    owned: Owned,
+    owned: RunLease,
     decide: Callable[[Deciding], Said],
     fact: str,
     hint: str,
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_refused_and_not_recorded(
 
 
 def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
-    catalogue: SqlCatalogue, owned: Owned
+    catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
     here = deciding(catalogue, owned)
     assert here.agree("go-ahead", "approve", "Anna", "seen", PEOPLE).alive
@@ -102,13 +102,15 @@ def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
     ]
 
 
-def test_an_approval_that_comes_too_late_is_refused(catalogue: SqlCatalogue, owned: Owned) -> None:
+def test_an_approval_that_comes_too_late_is_refused(
+    catalogue: SqlCatalogue, owned: RunLease
+) -> None:
     with pytest.raises(UsageError, match="had to be answered by 2026-11-25T12:10:00Z"):
         deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
 
 
 def test_of_a_run_that_failed_steps_are_tried_again_or_skipped_and_of_one_that_succeeded_none(
-    catalogue: SqlCatalogue, owned: Owned
+    catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
     catalogue.finish_step(owned, "fragile", StepState.FAILED, at=at(2), error="why")
     catalogue.finish(owned, RunState.FAILED, at=at(3))

@@ -98,7 +98,7 @@ TODAY: dict[str, Any] = {
 
 
 @cache
-def look() -> Any:
+def require_written() -> Any:
     from drd.kinds.registry import kind_for
 
     return look_of(kind_for)
@@ -106,7 +106,7 @@ def look() -> Any:
 
 def read(data: bytes) -> Manifest:
     return manifest_from_bytes(
-        data, repository="primary", snapshot=ID, available_at=NOW, look=look()
+        data, repository="primary", snapshot=ID, available_at=NOW, require_written=require_written()
     )
 
 

@@ -40,7 +40,7 @@ def taken() -> Iterator[int]:
 
 def told(kind: StepKind, settings: object, *, action: str = "") -> list[str]:
     step = Step("s", kind, settings=settings, rollback=UNDO, stand_in=("no-such-tool",))
-    found = action_for(action or kind).look(step)
+    found = action_for(action or kind).preflight(step)
     assert all(f.ok and f.warning and f.hint for f in found)
     return [f.detail for f in found]
 
@@ -62,7 +62,7 @@ def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) 
 
     def found(**where: object) -> list[str]:
         settings = ErasuresSettings.model_validate({**one, "register": where})
-        looked = action_for("erasures").look(Step("erasures", "erasures", settings=settings))
+        looked = action_for("erasures").preflight(Step("erasures", "erasures", settings=settings))
         assert not any(f.ok or f.warning for f in looked)
         return [f.detail for f in looked]
 
@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_named(taken: int) -> None:
 
 
 def test_every_action_looks_before_it_leaps() -> None:
-    assert all(callable(action_for(kind).look) for kind in KINDS)
+    assert all(callable(action_for(kind).preflight) for kind in KINDS)
 
 
 def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drd.errors import TargetError, TargetNotEmpty, WrongKey
-from drd.flows.restore.blockers import Hindrances
+from drd.flows.restore.blockers import Blockers
 from drd.ports import Finding
 
 
@@ -14,21 +14,21 @@ def _raises(error: Exception) -> list[Finding]:
 
 
 def test_one_error_stays_what_it_is() -> None:
-    found = Hindrances()
-    assert found.tried(lambda: [Finding("a", ok=True, detail="fine")])
+    found = Blockers()
+    assert found.collect(lambda: [Finding("a", ok=True, detail="fine")])
     found.refuse()
-    found.tried(lambda: _raises(WrongKey("the password does not open it", hint="look")))
+    found.collect(lambda: _raises(WrongKey("the password does not open it", hint="look")))
     with pytest.raises(WrongKey):
         found.refuse()
 
 
 def test_several_are_told_together_and_a_remedy_once() -> None:
-    found = Hindrances()
-    found.tried(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
-    found.tried(
+    found = Blockers()
+    found.collect(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
+    found.collect(
         lambda: [Finding("room", ok=False, detail="no room in /srv", hint="make room")], "db"
     )
-    found.tried(lambda: _raises(TargetNotEmpty("conf is not empty", hint="--overwrite")))
+    found.collect(lambda: _raises(TargetNotEmpty("conf is not empty", hint="--overwrite")))
     with pytest.raises(TargetError) as caught:
         found.refuse()
     assert caught.value.message.splitlines() == [

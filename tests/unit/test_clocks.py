@@ -22,7 +22,7 @@ class SetClocks(Clocks):
     def pass_by(self, wall: float, boot: float, awake: float) -> str:
         was = self.now
         self.now = (was[0] + wall, was[1] + boot, was[2] + awake)
-        return str(self.look() or "")
+        return str(self.check() or "")
 
 
 @pytest.mark.parametrize(

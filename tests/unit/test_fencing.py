@@ -26,7 +26,7 @@ WHY = "Landlock's interface 6 came with Linux 6.12, this kernel has 4"
 @pytest.fixture
 def old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     found = available.Found(("files", "calls", "network"), {"signals": WHY}, 4)
-    monkeypatch.setattr(available, "look", lambda: found)
+    monkeypatch.setattr(available, "detect", lambda: found)
 
 
 def plan(**policy: Any) -> Any:

@@ -14,7 +14,7 @@ import pytest
 
 from drd import process
 from drd.errors import RepositoryUnreachable, WrongKey
-from drd.flows.restore.prefetch import Ahead, at_once
+from drd.flows.restore.prefetch import Prefetch, at_once
 from drd.flows.restore.repository_choice import Holders
 from drd.model.runbook import Circumstances, Step, When
 from drd.model.snapshot import ComponentSnapshot
@@ -47,8 +47,8 @@ class Repositories:
     def manifest(self) -> None:
         self.read()
 
-    def ahead(self) -> Ahead:
-        return Ahead(cast(Holders, self))
+    def ahead(self) -> Prefetch:
+        return Prefetch(cast(Holders, self))
 
 
 def place(path: Path) -> Destination:

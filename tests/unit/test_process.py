@@ -135,7 +135,7 @@ def test_part_of_the_work_is_called_off_alone() -> None:
     off, ended = process.CallOff(), []
 
     def work() -> None:
-        with off.heeded(), pytest.raises(Cancelled):
+        with off.interruptible(), pytest.raises(Cancelled):
             process.run(Command(("sleep", f"62{OWN}")))
         ended.append(process.run(Command(("true",))).exit_code)
 

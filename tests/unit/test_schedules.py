@@ -130,5 +130,5 @@ def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
     assert look().at > NOW
     made.set_plan(row, schedule_of(COPIED), NOW)
     assert (look().at, look().why) == (NOW, "plan that changed of 00:31 is news")
-    made.look_again(NOW, "drd.yaml that changed")
+    made.note_change(NOW, "drd.yaml that changed")
     assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 is news")

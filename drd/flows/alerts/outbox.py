@@ -188,7 +188,7 @@ def deliver_channel(
     """
     taken = accepted if accepted is not None else set()
     with catalogue.lock(f"channel {channel.name}", wait_s=0):
-        return _Delivery(catalogue.outbox, channel, open_notifier, clock, taken).drive()
+        return _Delivery(catalogue.outbox, channel, open_notifier, clock, taken).execute()
 
 
 class _Delivery:
@@ -207,7 +207,7 @@ class _Delivery:
         self.accepted = accepted
         self.log = log.get(channel=channel.name)
 
-    def drive(self) -> int:
+    def execute(self) -> int:
         facts = self._facts()
         if not is_due(facts, self.clock.now()):
             return 0

@@ -116,7 +116,7 @@ class AlertWatch:
         """From now on these, as drd.yaml has them."""
         self._world = replace(self._world, channels=channels, rules=rules)
 
-    def look(
+    def evaluate(
         self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
     ) -> Outlook:
         """Judge everything, record what changed, and put what is to be told into the outbox.
@@ -127,22 +127,22 @@ class AlertWatch:
         is raised for it, and the next look tries again.
         """
         self._errors = errors or {}
-        return self._look(host, now, lambda: self._see(host, now))
+        return self._evaluate(host, now, lambda: self._see(host, now))
 
-    def look_at_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
-        """As `look`, at plans of which something is known to have changed; all else stays as it is.
+    def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
+        """As `evaluate`, at plans of which something is known to have changed; all else stays as it is.
 
         While something could not be recorded, everything is looked at.
         """
         if self._memory.unsaved:
-            return self.look(host, now, self._errors)
-        return self._look(host, now, lambda: self._see_plans(names, now), names)
+            return self.evaluate(host, now, self._errors)
+        return self._evaluate(host, now, lambda: self._see_plans(names, now), names)
 
-    def look_at_host(self, host: HostFacts, now: datetime) -> Outlook:
-        """As `look`, while nobody knows the plans yet: what concerns them stays as it is."""
-        return self._look(host, now, lambda: self._see_host(host, now))
+    def evaluate_host(self, host: HostFacts, now: datetime) -> Outlook:
+        """As `evaluate`, while nobody knows the plans yet: what concerns them stays as it is."""
+        return self._evaluate(host, now, lambda: self._see_host(host, now))
 
-    def _look(
+    def _evaluate(
         self,
         host: HostFacts,
         now: datetime,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from drd.errors import DrdError, RepositoryDamaged
 from drd.flows.durable_steps import describe
-from drd.flows.repository.missing import look_for_missing
+from drd.flows.repository.missing import find_missing
 from drd.flows.services import Services
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
@@ -16,7 +16,7 @@ from drd.model.repositories import what_is_damaged
 from drd.ports import Repository
 
 
-def look_for_shrinking(
+def check_earlier_snapshots(
     services: Services, plan: Plan, repository: Repository, ends: float
 ) -> RepositoryDamaged | None:
     """Note points of which others removed snapshots, and check the repository while there are any;
@@ -25,7 +25,7 @@ def look_for_shrinking(
     Damage is recorded with all points, so that nothing that is stored after it counts. Costs one
     request where nothing is missing. `ends` is on the monotonic clock.
     """
-    missing = look_for_missing(services, plan.name, repository)
+    missing = find_missing(services, plan.name, repository)
     if not missing:
         return None
     return _check(services, plan, repository, list(missing), ends)

@@ -16,7 +16,7 @@ from drd import process
 from drd.errors import Cancelled, DrdError, Fenced, RepositoryError, UsageError
 from drd.flows.backup import own_files
 from drd.flows.backup.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
-from drd.flows.backup.earlier_snapshots import look_for_shrinking, warn_of_damage
+from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
@@ -81,7 +81,7 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
         new_run(services, plan, RunKind.BACKUP, trigger=request.trigger, detail=detail) as runner,
         swept_afterwards(services, runner.run.id),
     ):
-        return _BackupRun(services, plan, request, chosen, runner).drive()
+        return _BackupRun(services, plan, request, chosen, runner).execute()
 
 
 class _BackupRun:
@@ -105,7 +105,7 @@ class _BackupRun:
         self.captured: dict[str, Captured] = {}
         self.errors: dict[str, DrdError] = {}
 
-    def drive(self) -> BackupOutcome:
+    def execute(self) -> BackupOutcome:
         with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
             # While the repository is looked at, the sources are: both take their time.
             confirmed = pool.submit(self._confirm)
@@ -213,7 +213,10 @@ class _BackupRun:
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
         stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}
-        if look_for_shrinking(self.services, self.plan, self.repository, self.deadline) is None:
+        if (
+            check_earlier_snapshots(self.services, self.plan, self.repository, self.deadline)
+            is None
+        ):
             warn_of_damage(self.services, self.plan, self.repository.name)
         gone = self.repository.missing(list(stored))
         if gone:

@@ -38,14 +38,14 @@ from drd.flows.drill.fence import fenced, report
 from drd.flows.drill.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.host.tools import tools
-from drd.flows.repository.identity import look
+from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.sightings import note_damage
 from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
 from drd.flows.restore.repository_choice import Holders, left_in
 from drd.flows.runbook.engine import Engine, failures, rehearsed
-from drd.flows.runbook.step_runner import Deeds
+from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.flows.state.run_dirs import (
@@ -161,7 +161,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
         swept_afterwards(services, runner.run.id),
         ExitStack() as sandboxes,
     ):
-        return _DrillRun(services, plan, request, runner, sandboxes).drive()
+        return _DrillRun(services, plan, request, runner, sandboxes).execute()
 
 
 class _DrillRun:
@@ -192,7 +192,7 @@ class _DrillRun:
         self.box: process.Sandbox | None = None
         self.ended = 0.0
 
-    def drive(self) -> DrillOutcome:
+    def execute(self) -> DrillOutcome:
         try:
             self._rehearse()
         except _NoHost as lost:
@@ -287,9 +287,9 @@ class _DrillRun:
         self.tools = pool.submit(tools, self.services, self.plan, work.point)
         self.sandboxes.callback(_end_started, directory)
         around = Circumstances(str(self.request.scenario), SANDBOX, self.request.components)
-        self.engine = Engine(work, Deeds(work, around, directory, drill=True))
+        self.engine = Engine(work, StepRunner(work, around, directory, drill=True))
         try:
-            self.engine.drive()
+            self.engine.execute()
         finally:
             self.ended = self.services.clock.monotonic()
 
@@ -303,7 +303,7 @@ class _DrillRun:
             return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
         try:
             for repository in self.work.holders.repositories:
-                look(self.services, repository)
+                probe_repository(self.services, repository)
             other = self._forgotten()
         except RepositoryError as elsewhere:
             other = elsewhere

@@ -13,8 +13,8 @@ from drd import process
 from drd.errors import CatalogueError, DrdError
 from drd.flows.drill.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
-from drd.flows.repository.identity import look, recognise
-from drd.flows.repository.missing import look_for_missing
+from drd.flows.repository.identity import probe_repository, recognise
+from drd.flows.repository.missing import find_missing
 from drd.flows.repository.rekey_history import BY_MASK
 from drd.flows.repository.sightings import probe
 from drd.flows.restore import known_problems
@@ -144,7 +144,7 @@ def _repository(services: Services, plan: Plan, repository: Repository) -> list[
 
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     """Points of which others removed snapshots; nothing to say where there are none."""
-    missing = look_for_missing(services, plan.name, repository)
+    missing = find_missing(services, plan.name, repository)
     if not missing:
         return []
     return [
@@ -190,13 +190,13 @@ def _named(repository: str, finding: Finding) -> Finding:
 
 def _same(services: Services, repository: Repository) -> list[Finding]:
     """Nothing to say about the one that it was: that is what `doctor` of the repository found."""
-    look(services, repository)
+    probe_repository(services, repository)
     return []
 
 
-def _tried(name: str, look: Doctored) -> list[Finding]:
+def _tried(name: str, probe_repository: Doctored) -> list[Finding]:
     try:
-        return list(look())
+        return list(probe_repository())
     except DrdError as error:
         return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
 

@@ -14,7 +14,7 @@ from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine
 from drd.flows.host.tools import tools
 from drd.flows.restore.production_guard import production
-from drd.flows.runbook.step_runner import look_at_step
+from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import readiness
@@ -73,7 +73,7 @@ def _findings(
             plan, _recorded(services, passed.run), tools(services, plan, newest)
         )
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
-    yield from (_tried(f) for step in plan.runbook for f in look_at_step(services, step))
+    yield from (_tried(f) for step in plan.runbook for f in preflight_step(services, step))
     if newest is not None:
         for target in plan.targets.values():
             yield from _target(services, plan, run, target, newest)
@@ -124,7 +124,7 @@ def _target(
             place = target_place(services, run, component)
             kind = services.kinds(component.kind)
             try:
-                for finding in kind.target(component, settings, place, no_owner=False).look(
+                for finding in kind.target(component, settings, place, no_owner=False).check_access(
                     snapshot
                 ):
                     yield at_target(services, finding, where, name)

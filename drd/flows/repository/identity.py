@@ -37,7 +37,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     return str(actual)
 
 
-def look(services: Services, repository: Repository) -> None:
+def probe_repository(services: Services, repository: Repository) -> None:
     """Raise RepositoryMissing when the repository recorded for the URL is not there any more;
     records no more than how it was found, and changes nothing."""
     recorded = services.catalogue.repository_id(repository.url)

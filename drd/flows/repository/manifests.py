@@ -10,16 +10,16 @@ from drd.errors import DrdError, ManifestRefused
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
-from drd.model.manifest import Look, manifest_from_bytes, refused
+from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
 from drd.ports import KindFactory, Repository, SnapshotInfo
 
 
-def look_of(kinds: KindFactory) -> Look:
+def written_rule(kinds: KindFactory) -> RequireWritten:
     """What the kinds have to say about components and their private parts."""
 
-    def look(row: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+    def require_written(row: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         try:
             kind = kinds(row.kind)
         except DrdError:
@@ -33,7 +33,7 @@ def look_of(kinds: KindFactory) -> Look:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise strict.Refused(f"{row.component}: {type(error).__name__}: {error}") from None
 
-    return look
+    return require_written
 
 
 def read_point(
@@ -53,7 +53,7 @@ def read_point(
         snapshot=manifest.id,
         available_at=manifest.time,
         copied_at=now if manifest.original is not None else None,
-        look=look_of(services.kinds),
+        require_written=written_rule(services.kinds),
     )
     point, run = found.point, listings.run_of(manifest)
     if point.plan != plan or manifest.host != plan:
@@ -85,7 +85,7 @@ def _called(manifest: SnapshotInfo, repository: Repository) -> str:
 def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
     """Raise ManifestRefused when the catalogue says of a point what drd does not write: it may have
     that from a manifest that an older drd read, or from a replica that came out of a repository."""
-    look = look_of(kinds)
+    require_written = written_rule(kinds)
     try:
         strict.point_id(point.id, "its id")
         for row in point.components:
@@ -93,7 +93,7 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
                 continue
             strict.name(row.component, "a component's name")
             strict.snapshot_id(row.snapshot, f"the snapshot of {row.component}")
-            look(row, {})
+            require_written(row, {})
             named = plan.components.get(row.component)
             if named is not None and named.kind != row.kind:
                 raise strict.Refused(

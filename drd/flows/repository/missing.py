@@ -8,7 +8,7 @@ from datetime import datetime
 
 from drd.errors import PointGone, RepositoryError
 from drd.flows.repository import listings
-from drd.flows.repository.points import Look, missing_snapshots
+from drd.flows.repository.points import Inventory, missing_snapshots
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.model.run import RunKind
@@ -40,8 +40,8 @@ def note_listing(
     bad = frozenset(listing.unreadable)
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
     there = genuine_by_run(services, plan, repository, listing)
-    look = Look(repository, listing, listing, there, bad)
-    found = missing_snapshots(services, plan, known, [look], only=only)
+    inventory = Inventory(repository, listing, listing, there, bad)
+    found = missing_snapshots(services, plan, known, [inventory], only=only)
     missing = found.get(repository.name, {})
     gone = [
         p.id
@@ -49,13 +49,13 @@ def note_listing(
         if p.id in missing
         and repository.name in p.repositories
         and p.repositories[repository.name] not in bad
-        and not look.holds(p.id)
+        and not inventory.holds(p.id)
     ]
     record_missing(services, plan, repository.name, gone, listed_at)
     return missing
 
 
-def look_for_missing(
+def find_missing(
     services: Services, plan: str, repository: Repository
 ) -> Mapping[str, tuple[str, ...]]:
     """What others removed there, by point, noted. Costs one request where nothing is missing."""

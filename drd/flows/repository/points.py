@@ -21,7 +21,7 @@ Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Inventory:
     """One repository as a fresh listing shows it: `everything`, also what others store there, and of
     that what is the plan's. `by_run` has of that what is genuine (see `drd.flows.repository.substituted`), `unreadable`
     ids of snapshots that are there and cannot be read."""
@@ -36,7 +36,9 @@ class Look:
         return listings.manifest(self.by_run.get(point, ())) is not None
 
 
-def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool) -> Look:
+def take_inventory(
+    services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool
+) -> Inventory:
     """A fresh listing. A state that others have a copy of, and are ahead with, is contested from
     then on. Raises what keeps the repository from being looked at."""
     repository = services.open_repository(spec)
@@ -45,14 +47,14 @@ def look_at(services: Services, plan: Plan, spec: RepositorySpec, *, writing: bo
     listing = listings.of_plan(everything, plan.name)
     custody.judge_listing(services, plan, listing)
     there = genuine_by_run(services, plan.name, repository, listing)
-    return Look(repository, everything, listing, there)
+    return Inventory(repository, everything, listing, there)
 
 
 def missing_snapshots(
     services: Services,
     plan: str,
     points: Sequence[RestorePoint],
-    looks: Sequence[Look],
+    inventories: Sequence[Inventory],
     *,
     only: str | None = None,
 ) -> Missing:
@@ -69,13 +71,13 @@ def missing_snapshots(
     given_up = {(g.point, g.repository) for g in keeping.given_up(plan)}
     noted = {k.repository: k.missing for k in services.catalogue.health.of(plan)}
     found: dict[str, dict[str, tuple[str, ...]]] = {}
-    for look in looks:
-        name = look.repository.name
+    for inventory in inventories:
+        name = inventory.repository.name
         expected = {} if state is None else dict(state.missing.get(name, {}))
         expected |= noted.get(name, {})
         expected |= {p.id: _snapshots(p, name) for p in points if name in p.repositories}
         gone = {
-            point: _lacking(look, point, ids)
+            point: _lacking(inventory, point, ids)
             for point, ids in expected.items()
             if only in (None, point)
             and point not in leaving
@@ -96,7 +98,7 @@ def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:
     return (point.repositories[repository], *listings.component_ids(point))
 
 
-def _lacking(look: Look, point: str, ids: Sequence[str]) -> tuple[str, ...]:
-    listed = look.by_run.get(point, ())
+def _lacking(inventory: Inventory, point: str, ids: Sequence[str]) -> tuple[str, ...]:
+    listed = inventory.by_run.get(point, ())
     here = {*listings.ids_here(listed), *(s.id for s in listed)}
-    return tuple(i for i in ids if i not in here and i not in look.unreadable)
+    return tuple(i for i in ids if i not in here and i not in inventory.unreadable)

@@ -44,7 +44,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
 
     One repository that can be looked at is enough; raises what is wrong with the first otherwise.
     """
-    seen = _look_around(services, plan)
+    seen = _read_repositories(services, plan)
     unreadable: dict[str, str] = {}
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
         read = pool.map(
@@ -61,7 +61,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
 def verify(services: Services, plan: Plan) -> Comparison:
     """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. What is not
     there any more is no point for anybody from now on."""
-    seen = _look_around(services, plan)
+    seen = _read_repositories(services, plan)
     torn = _note_missing(services, seen)
     return replace(seen.compared(seen.unknown), torn=torn)
 
@@ -108,7 +108,7 @@ class _Seen:
         )
 
 
-def _look_around(services: Services, plan: Plan) -> _Seen:
+def _read_repositories(services: Services, plan: Plan) -> _Seen:
     places: dict[str, list[Place]] = {}
     proven: set[str] = set()
     read: list[tuple[Repository, Listing]] = []

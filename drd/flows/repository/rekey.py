@@ -101,7 +101,7 @@ class _Rekeying:
             )
         return value
 
-    def look(self, candidates: Sequence[SecretRef]) -> Mapping[str, Any]:
+    def try_candidates(self, candidates: Sequence[SecretRef]) -> Mapping[str, Any]:
         """Which known passwords open it now. Raises WrongKey when none does."""
         value = self.require_new()
         old = [c for c in candidates if self.opens(c)]
@@ -263,12 +263,12 @@ def _carry_out(
     earlier, before = known_before
     given = (order.old, spec.password, *before, BY_MASK)
     candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
-    looked = runner.step("look", "rekey", lambda: work.look(list(candidates)))
+    tried = runner.step("look", "rekey", lambda: work.try_candidates(list(candidates)))
     old = work.old
     expected = confirm(services, work.opened(old[0] if old else work.new))
     runner.step("add key", "rekey", lambda: work.add(old))
     runner.step("prove key", "rekey", lambda: work.prove(expected))
-    keys = list(dict.fromkeys([*looked["keys"], *_sealed(services, work, earlier, looked["keys"])]))
+    keys = list(dict.fromkeys([*tried["keys"], *_sealed(services, work, earlier, tried["keys"])]))
     known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
@@ -339,14 +339,14 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
 
 
 def _sealed(
-    services: Services, work: _Rekeying, earlier: Earlier, looked: Sequence[str]
+    services: Services, work: _Rekeying, earlier: Earlier, tried: Sequence[str]
 ) -> list[str]:
     """The keys of earlier tries, as far as whoever wrote them down knew the new password."""
     found: list[str] = []
     for keys, seal in earlier.keys:
         if hmac.compare_digest(work.seal(keys), seal):
             found += keys
-        elif not set(keys) <= set(looked):
+        elif not set(keys) <= set(tried):
             services.warn(
                 f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with its "
                 "password: where the plan names that no more, add --old-password"

@@ -8,25 +8,25 @@ from drd.errors import DrdError, TargetError
 from drd.ports import Finding
 
 
-class Hindrances:
+class Blockers:
     """Collects what went wrong while several things were looked at."""
 
     def __init__(self) -> None:
         self._errors: list[DrdError] = []
         self._about: dict[int, str] = {}
 
-    def tried(self, look: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
+    def collect(self, check: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
         """What was found; an error is kept, so that the next thing is looked at all the same.
         `about` is the component, for those that do not say it among others."""
         before = len(self._errors)
         try:
-            return self._looked(look)
+            return self._run(check)
         finally:
             self._about |= dict.fromkeys(range(before, len(self._errors)), about)
 
-    def _looked(self, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    def _run(self, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         try:
-            found = list(look())
+            found = list(check())
         except DrdError as error:
             self._errors.append(error)
             return []

@@ -28,7 +28,7 @@ from drd.errors import (
 from drd.flows.drill.fence import for_command
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.restore.fetch import fetched
-from drd.flows.restore.prefetch import Ahead
+from drd.flows.restore.prefetch import Prefetch
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
@@ -69,7 +69,7 @@ class Restoration:
     destinations: Mapping[str, Destination]
     begun: float
     part: Part | None = None
-    ahead: Ahead | None = None
+    ahead: Prefetch | None = None
     box: process.Sandbox | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def begin(
     held: Holders,
     destinations: Mapping[str, Destination],
     part: Part | None = None,
-    ahead: Ahead | None = None,
+    ahead: Prefetch | None = None,
 ) -> Restoration:
     """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is fetched
     already."""
@@ -97,7 +97,7 @@ def cold(services: Services, run: str) -> Path:
     return believed_directory(services, run) / "cache.cold"
 
 
-def bring_back(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     """Fetch and restore side by side; the manifest, whose private part a restore needs, is fetched
     at the same time. What is not a part of this restoration is passed over.
 
@@ -183,7 +183,7 @@ def _effect(
     }
 
 
-def look(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
     """Run the checks named; a component that is not back makes its checks fail by themselves.
 
     Raises StepFailed when one of them did not pass. Their rows are the result either way.

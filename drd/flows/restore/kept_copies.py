@@ -20,7 +20,7 @@ from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
-from drd.ports import Aside, Catalogue, Kept, Owned
+from drd.ports import Aside, Catalogue, Kept, RunLease
 
 _WAIT_S = 60.0
 _LOOKED_AT = 200
@@ -40,7 +40,7 @@ def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
     return [(run, aside) for run in runs for aside in noted(catalogue, run)]
 
 
-def note(services: Services, plan: Plan, owned: Owned) -> None:
+def note(services: Services, plan: Plan, owned: RunLease) -> None:
     """Look at the places of a recovery that ends, and write down what is set aside there. What
     cannot be looked at now is taken as it was noted before."""
     catalogue = services.catalogue
@@ -126,7 +126,9 @@ class Standing:
     gone: tuple[Aside, ...] = ()
 
 
-def look(services: Services, plan: Plan, run: Run, components: Sequence[str] = ()) -> Standing:
+def standing_of(
+    services: Services, plan: Plan, run: Run, components: Sequence[str] = ()
+) -> Standing:
     """Ask the places. Raises UsageError for what is no recovery, or a component that it had not."""
     if run.kind is not RunKind.RECOVERY or "point" not in run.detail:
         raise UsageError(
@@ -179,7 +181,7 @@ def undo(
 
     run = services.witness.known(run)
     with _alone(services, plan):
-        standing = look(services, plan, run, components)
+        standing = standing_of(services, plan, run, components)
         require_undoable(services, standing)
         action: Literal["undo", "redo"] = "undo" if back else "redo"
         before = last_turn(about_all(services.catalogue.decisions(run.id)))
@@ -209,7 +211,7 @@ def let_go(
     is gone is not looked for any longer."""
     run = services.witness.known(run)
     with _alone(services, plan):
-        standing = look(services, plan, run)
+        standing = standing_of(services, plan, run)
         if run.state.final and not standing.held and not standing.gone:
             services.witness.over(run)
             return standing
@@ -240,7 +242,7 @@ def _settled(
 ) -> Standing:
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
-    gone = look(services, plan, run).gone if action != "done" else ()  # still to be told of
+    gone = standing_of(services, plan, run).gone if action != "done" else ()  # still to be told of
     why = f"the process that did this recovery died; {by} ended it (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
@@ -252,7 +254,7 @@ def _settled(
                 deed(name, kept)
     finally:
         with process.shielded():
-            held = look(services, plan, run).held
+            held = standing_of(services, plan, run).held
             now = services.clock.now()
             catalogue.note_step(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
     return Standing(run, held)

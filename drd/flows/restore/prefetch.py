@@ -24,7 +24,7 @@ from drd.ports import Destination
 _TURN_S = 0.02
 
 
-class Ahead:
+class Prefetch:
     """The fetches that have begun. What nobody has taken at the end is called off."""
 
     def __init__(self, held: Holders, part: Part | None = None) -> None:
@@ -38,7 +38,7 @@ class Ahead:
         self._landings: list[Path] = []
         self._manifest: Future[Manifest] | None = None
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetch:
         return self
 
     def __exit__(
@@ -88,12 +88,12 @@ class Ahead:
         return fetch.result() if fetch.exception() is None else None
 
     def _fetch(self, snapshot: ComponentSnapshot, landing: Path) -> Fetch:
-        with self._call_off.heeded():
+        with self._call_off.interruptible():
             return fetched(self.held, snapshot, landing, self._part)
 
     def _read_manifest(self) -> Manifest:
         """For whoever asks for it afterwards."""
-        with self._call_off.heeded():
+        with self._call_off.interruptible():
             return self.held.manifest()
 
 

@@ -22,22 +22,22 @@ from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing
 from drd.flows.repository.substituted import genuine
-from drd.flows.restore.blockers import Hindrances
+from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.components import close
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
-from drd.flows.restore.prefetch import Ahead, at_once
+from drd.flows.restore.prefetch import Prefetch, at_once
 from drd.flows.restore.production_guard import require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan, require_within, target_of
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable
-from drd.flows.runbook.step_runner import look_at_step
+from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import swept_afterwards, target_place
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Destination, Finding, LooksAtPrivate, NamedDestination, Repository
+from drd.ports import ChecksPrivate, Destination, Finding, NamedDestination, Repository
 
 
 def part_of(plan: RecoveryPlan) -> Part | None:
@@ -76,7 +76,7 @@ class Looked:
 def preflight(
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
-    ahead: Ahead,
+    ahead: Prefetch,
     run: str,
 ) -> Mapping[str, Any]:
     """Every place is looked at before any is touched. Raises all that stands in the way. What comes
@@ -86,8 +86,8 @@ def preflight(
     for name, snapshot in wanted.items():
         if destinations[name].lands_apart(snapshot):
             ahead.begin(snapshot, destinations[name])
-    found = Hindrances()
-    findings = _look_around(services, plan, destinations, run, found)
+    found = Blockers()
+    findings = _preflight_all(services, plan, destinations, run, found)
     if found.none:
         for name, snapshot in wanted.items():
             ahead.begin(snapshot, destinations[name])
@@ -96,13 +96,13 @@ def preflight(
     accepted = plan.request.after_kit
     found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
     found.kept(lambda: _require_vouched(services, plan, held))
-    findings += _look_at_private(destinations, held, found)
+    findings += _check_private(destinations, held, found)
     warn(services, findings)
     found.refuse()
     return {"findings": [f.name for f in findings]}
 
 
-def look_ahead(
+def preflight_only(
     services: Services, plan: RecoveryPlan, show: Callable[[Looked], object] = lambda _: None
 ) -> Looked:
     """What the preflight of the recovery would find, without a run: warnings are told. `show` gets
@@ -114,16 +114,16 @@ def look_ahead(
         require_answerable(services, plan)
         return Looked(0)
     probe = f"look-{uuid4().hex[:8]}"
-    found = Hindrances()
+    found = Blockers()
     with ExitStack() as stack:
         stack.enter_context(swept_afterwards(services, probe))
         destinations = destinations_of(services, plan, probe, stack)
         held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-        findings = _look_around(services, plan, destinations, probe, found)
+        findings = _preflight_all(services, plan, destinations, probe, found)
         writes = _writes(plan, destinations, found)
         found.kept(lambda: _confirm_one(services, plan, held))
         found.kept(lambda: _require_vouched(services, plan, held))
-        findings += _look_at_private(destinations, held, found)
+        findings += _check_private(destinations, held, found)
     looked = Looked(len(findings) + len(held.repositories[:1]), writes)
     show(looked)
     warn(services, findings)
@@ -132,7 +132,7 @@ def look_ahead(
 
 
 def _writes(
-    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Blockers
 ) -> dict[str, tuple[str, ...]]:
     """Everything that would be written, by component."""
     writes: dict[str, tuple[str, ...]] = {}
@@ -156,27 +156,27 @@ def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> N
     held.manifest()
 
 
-def _look_at_private(
-    destinations: Mapping[str, NamedDestination], held: Holders, found: Hindrances
+def _check_private(
+    destinations: Mapping[str, NamedDestination], held: Holders, found: Blockers
 ) -> list[Finding]:
     """What the places say of the manifest's private part, where nothing stands in the way yet."""
     findings: list[Finding] = []
     for name, place in destinations.items():
-        if found.none and isinstance(place, LooksAtPrivate):
+        if found.none and isinstance(place, ChecksPrivate):
 
-            def look(n: str = name, p: LooksAtPrivate = place) -> list[Finding]:
-                return p.look_at_private(held.manifest().private.get(n, {}))
+            def check(n: str = name, p: ChecksPrivate = place) -> list[Finding]:
+                return p.check_private(held.manifest().private.get(n, {}))
 
-            findings += found.tried(look, name)
+            findings += found.collect(check, name)
     return findings
 
 
-def _look_around(
+def _preflight_all(
     services: Services,
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
     run: str,
-    found: Hindrances,
+    found: Blockers,
 ) -> list[Finding]:
     """What the targets and the steps say, and that no target is production unawares."""
     if not plan.request.over_production and not plan.beside:
@@ -186,8 +186,8 @@ def _look_around(
     found.kept(lambda: require_whole(services, plan))
     if plan.continues is None:
         found.kept(lambda: require_approvable(_ahead(plan), process.actor_here()))
-    findings = found.tried(lambda: _look_at_steps(services, plan))
-    return findings + look_at(plan, destinations, found)
+    findings = found.collect(lambda: _preflight_steps(services, plan))
+    return findings + preflight_targets(plan, destinations, found)
 
 
 def require_answerable(services: Services, plan: RecoveryPlan) -> None:
@@ -212,17 +212,17 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
     return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
 
 
-def look_at(
-    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Hindrances
+def preflight_targets(
+    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Blockers
 ) -> list[Finding]:
     """What the places say."""
     findings: list[Finding] = []
     for name, destination in destinations.items():
-        findings += found.tried(lambda n=name, d=destination: _look_at_one(plan, n, d), name)  # type: ignore[misc]
+        findings += found.collect(lambda n=name, d=destination: _preflight_target(plan, n, d), name)  # type: ignore[misc]
     return findings
 
 
-def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
+def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
     snapshot = plan.point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
@@ -240,13 +240,13 @@ def _look_at_one(plan: RecoveryPlan, name: str, destination: Destination) -> lis
         ) from error
 
 
-def _look_at_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
+def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
     """What the steps of the runbook will miss on this host."""
     findings: list[Finding] = []
     earlier: list[Step] = []
     for step in plan.plan.runbook:
         if plan.left_out(step) is None:
-            findings += look_at_step(services, step, earlier)
+            findings += preflight_step(services, step, earlier)
         earlier.append(step)
     return findings
 

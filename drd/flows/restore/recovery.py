@@ -18,20 +18,20 @@ from drd.flows.durable_steps import Runner, closing_run, describe, new_run
 from drd.flows.repository.identity import tidy
 from drd.flows.repository.sightings import note_damage
 from drd.flows.restore import components, kept_copies
-from drd.flows.restore.blockers import Hindrances
-from drd.flows.restore.prefetch import Ahead
+from drd.flows.restore.blockers import Blockers
+from drd.flows.restore.prefetch import Prefetch
 from drd.flows.restore.preflight import (
     destinations_of,
-    look_at,
     part_of,
     preflight,
+    preflight_targets,
     require_answerable,
     warn,
 )
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.runbook.engine import Engine, Outcome, failures
-from drd.flows.runbook.step_runner import Deeds
+from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory, swept_afterwards
 from drd.model.plan import Plan
@@ -85,7 +85,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
         stack.callback(note_damage, services, plan.plan.name, plan.point.id, held.damaged)
-        ahead = stack.enter_context(Ahead(held, part_of(plan)))
+        ahead = stack.enter_context(Prefetch(held, part_of(plan)))
         runner.step(
             "preflight",
             "preflight",
@@ -93,16 +93,16 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         )
         work = components.begin(runner, held, destinations, part_of(plan), ahead)
         if plan.continues is not None:
-            _look_again(services, plan, destinations, held, runner)
+            _preflight_again(services, plan, destinations, held, runner)
         engine = Engine(work, _deeds(services, plan, work))
-        engine.drive()
+        engine.execute()
         work.checks[:0] = components.restore_failures(work)
         work.checks += [*components.passed_over(work), *failures(engine)]
         work.checks += plan.single.left_out if plan.single is not None else ()
         return _record(services, plan, work, engine)
 
 
-def _look_again(
+def _preflight_again(
     services: Services,
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
@@ -119,8 +119,8 @@ def _look_again(
         for name, destination in destinations.items()
         if records.get(f"restore {name}") is not StepState.SUCCEEDED
     }
-    found = Hindrances()
-    findings = look_at(plan, missing, found)
+    found = Blockers()
+    findings = preflight_targets(plan, missing, found)
     warn(services, findings)
     found.refuse()
 
@@ -175,7 +175,7 @@ def opened(
     runner: Runner,
     stack: ExitStack,
     records: Mapping[str, StepRecord],
-) -> Deeds:
+) -> StepRunner:
     """The run's steps as they can be carried out by themselves, with what it has brought back."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
@@ -187,10 +187,10 @@ def opened(
     return deeds
 
 
-def _deeds(services: Services, plan: RecoveryPlan, work: components.Restoration) -> Deeds:
+def _deeds(services: Services, plan: RecoveryPlan, work: components.Restoration) -> StepRunner:
     around = plan.around
     directory = started_directory(services, work.runner.run.id)
-    return Deeds(work, around, directory, drill=False)
+    return StepRunner(work, around, directory, drill=False)
 
 
 def _record(

@@ -21,7 +21,7 @@ from drd.errors import (
     UsageError,
 )
 from drd.flows.repository import listings
-from drd.flows.repository.manifests import look_of, require_same, require_sealed, require_sound
+from drd.flows.repository.manifests import require_same, require_sealed, require_sound, written_rule
 from drd.flows.repository.sightings import note
 from drd.flows.repository.substituted import genuine
 from drd.flows.services import Services
@@ -229,7 +229,7 @@ class Holders:
             repository=repository.name,
             snapshot=snapshot,
             available_at=self.point.available_at,
-            look=look_of(self.services.kinds),
+            require_written=written_rule(self.services.kinds),
         )
         require_sealed(self.services, manifest, repository.name)
         require_same(manifest, self.point, repository.name)

@@ -33,7 +33,7 @@ from drd.model.run import (
 from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
 from drd.model.units import to_rfc3339
-from drd.ports import Catalogue, Owned
+from drd.ports import Catalogue, RunLease
 from drd.process import rights
 from drd.process.rights import Owner
 
@@ -221,7 +221,9 @@ class NotedCatalogue:
 
     # runs
 
-    def begin(self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any) -> Owned:
+    def begin(
+        self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any
+    ) -> RunLease:
         if kind is not RunKind.RECOVERY or "point" not in detail:
             return self._of.begin(plan, kind, detail=detail, **more)
         point = self.point(plan.name, str(detail["point"]))
@@ -252,7 +254,7 @@ class NotedCatalogue:
 
     def finish(
         self,
-        owned: Owned,
+        owned: RunLease,
         state: RunState,
         *,
         at: datetime,
@@ -290,7 +292,7 @@ class NotedCatalogue:
                 held.require_steps({r.name: r for r in found if r.name != SET_ASIDE})
             return found
 
-    def begin_step(self, owned: Owned, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
         run = owned.run.id
         with self._lock:
             held = self._held.get(run)
@@ -308,7 +310,7 @@ class NotedCatalogue:
 
     def finish_step(
         self,
-        owned: Owned,
+        owned: RunLease,
         name: str,
         state: StepState,
         *,
@@ -321,13 +323,13 @@ class NotedCatalogue:
             self._of.finish_step(owned, name, state, at=at, result=result, error=error)
 
     def await_step(
-        self, owned: Owned, name: str, waiting_for: str, result: Mapping[str, Any]
+        self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]
     ) -> None:
         with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):
             self._of.await_step(owned, name, waiting_for, result)
 
     @contextmanager
-    def _changing(self, owned: Owned, name: str, values: Mapping[str, Any]) -> Iterator[None]:
+    def _changing(self, owned: RunLease, name: str, values: Mapping[str, Any]) -> Iterator[None]:
         with self._lock:
             held = self._held.get(owned.run.id)
             known = self._record(owned.run.id, name) if held is not None else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from drd.errors import StepFailed
 from drd.flows.durable_steps import Runner
-from drd.flows.runbook.step_runner import Deeds
+from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.run import Decision, StepRecord, StepState, operators
@@ -34,7 +34,7 @@ class Word:
 class People:
     """Approvals, manual steps, and steps about whose failure somebody decides."""
 
-    def __init__(self, services: Services, runner: Runner, deeds: Deeds) -> None:
+    def __init__(self, services: Services, runner: Runner, deeds: StepRunner) -> None:
         self.services = services
         self.runner = runner
         self.deeds = deeds

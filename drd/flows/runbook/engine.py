@@ -17,7 +17,7 @@ from drd.errors import CatalogueError, DrdError, Fenced
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.restore import components
 from drd.flows.runbook.decisions import People
-from drd.flows.runbook.step_runner import Deeds, is_failure
+from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
@@ -53,7 +53,7 @@ def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
     )
 
 
-def _as_here(step: Step, deeds: Deeds) -> Step:
+def _as_here(step: Step, deeds: StepRunner) -> Step:
     """A drill has nobody to ask about a failure."""
     if deeds.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
@@ -63,7 +63,7 @@ def _as_here(step: Step, deeds: Deeds) -> Step:
 class Engine:
     """One run's steps, from where they are to their end."""
 
-    def __init__(self, work: components.Restoration, deeds: Deeds) -> None:
+    def __init__(self, work: components.Restoration, deeds: StepRunner) -> None:
         self.work = work
         self.deeds = deeds
         self.runner: Runner = work.runner
@@ -81,7 +81,7 @@ class Engine:
         self.people = People(self.services, self.runner, deeds)
         self.marked = RunState.RUNNING
 
-    def drive(self) -> Outcome:
+    def execute(self) -> Outcome:
         """Carry the steps out. Raises what ends a run before its runbook does: Cancelled, Fenced, a
         repository that nothing can be read from; what is under way has ended then."""
         self._recall()
@@ -101,7 +101,7 @@ class Engine:
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         while True:
             process.check_cancelled()
-            self._heed()
+            self._apply_decisions()
             moves = next_moves(list(self.steps.values()), self.states, self.deeds.around)
             for name, why in moves.skip:
                 self._leave_out(name, f"its condition does not hold: {why}")
@@ -246,9 +246,9 @@ class Engine:
             return
         wait(self.flying.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
         for name in [n for n, f in self.flying.items() if f.done()]:
-            self._landed(self.steps[name], self.flying.pop(name))
+            self._on_step_done(self.steps[name], self.flying.pop(name))
 
-    def _landed(self, step: Step, future: Future[Mapping[str, Any]]) -> None:
+    def _on_step_done(self, step: Step, future: Future[Mapping[str, Any]]) -> None:
         try:
             result = future.result()
         except DrdError as error:
@@ -270,7 +270,7 @@ class Engine:
             self.work.spans.append(Span("decide", self.begun[step.name], now))
         self.checks[step.name] = [CheckResult.from_json(c) for c in result.get("checks", ())]
 
-    def _heed(self) -> None:
+    def _apply_decisions(self) -> None:
         """What people have said since."""
         waiting = {n for n, s in self.states.items() if s is StepState.WAITING}
         for word in self.people.heard(waiting):

@@ -45,7 +45,7 @@ _STORED_MASKED = ("output", "body", "url")
 """Results that the catalogue has masked. Only the process that carried out the step has the true ones."""
 
 
-class Deeds:
+class StepRunner:
     """Carries out single steps of one run. Safe in several threads: what a step gave is told by
     `learn`, from the thread that keeps the order."""
 
@@ -89,9 +89,9 @@ class Deeds:
         if self.drill and step.rehearse == "simulate":
             return self._act("simulate", step)
         if step.kind == "restore":
-            return components.bring_back(self.work, step.subjects)
+            return components.restore_components(self.work, step.subjects)
         if step.kind == "check":
-            return components.look(self.work, step.subjects)
+            return components.run_checks(self.work, step.subjects)
         if isinstance(step.settings, Pause):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
@@ -272,14 +272,14 @@ _FREES = ("stop", "command", "http", "manual")
 """Kinds of steps after which a port may be free that is taken now."""
 
 
-def look_at_step(
+def preflight_step(
     services: Services, step: Step, earlier: Collection[Step] | None = None
 ) -> list[Finding]:
     """What a step that does something by itself will miss on this host, named after the step.
     Warnings, but for a port that is taken and that none of the `earlier` steps can free."""
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
-    found = services.actions(step.kind).look(step)
+    found = services.actions(step.kind).preflight(step)
     if earlier is not None and not any(s.kind in _FREES for s in earlier):
         found = [replace(f, ok=False, warning=False) if f.name == "port" else f for f in found]
     return [

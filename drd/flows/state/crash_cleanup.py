@@ -24,7 +24,7 @@ from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.snapshot import RestorePoint
-from drd.ports import Owned
+from drd.ports import RunLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
     `causes` says by run id how one ended, where somebody saw it. Where this state may be a copy of
     one with which somebody else goes on, what that one began is left alone.
     """
-    services.catalogue.custody.look(services.clock.now())  # the first one makes it this place's
+    services.catalogue.custody.check(services.clock.now())  # the first one makes it this place's
     for run in services.catalogue.abandoned():
         mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
@@ -59,7 +59,7 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
         services.note(sentence)
 
 
-def _settle_one(services: Services, plan: Plan, owned: Owned, ending: Ending) -> None:
+def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending) -> None:
     run = owned.run
     for sentence in remove_run(services, run.id):
         services.note(sentence)
@@ -101,7 +101,7 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
     return failed
 
 
-def _settle_repository(services: Services, plan: Plan, owned: Owned) -> RestorePoint | None:
+def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> RestorePoint | None:
     """The point of a dead backup whose manifest made it into the repository; else None, and
     nothing of the run is left there, nor a lock."""
     for name in _locked_by(plan, owned.run):

@@ -33,7 +33,7 @@ _CLOCK = timedelta(seconds=5)
 def contested(services: Services) -> str | None:
     """Why this state may be a copy of one with which somebody else goes on; None while nothing
     speaks for that, or a person has said that this one goes on (`drd adopt`)."""
-    custody = services.catalogue.custody.look(services.clock.now())
+    custody = services.catalogue.custody.check(services.clock.now())
     return custody.contested if custody is not None else None
 
 
@@ -45,7 +45,7 @@ def pause(services: Services) -> list[Pause]:
 
 def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:
     """Contest this state where the repository holds copies of drd's own state that are ahead of it."""
-    custody = services.catalogue.custody.look(services.clock.now())
+    custody = services.catalogue.custody.check(services.clock.now())
     if custody is None or custody.contested is not None:
         return
     ahead = [

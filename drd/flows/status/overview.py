@@ -95,7 +95,7 @@ def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
     except OSError:
         return []
     base = os.path.join(os.path.abspath(directory), "")  # noqa: PTH100, PTH118
-    return [file for name in sorted(names) if (file := _look(base + name)) is not None]
+    return [file for name in sorted(names) if (file := _stat_file(base + name)) is not None]
 
 
 def collect(
@@ -176,7 +176,7 @@ def _still_true(
     stay: dict[str, Brief | Told] = {}
     for brief in briefs:
         if brief.since <= at < brief.until:
-            file = on_disk.get(brief.file) or _look(brief.file)
+            file = on_disk.get(brief.file) or _stat_file(brief.file)
             if file is not None and file[1:] == (brief.file_mtime_ns, brief.file_size):
                 stay[brief.plan] = brief
                 on_disk.pop(brief.file, None)
@@ -214,7 +214,7 @@ def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFac
     found: dict[str, PlanFacts | NotLoaded] = {}
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
-        found[name] = _compare(known, file, on_disk.pop(file, None) or _look(file))
+        found[name] = _compare(known, file, on_disk.pop(file, None) or _stat_file(file))
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
         if name in loaded:
@@ -261,7 +261,7 @@ def _is_plan(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
-def _look(path: str) -> PlanFile | None:
+def _stat_file(path: str) -> PlanFile | None:
     try:
         found = os.stat(path)  # noqa: PTH116
     except OSError:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
-from drd.flows.backup.earlier_snapshots import look_for_shrinking, warn_of_damage
+from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm, confirm_or_initialise
@@ -66,7 +66,7 @@ def copy(
     with new_run(
         services, plan, RunKind.COPY, trigger=trigger, detail=detail, subject=spec.name
     ) as runner:
-        return _CopyRun(services, plan, spec, runner).drive()
+        return _CopyRun(services, plan, spec, runner).execute()
 
 
 def copy_spec(plan: Plan, name: str) -> RepositorySpec:
@@ -98,9 +98,9 @@ class _CopyRun:
         self.arrived: dict[str, RestorePoint] = {}
         self.errors: dict[str, DrdError] = {}
 
-    def drive(self) -> CopyOutcome:
+    def execute(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
-        self.runner.step("what is there", "check", self._look_for_shrinking)
+        self.runner.step("what is there", "check", self._check_earlier_snapshots)
         warn = self.services.warn
         listed_at = self.services.clock.now()
         listing = listings.sound(self.source, listings.listed(self.source, self.plan.name), warn)
@@ -131,10 +131,10 @@ class _CopyRun:
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
         return {"repository": made}
 
-    def _look_for_shrinking(self) -> Mapping[str, Any]:
+    def _check_earlier_snapshots(self) -> Mapping[str, Any]:
         """restic copies nothing that the index there has, also where the data is gone: points that
         were brought back so would be listed and could not be restored."""
-        damage = look_for_shrinking(self.services, self.plan, self.into, self.ends)
+        damage = check_earlier_snapshots(self.services, self.plan, self.into, self.ends)
         if damage is not None:
             raise RepositoryDamaged(
                 f"{self.spec.name} lost snapshots and data, so nothing is copied into it: "
@@ -210,7 +210,7 @@ class _CopyRun:
             )
         finally:
             # Also after an error, so that a manifest never stands there without its point.
-            arrived = self._look(batch)
+            arrived = self._note_arrived(batch)
         self.arrived |= {p.id: p for p in batch if p.id in arrived}
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
@@ -233,7 +233,7 @@ class _CopyRun:
         if news:
             origins.record_seals(self.plan.name, news)
 
-    def _look(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
+    def _note_arrived(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
         """The points of the batch that are whole there, recorded; a manifest of another is
         forgotten."""
         listing = listings.listed(self.into, self.plan.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository.points import look_at, missing_snapshots
+from drd.flows.repository.points import missing_snapshots, take_inventory
 from drd.flows.restore.repository_choice import repository_spec
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup, custody
@@ -41,13 +41,13 @@ def prune(
         services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name
     ) as runner:
         known = services.catalogue.points(plan.name)
-        look = look_at(services, plan, spec, writing=True)
-        missing = missing_snapshots(services, plan.name, known, [look])
+        inventory = take_inventory(services, plan, spec, writing=True)
+        missing = missing_snapshots(services, plan.name, known, [inventory])
         pauses = custody.pause(services)
         pauses += [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
         if pauses:
             return _paused(services, runner, spec.name, pauses)
-        opened = look.repository
+        opened = inventory.repository
 
         def effect() -> Mapping[str, Any]:
             done = opened.prune(

@@ -69,7 +69,7 @@ def retention(services: Services, plan: Plan, request: RetentionRequest) -> Rete
     ) as runner:
         if request.clock_is_right is not None:
             clock_trust.trust_again(services, request.clock_is_right)
-        return _RetentionRun(services, plan, runner).drive(force=request.force is not None)
+        return _RetentionRun(services, plan, runner).execute(force=request.force is not None)
 
 
 class _RetentionRun:
@@ -82,7 +82,7 @@ class _RetentionRun:
         self.looked_at = services.clock.now()
         self.before = services.catalogue.keeping.state(plan.name)
 
-    def drive(self, *, force: bool) -> RetentionOutcome:
+    def execute(self, *, force: bool) -> RetentionOutcome:
         sizes = {p.id: p.size_bytes for p in self.services.catalogue.points(self.plan.name)}
         try:
             forgetting = plan_forgetting(self.services, self.plan, force=force)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from drd.errors import DrdError, RepositoryMissing, UsageError
 from drd.flows.repository import listings
-from drd.flows.repository.points import Look, Missing, look_at, missing_snapshots
+from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.state import custody
 from drd.flows.upkeep.pauses import reasons_to_wait
@@ -112,17 +112,17 @@ def plan_forgetting(
     if pauses and (writing or any(p.code == "clock-differs" for p in pauses)):
         return _paused(services, plan, pauses)
     try:
-        primary = look_at(services, plan, plan.primary, writing=writing)
+        primary = take_inventory(services, plan, plan.primary, writing=writing)
     except DrdError as error:
         if pauses:
             return _paused(services, plan, pauses, {plan.primary.name: error})
         raise
-    copies, unreached = _look_at_copies(services, plan, writing=writing)
+    copies, unreached = _list_copies(services, plan, writing=writing)
     used = _in_use(services, plan)
     # After who uses them, so that a drill that has ended meanwhile has proven its point.
     points = [p for p in services.catalogue.points(plan.name) if p.id in recorded]
     seen = _Seen(points, [primary, *copies], unreached, used)
-    missing = missing_snapshots(services, plan.name, points, seen.looks)
+    missing = missing_snapshots(services, plan.name, points, seen.inventories)
     pauses += _of_listings(services, seen, missing, pauses)
     return _decided(services, plan, seen, pauses, missing, force=force)
 
@@ -133,17 +133,17 @@ class _Seen:
     first; `used` are points that somebody is just restoring."""
 
     points: Sequence[RestorePoint]
-    looks: Sequence[Look]
+    inventories: Sequence[Inventory]
     unreached: Mapping[str, DrdError]
     used: Mapping[str, str]
 
     def hollow(self) -> dict[str, Collection[str]]:
-        lost = {p.id: _lost(p, self.looks, self.unreached) for p in self.points if p.complete}
+        lost = {p.id: _lost(p, self.inventories, self.unreached) for p in self.points if p.complete}
         there = {p.id for p in self.there()}
         return {point: lacks for point, lacks in lost.items() if lacks and point in there}
 
     def there(self) -> list[RestorePoint]:
-        return [p for p in self.points if _is_somewhere(p, self.looks, self.unreached)]
+        return [p for p in self.points if _is_somewhere(p, self.inventories, self.unreached)]
 
     def known(self) -> list[RestorePoint]:
         """None of the hollow ones may stand for those that can still come back."""
@@ -154,20 +154,20 @@ class _Seen:
         ]
 
 
-def _look_at_copies(
+def _list_copies(
     services: Services, plan: Plan, *, writing: bool
-) -> tuple[list[Look], dict[str, DrdError]]:
-    looks: list[Look] = []
+) -> tuple[list[Inventory], dict[str, DrdError]]:
+    inventories: list[Inventory] = []
     unreached: dict[str, DrdError] = {}
     for spec in plan.copies:
         try:
-            looks.append(look_at(services, plan, spec, writing=writing))
+            inventories.append(take_inventory(services, plan, spec, writing=writing))
         except RepositoryMissing as error:
             if services.catalogue.repository_id(spec.url) is not None:
                 unreached[spec.name] = error  # else nothing was ever copied there
         except DrdError as error:
             unreached[spec.name] = error
-    return looks, unreached
+    return inventories, unreached
 
 
 def _of_listings(
@@ -177,7 +177,7 @@ def _of_listings(
     now = services.clock.now()
     found = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
     ids = {p.id for p in seen.points}
-    found += [p for look in seen.looks for p in _of_future(look, ids, now)]
+    found += [p for inventory in seen.inventories for p in _of_future(inventory, ids, now)]
     found += [p for p in custody.pause(services) if p not in before]
     refused = refusal(seen.known(), (), now)
     if refused is not None and not any(p.code == "future" for p in found):
@@ -199,7 +199,7 @@ def _decided(
     now, known = services.clock.now(), seen.known()
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
     chosen = _chosen(plan, known, now, held)
-    chosen = _spare(chosen, {**_last_of_copies(known, seen.looks[1:]), **seen.used})
+    chosen = _spare(chosen, {**_last_of_copies(known, seen.inventories[1:]), **seen.used})
     due, limit = chosen.forget, _limit(services, plan, len(known))
     if not force:
         state = services.catalogue.keeping.state(plan.name)
@@ -211,8 +211,10 @@ def _decided(
     keep = frozenset(k.id for k in chosen.keep)
     verdict = _Verdict(seen.points, keep, chosen.forget, vanished, frozenset(held))
     shares = [
-        _share(services, plan.repositories[look.repository.name], look, verdict, plan.name)
-        for look in seen.looks
+        _share(
+            services, plan.repositories[inventory.repository.name], inventory, verdict, plan.name
+        )
+        for inventory in seen.inventories
     ]
     if pauses:
         shares = [Share(share.repository, vanished=share.vanished) for share in shares]
@@ -271,14 +273,14 @@ def _limit(services: Services, plan: Plan, there: int) -> int:
     return allowance(keeping.completed_since(plan.name, since), there)
 
 
-def _of_future(look: Look, known: Collection[str], now: datetime) -> list[Pause]:
+def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> list[Pause]:
     """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
-    listed = look.everything
+    listed = inventory.everything
     ahead = sorted((s for s in listed if s.time > now + CLOCK_SKEW), key=lambda s: s.time)
     if not ahead:
         return []
     first = ahead[0]
-    where, when = look.repository.name, to_rfc3339(first.time)
+    where, when = inventory.repository.name, to_rfc3339(first.time)
     text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
     if len(ahead) > 1:
         text = (
@@ -314,20 +316,26 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
     )
 
 
-def _is_somewhere(point: RestorePoint, looks: Iterable[Look], unreached: Collection[str]) -> bool:
+def _is_somewhere(
+    point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
+) -> bool:
     """Of what cannot be looked at now, the catalogue's word is taken."""
-    return any(look.holds(point.id) for look in looks) or any(
+    return any(inventory.holds(point.id) for inventory in inventories) or any(
         name in unreached for name in point.repositories
     )
 
 
 def _lost(
-    point: RestorePoint, looks: Iterable[Look], unreached: Collection[str]
+    point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
 ) -> tuple[str, ...]:
     """The components that can be had nowhere any more."""
     if any(name in unreached for name in point.repositories):
         return ()
-    here = {i for look in looks for i in listings.ids_here(look.by_run.get(point.id, ()))}
+    here = {
+        i
+        for inventory in inventories
+        for i in listings.ids_here(inventory.by_run.get(point.id, ()))
+    }
     return tuple(c.component for c in point.components if c.snapshot and c.snapshot not in here)
 
 
@@ -346,13 +354,13 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
     return used
 
 
-def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Look]) -> dict[str, str]:
+def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Inventory]) -> dict[str, str]:
     """The newest point of each copy: one that is far behind shall not lose all that it has."""
     found = {}
-    for look in copies:
-        newest = newest_complete([p for p in known if look.holds(p.id)])
+    for inventory in copies:
+        newest = newest_complete([p for p in known if inventory.holds(p.id)])
         if newest is not None:
-            found[newest.id] = f"newest in {look.repository.name}"
+            found[newest.id] = f"newest in {inventory.repository.name}"
     return found
 
 
@@ -377,12 +385,12 @@ class _Verdict:
 
 
 def _share(
-    services: Services, spec: RepositorySpec, look: Look, verdict: _Verdict, plan: str
+    services: Services, spec: RepositorySpec, inventory: Inventory, verdict: _Verdict, plan: str
 ) -> Share:
     """What one repository has to forget. A copy also forgets what was forgotten while it could not
     be reached. With a point, all snapshots that are marked as the point's go, also those that are
     not genuine."""
-    marked = listings.by_run(look.listing)
+    marked = listings.by_run(inventory.listing)
     gone = [*verdict.forget]
     strangers = [run for run in marked if run not in verdict.kept and run not in gone]
     late = services.catalogue.forgotten_points(plan, strangers)
@@ -396,12 +404,12 @@ def _share(
     unknown = {run: marked[run] for run in strangers if run not in gone and run not in verdict.held}
     known = [p.id for p in verdict.points if spec.name in p.repositories]
     return Share(
-        look.repository,
+        inventory.repository,
         tuple(manifests),
         tuple(others),
         tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
-        tuple(s.id for s in listings.own(look.listing)[:-KEEP_OWN]),
-        tuple(point for point in known if not look.holds(point)),
+        tuple(s.id for s in listings.own(inventory.listing)[:-KEEP_OWN]),
+        tuple(point for point in known if not inventory.holds(point)),
         {s.id: run for run, snapshots in marked.items() for s in snapshots},
     )
 

@@ -69,7 +69,7 @@ def verification(
     with new_run(
         services, plan, RunKind.VERIFICATION, trigger=trigger, detail={}, subject=spec.name
     ) as runner:
-        return _VerificationRun(services, plan, spec, runner).drive(everything=everything)
+        return _VerificationRun(services, plan, spec, runner).execute(everything=everything)
 
 
 class _VerificationRun:
@@ -91,7 +91,7 @@ class _VerificationRun:
         self.reading = begun(known, parts, self.begun_at)
         self.read = 0
 
-    def drive(self, *, everything: bool) -> VerificationOutcome:
+    def execute(self, *, everything: bool) -> VerificationOutcome:
         self.runner.step(
             "repository",
             "preflight",

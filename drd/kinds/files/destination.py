@@ -142,9 +142,9 @@ class FilesTarget:
         if not overwrite:
             self._refuse_content()
         publication.announce(overwrite=overwrite)
-        return self.look(snapshot)
+        return self.check_access(snapshot)
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         target, publication = self._target, self._publication
         wrong = self._wrong_place()
         if wrong is not None:

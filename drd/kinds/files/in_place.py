@@ -95,7 +95,7 @@ class FilesInPlace:
         self._journal = place.directory / JOURNAL
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
-        findings = self.look(snapshot)
+        findings = self.check_access(snapshot)
         if any(not f.ok for f in findings):
             return findings
         roots = self._roots(snapshot)
@@ -114,7 +114,7 @@ class FilesInPlace:
         )
         return findings
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         roots = self._roots(snapshot)
         wrong = [f for root in roots for f in self._wrong_place(root)]
         if wrong:

@@ -176,14 +176,14 @@ class FilesPart:
         }
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
-        findings = self.look(snapshot)
+        findings = self.check_access(snapshot)
         if all(f.ok for f in findings):
             if not overwrite:
                 self._refuse_content()
             self._announce(overwrite=overwrite)
         return findings
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         parent = existing_parent(self._root.parent)
         wrong = list(self._wrong_places(parent))
         if wrong:

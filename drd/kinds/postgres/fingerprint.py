@@ -129,7 +129,7 @@ def describe(
         name = names.get(table.key, table.name)
         if table.materialised:
             derived.add(name)
-        found = table.unreadable or _look(connection, table, mode, end)
+        found = table.unreadable or _table_state(connection, table, mode, end)
         if isinstance(found, TableState):
             states[name] = found
         else:
@@ -151,7 +151,7 @@ def others_of(connection: Connection) -> tuple[dict[str, tuple[str, ...]], dict[
     return partitioned, others
 
 
-def _look(
+def _table_state(
     connection: Connection, table: Table, mode: Literal["counts", "digest"], end: float
 ) -> TableState | str:
     """The table's state, or why not: an empty text when the time was over. Its locks and those of
@@ -184,7 +184,7 @@ def state_of(
     connection: Connection, table: Table, mode: Literal["counts", "digest"]
 ) -> TableState | str:
     """One table, however long it takes; or why it cannot be read."""
-    return _look(connection, table, mode, time.monotonic() + _NO_BUDGET_S)
+    return _table_state(connection, table, mode, time.monotonic() + _NO_BUDGET_S)
 
 
 def _query(table: Table, mode: Literal["counts", "digest"]) -> str:

@@ -84,7 +84,7 @@ class PostgresTables(PostgresTargetDatabase):
     # before
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
-        findings = self.look(snapshot)
+        findings = self.check_access(snapshot)
         if all(f.ok for f in findings) and not self._placed():
             with as_target_error("cannot look into the target"), closing(self._inside()) as inside:
                 self._require_free(inside)
@@ -92,7 +92,7 @@ class PostgresTables(PostgresTargetDatabase):
             findings += self._others_code(self._cluster, snapshot, TABLES)
         return findings
 
-    def _look_inside(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+    def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
         return [self._found("rights", lambda: self._rights(cluster)), self.room(snapshot)]
 
     def _rights(self, cluster: Cluster) -> str:
@@ -179,7 +179,7 @@ class PostgresTables(PostgresTargetDatabase):
         where = next(iter(super().writes(snapshot)), "")
         return tuple(f"table {ident(schema)}.{n} in {where}" for n in names) if where else ()
 
-    def look_at_private(self, private: Mapping[str, Any]) -> list[Finding]:  # noqa: ARG002
+    def check_private(self, private: Mapping[str, Any]) -> list[Finding]:  # noqa: ARG002
         return []  # the tables are all that comes back
 
     # the way back

@@ -98,14 +98,14 @@ class PostgresTargetDatabase:
         return self._cluster
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
-        findings = self.look(snapshot)
+        findings = self.check_access(snapshot)
         if self._cluster is not None:
             self._require_empty(self._cluster, overwrite)
             findings += self._others_code(self._cluster, snapshot)
         self._looked_at = snapshot
         return findings
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         name = self._component
         try:
             cluster = self._reach()
@@ -116,10 +116,10 @@ class PostgresTargetDatabase:
             Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
             self._found("version", lambda: self._versions(cluster, snapshot)),
             self._found("pg_restore", lambda: f"version {self._programs().version}"),
-            *self._look_inside(cluster, snapshot),
+            *self._inspect_target(cluster, snapshot),
         ]
 
-    def _look_inside(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
+    def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
         """What it takes beyond a server that answers and programs that fit."""
         name = self._component
         findings = [
@@ -160,7 +160,7 @@ class PostgresTargetDatabase:
         found = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
         return [found] if found is not None else []
 
-    def look_at_private(self, private: Mapping[str, Any]) -> list[Finding]:
+    def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
         """The roles that would be made here with rights beyond the database."""
         saved = private.get("globals")
         if self._no_owner or saved is None:
@@ -173,10 +173,10 @@ class PostgresTargetDatabase:
         found = others_roles.finding(self._component, saved, existing, names)
         return [found] if found is not None else []
 
-    def _found(self, subject: str, look: Callable[[], str]) -> Finding:
+    def _found(self, subject: str, ask: Callable[[], str]) -> Finding:
         name = f"{self._component}: {subject}"
         try:
-            return Finding(name, ok=True, detail=look())
+            return Finding(name, ok=True, detail=ask())
         except DrdError as error:
             return Finding(name, ok=False, detail=error.message, hint=error.hint)
 
@@ -246,7 +246,7 @@ class PostgresTargetDatabase:
         try:
             return (f"database {self._reach().address.uri}",)
         except DrdError:
-            return ()  # `look` says why it cannot be reached
+            return ()  # `check_access` says why it cannot be reached
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
         return self.room(snapshot).ok

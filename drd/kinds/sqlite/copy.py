@@ -113,14 +113,14 @@ def discard(copy: Path) -> None:
 
 
 def _fill(live: sqlite3.Connection, copy: Path) -> None:
-    def look(*_: int) -> None:
+    def poll(*_: int) -> None:
         check_cancelled()
 
     with closing(sqlite3.connect(copy, isolation_level=None)) as target:
         # The copy lives as long as this run and is thrown away when anything goes wrong.
         target.execute("PRAGMA journal_mode = OFF")
         target.execute("PRAGMA synchronous = OFF")
-        live.backup(target, pages=_PAGES, progress=look)
+        live.backup(target, pages=_PAGES, progress=poll)
         if copy.stat().st_size == 0:
             # A database without a page is an empty file, and no repository stores an empty stream.
             target.execute("CREATE TABLE t (x)")

@@ -243,7 +243,7 @@ def take_fingerprint(
                 continue
             try:
                 with bounded(connection, deadline):
-                    tables[name] = _look_at(connection, name, digests=digests)
+                    tables[name] = _table_state(connection, name, digests=digests)
             except sqlite3.Error as error:
                 check_cancelled()
                 if error_name(error) not in ("INTERRUPT", "ERROR"):
@@ -257,7 +257,7 @@ def take_fingerprint(
     return DatabaseFingerprint(mode, tables, not_reached, known, others=no_tables)
 
 
-def _look_at(connection: sqlite3.Connection, name: str, *, digests: bool) -> TableState:
+def _table_state(connection: sqlite3.Connection, name: str, *, digests: bool) -> TableState:
     table = quoted(name)
     if not digests:
         return TableState(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
@@ -270,12 +270,12 @@ def _look_at(connection: sqlite3.Connection, name: str, *, digests: bool) -> Tab
     return TableState(rows, digest.hexdigest())
 
 
-def look_at(connection: sqlite3.Connection, name: str) -> TableState:
+def table_state(connection: sqlite3.Connection, name: str) -> TableState:
     """Rows and digest of one table, however long it takes."""
     factory = connection.text_factory
     connection.text_factory = as_text
     try:
-        return _look_at(connection, name, digests=True)
+        return _table_state(connection, name, digests=True)
     finally:
         connection.text_factory = factory
 

@@ -207,13 +207,13 @@ class SqliteTarget:
         if not overwrite:
             refuse_content(target)
         self._publication.announce(overwrite=overwrite)
-        return self.look(snapshot)
+        return self.check_access(snapshot)
 
     @staticmethod
     def _wrong_place(parent: Path) -> Finding | None:
         return no_directory(parent) or unwritable(parent)
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         target = self._publication.target
         parent = target.parent
         wrong = self._wrong_place(parent)

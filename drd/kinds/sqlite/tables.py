@@ -122,12 +122,12 @@ class SqliteTables:
         self._name = part.into
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
-        findings = self.look(snapshot)
+        findings = self.check_access(snapshot)
         if all(f.ok for f in findings) and not read_journal(self._journal):
-            self._look_whether_free()
+            self._check_free()
         return findings
 
-    def _look_whether_free(self) -> None:
+    def _check_free(self) -> None:
         """Check whether the name is free, as far as that can be seen without changing a file; the
         transaction decides."""
         try:
@@ -140,7 +140,7 @@ class SqliteTables:
             if database.is_about(error, "NOTADB", "CORRUPT"):
                 raise database.in_words(error, self._path) from error
 
-    def look(self, snapshot: ComponentSnapshot) -> list[Finding]:
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         if not self._path.is_file():
             hint = "bring back the whole database: without --table."
             return [Finding("target", False, f"there is no database {self._path}", hint)]
@@ -204,7 +204,7 @@ class SqliteTables:
             # What is written here has to be in the file itself: the live connection reads nothing else.
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             notes = self._rename(copy)
-            was = database.look_at(copy, self._name)
+            was = database.table_state(copy, self._name)
             begun = bool(read_journal(self._journal))
             if self._in_live(lambda there: self._is_done(there, was, begun=begun)):
                 return ["it was put in place by this run before"]
@@ -216,7 +216,7 @@ class SqliteTables:
     def _is_done(self, there: sqlite3.Connection, was: TableState, *, begun: bool) -> bool:
         """Whether this run has brought the table back before. Raises TargetNotEmpty when another
         table has its name."""
-        if begun and self._there(there) and database.look_at(there, self._name) == was:
+        if begun and self._there(there) and database.table_state(there, self._name) == was:
             return True
         self._require_free(there)
         return False
@@ -225,7 +225,7 @@ class SqliteTables:
         with _transaction(there):
             self._require_free(there)
             self._fill(there, copy)
-            if database.look_at(there, self._name) != was:
+            if database.table_state(there, self._name) != was:
                 raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:

@@ -234,7 +234,7 @@ class Door:
                 watch.tick()
 
         done = process.run(command, on_line=listener.on_line, on_tick=tick)
-        done = self._buried(source._buried(done))
+        done = self._unlock_if_killed(source._unlock_if_killed(done))
         for door in (source, self):
             door._explain_piped(done)  # noqa: SLF001
         return done
@@ -257,7 +257,7 @@ class Door:
             producer, command, on_line=listener.on_line, on_tick=tick, before=before
         )
         if result.consumer is not None:
-            self._explain_piped(self._buried(result.consumer))
+            self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
 
     def locking(self, work: Callable[[int], T], *others: Door) -> T:
@@ -346,14 +346,14 @@ class Door:
         hint = self.session.hint
         known = hint.id
         first = FirstLook(self.ready, moved, self.patience).tick if late else _nothing
-        done = self._buried(work(first))
+        done = self._unlock_if_killed(work(first))
         if done.exit_code > 0 and late:
             self.ready()
         for _ in range(TRIES):
             if not self._cleared(done, known):
                 break
             known = hint.id
-            done = self._buried(work(_nothing))
+            done = self._unlock_if_killed(work(_nothing))
         return done
 
     def _cleared(self, done: Completed, known: str | None) -> bool:
@@ -369,7 +369,7 @@ class Door:
         """Whether what stood in the way is gone. Raises what stands there still."""
         if done.exit_code <= 0 or not foreign.may_be(done.stderr):
             return False
-        found = foreign.found_by(self.session)
+        found = foreign.explain_failure(self.session)
         if found.error is not None:
             raise found.error
         return found.swept or foreign.are_locks(done.stderr)  # another thread may have swept
@@ -391,7 +391,7 @@ class Door:
     def remove_stale_locks(self) -> int:
         return locks.remove_stale(self)
 
-    def _buried(self, done: Completed) -> Completed:
+    def _unlock_if_killed(self, done: Completed) -> Completed:
         """`done`, after removing the lock that a restic which was killed could not."""
         if done.exit_code < 0:
             try:
@@ -400,16 +400,16 @@ class Door:
                 log.get().warning("repository.lock_left", repository=self.url, error=error.message)
         return done
 
-    def _look(self) -> None:
+    def _ask_place(self) -> None:
         self.session.place.preflight(writing=False)
 
     def _watch(self, moved: Callable[[], int]) -> StallWatch:
-        return StallWatch(self._look, moved, self.patience)
+        return StallWatch(self._ask_place, moved, self.patience)
 
     def _silent(self, deadline_s: float) -> RepositoryError:
         """restic did not answer in time: the place says why, if it can."""
         try:
-            self._look()
+            self._ask_place()
         except RepositoryError as error:
             return error
         return RepositoryUnreachable(

@@ -100,7 +100,7 @@ def indexes_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
     return found
 
 
-def found_by(session: Session) -> Found:
+def explain_failure(session: Session) -> Found:
     """After a failure of restic's: what stands in the way, if that can be found out."""
     try:
         keys = session.hint.keys()
@@ -139,7 +139,7 @@ def of_keys(session: Session, keys: Keys) -> RepositoryError | None:
             f"none of the {count - len(keys.untried):,} that drd tried, and {len(keys.untried):,} are left after "
             f"{SEARCH_S:.0f} s{what}",
             hint="keys/ has one file for each password, and anybody with write access can add files. List them "
-            f"(the oldest is usually the repository's own): {session.place.look('keys')}; take away those of "
+            f"(the oldest is usually the repository's own): {session.place.list_command('keys')}; take away those of "
             f"nobody: {remove}; then try again.",
             below="keys",
         )

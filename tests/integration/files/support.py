@@ -108,7 +108,7 @@ def lay(root: Path, landing: Path) -> None:
     shutil.copytree(root, place, symlinks=True)
 
 
-def bring_back(destination: Destination, snapshot: ComponentSnapshot, root: Path) -> None:
+def restore_components(destination: Destination, snapshot: ComponentSnapshot, root: Path) -> None:
     """As the flows do after a preflight, with a copy instead of a repository."""
     destination.prepare()
     lay(root, destination.landing())

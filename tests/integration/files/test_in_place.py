@@ -56,7 +56,7 @@ class World:
     def kept(self) -> KeptPlaces:
         return KIND.kept(self.what, self.what.settings, self.snapshot, self.work.run)
 
-    def bring_back(self) -> None:
+    def restore_components(self) -> None:
         destination = self.destination()
         landing = destination.landing()
         for root in self.roots:
@@ -79,8 +79,8 @@ def test_killed_anywhere_and_run_again_the_new_is_there_and_the_old_beside_it(
         world = World(short_tmp / f"d{death.effect}")
         world.destination().preflight(world.snapshot, overwrite=True)
         with suppress(Died), death.active():
-            world.bring_back()
-        world.bring_back()
+            world.restore_components()
+        world.restore_components()
         assert world.is_saved(), death.effect
         world.kept().swap(back=True)
         assert world.contents() == ["changed", "changed"], death.effect
@@ -96,7 +96,7 @@ def test_killed_anywhere_and_given_up_nothing_is_between(short_tmp: Path) -> Non
         world = World(short_tmp / f"d{death.effect}")
         world.destination().preflight(world.snapshot, overwrite=True)
         with suppress(Died), death.active():
-            world.bring_back()
+            world.restore_components()
         KIND.sweep(world.work.directory)
         seen |= set(world.contents())
         world.kept().swap(back=True)
@@ -129,7 +129,7 @@ def mount(short_tmp: Path) -> Iterator[Path]:
 def test_a_mount_point_is_replaced_from_within_and_comes_back(mount: Path, short_tmp: Path) -> None:
     world = World(short_tmp / "x", mount)
     assert all(f.ok for f in world.destination().preflight(world.snapshot, overwrite=True))
-    world.bring_back()
+    world.restore_components()
     assert world.is_saved()
     assert mount.is_mount()
     world.kept().swap(back=True)

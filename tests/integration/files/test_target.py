@@ -15,7 +15,7 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Destination, Workplace
 from tests.death_support import Died, every_death
-from tests.integration.files.support import KIND, bring_back, check, take, target, tree_of
+from tests.integration.files.support import KIND, check, restore_components, take, target, tree_of
 from tests.restic_support import place
 from tests.user_support import NOBODY, acting_as, as_root
 
@@ -57,7 +57,7 @@ def test_a_new_directory_is_made_as_the_last_act(
     assert landing.parent == new.parent
     assert "drd_run1" in landing.name
     assert not new.exists()
-    bring_back(destination, snapshot, root)
+    restore_components(destination, snapshot, root)
     assert names(new.parent) == ["new"]
     assert stat.S_IMODE(new.stat().st_mode) == 0o755
     assert (new / str(root).lstrip("/") / "etc" / "app" / "conf").read_text() == "x = 1"
@@ -77,7 +77,7 @@ def test_an_empty_directory_keeps_its_mode_and_owner(
     before = new.stat()
     destination = target(new, work)
     assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
-    bring_back(destination, snapshot, root)
+    restore_components(destination, snapshot, root)
     after = new.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (
         before.st_mode,
@@ -117,7 +117,7 @@ def test_a_symlink_at_the_target_stays(
     (short_tmp / "new").symlink_to("disk/real")
     destination = target(short_tmp / "new", work)
     destination.preflight(snapshot, overwrite=False)
-    bring_back(destination, snapshot, root)
+    restore_components(destination, snapshot, root)
     assert (short_tmp / "new").is_symlink()
     assert whole(destination, snapshot)
 
@@ -164,7 +164,7 @@ def test_overwriting_replaces_the_old_tree_whole(
     inode = new.stat().st_ino
     destination = target(new, work)
     destination.preflight(snapshot, overwrite=True)
-    bring_back(destination, snapshot, root)
+    restore_components(destination, snapshot, root)
     assert whole(destination, snapshot)
     assert names(new.parent) == ["new"]
     top = str(root).split("/")[1]
@@ -181,9 +181,9 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(
         work = place(base / "w")
         target(new, work).preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(target(new, work), snapshot, root)
+            restore_components(target(new, work), snapshot, root)
         again = target(new, work)
-        bring_back(again, snapshot, root)
+        restore_components(again, snapshot, root)
         assert names(base / "t") == ["new"], death.effect
         assert names(new) == [str(root).split("/")[1]], death.effect
         assert whole(again, snapshot)
@@ -201,7 +201,7 @@ def test_killed_anywhere_and_swept_nothing_old_is_lost(
         work = place(base / "w")
         target(new, work).preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(target(new, work), snapshot, root)
+            restore_components(target(new, work), snapshot, root)
         said = KIND.sweep(work.directory)
         kept = new / ".drd_run1_before"
         if is_old(new):
@@ -242,7 +242,7 @@ def test_a_real_mount_point_is_filled_from_within(
     (mount / "theirs").unlink()
     destination = target(mount, work)
     assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
-    bring_back(destination, snapshot, root)
+    restore_components(destination, snapshot, root)
     assert whole(destination, snapshot)
     assert names(mount) == [str(root).split("/")[1]]
 
@@ -261,7 +261,7 @@ def test_an_empty_directory_of_ours_in_one_that_is_not_can_be_filled(
         snapshot = take(work, root)
         destination = target(new, work)
         assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
-        bring_back(destination, snapshot, root)
+        restore_components(destination, snapshot, root)
         assert whole(destination, snapshot)
 
 
@@ -285,7 +285,7 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
         assert f"{len(tree_of(snapshot).entries)} entries" in bad.detail
         accepted = target(new, work, no_owner=True)
         assert all(f.ok for f in accepted.preflight(snapshot, overwrite=False))
-        bring_back(accepted, snapshot, root)
+        restore_components(accepted, snapshot, root)
         rows = check(snapshot, accepted.inspector(), is_root=False)
     assert rows[0].verdict == "passed"
     assert rows[1].name.endswith("ownership")

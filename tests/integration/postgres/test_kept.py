@@ -14,7 +14,7 @@ from drd.kinds.postgres.kept import KeptDatabase
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.ports import Workplace
 from tests.integration.postgres.test_target import backup, databases, orders  # noqa: F401
-from tests.postgres_support import KIND, NAME, Backup, bring_back, component
+from tests.postgres_support import KIND, NAME, Backup, component, restore_components
 from tests.servers import PostgresServer
 
 BEFORE, AFTER = f"drd_r7c1e_before_{NAME}", f"drd_r7c1e_after_{NAME}"
@@ -30,7 +30,7 @@ def restore(
     what = component(server.dsn("shop"))
     target = KIND.target(what, settings(server, user), place, no_owner=user is not None, keep=True)
     assert [f.detail for f in target.preflight(saved.snapshot, overwrite=True) if not f.ok] == []
-    bring_back(target, saved, overwrite=True)
+    restore_components(target, saved, overwrite=True)
     target.close()
 
 

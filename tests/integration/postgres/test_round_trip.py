@@ -12,9 +12,9 @@ from tests.postgres_support import (
     KIND,
     as_sql,
     back_up,
-    bring_back,
     component,
     globals_as_sql,
+    restore_components,
     target_of,
 )
 from tests.servers import PostgresServer
@@ -91,7 +91,7 @@ def test_a_recovered_database_and_cluster_dump_the_same_as_before(
     full.execute(f"DROP DATABASE {quoted(name)}")
 
     target = target_of(target_server, place, database=name)
-    restored = bring_back(target, backup)
+    restored = restore_components(target, backup)
     fingerprint = backup.snapshot.fingerprint
     assert isinstance(fingerprint, DatabaseFingerprint)
     now = target.inspector().fingerprint(fingerprint, 60)
@@ -117,7 +117,7 @@ def test_a_sandbox_holds_the_same_as_the_source(
     )
     sandbox = KIND.sandbox(component("host=nowhere dbname=x"), backup.snapshot, place)
     try:
-        restored = bring_back(sandbox, backup)
+        restored = restore_components(sandbox, backup)
         inspector = sandbox.inspector()
         fingerprint = backup.snapshot.fingerprint
         assert isinstance(fingerprint, DatabaseFingerprint)
@@ -160,7 +160,7 @@ def test_a_database_of_zero_tables_comes_back(
     full.execute("DROP EXTENSION plpgsql", "nothing")
     backup = back_up(component(full.dsn("nothing")), place, short_tmp / "dump")
     target = target_of(target_server, place, database="nothing")
-    restored = bring_back(target, backup)
+    restored = restore_components(target, backup)
     target.close()
     assert restored.differences == ()
     rows = target_server.execute(

@@ -25,10 +25,10 @@ from tests.postgres_support import (
     KIND,
     Backup,
     back_up,
-    bring_back,
     component,
     fetch,
     needs_15,
+    restore_components,
     workplace,
 )
 from tests.servers import PostgresServer, postgres_server, short_directory
@@ -75,7 +75,7 @@ def test_the_server_is_reached_by_its_socket_only_and_runs_unprivileged(
 ) -> None:
     made = sandbox(backup, place)
     try:
-        bring_back(made, backup)
+        restore_components(made, backup)
         inspector = made.inspector()
         assert inspector.scalar("select current_setting('listen_addresses')") == ""
         assert (place.directory / "server").stat().st_mode & 0o777 == 0o700
@@ -106,7 +106,7 @@ def test_what_is_lost_or_changed_afterwards_shows_in_the_fingerprint(
     assert isinstance(saved, DatabaseFingerprint)
     made = sandbox(backup, place)
     try:
-        bring_back(made, backup)
+        restore_components(made, backup)
         inspector = made.inspector()
         address = dict(inspector.environment)
         with psycopg.connect(
@@ -139,7 +139,7 @@ def test_queries_see_what_the_application_would_and_change_nothing(
 ) -> None:
     made = sandbox(backup, place)
     try:
-        bring_back(made, backup)
+        restore_components(made, backup)
         ask = made.inspector()
         assert ask.scalar("select max(what) from orders where id = 7") == "order 7"
         assert ask.scalar("select null") is None
@@ -173,7 +173,7 @@ def test_a_source_of_15_comes_back_in_15_and_its_dump_in_a_newer_server_too(
     for settings, major in (({}, 15), ({"bin_dir": "/usr/lib/postgresql/17/bin"}, 17)):
         made = sandbox(old, place, **settings)
         try:
-            restored = bring_back(made, old)
+            restored = restore_components(made, old)
             version = made.inspector().scalar("select current_setting('server_version_num')::int")
             assert version // 10000 == major
             assert any("the source was 15" in note for note in restored.notes) == (major == 17)
@@ -246,7 +246,7 @@ def test_a_long_path_gets_its_socket_elsewhere_and_leaves_nothing_there(
     place = workplace(deep)
     made = sandbox(backup, place)
     try:
-        bring_back(made, backup)
+        restore_components(made, backup)
         sockets = Path(made.inspector().environment["PGHOST"])
         assert not sockets.is_relative_to(deep)
         assert sockets.stat().st_mode & 0o777 == 0o700

@@ -24,10 +24,10 @@ from tests.postgres_support import (
     KIND,
     Backup,
     back_up,
-    bring_back,
     component,
     fetch,
     needs_15,
+    restore_components,
     target_of,
     workplace,
 )
@@ -69,7 +69,7 @@ def test_an_empty_database_is_replaced_and_nothing_else_is_left(
 ) -> None:
     target_server.execute("CREATE DATABASE shop")
     target = target_of(target_server, place, database="shop")
-    restored = bring_back(target, backup)
+    restored = restore_components(target, backup)
     target.close()
     target.close()
     assert restored.differences == ()
@@ -113,13 +113,13 @@ def test_a_server_without_the_locale_or_without_room_is_told_beforehand(
 ) -> None:
     target = target_of(target_server, place, database="shop")
     facts = dict(backup.snapshot.facts)
-    assert all(f.ok for f in target.look(backup.snapshot))
+    assert all(f.ok for f in target.check_access(backup.snapshot))
     foreign = {**facts["locale"], "collate": "tlh_KX.UTF-8", "provider": "libc"}
     huge = replace(backup.snapshot, facts=facts | {"locale": foreign, "database_bytes": 1 << 60})
-    bad = [f for f in target.look(huge) if not f.ok]
+    bad = [f for f in target.check_access(huge) if not f.ok]
     free = shutil.disk_usage(target_server.data_dir).free
     tight = replace(backup.snapshot, facts=facts | {"database_bytes": free * 3 // 2})
-    found = {f.name.partition(": ")[2]: f for f in target.look(tight)}
+    found = {f.name.partition(": ")[2]: f for f in target.check_access(tight)}
     assert (found["target's room"].ok, found["target's room"].warning) == (True, True)
     target.close()
     assert [f.name.partition(": ")[2] for f in bad] == ["locale", "target's room"]
@@ -136,7 +136,7 @@ def test_overwrite_replaces_a_database_that_is_in_use(
     target_server.execute("CREATE TABLE theirs (x int)", "shop")
     user = psycopg.connect(target_server.dsn("shop"), autocommit=True)
     target = target_of(target_server, place, database="shop")
-    bring_back(target, backup, overwrite=True)
+    restore_components(target, backup, overwrite=True)
     target.close()
     with pytest.raises(psycopg.OperationalError):
         user.execute("SELECT 1")
@@ -151,7 +151,7 @@ def test_existing_roles_are_not_altered_and_the_differences_are_told(
     target_server.execute("CREATE ROLE seller NOLOGIN PASSWORD 'new' CONNECTION LIMIT 3")
     before = target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'")
     target = target_of(target_server, place, database="shop")
-    restored = bring_back(target, backup)
+    restored = restore_components(target, backup)
     target.close()
     assert target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'") == before
     (note,) = [n for n in restored.notes if "seller" in n]
@@ -167,7 +167,7 @@ def test_without_owners_nothing_of_roles_comes_back_and_that_is_listed(
     target_server.execute("CREATE ROLE hosted LOGIN CREATEDB")
     settings = {"dsn": target_server.dsn("shop", "hosted")}
     target = target_of(target_server, place, database="shop", no_owner=True, **settings)
-    restored = bring_back(target, backup)
+    restored = restore_components(target, backup)
     target.close()
     assert restored.differences == ()
     assert {"owners of objects", "grants", "role seller", "role clerk"} <= set(
@@ -245,7 +245,7 @@ def test_tables_of_a_missing_tablespace_come_back_in_the_default_one(
     for name in ("spaced", "spaced2"):
         saved = back_up(component(source_server.dsn(name)), place, short_tmp / name)
         target = target_of(target_server, place, database=name)
-        restored = bring_back(target, saved)
+        restored = restore_components(target, saved)
         target.close()
         assert target_server.execute("SELECT a FROM t", name) == [(1,)]
         assert restored.differences == ()
@@ -327,7 +327,7 @@ def test_another_run_does_not_take_the_first_ones_database_for_its_own(
     backup: Backup, target_server: PostgresServer, short_tmp: Path
 ) -> None:
     first = target_of(target_server, workplace(short_tmp / "a", "run1"), database="shop")
-    bring_back(first, backup)
+    restore_components(first, backup)
     second = target_of(target_server, workplace(short_tmp / "b", "run12"), database="shop")
     with pytest.raises(TargetNotEmpty):
         second.preflight(backup.snapshot, overwrite=False)
@@ -362,7 +362,7 @@ def test_the_targets_password_reaches_commands_by_a_file_that_goes(
         secret.write_text(server.dsn("shop", host="127.0.0.1"))
         settings = {"dsn": {"file": str(secret)}}
         target = target_of(server, place, database="shop", **settings)
-        bring_back(target, backup)
+        restore_components(target, backup)
         inspector = target.inspector()
         assert "s3cret" not in inspector.location + str(dict(inspector.environment))
         asked = subprocess.run(

@@ -22,7 +22,15 @@ from drd.model.plan import SecretRef
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Capture, Stream, Workplace, no_progress
 from drd.process import Command
-from tests.postgres_support import KIND, NAME, back_up, bring_back, component, fetch, target_of
+from tests.postgres_support import (
+    KIND,
+    NAME,
+    back_up,
+    component,
+    fetch,
+    restore_components,
+    target_of,
+)
 from tests.servers import PostgresServer, postgres_server
 
 
@@ -57,7 +65,7 @@ def test_a_hardened_server_neither_locks_the_sandbox_nor_changes_what_came_back(
         backup = back_up(component(server.dsn("shop", "dba")), place, short_tmp / "dump")
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
     try:
-        restored = bring_back(sandbox, backup)
+        restored = restore_components(sandbox, backup)
         saved = backup.snapshot.fingerprint
         assert isinstance(saved, DatabaseFingerprint)
         found = sandbox.inspector().fingerprint(saved, 60)
@@ -144,7 +152,7 @@ def test_a_target_is_the_database_that_libpq_would_take(  # noqa: PLR0917
     settings = PostgresTarget.model_validate({"dsn": dsn})
     target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
     try:
-        assert bring_back(target, backup).differences == ()
+        assert restore_components(target, backup).differences == ()
     finally:
         target.close()
     final = "by service" if service else "postgres"
@@ -224,7 +232,7 @@ def test_a_sandbox_in_which_something_was_killed_says_nothing_about_the_backup(
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
     try:
         with pytest.raises(SandboxUnavailable, match=r"was killed.*for lack of memory") as caught:
-            bring_back(sandbox, backup)
+            restore_components(sandbox, backup)
         assert not caught.value.permanent
     finally:
         sandbox.close()

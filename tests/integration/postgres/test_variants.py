@@ -17,7 +17,7 @@ from drd.errors import TargetError
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Workplace
 from tests.conftest import _run_directory
-from tests.postgres_support import KIND, back_up, bring_back, component, target_of
+from tests.postgres_support import KIND, back_up, component, restore_components, target_of
 from tests.servers import PostgresServer, short_directory
 from tests.servers.child import Child, tied_to_us
 from tests.servers.postgres import _unprivileged_user
@@ -79,7 +79,7 @@ def test_a_standby_is_backed_up_without_what_it_cannot_read(
     assert backup.snapshot.data_time is not None
     assert (datetime.now(UTC) - backup.snapshot.data_time).total_seconds() < 30
     target = target_of(target_server, place, database="streamed")
-    assert bring_back(target, backup).differences == ()
+    assert restore_components(target, backup).differences == ()
     target.close()
     assert target_server.execute("SELECT count(*) FROM t", "streamed") == [(100,)]
     assert target_server.execute("SELECT count(*) FROM cache", "streamed") == [(0,)]
@@ -145,7 +145,7 @@ def test_a_database_of_another_encoding_comes_back_in_it(
         component(source_server.dsn("latin"), fingerprint="digest"), place, short_tmp / "dump"
     )
     target = target_of(target_server, place, database="latin")
-    assert bring_back(target, backup).differences == ()
+    assert restore_components(target, backup).differences == ()
     saved = backup.snapshot.fingerprint
     assert isinstance(saved, DatabaseFingerprint)
     assert set(saved.tables) == {'public."Bücher"'}
@@ -195,9 +195,9 @@ def test_names_that_a_cluster_shares_come_back_as_their_bytes(
         target = target_of(target_server, place, database=name)
         if encoding == "SQL_ASCII":
             with pytest.raises(TargetError, match=r'role "J.*rgen" does not exist'):
-                bring_back(target, backup)
+                restore_components(target, backup)
         else:
-            restored = bring_back(target, backup)
+            restored = restore_components(target, backup)
             assert restored.differences == ()
             assert any("comment could not be set" in note for note in restored.notes)
         target.close()
@@ -210,7 +210,7 @@ def test_names_that_a_cluster_shares_come_back_as_their_bytes(
         source_server.execute('DROP ROLE "Анна"')
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
     try:
-        assert bring_back(sandbox, backup).differences == ()
+        assert restore_components(sandbox, backup).differences == ()
         saved = backup.snapshot.fingerprint
         assert isinstance(saved, DatabaseFingerprint)
         now = sandbox.inspector().fingerprint(saved, 60)
@@ -237,7 +237,7 @@ def test_a_digest_survives_columns_that_a_restore_reorders(
         component(source_server.dsn("inherited"), fingerprint="digest"), place, short_tmp / "dump"
     )
     target = target_of(target_server, place, database="inherited")
-    bring_back(target, backup)
+    restore_components(target, backup)
     saved = backup.snapshot.fingerprint
     assert isinstance(saved, DatabaseFingerprint)
     found = target.inspector().fingerprint(saved, 60)

@@ -72,7 +72,7 @@ def target(
     return KIND.target(component(path), settings, work, no_owner=no_owner, keep=keep)
 
 
-def bring_back(destination: Destination, snapshot: ComponentSnapshot, data: bytes) -> None:
+def restore_components(destination: Destination, snapshot: ComponentSnapshot, data: bytes) -> None:
     """As the flows do after a preflight, with the bytes instead of a repository."""
     destination.prepare()
     (destination.landing() / "db.sqlite").write_bytes(data)

@@ -14,7 +14,15 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.sqlite.settings import SqliteTarget
 from drd.ports import Workplace, no_progress
 from tests.death_support import Died, every_death
-from tests.integration.sqlite.support import KIND, ask, bring_back, component, make, take, target
+from tests.integration.sqlite.support import (
+    KIND,
+    ask,
+    component,
+    make,
+    restore_components,
+    take,
+    target,
+)
 from tests.restic_support import place
 from tests.user_support import NOBODY, acting_as, as_root
 
@@ -60,7 +68,7 @@ def test_mode_and_owner_of_the_source_come_back(
     new.parent.mkdir()
     destination = target(new, work)
     destination.preflight(snapshot, overwrite=False)
-    bring_back(destination, snapshot, data)
+    restore_components(destination, snapshot, data)
     info = new.stat()
     assert stat.S_IMODE(info.st_mode) == 0o640
     assert (info.st_uid, info.st_gid) == (live.stat().st_uid, live.stat().st_gid)
@@ -76,7 +84,7 @@ def test_the_old_wal_never_meets_the_new_database(
     new = old_database(directory)
     destination = target(new, work)
     destination.preflight(snapshot, overwrite=True)
-    bring_back(destination, snapshot, data)
+    restore_components(destination, snapshot, data)
     assert names(directory) == ["new.db"]
     assert ask(new, ROWS) == 2
     assert ask(new, "PRAGMA integrity_check") == "ok"
@@ -94,7 +102,7 @@ def test_an_empty_target_is_replaced_without_asking(
         make(new, "CREATE TABLE gone (x)", "DROP TABLE gone")
     destination = target(new, work)
     assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
-    bring_back(destination, snapshot, data)
+    restore_components(destination, snapshot, data)
     assert ask(new, ROWS) == 2
 
 
@@ -128,7 +136,7 @@ def test_a_symlink_at_the_target_stays_and_its_file_is_replaced(
     link.symlink_to("disk/real.db")
     destination = target(link, work)
     destination.preflight(snapshot, overwrite=False)
-    bring_back(destination, snapshot, data)
+    restore_components(destination, snapshot, data)
     assert link.is_symlink()
     assert ask(short_tmp / "disk" / "real.db", ROWS) == 2
 
@@ -162,9 +170,9 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(short_tmp: Path, live
         new = old_database(base / "t")
         target(new, work).preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(target(new, work), snapshot, data)
+            restore_components(target(new, work), snapshot, data)
         again = target(new, work)
-        bring_back(again, snapshot, data)
+        restore_components(again, snapshot, data)
         assert names(base / "t") == ["new.db"], death.effect
         assert again.inspector().scalar(ROWS) == 2
         assert all(f.ok for f in again.preflight(snapshot, overwrite=False))
@@ -182,8 +190,8 @@ def test_killed_anywhere_and_run_again_what_was_there_is_kept_with_its_wal(
         first, again = (target(new, work, keep=True) for _ in range(2))
         first.preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(first, snapshot, data)
-        bring_back(again, snapshot, data)
+            restore_components(first, snapshot, data)
+        restore_components(again, snapshot, data)
         assert again.inspector().scalar(ROWS) == 2
         kept = KIND.kept(component(new), SqliteTarget(path=str(new)), None, work.run)
         kept.swap(back=True)
@@ -204,7 +212,7 @@ def test_killed_anywhere_and_swept_the_target_is_old_or_new_but_whole(
         new = old_database(base / "t")
         target(new, work).preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(target(new, work), snapshot, data)
+            restore_components(target(new, work), snapshot, data)
         KIND.sweep(work.directory)
         left = names(base / "t")
         if left == ["new.db"]:
@@ -226,12 +234,12 @@ def test_a_database_that_appears_during_an_interrupted_recovery_is_not_lost(
     for death in every_death():
         target(new, work).preflight(snapshot, overwrite=True)
         with suppress(Died), death.active():
-            bring_back(target(new, work), snapshot, data)
+            restore_components(target(new, work), snapshot, data)
         if not new.exists():
             break
     make(new, "CREATE TABLE theirs (x)")
     with pytest.raises(TargetError, match="appeared while"):
-        bring_back(target(new, work), snapshot, data)
+        restore_components(target(new, work), snapshot, data)
     assert ask(new, "SELECT count(*) FROM theirs") == 0
 
 
@@ -250,6 +258,6 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
         assert "--no-owner" in bad.hint
         accepted = target(new, work, no_owner=True)
         assert all(f.ok for f in accepted.preflight(snapshot, overwrite=False))
-        bring_back(accepted, snapshot, data)
+        restore_components(accepted, snapshot, data)
         assert accepted.inspector().scalar(ROWS) == 2
     assert new.stat().st_uid == NOBODY
