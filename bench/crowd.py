@@ -109,11 +109,12 @@ _TIMES = {
 
 
 def _move(connection: Connection, by: timedelta) -> None:
-    """All that happened, so much later: to fill the catalogue takes minutes, after which thousands of
-    plans would be overdue."""
+    """All that happened, so much later: to fill the catalogue takes minutes, after which thousands
+    of plans would be overdue."""
     for table, columns in _TIMES.items():
         later = ", ".join(
-            f"{c} = strftime('%Y-%m-%dT%H:%M:%f000+00:00', {c}, '{by.total_seconds():+.3f} seconds')"
+            f"{c} = strftime('%Y-%m-%dT%H:%M:%f000+00:00', {c}, '{by.total_seconds():+.3f} "
+            "seconds')"
             for c in columns
         )
         connection.exec_driver_sql(f"update {table} set {later}")

@@ -107,7 +107,8 @@ class _Peak:
 def in_turn(
     ours: Callable[[], Run], theirs: Callable[[], Run], times: int
 ) -> tuple[list[Run], list[Run]]:
-    """Both, alternating and with the order reversed each time, so that neither always goes first."""
+    """Both, alternating and with the order reversed each time, so that neither always goes
+    first."""
     left: list[Run] = []
     right: list[Run] = []
     for turn in range(times):

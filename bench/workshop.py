@@ -123,7 +123,8 @@ class Workshop:
         database of the same server, which its target `standby` names."""
         name = f"shop{self._count}"
         checks = "\n".join(
-            f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", expect: "{expect}"}}'
+            f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", '
+            f'expect: "{expect}"}}'
             for title, (query, expect) in CHECKS.items()
         )
         checks += "\n  - {name: row counts, kind: rows, component: shop}"

@@ -78,9 +78,11 @@ select 'SKU-' || lpad(g::text, 6, '0'), 'Product ' || g, 1 + (g * 37 % 9900) / 1
   from generate_series(1, 2000) g;
 
 insert into orders (customer_id, status, note, extra, created_at, updated_at)
-select 1 + g * 7919 % 20000, (array['new', 'paid', 'shipped', 'cancelled'])[1 + g % 4]::order_status,
+select 1 + g * 7919 % 20000, (array['new', 'paid', 'shipped', 'cancelled'])[1 + g %
+  4]::order_status,
        case when g % 5 = 0 then 'Leave it with the neighbour, "' || md5(g::text) || '"' end,
-       jsonb_build_object('channel', (array['web', 'app', 'phone'])[1 + g % 3], 'trace', md5('t' || g)),
+       jsonb_build_object('channel', (array['web', 'app', 'phone'])[1 + g % 3], 'trace', md5('t' ||
+         g)),
        now() - (100000 - g) * interval '40 seconds', now() - (100000 - g) * interval '40 seconds'
   from generate_series(1, 100000) g;
 
@@ -111,7 +113,8 @@ create trigger order_changed after insert or update on orders
     for each row execute function order_changed();
 comment on table orders is 'One row an order; money is in order_items.';
 grant select on all tables in schema public to orders_report;
-alter default privileges for role orders_api in schema public grant select on tables to orders_report;
+alter default privileges for role orders_api in schema public grant select on tables to
+  orders_report;
 """
 
 _NEW_ORDERS = """

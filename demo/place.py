@@ -1,4 +1,5 @@
-"""Where everything of the demo is: one short directory, drd's configuration and the secrets in it."""
+"""Where everything of the demo is: one short directory, drd's configuration and the secrets in
+it."""
 
 from __future__ import annotations
 

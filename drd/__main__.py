@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def start() -> NoReturn:
-    """Run one command. A Ctrl-C while its modules are imported ends it as one later does; and nobody
-    looks for garbage in what is just being imported."""
+    """Run one command. A Ctrl-C while its modules are imported ends it as one later does; and
+    nobody looks for garbage in what is just being imported."""
     gc.set_threshold(50_000, 20, 20)
     signal.signal(signal.SIGINT, lambda *_: _leave())
     from drd.cli.main import main

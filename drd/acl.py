@@ -1,4 +1,5 @@
-"""POSIX access control lists, as Linux keeps them in extended attributes: acl(5), <linux/posix_acl_xattr.h>.
+"""POSIX access control lists, as Linux keeps them in extended attributes: acl(5),
+<linux/posix_acl_xattr.h>.
 
 Written here since Python has no function for them, and no program has to be installed then.
 """

@@ -71,9 +71,10 @@ class Console:
 
 class App:
     """Configuration and catalogue of one process. `settings` instead of reading drd.yaml; `busy_s`
-    is how long a write waits for another process's, None for as long as results are worth. One that is
-    only `reading` can do so also where nobody can write. While the catalogue is open, the summary of
-    the status is kept up to date, unless the settings came from the daemon (`service`), which does so."""
+    is how long a write waits for another process's, None for as long as results are worth. One that
+    is only `reading` can do so also where nobody can write. While the catalogue is open, the
+    summary of the status is kept up to date, unless the settings came from the daemon (`service`),
+    which does so."""
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class App:
         self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
         self.handed: Callable[[str], Handed | None] = lambda _: None
-        """The texts of plans that the daemon has in force, for itself and the processes of its runs."""
+        """The texts of plans that the daemon has in force, for itself and the processes of its
+        runs."""
 
     def read_settings(self) -> DaemonSettings:
         """drd.yaml as it is now. Raises ConfigError."""
@@ -216,12 +218,12 @@ class App:
         return name
 
     def plan_in_force(self, name: str) -> Plan:
-        """The plan as it was last accepted, whatever became of its file since: in the daemon and its
-        runs by the text that was loaded, elsewhere by the one that is stored.
+        """The plan as it was last accepted, whatever became of its file since: in the daemon and
+        its runs by the text that was loaded, elsewhere by the one that is stored.
 
         Root, to whom the state does not belong, goes by root's file alone: the stored text is what
-        another user could have written. Raises UnknownPlan when none was accepted, or for a name that
-        is none, and ConfigError."""
+        another user could have written. Raises UnknownPlan when none was accepted, or for a name
+        that is none, and ConfigError."""
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if self.is_root_for_another:
@@ -307,7 +309,8 @@ class App:
         )
 
     def witnessed(self) -> tuple[Catalogue, Witness]:
-        """The catalogue for what is said and done about recoveries, and what this process believes of it."""
+        """The catalogue for what is said and done about recoveries, and what this process believes
+        of it."""
         return witnessed(self.catalogue, self.settings.work_dir, self.console.warn)
 
     def _private(self) -> tuple[Path, ...]:
@@ -404,7 +407,8 @@ def app(
     reading: bool = False,
     service: bool = False,
 ) -> Iterator[App]:
-    """An App that is closed at the end. Root works meanwhile as the one to whom the state belongs."""
+    """An App that is closed at the end. Root works meanwhile as the one to whom the state
+    belongs."""
     opened = App(config, console, settings, busy_s, reading=reading, service=service)
     state = opened.settings.state_dir or opened.settings.work_dir
     with acting_for_owner(state, opened.settings.work_dir):

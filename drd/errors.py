@@ -186,8 +186,8 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class RepositoryDamaged(RepositoryError):
-    """`parts` are the damaged files of the repository, `trees` the directories in it that lack data:
-    all that is damaged, or none where nobody can tell."""
+    """`parts` are the damaged files of the repository, `trees` the directories in it that lack
+    data: all that is damaged, or none where nobody can tell."""
 
     def __init__(
         self,
@@ -203,7 +203,8 @@ class RepositoryDamaged(RepositoryError):
 
 
 class SnapshotsUnreadable(RepositoryDamaged):
-    """Objects below `snapshots/` cannot be read, and nothing else is wrong: data and indexes are sound."""
+    """Objects below `snapshots/` cannot be read, and nothing else is wrong: data and indexes are
+    sound."""
 
 
 class ManifestRefused(RepositoryDamaged):
@@ -215,8 +216,8 @@ class ManifestTooNew(ManifestRefused):
 
 
 class ForeignObjects(RepositoryError):
-    """Objects in the repository's place keep restic from working, and are not the repository's: they lie
-    `below` the directory of that name. The hint has the commands that remove them."""
+    """Objects in the repository's place keep restic from working, and are not the repository's:
+    they lie `below` the directory of that name. The hint has the commands that remove them."""
 
     def __init__(self, message: str, *, hint: str, below: str) -> None:
         super().__init__(message, hint=hint)
@@ -396,8 +397,8 @@ NO_MORE_TASKS = (
 
 
 def exhausted(error: BaseException, place: object = "") -> DrdError | None:
-    """The error to tell when the operating system had no room left, or starts nothing more; None for
-    all others. A write does not say where: then it was at `place`."""
+    """The error to tell when the operating system had no room left, or starts nothing more; None
+    for all others. A write does not say where: then it was at `place`."""
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
         return DrdError(
             "the system starts no more processes or threads", hint=NO_MORE_TASKS, permanent=False

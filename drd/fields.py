@@ -131,7 +131,8 @@ REFERENCE_SCHEMA: dict[str, Any] = {
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
-            "description": "A name in /etc/drd/credentials; a service has what was there when it started.",
+            "description": "A name in /etc/drd/credentials; a service has what was there when it "
+            "started.",
         },
         "command": {
             "type": "array",

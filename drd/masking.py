@@ -54,8 +54,8 @@ class Secrets:
     def places(self, text: str) -> list[tuple[int, int, bool]]:
         """The places to hide in a text: where each begins and ends, and whether it is a part of a
         code."""
-        # A daemon knows the secrets of thousands of plans: to look for each takes longer then than to
-        # look at each character, although it is a thousand times faster than that.
+        # A daemon knows the secrets of thousands of plans: to look for each takes longer then than
+        # to look at each character, although it is a thousand times faster than that.
         each = self._count * (2000 + len(text)) < 1500 * len(text)
         found = self._each(text) if each else self._by_heads(text)
         return [(at, at + len(form), form in self._codes) for at, form in found]
@@ -83,9 +83,9 @@ _secrets = Secrets()
 
 
 def mask(secret: str) -> None:
-    """From now on `masked()` replaces `secret`, each of its lines, and what a server that repeats it may
-    have made of it: JSON, HTML, the codes of URLs and base64, also within a longer code. Too short ones
-    would mask common words."""
+    """From now on `masked()` replaces `secret`, each of its lines, and what a server that repeats
+    it may have made of it: JSON, HTML, the codes of URLs and base64, also within a longer code. Too
+    short ones would mask common words."""
     _secrets.add(secret)
 
 
@@ -208,8 +208,8 @@ def masked(text: str, also: Iterable[str] = ()) -> str:
 
 
 def beginning(text: str, most: int) -> str:
-    """How a text begins, for people: masked before it is cut, since a part of a secret is not known as
-    one any more."""
+    """How a text begins, for people: masked before it is cut, since a part of a secret is not known
+    as one any more."""
     return masked(text)[:most]
 
 

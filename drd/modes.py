@@ -19,9 +19,9 @@ from drd.process import rights
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 PUBLIC_DIRECTORY = 0o751
-"""Of the one directory in which the group may read the summary of `drd status`. Others pass through to
-the daemon's socket, by a name that they know: people whom drd.yaml maps to a user, and members of the
-operating group, need not be in this one, and the kernel tells the daemon who they are."""
+"""Of the one directory in which the group may read the summary of `drd status`. Others pass through
+to the daemon's socket, by a name that they know: people whom drd.yaml maps to a user, and members
+of the operating group, need not be in this one, and the kernel tells the daemon who they are."""
 
 _OTHERS = 0o7077
 """What a private directory or file must not have: anything for group and others, special bits."""
@@ -67,7 +67,8 @@ def open_private_file(path: Path) -> int:
 
 
 def open_regular(path: Path, how: int) -> int:
-    """Open a file that is there, at once. Raises OSError, with EINVAL for what is no regular file."""
+    """Open a file that is there, at once. Raises OSError, with EINVAL for what is no regular
+    file."""
     fd = os.open(path, how | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -169,12 +170,12 @@ def close_to_others(path: Path, *, second_name: bool = False) -> bool:
 
 
 def give_what_is_roots(directory: Path, uid: int, gid: int) -> list[str]:
-    """Give what root owns in a directory, and the directory, to another user; the names of what stays
-    root's. For root.
+    """Give what root owns in a directory, and the directory, to another user; the names of what
+    stays root's. For root.
 
     By descriptors and without following links, since that user may already change names in there:
-    regular files with one name alone, for a second one may be somewhere else, and directories of the
-    same file system. Raises OSError for a place that is no directory.
+    regular files with one name alone, for a second one may be somewhere else, and directories of
+    the same file system. Raises OSError for a place that is no directory.
     """
     left: list[str] = []
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

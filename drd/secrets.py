@@ -21,7 +21,8 @@ UNIT_PREFIX = "drd_"
 """What `LoadCredential=drd:/etc/drd/credentials` puts before the name of each file there."""
 
 LONGEST = 64 << 10
-"""The longest secret, in bytes. A variable of a program's environment can hold about twice as much."""
+"""The longest secret, in bytes. A variable of a program's environment can hold about twice as
+much."""
 
 _LARGEST_FILE = 1 << 20
 _FILES = ("file", "credential")
@@ -33,8 +34,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
 
     A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY),
     and no others: one that was changed since counts from the next start, all at once. Elsewhere a
-    credential is a file in `credentials`, so the same plan works in an operator's terminal. Raises SecretUnavailable, naming the
-    reference and never a value.
+    credential is a file in `credentials`, so the same plan works in an operator's terminal. Raises
+    SecretUnavailable, naming the reference and never a value.
     """
     if ref.source == "text":
         assert isinstance(ref.value, str)
@@ -69,9 +70,9 @@ EDGES_HINT = "restic reads a different password from a file or a command: write 
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
-    """Why restic reads a different password when it reads this one from a file or a command, in words
-    that follow the password's name; None when it reads the same. A repository with such a password
-    does not open by hand."""
+    """Why restic reads a different password when it reads this one from a file or a command, in
+    words that follow the password's name; None when it reads the same. A repository with such a
+    password does not open by hand."""
     if value != value.strip():
         return "begins or ends with white space"
     if value.startswith("\ufeff"):
@@ -209,7 +210,7 @@ def _from_command(ref: SecretRef) -> str:
     except UnicodeDecodeError as error:
         raise SecretUnavailable(
             f"what secret command {ref.value[0]} printed is not UTF-8 text",
-            hint="let it print UTF-8. A repository that drd made with it before opens with the same "
-            "text in which each byte that is no UTF-8 is written as \\xHH: let it print that, then "
-            "see `drd repository rekey`.",
+            hint="let it print UTF-8. A repository that drd made with it before opens with the "
+            "same text in which each byte that is no UTF-8 is written as \\xHH: let it print "
+            "that, then see `drd repository rekey`.",
         ) from error

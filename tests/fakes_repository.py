@@ -213,7 +213,8 @@ class MemoryRepository:
         return Fetched(total, tuple(torn))
 
     def note(self, snapshot: str, lengths: Mapping[str, int]) -> str:
-        """Another snapshot like that one, which notes these lengths of files that changed meanwhile."""
+        """Another snapshot like that one, which notes these lengths of files that changed
+        meanwhile."""
         kept = self._kept[snapshot]
         info = replace(kept.info, id=secrets.token_hex(32))
         with self._lock:

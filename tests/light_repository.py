@@ -1,10 +1,10 @@
 """Repositories that restic made and whose key takes no time to derive.
 
-restic spends half a second of CPU on the password in every call, by parameters that stand in the key's
-file, and three seconds on finding those when it makes a repository. Of a test's time that is most. So
-one repository is made by the real `restic init`, its key is encrypted anew with the smallest of
-parameters (as `restic key add` would on a very slow computer), and tests begin with a copy of it.
-The format of the file is restic's: doc/design.rst, "Keys, Encryption and MAC".
+restic spends half a second of CPU on the password in every call, by parameters that stand in the
+key's file, and three seconds on finding those when it makes a repository. Of a test's time that is
+most. So one repository is made by the real `restic init`, its key is encrypted anew with the
+smallest of parameters (as `restic key add` would on a very slow computer), and tests begin with a
+copy of it. The format of the file is restic's: doc/design.rst, "Keys, Encryption and MAC".
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def lighten(directory: Path, password: str) -> None:
 
 
 def add_keys(file: Path, password: str, other: str, count: int) -> list[str]:
-    """So many keys more for `other`, beside the one in a file, which `password` opens; their ids."""
+    """So many keys more for `other`, beside the one in a file, which `password` opens; their
+    ids."""
     key, names = json.loads(file.read_text()), []
     for number in range(count):
         made = {**key, "created": f"2001-01-01T00:00:{number:02}Z", "hostname": f"host-{number}"}

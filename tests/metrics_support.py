@@ -43,8 +43,10 @@ def kept(now: datetime = NOW) -> CatalogueFigures:
     minute = timedelta(minutes=1)
     return CatalogueFigures(
         runs=(
-            RunFigures("orders-api", "backup", "", now - 4 * minute, now - 4 * minute, "succeeded", 12.5, 1000, 0),
-            RunFigures("orders-api", "copy", "second", now - minute, now - 60 * minute, "failed", 3.0, 900, 2),
+            RunFigures("orders-api", "backup", "", now - 4 * minute, now - 4 * minute, "succeeded",
+            12.5, 1000, 0),
+            RunFigures("orders-api", "copy", "second", now - minute, now - 60 * minute, "failed",
+            3.0, 900, 2),
             RunFigures("orders-api", "prune", "primary", None, None, None, None, None, 0),
         ),
         copies=(

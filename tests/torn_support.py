@@ -1,8 +1,8 @@
 """Snapshots that note other lengths of files than they hold.
 
-restic up to 0.19 makes them of files that it reads while they are truncated and written again, when the
-moment is right. Here they are made at will: new directories, an index that names them, and a snapshot of
-them. doc/design.rst of restic has the formats.
+restic up to 0.19 makes them of files that it reads while they are truncated and written again, when
+the moment is right. Here they are made at will: new directories, an index that names them, and a
+snapshot of them. doc/design.rst of restic has the formats.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def note(
     lengths: Mapping[str, int],
     server: S3Server | None = None,
 ) -> str:
-    """The id of another snapshot like that one, which notes these `lengths` of files by their paths."""
+    """The id of another snapshot like that one, which notes these `lengths` of files by their
+    paths."""
 
     def ask(*words: str) -> Any:
         return json.loads(restic(repository, "--no-lock", "cat", *words).stdout)
@@ -45,8 +46,8 @@ def note(
 
 
 def retold(summary: bytes, path: str, more: int, real: str) -> bytes:
-    """What a restic has said of a backup, after its snapshot was exchanged for one that notes `more` of
-    a file, by the program `real` in the repository of the environment."""
+    """What a restic has said of a backup, after its snapshot was exchanged for one that notes
+    `more` of a file, by the program `real` in the repository of the environment."""
     lines = [json.loads(line) for line in summary.splitlines()]
     made = next(line for line in lines if line["message_type"] == "summary")["snapshot_id"]
 

@@ -1,10 +1,11 @@
-"""`drd` for the tests from an interpreter that has imported it: the same command in a process of its own,
-a third of a second sooner.
+"""`drd` for the tests from an interpreter that has imported it: the same command in a process of
+its own, a third of a second sooner.
 
-A server imports all of drd once and forks for each command, which gets the words, the environment, the
-directory and the pipes that a fresh interpreter would get. What changes how an interpreter starts
-(LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and so does everything with DRD_TEST_COLD=1. Daemons,
-workers, services, and commands that tests start to kill them are always fresh.
+A server imports all of drd once and forks for each command, which gets the words, the environment,
+the directory and the pipes that a fresh interpreter would get. What changes how an interpreter
+starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and so does everything with
+DRD_TEST_COLD=1. Daemons, workers, services, and commands that tests start to kill them are always
+fresh.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def run(
 
 
 def _of_start(env: Mapping[str, str]) -> dict[str, str]:
-    """Without what makes no difference to a command whose modules are loaded and whose text is UTF-8."""
+    """Without what makes no difference to a command whose modules are loaded and whose text is
+    UTF-8."""
     found = {name: value for name, value in env.items() if name.startswith(_AT_START)}
     for name in ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
         found.pop(name, None)

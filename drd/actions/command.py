@@ -128,8 +128,8 @@ def carry_out(
 
 
 def _kept(done: process.Completed, context: ActionContext) -> str:
-    """What the catalogue gets of what it printed: masked, since people read it. Later steps get it as
-    it is."""
+    """What the catalogue gets of what it printed: masked, since people read it. Later steps get it
+    as it is."""
     context.keep("output", done.stdout.strip()[-_OUTPUT:])
     return masked(done.stdout).strip()[-_OUTPUT:]
 

@@ -33,7 +33,8 @@ class Ready(Settings):
     http: str | None = Field(
         None,
         min_length=1,
-        description="A URL that answers with 200 to 299; `/health` is meant below the step's `url`.",
+        description="A URL that answers with 200 to 299; `/health` is meant below the step's "
+        "`url`.",
     )
     command: Words | None = Field(None, description="A command that exits 0; no shell.")
     within: Duration = Field(60.0, description="How long that may take.")
@@ -52,7 +53,8 @@ class StartSettings(Rehearsed):
     )
     port: int | None = Field(
         None, ge=1, le=65535, strict=True,
-        description="The port that it listens on, `${port}` in its words; a drill takes a free one.",
+        description="The port that it listens on, `${port}` in its words; a drill takes a free "
+                    "one.",
     )  # fmt: skip
     url: str | None = Field(
         None,
@@ -118,8 +120,8 @@ class SqlSettings(Rehearsed):
     component: str = Field(description="The database.")
     query: str = Field(
         min_length=1,
-        description="SQL; what changes data is committed at the end. `${…}` is a string in it, with "
-        "or without quotes around.",
+        description="SQL; what changes data is committed at the end. `${…}` is a string in it, "
+        "with or without quotes around.",
     )
 
 
@@ -135,8 +137,8 @@ class ApproveSettings(Settings):
     two_person: bool = Field(
         False,
         description="Whether it has to be another person than the one who started the recovery, by "
-        "what the kernel says of both (root without a login may be anybody, and is refused). It holds "
-        "for the recovery of a part, too.",
+        "what the kernel says of both (root without a login may be anybody, and is refused). It "
+        "holds for the recovery of a part, too.",
     )
 
 
@@ -203,8 +205,8 @@ class StillThere(Settings):
 
 
 class ErasuresSettings(Settings):
-    """Who was erased after the restore point was made is erased again, and nobody is back: a step of
-    the runbook, which drills rehearse, with a check as its result. Where the runbook has no step
+    """Who was erased after the restore point was made is erased again, and nobody is back: a step
+    of the runbook, which drills rehearse, with a check as its result. Where the runbook has no step
     `erasures`, it comes after the restore of the component and the checks that follow it."""
 
     component: str = Field(description="The component that they are erased from.")

@@ -23,8 +23,8 @@ R = TypeVar("R", bound=Request)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that was let through: `names` are those in its path. `wake` lets the daemon's loop
-    see to what was left for it."""
+    """One request that was let through: `names` are those in its path. `wake` lets the daemon's
+    loop see to what was left for it."""
 
     app: App
     caller: Caller

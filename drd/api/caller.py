@@ -110,8 +110,8 @@ class Caller:
         raise Refused(
             f"user {self.user} has no right to: {what}",
             hint=f"members of the group {groups} have: sudo usermod -aG "
-            f"{groups.rpartition(' ')[2] if right is not Right.READ else read} {self.user}, then log "
-            "in anew.",
+            f"{groups.rpartition(' ')[2] if right is not Right.READ else read} {self.user}, then "
+            "log in anew.",
         )
 
     def actor(self, by: str | None = None) -> Actor:
@@ -119,8 +119,8 @@ class Caller:
         return process.actor_of_peer(self.peer.uid, self.peer.login, by=by or "")
 
     def name(self, by: str | None, settings: DaemonSettings) -> str:
-        """Under which name a decision is recorded: the person's whom drd.yaml maps to the user; else
-        the claimed one, if it can be true. Raises UsageError."""
+        """Under which name a decision is recorded: the person's whom drd.yaml maps to the user;
+        else the claimed one, if it can be true. Raises UsageError."""
         if self.person:
             return self.person
         if by is None:
@@ -135,8 +135,8 @@ class Caller:
         return by
 
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
-        """Who may answer steps, for this caller: the people of drd.yaml. Whoever is none of them, and
-        claims nothing, holds no role, also when his user is called like one of them."""
+        """Who may answer steps, for this caller: the people of drd.yaml. Whoever is none of them,
+        and claims nothing, holds no role, also when his user is called like one of them."""
         if self.person or by is not None:
             return dict(settings.roles)
         return {**settings.roles, self.user: ()}

@@ -162,9 +162,9 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 
 def points(app: App, plan: str) -> Document:
-    """`drd points`: what could be gone back to. One that lies only where nothing is any more, by what
-    drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole, `torn` those
-    from which others removed snapshots of it."""
+    """`drd points`: what could be gone back to. One that lies only where nothing is any more, by
+    what drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole,
+    `torn` those from which others removed snapshots of it."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
@@ -238,8 +238,8 @@ def _point(point: RestorePoint) -> Document:
 
 
 def schedule(app: App, plan: str | None) -> Document:
-    """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has yet
-    to work out, `gone` those whose files are gone, with them."""
+    """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has
+    yet to work out, `gone` those whose files are gone, with them."""
     from drd.flows.schedules import Agenda
 
     now = app.clock.now()

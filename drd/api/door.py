@@ -1,4 +1,5 @@
-"""Who may connect to the daemon's socket at all: the kernel turns strangers away, who cost nothing then.
+"""Who may connect to the daemon's socket at all: the kernel turns strangers away, who cost nothing
+then.
 
 An access control list names the two groups and the users whom drd.yaml maps. Where the file system
 has none, everybody may connect, and the daemon refuses.

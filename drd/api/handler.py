@@ -173,7 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, document)
 
     def _unforeseen(self, error: Exception) -> Failed:
-        """The answer to an error that nobody expected: a malformed value in the catalogue, or a bug."""
+        """The answer to an error that nobody expected: a malformed value in the catalogue, or a
+        bug."""
         settings = self._house.app.settings
         try:
             explain(error, settings.state_url, settings.state_password)

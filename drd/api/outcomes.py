@@ -87,7 +87,8 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 
 def outcome(app: App, prefix: str) -> Document:
-    """What came of a backup or drill that is over: the document of its verb, or why there is none."""
+    """What came of a backup or drill that is over: the document of its verb, or why there is
+    none."""
     from drd.flows.backup.run import BackupOutcome
 
     found = app.catalogue.run(prefix)

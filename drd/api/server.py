@@ -1,8 +1,9 @@
 """The daemon's Unix socket: a small HTTP server that no client can hold up.
 
 A connection carries one request, has a thread while it lasts, and is cut after a while whatever it
-does. Each user has few at a time and so many requests a second; whoever has no right to anything cannot
-connect (see `door`), or gets one word and no thread. It lives in threads of its own: the daemon's loop waits for none.
+does. Each user has few at a time and so many requests a second; whoever has no right to anything
+cannot connect (see `door`), or gets one word and no thread. It lives in threads of its own: the
+daemon's loop waits for none.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ DEADLINE_S = 10.0
 """For a whole request."""
 OF_STRANGERS = 64
 STRANGER_S = 2.0
-"""How many who have no right to anything may be reading their refusal at a time, and for how long."""
+"""How many who have no right to anything may be reading their refusal at a time, and for how
+long."""
 RATE = 20.0
 BURST = 60.0
 """Requests a second of one user, and how many at once after a silence."""
@@ -183,8 +185,8 @@ class ApiServer:
         return said
 
     def _send_away(self, connection: socket.socket, refusal: bytes) -> None:
-        """At once, whatever is asked. The connection stays open for a moment: a close in the midst of
-        the question would cost him the answer."""
+        """At once, whatever is asked. The connection stays open for a moment: a close in the midst
+        of the question would cost him the answer."""
         connection.setblocking(False)
         with suppress(OSError):
             connection.send(refusal)
@@ -241,8 +243,8 @@ class ApiServer:
 
 
 def _let_finish(connection: socket.socket) -> None:
-    """Take what the client may still be sending, for a moment: a close in the midst of it would cost
-    him the answer."""
+    """Take what the client may still be sending, for a moment: a close in the midst of it would
+    cost him the answer."""
     connection.shutdown(socket.SHUT_WR)
     limit = time.monotonic() + _LINGER_S
     while (left_s := limit - time.monotonic()) > 0:

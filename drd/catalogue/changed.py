@@ -31,7 +31,8 @@ _T = TypeVar("_T")
 _SEQ = "SELECT coalesce(max(seq), 0) FROM plan_changes"
 _SINCE = "SELECT plan FROM plan_changes WHERE seq > {since:d}"
 _TRIGGERS = {
-    True: "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'plan_changed_*'",
+    True: "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name GLOB "
+    "'plan_changed_*'",
     False: "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'plan_changed_%'",
 }
 _ONE_BY_ONE = 100
@@ -54,7 +55,8 @@ def read_changed(
     url: str, since: int | None, password: SecretRef | None = None, reader: Reader | None = None
 ) -> Changed:
     """What changed after `since`, which an earlier call gave; with None, or one that this catalogue
-    has not reached yet, everything. One transaction; writes nothing. `reader` is for who asks often.
+    has not reached yet, everything. One transaction; writes nothing. `reader` is for who asks
+    often.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
@@ -110,7 +112,8 @@ class Reader:
     def asking(
         self, url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]
     ) -> _T:
-        """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
+        """What `answer` makes of queries, in one transaction that only reads. Raises
+        CatalogueError."""
         if not self._kept or not url.startswith("sqlite:"):
             return _asking(url, password, answer)
         import sqlite3

@@ -39,7 +39,8 @@ _NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM plan_changes)"
 
 
 def statements(dialect: str) -> Iterator[str]:
-    """What makes all the triggers, in `sqlite` or `postgresql`, in place of those that are there."""
+    """What makes all the triggers, in `sqlite` or `postgresql`, in place of those that are
+    there."""
     if dialect == "postgresql":
         yield from _postgresql()
     else:

@@ -62,8 +62,8 @@ def mark_run(connection: Connection, owned: RunLease, state: RunState) -> None:
 
 
 def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -> None:
-    """A run that has ended otherwise than well (or well, with `succeeded`) is one that a process has
-    left. Raises UsageError when it is no such run (any more)."""
+    """A run that has ended otherwise than well (or well, with `succeeded`) is one that a process
+    has left. Raises UsageError when it is no such run (any more)."""
     states = [*_REOPENED, *([RunState.SUCCEEDED] if succeeded else [])]
     changed = connection.execute(
         update(run_table)

@@ -35,8 +35,9 @@ _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes
 
 class Store:
     """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
-    waits for another, by default BUSY_S. One that is `read_only` writes nothing to a SQLite file, and
-    leaves what lies beside it; `at_rest` is one that nobody writes to, read without locks. `password` is read at each new connection, and stands in no URL."""
+    waits for another, by default BUSY_S. One that is `read_only` writes nothing to a SQLite file,
+    and leaves what lies beside it; `at_rest` is one that nobody writes to, read without locks.
+    `password` is read at each new connection, and stands in no URL."""
 
     def __init__(
         self,
@@ -89,7 +90,8 @@ class Store:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread writes in the body is one transaction. Its reads see the state before."""
+        """What this thread writes in the body is one transaction. Its reads see the state
+        before."""
         with self.write() as connection:
             self._mine.connection = connection
             try:
@@ -99,8 +101,8 @@ class Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What the database complains about becomes a CatalogueError with a remedy, and so does a value
-        of which nothing can be made."""
+        """What the database complains about becomes a CatalogueError with a remedy, and so does a
+        value of which nothing can be made."""
         try:
             yield
         except (*STUMBLES, zlib.error) as error:
@@ -115,7 +117,8 @@ class Store:
             raise trouble.busy(self.place) from error
 
     def explain_value(self, error: Exception) -> None:
-        """Raise CatalogueError if the catalogue holds a malformed value, which may have caused `error`."""
+        """Raise CatalogueError if the catalogue holds a malformed value, which may have caused
+        `error`."""
         from drd.catalogue import malformed
 
         found = malformed.find(self)

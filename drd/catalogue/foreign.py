@@ -1,5 +1,6 @@
-"""A SQLite file that somebody else may have made: it is only read, and only values of it are taken over, into
-tables of ours. Its schema, which is code (triggers, views, generated columns), is of no effect here."""
+"""A SQLite file that somebody else may have made: it is only read, and only values of it are taken
+over, into tables of ours. Its schema, which is code (triggers, views, generated columns), is of no
+effect here."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ def opened(path: Path, within_s: float = LONGEST_S) -> Iterator[sqlite3.Connecti
 
 
 def read_only_columns(connection: sqlite3.Connection) -> None:
-    """From here on a statement that does more than read columns (a function behind a generated one, a
-    pragma) is an error."""
+    """From here on a statement that does more than read columns (a function behind a generated one,
+    a pragma) is an error."""
 
     def may(action: int, *_: object) -> int:
         return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
@@ -66,8 +67,8 @@ def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
-    """Copy from the file at `path` what tables of the catalogue at `into` have room for, but `leave` these
-    empty; how many rows were left out, since drd writes no such values.
+    """Copy from the file at `path` what tables of the catalogue at `into` have room for, but
+    `leave` these empty; how many rows were left out, since drd writes no such values.
 
     Raises CatalogueError, and sqlite3.Error about either file.
     """

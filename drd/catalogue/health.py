@@ -163,8 +163,8 @@ def damaged(
     affected: Sequence[str] | None,
     at: datetime,
 ) -> None:
-    """What a reading of a plan's repository that began at `at` found: the points that cannot come back whole from there,
-    None when nobody can tell which; `damage` None: everything read back."""
+    """What a reading of a plan's repository that began at `at` found: the points that cannot come
+    back whole from there, None when nobody can tell which; `damage` None: everything read back."""
     plan, repository = place
     key = (repository_health.c.plan == plan, repository_health.c.repository == repository)
     row = connection.execute(select(repository_health).where(*key)).one_or_none()
@@ -194,8 +194,8 @@ def cost(
 
 
 def doubt(connection: Connection, place: tuple[str, str], ids: Iterable[str], at: datetime) -> None:
-    """More points that cannot be counted on where damage is known. What was stored since it was found
-    stays doubtful: nobody has read that."""
+    """More points that cannot be counted on where damage is known. What was stored since it was
+    found stays doubtful: nobody has read that."""
     plan, repository = place
     row = next((r for r in _rows(connection, plan) if r.repository == repository), None)
     if row is None or row.damage is None or row.damaged_points is None:

@@ -43,8 +43,8 @@ def bring_back(connection: Connection, found: Sequence[Hold]) -> list[Hold]:
 
 
 def store_soon(connection: Connection, plan: str) -> None:
-    """The next backup of the plan stores drd's own state, whenever that was stored last: else a hold
-    is lost with the catalogue."""
+    """The next backup of the plan stores drd's own state, whenever that was stored last: else a
+    hold is lost with the catalogue."""
     urls = select(plan_repositories.c.url).where(plan_repositories.c.plan == plan)
     connection.execute(
         update(repositories).where(repositories.c.url.in_(urls)).values(last_self_backup_at=None)

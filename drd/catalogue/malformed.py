@@ -1,7 +1,7 @@
 """Finds a value in the catalogue that drd never writes there.
 
-It is looked for only after drd failed on what it had read: if there is such a value, the error is no
-bug, and the message has to name the value.
+It is looked for only after drd failed on what it had read: if there is such a value, the error is
+no bug, and the message has to name the value.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 def find(store: Store, *, anew: bool = False) -> str | None:
     """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no state that
-    there is`; None when every value is sound. Within a minute the last answer is given again, unless
-    `anew` is set."""
+    there is`; None when every value is sound. Within a minute the last answer is given again,
+    unless `anew` is set."""
     place = (store.place, *_file(store))
     known = _looked.get(place)
     if known is not None and not anew and time.monotonic() - known[0] < AGAIN_S:
@@ -103,8 +103,8 @@ def _file(store: Store) -> tuple[int, ...]:
 
 
 def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which then
-    is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
+    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which
+    then is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
     from drd.catalogue.engine import Store
 
     store = Store(url, read_only=True, password=password)

@@ -46,9 +46,9 @@ def me() -> Owner:
 class Ownership:
     """Decides with the lock files of this host; `elsewhere` says that other hosts write rows too,
     whose locks cannot be seen from here: their runs count as alive. So do runs that were begun in
-    another state than the one at `place`, of which this one is a copy. `state` is in the mark of what
-    works for the runs (`process.Mark`), and `roots` says of which run root may end processes of root's
-    own, where it acts for the state's owner."""
+    another state than the one at `place`, of which this one is a copy. `state` is in the mark of
+    what works for the runs (`process.Mark`), and `roots` says of which run root may end processes
+    of root's own, where it acts for the state's owner."""
 
     def __init__(
         self,
@@ -221,8 +221,8 @@ class Ownership:
                 if dead:
                     continue
             raise AlreadyRunning(
-                f"a {row.kind} of {run.plan} is already running: run {row.id}, process {row.owner_pid}"
-                + (f" on {row.owner_host}" if self._elsewhere else ""),
+                f"a {row.kind} of {run.plan} is already running: run {row.id}, process "
+                f"{row.owner_pid}" + (f" on {row.owner_host}" if self._elsewhere else ""),
                 run=row.id,
                 hint=f"watch it to its end: drd run show {row.id} --follow",
             )

@@ -1,9 +1,9 @@
 """Which points lie in a repository that their plan has now.
 
-A repository is known by its id, not by its name or URL: a plan that names another one finds no points
-in it that are in the former one, and one that gives the same repository another name or address loses
-none. A row of `point_repositories` without an id is older than that, or of a repository whose id is not
-known yet: there the name has to do.
+A repository is known by its id, not by its name or URL: a plan that names another one finds no
+points in it that are in the former one, and one that gives the same repository another name or
+address loses none. A row of `point_repositories` without an id is older than that, or of a
+repository whose id is not known yet: there the name has to do.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The repositories of a plan as it was loaded last, by name: their ids, None where nobody has seen
-    the repository yet. Empty: the plan was never loaded."""
+    """The repositories of a plan as it was loaded last, by name: their ids, None where nobody has
+    seen the repository yet. Empty: the plan was never loaded."""
 
     ids: Mapping[str, str | None]
 

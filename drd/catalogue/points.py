@@ -49,9 +49,8 @@ def record(
     at: datetime | None = None,
     ids: Ids = NO_IDS,
 ) -> None:
-    """Insert or replace; `at` is what time it is, if that is known, `ids` which repositories its names
-    mean, where that is known. That a drill passed it is kept,
-    also from before a rebuild."""
+    """Insert or replace; `at` is what time it is, if that is known, `ids` which repositories its
+    names mean, where that is known. That a drill passed it is kept, also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
     replaced = _fingerprints_of(connection, [point.id])
     known = places.of_plan(connection, point.plan)
@@ -160,8 +159,8 @@ def listed(
     with_fingerprints: bool,
     elsewhere: bool = False,
 ) -> list[RestorePoint]:
-    """Newest data time first. Of those that are kept, only the ones that lie in a repository that the
-    plan has now, or with `elsewhere` all."""
+    """Newest data time first. Of those that are kept, only the ones that lie in a repository that
+    the plan has now, or with `elsewhere` all."""
     query = (
         select(points).where(points.c.plan == plan).order_by(points.c.data_time.desc(), points.c.id)
     )

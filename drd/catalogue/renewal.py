@@ -1,6 +1,7 @@
-"""A catalogue gets a file of its own, after others could keep a second name of the old one, or have it
-open. For one that nobody of drd's has open: its bytes are copied, with those of its log, and SQLite
-makes one database of the two. The old file is opened by nobody, so that no lock of others stops it."""
+"""A catalogue gets a file of its own, after others could keep a second name of the old one, or have
+it open. For one that nobody of drd's has open: its bytes are copied, with those of its log, and
+SQLite makes one database of the two. The old file is opened by nobody, so that no lock of others
+stops it."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ the journal names another file."""
 
 
 def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
-    """Raises CatalogueError where no sound copy could be made, or where somebody came to the database
-    meanwhile (`is_free`) or wrote to it; then everything is as it was."""
+    """Raises CatalogueError where no sound copy could be made, or where somebody came to the
+    database meanwhile (`is_free`) or wrote to it; then everything is as it was."""
     fresh = database.with_name(f".{database.name}.fresh")
     former = database.with_name(f".{database.name}.former")
     inode = database.lstat().st_ino
@@ -124,8 +125,8 @@ def _made_whole(fresh: Path) -> bool:
 
 
 def _note_place(fresh: Path, database: Path, before: int) -> None:
-    """The catalogue knows its file by its number, and runs that are not over do (`custody`): a new one
-    is no copy of another state's."""
+    """The catalogue knows its file by its number, and runs that are not over do (`custody`): a new
+    one is no copy of another state's."""
     from drd.model.custody import StatePlace
 
     with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:

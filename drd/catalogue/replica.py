@@ -24,17 +24,18 @@ _MOST_HOLDS = 100_000
 _HOLD = ("id", "plan", "point", "reason", "held_at", "until", "actor", "released_at")
 
 _NOT_TAKEN = ("seals", "kit_bases", "plan_sources", "daemon_state")
-"""It came out of a repository: what it says of manifests proves nothing about them, and the text of a plan
-that is in force is what root's file says."""
+"""It came out of a repository: what it says of manifests proves nothing about them, and the text of
+a plan that is in force is what root's file says."""
 
 _WHY = "the host that did this was lost: this catalogue is its replica"
 
 
 def make_ours(path: Path, at: datetime) -> int:
-    """Put a fresh catalogue with its rows in the place of the file, and end in it what only the lost host
-    could go on with: runs that were not over become interrupted (or cancelled where they had not begun),
-    messages on their way are given up, and the daemon's signs of life go. Points, evidence and finished
-    runs stay. Returns how many rows were left out, since drd writes none like them.
+    """Put a fresh catalogue with its rows in the place of the file, and end in it what only the
+    lost host could go on with: runs that were not over become interrupted (or cancelled where they
+    had not begun), messages on their way are given up, and the daemon's signs of life go. Points,
+    evidence and finished runs stay. Returns how many rows were left out, since drd writes none like
+    them.
 
     Raises CatalogueError for a file that is damaged or from a newer drd.
     """
@@ -94,8 +95,8 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
 
 
 def holds_of(path: Path, plan: str) -> list[Hold]:
-    """The plan's holds that nobody had released, of a replica or of a damaged catalogue: those that can
-    be read and are like what drd writes. None where the file, or the table, cannot be read."""
+    """The plan's holds that nobody had released, of a replica or of a damaged catalogue: those that
+    can be read and are like what drd writes. None where the file, or the table, cannot be read."""
     try:
         with foreign.opened(path, _LOOK_S) as connection:
             if not set(_HOLD) <= set(foreign.columns_of(connection, "holds")):

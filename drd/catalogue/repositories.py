@@ -29,7 +29,8 @@ def record(connection: Connection, url: str, repository_id: str, at: datetime) -
             "config_digest": None,
         }
         upsert(connection, repositories, values)
-        # The status says whether a repository was found at the place: it has changed for these plans.
+        # The status says whether a repository was found at the place: it has changed for these
+        # plans.
         here = repository_health.c.url == url
         connection.execute(update(repository_health).where(here).values(url=url))
         for plan in places.recognised(connection, url):

@@ -368,8 +368,8 @@ def open_catalogue(
     SQLite file; for PostgreSQL it must be given. What is made here has the modes 0700 and 0600.
     `password` is where that of a PostgreSQL server's user is read from.
     `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
-    `reading` gets what was recorded also where SQLite needs to write for it and cannot. `roots` says of which
-    run root may end processes of root's own, where it acts for another user.
+    `reading` gets what was recorded also where SQLite needs to write for it and cannot. `roots`
+    says of which run root may end processes of root's own, where it acts for another user.
     """
     store = Store(url, busy_s, password=password)
     directory = state_dir or (store.path.parent if store.path else None)

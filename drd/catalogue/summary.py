@@ -305,7 +305,8 @@ def _drill(row: Sequence[Any]) -> DrillFacts | None:
         return None
     (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row[:11]
     return DrillFacts(
-        evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored, reason,
+        evidence, run, point, _time(at), result, digest, rta_s, rpa_s, bool(judged), restored,
+        reason,
         _rehearsed(row[11]), row[12], _time(row[13]) if row[13] else None, row[14],
         _unproven(row[15]),
     )  # fmt: skip

@@ -1,5 +1,6 @@
-"""What `drd status` asks of the catalogue: on SQLite and PostgreSQL the same, each in few statements
-whatever the number of runs. `OF(COLUMN)` marks the column that has to be the plan that was asked for.
+"""What `drd status` asks of the catalogue: on SQLite and PostgreSQL the same, each in few
+statements whatever the number of runs. `OF(COLUMN)` marks the column that has to be the plan that
+was asked for.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ FROM scenario_summary s
 WHERE OF(s.plan) AND (w.position IS NOT NULL OR d.result = 'failed')
   AND (s.repository = '' OR s.repository IN (
     SELECT r.repository FROM repository_health r WHERE r.plan = s.plan))
-ORDER BY s.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, s.scenario, s.repository
+ORDER BY s.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, s.scenario,
+  s.repository
 """  # noqa: S608 - no value is pasted in
 UNREADY = """
 SELECT plan, last_finished_at, last_error FROM jobs

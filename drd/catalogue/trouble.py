@@ -61,8 +61,8 @@ def damaged(path: Path, why: object) -> CatalogueError:
         kept = (
             f"copies that were kept: {', '.join(copies)}. To go back to one, stop drd, "
             f"`mkdir -m 0700 {aside}`, `find {path.parent} -maxdepth 1 -name {path.name} -o "
-            f"-name '{path.name}-*' | xargs mv -t {aside}`, `cp -p {copies[-1]} {path}`, start drd, "
-            "`drd catalogue rebuild`. Without it, "
+            f"-name '{path.name}-*' | xargs mv -t {aside}`, `cp -p {copies[-1]} {path}`, start "
+            "drd, `drd catalogue rebuild`. Without it, "
         )
     return CatalogueError(
         f"the catalogue is damaged: {path}: {why}",

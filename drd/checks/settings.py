@@ -17,8 +17,9 @@ class SqlCheck(Settings):
     component: str = Field(description="The component to ask.")
     query: str = Field(
         min_length=1,
-        description="One query that gives a single value and changes nothing: SELECT, VALUES or TABLE; in "
-        "PostgreSQL also SHOW with a setting, in SQLite also a PRAGMA that only reports something.",
+        description="One query that gives a single value and changes nothing: SELECT, VALUES or "
+        "TABLE; in PostgreSQL also SHOW with a setting, in SQLite also a PRAGMA that only reports "
+        "something.",
     )
     expect: bool | str | int | float = Field(
         description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); `within rpo` "

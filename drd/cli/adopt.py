@@ -13,8 +13,8 @@ examples:
   drd adopt                                              whose state this is
   drd adopt --reason "the host was renamed to db2"       this one goes on
 
-A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing until a
-person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
+A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing
+until a person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
 
 
 def add_parser(sub: Any) -> None:
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     owner = custody.owner
     output.say(
-        f"this state belongs to {owner.path} on {owner.host}, since {custody.since:%Y-%m-%d %H:%M} UTC"
+        f"this state belongs to {owner.path} on {owner.host}, since "
+        f"{custody.since:%Y-%m-%d %H:%M} UTC"
     )
     if custody.reason:
         by = f", by {custody.by.words()}" if custody.by is not None else ""

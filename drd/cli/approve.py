@@ -20,8 +20,8 @@ def add_parser(sub: Any) -> None:
         sub,
         "approve",
         help_text="agree to a step that a recovery waits for",
-        description="Agree to a step of kind approve, from any terminal of this host, also while no "
-        "process carries the recovery out. NAME is one of the people in drd.yaml and holds the "
+        description="Agree to a step of kind approve, from any terminal of this host, also while "
+        "no process carries the recovery out. NAME is one of the people in drd.yaml and holds the "
         "role that the step asks for.",
         examples=EXAMPLES,
     )

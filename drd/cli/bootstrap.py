@@ -32,22 +32,23 @@ examples:
 What is there stays: it has to be the same, or nothing is done. The same command may be given again.
 --config has no say in this: drd.yaml goes to etc/drd below --root.
 
-Whoever has a repository's password can store plans in it. What they would have drd run, read, write and
-connect to is shown, and they are put in force after you have typed `accept`. Without a terminal those that
-have commands, or could hand out a secret or a file of this host, need --accept-commands: docs/kit.md says
-which. Until then nothing but the repository that you named is opened. A kit is believed: what opens it is your
-own.
+Whoever has a repository's password can store plans in it. What they would have drd run, read, write
+and connect to is shown, and they are put in force after you have typed `accept`. Without a terminal
+those that have commands, or could hand out a secret or a file of this host, need
+--accept-commands: docs/kit.md says which. Until then nothing but the repository that you named is
+opened. A kit is believed: what opens it is your own.
 
-exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or written,
-12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no restore point."""
+exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or
+written, 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no
+restore point."""
 
 
 def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "bootstrap",
         help="make an empty machine ready to recover",
-        description="Install plans, configuration and secrets from a kit or a repository, and rebuild "
-        "the catalogue.",
+        description="Install plans, configuration and secrets from a kit or a repository, and "
+        "rebuild the catalogue.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -61,8 +62,8 @@ def add_parser(sub: Any) -> None:
     parser.add_argument(
         "--accept-commands",
         action="store_true",
-        help="put the repository's plans and drd.yaml in force without asking: their commands, secrets, files, "
-        "addresses",
+        help="put the repository's plans and drd.yaml in force without asking: their commands, "
+        "secrets, files, addresses",
     )
     parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
     parser.add_argument(
@@ -74,9 +75,9 @@ def add_parser(sub: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the repositories of a plan gave. `unlisted` points are not in the list of the kit, `listed`
-    says whether it has one; `refused` are manifests that cannot be read, or are not what they were, `left`
-    repositories that were not opened."""
+    """What the repositories of a plan gave. `unlisted` points are not in the list of the kit,
+    `listed` says whether it has one; `refused` are manifests that cannot be read, or are not what
+    they were, `left` repositories that were not opened."""
 
     name: str
     targets: tuple[str, ...] = ()
@@ -248,8 +249,8 @@ def _say(
     if ready is not None:
         target = next((f"--target {t}" for t in ready.targets), "--in-place")
         output.say(
-            f"Next: drd --config {prepared.layout.config} recover {ready.name} {target}{ready.option} "
-            "--dry-run"
+            f"Next: drd --config {prepared.layout.config} recover {ready.name} "
+            f"{target}{ready.option} --dry-run"
         )
     elif found:
         output.say(
@@ -266,8 +267,8 @@ def _say_trouble(found: list[_Plan]) -> None:
             output.warn(f"{plan.name}: {why}")
         if plan.unlisted and not plan.listed:
             output.warn(
-                f"{plan.name}: this kit has no list of its restore points (an older drd made it): all of "
-                "them count as made after the kit"
+                f"{plan.name}: this kit has no list of its restore points (an older drd made it): "
+                "all of them count as made after the kit"
             )
 
 

@@ -90,7 +90,8 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
 
 
 def print_checks(evidence: Evidence, *, colour: bool) -> None:
-    """One line a check: name, what was seen, the verdict last; failures repeat what was expected."""
+    """One line a check: name, what was seen, the verdict last; failures repeat what was
+    expected."""
     rows = [_row(c) for c in evidence.checks]
     if not rows:
         output.say("  check      no check was carried out: nothing looked at the data")

@@ -113,8 +113,8 @@ def _directly(
 
 
 def who(args: argparse.Namespace) -> dict[str, Any]:
-    """`by` and `actor` of what is decided here: the name that `--by` claims, else the one of whoever
-    logged in, and what the kernel says of this process."""
+    """`by` and `actor` of what is decided here: the name that `--by` claims, else the one of
+    whoever logged in, and what the kernel says of this process."""
     from drd.process import actor_here
 
     actor = actor_here(by=args.by or "")

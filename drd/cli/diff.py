@@ -158,8 +158,8 @@ def _summary(compared: Compared, differing: int) -> Iterator[str]:
         yield f"{counted(differing, 'difference')}, {both} compared"
     if found.only_counted:
         yield (
-            f"of {counted(found.only_counted, *words)} only rows were counted: rows changed in place "
-            "do not show (`fingerprint: digest` sees them)"
+            f"of {counted(found.only_counted, *words)} only rows were counted: rows changed in "
+            "place do not show (`fingerprint: digest` sees them)"
         )
     for name, why in found.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"

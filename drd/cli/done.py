@@ -29,9 +29,9 @@ def add_parser(sub: Any) -> None:
         "done",
         help="tick off a manual step; or be done with a recovery",
         description="With STEP: say that a step of kind manual is done, from any terminal of this "
-        "host, also while no process carries the recovery out. NAME is one of the people in drd.yaml "
-        "and holds the role, where the step asks for one. Without: all is well with the recovery, so "
-        "that what it had set aside is removed; it cannot be undone after that.",
+        "host, also while no process carries the recovery out. NAME is one of the people in "
+        "drd.yaml and holds the role, where the step asks for one. Without: all is well with the "
+        "recovery, so that what it had set aside is removed; it cannot be undone after that.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -69,8 +69,8 @@ def is_alive(app: App) -> bool:
 
 
 def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Document:
-    """Have the daemon do what this user may not, and watch it; what came of it, when it is over: the
-    document of `/v1/runs/RUN/outcome`. One that is going on already is watched as it is.
+    """Have the daemon do what this user may not, and watch it; what came of it, when it is over:
+    the document of `/v1/runs/RUN/outcome`. One that is going on already is watched as it is.
 
     Raises NotOwner where there is no daemon, Answered for what it refuses.
     """

@@ -18,8 +18,8 @@ examples:
   drd hold 1a2b3c4d --reason "before the upgrade" --until 14d
   drd release 1a2b3c4d
 
-A held point stays through retention, prune, copies and drd plan forget, until it is released by name
-or the time is over."""
+A held point stays through retention, prune, copies and drd plan forget, until it is released by
+name or the time is over."""
 
 
 def add_parser(sub: Any) -> None:

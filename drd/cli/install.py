@@ -87,8 +87,8 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
 def carry_out(
     planned: Installation, args: argparse.Namespace, found: Sequence[Notice] = ()
 ) -> None:
-    """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else there
-    is to know of an upgrade."""
+    """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else
+    there is to know of an upgrade."""
     from drd.flows.host.install import execute
 
     if not args.dry_run:

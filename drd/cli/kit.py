@@ -150,15 +150,17 @@ def export(args: argparse.Namespace) -> int:
 
 
 def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
-    """A kit is worth what its repositories hold; it is written all the same, for they may come back."""
+    """A kit is worth what its repositories hold; it is written all the same, for they may come
+    back."""
     from drd.model.verdicts import lost_words
 
     for plan in plans:
         for known in app.catalogue.health.of(plan.name):
             if known.lost is not None:
                 output.warn(
-                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: this kit "
-                    f"brings nothing back from there as it is now; drd doctor {plan.name} says what to do"
+                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: this "
+                    f"kit brings nothing back from there as it is now; drd doctor {plan.name} "
+                    "says what to do"
                 )
 
 
@@ -275,8 +277,8 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
-    """The hashes of the plans that this host has loaded, with its scripts as they are now; none where
-    it knows of none."""
+    """The hashes of the plans that this host has loaded, with its scripts as they are now; none
+    where it knows of none."""
     from drd.bootstrap import app
     from drd.config.location import config_path, places
     from drd.errors import DrdError

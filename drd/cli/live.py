@@ -35,8 +35,8 @@ _WIDEST = 160
 
 @contextmanager
 def watched(app: App, args: argparse.Namespace) -> Iterator[None]:
-    """Show the steps of what is carried out inside. A recovery that is not watched by a person still
-    says in its log what it waits for."""
+    """Show the steps of what is carried out inside. A recovery that is not watched by a person
+    still says in its log what it waits for."""
     if args.quiet:
         yield
         return
@@ -165,8 +165,8 @@ class Screen:
     def _head(self, now: Progression) -> str:
         elapsed = (now.now - now.since) / timedelta(seconds=1)
         head = (
-            f"{now.plan}{' over PRODUCTION' if now.over_production else ''}: run {now.run}, {format_duration(max(0.0, elapsed))} since the loss, "
-            f"RTO {format_duration(now.rto_s)}"
+            f"{now.plan}{' over PRODUCTION' if now.over_production else ''}: run {now.run}, "
+            f"{format_duration(max(0.0, elapsed))} since the loss, RTO {format_duration(now.rto_s)}"
         )
         return f"{head}: missed" if elapsed > now.rto_s else head
 

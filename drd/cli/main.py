@@ -200,7 +200,8 @@ def _run(words: list[str]) -> int:
 
 def _leave(code: int) -> NoReturn:
     """Everything is done and closed. Taking the interpreter apart would cost 4 ms of a status's 35
-    and 90 ms of a drill; and after a Ctrl-C amid imports `python -m` ends by the signal, not with it.
+    and 90 ms of a drill; and after a Ctrl-C amid imports `python -m` ends by the signal, not with
+    it.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
@@ -209,8 +210,8 @@ def _leave(code: int) -> NoReturn:
 
 
 def _begin_lightly() -> None:
-    """Of the 350 ms in which long work begins, 10 went into looking for plugins of pydantic in all that
-    is installed."""
+    """Of the 350 ms in which long work begins, 10 went into looking for plugins of pydantic in all
+    that is installed."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 

@@ -24,8 +24,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Knows the terminal's width without shutil, which argparse would import for each parser, also
     where no help is asked for: 4 ms of a cold `drd status`.
 
-    Examples keep their lines, with what they mean wrapped beside or below them where the terminal is
-    narrow; other text is wrapped.
+    Examples keep their lines, with what they mean wrapped beside or below them where the terminal
+    is narrow; other text is wrapped.
     """
 
     def __init__(self, prog: str) -> None:

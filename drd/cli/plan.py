@@ -60,7 +60,8 @@ examples:
 
 Before it, remove the plan's file and let the service know: systemctl reload drd
 
-exit codes: 0 forgotten, 2 its file is still there or nothing is known, 11 a run of it is not over."""
+exit codes: 0 forgotten, 2 its file is still there or nothing is known, 11 a run of it is not
+over."""
 
 
 def add_parser(sub: Any) -> None:

@@ -14,8 +14,8 @@ examples:
   drd points orders-api --json | jq -r '.points[0].point'
   drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
 
-`drd points forget` gives points up that are damaged, gone or of a wrong clock, so that retention goes
-on. A plan whose name is forget: drd points ./forget.yaml."""
+`drd points forget` gives points up that are damaged, gone or of a wrong clock, so that retention
+goes on. A plan whose name is forget: drd points ./forget.yaml."""
 
 
 def add_parser(sub: Any) -> None:

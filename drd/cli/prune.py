@@ -17,8 +17,9 @@ examples:
   drd prune orders-api --repository offsite     only in this one
 
 No backup can be stored in a repository meanwhile. It is paused, which is no failure, while others
-removed snapshots there, since it would make that final. exit codes: 0 done or paused, 1 failed, 10 a repository
-is gone, 11 locked or another drd works on it, 12 wrong repository password, 130 cancelled."""
+removed snapshots there, since it would make that final. exit codes: 0 done or paused, 1 failed, 10
+a repository is gone, 11 locked or another drd works on it, 12 wrong repository password, 130
+cancelled."""
 
 
 def add_parser(sub: Any) -> None:

@@ -44,8 +44,8 @@ def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "recover",
         help="bring a service back, for real",
-        description="Restore the components of a plan into one of its targets, or where they were, by "
-        "the same code that drills run, then check and measure.",
+        description="Restore the components of a plan into one of its targets, or where they "
+        "were, by the same code that drills run, then check and measure.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -171,8 +171,8 @@ def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
     confirm_point(
         origin.point.id,
         f"restore point {origin.point.id} was made after the kit, which",
-        "look what it says with --dry-run, then add --accept-after-kit (--yes does not cover it); or "
-        "take a point of the kit's list: drd points PLAN.",
+        "look what it says with --dry-run, then add --accept-after-kit (--yes does not cover it); "
+        "or take a point of the kit's list: drd points PLAN.",
         asks=not args.yes,
     )
 

@@ -49,8 +49,8 @@ def document(
 
 
 class Remote:
-    """The daemon of a state that is another user's. Methods raise NotOwner where none answers, with this
-    command as root would type it, and Answered for what it refuses."""
+    """The daemon of a state that is another user's. Methods raise NotOwner where none answers, with
+    this command as root would type it, and Answered for what it refuses."""
 
     def __init__(self, app: App) -> None:
         self._settings = app.settings

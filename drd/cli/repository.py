@@ -24,8 +24,8 @@ The new password is added and proven at once. Then the plan's file has to name i
 removed when that is in force. Ended at any moment, the same command goes on. Without --password, a
 repository that opens with *** gets the password that the plan names.
 
-Where plans that this host does not know store there too, their hosts need the new password first: the
-old one is then removed only with --cut-off-others.
+Where plans that this host does not know store there too, their hosts need the new password first:
+the old one is then removed only with --cut-off-others.
 
 exit codes: 0 done, or waiting (--no-wait, other hosts), 1 failed, 2 usage, 11 another rekey
 works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
@@ -61,8 +61,8 @@ def add_parser(sub: Any) -> None:
     rekey.add_argument(
         "--cut-off-others",
         action="store_true",
-        help="remove the old one although plans that this host does not know store there: their hosts "
-        "have the new one, or lose the repository",
+        help="remove the old one although plans that this host does not know store there: their "
+        "hosts have the new one, or lose the repository",
     )
     rekey.add_argument("--json", action="store_true", help="one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")
@@ -163,10 +163,16 @@ def _afterwards(
     return [
         "what still holds the old password, and has to be made anew:",
         *(f"  - the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers),
-        "  - the kit and the shares that its holders have: give them the new ones, destroy the old ones",
+        (
+            "  - the kit and the shares that its holders have: give them the new ones, destroy the "
+            "old ones"
+        ),
         "  - copies of the password that people keep elsewhere: replace them",
         "what the new password does not change: restic's master key stays the same. Whoever could",
-        "  open the repository before, or gets an old version of the key file (a bucket with versions",
+        (
+            "  open the repository before, or gets an old version of the key file (a bucket with "
+            "versions"
+        ),
         "  or Object Lock keeps it), can read what is stored later.",
         f"if {why}, make a new repository and copy into it:",
         *(f"  {line}" for line in new_repository(keepers)),

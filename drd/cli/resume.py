@@ -20,8 +20,8 @@ def add_parser(sub: Any) -> None:
     parser = sub.add_parser(
         "resume",
         help="go on with a recovery that stopped",
-        description="Go on with a recovery whose process died (also with the host), that failed, or "
-        "that was cancelled.",
+        description="Go on with a recovery whose process died (also with the host), that failed, "
+        "or that was cancelled.",
         epilog=EXAMPLES,
     )
     global_options(parser)

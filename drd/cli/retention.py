@@ -19,8 +19,8 @@ examples:
   drd retention orders-api --force --reason "the policy is shorter now"
 
 It is paused, which is no failure, while the clock, the listing or the last backup is not in order:
-it says why and what to do. exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11 locked
-or another drd works on it, 12 wrong repository password, 130 cancelled."""
+it says why and what to do. exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11
+locked or another drd works on it, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Any) -> None:
@@ -28,9 +28,9 @@ def add_parser(sub: Any) -> None:
         "retention",
         help="forget restore points by the plan's policy",
         description="Forget whole restore points that the plan's retention does not keep, counted "
-        "from the newest complete one. That one, the newest that passed a drill, and held ones (drd "
-        "hold) are never forgotten. One run forgets at most as many as were completed since the last "
-        "one, and a quarter of those that are there.",
+        "from the newest complete one. That one, the newest that passed a drill, and held ones "
+        "(drd hold) are never forgotten. One run forgets at most as many as were completed since "
+        "the last one, and a quarter of those that are there.",
         epilog=EXAMPLES,
     )
     global_options(parser)

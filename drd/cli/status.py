@@ -250,8 +250,9 @@ def status_command(
     now: datetime | None = None,
     out: TextIO | None = None,
 ) -> int:
-    """Print the status, on a terminal no more than a screen of plans without `everything`, and return the exit code: 0 met or at risk, 3 breached or unknown; with
-    `nagios` 0 to 3 as that convention has it, also for errors. Raises DrdError otherwise."""
+    """Print the status, on a terminal no more than a screen of plans without `everything`, and
+    return the exit code: 0 met or at risk, 3 breached or unknown; with `nagios` 0 to 3 as that
+    convention has it, also for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     places = Places(

@@ -1,7 +1,7 @@
 """Where `drd status` reads: in the summary that drd keeps for everybody who may see the status.
 
-The state's owner and root look into the catalogue whether it says more by now, and read what changed
-there; so they see the same as ever, at the speed of the summary. Others see the summary.
+The state's owner and root look into the catalogue whether it says more by now, and read what
+changed there; so they see the same as ever, at the speed of the summary. Others see the summary.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
 
 
 def _publish(places: Places) -> None:
-    """Write the summary that was not there, or of another catalogue: for others, and for next time."""
+    """Write the summary that was not there, or of another catalogue: for others, and for next
+    time."""
     there = os.path.isdir(places.public_dir)  # noqa: PTH112 (4 ms)
     if not os.access(places.public_dir if there else os.path.dirname(places.public_dir), os.W_OK):  # noqa: PTH120
         return

@@ -24,7 +24,8 @@ def accept(
         return
     at = f"{stored_at:%Y-%m-%d %H:%M:%S} UTC"
     for line in (
-        f"The repository has plans that were stored at {at}, by drd or by somebody else with its password.",
+        f"The repository has plans that were stored at {at},",
+        "by drd or by somebody else with its password.",
         "With them in force, drd runs, reads, writes and connects to this.",
         "Marked with ! is what runs a command, or could hand out a secret or a file of this host:",
     ):
@@ -41,11 +42,11 @@ def accept(
             return
         more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
         raise UsageError(
-            "plans out of the repository have commands, or could hand out secrets or files of this host "
-            f"({asking[0][:200]}{more}): they are put in force after a confirmation, and there is no terminal to "
-            "ask on. Nothing was written",
-            hint="read what they say, above; when it is what this host did, give the command again with "
-            "--accept-commands. A recovery kit needs no such look.",
+            "plans out of the repository have commands, or could hand out secrets or files of "
+            f"this host ({asking[0][:200]}{more}): they are put in force after a confirmation, "
+            "and there is no terminal to ask on. Nothing was written",
+            hint="read what they say, above; when it is what this host did, give the command "
+            "again with --accept-commands. A recovery kit needs no such look.",
         )
     confirm_texts()
 

@@ -28,7 +28,8 @@ def add_parser(sub: Any) -> None:
         "undo",
         help="bring back what a target held before a recovery",
         description="Exchange what a recovery brought for what was there before, which it had set "
-        "aside. Also of a recovery that failed, was cancelled or was killed: it does not go on then.",
+        "aside. Also of a recovery that failed, was cancelled or was killed: it does not go on "
+        "then.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -1,5 +1,5 @@
-"""What `drd install --dry-run` says of an upgrade: what will change by itself at the next start, what
-would be refused, and what needs a person. It only looks."""
+"""What `drd install --dry-run` says of an upgrade: what will change by itself at the next start,
+what would be refused, and what needs a person. It only looks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Notice(NamedTuple):
 
 
 def notices(config: str | None, prefix: Path) -> list[Notice]:
-    """Read the state and the plans that the drd.yaml of this host leads to; for a first installation
-    nothing."""
+    """Read the state and the plans that the drd.yaml of this host leads to; for a first
+    installation nothing."""
     from drd.config.daemon import load_settings
     from drd.config.location import config_path
     from drd.errors import DrdError

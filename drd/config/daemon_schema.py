@@ -131,7 +131,8 @@ def _one_person_each(people: list[Person]) -> list[Person]:
 
 
 class Groups(Settings):
-    """System groups whose members may use the daemon's socket. People with a `user` need neither."""
+    """System groups whose members may use the daemon's socket. People with a `user` need
+    neither."""
 
     read: str = Field("drd", min_length=1, description="May read what drd knows.")
     operate: str = Field(

@@ -1,7 +1,8 @@
 """Secret files that people can read who should not, and plan files that others can change.
 
 Whoever can read a secret file has the backups, and whoever can write a plan chooses what drd runs.
-So a new plan with such files is refused; one that was in force before goes on by its text, and is an alert.
+So a new plan with such files is refused; one that was in force before goes on by its text, and is
+an alert.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _READ, _WRITE = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """`why` follows the path in a sentence: `can be read by anybody`. One that `is_told_only` keeps no
-    plan from being loaded."""
+    """`why` follows the path in a sentence: `can be read by anybody`. One that `is_told_only` keeps
+    no plan from being loaded."""
 
     path: str
     why: str
@@ -50,7 +51,8 @@ def trusted_users(*uids: int) -> frozenset[int]:
 
 
 def state_owners(directory: Path | None) -> frozenset[int]:
-    """Who may read secrets and write plans: root, we, and whoever owns the state in this directory."""
+    """Who may read secrets and write plans: root, we, and whoever owns the state in this
+    directory."""
     if (acting := rights.acts_for()) is not None:
         return trusted_users(acting.uid)
     owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
@@ -107,8 +109,8 @@ def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
         if link.owner not in trusted:
             why = f"is not safe: {link.place} is a link of {user_name(link.owner)}"
             remedy = (
-                f"replace the link by the file itself; or, if the link is right, give the link to root: "
-                f"chown -h root: {link.place}"
+                "replace the link by the file itself; or, if the link is right, give the link to "
+                f"root: chown -h root: {link.place}"
             )
             return Exposed(reached.path, why, remedy)
     found = _changeable(reached.path, reached.file, "", trusted)
@@ -205,11 +207,11 @@ def require_safe(
     *,
     came_back: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Raises ConfigError for a new plan of which others can read a secret or write the file, and for
-    another text than the one in force while others can write the file: nobody knows who wrote it.
-    The text `in_force`, else the stored one, goes on (NotTaken). A plan is not new that was in force before, or
-    has points; nor where it may have been in force by a catalogue that is gone (`came_back`), but then
-    nobody knows the text, and its file has to be in order."""
+    """Raises ConfigError for a new plan of which others can read a secret or write the file, and
+    for another text than the one in force while others can write the file: nobody knows who wrote
+    it. The text `in_force`, else the stored one, goes on (NotTaken). A plan is not new that was in
+    force before, or has points; nor where it may have been in force by a catalogue that is gone
+    (`came_back`), but then nobody knows the text, and its file has to be in order."""
     found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
     if not found:
         return

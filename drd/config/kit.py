@@ -87,8 +87,8 @@ class PlanKit(Settings):
 
     required: bool | None = Field(
         None,
-        description="Whether a kit that is current and was opened has to be there; else as drd.yaml "
-        "says.",
+        description="Whether a kit that is current and was opened has to be there; else as "
+        "drd.yaml says.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)

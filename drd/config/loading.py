@@ -35,10 +35,10 @@ class Loading:
     def load(self, name: str, *, coming_back: bool = False) -> Plan:
         """Read a plan's file and remember it in the catalogue, so that `status` knows it.
 
-        A plan whose file broke is marked there, and its errors are raised. While a daemon lives that
-        has loaded another text, the catalogue stays with that one, and a warning says so. While others
-        can write the file, the text in force goes on, and a warning says so. A plan that is `coming_back`
-        was in force by a catalogue that is gone.
+        A plan whose file broke is marked there, and its errors are raised. While a daemon lives
+        that has loaded another text, the catalogue stays with that one, and a warning says so.
+        While others can write the file, the text in force goes on, and a warning says so. A plan
+        that is `coming_back` was in force by a catalogue that is gone.
         """
         path = self._file_of(name)
         try:
@@ -120,8 +120,9 @@ class Loading:
         if plan.file != os.path.abspath(path):  # noqa: PTH100 (keeps symlinks)
             raise error
         self.warn(
-            f"{exposed}, and what it holds now is not taken. This command goes by the text that was in force "
-            f"before. Look whether you or somebody else has written it, then: {exposed.remedy}"
+            f"{exposed}, and what it holds now is not taken. This command goes by the text that "
+            "was in force before. Look whether you or somebody else has written it, then: "
+            f"{exposed.remedy}"
         )
         return plan
 

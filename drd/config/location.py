@@ -120,7 +120,8 @@ def state_url(url: str, base: str) -> str:
 
 
 def _simple(raw: bytes) -> dict[str, str] | None:
-    """`state`, `plans` and `public_dir` of a file of plain lines; None when it takes a YAML parser to be sure.
+    """`state`, `plans` and `public_dir` of a file of plain lines; None when it takes a YAML parser
+    to be sure.
 
     Sure is: every line that is not indented is blank, a comment, or a known key that stands once;
     brackets and quotes close on the line that opens them; and these values are plain words that do
@@ -163,8 +164,8 @@ def _bare(line: str) -> tuple[str, bool]:
 
 
 def _is_open(bare: str) -> bool:
-    """Whether only a YAML parser can read the line: a bracket or quote stays open, or it has special
-    characters."""
+    """Whether only a YAML parser can read the line: a bracket or quote stays open, or it has
+    special characters."""
     if _OPEN.isdisjoint(bare):
         return False
     return not _OPEN.isdisjoint(re.sub(_PAIRS, "", re.sub(_PAIRS, "", bare)))

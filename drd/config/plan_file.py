@@ -50,8 +50,8 @@ def load_plan(
 ) -> LoadedPlan:
     """Read and check one plan. Resolves no secret and reaches no service.
 
-    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are. `ways` are for
-    whoever loads many.
+    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are. `ways` are
+    for whoever loads many.
 
     Raises ConfigError with every problem that was found, in the order of their lines.
     """

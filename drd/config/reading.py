@@ -28,7 +28,8 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
 
 
 def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
-    """A plan's bytes, and how the very file that they were read from was reached. Raises ConfigError."""
+    """A plan's bytes, and how the very file that they were read from was reached. Raises
+    ConfigError."""
     try:
         with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):
             raw = _all_of(descriptor)

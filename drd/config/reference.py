@@ -18,7 +18,8 @@ A plan is one YAML file for one service. Unknown keys are errors. Durations are 
 
 | reference | where the secret is found when it is used |
 |---|---|
-| `{credential: NAME}` | `/etc/drd/credentials/NAME` (mode 0600); the service has what was there when it started |
+| `{credential: NAME}` | `/etc/drd/credentials/NAME` (mode 0600); the service has what was there \
+when it started |
 | `{file: PATH}` | the contents of a file |
 | `{env: NAME}` | an environment variable of drd |
 | `{command: [WORD, …]}` | what a command prints |

@@ -325,8 +325,8 @@ def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:
 
 
 def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
-    """Somebody of drd.yaml's people holds each role. A warning: somebody who has left is no reason to
-    make no more backups. `drd readiness` says it, too."""
+    """Somebody of drd.yaml's people holds each role. A warning: somebody who has left is no reason
+    to make no more backups. `drd readiness` says it, too."""
     for path, role in roles(parsed):
         if role in known:
             continue

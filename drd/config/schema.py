@@ -55,8 +55,9 @@ class Hooks(Settings):
 
     may_be_empty: bool = Field(
         False,
-        description="Let drills pass although there was no table, no row, or no file to compare. Without it "
-        "a component that was empty at backup proves nothing: its volume may not have been mounted.",
+        description="Let drills pass although there was no table, no row, or no file to compare. "
+        "Without it a component that was empty at backup proves nothing: its volume may not have "
+        "been mounted.",
     )
     before: Hook | None = Field(
         None, description="Runs before the capture; when it fails, the component has failed."
@@ -145,20 +146,22 @@ class Repository(Settings):
 
 class Retention(Settings):
     """Which restore points are kept: those that at least one rule names. Without any rule all
-    are. The newest point, the newest that passed a drill, and those that somebody holds (`drd hold`)
-    always stay."""
+    are. The newest point, the newest that passed a drill, and those that somebody holds (`drd
+    hold`) always stay."""
 
     unsaid: ClassVar = {"every": (None, 86400.0)}
 
     keep_within: Duration | None = Field(
         None,
-        description="Keep all points that are at most this much older than the newest complete one.",
+        description="Keep all points that are at most this much older than the newest complete "
+        "one.",
     )
     last: Count = Field(0, description="Keep so many of the newest points.")
     hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
     daily: Count = Field(
         0,
-        description="Keep the newest point of each of so many days, in `backup.timezone` as all periods are.",
+        description="Keep the newest point of each of so many days, in `backup.timezone` as all "
+        "periods are.",
     )
     weekly: Count = Field(0, description="Keep the newest point of each of so many weeks.")
     monthly: Count = Field(0, description="Keep the newest point of each of so many months.")
@@ -170,8 +173,8 @@ class Retention(Settings):
     )
     every: DurationOrNever | None = Field(
         None,
-        description="How often what no rule names is forgotten (1d where there is a rule); `never`: "
-        "by hand only.",
+        description="How often what no rule names is forgotten (1d where there is a rule); "
+        "`never`: by hand only.",
     )
 
     @model_validator(mode="before")
@@ -267,14 +270,14 @@ class Drill(Settings):
     )
     fence: Literal["best", "required"] = Field(
         "best",
-        description="What code of the data can reach in a drill (sandbox.md). `best`: as much of the "
-        "fence as this host has, and the evidence names what is missing. `required`: a drill is "
-        "inconclusive where any of it is missing.",
+        description="What code of the data can reach in a drill (sandbox.md). `best`: as much of "
+        "the fence as this host has, and the evidence names what is missing. `required`: a drill "
+        "is inconclusive where any of it is missing.",
     )
     reach: list[Reach] = Field(
         default_factory=list,
-        description="HOST:PORT that the servers, services and commands of a drill may connect to over "
-        "TCP, and whose names they may look up; nothing else outside of the sandbox.",
+        description="HOST:PORT that the servers, services and commands of a drill may connect to "
+        "over TCP, and whose names they may look up; nothing else outside of the sandbox.",
     )
     read: list[Readable] = Field(
         default_factory=list,

@@ -87,7 +87,10 @@ class _Writer:
                 self.credentials.append((credential, "the connection string of the database"))
                 yield f"    dsn: {{credential: {inline(credential)}}}"
             else:
-                yield "    # The user that drd runs as has to be let in by this; it holds no password."
+                yield (
+                    "    # The user that drd runs as has to be let in by this; it holds no "
+                    "password."
+                )
                 yield f"    dsn: {inline(dsn)}"
             self._check(name, "row counts as at backup", "rows")
         for path in self.found.sqlite:
@@ -106,7 +109,9 @@ class _Writer:
         yield f"    paths: {inline(list(self.found.files))}"
         inside = [s for s in self.found.sqlite if any(_is_below(s, f) for f in self.found.files)]
         if inside:
-            yield "    # A live database copied as a file comes back torn; it has its own component."
+            yield (
+                "    # A live database copied as a file comes back torn; it has its own component."
+            )
             excluded = [path + end for path in inside for end in ("", "-wal", "-shm", "-journal")]
             yield f"    exclude: {inline(excluded)}"
         else:
@@ -119,7 +124,10 @@ class _Writer:
         yield "repositories:"
         yield "  primary:"
         if self.is_placeholder:
-            yield "    # CHANGE THIS to your bucket, at another provider or at least in another region."
+            yield (
+                "    # CHANGE THIS to your bucket, at another provider or at least in another "
+                "region."
+            )
         yield f"    url: {inline(self.repository)}"
         yield "    # Without this password the backups are worth nothing: keep a copy elsewhere."
         yield f"    password: {{credential: {inline(password)}}}"

@@ -72,8 +72,8 @@ class WhenKeys(Settings):
     scenario: Texts | None = Field(None, description="In one of these scenarios only.")
     target: Texts | None = Field(
         None,
-        description="Into one of these targets only; a drill's is called `sandbox`, a recovery's with "
-        "--in-place `in-place`.",
+        description="Into one of these targets only; a drill's is called `sandbox`, a recovery's "
+        "with --in-place `in-place`.",
     )
     step: str | None = Field(None, description="A step that has ended by then.")
     ended: Ends | None = Field(

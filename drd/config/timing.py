@@ -82,7 +82,8 @@ class Backup(Settings):
         None,
         description="By how much at most this plan's starts by `cron`, and the first one by "
         "`every`, come later than they would: so that not all plans start at once. By how much is "
-        "the same every time; `none`: not at all. Without it: not at all by `cron`, up to 15s by `every`.",
+        "the same every time; `none`: not at all. Without it: not at all by `cron`, up to 15s by "
+        "`every`.",
     )
 
 

@@ -50,7 +50,8 @@ PIECE_S = 5.0
 PATIENCE_S = 300.0
 """How long one duty may take before the thread counts as hanging."""
 KEPT = timedelta(days=400)
-"""How long finished runs and resolved alerts stay in the catalogue: a year and a bit, for comparisons."""
+"""How long finished runs and resolved alerts stay in the catalogue: a year and a bit, for
+comparisons."""
 FAREWELL_S = 5.0
 """What a stop waits for messages that are under way."""
 

@@ -146,8 +146,8 @@ class PlanBook:
         return schedule
 
     def _is_stored(self, name: str, path: Path, stored: str | None) -> bool:
-        """Whether the stored text is the file's, which is in force then. Of a file that we have read
-        and that did not change since, what we have read counts."""
+        """Whether the stored text is the file's, which is in force then. Of a file that we have
+        read and that did not change since, what we have read counts."""
         there = path.stat()
         stamp = (there.st_mtime_ns, there.st_size)
         handed = self.texts(name) if self.texts.is_stamped(name, stamp) else None

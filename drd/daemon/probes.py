@@ -1,8 +1,8 @@
 """Looking whether the repositories of all plans are where they were, each once in a few minutes.
 
 In threads of their own: a network file system that has gone away holds whoever looks at it, for
-ever, and neither the daemon's loop nor its duties may wait for it. What a look finds is noted in the
-catalogue, from which alone verdicts are made.
+ever, and neither the daemon's loop nor its duties may wait for it. What a look finds is noted in
+the catalogue, from which alone verdicts are made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ EVERY_S = 240.0
 FEW_EVERY_S = 30.0
 """The same where there are few."""
 PER_SECOND = 0.5
-"""Looks that cost nothing worth speaking of: so many are made however few repositories there are."""
+"""Looks that cost nothing worth speaking of: so many are made however few repositories there
+are."""
 PATIENCE_S = 30.0
 """Seconds after which a look counts as unanswered."""
 WORKERS = 4
@@ -55,8 +56,8 @@ class _Place:
 
 
 class Probes:
-    """Begins with `start`, ends with `stop`. `schedule` is that of a plan in force; `news` is called
-    when something was found otherwise than before."""
+    """Begins with `start`, ends with `stop`. `schedule` is that of a plan in force; `news` is
+    called when something was found otherwise than before."""
 
     def __init__(
         self, app: App, schedule: Callable[[str], Schedule | None], news: Callable[[], None]

@@ -50,8 +50,8 @@ class Reread:
 def reread(app: App) -> Reread:
     """drd.yaml as it is now, with what only a restart can change as it was.
 
-    Raises ConfigError, also for a channel or a kit that names a credential which the service was not
-    given.
+    Raises ConfigError, also for a channel or a kit that names a credential which the service was
+    not given.
     """
     before, now = app.settings, app.read_settings()
     differ = [

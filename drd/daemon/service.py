@@ -133,7 +133,8 @@ class Daemon:
         self._post("tick")
 
     def _listen(self) -> None:
-        """Answer people and programs of this host, as far as that can be: runs do not wait for it."""
+        """Answer people and programs of this host, as far as that can be: runs do not wait for
+        it."""
         settings, owner = self._app.settings, os.geteuid()
         try:
             make_public_directory(settings.public_dir, settings.read_group, owner=owner)

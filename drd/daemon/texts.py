@@ -24,7 +24,8 @@ _log = log.get()
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A text, small: there may be thousands. `stamp` is the file's time and size when it was read."""
+    """A text, small: there may be thousands. `stamp` is the file's time and size when it was
+    read."""
 
     file: str
     digest: str
@@ -101,7 +102,8 @@ class Texts:
             names, replaced = list(self._held), set(self._replaced)
         blame = "somebody has changed the catalogue"
         found = {
-            name: f"the stored text of plan {name} differed from its file's, which replaced it: {blame}"
+            name: f"the stored text of plan {name} differed from its file's, which replaced it: "
+            f"{blame}"
             for name in replaced
         }
         for name in names:

@@ -61,9 +61,9 @@ class Ended:
 
 
 class Workers:
-    """The living workers by the id of their run. `settings` and the plan's text from `texts` are what
-    new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`); `mark` is
-    what they carry."""
+    """The living workers by the id of their run. `settings` and the plan's text from `texts` are
+    what new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`);
+    `mark` is what they carry."""
 
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config

@@ -1,4 +1,5 @@
-"""Addresses of sockets as system calls and /proc have them. An address of IP is its 4 or 16 bytes."""
+"""Addresses of sockets as system calls and /proc have them. An address of IP is its 4 or 16
+bytes."""
 
 from __future__ import annotations
 

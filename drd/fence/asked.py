@@ -90,8 +90,8 @@ class Asked:
         return found
 
     def duplicate(self, number: int) -> Held:
-        """One of its own descriptors, as it is. Raises OSError, with EPERM where drd's unit does not
-        allow it."""
+        """One of its own descriptors, as it is. Raises OSError, with EPERM where drd's unit does
+        not allow it."""
         leader = int(self._status("Tgid")[0])
         found = Held(kernel.duplicate(leader, number))
         self.waits()

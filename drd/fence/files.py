@@ -1,4 +1,5 @@
-"""What Landlock leaves open of the file system: modes, times and watches, which the warden sets itself."""
+"""What Landlock leaves open of the file system: modes, times and watches, which the warden sets
+itself."""
 
 from __future__ import annotations
 

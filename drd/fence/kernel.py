@@ -67,8 +67,8 @@ def die_with_parent(number: int) -> None:
 
 
 def own_proc() -> None:
-    """Let this process's files in /proc be its user's again, who has changed; so they are of what it
-    becomes in any case."""
+    """Let this process's files in /proc be its user's again, who has changed; so they are of what
+    it becomes in any case."""
     prctl(_PR_SET_DUMPABLE, 1)
 
 
@@ -134,7 +134,8 @@ def open_without_links(path: str) -> int:
 
 
 def duplicate(process: int, number: int) -> int:
-    """A duplicate of this descriptor of a process, by the id of its first thread. Raises OSError."""
+    """A duplicate of this descriptor of a process, by the id of its first thread. Raises
+    OSError."""
     leader = os.pidfd_open(process)
     try:
         return syscall(PIDFD_GETFD, leader, number, 0)

@@ -43,8 +43,8 @@ FILES_SINCE = 3
 
 def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> None:
     """From now on this process may use of the file system what `rules` (path, rights) say, signal
-    nobody outside, and not connect TCP, nor with a `warden` bind it. Paths that are not there, or lead
-    through a link, are passed over.
+    nobody outside, and not connect TCP, nor with a `warden` bind it. Paths that are not there, or
+    lead through a link, are passed over.
 
     Needs `no_new_privileges`. Raises OSError.
     """

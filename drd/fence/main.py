@@ -112,8 +112,8 @@ def _let_go() -> None:
 
 
 def _listener(ours: socket.socket, wanted: bool) -> int | None:
-    """What the child says: that it begins, with the listener of its filter. Raises OSError with what
-    went wrong there."""
+    """What the child says: that it begins, with the listener of its filter. Raises OSError with
+    what went wrong there."""
     room = array.array("i", [0])
     data, passed, _, _ = ours.recvmsg(4 * _LONGEST, socket.CMSG_SPACE(room.itemsize))
     if data != b"ok":
@@ -152,7 +152,8 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
 
 
 def _found(program: str) -> str:
-    """Where it is. Python's own search imports something, which could not be read any more later."""
+    """Where it is. Python's own search imports something, which could not be read any more
+    later."""
     if "/" in program:
         return program
     for directory in os.environ.get("PATH", os.defpath).split(":"):

@@ -1,5 +1,5 @@
-"""What a fenced process looks up: its resolver talks to the warden, who answers for what is declared
-and refuses, and writes down, the rest."""
+"""What a fenced process looks up: its resolver talks to the warden, who answers for what is
+declared and refuses, and writes down, the rest."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _TTL_S = 60
 class Names:
     """`known` are the declared hosts with the addresses that they have.
 
-    A fenced process has one end of a pair, and we the other: nobody else can ask. One thread answers
-    all, however many there are."""
+    A fenced process has one end of a pair, and we the other: nobody else can ask. One thread
+    answers all, however many there are."""
 
     def __init__(self, record: Record, known: Mapping[str, tuple[bytes, ...]]) -> None:
         self._record = record
@@ -57,8 +57,8 @@ class Names:
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
     def forget(self, number: int) -> None:
-        """Close our end of a socket that the process no longer has. A socket on which it has asked a
-        question is closed when the process closes its own end."""
+        """Close our end of a socket that the process no longer has. A socket on which it has asked
+        a question is closed when the process closes its own end."""
         ours = self._waiting.pop(number, None)
         if ours is not None:
             ours.close()
@@ -70,7 +70,8 @@ class Names:
                     self._ours.pop(descriptor).close()
 
     def _talk(self, asking: socket.socket) -> bool:
-        """Answer one question on this socket. Returns whether the socket is to be kept open for more."""
+        """Answer one question on this socket. Returns whether the socket is to be kept open for
+        more."""
         try:
             answer = self.answer(asking.recv(_LARGEST))
             if answer is not None:

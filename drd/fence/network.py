@@ -55,9 +55,9 @@ _ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
 
 
 class Network:
-    """Refuses what is outside and writes it down. Sockets may be made below `own`, and reached there
-    and below `sockets`; `reach` has what the
-    plan has declared: an address, a port, and the host's name."""
+    """Refuses what is outside and writes it down. Sockets may be made below `own`, and reached
+    there and below `sockets`; `reach` has what the plan has declared: an address, a port, and the
+    host's name."""
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Network:
     # sockets of other kinds
 
     def _socket(self, asked: Asked) -> bool:
-        """Streams are made here, and kept until they are connected or listen. Datagrams get a socket
-        that leads nowhere, so that it is seen where they were to go."""
+        """Streams are made here, and kept until they are connected or listen. Datagrams get a
+        socket that leads nowhere, so that it is seen where they were to go."""
         family, kind, protocol = asked.whole(0), asked.whole(1), asked.whole(2)
         inet = family in (socket.AF_INET, socket.AF_INET6)
         of = kind & 0xF
@@ -148,8 +148,8 @@ class Network:
             self._drop(next(iter(self._made.values())))
 
     def _set_option(self, asked: Asked) -> bool:
-        """Of IP: those that change where packets go are refused; level and option are numbers, which
-        nobody can change afterwards. A socket that leads nowhere takes all."""
+        """Of IP: those that change where packets go are refused; level and option are numbers,
+        which nobody can change afterwards. A socket that leads nowhere takes all."""
         level, option = asked.whole(1), asked.whole(2)
         if asked.socket(asked.whole(0)) in self._nowhere:
             return False
@@ -175,8 +175,8 @@ class Network:
         raise OSError(errno.ENETUNREACH, "outside")
 
     def _connect_datagram(self, number: int, data: bytes) -> None:
-        """A resolver's leads to us. Whoever only chooses among addresses connects and sends nothing:
-        to the host itself that is not written down. Raises OSError."""
+        """A resolver's leads to us. Whoever only chooses among addresses connects and sends
+        nothing: to the host itself that is not written down. Raises OSError."""
         address, port = inet(data)
         if port == DNS:
             self._names.lead_here(number)
@@ -284,7 +284,8 @@ class Network:
             _call("bind", made.fileno(), there)
 
     def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
-        """In its own directories only, from there: nobody can put another in place of it meanwhile."""
+        """In its own directories only, from there: nobody can put another in place of it
+        meanwhile."""
         path = path_of(data)
         if path is None:
             raise OSError(errno.EACCES, "no names that the whole host shares")
@@ -305,8 +306,8 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """The address on loopback that stands for every address of the host; another one is refused.
-        Raises OSError."""
+        """The address on loopback that stands for every address of the host; another one is
+        refused. Raises OSError."""
         address, port = inet(data)
         if is_loopback(address):
             return data
@@ -346,7 +347,8 @@ class Network:
 
     def _leave_to_the_host(self, address: bytes, port: int) -> None:
         """Names of loopback have several addresses: whoever listens on another one than production
-        does gets connections of its clients. Raises OSError for a port that is not the drill's to take.
+        does gets connections of its clients. Raises OSError for a port that is not the drill's to
+        take.
         """
         taken = listeners(None, port) - self._of_this_drill() if port else set()
         if port and (port < _LOW or taken):

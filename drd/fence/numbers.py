@@ -17,7 +17,8 @@ _X86_64 = {
     "open": 2, "ioctl": 16, "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "connect": 42,
     "sendto": 44, "sendmsg": 46, "bind": 49, "listen": 50, "socketpair": 53, "setsockopt": 54,
     "clone": 56, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68, "msgsnd": 69, "msgrcv": 70,
-    "msgctl": 71, "fcntl": 72, "creat": 85, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94,
+    "msgctl": 71, "fcntl": 72, "creat": 85, "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93,
+    "lchown": 94,
     "ptrace": 101, "syslog": 103, "utime": 132, "mknod": 133, "uselib": 134, "ustat": 136,
     "sysfs": 139, "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144,
     "vhangup": 153, "modify_ldt": 154, "pivot_root": 155, "_sysctl": 156, "adjtimex": 159,
@@ -40,7 +41,8 @@ _X86_64 = {
 
 _AARCH64 = {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
-    "fremovexattr": 16, "lookup_dcookie": 18, "fcntl": 25, "inotify_add_watch": 27, "ioctl": 29, "ioprio_set": 30, "mknodat": 33,
+    "fremovexattr": 16, "lookup_dcookie": 18, "fcntl": 25, "inotify_add_watch": 27, "ioctl": 29,
+    "ioprio_set": 30, "mknodat": 33,
     "umount2": 39, "mount": 40, "pivot_root": 41, "nfsservctl": 42, "chroot": 51, "fchmod": 52,
     "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56, "vhangup": 58, "quotactl": 60,
     "utimensat": 88, "acct": 89, "unshare": 97, "kexec_load": 104, "init_module": 105,

@@ -19,8 +19,8 @@ _LONGEST = 300
 
 
 class Record:
-    """An appending descriptor, for one command. What is there already is not written again, and each
-    kind of try has room of its own: no noise of one hides another."""
+    """An appending descriptor, for one command. What is there already is not written again, and
+    each kind of try has room of its own: no noise of one hides another."""
 
     def __init__(self, descriptor: int, by: str) -> None:
         self._descriptor = descriptor

@@ -1,7 +1,7 @@
 """Which system calls a fenced process may make, as a seccomp filter.
 
-What is dangerous whatever its arguments is refused; what a decision depends on (where to connect, what
-to listen on, whose mode to change) is handed to the warden, who carries it out or refuses it.
+What is dangerous whatever its arguments is refused; what a decision depends on (where to connect,
+what to listen on, whose mode to change) is handed to the warden, who carries it out or refuses it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ _NOT_HERE = (
 """Answered as by a kernel that does not have them: programs know other ways, which are mediated."""
 
 _REFUSED = (
-    "chown", "fchown", "lchown", "fchownat", "ptrace", "syslog", "uselib", "ustat", "sysfs", "vhangup",
+    "chown", "fchown", "lchown", "fchownat", "ptrace", "syslog", "uselib", "ustat", "sysfs",
+    "vhangup",
     "modify_ldt", "pivot_root", "_sysctl", "adjtimex", "chroot", "acct", "settimeofday", "mount",
     "umount2", "swapon", "swapoff", "reboot", "sethostname", "setdomainname", "iopl", "ioperm",
     "create_module", "init_module", "delete_module", "get_kernel_syms", "query_module", "quotactl",
@@ -66,8 +67,8 @@ _DEVICE_CONTROL = (
 )  # fmt: skip
 
 _FILE_CONTROL = (1024, 1026, 1040)
-"""Leases and delegations, which make others wait who open a file, and F_NOTIFY: none needs more than
-a descriptor that was opened to be read."""
+"""Leases and delegations, which make others wait who open a file, and F_NOTIFY: none needs more
+than a descriptor that was opened to be read."""
 
 _TCP_HIDES_CONNECT = (30, 31)
 

@@ -1,4 +1,5 @@
-"""Shared memory of System V behind a fence: the warden makes it, so that none outlives the fence."""
+"""Shared memory of System V behind a fence: the warden makes it, so that none outlives the
+fence."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _CONTROLS = (_SET, _STAT, 11, 12)
 """Of one segment, by its id: its owner and mode, its state, locked in memory or not."""
 
 _OWNER_AT, _MODE_AT = 4, 20
-"""Where user and group, and the mode, are in what IPC_STAT tells and IPC_SET takes, on x86_64 and aarch64."""
+"""Where user and group, and the mode, are in what IPC_STAT tells and IPC_SET takes, on x86_64 and
+aarch64."""
 
 MOST = 256
 """Segments of one fence. The kernel has 4,096 for the whole host (kernel.shmmni), and production's
@@ -41,10 +43,10 @@ class Segment:
 
 
 class Segments:
-    """The warden is attached to each that it makes, and has marked it as removed: the kernel takes it
-    away with the last process that is attached, however the warden ends. Keys are the fence's own:
-    nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together, and
-    `MOST` for their number: one that is removed is there as long as a process is attached."""
+    """The warden is attached to each that it makes, and has marked it as removed: the kernel takes
+    it away with the last process that is attached, however the warden ends. Keys are the fence's
+    own: nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together,
+    and `MOST` for their number: one that is removed is there as long as a process is attached."""
 
     def __init__(self, most_bytes: int | None) -> None:
         self._most = most_bytes

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 class Spec:
-    """`reads` may be read and executed, `writes` also changed, all by their real paths; `devices` are
-    files of /dev. `parts` are the parts of a fence to put up; one that cannot be ends everything.
-    `reach` has addresses with ports and the host's names. `user` as uid, gid and groups; `groups` are control groups to join. `record` is the number of the
-    record's descriptor."""
+    """`reads` may be read and executed, `writes` also changed, all by their real paths; `devices`
+    are files of /dev. `parts` are the parts of a fence to put up; one that cannot be ends
+    everything. `reach` has addresses with ports and the host's names. `user` as uid, gid and
+    groups; `groups` are control groups to join. `record` is the number of the record's
+    descriptor."""
 
     argv: tuple[str, ...]
     by: str

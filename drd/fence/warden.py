@@ -86,8 +86,8 @@ class Warden:
             signal.signal(number, lambda heard, _: self._signals.append(heard))
 
     def _tell_signals(self, over: float | None) -> float | None:
-        """To a command that has left our group, which the sender has therefore not reached; when drd
-        is gone, in its name. When to kill it."""
+        """To a command that has left our group, which the sender has therefore not reached; when
+        drd is gone, in its name. When to kill it."""
         heard, self._signals = self._signals, []
         for number in heard:
             if number == DRD_DIED:

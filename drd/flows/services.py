@@ -80,19 +80,20 @@ class Services:
     """The world as a flow sees it.
 
     `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
-    `private` are drd's own places, which no code of the data is shown. `parallel` bounds how many components of a run work at once, `jobs` the parallel jobs within
-    one. `own_files` finds drd's configuration and plans, for the built-in component: as many files
-    as there are plans. `claim` is the pending run that this process was started to carry out.
-    `warn` gets sentences that a person should read, `note` those that are merely good to know.
-    `read_facts` reads what `status` knows of a plan, `kit_findings` what is wrong with its recovery
-    kit, `exposed` which of its files others can read or write, `try_kit` opens the copy of it that is tried unattended, `regain` makes a host from
-    one (see `drd.flows.drill.host_loss`), `roles` has by person of drd.yaml what each may decide.
-    `tell` carries a message to people at once, through the channels that want it; what it returns
-    names those that took it, and it raises NotifyError when none did. `on_steps` is told how far a
-    runbook is. `compares` is a check of this name that compares a component with its fingerprint.
-    `witness` says which of the catalogue's words about a recovery this process may go on by.
-    `booted` tells this boot and how long ago it was, None where that cannot be told. `said` has what
-    is to be said once and was.
+    `private` are drd's own places, which no code of the data is shown. `parallel` bounds how many
+    components of a run work at once, `jobs` the parallel jobs within one. `own_files` finds drd's
+    configuration and plans, for the built-in component: as many files as there are plans. `claim`
+    is the pending run that this process was started to carry out. `warn` gets sentences that a
+    person should read, `note` those that are merely good to know. `read_facts` reads what `status`
+    knows of a plan, `kit_findings` what is wrong with its recovery kit, `exposed` which of its
+    files others can read or write, `try_kit` opens the copy of it that is tried unattended,
+    `regain` makes a host from one (see `drd.flows.drill.host_loss`), `roles` has by person of
+    drd.yaml what each may decide. `tell` carries a message to people at once, through the channels
+    that want it; what it returns names those that took it, and it raises NotifyError when none did.
+    `on_steps` is told how far a runbook is. `compares` is a check of this name that compares a
+    component with its fingerprint. `witness` says which of the catalogue's words about a recovery
+    this process may go on by. `booted` tells this boot and how long ago it was, None where that
+    cannot be told. `said` has what is to be said once and was.
     """
 
     catalogue: Catalogue

@@ -2,9 +2,9 @@
 
 A target's directory is often an application's, and whoever has that user can rename and replace
 whatever lies in it, while root writes there. So root holds on to directories, not to their names:
-one above the target that is walked to without following a link, and the landing, which only root can
-look into. Both are reached by descriptors (`/proc/PID/fd/N`, which restic can use as well). Where
-nobody else could exchange anything, and for everybody but root, a path is as good.
+one above the target that is walked to without following a link, and the landing, which only root
+can look into. Both are reached by descriptors (`/proc/PID/fd/N`, which restic can use as well).
+Where nobody else could exchange anything, and for everybody but root, a path is as good.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def working(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def resolved(path: str, *, last: bool = True) -> Path:
-    """Without symlinks, on the way and (unless not `last`) at its end. Raises TargetError where root
-    would be led by a link of somebody's to what is not his."""
+    """Without symlinks, on the way and (unless not `last`) at its end. Raises TargetError where
+    root would be led by a link of somebody's to what is not his."""
     above, name = os.path.split(path)
     if not is_root():
         return Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
@@ -114,8 +114,8 @@ def resolved(path: str, *, last: bool = True) -> Path:
 
 
 def _remember(directory: Path, fd: int | None) -> None:
-    """Keep a descriptor of the directory to which a user's link led. If another directory has its name
-    when root works there, that is refused."""
+    """Keep a descriptor of the directory to which a user's link led. If another directory has its
+    name when root works there, that is refused."""
     with _lock:
         old = _led.pop(directory, None)
         if old is not None:
@@ -160,8 +160,8 @@ def held(directory: Path) -> Path:
 
 
 def opened(directory: Path) -> Path:
-    """The path by which root reaches a directory that is there, whoever it belongs to; never through
-    a link."""
+    """The path by which root reaches a directory that is there, whoever it belongs to; never
+    through a link."""
     return _opened(directory)
 
 

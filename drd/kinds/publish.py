@@ -147,8 +147,8 @@ class Publication:
 
     @working
     def appeared(self) -> list[str]:
-        """What came to the target after the last look at it, although nothing was to be replaced: it
-        is set aside, and this says where."""
+        """What came to the target after the last look at it, although nothing was to be replaced:
+        it is set aside, and this says where."""
         if self.may_overwrite() or not os.path.lexists(pinned(self.before)):
             return []
         return [came_meanwhile(self.target, self.before)]
@@ -230,7 +230,8 @@ def place_in(known: Mapping[str, Any], key: str) -> Path | None:
 
 
 def is_landing(path: Path, mark: str) -> bool:
-    """Whether a path is in, or is, a directory that a run of this mark has made beside its target."""
+    """Whether a path is in, or is, a directory that a run of this mark has made beside its
+    target."""
     return any(part.startswith(f".{mark}.") for part in path.parts)
 
 

@@ -40,11 +40,11 @@ from drd.repositories import open_repository
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What there is to install, all of it read and nothing of it written. `replica` is a catalogue that
-    can be used, from `taken_at`; `notes` are what a person should know. `proven` has by restore point
-    the drill that had proven it when the kit was made, `digests` the hashes of the plans in it, and `bases`
-    its list of their points. Out of a repository, `orders` has what its texts would have drd do, and
-    `typed` is that repository."""
+    """What there is to install, all of it read and nothing of it written. `replica` is a catalogue
+    that can be used, from `taken_at`; `notes` are what a person should know. `proven` has by
+    restore point the drill that had proven it when the kit was made, `digests` the hashes of the
+    plans in it, and `bases` its list of their points. Out of a repository, `orders` has what its
+    texts would have drd do, and `typed` is that repository."""
 
     layout: Layout
     replica: Path | None
@@ -58,8 +58,8 @@ class Prepared:
     typed: RepositorySpec | None = None
 
     def within(self, plan: Plan) -> Plan:
-        """The plan as far as a bootstrap may look for its points: of one out of a repository only that
-        repository, as it was named, and by the password that was given."""
+        """The plan as far as a bootstrap may look for its points: of one out of a repository only
+        that repository, as it was named, and by the password that was given."""
         if self.typed is None:
             return plan
         here = [spec.name for spec in plan.repositories.values() if spec.url == self.typed.url]
@@ -68,8 +68,8 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a kit says about the repositories of a plan, their ids by URL, and about its restore points;
-    `seals` are None in kits of before."""
+    """What a kit says about the repositories of a plan, their ids by URL, and about its restore
+    points; `seals` are None in kits of before."""
 
     made_at: datetime
     seals: tuple[Seal, ...] | None
@@ -86,8 +86,9 @@ class Base:
 def from_kit(
     kit: Kit, root: Path, now: datetime, *, only: str | None = None, within: Path | None = None
 ) -> Iterator[Prepared]:
-    """The plans of a kit, or `only` one of them. Repositories that do not open are left to whoever looks for
-    points: the kit's files are worth having all the same. What is needed meanwhile lies `within` that directory."""
+    """The plans of a kit, or `only` one of them. Repositories that do not open are left to whoever
+    looks for points: the kit's files are worth having all the same. What is needed meanwhile lies
+    `within` that directory."""
     with opened(kit, within) as using, _room(within) as room:
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
@@ -131,7 +132,8 @@ def from_kit(
 
 
 Accept = Callable[[datetime, Mapping[str, Sequence[Order]]], None]
-"""Asks whether texts that were stored then, and would have drd do that, may become root's. Raises when not."""
+"""Asks whether texts that were stored then, and would have drd do that, may become root's. Raises
+when not."""
 
 
 @contextmanager
@@ -144,8 +146,9 @@ def from_repository(
     *,
     ca_cert: str | None = None,
 ) -> Iterator[Prepared]:
-    """Plans and configuration as drd, or whoever has the password, stored them last beside the restore
-    points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every tool."""
+    """Plans and configuration as drd, or whoever has the password, stored them last beside the
+    restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every
+    tool."""
     mask(password)
     try:
         normal = normal_url(url)
@@ -209,7 +212,8 @@ def _prepared(
 
 @contextmanager
 def _room(within: Path | None = None) -> Iterator[Path]:
-    """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be large."""
+    """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be
+    large."""
     place = "/var/tmp"  # noqa: S108 - a new directory of our own in it
     where = within or (place if os.access(place, os.W_OK, effective_ids=True) else None)
     with TemporaryDirectory(prefix="drd-", dir=where) as room:
@@ -236,8 +240,8 @@ def _left_out(own: Own) -> list[str]:
 
 
 def _everything(repository: Repository, room: Path, now: datetime) -> Own:
-    """The newest of drd's own snapshots, and the plans of others that it does not have: several hosts
-    may share a repository."""
+    """The newest of drd's own snapshots, and the plans of others that it does not have: several
+    hosts may share a repository."""
     found = newest_own([repository])
     if found is None:
         raise NoRestorePoint(
@@ -260,8 +264,8 @@ def _everything(repository: Repository, room: Path, now: datetime) -> Own:
 
 
 def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[SecretRef, str]:
-    """What this plan says about the repository at `url`: its password, and keys that the environment
-    has."""
+    """What this plan says about the repository at `url`: its password, and keys that the
+    environment has."""
     values = {
         "password": password,
         "access_key": os.environ.get("AWS_ACCESS_KEY_ID", ""),
@@ -292,8 +296,8 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
 
 
 def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
-    """The repositories of a plan that lie at this URL; none of a plan that cannot be read. Nothing else of
-    the plan is looked at."""
+    """The repositories of a plan that lie at this URL; none of a plan that cannot be read. Nothing
+    else of the plan is looked at."""
     try:
         parsed, _ = checked(text.encode(), Path(f"{ETC}/plans/{name}.yaml"))
     except ConfigError:

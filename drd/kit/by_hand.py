@@ -18,8 +18,8 @@ from drd.ports.by_hand import ByHand
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things lie in the kit: secrets by their reference, other files by their path on the host.
-    `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
+    """Where things lie in the kit: secrets by their reference, other files by their path on the
+    host. `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
     `programs` are scripts that the plan runs."""
 
     secrets: Mapping[SecretRef, str]
@@ -31,8 +31,8 @@ class Places:
 def sections(
     plan: Plan, places: Places, hands: Mapping[str | None, Mapping[str, ByHand]]
 ) -> list[Block]:
-    """`hands` has for each target, or None where the plan names none, its components in the order of
-    the runbook."""
+    """`hands` has for each target, or None where the plan names none, its components in the order
+    of the runbook."""
     found: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(

@@ -1,4 +1,5 @@
-"""A document to print: a list of blocks, as Markdown and as one HTML page that needs nothing else."""
+"""A document to print: a list of blocks, as Markdown and as one HTML page that needs nothing
+else."""
 
 from __future__ import annotations
 
@@ -11,15 +12,16 @@ _STYLE = """
 body { font: 11pt/1.45 sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em; color: #111 }
 h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #999 }
 h3 { font-size: 1.05em }
-table { border-collapse: collapse } th, td { border: 1px solid #999; padding: .25em .6em; text-align: left;
-  vertical-align: top }
+table { border-collapse: collapse }
+th, td { border: 1px solid #999; padding: .25em .6em; text-align: left; vertical-align: top }
 pre, code { font-size: 9pt } code { background: #f3f3f3; overflow-wrap: anywhere }
 pre { background: #f3f3f3; border: 1px solid #bbb; padding: .6em; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 9pt }
 table.form td:last-child { min-width: 4em } table.form { width: 100% }
 @page { margin: 15mm; @bottom-right { content: counter(page) " / " counter(pages) } }
 @media print { body { margin: 0; max-width: none } h2, h3 { break-after: avoid } p { orphans: 2 }
-  tr, pre { break-inside: avoid } p:has(+ pre) { break-after: avoid } thead { display: table-header-group } }
+  tr, pre { break-inside: avoid } p:has(+ pre) { break-after: avoid }
+  thead { display: table-header-group } }
 """
 
 

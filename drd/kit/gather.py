@@ -137,8 +137,8 @@ def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
 
 
 def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
-    """A plan without a target comes back to where it was, so its own logins are needed; those that are
-    not to be had."""
+    """A plan without a target comes back to where it was, so its own logins are needed; those that
+    are not to be had."""
     missing = []
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":
@@ -290,13 +290,19 @@ def _readme(index: KitIndex) -> str:
     lines = [
         f"drd recovery kit, made {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}.",
         "",
-        "Whoever has this directory can read all backups of the services below. Remove it afterwards.",
+        (
+            "Whoever has this directory can read all backups of the services below. Remove it "
+            "afterwards."
+        ),
         "",
     ]
     for plan in index.plans:
         lines += [
             f"{plan.name}",
-            f"  runbooks/{plan.name}/runbook.html  who, what, in which order; with drd and by hand (also .md)",
+            (
+                f"  runbooks/{plan.name}/runbook.html  who, what, in which order; with drd and by "
+                "hand (also .md)"
+            ),
             f"  {plan.file}  the plan",
         ]
         lines += [f"  not in here: {missing}" for missing in plan.missing]

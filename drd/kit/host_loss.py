@@ -1,4 +1,5 @@
-"""A host made from a kit alone, below a directory: what `drd bootstrap --root` does, for a drill."""
+"""A host made from a kit alone, below a directory: what `drd bootstrap --root` does, for a
+drill."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 
 @contextmanager
 def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> Iterator[Regained]:
-    """A host for `plan` in the new directory `place`, which nobody else may look into; it is gone in
-    the end with all secrets. Raises as `drd bootstrap` does."""
+    """A host for `plan` in the new directory `place`, which nobody else may look into; it is gone
+    in the end with all secrets. Raises as `drd bootstrap` does."""
     sealed = read(at.file)
     kit = unpack(unseal(sealed, at.key(), name=at.file), name=at.file)
     known = next((p for p in kit.index.plans if p.name == plan.name), None)

@@ -1,5 +1,5 @@
-"""Putting files in place so that either all are there in the end or none: what exists is kept when it is
-equal and refused when it is not, and what a failure leaves is taken away again."""
+"""Putting files in place so that either all are there in the end or none: what exists is kept when
+it is equal and refused when it is not, and what a failure leaves is taken away again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
     wrong = conflicts(layout)
     if wrong:
         raise TargetNotEmpty(
-            f"{', '.join(map(str, wrong))} {'is' if len(wrong) == 1 else 'are'} there and not the same",
+            f"{', '.join(map(str, wrong))} {'is' if len(wrong) == 1 else 'are'} there and not the "
+            "same",
             hint="move it away if it is not needed, or give another --root.",
         )
     undo = _Undo(layout)

@@ -32,9 +32,9 @@ _NAME = re.compile(r"[\w.@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What is known of the host that was: plans by name and drd.yaml as texts, `config_dir` from which
-    relative paths in it began, secrets by reference, and other files by their path; `programs` are
-    scripts that the plans run, with their modes."""
+    """What is known of the host that was: plans by name and drd.yaml as texts, `config_dir` from
+    which relative paths in it began, secrets by reference, and other files by their path;
+    `programs` are scripts that the plans run, with their modes."""
 
     plans: Mapping[str, str]
     config: str | None
@@ -56,9 +56,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A secret or a program that is not there: where it belongs, and for what (`components.db.dsn of
-    shop`).
-    `restoring` tells those that a recovery needs from those that later backups do."""
+    """A secret or a program that is not there: where it belongs, and for what (`components.db.dsn
+    of shop`). `restoring` tells those that a recovery needs from those that later backups do."""
 
     path: str
     use: str
@@ -79,7 +78,8 @@ class Layout:
 
 
 def lay_out(belongings: Belongings, root: Path) -> Layout:
-    """Everything below `root` as if it were /. Raises UsageError for a name that leads elsewhere."""
+    """Everything below `root` as if it were /. Raises UsageError for a name that leads
+    elsewhere."""
     moving = _Moving(root, belongings)
     plans = [
         Placed(root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644)
@@ -171,7 +171,8 @@ class _Moving:
                 yield path, str(root_path(self.root, place))
 
     def _script(self, word: str, *, first: bool) -> str | None:
-        """The path of the script that a word means, which may be a name alone where it is the first."""
+        """The path of the script that a word means, which may be a name alone where it is the
+        first."""
         known = self.belongings.programs
         if word in known:
             return word
@@ -228,8 +229,8 @@ class _Moving:
     def _state(self, url: str) -> Path:
         if not url.startswith(_SQLITE):
             self.notes.append(
-                "the catalogue was in PostgreSQL: here it begins as an SQLite file, so that nothing "
-                "else has to be there first"
+                "the catalogue was in PostgreSQL: here it begins as an SQLite file, so that "
+                "nothing else has to be there first"
             )
             url = DEFAULT_STATE
         path = state_url(url, self.belongings.config_dir).removeprefix(_SQLITE).partition("?")[0]

@@ -1,5 +1,5 @@
-"""Holds of a catalogue that is lost, from where they are left: the damaged file that was set aside, and
-drd's own state in the repositories."""
+"""Holds of a catalogue that is lost, from where they are left: the damaged file that was set aside,
+and drd's own state in the repositories."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from drd.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class BroughtBack:
-    """`stored_at` is when the state was stored that was looked into; None: there is none, `why` says
-    why it could not be read. Holds that were made since are not known."""
+    """`stored_at` is when the state was stored that was looked into; None: there is none, `why`
+    says why it could not be read. Holds that were made since are not known."""
 
     holds: tuple[Hold, ...]
     stored_at: datetime | None

@@ -1,4 +1,5 @@
-"""What an opened kit gives without the host: its plans, and their repositories by its secrets alone."""
+"""What an opened kit gives without the host: its plans, and their repositories by its secrets
+alone."""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ class OpenedKit:
 
 @contextmanager
 def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
-    """The kit with a directory to work in, `within` another where that is given, which is removed in
-    the end."""
+    """The kit with a directory to work in, `within` another where that is given, which is removed
+    in the end."""
     with TemporaryDirectory(prefix="drd-kit-", dir=within) as work:
         yield OpenedKit(kit, Path(work))
 
@@ -91,7 +92,8 @@ def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
 
 
 def confirm(repository: Repository, expected: str | None) -> None:
-    """It answers, the key opens it, and it is the one that the kit knows. Raises RepositoryError."""
+    """It answers, the key opens it, and it is the one that the kit knows. Raises
+    RepositoryError."""
     repository.preflight(writing=False)
     actual = repository.identity()
     if actual is None:

@@ -1,11 +1,11 @@
-"""What a plan or a drd.yaml would have drd run, read, write and connect to: what a person has to see before a
-text that came out of a repository is root's.
+"""What a plan or a drd.yaml would have drd run, read, write and connect to: what a person has to
+see before a text that came out of a repository is root's.
 
-Everything that a text says is shown, but for what is known to be harmless: a key that nobody thought of here
-is shown. What could run something, or give something of the host's away to whoever wrote the text, has to be
-accepted: a command, a query of a database server, a secret that goes anywhere but to the repository that was
-named, what a drill may read and reach, to whom a recovery kit opens, and a key that may hold any text and that
-nobody thought of here.
+Everything that a text says is shown, but for what is known to be harmless: a key that nobody
+thought of here is shown. What could run something, or give something of the host's away to whoever
+wrote the text, has to be accepted: a command, a query of a database server, a secret that goes
+anywhere but to the repository that was named, what a drill may read and reach, to whom a recovery
+kit opens, and a key that may hold any text and that nobody thought of here.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ _PLAN = """
 plan owner description objectives backup copy retention prune verification readiness
 components.*.kind components.*.may_be_empty components.*.exclude components.*.one_file_system
 components.*.fingerprint components.*.method components.*.compression
-repositories.*.protection repositories.*.copy_of repositories.*.s3.region repositories.*.s3.bucket_lookup
+repositories.*.protection repositories.*.copy_of repositories.*.s3.region
+repositories.*.s3.bucket_lookup
 checks.*.name checks.*.kind checks.*.component checks.*.timeout checks.*.budget checks.*.tolerance
 runbook.*.name runbook.*.restore runbook.*.check runbook.*.approve runbook.*.wait runbook.*.manual
 runbook.*.notify runbook.*.erasures runbook.*.needs runbook.*.group runbook.*.when runbook.*.retries
-runbook.*.pause runbook.*.timeout runbook.*.on_failure runbook.*.repeat runbook.*.rehearse runbook.*.reason
-drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point drill.scenarios
+runbook.*.pause runbook.*.timeout runbook.*.on_failure runbook.*.repeat runbook.*.rehearse
+runbook.*.reason
+drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point
+drill.scenarios
 drill.fence heartbeat.on kit.required kit.shares kit.verify
 """
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
@@ -43,13 +46,16 @@ _DATA = """
 components.*.path components.*.paths components.*.dsn targets.*.*.path targets.*.*.dsn
 repositories.*.url repositories.*.s3.ca_cert checks.*.expect
 state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
-metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user people.*.roles
-notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans notify.*.ca_cert
+metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
+people.*.roles
+notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
+notify.*.ca_cert
 """
 """Places, addresses and names: a recovery shows where it would write before it does."""
 
 _HOSTS_OWN = (
-    "/root", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/etc/drd", "/var/lib/drd",
+    "/root", "/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/etc/drd",
+    "/var/lib/drd",
     "/var/lib/drd-sandboxes", "/run", "/var/run", "/proc", "/sys", "/dev",
 )  # fmt: skip
 """The places in which a host keeps its own secrets. What a component names is stored in the
@@ -72,8 +78,8 @@ _SECRETS = {"file", "env", "credential", "command"}
 
 
 class Order(NamedTuple):
-    """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a terminal
-    takes for more than text. `asks` says that a person has to accept it."""
+    """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a
+    terminal takes for more than text. `asks` says that a person has to accept it."""
 
     line: str
     asks: bool
@@ -90,8 +96,8 @@ class _Text(NamedTuple):
 
 
 def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Order]:
-    """What the text orders. The repository at `url` is no order, nor are the secrets that are `known`
-    and belong to it."""
+    """What the text orders. The repository at `url` is no order, nor are the secrets that are
+    `known` and belong to it."""
     data = read(text.encode(), "text", allow_empty=True).data
     if not isinstance(data, dict):
         return []

@@ -24,8 +24,8 @@ from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
 
 LARGEST = 8 << 30
-"""Bytes of a snapshot of drd's own that is fetched. Whoever has the repository's password can store one that
-is small there and without end here."""
+"""Bytes of a snapshot of drd's own that is fetched. Whoever has the repository's password can store
+one that is small there and without end here."""
 
 _MOST_FILES = 50_000
 _ALL_TEXTS = 256 << 20
@@ -35,8 +35,8 @@ _TEXT = re.compile(r"etc/([^/]+\.ya?ml)")
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What one such snapshot holds. `catalogue` is None when the replica in it cannot be used, `why`
-    says why not. `left_out` rows of it are like none that drd writes, and were not taken."""
+    """What one such snapshot holds. `catalogue` is None when the replica in it cannot be used,
+    `why` says why not. `left_out` rows of it are like none that drd writes, and were not taken."""
 
     taken_at: datetime
     catalogue: Path | None
@@ -82,8 +82,9 @@ def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datet
 
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
-    """The plans and configuration in a tar as drd writes it, by file name; the replica goes to `catalogue`.
-    What has another name, or is no plain file, stays where it is. Raises tarfile.TarError and ValueError."""
+    """The plans and configuration in a tar as drd writes it, by file name; the replica goes to
+    `catalogue`. What has another name, or is no plain file, stays where it is. Raises
+    tarfile.TarError and ValueError."""
     texts: dict[str, bytes] = {}
     members = held = 0
     with archive.open("rb") as file, tarfile.open(fileobj=_InPieces(file), mode="r:") as tar:
@@ -115,8 +116,8 @@ def _save(content: IO[bytes], catalogue: Path) -> None:
 
 
 class _InPieces(io.RawIOBase):
-    """A file that gives no more than a piece at once: the header of an entry says itself how long it is, and
-    is read into memory."""
+    """A file that gives no more than a piece at once: the header of an entry says itself how long
+    it is, and is read into memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,5 +1,5 @@
-"""What the steps and checks of a plan run: small scripts of one's own go into the kit, since no package
-brings them to a new machine; everything else is named, to be installed there first."""
+"""What the steps and checks of a plan run: small scripts of one's own go into the kit, since no
+package brings them to a new machine; everything else is named, to be installed there first."""
 
 from __future__ import annotations
 

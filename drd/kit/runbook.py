@@ -209,9 +209,9 @@ def _needs(known: KitPlan) -> Iterator[Block]:
 def _with_drd(plan: Plan) -> Iterator[Block]:
     yield Heading(2, "With drd")
     yield Text(
-        "On a machine with drd, restic and the client programs of the databases, as root; THE-KIT is "
-        "the file that this came out of, and the passphrase stands in a file of mode 0600 (a kit for "
-        "people takes --identity FILE, one with shares --share FILE for each of them):"
+        "On a machine with drd, restic and the client programs of the databases, as root; THE-KIT "
+        "is the file that this came out of, and the passphrase stands in a file of mode 0600 (a "
+        "kit for people takes --identity FILE, one with shares --share FILE for each of them):"
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
     words = f"drd recover {plan.name} {target}{scenario_option(plan)}"
@@ -220,8 +220,8 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         shown=True,
     )
     yield Text(
-        "A restore point that was made after this kit is marked so. Read what --dry-run says of it, and "
-        "type its id when drd asks; or take one that the kit lists: --point ID."
+        "A restore point that was made after this kit is marked so. Read what --dry-run says of "
+        "it, and type its id when drd asks; or take one that the kit lists: --point ID."
     )
     if not plan.targets:
         yield Text("The plan names no target: it comes back to where it was, --in-place.")

@@ -149,14 +149,18 @@ def _write(path: Path, text: str) -> None:
 
 
 def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:
+    names = ", ".join(plans)
     return f"""\
-share {share.number} of {count} of the drd recovery kit of {made_at:%Y-%m-%d %H:%M} UTC for {", ".join(plans)}
+share {share.number} of {count} of the drd recovery kit of {made_at:%Y-%m-%d %H:%M} UTC \
+for {names}
 
-Any {share.needed} of the {count} shares open the kit ({kit}); fewer tell nothing. Keep it apart from the kit and
+Any {share.needed} of the {count} shares open the kit ({kit}); fewer tell nothing. \
+Keep it apart from the kit and
 from the other shares. It may be printed.
 
 With drd:     drd bootstrap --kit FILE --share THIS-FILE --share ANOTHER …
-Without drd:  ssss-combine -t {share.needed} -D -x    (Debian's package ssss) asks for the line behind `share:` of
+Without drd:  ssss-combine -t {share.needed} -D -x    (Debian's package ssss) \
+asks for the line behind `share:` of
               {share.needed} files, and prints the passphrase of the kit, which age asks for.
 
 set: {share.set}

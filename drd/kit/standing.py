@@ -135,16 +135,16 @@ def record_use(
 def record_verification(
     services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
 ) -> None:
-    """Remember whether a kit opened this plan's repositories, and how these were found. That the plan
-    changed since is no failure here: the hashes say so at any time."""
+    """Remember whether a kit opened this plan's repositories, and how these were found. That the
+    plan changed since is no failure here: the hashes say so at any time."""
     away = probe_failed_repositories(services, plan, found)
     _record(services, plan, {**detail, **away}, found.problems)
 
 
 def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
-    """Open by this host's own keys what the kit did not open, or what is known to be wrong, and note
-    how it was found: an old kit proves nothing about a repository. For a run's detail, `away` when
-    this host opens none of them either: no other kit would."""
+    """Open by this host's own keys what the kit did not open, or what is known to be wrong, and
+    note how it was found: an old kit proves nothing about a repository. For a run's detail, `away`
+    when this host opens none of them either: no other kit would."""
     doubtful = {k.repository for k in services.catalogue.health.of(plan.name) if k.lost}
     doubtful |= {k.repository for k in services.catalogue.health.of(plan.name) if k.unreachable}
     failed = [r for r in found.repositories if r.error is not None]

@@ -1,4 +1,5 @@
-"""The steps of a runbook by hand: bash for what a machine does, a sentence for what a person does."""
+"""The steps of a runbook by hand: bash for what a machine does, a sentence for what a person
+does."""
 
 from __future__ import annotations
 
@@ -109,7 +110,10 @@ class StepsByHand:
             yield "  echo 'create table drd_erased (id text primary key);'"
             values = "insert into drd_erased values ('&');"
             yield f"""  sed "s/'/''/g; s/.*/{values}/" {ids}"""
-            yield f"  echo {quote((replay.sql or '').strip().rstrip(';') + '; commit;')}; }} | {hand.feed}"
+            yield (
+                f"  echo {quote((replay.sql or '').strip().rstrip(';') + '; commit;')}; "
+                f"}} | {hand.feed}"
+            )
         if replay.command is not None:
             yield f"{self._command(step, replay.command, None, component)} <{ids}"
         if check.sql is not None:

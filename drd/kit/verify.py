@@ -16,8 +16,8 @@ from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 
 _NO_SEALS = (
-    "the list of restore points, since an older drd made it: a recovery from it cannot tell a forged "
-    "restore point from a real one; make a new one with drd kit export"
+    "the list of restore points, since an older drd made it: a recovery from it cannot tell a "
+    "forged restore point from a real one; make a new one with drd kit export"
 )
 
 
@@ -103,7 +103,9 @@ class Verification:
         yield f"kit of {self.made_at:%Y-%m-%d %H:%M} UTC, {format_duration(self.age_s)} old"
         for plan in self.plans:
             known = {None: "no such plan is loaded here", True: "as it is loaded here"}
-            yield f"{plan.name}: plan {plan.digest[:12]}, {known.get(plan.current, 'since changed')}"
+            yield (
+                f"{plan.name}: plan {plan.digest[:12]}, {known.get(plan.current, 'since changed')}"
+            )
             for found in plan.repositories:
                 yield f"  {found.name}  {_words(found)}"
             for missing in plan.missing:

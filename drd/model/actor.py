@@ -1,4 +1,5 @@
-"""Who asked for a run or decided something: by what the kernel says, and beside it what was claimed."""
+"""Who asked for a run or decided something: by what the kernel says, and beside it what was
+claimed."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ NO_LOGIN = 4294967295
 class Actor:
     """`uid`, `user` and `login_uid` are the kernel's word: the login uid is the one of the audit,
     which stays the same behind sudo and su; None where no login started the process, or where it
-    could not be read, and then `login_known` is False. `host` is where it was asked for, `came` how.
-    `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) are only what somebody said."""
+    could not be read, and then `login_known` is False. `host` is where it was asked for, `came`
+    how. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) are only what somebody said."""
 
     uid: int
     user: str

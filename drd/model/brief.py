@@ -1,9 +1,9 @@
 """What the screen says of a plan of which there is nothing to say, without judging it again.
 
-Of thousands of plans most are met and have no reason, alert or running copy to name. What `assess()`
-said of such a one stays true until a moment that is known (`held`), and its row is made of a few
-figures, which age as they do in an assessment. Of most others the sentences are known as well (`Told`), and the rest is
-judged anew each time.
+Of thousands of plans most are met and have no reason, alert or running copy to name. What
+`assess()` said of such a one stays true until a moment that is known (`held`), and its row is made
+of a few figures, which age as they do in an assessment. Of most others the sentences are known as
+well (`Told`), and the rest is judged anew each time.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Brief(NamedTuple):
-    """A plan that is met, from `since` and before `until`. Times are microseconds of the epoch, since
-    differences of these are exact. `file` with its time and size is the plan file as it was loaded.
-    `copied` is the data time of the copy that is furthest behind, None without copies; `attainment`
-    its course since `since`."""
+    """A plan that is met, from `since` and before `until`. Times are microseconds of the epoch,
+    since differences of these are exact. `file` with its time and size is the plan file as it was
+    loaded. `copied` is the data time of the copy that is furthest behind, None without copies;
+    `attainment` its course since `since`."""
 
     plan: str
     since: int

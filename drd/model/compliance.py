@@ -109,8 +109,8 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:
-    """Why the last retention waited, as far as that still holds: backups that succeed again are seen
-    here, all else by the next retention."""
+    """Why the last retention waited, as far as that still holds: backups that succeed again are
+    seen here, all else by the next retention."""
     if facts.paused is None:
         return []
     newest = facts.newest
@@ -155,7 +155,8 @@ def judge_readiness(
 
 
 def _found_ahead(facts: PlanFacts, error: str) -> tuple[Readiness, list[str]]:
-    """What the last look ahead found, a line each, as far as nothing since shows that it is over."""
+    """What the last look ahead found, a line each, as far as nothing since shows that it is
+    over."""
     needs, unready = f"{Readiness.NEEDS_DRILL}: ", facts.unready
     last = facts.last_drill
     if not error.startswith(needs):

@@ -29,8 +29,8 @@ class StatePlace(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Custody:
     """Whose the state is. `contested` says why it may be another one's, None while nothing speaks
-    for that; `since` is from when on this place has had it. `by` and `reason` are those of the person
-    who said that this one goes on, None and empty where nobody had to."""
+    for that; `since` is from when on this place has had it. `by` and `reason` are those of the
+    person who said that this one goes on, None and empty where nobody had to."""
 
     owner: StatePlace
     since: datetime
@@ -59,7 +59,10 @@ def differs(owner: StatePlace, here: StatePlace) -> str | None:
     if owner == here:
         return None
     if owner.machine != here.machine:
-        return f"this state was made on another machine ({owner.host}, machine id {owner.machine[:8] or 'unknown'})"
+        return (
+            f"this state was made on another machine ({owner.host}, machine id "
+            f"{owner.machine[:8] or 'unknown'})"
+        )
     if owner.host != here.host:
         return f"this state was made on the host {owner.host}, and this one is {here.host}"
     if owner.path != here.path:

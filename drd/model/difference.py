@@ -17,7 +17,8 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """`rows`: another number of rows; `contents`: as many, but others. Only b has an `added` table."""
+    """`rows`: another number of rows; `contents`: as many, but others. Only b has an `added`
+    table."""
 
     table: str
     change: Literal["added", "removed", "rows", "contents"]

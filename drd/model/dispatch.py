@@ -201,7 +201,8 @@ class _Ahead:
         return _LinedUp(every, stale, [begin for begin, _ in begins], [0.0, *accumulate(work_s)])
 
     def _is_fresh(self, begin: datetime, backup: Due) -> bool:
-        """Whether next to all of the time that the RPO leaves right after a backup is still left."""
+        """Whether next to all of the time that the RPO leaves right after a backup is still
+        left."""
         room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0.0))
         return (begin - self.now).total_seconds() > FRESH_SHARE * room_s
 

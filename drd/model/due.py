@@ -167,8 +167,8 @@ def _never_drilled(job: Job, history: History, now: datetime) -> tuple[datetime,
 
 
 def _first(job: Job, history: History, now: datetime) -> datetime:
-    """Soon after the plan was first loaded, spread so that not all plans begin at once. A look ahead
-    waits for the first point as long as that may be."""
+    """Soon after the plan was first loaded, spread so that not all plans begin at once. A look
+    ahead waits for the first point as long as that may be."""
     if not _is_past(history.first_loaded_at, now):
         return now
     waits = job.kind == RunKind.READINESS and history.data_time is None

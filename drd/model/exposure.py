@@ -89,8 +89,8 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
 def judge_component(
     plan: PlanFacts, facts: ComponentFacts, lost_since: datetime | None, now: datetime
 ) -> ComponentAssessment:
-    """By its own newest capture, while points can be read (`lost_since` is `unreadable_since(plan)`);
-    one whose newest capture failed is at risk at least."""
+    """By its own newest capture, while points can be read (`lost_since` is
+    `unreadable_since(plan)`); one whose newest capture failed is at risk at least."""
     data_time = facts.data_time
     lost = data_time is not None and lost_since is not None
     if lost and data_time is not None:
@@ -230,8 +230,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
-    """Why there is nothing newer, a command, and the kind of alert that says the same: the failures since the last success, else the
-    incomplete point (one that was rebuilt from a repository has no run)."""
+    """Why there is nothing newer, a command, and the kind of alert that says the same: the failures
+    since the last success, else the incomplete point (one that was rebuilt from a repository has no
+    run)."""
     if facts.failures is not None:
         tries, run, at, error = facts.failures
         ago = format_duration(age(at, now))

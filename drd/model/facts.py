@@ -61,13 +61,13 @@ class RepositoryFacts(NamedTuple):
     """A repository of the plan as loaded, and what drd knows to be wrong with it.
 
     `copy_of` is None for the one that backups go to. `newest` is the complete point with the latest
-    data time that it holds, `sound` the same of those that need nothing of what is damaged or missing there.
-    `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or directory),
-    `emptied` (a place without a repository), `replaced` (by another one) or `shut` (no key
-    of the plan opens it). `unreachable` is why
-    nobody answers, which is not the same. `damage` is what a reading found. Each `…_since` is when
-    drd learnt it, `lost_says` in what words. `missing` counts the points of which others removed
-    snapshots there. `met` says that drd has ever found a repository at its URL.
+    data time that it holds, `sound` the same of those that need nothing of what is damaged or
+    missing there. `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or
+    directory), `emptied` (a place without a repository), `replaced` (by another one) or `shut` (no
+    key of the plan opens it). `unreachable` is why nobody answers, which is not the same. `damage`
+    is what a reading found. Each `…_since` is when drd learnt it, `lost_says` in what words.
+    `missing` counts the points of which others removed snapshots there. `met` says that drd has
+    ever found a repository at its URL.
     """
 
     repository: str

@@ -12,8 +12,8 @@ PARTS = ("files", "signals", "calls", "network")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Something outside that a command asked for in vain: what (tcp, dns, socket, …), and where to, as
-    far as that can be known."""
+    """Something outside that a command asked for in vain: what (tcp, dns, socket, …), and where to,
+    as far as that can be known."""
 
     by: str
     what: str
@@ -26,8 +26,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class FenceReport:
-    """`held` are the parts of the fence that were up, `missing` the others with the reason. `fenced`
-    names what ran behind it; `reach` and `read` what the plan had declared."""
+    """`held` are the parts of the fence that were up, `missing` the others with the reason.
+    `fenced` names what ran behind it; `reach` and `read` what the plan had declared."""
 
     held: tuple[str, ...]
     missing: Mapping[str, str] = field(default_factory=dict)

@@ -4,8 +4,8 @@ answer.
 Verdicts change with time because code asks whether something is older than something else. A
 function that is given a `Watched` time answers as it would for the plain one, and every question
 that depends on time leaves its mark: the moment at which its answer would be another one. Until the
-earliest of these the function takes the same way through its code, so that it says the same, but for
-the figures and texts that age. That needs no list of thresholds that somebody could forget to
+earliest of these the function takes the same way through its code, so that it says the same, but
+for the figures and texts that age. That needs no list of thresholds that somebody could forget to
 extend; tests/unit/test_status_summary.py holds it against `assess()` itself.
 """
 
@@ -157,7 +157,8 @@ class _Now(datetime):
 
 
 def _unknown(marks: _Marks, value: _T) -> _T:
-    """A value whose change with time is not followed: nothing can be said about what comes of it."""
+    """A value whose change with time is not followed: nothing can be said about what comes of
+    it."""
     marks.until_s = 0.0
     return value
 

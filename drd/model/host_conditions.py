@@ -71,7 +71,10 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
 
 def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
-        text = f"{host.contested}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
+        text = (
+            f"{host.contested}: drd forgets and prunes nothing here, and leaves unfinished "
+            "runs alone"
+        )
         yield Condition("state-contested", "", "", "critical", text, "drd adopt")
 
 

@@ -13,7 +13,8 @@ from drd.model.pauses import Pause
 class RetentionState:
     """`paused_since` is when it was first paused, None while it is not. `succeeded_at` is when the
     last one that succeeded looked. `waiting` are points over a run's limit, `missing` by repository
-    those of which others removed snapshots (with these), `leaving` those that drd itself began to forget."""
+    those of which others removed snapshots (with these), `leaving` those that drd itself began to
+    forget."""
 
     plan: str
     at: datetime

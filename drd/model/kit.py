@@ -78,7 +78,8 @@ class KitSecret:
 
 @dataclass(frozen=True, slots=True)
 class KitFile:
-    """A script that the plans run, and `file` of the kit that holds it; `mode` are its permissions."""
+    """A script that the plans run, and `file` of the kit that holds it; `mode` are its
+    permissions."""
 
     path: str
     file: str
@@ -124,9 +125,10 @@ class KitPoint:
 
 @dataclass(frozen=True, slots=True)
 class KitPlan:
-    """`file` is the plan's in the kit; `missing` are secrets that could not be read when the kit was
-    made, each with what it is for. `needs` are programs that are not in the kit. `points` are the newest
-    ones, for people; `seals` tell all that were kept from forged ones, None in kits of before."""
+    """`file` is the plan's in the kit; `missing` are secrets that could not be read when the kit
+    was made, each with what it is for. `needs` are programs that are not in the kit. `points` are
+    the newest ones, for people; `seals` tell all that were kept from forged ones, None in kits of
+    before."""
 
     name: str
     digest: str

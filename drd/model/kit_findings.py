@@ -1,4 +1,5 @@
-"""Whether a recovery kit stands ready for a plan: a pure function of what the catalogue remembers."""
+"""Whether a recovery kit stands ready for a plan: a pure function of what the catalogue
+remembers."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ PASSPHRASE, IDENTITY, SHARES = "--passphrase-file F", "--identity F", "--share F
 @dataclass(frozen=True, slots=True)
 class KitTry:
     """How the last unattended look at the copy in `file` ended: `problem` is why it was of no use,
-    None when it would do. `there` says whether it could be read, `sha256` which one it was, `away` that
-    the host could not open the repositories either."""
+    None when it would do. `there` says whether it could be read, `sha256` which one it was, `away`
+    that the host could not open the repositories either."""
 
     file: str
     at: datetime
@@ -29,12 +30,12 @@ class KitTry:
 
 @dataclass(frozen=True, slots=True)
 class KitRecord:
-    """The last kit of a plan that was made, by the hash of the plan in it, and how the last look with
-    this very kit ended; never what is in it. `sha256` is the file's.
+    """The last kit of a plan that was made, by the hash of the plan in it, and how the last look
+    with this very kit ended; never what is in it. `sha256` is the file's.
 
     `verified_at` is None when it was never opened; `problem` is why that failed, None when every
-    repository opened, `away` that the host could not open them either. `tried` is the copy that drd tries
-    by itself, which may be another one.
+    repository opened, `away` that the host could not open them either. `tried` is the copy that drd
+    tries by itself, which may be another one.
     """
 
     made_at: datetime
@@ -66,9 +67,10 @@ def kit_findings(
     opener: str = PASSPHRASE,
     gone: bool = False,
 ) -> tuple[KitFinding, ...]:
-    """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of this
-    plan as it is and opened every repository alone. `file` is the copy that drd is to try by itself, `gone` that there is none now;
-    `opener` is what `drd kit verify` has to be told; a passphrase `drd kit export`, too.
+    """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of
+    this plan as it is and opened every repository alone. `file` is the copy that drd is to try by
+    itself, `gone` that there is none now; `opener` is what `drd kit verify` has to be told; a
+    passphrase `drd kit export`, too.
 
     A missing kit warns, a `required` one that is not in order is an error.
     """
@@ -79,7 +81,10 @@ def kit_findings(
         export += f" {PASSPHRASE}"
     verify = f"drd kit verify {where} {opener}"
     if record is None:
-        missing = "no recovery kit was ever made: whoever loses this host loses the repository's password with it"
+        missing = (
+            "no recovery kit was ever made: whoever loses this host loses the repository's "
+            "password with it"
+        )
         return (KitFinding("kit missing", severity, missing, export),)
     found = []
     made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"

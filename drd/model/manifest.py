@@ -1,4 +1,5 @@
-"""The strict reader of manifests: what a manifest may say is what drd writes into one, whoever wrote it."""
+"""The strict reader of manifests: what a manifest may say is what drd writes into one, whoever
+wrote it."""
 
 from __future__ import annotations
 
@@ -49,10 +50,11 @@ def manifest_from_bytes(
     require_written: RequireWritten | None = None,
 ) -> Manifest:
     """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
-    copy of it is known. `require_written` says of each component that was captured whether its kind writes such.
+    copy of it is known. `require_written` says of each component that was captured whether its kind
+    writes such.
 
-    Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for everything
-    that drd would not have written.
+    Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for
+    everything that drd would not have written.
     """
     called = f"manifest {snapshot[:8]} in {repository}"
     try:
@@ -79,8 +81,8 @@ def refused(called: str, error: ValueError) -> ManifestRefused:
     """The error for a manifest, named by `called`, that says what drd does not write."""
     return ManifestRefused(
         f"{called} is refused, since drd does not write such: {error}",
-        hint="take another restore point, and find out who can write to the repository: whoever has its "
-        "password can forge manifests.",
+        hint="take another restore point, and find out who can write to the repository: whoever "
+        "has its password can forge manifests.",
     )
 
 

@@ -9,8 +9,8 @@ _IN_A_COMMAND = 5
 """Points that a command names."""
 _FILE_GONE = "does not exist"
 _DATA_GONE = re.compile(r"data of .+ is gone")
-"""How a verification words that files of the repository are not there any more, and that its index names
-nothing for data that a point needs."""
+"""How a verification words that files of the repository are not there any more, and that its index
+names nothing for data that a point needs."""
 
 
 def ways_out(
@@ -37,8 +37,8 @@ def ways_out(
     if affected and not (is_copy and others):
         lines.append(f"give up what stays damaged: {forget}")
     lines.append(
-        f"new {'copies' if is_copy else 'backups'} build on what is damaged: do it soon, or give the plan a "
-        "new repository"
+        f"new {'copies' if is_copy else 'backups'} build on what is damaged: do it soon, or give "
+        "the plan a new repository"
     )
     return lines
 

@@ -33,7 +33,8 @@ def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
     source = plan.primary.name if spec.copy_of is None else spec.copy_of
     yield (
         f"in {plan.file}, below repositories, with a place and a password of its own:\n"
-        f"     {name}: {{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}"
+        f"     {name}: "
+        f"{{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}"
     )
     yield "systemctl reload drd    (restart, if the password is a new credential)"
     yield f"drd copy {plan.name} --repository {name}"
@@ -42,7 +43,8 @@ def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
         yield f"remove {spec.name} from {plan.file}, and reload"
     else:
         yield (
-            f"in {plan.file}: take copy_of from {name} and remove {spec.name} (its other copies get\n"
+            f"in {plan.file}: take copy_of from {name} and remove {spec.name} (its other copies "
+            "get\n"
             f"     copy_of: {name}), reload, then: drd backup {plan.name}"
         )
     yield f"drd kit export {plan.name} --to FILE"

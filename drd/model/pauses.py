@@ -16,7 +16,8 @@ from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import format_duration
 
 CLOCKS_DIFFER_S = 120.0
-"""By so much this host's clock may differ from a repository server's, and from itself a moment ago."""
+"""By so much this host's clock may differ from a repository server's, and from itself a moment
+ago."""
 
 _IN_A_COMMAND = 200
 _NAMED = 5
@@ -64,8 +65,8 @@ def of_backups(
     rpo_s: float,
     now: datetime,
 ) -> list[Pause]:
-    """The last backup failed (`last_failed` says how), or the newest complete point is older than the
-    RPO: what is kept now may be all there will be."""
+    """The last backup failed (`last_failed` says how), or the newest complete point is older than
+    the RPO: what is kept now may be all there will be."""
     found = []
     if last_failed is not None:
         found.append(
@@ -99,8 +100,8 @@ def of_damage(
     given_up: Set[tuple[str, str]],
 ) -> list[Pause]:
     """Damage that was neither mended nor given up by name: it costs a point that is still there, or
-    no point yet, or drd cannot tell. `given_up` has points, each with the repository in which it was
-    given up, `""` for all."""
+    no point yet, or drd cannot tell. `given_up` has points, each with the repository in which it
+    was given up, `""` for all."""
     found = []
     for damage in damages:
         what = what_is_damaged(damage.text)

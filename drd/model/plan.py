@@ -231,9 +231,9 @@ class DrillPolicy:
     """How often to rehearse, by `every_s` or `cron` (neither: by hand only); each `random_each`-th
     drill takes a random point within `random_within_s` instead of the newest.
 
-    `longest_gap_s` is the longest time between two starts by `cron`. `fence` says whether a drill may
-    run where not every part of the fence can be had; `reach` are the HOST:PORT and `read` the paths that
-    what runs behind it may use beside its own.
+    `longest_gap_s` is the longest time between two starts by `cron`. `fence` says whether a drill
+    may run where not every part of the fence can be had; `reach` are the HOST:PORT and `read` the
+    paths that what runs behind it may use beside its own.
     """
 
     every_s: float | None = None
@@ -298,8 +298,9 @@ class KitWatch:
 
 @dataclass(frozen=True, slots=True)
 class KitPolicy:
-    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is encrypted:
-    recipients, or people who hold shares. `watch` is the copy that is tried unattended."""
+    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is
+    encrypted: recipients, or people who hold shares. `watch` is the copy that is tried
+    unattended."""
 
     required: bool | None = None
     recipients: tuple[str, ...] = ()

@@ -102,7 +102,8 @@ def judge(
 def _useless(
     exception: ReadinessException, names: Sequence[str], *, over: bool
 ) -> ReadinessFinding:
-    """Some findings are there only while something is wrong, so a name may be unknown or mistyped."""
+    """Some findings are there only while something is wrong, so a name may be unknown or
+    mistyped."""
     last = exception.until - timedelta(seconds=1)
     remedy = "remove it from `readiness` of the plan"
     if over:
@@ -176,8 +177,8 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     name = "schedule against RPO"
     if rpo is None:
         text = (
-            "drd cannot tell how old the newest data gets between two backups: there was none yet, or "
-            f"they are made by hand only (RPO {promised})"
+            "drd cannot tell how old the newest data gets between two backups: there was none "
+            f"yet, or they are made by hand only (RPO {promised})"
         )
         return ReadinessFinding(name, "warning", text, "set `backup: {every: …}` in the plan.")
     text = f"exposure reaches {format_duration(rpo)} of {promised}"
@@ -306,8 +307,8 @@ def _same_major(
 
 
 def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[ReadinessFinding]:
-    """Programs that are others than in the last passed drill: `then` and `now` are versions by name.
-    Another series of one has brought nothing back yet."""
+    """Programs that are others than in the last passed drill: `then` and `now` are versions by
+    name. Another series of one has brought nothing back yet."""
     found = []
     for tool in (t for t in now if t in then):
         name, version, before = f"{tool} version", now[tool], then[tool]

@@ -15,8 +15,8 @@ LATE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far it has come: `next_part` of `parts`, from 1. `cycle_started_at` is when the first part
-    of this cycle was read, `last_complete_at` the end of the last one that read everything.
+    """How far it has come: `next_part` of `parts`, from 1. `cycle_started_at` is when the first
+    part of this cycle was read, `last_complete_at` the end of the last one that read everything.
     `error` is what the last reading found, None for nothing.
     """
 

@@ -107,7 +107,8 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
         reasons += [
             Reason(
                 Verdict.MET,
-                f"repository {r.repository}: drd has found none yet at the place that the plan gives now",
+                f"repository {r.repository}: drd has found none yet at the place that the plan "
+                "gives now",
                 f"drd backup {facts.plan}",
             )
             for r in facts.repositories
@@ -147,7 +148,10 @@ def _wrong(
         )
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
         verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
-        text = f"{lost_by_it}{name} no longer lists all snapshots of {points}, which drd did not forget"
+        text = (
+            f"{lost_by_it}{name} no longer lists all snapshots of {points}, which drd did not "
+            "forget"
+        )
         command = f"drd retention {facts.plan} --dry-run"
         found.append(Reason(verdict, text, command, VANISHED, subject=name))
     return found

@@ -107,8 +107,8 @@ def plan_retention(
 
 def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> RetentionPlan:
     """The same plan within `limit` points: the oldest go, what is over it stays. So does each point
-    that was over an earlier run's limit (`waiting`), or a policy that is wrong would only take a few
-    runs longer: such points wait for a person."""
+    that was over an earlier run's limit (`waiting`), or a policy that is wrong would only take a
+    few runs longer: such points wait for a person."""
     free = [point for point in plan.forget if point not in waiting]
     may_go = set(free[max(0, len(free) - limit) :])
     over = tuple(point for point in plan.forget if point not in may_go)

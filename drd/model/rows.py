@@ -1,7 +1,7 @@
 """What the screen says of one plan: its row, and the sentences below. Pure.
 
-Each figure that ages goes through `format_duration`, `format_age` or `format_share`, so that what is
-made of a `Watched` time has places for them (`drd.model.held`).
+Each figure that ages goes through `format_duration`, `format_age` or `format_share`, so that what
+is made of a `Watched` time has places for them (`drd.model.held`).
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
 
 
 def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
-    """What cannot be read there any more is no copy that has still to come: another copy run does not
-    bring it back."""
+    """What cannot be read there any more is no copy that has still to come: another copy run does
+    not bring it back."""
     name = copy.repository
     text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
     behind = f"{format_duration(copy.exposure_s)} behind"

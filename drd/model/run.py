@@ -26,8 +26,8 @@ _ID = re.compile(r"[0-9a-z][0-9a-z-]{0,39}")
 
 
 def sound_id(run: str) -> str:
-    """The id, which becomes part of a path, a name of a lock and a word of a command. Raises ValueError
-    for what stands in a row in its place and is none."""
+    """The id, which becomes part of a path, a name of a lock and a word of a command. Raises
+    ValueError for what stands in a row in its place and is none."""
     if not _ID.fullmatch(run):
         raise ValueError(f"{run!r} is no id of a run: somebody has changed the catalogue")
     return run

@@ -57,8 +57,8 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person is asked to agree to or to do; `role` None: anybody of the people. `two_person`:
-    it has to be another person than the one who started the recovery."""
+    """What a person is asked to agree to or to do; `role` None: anybody of the people.
+    `two_person`: it has to be another person than the one who started the recovery."""
 
     text: str
     role: str | None = None

@@ -1,8 +1,8 @@
 """Which result of a scenario's drills stands. Pure.
 
 A plan is as good as its worst scenario, and a failure is over when a drill has passed with a point
-that is no older than the one that failed: another scenario, an older point or a drill that could not
-look clears nothing.
+that is no older than the one that failed: another scenario, an older point or a drill that could
+not look clears nothing.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from drd.model.plan import KitWatch, Objectives, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
-"""A day: a backup notices most of what readiness looks for by itself, and each look is a process."""
+"""A day: a backup notices most of what readiness looks for by itself, and each look is a
+process."""
 
 READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
@@ -175,9 +176,9 @@ def in_the_open(ref: SecretRef) -> str | None:
 
 
 def schedule_of(plan: Plan, kit: KitWatch | None = None, reveal: Reveal = in_the_open) -> Schedule:
-    """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job. Prune
-    goes with rules of retention, since without them nothing is ever forgotten. Of what `reveal`
-    tells only hosts are kept."""
+    """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job.
+    Prune goes with rules of retention, since without them nothing is ever forgotten. Of what
+    `reveal` tells only hosts are kept."""
     jobs = tuple(_jobs(plan, kit, reveal))
     return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)
 

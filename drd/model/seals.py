@@ -1,5 +1,5 @@
-"""What is remembered of a manifest by those who stored it, or by a recovery kit: so that another one in its
-place is told from it."""
+"""What is remembered of a manifest by those who stored it, or by a recovery kit: so that another
+one in its place is told from it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ has no such end."""
 @dataclass(frozen=True, slots=True)
 class Seal:
     """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty where
-    that was not taken (points from before there were seals); `manifests` has the manifest's snapshot by
-    the names of repositories, `snapshots` that of each component that was captured, and as
-    `COMPONENT:tree` what it holds (`:tree`: the manifest's), once the point was copied: a copy has
-    another id."""
+    that was not taken (points from before there were seals); `manifests` has the manifest's
+    snapshot by the names of repositories, `snapshots` that of each component that was captured, and
+    as `COMPONENT:tree` what it holds (`:tree`: the manifest's), once the point was copied: a copy
+    has another id."""
 
     point: str
     digest: str = ""
@@ -102,7 +102,8 @@ def seal_from_json(value: Any, place: str) -> Seal:
 @dataclass(frozen=True, slots=True)
 class KitBase:
     """The recovery kit from which this host has a plan. `listed` says whether it had a list of its
-    restore points: kits of before have none, and with them no point can be told from a forged one."""
+    restore points: kits of before have none, and with them no point can be told from a forged
+    one."""
 
     made_at: datetime
     listed: bool

@@ -23,13 +23,13 @@ WAS_EMPTY = f"it was empty at backup too, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:
-    """Why a restore of a tree proves nothing when so much of it changed while it was captured; empty
-    where that is little."""
+    """Why a restore of a tree proves nothing when so much of it changed while it was captured;
+    empty where that is little."""
     if changed_bytes <= TORN_SHARE * of_bytes:
         return ""
     return (
-        f"{format_size(changed_bytes)} of {format_size(of_bytes)} changed while they were captured: what is "
-        "stored may be torn"
+        f"{format_size(changed_bytes)} of {format_size(of_bytes)} changed while they were "
+        "captured: what is stored may be torn"
     )
 
 
@@ -233,8 +233,8 @@ class RestorePoint:
     have been restored. `repositories` maps a repository's name to the manifest's snapshot id
     there. `copied` has those repositories that it was copied to, with since when it is there: its
     snapshots have other ids there, and name these in `original`. `elsewhere` has
-    repositories that the plan does not have any more, by their former name: their ids. `proven_by` is
-    the newest drill that it passed.
+    repositories that the plan does not have any more, by their former name: their ids. `proven_by`
+    is the newest drill that it passed.
     """
 
     id: str

@@ -45,7 +45,8 @@ _ASPECTS = (
     "session token",
     "unit",
 )
-"""Parts of a repository that findings are about. A point that was stored there says nothing of them."""
+"""Parts of a repository that findings are about. A point that was stored there says nothing of
+them."""
 
 
 def standing_alerts(

@@ -1,7 +1,8 @@
 """Reading what others may have written: each value has the type, the length and the range that drd
 writes, or it is refused with its place in the document.
 
-What comes out of a repository or a kit was written by whoever had its key, which need not have been drd.
+What comes out of a repository or a kit was written by whoever had its key, which need not have been
+drd.
 """
 
 from __future__ import annotations

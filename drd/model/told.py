@@ -1,4 +1,5 @@
-"""What the screen says of a plan that has reasons, alerts or copies to name, without judging it again.
+"""What the screen says of a plan that has reasons, alerts or copies to name, without judging it
+again.
 
 As a `Brief` it stays true until a moment that is known (`held`). Until then the sentences stay the
 same but for the figures in them that age, for which they have places.
@@ -12,11 +13,11 @@ from drd.model.verdicts import Verdict
 from drd.named import NamedTuple
 
 PLACE = "⟦"
-"""In a text: here comes a figure that ages. Printable, so that nothing that cleans texts takes it away.
-Where a fact has one itself, nothing can be told apart any more."""
+"""In a text: here comes a figure that ages. Printable, so that nothing that cleans texts takes it
+away. Where a fact has one itself, nothing can be told apart any more."""
 Place = tuple[int, tuple[float, float, float, float]]
-"""How such a figure is shown (`units.DURATION` …), and its course (`held.Course`). That of a duration is
-in microseconds, which are exact, and grows or shrinks by a second a second."""
+"""How such a figure is shown (`units.DURATION` …), and its course (`held.Course`). That of a
+duration is in microseconds, which are exact, and grows or shrinks by a second a second."""
 
 _COLUMNS = 9
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
@@ -33,7 +34,8 @@ class Telling(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A plan as it is shown from `since` and before `until`; both, and its file, as a brief has them.
+    """A plan as it is shown from `since` and before `until`; both, and its file, as a brief has
+    them.
 
     `texts` are those of a row, of the copies, of each sentence, and the first reason's, one a line
     and with a `PLACE` for each of `places`. `styles` are the row's, the copies' and the sentences'.

@@ -18,8 +18,8 @@ DURATION, AGE, SHARE = range(3)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so is
-    `6M`, by which a retention of months would become one of minutes."""
+    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so
+    is `6M`, by which a retention of months would become one of minutes."""
     text = text.strip()
     if not re.fullmatch(_DURATION, text):
         raise ValueError(f"{text!r} is not a duration; write a number and a unit, like 15m or 7d")
@@ -98,8 +98,8 @@ def to_rfc3339(at: datetime) -> str:
 
 
 def from_rfc3339(text: str) -> datetime:
-    """An aware datetime; a time without a zone is refused, since it does not say what it means, and so
-    is one whose year in UTC is not within 1 to 9999."""
+    """An aware datetime; a time without a zone is refused, since it does not say what it means, and
+    so is one whose year in UTC is not within 1 to 9999."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; add Z or +02:00")

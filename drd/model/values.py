@@ -44,8 +44,8 @@ _SQL = re.compile(
 
 
 def within_quotes(sql: str) -> str:
-    """The SQL with every reference in a string: `${point}` becomes `'${point}'`, and one that stands
-    in a string stays there. Raises ValueError, with why, where a value cannot stand."""
+    """The SQL with every reference in a string: `${point}` becomes `'${point}'`, and one that
+    stands in a string stays there. Raises ValueError, with why, where a value cannot stand."""
     if not references(sql):
         return sql
     found, end = [], 0

@@ -108,8 +108,9 @@ class ScenarioAssessment(NamedTuple):
 
 
 class DrillAssessment(NamedTuple):
-    """Of the last drill, whatever its scenario, and of each scenario. `result` is `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of
-    how many steps were carried out."""
+    """Of the last drill, whatever its scenario, and of each scenario. `result` is `passed`,
+    `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps were
+    carried out."""
 
     last_at: datetime | None
     result: str | None
@@ -157,8 +158,8 @@ class RepositoryAssessment(NamedTuple):
 
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
-    a plan that was never loaded; `load_error` is why its file is not in force. `paused` and `waiting`
-    are about retention, `holds` the ones that are active."""
+    a plan that was never loaded; `load_error` is why its file is not in force. `paused` and
+    `waiting` are about retention, `holds` the ones that are active."""
 
     plan: str
     owner: str | None

@@ -1,4 +1,5 @@
-"""How messages reach people: one module a kind of channel, each imported when it is first needed."""
+"""How messages reach people: one module a kind of channel, each imported when it is first
+needed."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ How a component goes out and comes back:
     source = kind.source(component, place)           destination = kind.sandbox(…) or kind.target(…)
     source.probe()                                   destination.preflight(snapshot)
     with source.open(queries) as capture:            destination.prepare()
-        repository.store(capture.payload, tags)      repository.restore(snapshot, destination.landing())
-        capture.fingerprint()                        destination.restore(snapshot, private)
-        capture.verify(stored)                       destination.inspector() → checks
+        repository.store(capture.payload, tags)      repository.restore(snapshot,
+        destination.landing()) capture.fingerprint()
+        destination.restore(snapshot, private) capture.verify(stored)
+        destination.inspector() → checks
                                                      destination.close()
 """
 

@@ -29,9 +29,10 @@ class ActionContext:
     `key` is `run/step`, the same in every try: by it an effect recognises that it has happened.
     `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
     is for commands. `directory` is where what was started leaves its word; `stays` whether that
-    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command, by
-    its words as the plan has them, runs behind in a drill. `keep` takes a value by its key as it is,
-    for later steps and in memory alone: what an action returns is stored and shown, and so masked.
+    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command,
+    by its words as the plan has them, runs behind in a drill. `keep` takes a value by its key as it
+    is, for later steps and in memory alone: what an action returns is stored and shown, and so
+    masked.
     """
 
     step: Step

@@ -57,7 +57,8 @@ class AlertBook(Protocol):
         actor: Actor | None = None,
     ) -> Alert:
         """Silence an open alert until then, or until it is resolved; one that is acknowledged
-        already gets the new words. `actor` is who does, else whoever runs this process. Raises UsageError when none or several begin with `prefix`."""
+        already gets the new words. `actor` is who does, else whoever runs this process. Raises
+        UsageError when none or several begin with `prefix`."""
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
         """The open ones, and as many resolved ones, the newest first."""

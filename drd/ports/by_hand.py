@@ -24,10 +24,10 @@ class ByHand:
     facts, `manifest.json` is the manifest, `$KIT` the directory of the kit.
 
     `files` are what the commands read from the kit besides, by their path in it, with secrets in
-    them. `ask` are the words before a query that print its answer, `change` those before statements,
-    which stop at the first that fails; `feed` reads such from its standard input. `values` has what
-    `${COMPONENT.…}` stands for, each as a part of a word; `environment` the assignments that tell a
-    command where it is.
+    them. `ask` are the words before a query that print its answer, `change` those before
+    statements, which stop at the first that fails; `feed` reads such from its standard input.
+    `values` has what `${COMPONENT.…}` stands for, each as a part of a word; `environment` the
+    assignments that tell a command where it is.
     """
 
     passages: tuple[Passage, ...]

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class RunLease:
     """Proof that this process owns a run: every write of a result names the run and the token.
 
-    `release` lets go of the lock file (also done by the kernel when the process dies). What works for
-    the run carries its `mark`.
+    `release` lets go of the lock file (also done by the kernel when the process dies). What works
+    for the run carries its `mark`.
     """
 
     run: Run
@@ -133,8 +133,8 @@ class Catalogue(Protocol):
         for whoever asks `abandoned`.
 
         `claim` is the id of a pending run of this plan, kind and subject, which becomes the one
-        that is owned; Fenced when it is not pending any more. `before` is called with the run before
-        anybody else can see its row; what it raises leaves none."""
+        that is owned; Fenced when it is not pending any more. `before` is called with the run
+        before anybody else can see its row; what it raises leaves none."""
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
         """Runs that are not final and whose owner is proven dead: nobody holds the lock file."""
@@ -229,9 +229,9 @@ class Catalogue(Protocol):
         ids: Mapping[str, str | None] = ...,
     ) -> None:
         """Insert or replace a point with its component snapshots and fingerprints (also for
-        incomplete ones), and update the summary. Without `owned` when rebuilding. `ids` are those of
-        its repositories, by name: else what the names mean in the plan as it was loaded last, which may
-        be others than those of a run that began before."""
+        incomplete ones), and update the summary. Without `owned` when rebuilding. `ids` are those
+        of its repositories, by name: else what the names mean in the plan as it was loaded last,
+        which may be others than those of a run that began before."""
 
     def points(
         self,

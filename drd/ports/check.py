@@ -25,8 +25,8 @@ class CheckContext:
     """What checks may know: the plan, the point that came back, and how to ask its components.
 
     `inspectors` has the restored components by name. `last_observed` are numbers that the newest
-    passed drill saw, by check name. `directory` is a scratch place. `fence` gives what the command of
-    a check, by the check's name, runs behind in a drill.
+    passed drill saw, by check name. `directory` is a scratch place. `fence` gives what the command
+    of a check, by the check's name, runs behind in a drill.
     """
 
     plan: Plan

@@ -27,7 +27,8 @@ class Custodian(Protocol):
         """Note that somebody else works with a copy of this state."""
 
     def take(self, at: datetime, by: Actor | None, reason: str) -> Custody | None:
-        """This one goes on: the state is this place's, and what was left behind is its to settle."""
+        """This one goes on: the state is this place's, and what was left behind is its to
+        settle."""
 
     def knows_run(self, run: str) -> bool:
         """Whether a run, or a point that one made, is known here."""

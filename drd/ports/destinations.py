@@ -27,7 +27,8 @@ class Inspector(Protocol):
         """What a command needs to look at it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        """The single value of a query (int, float, Decimal, str, datetime, None), which can only read.
+        """The single value of a query (int, float, Decimal, str, datetime, None), which can only
+        read.
 
         Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
         be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's
@@ -104,8 +105,8 @@ class NamedDestination(Destination, Protocol):
         """Everything that would be written, by its name: paths, or a database and its server."""
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
-        """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at the
-        target, and has room there."""
+        """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at
+        the target, and has room there."""
 
 
 @runtime_checkable
@@ -147,9 +148,10 @@ class Kind(Protocol):
         as_owner: bool = False,
     ) -> NamedDestination:
         """The named place of a recovery; `settings` are the target's for this component, or the
-        component's own: then it comes back to where it is backed up from. With a `part` (as `narrow`
-        gives it) the place of that, beside what is there. With `keep`, what is replaced there is
-        set aside and stays. `as_owner`: no code of it runs with more rights than its owner has.
+        component's own: then it comes back to where it is backed up from. With a `part` (as
+        `narrow` gives it) the place of that, beside what is there. With `keep`, what is replaced
+        there is set aside and stays. `as_owner`: no code of it runs with more rights than its owner
+        has.
 
         Raises UsageError for a name that cannot be given."""
 
@@ -178,7 +180,8 @@ class Kind(Protocol):
         *,
         part: Part | None = None,
     ) -> Kept:
-        """What that run has set aside there. `snapshot` is what it restored, where that is known."""
+        """What that run has set aside there. `snapshot` is what it restored, where that is
+        known."""
 
     def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:
         """Where a target with these settings would overwrite what the component is backed up from;

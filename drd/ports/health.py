@@ -12,9 +12,9 @@ from drd.model.repositories import Meeting
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`, `damage` what the last
-    reading found, `affected` the kept points that it costs, None when nobody can tell. `missing` are
-    points of which others removed snapshots, with these."""
+    """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`, `damage` what
+    the last reading found, `affected` the kept points that it costs, None when nobody can tell.
+    `missing` are points of which others removed snapshots, with these."""
 
     repository: str
     url: str
@@ -59,8 +59,8 @@ class Health(Protocol):
         """Somebody else than a reading met damage, which costs this point."""
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
-        """Points that are stored in a repository that is damaged: they cost as much as what the last
-        reading found, until the next one."""
+        """Points that are stored in a repository that is damaged: they cost as much as what the
+        last reading found, until the next one."""
 
     def whole(self, plan: str, repository: str, at: datetime) -> None:
         """Everything read back as it was stored."""
@@ -73,16 +73,16 @@ class Health(Protocol):
         back: Iterable[str] | None,
         at: datetime,
     ) -> None:
-        """Points of which the repository lacks snapshots that drd did not remove. They stay missing until
-        they are `back` (or given up); None: all that this listing does not miss."""
+        """Points of which the repository lacks snapshots that drd did not remove. They stay missing
+        until they are `back` (or given up); None: all that this listing does not miss."""
 
     def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
         """`repository` lacks these points, although drd did not forget them there. Those that no
         other one holds are no points any more, and are returned."""
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
-        """The id and the digest of the `config` that the repository had, None where nobody knows, and
-        what is wrong with it: `unreachable`, or as in `Known.lost`."""
+        """The id and the digest of the `config` that the repository had, None where nobody knows,
+        and what is wrong with it: `unreachable`, or as in `Known.lost`."""
 
     def config_digest(self, url: str) -> str | None:
         """Of the `config` of the recorded repository, None where nobody looked yet."""

@@ -18,8 +18,8 @@ class Keeping(Protocol):
     """
 
     def hold(self, hold: Hold) -> Hold:
-        """Record a hold; it is returned with its id. Raises AlreadyRunning for a point that a run is
-        just forgetting (see `leave`)."""
+        """Record a hold; it is returned with its id. Raises AlreadyRunning for a point that a run
+        is just forgetting (see `leave`)."""
 
     def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
         """Record holds that a lost catalogue had, on points that are known here; returns those that
@@ -48,8 +48,9 @@ class Keeping(Protocol):
     def record_state(self, state: RetentionState) -> None: ...
 
     def leave(self, state: RetentionState) -> Mapping[str, str]:
-        """Record the state, with those of its `leaving` points that nobody holds at that moment: none
-        of them can be held from then on, until the run is over. Returns what is held, and why."""
+        """Record the state, with those of its `leaving` points that nobody holds at that moment:
+        none of them can be held from then on, until the run is over. Returns what is held, and
+        why."""
 
     def last_success(self, plan: str) -> datetime | None:
         """When the last retention that succeeded began, by the recorded runs."""

@@ -13,8 +13,8 @@ class Origins(Protocol):
     """Which restore points this host has stored, or has from the kit that it was made from."""
 
     def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
-        """Note what this host knows of restore points that it has stored, in the place of what it knew of
-        each before."""
+        """Note what this host knows of restore points that it has stored, in the place of what it
+        knew of each before."""
 
     def seals(self, plan: str) -> dict[str, Seal]:
         """By restore point, how its manifest was when this host stored it, or by the kit that this

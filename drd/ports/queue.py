@@ -40,8 +40,8 @@ class JobRow:
 class PlanRow:
     """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd.
     `broken` says that its file could not be accepted since. `copied` has by second repository the
-    data time of the newest complete point that it holds. `undrilled` are the scenarios that it wants
-    and that no drill was ever of, `drilled_at` is when the last drill of any ended."""
+    data time of the newest complete point that it holds. `undrilled` are the scenarios that it
+    wants and that no drill was ever of, `drilled_at` is when the last drill of any ended."""
 
     name: str
     digest: str

@@ -28,9 +28,9 @@ class SnapshotInfo:
 
 
 class Listing(list[SnapshotInfo]):
-    """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is wrong
-    with it. What deletes looks at that first (`drd.flows.repository.listings.whole`); all else goes on with
-    what is there. A selection out of it is a plain list.
+    """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is
+    wrong with it. What deletes looks at that first (`drd.flows.repository.listings.whole`); all
+    else goes on with what is there. A selection out of it is a plain list.
     """
 
     def __init__(
@@ -123,7 +123,8 @@ class Repository(Protocol):
         """Let another password open the repository as well."""
 
     def remove_key(self, key: str) -> None:
-        """Remove a key by its id. Raises RepositoryError for the one that the password in use opens."""
+        """Remove a key by its id. Raises RepositoryError for the one that the password in use
+        opens."""
 
     def clock_ahead_s(self) -> float | None:
         """By how many seconds this host's clock is ahead of the one that dates what is stored here:

@@ -13,8 +13,8 @@ _STATUS_AT = 40
 
 
 class Boot(NamedTuple):
-    """`id` is the kernel's random id of this boot; `up_s` counts since then, also asleep, and nobody
-    sets it."""
+    """`id` is the kernel's random id of this boot; `up_s` counts since then, also asleep, and
+    nobody sets it."""
 
     id: str
     up_s: float
@@ -56,8 +56,8 @@ def kernel_clock_s() -> float | None:
 
 
 def is_synchronised() -> bool | None:
-    """Whether the kernel says that its clock is kept right (by NTP); None where it does not tell, as
-    in a service that may not ask."""
+    """Whether the kernel says that its clock is kept right (by NTP); None where it does not tell,
+    as in a service that may not ask."""
     import ctypes  # here: most commands never ask
 
     if ctypes.sizeof(ctypes.c_void_p) != 8:

@@ -94,7 +94,8 @@ def check_cancelled() -> None:
 
 
 def wake_fds() -> list[int]:
-    """One of them is readable from the cancel on (none is ever drained); empty inside `shielded`."""
+    """One of them is readable from the cancel on (none is ever drained); empty inside
+    `shielded`."""
     if getattr(_shield, "depth", 0):
         return []
     part = _call_off()

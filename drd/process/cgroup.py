@@ -16,8 +16,8 @@ _FINAL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`places` are directories whose `cgroup.procs` a process joins: one with cgroup v2, one for each
-    controller with v1."""
+    """`places` are directories whose `cgroup.procs` a process joins: one with cgroup v2, one for
+    each controller with v1."""
 
     places: tuple[str, ...]
 
@@ -118,8 +118,8 @@ def _unified() -> list[Path]:
 
 
 def _is_handed_over(parent: Path) -> bool:
-    """Whether a group is this user's (Delegate= of the unit), and those below it can be limited, after
-    we have said so. Raises OSError."""
+    """Whether a group is this user's (Delegate= of the unit), and those below it can be limited,
+    after we have said so. Raises OSError."""
     if os.geteuid() == 0 or parent.stat().st_uid != os.geteuid():
         return False
     if not os.access(parent / "cgroup.procs", os.W_OK, effective_ids=True):

@@ -22,7 +22,8 @@ from drd.process.command import Command, full_argv, full_environment
 from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
-"""How long a child may take to clean up after being asked to stop: half of what a cancel may take."""
+"""How long a child may take to clean up after being asked to stop: half of what a cancel may
+take."""
 
 HEED_S = 0.5
 """After which a child that has noticed and still runs is taken to wait for its input."""
@@ -46,8 +47,8 @@ class Completed:
     """How a child ended. `exit_code` is negative for a signal.
 
     `stdout` and `stderr` are what it printed, the last part of what was too long: data, never
-    masked, in which bytes that are no UTF-8 are escaped; `printed` is stdout byte by byte. What goes
-    to people is `complaint`, `failure` or `says`, or passes `masked()`.
+    masked, in which bytes that are no UTF-8 are escaped; `printed` is stdout byte by byte. What
+    goes to people is `complaint`, `failure` or `says`, or passes `masked()`.
     """
 
     exit_code: int
@@ -129,7 +130,8 @@ class Child:
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
         """Ask, wait (GRACE_S), then kill the whole group; returns the exit code. Idempotent.
 
-        One that stands still is woken, so that it hears: a restic that is killed unheard leaves a lock.
+        One that stands still is woken, so that it hears: a restic that is killed unheard leaves a
+        lock.
         """
         if self.popen.poll() is None:
             number = number or self.command.stop_signal
@@ -169,7 +171,8 @@ class Child:
 
 
 class _Pump:
-    """The loop behind `Child.pump`: output, the child's end, cancel, deadline and tick in one poll."""
+    """The loop behind `Child.pump`: output, the child's end, cancel, deadline and tick in one
+    poll."""
 
     def __init__(
         self, child: Child, on_line: OnLine | None, on_tick: OnTick | None, limit: int

@@ -47,11 +47,12 @@ class Command:
     reaches only the child it is meant for, by its environment or a file and never by `argv`.
     `user` switches to that user (needs root). `drop_capabilities` takes away the rights that
     systemd gave to drd alone (reading files that only root may read): for commands of a plan's
-    own, and for servers that run code from the data. Root stays root; but a root process that acts for
-    another user (see `rights`) starts children as that one, with the right to read, unless the thread
-    that starts them has taken root's rights back and they are not to be the `owners`. `death_signal` is what the kernel sends when drd
-    dies: TERM for programs that clean up (restic drops its lock), KILL for the rest. Behind a `fence`
-    it may use what that says, and whatever it leaves running ends with it.
+    own, and for servers that run code from the data. Root stays root; but a root process that acts
+    for another user (see `rights`) starts children as that one, with the right to read, unless the
+    thread that starts them has taken root's rights back and they are not to be the `owners`.
+    `death_signal` is what the kernel sends when drd dies: TERM for programs that clean up (restic
+    drops its lock), KILL for the rest. Behind a `fence` it may use what that says, and whatever it
+    leaves running ends with it.
     """
 
     argv: Sequence[str]
@@ -130,8 +131,8 @@ def _has_more_to_drop(command: Command) -> bool:
 
 
 def full_argv(command: Command, *, roots: bool = False) -> list[str]:
-    """`command.argv` behind setpriv, which sets the death signal and drops to `user`, or to whom this
-    root process acts for unless the child keeps `roots` rights.
+    """`command.argv` behind setpriv, which sets the death signal and drops to `user`, or to whom
+    this root process acts for unless the child keeps `roots` rights.
 
     setpriv sets the death signal last: the kernel clears it when the user changes. Without
     setpriv a child still ends by cancel and deadline, and by the sweep after a crash.

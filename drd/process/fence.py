@@ -47,7 +47,8 @@ _ETC = (
     "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs", "pki/ca-trust", "locale.alias",
     "locale.conf", "locale.gen", "default/locale", "services", "protocols", "networks", "rpc",
     "mime.types", "magic", "alternatives", "os-release", "debian_version", "machine-id", "terminfo",
-    "inputrc", "bash.bashrc", "profile", "profile.d", "environment", "shells", "login.defs", "fonts",
+    "inputrc", "bash.bashrc", "profile", "profile.d", "environment", "shells", "login.defs",
+    "fonts",
     "perl", "python3", "java-17-openjdk", "java-21-openjdk", "postgresql-common", "xml", "sgml",
 )  # fmt: skip
 """What every program reads; nothing of it is secret, and nothing configures a service."""
@@ -55,8 +56,8 @@ _ETC = (
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 
 ROOT_KEEPS = sum(1 << number for number in (0, 1, 2, 3, 4, 6, 7))
-"""Capabilities of a command that drd runs as root: over files (which the fence bounds), and to become
-another user. None over the kernel, the network or other processes."""
+"""Capabilities of a command that drd runs as root: over files (which the fence bounds), and to
+become another user. None over the kernel, the network or other processes."""
 
 _SPARE_PROCESSES = 1024
 _SHARE_OF_MEMORY = 0.75
@@ -68,8 +69,9 @@ Place = Path | str
 @dataclass(frozen=True, slots=True)
 class Fence:
     """One command's part of a sandbox. `by` is how the record calls it. `writes` it may change,
-    `reads`, real paths, only read and execute, beside what every program reads; sockets below `sockets` it may
-    connect to, as to its own. `home` becomes its HOME and TMPDIR. `hidden` is left out of all of it."""
+    `reads`, real paths, only read and execute, beside what every program reads; sockets below
+    `sockets` it may connect to, as to its own. `home` becomes its HOME and TMPDIR. `hidden` is left
+    out of all of it."""
 
     sandbox: Sandbox
     by: str
@@ -101,8 +103,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Something outside that a fenced process asked for in vain: `what` (tcp, dns, socket, …), where
-    `to` as far as that can be known, and behind whose fence."""
+    """Something outside that a fenced process asked for in vain: `what` (tcp, dns, socket, …),
+    where `to` as far as that can be known, and behind whose fence."""
 
     by: str
     what: str
@@ -239,8 +241,8 @@ def require_up(fence: Fence, exit_code: int | None) -> None:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_fenced(pid: int, within_s: float = 3.0) -> None:
-    """Let the warden with this pid kill all that is behind its fence, wherever it hides; returns when
-    that has ended, or after this time."""
+    """Let the warden with this pid kill all that is behind its fence, wherever it hides; returns
+    when that has ended, or after this time."""
     try:
         process = os.pidfd_open(pid)
     except OSError:
@@ -304,8 +306,8 @@ def _real(places: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _in_place(places: Iterable[Path]) -> tuple[str, ...]:
-    """Directories that a fenced process may change, by their real names. They are no links: one that
-    has become a link is one that such a process has put there, and is not followed."""
+    """Directories that a fenced process may change, by their real names. They are no links: one
+    that has become a link is one that such a process has put there, and is not followed."""
     return tuple(dict.fromkeys(os.path.join(os.path.realpath(p.parent), p.name) for p in places))  # noqa: PTH118
 
 
@@ -319,7 +321,8 @@ def _threads() -> int:
 
 @cache
 def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
-    """Every address of the declared hosts, as they are now; a host that has none cannot be reached."""
+    """Every address of the declared hosts, as they are now; a host that has none cannot be
+    reached."""
     found = []
     for one in reach:
         host, _, port = one.rpartition(":")

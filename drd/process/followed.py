@@ -16,9 +16,9 @@ def followed(path: Path | str, never: Iterable[str] = ()) -> Path | None:
     """The real path of what is there; None where a fence must not show it.
 
     That is so for what lies in one of the real directories `never`, or is reached through a link
-    there. It is so for a link that belongs neither to root nor to this process's user (where root acts
-    for another user: not to root), unless its owner has what it leads to as well. None also for a
-    relative path and where nothing is.
+    there. It is so for a link that belongs neither to root nor to this process's user (where root
+    acts for another user: not to root), unless its owner has what it leads to as well. None also
+    for a relative path and where nothing is.
     """
     if not Path(path).is_absolute():
         return None

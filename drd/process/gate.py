@@ -143,7 +143,8 @@ def _finish(
 
 
 def _end_writer(pump: _Producer, left: Child, consumed: Completed | None) -> None:
-    """The reader is gone: the writer gets a moment to end by itself (it may just have), then not."""
+    """The reader is gone: the writer gets a moment to end by itself (it may just have), then
+    not."""
     pump.join(0.5 if consumed is not None and consumed.exit_code == 0 else 0.05)
     if pump.is_alive():
         left.stop(grace_s=2.0)

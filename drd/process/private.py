@@ -1,9 +1,10 @@
 """Directories that nobody else can change: what drd believes, sweeps and gives away lies in one.
 
 A directory is private when it and every directory above it belongs to root or to this process's
-user and cannot be written by others, be it by its mode or by its access control list. Above it, a directory like /tmp will do, whose sticky bit keeps
-others from what is not theirs. Then no name on the way to it can be exchanged, by nobody but root and
-this user, and a path below it means the same thing when it is used as when it was looked at.
+user and cannot be written by others, be it by its mode or by its access control list. Above it, a
+directory like /tmp will do, whose sticky bit keeps others from what is not theirs. Then no name on
+the way to it can be exchanged, by nobody but root and this user, and a path below it means the same
+thing when it is used as when it was looked at.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pathlib import Path
 from drd import acl
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
-"""Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to get
-to, and everything that root works with for a state of another user's."""
+"""Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to
+get to, and everything that root works with for a state of another user's."""
 
 _UNTIL_BOOT = Path("/run/drd-sandboxes")
 """Where root works when `ROOTS_OWN` cannot be written: in a read-only container, or on a full
@@ -39,8 +40,8 @@ _LINKS = 40
 
 
 def roots_place(work_dir: Path, below: Path | None = None) -> Path:
-    """The directory below `roots_own()` in which root works for the state with this work directory. Each
-    state on the host has one of its own."""
+    """The directory below `roots_own()` in which root works for the state with this work directory.
+    Each state on the host has one of its own."""
     name = blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
     return (below or roots_own()) / name
 
@@ -100,8 +101,8 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A directory on the way of a path, held by a descriptor: what it is does not change with names.
-    `acl` is what `listed` gives of it."""
+    """A directory on the way of a path, held by a descriptor: what it is does not change with
+    names. `acl` is what `listed` gives of it."""
 
     name: str
     fd: int
@@ -110,8 +111,8 @@ class Step:
 
 
 def others_change(way: Sequence[Step]) -> bool:
-    """Whether others than root can exchange what lies in the last of these directories, each of which
-    lies in the one before it."""
+    """Whether others than root can exchange what lies in the last of these directories, each of
+    which lies in the one before it."""
     return any(
         s.info.st_uid != 0 or _writable(Path(s.name), s.info, s.acl, {0}, last=s is way[-1])
         for s in way
@@ -165,7 +166,8 @@ def _writable(
 
 
 def _only_member(gid: int, uid: int) -> bool:
-    """Whether a group has nobody in it but this user: the one that many systems make with a user."""
+    """Whether a group has nobody in it but this user: the one that many systems make with a
+    user."""
     if gid == 0:
         return True  # whoever is in root's group is root
     with suppress(KeyError):
@@ -238,8 +240,8 @@ def identity(path: Path) -> Identity | None:
 
 
 def read_own(file: Path, limit: int = 1 << 20) -> bytes | None:
-    """The bytes of a file that root or this process's user wrote and nobody else can write; None when
-    there is no such file, or it is a link, someone else's, or longer than `limit`."""
+    """The bytes of a file that root or this process's user wrote and nobody else can write; None
+    when there is no such file, or it is a link, someone else's, or longer than `limit`."""
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -1,14 +1,14 @@
 """Whose rights a command of root's works with: those of the state's owner, and root's own only for
 what is named here.
 
-A state that belongs to another user is that user's to change: whatever root does by a path in it, he
-can lead elsewhere. So a root process acts as the owner (effective user, group and groups), with the
-one right more that the service has as well: reading files that only root may read. `root(...)` takes
-root's rights back for the thread that asks, and the programs that it starts meanwhile, and for
-nothing else. Threads that it starts inherit them, and may not outlive it.
+A state that belongs to another user is that user's to change: whatever root does by a path in it,
+he can lead elsewhere. So a root process acts as the owner (effective user, group and groups), with
+the one right more that the service has as well: reading files that only root may read. `root(...)`
+takes root's rights back for the thread that asks, and the programs that it starts meanwhile, and
+for nothing else. Threads that it starts inherit them, and may not outlive it.
 
-Linux keeps credentials by thread; glibc's functions change all threads at once, so a thread's own are
-changed by system calls.
+Linux keeps credentials by thread; glibc's functions change all threads at once, so a thread's own
+are changed by system calls.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ _roots_groups: tuple[int, ...] = ()
 @contextmanager
 def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
     """For the body, let a root process act as `uid`; nothing changes for everybody else, for root's
-    own state, and within another body. `gid` is the group of what belongs to him, for one without an
-    account. No other thread may be working meanwhile."""
+    own state, and within another body. `gid` is the group of what belongs to him, for one without
+    an account. No other thread may be working meanwhile."""
     global _owner, _roots_groups  # noqa: PLW0603 - credentials are the process's
     if os.geteuid() != 0 or uid == 0 or _owner is not None:
         yield
@@ -123,7 +123,8 @@ def _account(uid: int, gid: int) -> Owner:
 
 
 def acts_for() -> Owner | None:
-    """The user for whom this root process acts; None for everybody else, and on root's own state."""
+    """The user for whom this root process acts; None for everybody else, and on root's own
+    state."""
     return _owner
 
 
@@ -225,8 +226,8 @@ class NotFollowed(PermissionError):
             f"{link.place} is a link of {whose}, and root follows none of others",
         )
         self.hint = (
-            "name the real place instead of the link; or, if the link is right, give it to root, in a "
-            f"directory that only root can change: {link.place}"
+            "name the real place instead of the link; or, if the link is right, give it to root, "
+            f"in a directory that only root can change: {link.place}"
         )
 
 
@@ -248,7 +249,8 @@ def writing(directory: Path) -> Iterator[Path]:
 
 
 def may_write(directory: Path) -> bool:
-    """Whether something can be made in a directory, by root if need be: where it is root's alone."""
+    """Whether something can be made in a directory, by root if need be: where it is root's
+    alone."""
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return True
     if _owner is None or why_not_private(directory, 0) is not None:
@@ -258,8 +260,8 @@ def may_write(directory: Path) -> bool:
 
 
 def make_for_owner(directory: Path) -> None:
-    """Make a directory with mode 0700, which belongs to the one for whom the process acts also where
-    root had to make it."""
+    """Make a directory with mode 0700, which belongs to the one for whom the process acts also
+    where root had to make it."""
     if taken():  # what is made is root's
         directory.mkdir(mode=0o700, exist_ok=True)
         return
@@ -329,7 +331,8 @@ def _calls() -> dict[str, int]:
     if name not in _CALLS:
         raise DrdError(
             f"drd knows no way for root to act as another user on this processor ({machine})",
-            hint="run drd as the user to whom the state, or the target, belongs: runuser -u drd -- drd …",
+            hint="run drd as the user to whom the state, or the target, belongs: runuser -u drd "
+            "-- drd …",
         )
     return _CALLS[name]
 

@@ -1,4 +1,5 @@
-"""Programs that outlive drd: known by a file, so that none is started twice and each can be ended."""
+"""Programs that outlive drd: known by a file, so that none is started twice and each can be
+ended."""
 
 from __future__ import annotations
 

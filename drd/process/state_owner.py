@@ -1,10 +1,10 @@
 """Who can change a state, and so for whom root acts: decided here, once, before a command begins.
 
 The directory alone does not say it. Whoever can exchange a directory on the way to it leads root to
-another state, also to one that looks like root's. So the whole way counts, each directory held while
-it is looked at. Links are refused but root's and those of the one for whom root would act; a layout in
-which others could exchange a directory, as an administrator may have made it, is only told: it stops no
-backup.
+another state, also to one that looks like root's. So the whole way counts, each directory held
+while it is looked at. Links are refused but root's and those of the one for whom root would act; a
+layout in which others could exchange a directory, as an administrator may have made it, is only
+told: it stops no backup.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
 
 def owner_of(state: Path, work_dir: Path) -> Whose:
     """To whom the state belongs: the owner of the directory at the end of the path, or of the
-    nearest one that exists. Warns when somebody else can change a directory on the path. Raises DrdError
-    for a link of anybody but root and that owner."""
+    nearest one that exists. Warns when somebody else can change a directory on the path. Raises
+    DrdError for a link of anybody but root and that owner."""
     owner = _decided(state)
     if owner.uid == 0 and work_dir != state and (other := _decided(work_dir, beside=True)).uid:
         _doubt(
-            f"the state {state} is root's, but {user_name(other.uid)} can change {work_dir}, where drd "
-            "works",
+            f"the state {state} is root's, but {user_name(other.uid)} can change {work_dir}, "
+            "where drd works",
             f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's",
         )
     return owner
@@ -91,14 +91,15 @@ def _walked(place: Path) -> Way:
 def _first(place: Path, way: Way, *, beside: bool) -> Whose:
     end = way.steps[-1].info.st_uid
     for link in way.links:
-        # Where root works as whose link it is, that leads to nothing which he could not reach himself.
+        # Where root works as whose link it is, that leads to nothing which he could not reach
+        # himself.
         if link.owner not in ({0} if beside else {0, end}):
             whose = user_name(link.owner)
             raise DrdError(
-                f"{link.place} is a link that belongs to {whose}, but it leads to {user_name(end)}'s files: root "
-                f"follows none such to {place}",
-                hint=f"name the place that is meant in drd.yaml (state:, work_dir:); or, if the link is "
-                f"right, make it root's: chown -h root: {link.place}",
+                f"{link.place} is a link that belongs to {whose}, but it leads to "
+                f"{user_name(end)}'s files: root follows none such to {place}",
+                hint="name the place that is meant in drd.yaml (state:, work_dir:); or, if the "
+                f"link is right, make it root's: chown -h root: {link.place}",
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
@@ -108,8 +109,8 @@ def _first(place: Path, way: Way, *, beside: bool) -> Whose:
     if last.st_uid != owner:
         user, whose, there = user_name(owner), user_name(last.st_uid), way.reached
         _doubt(
-            f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can put "
-            "another directory in its place",
+            f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can "
+            "put another directory in its place",
             f"let both belong to one user: chown -R {user} {there}, or chown {whose}: "
             f"{strangers[0].place}; or let drd.yaml name another place",
         )

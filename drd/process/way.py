@@ -1,6 +1,6 @@
 """Where a path leads root, walked once: each directory is held while it is looked at, and each link
-read by what was opened and judged. To resolve a path and to look at its links afterwards is to look at
-another path, where names are exchanged meanwhile.
+read by what was opened and judged. To resolve a path and to look at its links afterwards is to look
+at another path, where names are exchanged meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
 class Link(NamedTuple):
-    """One that belongs to `owner`, and that `whose` can change: he or the owner of its directory."""
+    """One that belongs to `owner`, and that `whose` can change: he or the owner of its
+    directory."""
 
     place: Path
     owner: int
@@ -46,9 +47,9 @@ class Passed(NamedTuple):
 
 @dataclass
 class Way:
-    """A walk from the root. `links` are those taken that others can change; `passed` is all that it led
-    through, also what a link or `..` led away from; `missing` the names at the end that nothing has.
-    Close it."""
+    """A walk from the root. `links` are those taken that others can change; `passed` is all that it
+    led through, also what a link or `..` led away from; `missing` the names at the end that nothing
+    has. Close it."""
 
     steps: list[Step] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)

@@ -1,10 +1,10 @@
-"""One process at a time begins a repository, whatever hosts they are on: two `restic init` at once leave
-one that nobody can open.
+"""One process at a time begins a repository, whatever hosts they are on: two `restic init` at once
+leave one that nobody can open.
 
-Each writes a mark where restic keeps its locks, and lists them. Alone it goes on; otherwise it takes its
-mark away and tries again later, at a time of its own. A listing shows what was written before it, on S3
-as on a file system, so of two that write at once at least one sees the other, and whoever comes later
-sees who went on.
+Each writes a mark where restic keeps its locks, and lists them. Alone it goes on; otherwise it
+takes its mark away and tries again later, at a time of its own. A listing shows what was written
+before it, on S3 as on a file system, so of two that write at once at least one sees the other, and
+whoever comes later sees who went on.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class Place(Protocol):
         """Those of restic's snapshots whose files are not there."""
 
     def lock_files(self) -> Mapping[str, float]:
-        """What lies where restic keeps its locks: how many seconds ago each was written. Empty where
-        there is no repository."""
+        """What lies where restic keeps its locks: how many seconds ago each was written. Empty
+        where there is no repository."""
 
     def locks(self) -> frozenset[str]:
         """The names of restic's locks among them."""
@@ -68,7 +68,8 @@ class Place(Protocol):
         without a repository."""
 
     def read(self, name: str, most: int) -> bytes | None:
-        """The first `most` bytes of an object, by its name below the repository; None where there is none."""
+        """The first `most` bytes of an object, by its name below the repository; None where there
+        is none."""
 
     def unfinished_keys(self) -> list[str]:
         """Key files of a repository that has no config: what a killed `init` leaves, and what no

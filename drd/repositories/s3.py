@@ -139,8 +139,8 @@ class S3Place:
         return requests.session(self.location.endpoint, certificates)
 
     def probe_signed(self, address: str, session: Any) -> str | None:
-        """The digest of the `config` there; None for any other answer, which `probe` explains. Raises
-        RepositoryUnreachable for none in time."""
+        """The digest of the `config` there; None for any other answer, which `probe` explains.
+        Raises RepositoryUnreachable for none in time."""
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError
 
@@ -186,7 +186,8 @@ class S3Place:
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.
         answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
-        # By the server's clock, which is what dates them; one that cannot be told is taken for ours.
+        # By the server's clock, which is what dates them; one that cannot be told is taken for
+        # ours.
         now = _time_of(answer) or datetime.now(UTC)
         return {
             name: (now - written).total_seconds() if written else 0.0
@@ -194,8 +195,8 @@ class S3Place:
         }
 
     def _objects(self, below: str) -> Iterator[tuple[str, datetime | None, int]]:
-        """All that is there, as of `_entries`, page after page. Raises RepositoryError for a listing that
-        does not end."""
+        """All that is there, as of `_entries`, page after page. Raises RepositoryError for a
+        listing that does not end."""
         more: dict[str, Any] = {}
         until = time.monotonic() + LISTING_S
         for _ in range(MOST_PAGES):
@@ -244,8 +245,8 @@ class S3Place:
         return [n for n, *_ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
 
     def removal(self, name: str) -> str:
-        """Without a version: where the bucket keeps versions, or locks them, a marker hides the object
-        from everybody who lists."""
+        """Without a version: where the bucket keeps versions, or locks them, a marker hides the
+        object from everybody who lists."""
         return self._by_hand("rm", name)
 
     def list_command(self, below: Kept) -> str:
@@ -286,8 +287,8 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def _asking(self, work: Callable[[Any], T], most: int = LARGEST_ANSWER) -> T:
-        """What `work` finds with the client, in time. Raises ClientError for what the server refuses;
-        whatever else it may answer is one of our errors."""
+        """What `work` finds with the client, in time. Raises ClientError for what the server
+        refuses; whatever else it may answer is one of our errors."""
         from botocore.exceptions import ClientError
 
         client = self._connected()
@@ -377,7 +378,8 @@ def _time_of(answer: Mapping[str, Any]) -> datetime | None:
 
 
 def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, int]]:
-    """The last part of the name of each object on a page of a listing, when it was written, its size."""
+    """The last part of the name of each object on a page of a listing, when it was written, its
+    size."""
     for entry in page.get("Contents", []):
         written = entry.get("LastModified")
         dated = isinstance(written, datetime) and written.tzinfo is not None

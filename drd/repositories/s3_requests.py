@@ -1,8 +1,9 @@
 """Requests to an S3 server, each bounded in time and in bytes whatever the server does.
 
-botocore's timeouts count from one read to the next, so a server that drips holds it for ever, and it
-reads an answer whole before anybody could cut it. So a request is made in a thread of its own, whose
-connection is closed when its time is over or the run is cancelled, and answers are read up to a bound.
+botocore's timeouts count from one read to the next, so a server that drips holds it for ever, and
+it reads an answer whole before anybody could cut it. So a request is made in a thread of its own,
+whose connection is closed when its time is over or the run is cancelled, and answers are read up to
+a bound.
 """
 
 from __future__ import annotations
@@ -24,16 +25,17 @@ T = TypeVar("T")
 
 CONNECT_S = 3
 READ_S = 8
-"""Until a connection is there, and from one read to the next: a busy server has answered a first listing
-after 5 s."""
+"""Until a connection is there, and from one read to the next: a busy server has answered a first
+listing after 5 s."""
 
 _LOOK_S = 0.2
 """How often a cancel is looked for."""
 
 
 class Times:
-    """Seconds that a request may take in all; and that it may take for so long after one that nobody
-    answered in time: on the worst day whoever asks next goes on to a copy. Tests set them."""
+    """Seconds that a request may take in all; and that it may take for so long after one that
+    nobody answered in time: on the worst day whoever asks next goes on to a copy. Tests set
+    them."""
 
     all_s = 12.0
     again_s = 3.0
@@ -41,7 +43,8 @@ class Times:
 
 
 _silent: dict[str, float] = {}
-"""When an endpoint last gave no answer in time. An answer to another question takes nothing back."""
+"""When an endpoint last gave no answer in time. An answer to another question takes nothing
+back."""
 
 
 class TooLarge(Exception):
@@ -49,8 +52,8 @@ class TooLarge(Exception):
 
 
 def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) -> T:
-    """What `work` returns or raises, which sends requests by `session()`; of an object it gets `most` bytes.
-    Raises RepositoryUnreachable when that takes too long, and Cancelled at once."""
+    """What `work` returns or raises, which sends requests by `session()`; of an object it gets
+    `most` bytes. Raises RepositoryUnreachable when that takes too long, and Cancelled at once."""
     asked, begun = _Asked(work, most), time.monotonic()
     doubted = begun - _silent.get(endpoint, -Times.doubt_s) < Times.doubt_s
     patience_s = min(Times.again_s, Times.all_s) if doubted else Times.all_s
@@ -95,8 +98,8 @@ class _Asked(threading.Thread, Generic[T]):
         return self._outcome()
 
     def uses(self, connection: Any) -> None:
-        """Remember the connection, to be able to close it. Raises TimeoutError when the caller has given up
-        waiting for the answer."""
+        """Remember the connection, to be able to close it. Raises TimeoutError when the caller has
+        given up waiting for the answer."""
         self._connection = connection
         if self._given_up:
             connection.close()
@@ -142,8 +145,8 @@ def bind(client: Any, session: Any) -> None:
 
 
 def send(session: Any, request: Any) -> Any:
-    """An answer that is there whole. Raises BotoCoreError; TooLarge, but of an object only its beginning is
-    read."""
+    """An answer that is there whole. Raises BotoCoreError; TooLarge, but of an object only its
+    beginning is read."""
     from botocore.exceptions import HTTPClientError
     from urllib3.exceptions import HTTPError
 

@@ -1,4 +1,5 @@
-"""Which repositories hold which points, and how far the reading of each has come: on each database."""
+"""Which repositories hold which points, and how far the reading of each has come: on each
+database."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Disasters that happened, replayed with real parts: what drd would have seen, survived, measured."""
+"""Disasters that happened, replayed with real parts: what drd would have seen, survived,
+measured."""

@@ -1,6 +1,6 @@
-"""Resend, 2024: a migration that was run against production dropped all tables. The first restore took
-six hours and turned out to be of the wrong time, the second took five more; twelve hours down, and
-nobody had known how long it would take."""
+"""Resend, 2024: a migration that was run against production dropped all tables. The first restore
+took six hours and turned out to be of the wrong time, the second took five more; twelve hours down,
+and nobody had known how long it would take."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def test_the_point_is_chosen_by_the_time_of_the_loss_and_its_cost_is_known_befor
     assert (bad["point"], bad["result"]) == (third, "failed")
     assert site.drd("drill", "shop", "--point", second, "--json").json["result"] == "passed"
 
-    # The time of the loss leads to the right one, and the others are refused or told for what they are.
+    # The time of the loss leads to the right one, and the others are refused or told for what they
+    # are.
     right = dry(site, "--lost-at", lost_at)
     assert (right["point"], right["loss_rows"][0]["counted"]) == (second, False)
     refused = site.drd(*RECOVER, "--point", third, "--lost-at", lost_at, "--yes", code=1)

@@ -1,5 +1,5 @@
-"""Atlassian, 2022: a script deleted the sites of hundreds of customers out of many. To bring back some
-of them beside the others had never been rehearsed; it took up to 14 days."""
+"""Atlassian, 2022: a script deleted the sites of hundreds of customers out of many. To bring back
+some of them beside the others had never been rehearsed; it took up to 14 days."""
 
 from __future__ import annotations
 

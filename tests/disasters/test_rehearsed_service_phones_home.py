@@ -1,6 +1,7 @@
-"""regluit: a restored copy of production came up for a test, and mailed real users. Here the rehearsed
-service sends mail, asks for names, sends datagrams and opens the host's own socket as it starts: each of
-it fails, the drill says so by name, and drd's own look at the service goes on working."""
+"""regluit: a restored copy of production came up for a test, and mailed real users. Here the
+rehearsed service sends mail, asks for names, sends datagrams and opens the host's own socket as it
+starts: each of it fails, the drill says so by name, and drd's own look at the service goes on
+working."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ _SERVICE = """
 import http.server, os, socket, sqlite3, sys, threading
 database, port, production, mail = sys.argv[1:]
 def calls():
-    socket.create_connection(("127.0.0.1", int(mail)), timeout=5).sendall(b"MAIL FROM:<shop@example.org>")
+    socket.create_connection(("127.0.0.1", int(mail)), timeout=5).sendall(
+        b"MAIL FROM:<shop@example.org>"
+    )
 def looks_up():
     socket.getaddrinfo("smtp.example.org", 25)
 def datagram():
@@ -64,7 +67,10 @@ runbook:
 drill: {{every: 7d{reach}}}
 """
 
-_VISIT = "import sqlite3, os; assert sqlite3.connect(os.environ['DRD_PATH']).execute('select count(*) from visits').fetchone()[0]"
+_VISIT = (
+    "import sqlite3, os; assert sqlite3.connect(os.environ['DRD_PATH']).execute('select "
+    "count(*) from visits').fetchone()[0]"
+)
 
 
 class Production:

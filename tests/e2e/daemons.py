@@ -118,7 +118,8 @@ def overlapping(site: Site) -> list[tuple[Any, ...]]:
 
 
 class WallClock:
-    """The clock of drd in a site, also of what runs already. restic, a Go program, does not see it."""
+    """The clock of drd in a site, also of what runs already. restic, a Go program, does not see
+    it."""
 
     def __init__(self, site: Site) -> None:
         self._file = site.base / "clock"

@@ -2,8 +2,8 @@
 
 MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (the effect is done,
 its result not recorded) or `after:STEP` (the result is recorded). Before them come `noted:STEP`
-(nothing is recorded but what root notes for itself) and `noted:run` (of the run itself). `noted:end` is
-the same of its end, `after:reopen` when a run that was over has become open.
+(nothing is recorded but what root notes for itself) and `noted:run` (of the run itself).
+`noted:end` is the same of its end, `after:reopen` when a run that was over has become open.
 """
 
 from __future__ import annotations

@@ -27,8 +27,10 @@ components:
   sessions: {{kind: sqlite, path: {base}/sessions.db}}
   gateway: {{kind: files, paths: [{base}/etc]}}
 checks:
-  - {{name: orders are there, kind: sql, component: orders-db, query: "select count(*) from orders", expect: "> 0"}}
-  - {{name: sessions are there, kind: sql, component: sessions, query: "select count(*) from orders", expect: "> 0"}}
+  - {{name: orders are there, kind: sql, component: orders-db,
+      query: "select count(*) from orders", expect: "> 0"}}
+  - {{name: sessions are there, kind: sql, component: sessions,
+      query: "select count(*) from orders", expect: "> 0"}}
   - {{name: row counts, kind: rows, component: orders-db}}
   - {{name: gateway, kind: files, component: gateway}}
 targets:

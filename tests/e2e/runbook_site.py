@@ -1,5 +1,5 @@
-"""A site whose recovery has ten steps, two of which wait for people, and which leaves a trace of all
-that it did."""
+"""A site whose recovery has ten steps, two of which wait for people, and which leaves a trace of
+all that it did."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ APPROVALS = {"go-ahead": "approve", "plugged-in": "done"}
 
 _RUNBOOK = """
 runbook:
-  - {{name: announce, command: {{run: [{trace}, announce]}}, rollback: [{trace}, announced-wrongly]}}
+  - {{name: announce, command: {{run: [{trace}, announce]}}, rollback: [{trace},
+      announced-wrongly]}}
   - {{name: data, restore: [db], group: back}}
   - {{name: config, restore: [conf], group: back}}
   - {{name: look, check: all}}
@@ -38,7 +39,8 @@ runbook:
   - {{name: pause, wait: 1s}}
   - name: serve
     start:
-      command: [python3, -m, http.server, "--bind", 127.0.0.1, --directory, "${{conf}}{base}/etc", "${{port}}"]
+      command: [python3, -m, http.server, "--bind", 127.0.0.1, --directory, "${{conf}}{base}/etc",
+          "${{port}}"]
       port: {port}
       ready: {{http: /app.conf}}
       as: service

@@ -222,7 +222,8 @@ components:
   db: {{kind: sqlite, path: {base}/shop.db}}
   conf: {{kind: files, paths: [{base}/etc]}}
 checks:
-  - {{name: orders are there, kind: sql, component: db, query: "select count(*) from orders", expect: "> 0"}}
+  - {{name: orders are there, kind: sql, component: db, query: "select count(*) from orders",
+      expect: "> 0"}}
   - {{name: row counts, kind: rows, component: db}}
   - {{name: configuration, kind: files, component: conf}}
 targets:

@@ -1,5 +1,5 @@
-"""`drd bootstrap` where something is there already, or goes wrong. The way from an empty machine to a
-service that is back is in test_kit.py."""
+"""`drd bootstrap` where something is there already, or goes wrong. The way from an empty machine to
+a service that is back is in test_kit.py."""
 
 from __future__ import annotations
 

@@ -215,7 +215,8 @@ def test_cancel_ends_also_what_listens_to_nobody(site: Site, beside: bool) -> No
     hook = site.base / "hook.sh"
     hook.write_text(
         "#!/bin/sh\ntrap '' TERM INT\n"
-        f"setsid sh -c 'trap \"\" TERM INT; sleep 1001; : {site.base}' &\n(sleep 1002) &\nsleep 1003\n"
+        f"setsid sh -c 'trap \"\" TERM INT; sleep 1001; : {site.base}' &\n(sleep 1002) &\nsleep "
+        "1003\n"
     )
     hook.chmod(0o755)
     every = "backup: {every: 1h, jitter: none}\n" if not beside else ""

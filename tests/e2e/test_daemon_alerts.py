@@ -1,4 +1,5 @@
-"""Alerts that come and go by what the daemon does by itself, as a receiver of messages sees them."""
+"""Alerts that come and go by what the daemon does by itself, as a receiver of messages sees
+them."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ from tests.notify_support import Receiver, http_receiver
 from tests.servers import S3Server
 from tests.servers.proxy import Proxy
 
-BACKUP = "components:\n  conf: {{kind: files, paths: [{base}/etc]}}\nbackup: {{every: 3s, jitter: none}}\n"
+BACKUP = (
+    "components:\n  conf: {{kind: files, paths: [{base}/etc]}}\nbackup: {{every: 3s, jitter: "
+    "none}}\n"
+)
 
 UNPROTECTED = ("repository primary: protection", "object-lock is claimed")
 GONE = ("repository primary: cannot reach",)

@@ -1,5 +1,5 @@
-"""A catalogue that cannot be used for a while, under a daemon that runs: somebody is told, the service
-goes on, and so does its work afterwards."""
+"""A catalogue that cannot be used for a while, under a daemon that runs: somebody is told, the
+service goes on, and so does its work afterwards."""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ def test_a_clock_that_jumps_starts_what_is_overdue_once_and_stops_nothing(
             # What was done lies in the future after a jump back, and says nothing of what is due.
             assert is_once(watched.jump(ahead_s))
         alerts = {a["kind"] for a in site.drd("alerts", "--json").json["alerts"]}
-        # Nor is what was made while the clock was wrong the newest, to be looked at or gone back to.
+        # Nor is what was made while the clock was wrong the newest, to be looked at or gone back
+        # to.
         assert all(
             p["rpo"]["exposure_s"] < HOUR
             for p in site.drd("status", "--json", code=None).json["plans"]

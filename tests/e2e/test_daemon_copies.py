@@ -88,8 +88,8 @@ def test_copy_that_stands_still_delays_no_backup_and_killed_is_done_again(
 
 
 def test_copy_between_buckets_with_keys_of_their_own(short_tmp: Path, s3: S3Server) -> None:
-    """Neither key can touch the other's bucket. The daemon makes the copy, and a drill finds all that
-    it needs there."""
+    """Neither key can touch the other's bucket. The daemon makes the copy, and a drill finds all
+    that it needs there."""
     urls = {}
     for name in ("alpha", "beta"):
         urls[name] = s3.repository(bucket := f"{name}-{secrets.token_hex(6)}", "drd")

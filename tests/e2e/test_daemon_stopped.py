@@ -1,4 +1,5 @@
-"""SIGSTOP for longer than any timeout, then SIGCONT: nothing is done twice, nothing waits for ever."""
+"""SIGSTOP for longer than any timeout, then SIGCONT: nothing is done twice, nothing waits for
+ever."""
 
 from __future__ import annotations
 

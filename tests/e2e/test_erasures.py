@@ -1,4 +1,5 @@
-"""Who was erased after the restore point stays erased: docs/recovery.md, "Erasures since the point"."""
+"""Who was erased after the restore point stays erased: docs/recovery.md, "Erasures since the
+point"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The copy of the kit that drd tries by itself: on a schedule, and in drills that have nothing else."""
+"""The copy of the kit that drd tries by itself: on a schedule, and in drills that have nothing
+else."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ def finding(site: Site, name: str) -> str:
 
 def test_a_lost_host_is_rehearsed_with_the_kit_alone(small: Site) -> None:
     export(small)
-    # What is left of the host is of no use: its key opens nothing, its restore points are forgotten.
+    # What is left of the host is of no use: its key opens nothing, its restore points are
+    # forgotten.
     small.secret("restic", "not the password any more")
     (small.base / "shop.db").write_bytes(b"")
     told = drill(small)

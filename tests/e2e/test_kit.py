@@ -246,7 +246,8 @@ def small(short_tmp: Path) -> Site:
 
 
 def test_without_a_target_the_kit_holds_the_logins_of_the_source(short_tmp: Path) -> None:
-    """Which is where the service comes back to. Nothing is contacted, and one that is lost is told."""
+    """Which is where the service comes back to. Nothing is contacted, and one that is lost is
+    told."""
     site = Site(short_tmp)
     dsn = site.secret("dsn", "postgresql://shop:source%20pw@db.example.com/shop")
     site.plan(

@@ -1,4 +1,5 @@
-"""Kits of several plans and repositories: where only a copy is left, or a server has an authority of its own."""
+"""Kits of several plans and repositories: where only a copy is left, or a server has an authority
+of its own."""
 
 from __future__ import annotations
 
@@ -89,7 +90,10 @@ def test_an_own_authority_comes_with_the_kit(s3: S3Server, short_tmp: Path) -> N
         make_sqlite(base / "shop.db")
         make_tree(base / "etc")
         (base / "back").mkdir()
-        keys = f"access_key: {site.secret('id', s3.access_key)}, secret_key: {site.secret('s3', s3.secret_key)}"
+        keys = (
+            f"access_key: {site.secret('id', s3.access_key)}, secret_key: "
+            f"{site.secret('s3', s3.secret_key)}"
+        )
         site.plan(SMALL.format(base=base), s3=f"    s3: {{{keys}, ca_cert: {base}/ca.pem}}\n")
         site.drd("backup", "shop")
         kit = export(site, "shop")

@@ -89,7 +89,10 @@ def test_another_restic_than_in_the_last_drill_needs_one(site: Site) -> None:
     real = shutil.which("restic")
     (site.base / "bin").mkdir()
     newer = site.base / "bin/restic"
-    said = '{"message_type":"version","version":"0.99.0","go_version":"go1","go_os":"linux","go_arch":"x"}'
+    said = (
+        '{"message_type":"version","version":"0.99.0",'
+        '"go_version":"go1","go_os":"linux","go_arch":"x"}'
+    )
     newer.write_text(
         f"#!/bin/sh\ncase $* in *version*) echo '{said}'; exit 0;; esac\nexec {real} \"$@\"\n"
     )

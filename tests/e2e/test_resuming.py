@@ -26,7 +26,8 @@ runbook:
   - {{name: look, check: all}}
   - name: serve
     start:
-      command: [python3, -m, http.server, "--bind", 127.0.0.1, --directory, "${{conf}}{base}/etc", "${{port}}"]
+      command: [python3, -m, http.server, "--bind", 127.0.0.1, --directory, "${{conf}}{base}/etc",
+          "${{port}}"]
       port: {port}
       ready: {{http: /app.conf}}
   - {{name: once, command: {{run: [{trace}, once]}}, repeat: false}}
@@ -81,7 +82,8 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
         assert site.catalogue("select action from decisions") == []
         file.write_text(plan)
 
-    # The first resume: the service is up again, and a person is asked about what must not be repeated.
+    # The first resume: the service is up again, and a person is asked about what must not be
+    # repeated.
     child = site.start("resume", run)
     until(lambda: waits_for(site, "once"), "somebody is asked")
     until(lambda: answers(port), "the service is up again")

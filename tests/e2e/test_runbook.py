@@ -125,7 +125,8 @@ def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> N
     assert traced(site) == []
     assert not (site.base / "back/etc").exists()
 
-    # Where that is all that the target takes, it is no part; and two persons are wanted for any part.
+    # Where that is all that the target takes, it is no part; and two persons are wanted for any
+    # part.
     file = site.base / "plans/shop.yaml"
     plan = file.read_text()
     looked = (*RECOVER[:-1], "--component", "db", "--dry-run")

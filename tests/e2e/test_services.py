@@ -26,16 +26,20 @@ create table orders(id serial primary key, customer bigint references customers,
 alter table orders owner to app;
 grant select on orders to readers;
 insert into customers(name) select 'customer ' || i from generate_series(1, 500) i;
-insert into "odd ""name"" Заказы" select i, jsonb_build_object('n', i) from generate_series(1, 50) i;
+insert into "odd ""name"" Заказы" select i, jsonb_build_object('n', i) from generate_series(1,
+    50) i;
 insert into orders(customer, total) select 1 + i % 500, i from generate_series(1, {rows}) i;
 create view totals as select customer, sum(total) from orders group by 1;
 """
 
 CHECKS = """
 checks:
-  - {{name: orders are there, kind: sql, component: db, query: "select count(*) from orders", expect: "== {rows}"}}
-  - {{name: newest is recent, kind: sql, component: db, query: "select max(created_at) from orders", expect: "within 1h"}}
-  - {{name: about as many as there were, kind: sql, component: db, query: "select count(*) from customers", expect: "within 10%"}}
+  - {{name: orders are there, kind: sql, component: db, query: "select count(*) from orders",
+      expect: "== {rows}"}}
+  - {{name: newest is recent, kind: sql, component: db,
+      query: "select max(created_at) from orders", expect: "within 1h"}}
+  - {{name: about as many as there were, kind: sql, component: db,
+      query: "select count(*) from customers", expect: "within 10%"}}
   - {{name: row counts, kind: rows, component: db}}
 """
 
@@ -97,7 +101,10 @@ def test_orders_api_goes_to_s3_and_comes_back_in_an_empty_cluster(
         own_postgres.execute("drop table orders cascade", "orders")
         assert site.drd("recover", "shop", "--target", "standby", "--yes", "--json").json["result"]
         assert dump(empty, "orders") == before
-        roles = "select rolname, rolcreatedb, rolpassword from pg_authid where rolname !~ '^pg_' order by 1"
+        roles = (
+            "select rolname, rolcreatedb, rolpassword from pg_authid where rolname !~ '^pg_' "
+            "order by 1"
+        )
         assert empty.execute(roles) == own_postgres.execute(roles)
         databases = [row[0] for row in empty.execute("select datname from pg_database")]
         assert not [name for name in databases if name.startswith("drd_")]
@@ -110,7 +117,8 @@ def test_server_stopped_in_the_middle_of_a_dump(
 ) -> None:
     fill(own_postgres, "orders", rows=5000)
     own_postgres.execute(
-        "create table bulk as select i, repeat(md5(i::text), 40) t from generate_series(1, 300000) i",
+        "create table bulk as select i, repeat(md5(i::text), 40) t from generate_series(1, "
+        "300000) i",
         "orders",
     )
     site = Site(short_tmp / "site")

@@ -69,8 +69,8 @@ def test_a_table_comes_back_beside_the_live_one(short_tmp: Path, journal: str) -
     }
     assert [s["name"] for s in done["steps"]] == ["bring-back", "compare-it"]
 
-    # A copy of the table with a foreign key, a trigger, an index: what is left out is told. It has no
-    # row, and nobody said that it may have none: so nothing was compared.
+    # A copy of the table with a foreign key, a trigger, an index: what is left out is told. It has
+    # no row, and nobody said that it may have none: so nothing was compared.
     copy = site.drd(*BESIDE[:6], "lines", "--into", "lines_back", "--yes", "--json", code=5).json
     notes = copy["components"][0]["notes"]
     assert any("foreign key or der to orders is left out" in n for n in notes)

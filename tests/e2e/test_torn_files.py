@@ -1,5 +1,6 @@
-"""A log that was truncated and written again while restic 0.18 read it made the drill of its component
-fail, and its recovery be refused, as damage of the repository. What is stored of it comes back."""
+"""A log that was truncated and written again while restic 0.18 read it made the drill of its
+component fail, and its recovery be refused, as damage of the repository. What is stored of it comes
+back."""
 
 from __future__ import annotations
 

@@ -124,11 +124,12 @@ def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> Non
         f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
         "for attempt in (read_facts, lambda u: open_catalogue(u, create=True)):\n"
         "    try: attempt(sys.argv[1])\n"
-        "    except CatalogueError as e: print(e.message.split(':')[0], '|', e.hint.split(' (')[0])\n"
+        "    except CatalogueError as e: print(e.message.split(':')[0], '|', e.hint.split(' "
+        "(')[0])\n"
     )
     expected = (
-        "no permission to use the catalogue | only its owner and root can open it: run this with sudo.\n"
-        * 2
+        "no permission to use the catalogue | only its owner and root can open it: run this with "
+        "sudo.\n" * 2
     )
     for mode in (0o700, 0o755):
         (short_tmp / "state").chmod(mode)

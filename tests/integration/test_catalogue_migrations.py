@@ -221,8 +221,9 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
     with store.write() as connection:
         connection.execute(
             text(
-                "INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, started_at,"
-                " finished_at, judged, phases, not_rehearsed, restored_bytes) VALUES ('7c1e-d14', 'd14',"
+                "INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, "
+                "started_at, finished_at, judged, phases, not_rehearsed, restored_bytes) VALUES "
+                "('7c1e-d14', 'd14',"
                 " 'orders-api', 'p1', 'database-loss', 'passed', 'd1', :at, :at, :yes, '{}',"
                 ' \'[["dns", "real"]]\', 5)'
             ),
@@ -241,11 +242,13 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
 
 
 _OF_0004 = """
-INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns,
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+  file_mtime_ns,
   file_size, file_digest, first_loaded_at, loaded_at)
 VALUES ('shop', 'us', 'd1', 900, 1800, 86400, 3600, '', 0, 0, '', '@00', '@00');
 INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
-VALUES ('old', 'shop', '@01', '@02', @true, 'd1', 10), ('new', 'shop', '@03', '@04', @true, 'd1', 10);
+VALUES ('old', 'shop', '@01', '@02', @true, 'd1', 10), ('new', 'shop', '@03', '@04', @true, 'd1',
+  10);
 INSERT INTO point_repositories (point, repository, position, manifest, available_at)
 VALUES ('old', 'primary', 0, 'm1', NULL), ('old', 'offsite', 1, 'm2', '@03'),
   ('new', 'primary', 0, 'm3', NULL);
@@ -253,7 +256,8 @@ INSERT INTO copies (plan, repository, position, copy_of, point, data_time, avail
 VALUES ('shop', 'offsite', 0, 'primary', 'old', '@01', '@03');
 INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, started_at, finished_at,
   judged, phases, not_rehearsed, restored_bytes)
-VALUES ('e1', 'r1', 'shop', 'old', 'region-loss', 'failed', 'd1', '@04', '@05', @true, '{}', '[]', 0),
+VALUES ('e1', 'r1', 'shop', 'old', 'region-loss', 'failed', 'd1', '@04', '@05', @true, '{}', '[]',
+  0),
   ('e2', 'r2', 'shop', 'new', 'database-loss', 'passed', 'd1', '@05', '@06', @true, '{}', '[]', 10);
 INSERT INTO plan_summary (plan, newest_point, complete_points, failure_tries, last_drill,
   last_passed_drill)

@@ -1,4 +1,5 @@
-"""A value in the catalogue that is none is named with its table and column, by whatever reads it."""
+"""A value in the catalogue that is none is named with its table and column, by whatever reads
+it."""
 
 from __future__ import annotations
 

@@ -232,7 +232,8 @@ def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
 
 
 def test_a_dead_restic_that_nobody_has_reaped_locks_nothing(repository: ResticRepository) -> None:
-    """Its parent is the drd that was killed with it, and whoever inherits orphans takes his time."""
+    """Its parent is the drd that was killed with it, and whoever inherits orphans takes his
+    time."""
     with held_lock(repository) as pid:
         os.kill(pid, signal.SIGKILL)
         until(lambda: pid in process.unreaped("restic"))

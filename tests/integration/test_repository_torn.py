@@ -1,5 +1,5 @@
-"""Snapshots that note more of a file than they hold: such a file is cut to what is stored of it. What is
-damaged stays damaged, and whatever is not explained to the byte."""
+"""Snapshots that note more of a file than they hold: such a file is cut to what is stored of it.
+What is damaged stays damaged, and whatever is not explained to the byte."""
 
 from __future__ import annotations
 

@@ -248,7 +248,8 @@ class Watch:
         mine = [w for w in works if w.run.plan == plan]
         return any(w.run.kind in ("backup", "retention", "prune") for w in mine)
 
-    # --- what somebody is told ----------------------------------------------------------------------
+    # --- what somebody is told
+    # ----------------------------------------------------------------------
 
     def _told(self, now: datetime, step_s: float) -> None:
         fires = None
@@ -280,14 +281,16 @@ def _in_night(minute: int) -> bool:
     return minute >= NIGHT[0] or minute < NIGHT[1]
 
 
-# --- what the records say -----------------------------------------------------------------------------
+# --- what the records say
+# -----------------------------------------------------------------------------
 
 
 def differences(host: Host) -> list[str]:
     """Between the catalogue's history and the log."""
     with closing(sqlite3.connect(host.directory / "state/drd.db")) as catalogue:
         rows = catalogue.execute(
-            "select id, plan, kind, subject, trigger, state, started_at, finished_at, error from runs"
+            "select id, plan, kind, subject, trigger, state, started_at, finished_at, error from "
+            "runs"
         ).fetchall()
     found = []
     logged = {e.run: e for e in host.log}

@@ -88,7 +88,8 @@ class Bench:
             component = ComponentSnapshot("db", "sqlite", "failed", error="disk I/O error")
         end = at + timedelta(seconds=20)
         point = RestorePoint(
-            owned.run.id, "orders-api", at, end, complete, "digest-1", (component,), {"primary": "m"}
+            owned.run.id, "orders-api", at, end, complete, "digest-1",
+            (component,), {"primary": "m"}
         )  # fmt: skip
         self.catalogue.record_point(point, owned=owned)
         state = RunState.SUCCEEDED if complete else RunState.INCOMPLETE

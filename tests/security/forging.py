@@ -1,4 +1,5 @@
-"""What somebody does who has a repository's password: writes manifests and snapshots of his own into it."""
+"""What somebody does who has a repository's password: writes manifests and snapshots of his own
+into it."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def forge(
     point: str = FORGED,
     host: str = "shop",
 ) -> str:
-    """A manifest like that of a point, with a change, as the newest point of all; its snapshot. What a
-    change leaves of the other point's snapshots is there once more, as of this point."""
+    """A manifest like that of a point, with a change, as the newest point of all; its snapshot.
+    What a change leaves of the other point's snapshots is there once more, as of this point."""
     known = manifest_of(site, like)
     known["point"] = point
     for row in known["components"] if point != like else ():

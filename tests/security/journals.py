@@ -22,8 +22,8 @@ _SECTOR = 512
 
 
 def plant(database: Path, victim: Path, whose: int | None = None) -> Path:
-    """A journal with nothing to roll back, which names a file that SQLite is to remove afterwards: as
-    somebody makes it who can write beside the database. https://sqlite.org/fileformat.html"""
+    """A journal with nothing to roll back, which names a file that SQLite is to remove afterwards:
+    as somebody makes it who can write beside the database. https://sqlite.org/fileformat.html"""
     with database.open("rb") as file:
         size = int.from_bytes(file.read(18)[16:18], "big")
     page = 65536 if size == 1 else size
@@ -40,8 +40,8 @@ def plant(database: Path, victim: Path, whose: int | None = None) -> Path:
 
 
 def interrupted(database: Path, statement: str) -> Path:
-    """The database as a writer leaves it who is killed in the midst of this statement, with the journal
-    by which that is undone."""
+    """The database as a writer leaves it who is killed in the midst of this statement, with the
+    journal by which that is undone."""
     with closing(sqlite3.connect(database, isolation_level=None)) as writer:
         for pragma in ("journal_mode = DELETE", "cache_size = 1", "cache_spill = 1"):
             writer.execute(f"PRAGMA {pragma}")

@@ -1,7 +1,8 @@
 """Attack: an application's user may write in a directory of root's by its access control list.
 
-Its mode shows the list's mask as the rights of root's group, in which nobody else is, and root took the
-directory for one that only root changes: it followed his links there, and rolled back his journals.
+Its mode shows the list's mask as the rights of root's group, in which nobody else is, and root took
+the directory for one that only root changes: it followed his links there, and rolled back his
+journals.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Attack: whoever runs a recovery approves it himself, under somebody else's name.
 
-`--by NAME` and SUDO_USER were all that drd knew of people, and both are only claimed. Now the kernel
-says who decided, beside the claim, and a step with `two_person: true` refuses the same person.
+`--by NAME` and SUDO_USER were all that drd knew of people, and both are only claimed. Now the
+kernel says who decided, beside the claim, and a step with `two_person: true` refuses the same
+person.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> Non
 def test_recovery_that_nobody_could_approve_does_not_go_on(
     catalogue: SqlCatalogue, starter: Actor, who: Actor, said: str
 ) -> None:
-    """Else it would run up to the approval, with whoever went on recorded as one of its operators."""
+    """Else it would run up to the approval, with whoever went on recorded as one of its
+    operators."""
     run, steps = started_by(catalogue, starter), two_person(wanted=True).runbook
     with pytest.raises(UsageError, match=said):
         require_still_approvable(catalogue, steps, run, who)
@@ -134,7 +136,8 @@ def test_healthy_twin_recovery_goes_on_where_the_approval_is_given(
 
 @pytest.mark.parametrize("left_out", [False, True])
 def test_recovery_of_a_part_does_not_pass_by_a_second_person(left_out: bool) -> None:
-    """Also not where the approval stands behind a step that is left out of the recovery of a part."""
+    """Also not where the approval stands behind a step that is left out of the recovery of a
+    part."""
     when = When(step="announce", ended=(StepState.SUCCEEDED,)) if left_out else None
     part = Circumstances("database-loss", "standby", only=("db",))
     for wanted in (True, False):  # the second one is the healthy twin

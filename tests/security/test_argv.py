@@ -1,6 +1,6 @@
-"""What follows the program in an argv is a word of drd's, an option with its value in the same word, or a
-positional that stands behind `--` or cannot begin with `-`. Ids, names and paths come out of
-repositories, dumps and plans; one that began with `-` was an option."""
+"""What follows the program in an argv is a word of drd's, an option with its value in the same
+word, or a positional that stands behind `--` or cannot begin with `-`. Ids, names and paths come
+out of repositories, dumps and plans; one that began with `-` was an option."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ EVIL = "--password-command=sh"
 ID = "ab" * 32
 
 VERBS = frozenset({
-    "backup", "restore", "dump", "forget", "copy", "find", "cat", "snapshots", "stats", "prune", "check",
+    "backup", "restore", "dump", "forget", "copy", "find", "cat", "snapshots", "stats", "prune",
+    "check",
     "unlock", "init", "version", "config",
 })  # fmt: skip
-WITH_VALUE = frozenset({"-o", "-c", "-D", "-p", "-h", "-d", "-C", "--host", "--tag", "--mode", "--retry-lock",
+WITH_VALUE = frozenset({"-o", "-c", "-D", "-p", "-h", "-d", "-C", "--host", "--tag", "--mode",
+"--retry-lock",
                         "--cache-dir", "--cacert", "--pgdata", "--auth", "--encoding",
                         "--repository-version", "--from-repo"})  # fmt: skip
 """Options whose value is the next word, whatever that begins with."""
@@ -96,7 +98,8 @@ RESTIC: dict[str, Call] = {
     "forget": lambda door, _: maintenance.forget(door, [ID]),
     "find": lambda door, _: checking.snapshots_with(door, [ID], deadline_s=1.0),
     "copy": lambda door, _: copying.copy_from(
-        door, door, [ID], subject="x", expected_bytes=None, deadline_s=None, on_progress=lambda _: None
+        door, door, [ID], subject="x", expected_bytes=None, deadline_s=None,
+        on_progress=lambda _: None
     ),
     "backup": lambda door, _: _tree(door),
     "backup stdin": lambda door, _: store.store_bytes(
@@ -182,8 +185,8 @@ def test_systemd_gets_units_behind_dashes(
 
 
 def test_every_command_of_drd_is_looked_at_here() -> None:
-    """A new place that builds a command has to be thought about: add it here with how its positionals
-    are kept from being options."""
+    """A new place that builds a command has to be thought about: add it here with how its
+    positionals are kept from being options."""
     known = {
         "drd/actions/command.py",  # the plan's own words
         "drd/actions/start.py",

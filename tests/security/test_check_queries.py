@@ -1,6 +1,6 @@
-"""The query of a `sql` check is text, also of a plan that came out of a repository: it reads the database it is
-asked of, and does nothing else. In a read-only transaction PostgreSQL still runs a program for COPY, and on a
-read-only connection SQLite still writes other files."""
+"""The query of a `sql` check is text, also of a plan that came out of a repository: it reads the
+database it is asked of, and does nothing else. In a read-only transaction PostgreSQL still runs a
+program for COPY, and on a read-only connection SQLite still writes other files."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def test_a_query_of_a_file_writes_nothing(file: Path, query: str, named: str) ->
     [
         ("select count(*) from t", 2),
         (" select max(at) from t; ", "2026-01-02"),
-        ("with recursive s(n) as (select 1 union select n + 1 from s where n < 9) select max(n) from s", 9),
+        (("with recursive s(n) as (select 1 union select n + 1 from s where n < 9) select max(n) "
+         "from s"), 9),
         ("values (7)", 7),
         ("select n from v -- all of them", 2),
         ("select count(*) from words where words match 'two'", 1),
@@ -109,7 +110,10 @@ def test_the_source_is_asked_the_same_way(short_tmp: Path) -> None:
 
 def _observing(site: Site, query: str) -> str:
     text = (site.base / "plans/shop.yaml").read_text()
-    more = f'checks:\n  - {{name: many, kind: sql, component: db, query: "{query}", expect: within 10%}}\n'
+    more = (
+        "checks:\n  - "
+        f'{{name: many, kind: sql, component: db, query: "{query}", expect: within 10%}}\n'
+    )
     assert text.count("checks:\n") == 1
     return text.replace("checks:\n", more)
 
@@ -200,7 +204,8 @@ def test_healthy_twin_what_selects_is_answered(
             assert ask(query) == value
 
 
-# --- out of a repository ----------------------------------------------------------------------------
+# --- out of a repository
+# ----------------------------------------------------------------------------
 
 _SERVERS = """
 components:

@@ -42,8 +42,9 @@ def wait_for(what: str, found: object) -> None:
 
 
 def copied_state(site: Site) -> None:
-    """As a snapshot of the file system has it: of one moment, while the original goes on writing. Who
-    reads a database's file in a process that has it open breaks SQLite's locks: so nobody does."""
+    """As a snapshot of the file system has it: of one moment, while the original goes on writing.
+    Who reads a database's file in a process that has it open breaks SQLite's locks: so nobody
+    does."""
     database = shutil.ignore_patterns("drd.db*")
     shutil.copytree(site.base / "state", site.base / "copy", ignore=database)
     with (

@@ -1,9 +1,9 @@
-"""The owner of a database puts a function where a check reads: behind a view, or in a schema that stands
-before pg_catalog in the database's own search path. Whoever asks runs it with his rights.
+"""The owner of a database puts a function where a check reads: behind a view, or in a schema that
+stands before pg_catalog in the database's own search path. Whoever asks runs it with his rights.
 
 With `--as-owner` nobody asks as a superuser: not a check, not a step, not a command, and not
-after a recovery whose process was killed. Without it the recovery names what can be met, and what only
-looks like the server's own is not called by mistake, nor at a backup.
+after a recovery whose process was killed. Without it the recovery names what can be met, and what
+only looks like the server's own is not called by mistake, nor at a backup.
 """
 
 from __future__ import annotations
@@ -75,13 +75,15 @@ targets:
 _ASKING = """
 checks:
   - {{name: row counts, kind: rows, component: db}}
-  - {{name: counted, kind: sql, component: db, query: select count(*) from orders, expect: within 10%}}
+  - {{name: counted, kind: sql, component: db, query: select count(*) from orders,
+      expect: within 10%}}
   - {{name: own schema, kind: sql, component: db, query: select max(id) from notes, expect: 1}}
   - {{name: by hand, kind: command, component: db, run: [psql, -XAtc, select count(*) from notes]}}
 runbook:
   - {{name: data, restore: all}}
   - {{name: look, check: all}}
-  - {{name: note, sql: {{component: db, query: "create table made as select count(*) from orders"}}}}
+  - {{name: note, sql: {{component: db,
+      query: "create table made as select count(*) from orders"}}}}
 """
 
 _ALL = """
@@ -98,7 +100,8 @@ runbook:
       component: db
       query: "create table public.made (id int); insert into public.made select id from report"
   - name: by-hand
-    command: {{component: db, run: [psql, -XAtc, "select count(*), sum(id), session_user from report"]}}
+    command: {{component: db, run: [psql, -XAtc, "select count(*), sum(id),
+        session_user from report"]}}
 """
 
 

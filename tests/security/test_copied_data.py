@@ -1,9 +1,11 @@
-"""Attack: somebody with the password of a copy exchanges the data of a restore point that this host made.
+"""Attack: somebody with the password of a copy exchanges the data of a restore point that this host
+made.
 
-A copied snapshot has an id of its own there, and is found by the name of the one that it was copied from,
-which its writer says. What a snapshot holds has the same id everywhere: this is noted when a point is
-copied, and a copy that holds something else is not used. Nor does it count: it was copied never again,
-verifications were content with it, and with the primary gone nothing was said to stand in the way.
+A copied snapshot has an id of its own there, and is found by the name of the one that it was copied
+from, which its writer says. What a snapshot holds has the same id everywhere: this is noted when a
+point is copied, and a copy that holds something else is not used. Nor does it count: it was copied
+never again, verifications were content with it, and with the primary gone nothing was said to stand
+in the way.
 """
 
 from __future__ import annotations
@@ -198,7 +200,8 @@ def restic(site: Site, *words: str, given: bytes = b"") -> bytes:
 
 
 def exchange(site: Site, first: str) -> None:
-    """The copy of that snapshot is replaced by one with the same words and the tree of host `evil`."""
+    """The copy of that snapshot is replaced by one with the same words and the tree of host
+    `evil`."""
     listed = json.loads(restic(site, "snapshots", "--json"))
     genuine = next(s for s in listed if s.get("original") == first)
     evil = next(s for s in listed if s["hostname"] == "evil")

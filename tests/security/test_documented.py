@@ -1,5 +1,6 @@
-"""docs/security.md says which test shows what an attacker cannot do: a page that names a test which is
-not there claims more than drd knows, and a replay that the page leaves out is one that nobody finds.
+"""docs/security.md says which test shows what an attacker cannot do: a page that names a test which
+is not there claims more than drd knows, and a replay that the page leaves out is one that nobody
+finds.
 """
 
 from __future__ import annotations

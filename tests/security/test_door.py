@@ -1,7 +1,7 @@
 """Attack: somebody without any right keeps others from the daemon's socket by connecting in a loop.
 
-The kernel turns him away: the socket's access control list names the groups and the mapped users. Where
-a file system has no such lists everybody can connect, and costs the daemon no thread.
+The kernel turns him away: the socket's access control list names the groups and the mapped users.
+Where a file system has no such lists everybody can connect, and costs the daemon no thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Attack: a local user to whom the plans directory was left exchanges a plan's file, so that drd reads his
-text and judges another file of that name, or follows a link of his to a text that root did not put in force.
+"""Attack: a local user to whom the plans directory was left exchanges a plan's file, so that drd
+reads his text and judges another file of that name, or follows a link of his to a text that root
+did not put in force.
 
-What is judged is the very file that the text was read from, and the whole way to it, with the links.
+What is judged is the very file that the text was read from, and the whole way to it, with the
+links.
 """
 
 from __future__ import annotations

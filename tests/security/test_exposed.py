@@ -1,5 +1,6 @@
 """A secret file that others can read gives the backups away, and a plan that others can write runs
-what they like: a new plan with one is refused, one that was in force before goes on and is an alert.
+what they like: a new plan with one is refused, one that was in force before goes on and is an
+alert.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ def with_a_hook(text: str, proof: Path) -> str:
 
 
 def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) -> None:
-    """Root's next backup, or the next reload, ran what somebody had written there. The text in force
-    goes on, in the same file as before, and whatever is in it now."""
+    """Root's next backup, or the next reload, ran what somebody had written there. The text in
+    force goes on, in the same file as before, and whatever is in it now."""
     site = open_site(short_tmp)
     site.drd("backup", "shop")
     plan, proof = short_tmp / "plans/shop.yaml", short_tmp / "proof"

@@ -1,7 +1,8 @@
 """Whatever a process behind a fence tries, it stays there.
 
-A hostile backup runs its code in a drill: it looks for keys, writes where it should not, signals drd,
-and calls home. Each try fails, the same in its own directory works, and what can be named is named.
+A hostile backup runs its code in a drill: it looks for keys, writes where it should not, signals
+drd, and calls home. Each try fails, the same in its own directory works, and what can be named is
+named.
 """
 
 from __future__ import annotations
@@ -78,8 +79,11 @@ FILES = {
     "give away": "__import__('os').chown(f, 1, 1)",
     "set an attribute": "__import__('os').setxattr(f, 'user.x', b'1')",
     "through a link": "(__import__('os').symlink(f, own + '/s'), open(own + '/s').read())",
-    "mode through a link": "(__import__('os').symlink(f, own + '/s'), __import__('os').chmod(own + '/s', 0o777))",
-    "mode by descriptor": "__import__('os').chmod('/proc/self/fd/%d' % __import__('os').open(f, 0x200000), 0o777)",
+    "mode through a link": (
+        "(__import__('os').symlink(f, own + '/s'), __import__('os').chmod(own + '/s', 0o777))"
+    ),
+    "mode by descriptor": "__import__('os').chmod('/proc/self/fd/%d' % __import__('os').open(f, "
+    "0x200000), 0o777)",
     "list the directory": "__import__('os').listdir(__import__('os').path.dirname(f))",
 }
 
@@ -89,7 +93,10 @@ def test_file_outside_stays_as_it_is(
     box: Sandbox, own: Path, outside: Path, user: str | None, how: str
 ) -> None:
     before = outside.stat()
-    script = f"import sys; f, own = sys.argv[1:]\ntry: print('DONE', {FILES[how]})\nexcept OSError as e: print(e)"
+    script = (
+        f"import sys; f, own = sys.argv[1:]\ntry: print('DONE', {FILES[how]})\nexcept "
+        "OSError as e: print(e)"
+    )
     text = said(box, own, user, script, str(outside), str(own))
     assert "DONE" not in text
     assert text
@@ -103,7 +110,8 @@ def test_own_directory_can_be_used_as_ever(box: Sandbox, own: Path, user: str | 
     script = """
 import os, socket
 os.mkdir('d'); open('d/f', 'w').write('x'); os.chmod('d/f', 0o640)
-os.rename('d/f', 'd/g'); os.link('d/g', 'd/h'); os.symlink('g', 'd/s'); os.truncate('d/g', 0); os.utime('d/g', (5, 5))
+os.rename('d/f', 'd/g'); os.link('d/g', 'd/h'); os.symlink('g', 'd/s'); os.truncate('d/g', 0)
+os.utime('d/g', (5, 5))
 s = socket.socket(socket.AF_UNIX); s.bind('here'); s.listen(); os.chmod('here', 0o700)
 c = socket.socket(socket.AF_UNIX); c.connect('here'); c.send(b'hello'); print(s.accept()[0].recv(9))
 """
@@ -124,8 +132,10 @@ def watch(path, mask=0x100, there=None):
         raise OSError(ctypes.get_errno(), path)
     return there
 os.symlink(outside, 'link')
-for tried in (lambda: fcntl.fcntl(os.open('/etc/hosts', 0), 1024, 1), lambda: fcntl.fcntl(os.open('.', 0), 1026, 4),
-              lambda: watch(outside), lambda: watch('link'), lambda: watch('../secret'), lambda: watch('/root'),
+for tried in (lambda: fcntl.fcntl(os.open('/etc/hosts', 0), 1024, 1),
+              lambda: fcntl.fcntl(os.open('.', 0), 1026, 4),
+              lambda: watch(outside), lambda: watch('link'), lambda: watch('../secret'),
+              lambda: watch('/root'),
               lambda: watch('.', there=os.open('.', 0))):
     try: print('DONE', tried())
     except OSError as e: print(e.errno)
@@ -149,7 +159,8 @@ def test_nothing_becomes_set_user_id_or_a_device(box: Sandbox, own: Path, user: 
     script = """
 import os
 for tried in (lambda: os.open('a', os.O_CREAT | os.O_WRONLY, 0o4755), lambda: os.chmod('b', 0o4755),
-              lambda: os.fchmod(os.open('b', os.O_RDWR), 0o2755), lambda: os.mknod('c', 0o20666, 0x103),
+              lambda: os.fchmod(os.open('b', os.O_RDWR), 0o2755),
+              lambda: os.mknod('c', 0o20666, 0x103),
               lambda: os.mknod('d', 0o60666, 0x800)):
     open('b', 'w')
     try: print('DONE', tried())
@@ -239,7 +250,11 @@ print('DONE')
 def test_descriptors_of_drd_are_not_inherited(box: Sandbox, own: Path) -> None:
     with socket.socket(), (own.parent / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
-        script = "import os; print(sorted(os.readlink(f'/proc/self/fd/{n}')[:5] for n in os.listdir('/proc/self/fd') if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')))"
+        script = (
+            "import os; print(sorted(os.readlink(f'/proc/self/fd/{n}')[:5] for n in "
+            "os.listdir('/proc/self/fd') if int(n) > 2 and "
+            "os.path.exists(f'/proc/self/fd/{n}')))"
+        )
         assert said(box, own, None, script) in ("[]", "['/proc']")
 
 
@@ -288,7 +303,10 @@ for tried in (tcp(('192.0.2.7', 25)), tcp(('127.0.0.1', {port})), tcp(('2001:db8
 
 
 def test_without_the_fence_the_same_gets_through(own: Path, listener: socket.socket) -> None:
-    script = f"import socket; socket.create_connection(('127.0.0.1', {listener.getsockname()[1]})); print('DONE')"
+    script = (
+        "import socket; socket.create_connection(('127.0.0.1', "
+        f"{listener.getsockname()[1]})); print('DONE')"
+    )
     done = process.run(Command((PYTHON, "-I", "-c", script), deadline_s=20.0))
     assert done.stdout.strip() == "DONE"
 
@@ -329,11 +347,13 @@ except OSError as e: print(e.errno)
 
 LISTEN = """
 import socket, sys
-for family, address in ((socket.AF_INET6, '::1'), (socket.AF_INET6, '::'), (socket.AF_INET, '127.0.0.1'),
+for family, address in ((socket.AF_INET6, '::1'), (socket.AF_INET6, '::'),
+                        (socket.AF_INET, '127.0.0.1'),
                         (socket.AF_INET, '127.9.9.9'), (socket.AF_INET, '')):
     s = socket.socket(family); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind((address, int(sys.argv[1]))); s.listen()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind((address, int(sys.argv[1]))); s.listen()
         print('DONE', address)
     except OSError as e: print(e.errno)
     s.close()
@@ -408,7 +428,10 @@ for _ in range(2): s.accept()[0].send(b'hello')
         port = int((own / "port").read_text())
         with socket.create_connection(("127.0.0.1", port), timeout=5) as ours:
             assert ours.recv(9) == b"hello"
-        script = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), timeout=5).recv(9))"
+        script = (
+            f"import socket; print(socket.create_connection(('127.0.0.1', {port}), "
+            "timeout=5).recv(9))"
+        )
         assert said(box, own, user, script) == "b'hello'"
     finally:
         child.stop(signal.SIGKILL)
@@ -462,7 +485,8 @@ from pathlib import Path
 from drd import process
 from drd.process import Command, Sandbox
 own = Path({str(own)!r})
-process.start(Command(("sh", "-c", "setsid --fork sleep {mark}; trap '' TERM; sleep {mark}"), cwd=own,
+process.start(Command(("sh", "-c", "setsid --fork sleep {mark}; trap '' TERM; sleep {mark}"),
+                      cwd=own,
                       fence=Sandbox().fence("it", [own])))
 import time; time.sleep(0.6); os.kill(os.getpid(), 9)
 """

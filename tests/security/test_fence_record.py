@@ -109,7 +109,8 @@ def test_noise_of_one_kind_hides_no_other_try(box: Sandbox, own: Path) -> None:
     script = f"""{LOOKS_UP}
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.53', 53))
 def ask(name):
-    s.send(b'\\x12\\x34\\x01\\0\\0\\x01' + bytes(6) + bytes([len(name)]) + name + b'\\7example\\0\\0\\1\\0\\1')
+    s.send(b'\\x12\\x34\\x01\\0\\0\\x01' + bytes(6)
+           + bytes([len(name)]) + name + b'\\7example\\0\\0\\1\\0\\1')
     s.recv(512)
 for n in range(5000): ask(b'%050d' % n)
 for port in (25, 26):

@@ -1,6 +1,6 @@
-"""A SQLite file that was made to break out: a view that loads an extension, reads and writes files, or
-attaches production. Only a process behind a fence opens it in a drill, so that even one who breaks SQLite
-itself has nothing."""
+"""A SQLite file that was made to break out: a view that loads an extension, reads and writes files,
+or attaches production. Only a process behind a fence opens it in a drill, so that even one who
+breaks SQLite itself has nothing."""
 
 from __future__ import annotations
 

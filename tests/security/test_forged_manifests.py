@@ -1,6 +1,6 @@
-"""Whoever has a repository's password can write manifests, and a host that recovers reads them. An id of a
-snapshot became an argument of restic (`--password-command=…` ran as root), paths said where a recovery
-over production writes, a file's name led out of the landing. All of it is input now."""
+"""Whoever has a repository's password can write manifests, and a host that recovers reads them. An
+id of a snapshot became an argument of restic (`--password-command=…` ran as root), paths said where
+a recovery over production writes, a file's name led out of the landing. All of it is input now."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ def test_a_point_with_a_path_that_the_plan_has_left_is_drilled(site: Site) -> No
 
 
 def test_the_manifest_of_another_point_is_not_taken(site: Site) -> None:
-    """A second manifest with the mark of a point that there is: neither a rebuild nor a recovery on a
-    host that knows the point takes it."""
+    """A second manifest with the mark of a point that there is: neither a rebuild nor a recovery on
+    a host that knows the point takes it."""
     point = sound(site)
     forge(site, point, lambda m: component(m, "db").update(snapshot="0" * 64), point=point)
     site.drd("catalogue", "rebuild", "shop", code=None)
@@ -159,8 +159,10 @@ def test_the_manifest_of_another_point_is_not_taken(site: Site) -> None:
 
 FACTS: dict[str, Any] = {
     "filename": "db.dump", "server_major": 17, "pg_dump_major": 17, "server_version": "17.12",
-    "pg_dump_version": "17.12", "database_bytes": 1, "database": "shop", "bootstrap_role": "postgres",
-    "tablespace": "pg_default", "tablespaces": [], "roles": ["shop"], "extensions": {"plpgsql": "1.0"},
+    "pg_dump_version": "17.12", "database_bytes": 1, "database": "shop",
+    "bootstrap_role": "postgres",
+    "tablespace": "pg_default", "tablespaces": [], "roles": ["shop"],
+    "extensions": {"plpgsql": "1.0"},
     "locale": {"encoding": "UTF8", "provider": "libc", "collate": "C", "ctype": "C", "locale": None,
                "icu_rules": None},
     "settings": {"TimeZone": "Etc/UTC", "DateStyle": "ISO, MDY"}, "compression": "none",

@@ -1,6 +1,6 @@
-"""Manifests, listings and kits that drd did not write: truncated, changed at any place, of another schema, of
-any shape. Whatever they are, the reader refuses them by an error of drd's, and what it takes holds no
-word that begins with `-` where an id stands, and no path that leads out."""
+"""Manifests, listings and kits that drd did not write: truncated, changed at any place, of another
+schema, of any shape. Whatever they are, the reader refuses them by an error of drd's, and what it
+takes holds no word that begins with `-` where an id stands, and no path that leads out."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ TODAY: dict[str, Any] = {
     "schema": 1, "point": "7c1e04ab", "plan": "shop", "data_time": "2026-11-25T00:31:00.000005Z",
     "complete": True, "plan_digest": "0f" * 32,
     "components": [
-        {"component": "db", "kind": "postgres", "state": "captured", "data_time": "2026-11-25T00:31:00Z",
+        {"component": "db", "kind": "postgres", "state": "captured",
+        "data_time": "2026-11-25T00:31:00Z",
          "snapshot": "ab" * 32, "bytes": 100, "added_bytes": 10, "duration_s": 1.5, "error": None,
          "facts": {
-             "standby": False, "clock_skew_s": -0.1, "filename": "db.dump", "server_version": "17.12",
+             "standby": False, "clock_skew_s": -0.1, "filename": "db.dump",
+             "server_version": "17.12",
              "server_major": 17, "pg_dump_version": "17.12 (Debian)", "pg_dump_major": 17,
              "compression": "none", "database": "-odd\" name", "database_bytes": 9000,
              "locale": {"encoding": "UTF8", "provider": "libc", "collate": "C", "ctype": "C",
@@ -52,9 +54,12 @@ TODAY: dict[str, Any] = {
          "observations": {"orders": 7, "newest": "2026-11-25T00:30:00Z"},
          "fingerprint": {
              "type": "database", "mode": "digest", "tables": {"public.orders": [7, "12ab"]},
-             "not_reached": {"public.big": "the time budget was used up"}, "properties": {"owner": "shop"},
-             "derived": [], "partitioned": {"public.p": ["public.p1"]}, "others": {"public.v": "view"}}},
-        {"component": "conf", "kind": "files", "state": "captured", "data_time": "2026-11-25T00:31:01Z",
+             "not_reached": {"public.big": "the time budget was used "
+                                           "up"}, "properties": {"owner": "shop"},
+             "derived": [], "partitioned": {"public.p": ["public.p1"]},
+             "others": {"public.v": "view"}}},
+        {"component": "conf", "kind": "files", "state": "captured",
+        "data_time": "2026-11-25T00:31:01Z",
          "snapshot": "ef" * 32, "bytes": 5, "added_bytes": 5, "duration_s": 0, "error": None,
          "facts": {"paths": ["/etc/app"], "files": 1, "excluded": 0}, "observations": {},
          "fingerprint": {
@@ -63,12 +68,14 @@ TODAY: dict[str, Any] = {
                  "/etc/app": {"kind": "directory", "mode": 493, "uid": 0, "gid": 0, "size": 0},
                  "/etc/app/-x\udce9": {"kind": "file", "mode": 420, "uid": 0, "gid": 0, "size": 5,
                                        "digest": "0a" * 32, "xattrs": ":aa"}}}},
-        {"component": "cache", "kind": "sqlite", "state": "captured", "data_time": "2026-11-25T00:31:00Z",
+        {"component": "cache", "kind": "sqlite", "state": "captured",
+        "data_time": "2026-11-25T00:31:00Z",
          "snapshot": "0a" * 32, "bytes": 8192, "added_bytes": 1, "duration_s": 0.1, "error": None,
          "facts": {"journal_mode": "wal", "path": "/srv/cache.db", "filename": "cache.sqlite",
                    "mode": 416, "uid": 33, "gid": 33, "page_size": 4096},
          "observations": {}, "fingerprint": None},
-        {"component": "late", "kind": "sqlite", "state": "failed", "data_time": None, "snapshot": None,
+        {"component": "late", "kind": "sqlite", "state": "failed", "data_time": None,
+        "snapshot": None,
          "bytes": 0, "added_bytes": 0, "duration_s": 0.0, "error": "it is locked", "facts": {},
          "observations": {}, "fingerprint": None},
     ],
@@ -89,7 +96,8 @@ TODAY: dict[str, Any] = {
                        "comment": "", "settings": ["work_mem=1MB"]}],
             "memberships": [{"role": "a", "member": "shop", "admin": False, "inherit": True,
                              "set": None, "grantor": ""}],
-            "parameters": [{"parameter": "x.y", "grantee": "", "privilege": "SET", "grantable": False}],
+            "parameters": [{"parameter": "x.y", "grantee": "", "privilege": "SET",
+            "grantable": False}],
             "everyone": ["search_path=public"],
             "tablespaces": [{"name": "fast", "owner": "shop", "location": "/mnt/fast"}]},
         "globals_sql": "CREATE ROLE shop;", "database_sql": "CREATE DATABASE shop;"}},
@@ -129,7 +137,8 @@ def require_harmless(manifest: Manifest) -> None:
         assert name.startswith(f"{row.component}.")
         assert "/" not in name
         for setting in row.facts.get("settings", {}):
-            assert setting in {"DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config",
+            assert setting in {"DateStyle", "IntervalStyle", "TimeZone",
+            "default_text_search_config",
                                "lc_monetary", "lc_numeric", "lc_time"}  # fmt: skip
 
 
@@ -162,7 +171,8 @@ def test_a_manifest_of_the_future_is_refused_by_its_number(schema: int) -> None:
 
 
 EVIL = st.sampled_from([
-    "--password-command=sh -c id", "-x", "../../x", "/etc/../root", "/", "", ".", "a\0b", "latest", "\udcff",
+    ("--password-command=sh -c "
+    "id"), "-x", "../../x", "/etc/../root", "/", "", ".", "a\0b", "latest", "\udcff",
     "x" * 5000, "9999-12-31T23:59:59Z", "-1", "\n", "%n", "drd", "'; drop table x; --",
 ])  # fmt: skip
 ANY = st.recursive(
@@ -254,7 +264,8 @@ def test_depth_and_size_are_bounded() -> None:
 
 
 LISTED: dict[str, Any] = {
-    "id": "ab" * 32, "time": "2026-11-25T00:31:00.123456789Z", "hostname": "shop", "username": "root",
+    "id": "ab" * 32, "time": "2026-11-25T00:31:00.123456789Z", "hostname": "shop",
+    "username": "root",
     "tags": ["drd", "plan:shop", "run:7c1e04ab", "manifest"], "paths": ["/manifest.json"],
     "tree": "cd" * 32, "original": "ef" * 32,
 }  # fmt: skip

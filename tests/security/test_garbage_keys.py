@@ -1,9 +1,10 @@
-"""Attack: whoever holds the bucket puts files among the keys, without any password, and nothing opens any more.
+"""Attack: whoever holds the bucket puts files among the keys, without any password, and nothing
+opens any more.
 
-Files whose numbers scrypt does not take, dear ones, and a thousand cheap ones whose names come first: each
-kept every command from working, and drd called the repository damaged. Of what he puts there he cannot
-choose when it came, unless he writes the repository's own once more; and he cannot have them all be cheap
-and all be dear.
+Files whose numbers scrypt does not take, dear ones, and a thousand cheap ones whose names come
+first: each kept every command from working, and drd called the repository damaged. Of what he puts
+there he cannot choose when it came, unless he writes the repository's own once more; and he cannot
+have them all be cheap and all be dear.
 """
 
 from __future__ import annotations

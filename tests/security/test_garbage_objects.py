@@ -1,8 +1,8 @@
-"""One object below `snapshots/` that nobody can read stopped bootstrap, rebuild, recoveries from a copy and
-backups of files: a flipped byte, or garbage that takes no password to write. A listing gives what can be
-read and names the rest with the way to remove it; only what deletes refuses. What lay among the keys, locks
-and indexes stopped everything: a key of somebody's is passed over, a lock that nobody wrote is removed, an
-index is named."""
+"""One object below `snapshots/` that nobody can read stopped bootstrap, rebuild, recoveries from a
+copy and backups of files: a flipped byte, or garbage that takes no password to write. A listing
+gives what can be read and names the rest with the way to remove it; only what deletes refuses. What
+lay among the keys, locks and indexes stopped everything: a key of somebody's is passed over, a lock
+that nobody wrote is removed, an index is named."""
 
 from __future__ import annotations
 

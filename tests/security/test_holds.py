@@ -1,6 +1,6 @@
-"""Lie: "it will still be there". A point that an audit or a dispute needs went by the rules like any
-other. A held one stays through retention, prune, copies and `drd plan forget`, with who held it and why,
-until it is released by name or its time is over.
+"""Lie: "it will still be there". A point that an audit or a dispute needs went by the rules like
+any other. A held one stays through retention, prune, copies and `drd plan forget`, with who held it
+and why, until it is released by name or its time is over.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def test_a_held_point_outlives_the_plan(site: Site) -> None:
 
 
 def test_a_hold_outlives_the_catalogue(site: Site) -> None:
-    """The state in the repository is at most an hour old, but the first backup after a hold stores it."""
+    """The state in the repository is at most an hour old, but the first backup after a hold stores
+    it."""
     policy(site, "{last: 1}")
     held, released = backup(site), backup(site)
     for point in (held, released):
@@ -129,7 +130,10 @@ def test_a_hold_outlives_the_catalogue(site: Site) -> None:
 def test_a_held_point_stays_in_copies(site: Site) -> None:
     policy(site, "{last: 1}")
     file = site.base / "plans/shop.yaml"
-    offsite = f"  offsite:\n    url: {site.base}/offsite\n    password: {{file: {site.base}/secrets/restic}}\n    copy_of: primary\n"
+    offsite = (
+        f"  offsite:\n    url: {site.base}/offsite\n    password: "
+        f"{{file: {site.base}/secrets/restic}}\n    copy_of: primary\n"
+    )
     file.write_text(file.read_text().replace("components:", f"{offsite}components:", 1))
     held, other = backup(site), backup(site)
     site.drd("copy", "shop")

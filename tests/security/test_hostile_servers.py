@@ -1,6 +1,6 @@
-"""Whoever holds the S3 server answers what he likes: without end, by drops, with a time that is none. It
-filled the daemon's memory, held doctor, backups and recoveries for ever, also against a Ctrl-C, and was
-an internal error."""
+"""Whoever holds the S3 server answers what he likes: without end, by drops, with a time that is
+none. It filled the daemon's memory, held doctor, backups and recoveries for ever, also against a
+Ctrl-C, and was an internal error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A host that was made from a recovery kit trusts the kit's list of restore points, not the repository in
-which somebody else may write. A point whose manifest is another than the kit lists is refused; one that
-came after the kit is shown with what it says otherwise, and taken only after a confirmation of its own."""
+"""A host that was made from a recovery kit trusts the kit's list of restore points, not the
+repository in which somebody else may write. A point whose manifest is another than the kit lists is
+refused; one that came after the kit is shown with what it says otherwise, and taken only after a
+confirmation of its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The dry run of a recovery said that nothing stands in the way of a point, and doctor that all is
-fine, while `drd verify` had found what that point needs damaged. Both say what is known, and what would
-do instead; a healthy repository, and another point, are as they were."""
+fine, while `drd verify` had found what that point needs damaged. Both say what is known, and what
+would do instead; a healthy repository, and another point, are as they were."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ def test_lost_repository_is_not_where_a_point_is_said_to_come_from(short_tmp: Pa
 def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
     short_tmp: Path,
 ) -> None:
-    """After `restic repair index` no file is damaged any more, and the data is as gone as before."""
+    """After `restic repair index` no file is damaged any more, and the data is as gone as
+    before."""
     site = with_much_data(small_site(short_tmp))
     site.drd("backup", "shop")
     site.drd("drill", "shop")
@@ -173,8 +174,8 @@ def offsite_data(site: Site) -> str | None:
 def test_points_copied_into_a_damaged_copy_do_not_count_before_they_were_read(
     short_tmp: Path,
 ) -> None:
-    """restic copies nothing that the index there has, so that a new point built on the damage; and the
-    copy run said nothing."""
+    """restic copies nothing that the index there has, so that a new point built on the damage; and
+    the copy run said nothing."""
     site = copied_site(short_tmp)
     (short_tmp / "etc/data").write_bytes(some_bytes(600_000))
     before = None

@@ -1,8 +1,9 @@
 """Attack: an application's user exchanges the directory that root just restores into.
 
-A recovery's landing lay in the application's own directory, under a name that everybody can see, and
-root wrote there by path: through whatever link stood there by then. Now root holds on to directories,
-not to names. And the lie beside it: what a target got after the last look was removed without a word.
+A recovery's landing lay in the application's own directory, under a name that everybody can see,
+and root wrote there by path: through whatever link stood there by then. Now root holds on to
+directories, not to names. And the lie beside it: what a target got after the last look was removed
+without a word.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A drill that failed was cleared by any other drill, by another scenario's or with an older point, and a
-drill passed that had compared nothing: no table, no file, a torn tree, one component of two. A plan is as
-good as its worst scenario, and a drill proves only what it restored and compared."""
+"""A drill that failed was cleared by any other drill, by another scenario's or with an older point,
+and a drill passed that had compared nothing: no table, no file, a torn tree, one component of two.
+A plan is as good as its worst scenario, and a drill proves only what it restored and compared."""
 
 from __future__ import annotations
 
@@ -184,7 +184,8 @@ def test_tree_that_changed_while_it_was_read_is_not_compared(short_tmp: Path) ->
 def test_nothing_is_not_proven_by_a_check_of_another_kind(
     short_tmp: Path, *, may_be_empty: bool
 ) -> None:
-    """A volume that was not mounted and a database without rows were met by `select 1` and a command."""
+    """A volume that was not mounted and a database without rows were met by `select 1` and a
+    command."""
     site = small_site(short_tmp)
     for name in ("shop.db", "etc"):
         (shutil.rmtree if name == "etc" else os.unlink)(short_tmp / name)

@@ -1,5 +1,5 @@
-"""drd said `met` and `ready` after `drd kit verify` had met a repository that was gone, and kept calling a kit
-useless that had nothing wrong with it."""
+"""drd said `met` and `ready` after `drd kit verify` had met a repository that was gone, and kept
+calling a kit useless that had nothing wrong with it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""drd said `met`, `ready` and `DRD OK` while it knew that nothing could be restored: a repository that
-was emptied, damage in every pack, points that had vanished, a bucket that was deleted. What drd knows of
-a repository, from whatever met it, is a fact of the verdict; each lie has the healthy plan beside it."""
+"""drd said `met`, `ready` and `DRD OK` while it knew that nothing could be restored: a repository
+that was emptied, damage in every pack, points that had vanished, a bucket that was deleted. What
+drd knows of a repository, from whatever met it, is a fact of the verdict; each lie has the healthy
+plan beside it."""
 
 from __future__ import annotations
 
@@ -203,7 +204,8 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
 
 
 def test_point_that_lost_one_of_its_snapshots_is_known_to_whoever_listed(short_tmp: Path) -> None:
-    """Its manifest stays. Each command by itself takes note, and takes it back when it is there again."""
+    """Its manifest stays. Each command by itself takes note, and takes it back when it is there
+    again."""
     site = small_site(short_tmp)
     green(site)
     (point,) = site.points()

@@ -1,9 +1,10 @@
-"""Attack: an application's user prepares his own database for root, who brings a table back into it.
+"""Attack: an application's user prepares his own database for root, who brings a table back into
+it.
 
-SQLite removes the file that a rollback journal names, whatever it is: root's `recover --table`, with
-`--dry-run` as well, met a journal that he had put beside his database, and any file of root's was gone.
-By a link in the place of the database root wrote into one of root's own. The same journal could come out
-of a repository beside the file that drd had stored.
+SQLite removes the file that a rollback journal names, whatever it is: root's `recover --table`,
+with `--dry-run` as well, met a journal that he had put beside his database, and any file of root's
+was gone. By a link in the place of the database root wrote into one of root's own. The same journal
+could come out of a repository beside the file that drd had stored.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def backed_up(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def kept_by_root(site: Site, app: Path) -> Path:
-    """The directory is root's, and what is in it the application's: it makes and removes nothing there."""
+    """The directory is root's, and what is in it the application's: it makes and removes nothing
+    there."""
     os.chown(app, 0, 0)
     return app
 

@@ -1,8 +1,9 @@
 """Attack: the service's user writes a row whose id is a run of another drd, and waits for root.
 
-restic's words show the id of each run to everybody. A row of a dead drill with that id had root's next
-command on the service's state end all that worked for the run, under any user. Now the mark of a run
-says also of which state it is, which no row says, and processes of root's own take root's record.
+restic's words show the id of each run to everybody. A row of a dead drill with that id had root's
+next command on the service's state end all that worked for the run, under any user. Now the mark of
+a run says also of which state it is, which no row says, and processes of root's own take root's
+record.
 """
 
 from __future__ import annotations

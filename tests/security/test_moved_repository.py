@@ -1,7 +1,7 @@
-"""A repository is what its id says. A plan that names another place finds nothing there of what lies in
-the former one, however many points the catalogue remembers: they were counted as protection, offered as
-a way back, and marked as forgotten by the first retention. The same repository at another address is the
-same."""
+"""A repository is what its id says. A plan that names another place finds nothing there of what
+lies in the former one, however many points the catalogue remembers: they were counted as
+protection, offered as a way back, and marked as forgotten by the first retention. The same
+repository at another address is the same."""
 
 from __future__ import annotations
 

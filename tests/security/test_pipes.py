@@ -1,9 +1,9 @@
-"""Attack: the service's user puts a pipe, or a second name of root's file, in the place of a file that
-root's commands open in his directories.
+"""Attack: the service's user puts a pipe, or a second name of root's file, in the place of a file
+that root's commands open in his directories.
 
-Who opens a pipe for reading waits for somebody to write into it: root's commands never ended, some not by
-SIGTERM either. And `drd status`, which is made to be fast, and `drd kit verify` looked into his catalogue with
-all of root's rights.
+Who opens a pipe for reading waits for somebody to write into it: root's commands never ended, some
+not by SIGTERM either. And `drd status`, which is made to be fast, and `drd kit verify` looked into
+his catalogue with all of root's rights.
 """
 
 from __future__ import annotations

@@ -106,7 +106,8 @@ def _opens_by_file(site: Site, name: str) -> bool:
 
 
 def test_doctor_tries_no_mask_where_no_secret_is_a_command(short_tmp: Path) -> None:
-    """The healthy twin: nothing is tried, and a sound copy of a plan with commands is no finding."""
+    """The healthy twin: nothing is tried, and a sound copy of a plan with commands is no
+    finding."""
     site = masked_site(short_tmp, password=PASSWORD)
     site.drd("backup", "shop")
     healthy = site.drd("doctor", "shop", "--json").json["items"]
@@ -230,7 +231,8 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
 
 
 def test_rekey_removes_an_old_key_whose_password_nothing_names_any_more(short_tmp: Path) -> None:
-    """The healthy twin of the forged rows: what an earlier try noted with the new password counts."""
+    """The healthy twin of the forged rows: what an earlier try noted with the new password
+    counts."""
     site = masked_site(short_tmp, password="the old one", source="file")
     site.secret("old", "the old one")
     _write(site, None, "old")
@@ -293,8 +295,8 @@ def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
 
 @pytest.mark.parametrize("others", [45, 3])
 def test_rekey_finds_every_key_of_the_old_password_among_many(short_tmp: Path, others: int) -> None:
-    """restic gives up after twenty keys: the old password went on opening it by the id of one of its
-    own. A few keys are the twin."""
+    """restic gives up after twenty keys: the old password went on opening it by the id of one of
+    its own. A few keys are the twin."""
     site = small_site(short_tmp)
     keys = Path(site.repository) / "keys"
     (first,) = keys.iterdir()
@@ -321,7 +323,8 @@ def test_rekey_finds_every_key_of_the_old_password_among_many(short_tmp: Path, o
 def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
     short_tmp: Path, names: list[str]
 ) -> None:
-    """It said to delete the repository in which another plan's backups lay; one alone is the twin."""
+    """It said to delete the repository in which another plan's backups lay; one alone is the
+    twin."""
     site = small_site(short_tmp)
     text = (short_tmp / "plans/shop.yaml").read_text()
     for name in names:
@@ -347,7 +350,8 @@ def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
 def test_rekey_cuts_off_another_host_only_when_that_was_said(
     short_tmp: Path, tmp_path: Path, shared: str
 ) -> None:
-    """It took the key away that a host had which shares the repository; one alone is the healthy twin."""
+    """It took the key away that a host had which shares the repository; one alone is the healthy
+    twin."""
     site = small_site(short_tmp)
     site.drd("backup", "shop")
     if shared == "a plan with a name of ours":

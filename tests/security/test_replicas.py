@@ -1,6 +1,7 @@
-"""drd's own snapshot comes out of a repository in which somebody else may write: a tar with a SQLite file in
-it. Of the file only sound values of known tables are taken over, into tables of drd's own; of the tar only
-what has the name of a plan, drd.yaml or the replica, and never more than fits."""
+"""drd's own snapshot comes out of a repository in which somebody else may write: a tar with a
+SQLite file in it. Of the file only sound values of known tables are taken over, into tables of
+drd's own; of the tar only what has the name of a plan, drd.yaml or the replica, and never more than
+fits."""
 
 from __future__ import annotations
 
@@ -101,8 +102,8 @@ def test_nothing_of_the_schema_comes_over(replica: Path, tmp_path: Path) -> None
 
 
 VIEW = (
-    "create view holds as select 1 id, 'shop' plan, 'abcd0123' point, 'x' reason, '{at}' held_at, null until,"
-    " null actor, null released_at"
+    "create view holds as select 1 id, 'shop' plan, 'abcd0123' point, 'x' reason, '{at}' held_at, "
+    "null until, null actor, null released_at"
 )
 
 
@@ -110,8 +111,14 @@ VIEW = (
     "disguise",
     [
         VIEW,
-        "create virtual table holds using fts5(id, plan, point, reason, held_at, until, actor, released_at)",
-        "create table holds (id, plan, point as ('abcd0123'), reason, held_at, until, actor, released_at)",
+        (
+            "create virtual table holds using fts5(id, plan, point, reason, held_at, until, actor, "
+            "released_at)"
+        ),
+        (
+            "create table holds (id, plan, point as ('abcd0123'), reason, held_at, until, actor, "
+            "released_at)"
+        ),
     ],
 )
 def test_what_only_looks_like_a_table_is_not_read(replica: Path, disguise: str) -> None:

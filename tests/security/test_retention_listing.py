@@ -1,6 +1,6 @@
-"""Attack: whoever holds a repository's key removes snapshots, or forges ones that are newer than all, so
-that drd's own rules finish the work. A listing that is smaller than what drd knows, or that holds
-something of the future, pauses retention and prune; a server that refuses in silence is told.
+"""Attack: whoever holds a repository's key removes snapshots, or forges ones that are newer than
+all, so that drd's own rules finish the work. A listing that is smaller than what drd knows, or that
+holds something of the future, pauses retention and prune; a server that refuses in silence is told.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lie: "old enough to go". Retention counted from now, so that after an outage, or by a clock that is
-ahead, rules by age forgot nearly everything, and the same command pruned it. Now it counts from the
-newest complete point, is paused while anything is doubtful, and forgets little at once.
+"""Lie: "old enough to go". Retention counted from now, so that after an outage, or by a clock that
+is ahead, rules by age forgot nearly everything, and the same command pruned it. Now it counts from
+the newest complete point, is paused while anything is doubtful, and forgets little at once.
 """
 
 from __future__ import annotations

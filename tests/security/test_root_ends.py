@@ -1,8 +1,9 @@
-"""Attack: the service's user opens the row of a recovery that root has carried out to its end, and waits
-until the target is lost again.
+"""Attack: the service's user opens the row of a recovery that root has carried out to its end, and
+waits until the target is lost again.
 
-Root's own record did not say that it was over. So the same `drd recover` took it for one whose process
-had died, and went on with it: every step was done before, the result was good, and nothing was there.
+Root's own record did not say that it was over. So the same `drd recover` took it for one whose
+process had died, and went on with it: every step was done before, the result was good, and nothing
+was there.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ def test_undone_recovery_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
     changes(
         site,
         "insert into decisions (run, step, action, by, comment, attempt, at, actor) "
-        "select run, step, 'redo', by, comment, attempt, at, actor from decisions where action = 'undo'",
+        "select run, step, 'redo', by, comment, attempt, at, actor from decisions where action = "
+        "'undo'",
     )
     assert "was undone" in site.drd("resume", run, code=2).err
     assert (site.base / "back/former").exists()

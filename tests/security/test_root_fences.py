@@ -1,6 +1,6 @@
-"""Attack: the service's user puts a link where root is about to make a scratch directory for a command
-of the plan. The fence lets the command write to where HOME leads, and the command runs as root: so what
-it writes to lies where that user cannot put anything.
+"""Attack: the service's user puts a link where root is about to make a scratch directory for a
+command of the plan. The fence lets the command write to where HOME leads, and the command runs as
+root: so what it writes to lies where that user cannot put anything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ runbook:
   - {{name: data, restore: all}}
   - {{name: prepares, command: {{run: [sh, -c, "{writes}"]}}}}
   - name: serves
-    start: {{command: [sh, -c, "{writes}; exec sleep 60"], ready: {{command: [sh, -c, "{writes}"]}}}}
+    start: {{command: [sh, -c, "{writes}; exec sleep 60"], ready: {{command: [sh, -c,
+        "{writes}"]}}}}
   - name: switches
     command: {{run: ["false"]}}
     rehearse: simulate

@@ -1,9 +1,9 @@
-"""Attack: the service's user changes what the catalogue says of a recovery that root carries out, and
-waits for root to go on with it.
+"""Attack: the service's user changes what the catalogue says of a recovery that root carries out,
+and waits for root to go on with it.
 
-Root believed the rows: `drd resume` of a recovery into a standby overwrote production, and what a row
-said that a step had printed became an argument of a command that root ran. Now root goes by its own
-record, which nobody else can write.
+Root believed the rows: `drd resume` of a recovery into a standby overwrote production, and what a
+row said that a step had printed became an argument of a command that root ran. Now root goes by its
+own record, which nobody else can write.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ def noted(site: Site) -> list[Path]:
 
 
 def said(key: str, value: object) -> str:
-    return f"update runs set detail = json_set(detail, '$.{key}', json('{json.dumps(value)}')) where kind = 'recovery'"
+    return (
+        f"update runs set detail = json_set(detail, '$.{key}', json('{json.dumps(value)}')) "
+        "where kind = 'recovery'"
+    )
 
 
 def output(step: str, value: str) -> str:
@@ -127,7 +130,11 @@ ATTACKS = {
     "step done": ["update steps set state = 'succeeded' where name = 'gate'"],
     "step not done": ["update steps set state = 'failed' where name = 'mark'"],
     "step of nobody": [
-        f"{STEP} select run, 'end', 9, kind, 'succeeded', 1, started_at, '{{}}' from steps where name = 'mark'"
+        (
+            f"{STEP} select run, 'end', 9, kind, 'succeeded', 1, started_at, '{{}}' from steps "
+            "where "
+            "name = 'mark'"
+        )
     ],
     "data": [
         f"update component_snapshots set snapshot = '{'ab' * 32}'",
@@ -244,7 +251,8 @@ def single(into: Path) -> dict[str, object]:
 
 
 def test_root_goes_to_no_place_that_only_a_row_names(site: Site) -> None:
-    """Neither to look, nor to exchange, nor to remove: also where others may put things beside root's."""
+    """Neither to look, nor to exchange, nor to remove: also where others may put things beside
+    root's."""
     run = stopped(site)
     shared = site.base / "shared"
     shared.mkdir()
@@ -298,7 +306,8 @@ def over_former(site: Site) -> str:
 
 
 def test_done_removes_what_is_set_aside_before_the_record(site: Site) -> None:
-    """Whatever plan the row names, whether the reminder is there or not, whatever the point says."""
+    """Whatever plan the row names, whether the reminder is there or not, whatever the point
+    says."""
     file = site.base / "plans/shop.yaml"
     other = file.read_text().replace("plan: shop", "plan: other").replace("/back}", "/elsewhere}")
     (site.base / "plans/other.yaml").write_text(other)

@@ -1,9 +1,9 @@
 """Attack: root's command follows a path in a state that another user can change, and gives away or
 overwrites what it leads to.
 
-Root handed over by path, in every command, what `lstat` had called its own: with two names exchanged
-in a loop, one `drd runs` gave /etc/shadow's stand-in to the service user. Now a command of root's works
-as the state's owner, and takes root's rights back for purposes that have a name.
+Root handed over by path, in every command, what `lstat` had called its own: with two names
+exchanged in a loop, one `drd runs` gave /etc/shadow's stand-in to the service user. Now a command
+of root's works as the state's owner, and takes root's rights back for purposes that have a name.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def test_kit_goes_where_only_root_may_write(site: Site) -> None:
 
 
 def test_kit_does_not_go_where_a_link_of_the_owners_leads(site: Site) -> None:
-    """Root wrote it into a directory of root's own, to which that user let his own name lead. A place
-    that root names stays possible, also in what is that user's."""
+    """Root wrote it into a directory of root's own, to which that user let his own name lead. A
+    place that root names stays possible, also in what is that user's."""
     site.drd("backup", "shop")
     phrase = site.base / "secrets/phrase"
     phrase.write_text("a long passphrase for a kit")

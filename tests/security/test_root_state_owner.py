@@ -1,8 +1,9 @@
 """Attack: the service's user decides whether root acts for him.
 
-Root asked once to whom the state's directory belongs, and followed links: with a link to a directory of
-root's in its place, nothing that root holds against that user was held any more. Now the whole way to
-the state is looked at, and links of others lead root to nobody's state but their own.
+Root asked once to whom the state's directory belongs, and followed links: with a link to a
+directory of root's in its place, nothing that root holds against that user was held any more. Now
+the whole way to the state is looked at, and links of others lead root to nobody's state but their
+own.
 """
 
 from __future__ import annotations
@@ -296,7 +297,8 @@ runbook:
 
 
 def unknown() -> int:
-    """A user id without an account: of a container's volume, or of the disk of a host that was lost."""
+    """A user id without an account: of a container's volume, or of the disk of a host that was
+    lost."""
     known = {account.pw_uid for account in pwd.getpwall()}
     return next(uid for uid in range(4242, 60000) if uid not in known)
 

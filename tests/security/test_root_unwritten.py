@@ -1,8 +1,8 @@
-"""The worst day in a container that may only be read, or with a full /var: root cannot write where it
-keeps its records and works for another user's state.
+"""The worst day in a container that may only be read, or with a full /var: root cannot write where
+it keeps its records and works for another user's state.
 
-Root's recovery was refused there. Now root says that it keeps no record, and recovers; what it has no
-record of it does not go on with.
+Root's recovery was refused there. Now root says that it keeps no record, and recovers; what it has
+no record of it does not go on with.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FULL = f"mount -t tmpfs -o size=1m,mode=711 t {ROOTS_OWN}; dd if=/dev/zero of={R
 
 
 def within(site: Site, mounts: str, *words: str, code: int = 0) -> Result:  # noqa: F811
-    """A command that sees these instead of the host's own. What it leaves in `back` is the host's."""
+    """A command that sees these instead of the host's own. What it leaves in `back` is the
+    host's."""
     ROOTS_OWN.mkdir(mode=0o711, exist_ok=True)
     script = f'({RUN}; {mounts}) 2>/dev/null; exec "$@"'
     apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]

@@ -86,7 +86,8 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
 
 
 def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> None:
-    """A command in a terminal hung there and took no SIGTERM. A link to a file is the healthy twin."""
+    """A command in a terminal hung there and took no SIGTERM. A link to a file is the healthy
+    twin."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SecretUnavailable, match="pipe: it is not a regular file"):
         resolve(SecretRef("file", str(tmp_path / "pipe")))
@@ -164,7 +165,8 @@ def test_printed_commands_and_a_host_from_a_kit_have_all_of_a_password(
     )
     assert done.stdout.decode() == password
     plan = (
-        "plan: shop\nobjectives: {rpo: 15m, rto: 30m}\ncomponents: {conf: {kind: files, paths: [/x]}}\n"
+        "plan: shop\nobjectives: {rpo: 15m, rto: 30m}\ncomponents: {conf: {kind: files, paths: "
+        "[/x]}}\n"
         f"repositories: {{primary: {{url: /repo, password: {{file: {ref.value}}}}}}}\n"
     )
     placed = lay_out(

@@ -1,8 +1,9 @@
-"""Attack: an application's user puts a set-user-ID program of his own into what is backed up, and waits
-for a recovery that gives its files to somebody else. It ran as root then, or as drd's user.
+"""Attack: an application's user puts a set-user-ID program of his own into what is backed up, and
+waits for a recovery that gives its files to somebody else. It ran as root then, or as drd's user.
 
-Now a file that gets another owner than it had loses these bits, and file capabilities, before anybody
-can reach it. The twins: a recovery that gives back the owners gives back the bits; a drill proves them.
+Now a file that gets another owner than it had loses these bits, and file capabilities, before
+anybody can reach it. The twins: a recovery that gives back the owners gives back the bits; a drill
+proves them.
 """
 
 from __future__ import annotations
@@ -142,8 +143,8 @@ def test_bits_are_gone_before_the_owner_changes(
 
 
 def stored(short_tmp: Path, owner: int) -> tuple[Restic, ComponentSnapshot]:
-    """A point of one set-user-ID program and one in a directory that only others can look into, in a
-    repository of nobody's."""
+    """A point of one set-user-ID program and one in a directory that only others can look into, in
+    a repository of nobody's."""
     (short_tmp / "r").mkdir()
     src, own = short_tmp / "src", Restic(short_tmp / "r")
     (src / "closed").mkdir(parents=True)

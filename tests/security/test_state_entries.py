@@ -1,6 +1,6 @@
-"""Attack: a member of the group `drd` prepares for the upgrade. Until then he could write in the state:
-he gives the catalogue a second name elsewhere, puts links or files of his own in the place of drd's, or
-keeps a lock. What he had got hold of stayed his, and nobody heard of it.
+"""Attack: a member of the group `drd` prepares for the upgrade. Until then he could write in the
+state: he gives the catalogue a second name elsewhere, puts links or files of his own in the place
+of drd's, or keeps a lock. What he had got hold of stayed his, and nobody heard of it.
 
 The first start puts it right, without losing anything of a state in which nobody did such a thing.
 """
@@ -204,8 +204,8 @@ def test_links_of_the_administrator_stay(site: Site, short_tmp: Path) -> None:
 
 
 def begun_by_a_member(state: Path) -> Path:
-    """As an earlier drd had it, when the first command after the install was a member's: the directory
-    gives each file its group."""
+    """As an earlier drd had it, when the first command after the install was a member's: the
+    directory gives each file its group."""
     group = grp.getgrnam("games").gr_gid
     for path in (state, *state.rglob("*")):
         os.chown(path, -1, group, follow_symlinks=False)

@@ -264,7 +264,8 @@ def test_lock_that_is_a_link_is_neither_followed_nor_opened_to_others(tmp_path: 
     held.discard()
 
 
-# --- root reads what the service wrote -------------------------------------------------------------
+# --- root reads what the service wrote
+# -------------------------------------------------------------
 
 
 def bomb() -> bytes:
@@ -336,8 +337,8 @@ def test_lock_that_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> N
 def test_installing_gives_the_service_what_is_roots_in_its_directories_and_nothing_else(
     tmp_path: Path,
 ) -> None:
-    """The service's user may have put names in there: `drd install` must not give him the files that
-    they lead to."""
+    """The service's user may have put names in there: `drd install` must not give him the files
+    that they lead to."""
     state, elsewhere = tmp_path / "state", tmp_path / "etc"
     for directory in (state / "locks", elsewhere):
         directory.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""A plan or a drd.yaml that comes out of a repository is input: whoever has the repository's password can store
-one. `drd bootstrap --repository` shows what they would have drd do, puts them in force only after a
-confirmation, and opens nothing meanwhile but the repository that was named."""
+"""A plan or a drd.yaml that comes out of a repository is input: whoever has the repository's
+password can store one. `drd bootstrap --repository` shows what they would have drd do, puts them in
+force only after a confirmation, and opens nothing meanwhile but the repository that was named."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def bootstrap(site: Site, machine: Machine, *words: str, code: int = 0) -> Resul
 
 
 def forge_plan(site: Site) -> Path:
-    """The site's own plan and configuration, each with a command more; what both would leave behind."""
+    """The site's own plan and configuration, each with a command more; what both would leave
+    behind."""
     mark = site.base / "mark"
     offsite = (
         "repositories:\n"
@@ -103,12 +104,14 @@ def test_what_was_accepted_is_not_run_by_the_bootstrap_itself(site: Site, machin
 def test_secret_of_the_host_is_handed_to_no_address_out_of_the_repository(
     site: Site, machine: Machine
 ) -> None:
-    """No command is needed for that: the daemon sends the key's id to the bucket with each request."""
+    """No command is needed for that: the daemon sends the key's id to the bucket with each
+    request."""
     text = (site.base / "plans/shop.yaml").read_text()
     secret = site.base / "only-root-may-read-this"
     more = (
         "repositories:\n"
-        f"  off: {{url: 's3:http://127.0.0.1:9/bucket/c', copy_of: primary, password: {{credential: x}},"
+        f"  off: {{url: 's3:http://127.0.0.1:9/bucket/c', copy_of: primary,"
+        " password: {credential: x},"
         f" s3: {{access_key: {{file: {secret}}}, secret_key: {{env: HOME}}}}}}\n"
     )
     plan = text.replace("repositories:\n", more)
@@ -236,8 +239,10 @@ HANDED_OUT = {
     "a key that is no key of a path": with_repository(
         "url: /srv/r, password: {file: /etc/drd/pw}, s3: {access_key: {file: /root/x}}"
     ),
-    "a connection by reference": "plan: x\ncomponents: {db: {kind: postgres, dsn: {credential: x}}}",
-    "a connection elsewhere": "plan: x\ncomponents: {db: {kind: postgres, dsn: 'host=db1 dbname=x'}}",
+    "a connection by "
+    "reference": "plan: x\ncomponents: {db: {kind: postgres, dsn: {credential: x}}}",
+    "a connection "
+    "elsewhere": "plan: x\ncomponents: {db: {kind: postgres, dsn: 'host=db1 dbname=x'}}",
     "a connection to two": (
         "plan: x\ntargets: {t: {db: {dsn: 'postgresql://localhost,evil/x'}}}\n"
         "components: {db: {kind: postgres, dsn: 'dbname=x'}}"
@@ -253,7 +258,8 @@ HANDED_OUT = {
     "whom every kit opens to": "kit: {recipients: [age1evil]}",
     "a query of a server": (
         "plan: x\ncomponents: {db: {kind: postgres, dsn: 'dbname=x user=postgres'}}\n"
-        "checks: [{name: a, kind: sql, component: db, query: \"select lo_export(1, '/x')\", expect: 1}]"
+        "checks: [{name: a, kind: sql, component: db, query: \"select lo_export(1, '/x')\", "
+        "expect: 1}]"
     ),
     "a query of something": (
         "plan: x\nchecks: [{name: a, kind: sql, component: db, query: select 1, expect: 1}]"
@@ -262,7 +268,8 @@ HANDED_OUT = {
     "what a drill reaches": "plan: x\ndrill: {reach: ['evil:443']}",
     "root's files": "plan: x\ncomponents: {all: {kind: files, paths: [/srv, /root/keys]}}",
     "the whole host": "plan: x\ncomponents: {all: {kind: files, paths: [/]}}",
-    "root's files by a detour": "plan: x\ncomponents: {a: {kind: files, paths: ['//srv/../root/']}}",
+    "root's files by a "
+    "detour": "plan: x\ncomponents: {a: {kind: files, paths: ['//srv/../root/']}}",
     "a database of root's": "plan: x\ncomponents: {db: {kind: sqlite, path: /var/lib/drd/drd.db}}",
     "a channel": "notify: [{kind: webhook, url: {credential: x}}]",
     "a mail login": (
@@ -292,7 +299,8 @@ components:
   sessions: {{kind: sqlite, path: /var/lib/shop/sessions.db}}
   conf: {{kind: files, paths: [/etc/shop, /srv/shop], exclude: ["*.tmp"]}}
 backup: {{every: 15m}}
-checks: [{{name: rows, kind: sql, component: sessions, query: "select count(*) from x", expect: "> 0"}}]
+checks: [{{name: rows, kind: sql, component: sessions, query: "select count(*) from x",
+    expect: "> 0"}}]
 targets: {{standby: {{db: {{dsn: "dbname=back"}}, conf: {{path: /srv/back}}}}}}
 drill: {{every: 7d, scenarios: [database-loss]}}
 kit: {{shares: 2/3, required: true}}
@@ -308,8 +316,10 @@ metrics: {http: "127.0.0.1:9000", textfile: /var/lib/node/drd.prom}
 limits: {runs: 2}
 alerts: {hold: 5m}
 notify:
-  - {kind: smtp, name: mail, host: localhost, port: 25, tls: none, sender: drd@example.com, to: [a@example.com],
-     min_severity: warning, on: [firing, drill], plans: ["orders-*"], timeout: 30s, ca_cert: /etc/ssl/ca.pem}
+  - {kind: smtp, name: mail, host: localhost, port: 25, tls: none, sender: drd@example.com,
+      to: [a@example.com],
+     min_severity: warning, on: [firing, drill], plans: ["orders-*"], timeout: 30s,
+         ca_cert: /etc/ssl/ca.pem}
   - {kind: smtp, host: mail.example.com, to: [a@example.com], severity: [critical]}
 """
 
@@ -378,7 +388,8 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
 
 
 def keys_of(model: type[Settings]) -> Iterator[tuple[str, ...]]:
-    """The keys of a schema that hold values, with `*` for names and places in lists; without secrets."""
+    """The keys of a schema that hold values, with `*` for names and places in lists; without
+    secrets."""
     root = model.model_json_schema()
 
     def below(node: dict[str, Any], key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -416,12 +427,13 @@ def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> boo
 
 
 RUN = {
-    "plan": "components.*.before.command components.*.after.command components.*.bin_dir checks.*.run "
-    "targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file",
+    "plan": "components.*.before.command components.*.after.command components.*.bin_dir "
+    "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file",
     "daemon": "notify.*.command kit.recipients kit.file",
 }
-"""What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the lists of
-`drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a name."""
+"""What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
+lists of `drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a
+name."""
 
 
 @pytest.mark.parametrize(("which", "model"), [("plan", PlanFile), ("daemon", DaemonFile)])

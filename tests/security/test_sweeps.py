@@ -1,8 +1,9 @@
-"""Attack: somebody leaves a directory where drd sweeps, with a journal that names what is not theirs.
+"""Attack: somebody leaves a directory where drd sweeps, with a journal that names what is not
+theirs.
 
-A run that nobody knew counted as over after a day, and root removed what its `target.json` said. Now
-only what belongs to whoever sweeps, lies where nobody else can write and bears the stamp of a known
-run is believed; what is left of killed runs goes as before.
+A run that nobody knew counted as over after a day, and root removed what its `target.json` said.
+Now only what belongs to whoever sweeps, lies where nobody else can write and bears the stamp of a
+known run is believed; what is left of killed runs goes as before.
 """
 
 from __future__ import annotations

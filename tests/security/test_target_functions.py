@@ -1,7 +1,8 @@
-"""The owner of a database puts a function into a CHECK that runs a program when a superuser restores.
+"""The owner of a database puts a function into a CHECK that runs a program when a superuser
+restores.
 
-The recovery says so before it asks, and `--as-owner` restores with the owner's rights: also a function
-that takes SET ROLE back finds no superuser behind it.
+The recovery says so before it asks, and `--as-owner` restores with the owner's rights: also a
+function that takes SET ROLE back finds no superuser behind it.
 """
 
 from __future__ import annotations

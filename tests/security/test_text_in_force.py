@@ -1,7 +1,8 @@
 """Attack: whoever can write a row of the catalogue has the daemon, and root, carry it out.
 
-The daemon took a plan's text from `plan_sources`, and root took `runs.plan` for a path to a file whose
-commands it ran. Now the text in force is root's file as it was loaded, and a row names, never orders.
+The daemon took a plan's text from `plan_sources`, and root took `runs.plan` for a path to a file
+whose commands it ran. Now the text in force is root's file as it was loaded, and a row names, never
+orders.
 """
 
 from __future__ import annotations
@@ -212,7 +213,8 @@ def test_plan_of_a_row_is_a_name_and_no_path(site: Site, verb: str) -> None:
     evil.write_text(
         f"plan: evil\nobjectives: {{rpo: 1h, rto: 1h}}\ncomponents:\n"
         f"  db: {{kind: postgres, dsn: {{command: [touch, {taken}]}}}}\n"
-        f"repositories:\n  primary: {{url: {site.base}/r, password: {{command: [touch, {taken}]}}}}\n"
+        "repositories:\n  primary: "
+        f"{{url: {site.base}/r, password: {{command: [touch, {taken}]}}}}\n"
         f"targets:\n  here: {{db: {{dsn: {{command: [touch, {taken}]}}}}}}\n"
     )
     change_row(

@@ -1,7 +1,8 @@
 """A machine that has nothing of drd: an overlay of this machine's root, or of a clean Debian, with
 places of its own for what changes. It shares the network, so that a server on loopback is in reach.
 
-What is written in it goes to memory and is gone with it; its mounts are in a namespace of their own.
+What is written in it goes to memory and is gone with it; its mounts are in a namespace of their
+own.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ def cannot_be_made() -> str:
 
 @contextlib.contextmanager
 def empty_root(directory: Path, *, with_drd: bool, below: Path = Path("/")) -> Iterator[EmptyRoot]:
-    """A machine over `below`; `directory` has to be empty. Without drd the checkout is out of sight, with
-    it the only thing that is there besides. Raises ServerError."""
+    """A machine over `below`; `directory` has to be empty. Without drd the checkout is out of
+    sight, with it the only thing that is there besides. Raises ServerError."""
     mounted = directory / "machine"
     mounted.mkdir()
     places = dict.fromkeys(str(p) for p in (ROOT, Path(sys.prefix), Path(sys.base_prefix)))

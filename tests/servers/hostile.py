@@ -1,4 +1,5 @@
-"""An S3 server that answers as it is told to: without end, by drops, nonsense; else nothing is in it."""
+"""An S3 server that answers as it is told to: without end, by drops, nonsense; else nothing is in
+it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _BLOCK = b"A" * (1 << 16)
 
 
 class Hostile:
-    """`manner` may be turned at any time and counts from the next request. `sent` is how many bytes of
-    answers without end the client has taken; `date` stands in place of the time."""
+    """`manner` may be turned at any time and counts from the next request. `sent` is how many bytes
+    of answers without end the client has taken; `date` stands in place of the time."""
 
     def __init__(self) -> None:
         self.manner: Manner = "well"

@@ -128,7 +128,8 @@ class PostgresServer:
         self._end(modes[mode], 30)
 
     def kill(self) -> None:
-        """Kill the postmaster with SIGKILL; its backends notice, and we wait until they are gone."""
+        """Kill the postmaster with SIGKILL; its backends notice, and we wait until they are
+        gone."""
         self._end(signal.SIGKILL, 10)
 
     def _end(self, signal_number: int, grace_s: float) -> None:

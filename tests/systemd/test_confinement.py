@@ -1,4 +1,5 @@
-"""`drd doctor` as the service names what its unit keeps a plan from, and is silent about the rest."""
+"""`drd doctor` as the service names what its unit keeps a plan from, and is silent about the
+rest."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_mount_is_the_last_of_the_nearest() -> None:
 def test_restrictions_of_a_unit_are_taken_with_its_drop_ins() -> None:
     text = (
         "# /etc/systemd/system/drd.service\n[Unit]\nDescription=x\n[Service]\nType=notify-reload\n"
-        "ExecStart=/opt/drd/bin/drd daemon\nRestartSec=2s\nUser=drd\nReadWritePaths=-/mnt \\\n -/srv\n"
+        "ExecStart=/opt/drd/bin/drd daemon\nRestartSec=2s\nUser=drd\nReadWritePaths=-/mnt \\\n "
+        "-/srv\n"
         "RuntimeDirectory=drd\nWatchdogSec=30s\nTimeoutStopSec=60\n[Install]\nWantedBy=a.target\n"
         "# /etc/systemd/system/drd.service.d/override.conf\n[Service]\nProtectHome = yes\n"
         "; a comment\nReadWritePaths=\n"

@@ -1,8 +1,8 @@
-"""The worst day: a machine that has nothing but the kit, and the S3 server. The service comes back by drd,
-and by the printed commands where drd is not.
+"""The worst day: a machine that has nothing but the kit, and the S3 server. The service comes back
+by drd, and by the printed commands where drd is not.
 
-With DRD_CLEAN_ROOT the machine is that directory instead of this one without drd: a root that debootstrap
-made, in which the packages of the printed page (and for drd python3) are installed.
+With DRD_CLEAN_ROOT the machine is that directory instead of this one without drd: a root that
+debootstrap made, in which the packages of the printed page (and for drd python3) are installed.
 """
 
 from __future__ import annotations
@@ -49,16 +49,19 @@ repositories:
   primary:
     url: {url}
     password: {{credential: restic}}
-    s3: {{access_key: {{env: SHOP_S3_KEY}}, secret_key: {{command: [cat, /etc/shop-s3]}}, region: us-east-1}}
+    s3: {{access_key: {{env: SHOP_S3_KEY}}, secret_key: {{command: [cat, /etc/shop-s3]}},
+        region: us-east-1}}
 checks:
-  - {{name: orders are there, kind: sql, component: orders-db, query: "select count(*) from orders", expect: "> 0"}}
+  - {{name: orders are there, kind: sql, component: orders-db,
+      query: "select count(*) from orders", expect: "> 0"}}
   - {{name: row counts, kind: rows, component: orders-db}}
   - {{name: sessions, kind: rows, component: sessions}}
   - {{name: gateway, kind: files, component: gateway}}
   - {{name: asks, kind: command, component: sessions, run: [/usr/local/bin/has-sessions]}}
 runbook:
   - {{name: data, restore: [orders-db, sessions, gateway]}}
-  - {{name: erasures, command: {{run: [replay-erasures, "${{target}}"], component: orders-db}}, rehearse: skip, reason: it writes}}
+  - {{name: erasures, command: {{run: [replay-erasures, "${{target}}"], component: orders-db}},
+      rehearse: skip, reason: it writes}}
   - {{name: look, check: all}}
 targets:
   standby:
@@ -116,7 +119,8 @@ def _made(
     begin_in_bucket(s3, url, PASSWORD)
     make_tree(host.path("/etc/shop"))
     host.sh(
-        "chown -R 1234:5678 /etc/shop/conf.d; chmod 750 /etc/shop/conf.d; chmod u+s /etc/shop/app.conf"
+        "chown -R 1234:5678 /etc/shop/conf.d; chmod 750 /etc/shop/conf.d; chmod u+s "
+        "/etc/shop/app.conf"
     )
     make_sqlite(base / "sessions.db")
     host.write("/var/lib/shop/sessions.db", (base / "sessions.db").read_bytes(), mode=0o640)
@@ -153,7 +157,8 @@ def _made(
 def tree(machine: EmptyRoot, path: str) -> str:
     """Every entry with its type, mode, owner, time and contents."""
     return machine.sh(
-        f"cd {path}; find . -printf '%P %y %m %U %G %l ' -type f -printf '%s %T@ ' -o -printf '\\n' | sort;"
+        f"cd {path}; find . -printf '%P %y %m %U %G %l ' -type f -printf '%s %T@ ' -o -printf "
+        "'\\n' | sort;"
         " find . -type f -exec sha256sum {} + | sort"
     )
 

@@ -43,7 +43,8 @@ def test_page_is_true_from_install_to_uninstall(system: Machine, tmp_path: Path)
 
 
 def go_back(system: Machine, tmp_path: Path) -> None:
-    """To a copy that knows another plan's point, while the catalogue in use knows one of its own."""
+    """To a copy that knows another plan's point, while the catalogue in use knows one of its
+    own."""
     system.wait_until(lambda: bool(points(system, "orders-api")), 60, "a backup")
     before = points(system, "orders-api")
     of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)

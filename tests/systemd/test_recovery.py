@@ -135,6 +135,9 @@ def test_a_recovery_goes_on_after_its_host_went_down(shop: Machine) -> None:
     assert shop.unit("ActiveState", "old.service") == "inactive"
     traffic = f"{run(shop)}/traffic http://127.0.0.1:8099\n"
     assert shop.path("/srv/traffic").read_text() == traffic
-    count = "import sqlite3; print(*sqlite3.connect('/srv/back/shop.db').execute('select count(*) from orders'))"
+    count = (
+        "import sqlite3; print(*sqlite3.connect('/srv/back/shop.db').execute('select count(*) "
+        "from orders'))"
+    )
     assert shop.run(sys.executable, "-c", count).stdout == "(1000,)\n"
     assert shop.sh("ls /srv/work; ls /srv/repository/locks").split() in ([], ["templates"])

@@ -1,4 +1,5 @@
-"""Root in a terminal on a host whose state is the service user's: what it leaves, and what it may."""
+"""Root in a terminal on a host whose state is the service user's: what it leaves, and what it
+may."""
 
 from __future__ import annotations
 
@@ -33,11 +34,15 @@ install -d -o postgres /run/shop
 bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
 cd /run/shop
 runuser -u postgres -- $bin/initdb -D /run/shop/data -A peer --no-sync >/dev/null
-systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -k /run/shop -c listen_addresses=
-for i in $(seq 100); do runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
-runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login' -c 'grant pg_read_all_data to drd' \
+systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -k /run/shop \\
+  -c listen_addresses=
+for i in $(seq 100); do
+  runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
+runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login' \\
+  -c 'grant pg_read_all_data to drd' \
   -c 'create role root login superuser' -c 'create database shop owner drd'
-runuser -u drd -- $bin/psql -q -h /run/shop shop -c 'create table orders as select generate_series(1,1000) id'
+runuser -u drd -- $bin/psql -q -h /run/shop shop \\
+  -c 'create table orders as select generate_series(1,1000) id'
 """
 
 EXCHANGE = """

@@ -12,7 +12,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_page_is_generated_from_models_and_rights() -> None:
-    """To make it anew: python -c 'from drd.api.reference import reference; print(reference(), end="")'."""
+    """To make it anew: python -c 'from drd.api.reference import reference; print(reference(),
+    end="")'."""
     assert (DOCS / "api.md").read_text() == reference()
 
 

@@ -35,7 +35,8 @@ class SetClocks(Clocks):
         ((-HOUR, 1.0, 1.0), "the clock was set back by 3601 s"),
         ((-30.0 * 365 * 86400, 0.0, 0.0), "the clock was set back by 946080000 s"),
         ((8 * HOUR, 8 * HOUR, 1.0), "the host slept for 28799 s"),
-        ((9 * HOUR, 8 * HOUR, 0.0), "the clock was set forward by 3600 s and the host slept for 28800 s"),
+        ((9 * HOUR, 8 * HOUR, 0.0), ("the clock was set forward by 3600 s and the host slept for "
+                                    "28800 s")),
     ],
 )  # fmt: skip
 def test_jumps_and_sleep_are_told_apart(passed: tuple[float, float, float], said: str) -> None:

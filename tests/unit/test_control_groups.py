@@ -1,4 +1,5 @@
-"""Where a control group for a drill may be made: in what was handed to this user, and nowhere else."""
+"""Where a control group for a drill may be made: in what was handed to this user, and nowhere
+else."""
 
 from __future__ import annotations
 

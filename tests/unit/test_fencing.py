@@ -87,7 +87,10 @@ def test_what_a_process_said_does_nothing_when_it_is_printed() -> None:
     assert plain("a\x1b[2Jb\nc" + "x" * 999) == ("a?[2Jb?c" + "x" * 999)[:300]
 
 
-QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04mail\x07example\x03org\x00\x00\x01\x00\x01"
+QUERY = (
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+    b"\x04mail\x07example\x03org\x00\x00\x01\x00\x01"
+)
 
 
 def test_question_of_a_resolver_is_read_and_nonsense_is_none() -> None:

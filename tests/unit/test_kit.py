@@ -40,7 +40,8 @@ INDEX = KitIndex(
     plans=(
         KitPlan(
             "shop", "d1", "etc/plans/shop.yaml",
-            (KitRepository("primary", "/repo", "1d" * 32), KitRepository("far", "/far", None, "primary")),
+            (KitRepository("primary", "/repo", "1d" * 32), KitRepository("far", "/far", None,
+            "primary")),
             (POINT,), ("target standby of shop: db",),
         ),
     ),
@@ -53,7 +54,8 @@ INDEX = KitIndex(
     digests={},
 )  # fmt: skip
 FILES = {
-    "etc/drd.yaml": b"plans: plans\n", "etc/plans/shop.yaml": b"plan: shop\n", "secrets/a": b"top secret",
+    "etc/drd.yaml": b"plans: plans\n", "etc/plans/shop.yaml": b"plan: shop\n",
+    "secrets/a": b"top secret",
     "secrets/b": b"another", "files/0-ca.pem": b"PEM",
 }  # fmt: skip
 

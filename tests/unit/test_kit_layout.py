@@ -70,8 +70,8 @@ def test_references_are_found_wherever_the_schema_has_them() -> None:
 
 
 def test_at_the_root_only_what_cannot_stay_is_rewritten() -> None:
-    """Credentials and files keep their places and so the plan its hash; a variable and a command of the
-    lost host become credentials."""
+    """Credentials and files keep their places and so the plan its hash; a variable and a command of
+    the lost host become credentials."""
     layout = lay_out(belongings("log: {level: debug}  # why\n"), Path("/"))
     files = {str(f.path): f for f in layout.files}
     assert files["/etc/drd/drd.yaml"].content == b"log: {level: debug}  # why\n"

@@ -126,7 +126,8 @@ def test_erasures_are_carried_out_again_in_bash(tmp_path: Path) -> None:
     )
     with sqlite3.connect(database) as connection:
         connection.executescript(
-            "create table t (name); insert into t values ('before'), ('a&b'), ('it''s'), ('two words')"
+            "create table t (name); insert into t values ('before'), ('a&b'), ('it''s'), ('two "
+            "words')"
         )
     (tmp_path / "manifest.json").write_text(json.dumps({"data_time": "2026-11-25T03:00:00.0Z"}))
     tool = f"sqlite3 -bail '{database}'"

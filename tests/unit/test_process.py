@@ -264,7 +264,8 @@ def test_command_without_rights_still_dies_with_a_killed_drd() -> None:
     script = (
         "import os, time; from drd.process import Command, start\n"
         f"child = start(Command(('sleep', '64{OWN}'), drop_capabilities=True))\n"
-        "while not open(f'/proc/{child.pid}/cmdline').read().startswith('sleep'): time.sleep(0.01)\n"
+        "while not open(f'/proc/{child.pid}/cmdline').read().startswith('sleep'): "
+        "time.sleep(0.01)\n"
         "os.kill(os.getpid(), 9)"
     )
     with pytest.raises(AssertionError):

@@ -233,7 +233,8 @@ def test_objectives_warn() -> None:
 
 @as_root
 def test_a_place_that_is_gone_is_no_matter_of_rights(short_tmp: Path) -> None:
-    """Somebody with fewer rights than the operator of a recovery is warned of what he may not do."""
+    """Somebody with fewer rights than the operator of a recovery is warned of what he may not
+    do."""
     services: Any = SimpleNamespace(is_root=False)
     closed = short_tmp / "closed"
     (closed / "inner").mkdir(parents=True)

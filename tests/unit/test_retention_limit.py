@@ -1,4 +1,5 @@
-"""How much one retention may forget: the limit, what waits, and that no sound plan ever reaches it."""
+"""How much one retention may forget: the limit, what waits, and that no sound plan ever reaches
+it."""
 
 from __future__ import annotations
 

@@ -447,7 +447,8 @@ def test_failed_copy_is_retried() -> None:
 def test_copies_with_a_schedule_of_their_own_do_not_follow_backups(
     timing: dict[str, object], at: datetime, why: str
 ) -> None:
-    """Not even when there is something new, and also when there is nothing: older points may lack."""
+    """Not even when there is something new, and also when there is nothing: older points may
+    lack."""
     mine = replace(job("copy", **timing), subject="offsite")
     for copied in (None, ago(DAY), ago(5 * MINUTE)):
         found = due(mine, history(copied_time=copied, last_started_at=ago(MINUTE)))

@@ -108,7 +108,8 @@ def test_words_of_a_window() -> None:
     assert window_text(window("00:00", "24:00", 5, 6)) == "sat,sun 00:00-24:00"
 
 
-# --- against looking at the clock every five minutes ----------------------------------------------------
+# --- against looking at the clock every five minutes
+# ----------------------------------------------------
 
 CHANGES = [
     (BERLIN, "2026-03-29"),

@@ -38,10 +38,13 @@ def snapshot(kind: str, fingerprint: Fingerprint | None) -> ComponentSnapshot:
             "CREATE TABLE t (a int NOT NULL, b)",
         ),
         ("CREATE TABLE t (a, b, FOREIGN KEY (a, b) REFERENCES o (x, y))", "CREATE TABLE t (a, b)"),
-        ("CREATE TABLE t (a, CONSTRAINT k FOREIGN KEY (a) REFERENCES o) STRICT", "CREATE TABLE t (a) STRICT"),
+        (("CREATE TABLE t (a, CONSTRAINT k FOREIGN KEY (a) REFERENCES o) "
+         "STRICT"), "CREATE TABLE t (a) STRICT"),
         (
-            "CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES c */)",
-            "CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES c */)",
+            ("CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES "
+            "c */)"),
+            ("CREATE TABLE t (a text DEFAULT 'x REFERENCES y(z', [REFERENCES] int, b /* REFERENCES "
+            "c */)"),
         ),
         ("CREATE TABLE t (a REFERENCES \"o (\" DEFERRABLE UNIQUE)", "CREATE TABLE t (a UNIQUE)"),
     ],
@@ -60,8 +63,8 @@ def test_an_index_gets_another_name_and_nothing_else() -> None:
 
 def test_the_script_of_a_foreign_key_says_whose_it_is() -> None:
     script = (
-        '--\n\nALTER TABLE ONLY public."a ""b"" REFERENCES x"\n    ADD CONSTRAINT "k (" FOREIGN KEY '
-        '("c, d", e) REFERENCES "s.t".orders(id, "x)") ON DELETE CASCADE;\n'
+        '--\n\nALTER TABLE ONLY public."a ""b"" REFERENCES x"\n    ADD CONSTRAINT "k (" FOREIGN '
+        'KEY ("c, d", e) REFERENCES "s.t".orders(id, "x)") ON DELETE CASCADE;\n'
     )
     found = foreign_key(script)
     assert found is not None

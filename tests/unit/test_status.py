@@ -1,4 +1,5 @@
-"""Status for machines: which plans it speaks of, the JSON contract, the monitoring plugin's line."""
+"""Status for machines: which plans it speaks of, the JSON contract, the monitoring plugin's
+line."""
 
 from __future__ import annotations
 
@@ -414,8 +415,8 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
             [_BROKEN],
             2,
             (
-                "DRD CRITICAL - 1 of 1 breached: orders-api: last complete backup 3h ago: no route / "
-                "to host (2 tries, last 4m ago)|exposure_orders-api=10800s;;900 "
+                "DRD CRITICAL - 1 of 1 breached: orders-api: last complete backup 3h ago: no "
+                "route / to host (2 tries, last 4m ago)|exposure_orders-api=10800s;;900 "
                 "rto_orders-api=94s;;1800"
             ),
         ),
@@ -423,8 +424,8 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
             [healthy(last_drill=None, last_passed_drill=None)],
             3,
             (
-                "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows whether it "
-                "comes back|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
+                "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows whether "
+                "it comes back|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
             ),
         ),
         ([], 3, "DRD UNKNOWN - no plan is loaded"),

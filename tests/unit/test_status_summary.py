@@ -184,7 +184,8 @@ def test_what_was_missed_long_ago_ages_in_a_brief() -> None:
     assert brief.attainment(microseconds(then)) == pytest.approx(share, abs=1e-9)
 
 
-# --- what is told of plans that have something to say ----------------------------------------------
+# --- what is told of plans that have something to say
+# ----------------------------------------------
 
 
 def loud() -> st.SearchStrategy[PlanFacts]:

@@ -1,5 +1,5 @@
-"""A summary of the status that is made to hang whoever reads it is refused, and said to be kept from
-the group where it is."""
+"""A summary of the status that is made to hang whoever reads it is refused, and said to be kept
+from the group where it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whatever drd knows that hurts a restore, no verdict stays `met`; what it does not know is never green,
-and knowing something worse never makes a better verdict."""
+"""Whatever drd knows that hurts a restore, no verdict stays `met`; what it does not know is never
+green, and knowing something worse never makes a better verdict."""
 
 from __future__ import annotations
 

@@ -51,10 +51,11 @@ class ExposedFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places` are directories that must not fill, by their key in
-    drd.yaml; `work_dir` is where drills need room. `schedule` is None for a plan that is not in
-    force. `differing` has by plan what to say of a stored text that is not the one in force,
-    `exposed` a file of it that others can read or write."""
+    """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places`
+    are directories that must not fill, by their key in drd.yaml; `work_dir` is where drills need
+    room. `schedule` is None for a plan that is not in force. `differing` has by plan what to say of
+    a stored text that is not the one in force, `exposed` a file of it that others can read or
+    write."""
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -130,7 +131,8 @@ class AlertWatch:
         return self._evaluate(host, now, lambda: self._see(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
-        """As `evaluate`, at plans of which something is known to have changed; all else stays as it is.
+        """As `evaluate`, at plans of which something is known to have changed; all else stays as it
+        is.
 
         While something could not be recorded, everything is looked at.
         """
@@ -273,7 +275,8 @@ class AlertWatch:
         return bad, unknown
 
     def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
-        """Whether its file was written or removed a moment ago, and no reload has looked at it since."""
+        """Whether its file was written or removed a moment ago, and no reload has looked at it
+        since."""
         differs, in_force = True, True
         if isinstance(known, PlanFacts):
             differs = known.load_error is not None

@@ -32,8 +32,8 @@ def check_earlier_snapshots(
 
 
 def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
-    """Say what is known to be damaged where something is about to be stored; whether there is such a
-    thing. Nothing is refused: what is stored there may be whole, and a reading can tell."""
+    """Say what is known to be damaged where something is about to be stored; whether there is such
+    a thing. Nothing is refused: what is stored there may be whole, and a reading can tell."""
     damage = next(
         (k.damage for k in services.catalogue.health.of(plan.name) if k.repository == repository),
         None,
@@ -41,9 +41,9 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     if damage is None:
         return False
     services.warn(
-        f"{repository} is damaged: {what_is_damaged(damage)}; what is stored there now may build on "
-        f"that, so it does not count before drd verify {plan.name} --repository {repository} has read it "
-        "back: mend the repository first (docs/copies.md, Mending a repository)"
+        f"{repository} is damaged: {what_is_damaged(damage)}; what is stored there now may build "
+        f"on that, so it does not count before drd verify {plan.name} --repository {repository} "
+        "has read it back: mend the repository first (docs/copies.md, Mending a repository)"
     )
     return True
 

@@ -1,8 +1,8 @@
 """The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
 
-Stored after the manifest, at most hourly, and to one repository a minute: what a host with a thousand
-plans remembers is large, and goes to as many places. It is no part of the point: a backup does not fail
-because of it, but says so.
+Stored after the manifest, at most hourly, and to one repository a minute: what a host with a
+thousand plans remembers is large, and goes to as many places. It is no part of the point: a backup
+does not fail because of it, but says so.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def store_if_due(
 
 
 def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]) -> bool:
-    """Whether so many repositories leave this one a turn again. One of the future is not believed."""
+    """Whether so many repositories leave this one a turn again. One of the future is not
+    believed."""
     if last is None or not timedelta(0) <= now - last:
         return True
     return now - last >= EVERY and now - last >= EACH * repositories()

@@ -1,1 +1,2 @@
-"""Rehearsals of a recovery in a sandbox: the run, what fenced code may do, what the result covers."""
+"""Rehearsals of a recovery in a sandbox: the run, what fenced code may do, what the result
+covers."""

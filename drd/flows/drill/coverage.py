@@ -1,5 +1,5 @@
-"""Which components of the plan a drill says nothing about: they did not come back, or nothing of them
-was compared."""
+"""Which components of the plan a drill says nothing about: they did not come back, or nothing of
+them was compared."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
 
 
 def _scratch(directory: Path, name: str) -> Path:
-    """A directory of this process's user, made when it is not there, and no link on the way to it."""
+    """A directory of this process's user, made when it is not there, and no link on the way to
+    it."""
     place = directory
     for part, mode in (("scratch", 0o711), (name, 0o700)):
         place /= part

@@ -1,5 +1,5 @@
-"""What a drill of the loss of the host has: a recovery kit, the repositories that it opens, and nothing
-of this host but a place to work in."""
+"""What a drill of the loss of the host has: a recovery kit, the repositories that it opens, and
+nothing of this host but a place to work in."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class KitAt:
 
 @dataclass(frozen=True, slots=True)
 class Regained:
-    """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with references
-    that lead to files of that host, `digest` the hash that the plan had in the kit; `services` have
-    the catalogue that the repositories gave. `came` says what came from the kit, `notes` what it
-    could not give, `detail` is for the record of the run."""
+    """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
+    references that lead to files of that host, `digest` the hash that the plan had in the kit;
+    `services` have the catalogue that the repositories gave. `came` says what came from the kit,
+    `notes` what it could not give, `detail` is for the record of the run."""
 
     plan: Plan
     digest: str
@@ -60,8 +60,9 @@ class Regained:
 
 
 Regain = Callable[[Plan, KitAt | None, Path], AbstractContextManager[Regained]]
-"""A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name. Raises
-KitUnavailable where there is none, and everything that keeps a kit from opening its repositories."""
+"""A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name.
+Raises KitUnavailable where there is none, and everything that keeps a kit from opening its
+repositories."""
 
 
 def does_not_open(why: str) -> CheckResult:

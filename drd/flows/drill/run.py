@@ -106,11 +106,11 @@ class DrillOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says, as does a
-    `scenario` of None. Nothing is taken from any but `repository`, where that is given.
-    `components` alone come back, none: all; that says nothing about the whole service.
-    `keep` is called with the sandboxes still there, and they go when it returns. `kit` is what a loss
-    of the host leaves, None for the copy that the plan or drd.yaml name."""
+    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says, as does
+    a `scenario` of None. Nothing is taken from any but `repository`, where that is given.
+    `components` alone come back, none: all; that says nothing about the whole service. `keep` is
+    called with the sandboxes still there, and they go when it returns. `kit` is what a loss of the
+    host leaves, None for the copy that the plan or drd.yaml name."""
 
     point: str | None = None
     scenario: str | None = None

@@ -76,7 +76,8 @@ def examine(
 
 
 def _clock() -> list[Finding]:
-    """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going on."""
+    """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going
+    on."""
     name = "this host's clock"
     kept = process.is_synchronised()
     if kept is None:
@@ -103,7 +104,8 @@ def _custody(services: Services) -> list[Finding]:
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:
-    """What recoveries have left beside what they brought, which takes room until somebody is done."""
+    """What recoveries have left beside what they brought, which takes room until somebody is
+    done."""
     now, found = services.clock.now(), []
     for run, aside in reminders(services.catalogue, plan.name):
         since = (now - (run.started_at or now)).total_seconds()
@@ -159,8 +161,8 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
 
 
 def _masked(services: Services, plan: Plan) -> list[Finding]:
-    """An older drd took `***` for the output of a secret's command that it had read before, and made
-    repositories with that."""
+    """An older drd took `***` for the output of a secret's command that it had read before, and
+    made repositories with that."""
     found = []
     for spec in plan.repositories.values():
         name = f"repository {spec.name}: masked password"
@@ -170,8 +172,8 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
             continue  # it cannot be reached, or is not there: said already
         hint = (
             f"drd repository rekey {plan.name} --repository {spec.name}\n"
-            f"gives it the plan's own password ({spec.password.describe()}), takes {MASK} away, and says "
-            "how to make a new repository, since whoever has read this one can go on."
+            f"gives it the plan's own password ({spec.password.describe()}), takes {MASK} away, "
+            "and says how to make a new repository, since whoever has read this one can go on."
         )
         detail = f"does not open with {MASK}, which an older drd could take for a password"
         if opens:
@@ -241,7 +243,8 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             "different one from a file or a command, and says that the password is wrong",
             hint=f"{rekey}\ngives it another one."
             if known
-            else f"no new repository is made with it: write it without; for one that is there:\n{rekey}",
+            else "no new repository is made with it: write it without; for one that is "
+            f"there:\n{rekey}",
         )
     ]
 

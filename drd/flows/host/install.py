@@ -382,8 +382,8 @@ def _change(step: Step) -> None:
 
 
 def _give(place: Path) -> list[str]:
-    """Give the files that root owns in this directory to the service's user. Returns a note when some
-    of them stay root's."""
+    """Give the files that root owns in this directory to the service's user. Returns a note when
+    some of them stay root's."""
     user = pwd.getpwnam("drd")
     try:
         left = give_what_is_roots(place, user.pw_uid, user.pw_gid)

@@ -1,4 +1,5 @@
-"""Looking ahead: is the plan, as it stands now, proven, and would all that a recovery needs be there?
+"""Looking ahead: is the plan, as it stands now, proven, and would all that a recovery needs be
+there?
 
 The same attempts as `drd doctor`, the named targets, and what drills, kits and the schedule say; as
 a run with a record, so that what breaks between two drills is an alert and not a surprise.

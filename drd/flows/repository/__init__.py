@@ -1,1 +1,2 @@
-"""What drd knows of a repository: its identity, its listing, its password, what is missing in it."""
+"""What drd knows of a repository: its identity, its listing, its password, what is missing in
+it."""

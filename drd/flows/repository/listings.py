@@ -58,9 +58,10 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     some = ", ".join(i[:8] for i in ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")
     what = "1 snapshot" if len(ids) == 1 else f"{len(ids):,} snapshots"
     return _Unreadable(
-        f"{what} in {repository.name} cannot be read: {some} ({beginning(listing.unreadable[ids[0]], 200)})",
-        "a copy of the repository may still have it. Until it is removed nothing is forgotten or pruned "
-        f"there; to remove it: {'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
+        f"{what} in {repository.name} cannot be read: {some} "
+        f"({beginning(listing.unreadable[ids[0]], 200)})",
+        "a copy of the repository may still have it. Until it is removed nothing is forgotten or "
+        f"pruned there; to remove it: {'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )
 
 
@@ -70,7 +71,8 @@ def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
 
 
 def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
-    """Snapshots of restore points by the run that made them; drd's own copies are not among them."""
+    """Snapshots of restore points by the run that made them; drd's own copies are not among
+    them."""
     found: dict[str, list[SnapshotInfo]] = {}
     for snapshot in listing:
         run = run_of(snapshot)

@@ -1,4 +1,5 @@
-"""Manifests as they come out of a repository: read strictly, and compared with what is known of them."""
+"""Manifests as they come out of a repository: read strictly, and compared with what is known of
+them."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ def read_point(
     now: datetime | None = None,
 ) -> RestorePoint:
     """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
-    known. Raises ManifestRefused, also for one that is another point's or another plan's, or not the
-    one that was sealed."""
+    known. Raises ManifestRefused, also for one that is another point's or another plan's, or not
+    the one that was sealed."""
     found = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
@@ -68,8 +69,9 @@ def read_point(
 
 
 def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
-    """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the kit
-    lists it that this host was made from. One that nobody sealed is left to `drd.flows.restore.kit_origin`."""
+    """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the
+    kit lists it that this host was made from. One that nobody sealed is left to
+    `drd.flows.restore.kit_origin`."""
     point = manifest.point
     seal = services.catalogue.origins.seal(point.plan, point.id)
     broken = seal.broken_by(manifest) if seal is not None else None

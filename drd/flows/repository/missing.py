@@ -1,4 +1,5 @@
-"""Restore points that a repository lacks, wholly or in part, although drd did not forget them there."""
+"""Restore points that a repository lacks, wholly or in part, although drd did not forget them
+there."""
 
 from __future__ import annotations
 
@@ -26,13 +27,13 @@ def note_listing(
     listed_at: datetime,
     only: str | None = None,
 ) -> Mapping[str, tuple[str, ...]]:
-    """Compare a fresh listing, which was asked for at `listed_at`, with the points that the catalogue
-    knew before, and note what others removed; returns that by point.
+    """Compare a fresh listing, which was asked for at `listed_at`, with the points that the
+    catalogue knew before, and note what others removed; returns that by point.
 
-    The listing has all that drd stored there for the plan; with `only` it may be of that point alone.
-    Nothing is noted, and nothing returned, beside a retention. A snapshot that is there and cannot
-    be read is not missing; in a copy, where snapshots have ids of their own, nobody can tell which one
-    it is, so nothing is said of copied points there.
+    The listing has all that drd stored there for the plan; with `only` it may be of that point
+    alone. Nothing is noted, and nothing returned, beside a retention. A snapshot that is there and
+    cannot be read is not missing; in a copy, where snapshots have ids of their own, nobody can tell
+    which one it is, so nothing is said of copied points there.
     """
     if forgets_beside(services, plan, listed_at) is not None:
         return {}

@@ -22,9 +22,10 @@ Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """One repository as a fresh listing shows it: `everything`, also what others store there, and of
-    that what is the plan's. `by_run` has of that what is genuine (see `drd.flows.repository.substituted`), `unreadable`
-    ids of snapshots that are there and cannot be read."""
+    """One repository as a fresh listing shows it: `everything`, also what others store there, and
+    of that what is the plan's. `by_run` has of that what is genuine (see
+    `drd.flows.repository.substituted`), `unreadable` ids of snapshots that are there and cannot be
+    read."""
 
     repository: Repository
     everything: Sequence[SnapshotInfo]
@@ -62,8 +63,8 @@ def missing_snapshots(
     itself was about to forget, and for points that somebody gave up by name. What was missing
     before stays so until it is listed again.
 
-    `points` are those that the catalogue knew before the listings were made. With `only` the listings
-    are of that point alone, and say nothing about others.
+    `points` are those that the catalogue knew before the listings were made. With `only` the
+    listings are of that point alone, and say nothing about others.
     """
     keeping = services.catalogue.keeping
     state = keeping.state(plan)

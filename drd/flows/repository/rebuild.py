@@ -25,8 +25,8 @@ class Comparison:
 
     `unreadable` maps a manifest's snapshot to what is wrong with it, `unreached` the name of a
     repository to why it could not be looked at; of what lies there the catalogue's word is taken.
-    `torn` has the points of which a repository lists the manifest and not all that it names, with the
-    names of these repositories.
+    `torn` has the points of which a repository lists the manifest and not all that it names, with
+    the names of these repositories.
     """
 
     plan: str
@@ -205,8 +205,8 @@ def _is_its(
     manifest: SnapshotInfo,
     unreadable: dict[str, str],
 ) -> bool:
-    """Whether a manifest with the mark of a point is that point's. Of a copy whoever reads it says so;
-    one that was stored there in the place of the one that is known is looked at here."""
+    """Whether a manifest with the mark of a point is that point's. Of a copy whoever reads it says
+    so; one that was stored there in the place of the one that is known is looked at here."""
     if manifest.original is not None:
         return True
     try:
@@ -242,7 +242,8 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
 
 
 def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
-    """Of a repository in which something cannot be read: points whose manifest is not there at all."""
+    """Of a repository in which something cannot be read: points whose manifest is not there at
+    all."""
     here = {p for p, places in seen.places.items() if any(r.name == repository for r, _ in places)}
     return [
         p.id

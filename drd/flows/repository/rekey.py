@@ -4,8 +4,8 @@ The new key is added and proven first. The old one goes only when every plan tha
 repository names the new password and is in force, and the new one was proven again. What was done
 is read from the repository, and what has to be remembered stands in the run: after a kill at any
 moment the same command goes on. Of a run only digests are taken, and compared with what root's plan
-and command name: whoever may write to the state names no file and no command. Keys that a run names are
-removed only where the run is sealed with the new password.
+and command name: whoever may write to the state names no file and no command. Keys that a run names
+are removed only where the run is sealed with the new password.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ Missing = Callable[[], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Rekey:
-    """What is asked for. `new` None: what an earlier try was given, where the plan names that by now.
-    `old` is beside what the plan names; `waits` until the plan is in force. `cuts_off`: other hosts that
-    store there have the new password, or may lose the repository."""
+    """What is asked for. `new` None: what an earlier try was given, where the plan names that by
+    now. `old` is beside what the plan names; `waits` until the plan is in force. `cuts_off`: other
+    hosts that store there have the new password, or may lose the repository."""
 
     repository: RepositorySpec
     new: SecretRef | None
@@ -137,8 +137,8 @@ class _Rekeying:
         ).hex()
 
     def require_change(self) -> None:
-        """Raise UsageError for the reference that the plan has already, where that opens the repository
-        and no other known password does: there is nothing to remove."""
+        """Raise UsageError for the reference that the plan has already, where that opens the
+        repository and no other known password does: there is nothing to remove."""
         others = [r for r in (self._order.old, BY_MASK) if r is not None and r != self.new]
         if self.opens(self.new) and not any(self.opens(r) for r in others):
             raise self._already(by_mask=False)
@@ -146,7 +146,8 @@ class _Rekeying:
     def _already(self, by_mask: bool) -> UsageError:
         spec = self._order.repository
         return UsageError(
-            f"the new password is the one that the repository has already ({spec.password.describe()})",
+            "the new password is the one that the repository has already "
+            f"({spec.password.describe()})",
             hint=f"without --password the key {MASK} of {spec.name} is removed."
             if by_mask
             else "write another password to a new place, and name that.",
@@ -273,8 +274,8 @@ def _carry_out(
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
         left = [
-            f"the host of plan {name}, which is not known here and stores there too, has the new password: "
-            "say so with --cut-off-others"
+            f"the host of plan {name}, which is not known here and stores there too, has the new "
+            "password: say so with --cut-off-others"
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
@@ -324,15 +325,16 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
 
 
 def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretRef | None:
-    """The new password of an earlier try, where the plan names it; None where there was none. Raises
-    UsageError where the plan does not: the state may say anything."""
+    """The new password of an earlier try, where the plan names it; None where there was none.
+    Raises UsageError where the plan does not: the state may say anything."""
     if earlier.to is None:
         return None
     named = (spec.password, *(s.password for s in plan.repositories.values()))
     found = next((r for r in named if digest_of(r) == earlier.to), None)
     if found is None:
         raise UsageError(
-            f"{plan.file} does not name the new password that an earlier try for {spec.name} was given",
+            f"{plan.file} does not name the new password that an earlier try for {spec.name} was "
+            "given",
             hint="name it again: --password '{credential: NAME}'.",
         )
     return found

@@ -28,7 +28,8 @@ _TRIES = 100
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """What tries that did not come to their end knew: digests of the references to the new password
-    and to old ones, and keys of old ones, each with a seal. The state's owner can write all of that."""
+    and to old ones, and keys of old ones, each with a seal. The state's owner can write all of
+    that."""
 
     to: str | None
     old: frozenset[str]

@@ -8,8 +8,8 @@ from drd.ports import Repository
 
 
 def plans_of_others(services: Services, repository: Repository) -> list[str]:
-    """The names of plans whose restore points lie there while this host knows none of these points. A
-    plan of another host cannot be told from one of ours that has its name and stores there, too.
+    """The names of plans whose restore points lie there while this host knows none of these points.
+    A plan of another host cannot be told from one of ours that has its name and stores there, too.
     Raises RepositoryError."""
     ours = set(services.catalogue.plan_names())
     manifests: dict[str, set[str]] = {}

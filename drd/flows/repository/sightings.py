@@ -78,9 +78,9 @@ class Probed(Protocol):
 
 
 def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
-    """Look whether the repository that drd knows is there, by one request, and note how it was found;
-    whether that is news. Only one that looks like another is opened. Nothing is asked where there
-    never was one."""
+    """Look whether the repository that drd knows is there, by one request, and note how it was
+    found; whether that is news. Only one that looks like another is opened. Nothing is asked where
+    there never was one."""
     recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:
         return False
@@ -110,7 +110,8 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
 
 
 def _opened(repository: Probed) -> Meeting:
-    """How the repository is found when it is opened with the password, which a probe does not do."""
+    """How the repository is found when it is opened with the password, which a probe does not
+    do."""
     try:
         repository.identity()
     except DrdError as error:
@@ -146,8 +147,8 @@ def _of_error(error: DrdError) -> Meeting | None:
 
 
 def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
-    """Whether it is news. Who may only read the catalogue notes nothing; neither is a place missed that never held a
-    repository."""
+    """Whether it is news. Who may only read the catalogue notes nothing; neither is a place missed
+    that never held a repository."""
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repository_id(url) is not None:
             return catalogue.health.met(url, found, clock.now())

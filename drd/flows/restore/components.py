@@ -57,8 +57,8 @@ class Restoration:
     """One point on its way back into some destinations.
 
     `restored` has the components that are back, with what their restore said; `errors` the ones
-    that are not. With a `part` that is all that comes back. `box` has the fences of a drill. Thread-safe by construction:
-    each component's worker writes its own keys.
+    that are not. With a `part` that is all that comes back. `box` has the fences of a drill.
+    Thread-safe by construction: each component's worker writes its own keys.
     """
 
     services: Services
@@ -84,8 +84,8 @@ def begin(
     part: Part | None = None,
     ahead: Prefetch | None = None,
 ) -> Restoration:
-    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is fetched
-    already."""
+    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is
+    fetched already."""
     now = held.services.clock.monotonic()
     return Restoration(
         held.services, runner, held.plan, held.point, held, destinations, now, part, ahead

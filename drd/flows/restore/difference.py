@@ -62,7 +62,8 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
     if not _tells(snapshot.fingerprint):
         raise UsageError(
             f"no fingerprint of {component} was taken at point {point.id}",
-            hint="set `fingerprint: counts` or `digest` for it; points from then on can be compared.",
+            hint="set `fingerprint: counts` or `digest` for it; points from then on can be "
+            "compared.",
         )
     assert snapshot.fingerprint is not None
     return Side(point.id, snapshot.data_time), snapshot.fingerprint

@@ -26,8 +26,8 @@ class Fetch(NamedTuple):
     def notes(self) -> list[str]:
         """The sentences about torn files, for a person."""
         return [
-            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the {t.noted:,} bytes "
-            "that restic counted are stored; take another restore point if it matters"
+            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the {t.noted:,} "
+            "bytes that restic counted are stored; take another restore point if it matters"
             for t in self.torn
         ]
 

@@ -82,8 +82,8 @@ def _result(found: Sequence[Aside]) -> dict[str, object]:
 
 
 def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
-    """By component, in the order of the plan. Raises NotAsNoted where only a row that others can write
-    says where the run worked."""
+    """By component, in the order of the plan. Raises NotAsNoted where only a row that others can
+    write says where the run worked."""
     witness = services.witness
     if RecoveryRequest.of_run(run).part is not None:
         witness.require_record(run)
@@ -299,13 +299,14 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
 
 
 def _clear(services: Services, plan: Plan, dead: Run) -> None:
-    """Where a recovery was to bring things, remove what bears its mark and has no final name yet."""
+    """Where a recovery was to bring things, remove what bears its mark and has no final name
+    yet."""
     with suppress(UsageError):  # the plan has no such target any more
         part = RecoveryRequest.of_run(dead).part
         if part is not None and not services.witness.has_record(dead):
             services.warn(
-                f"run {dead.id} of {plan.name}: what it had not given its final name yet stays where "
-                "it is: only the catalogue says where that was to be"
+                f"run {dead.id} of {plan.name}: what it had not given its final name yet stays "
+                "where it is: only the catalogue says where that was to be"
             )
             return
         for _, component, settings in _places(plan, dead):
@@ -316,8 +317,8 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
 
 
 def require_undoable(services: Services, standing: Standing) -> None:
-    """Raises UsageError where nothing is set aside, or where a later recovery has to be undone first,
-    TargetError for what is not there any more."""
+    """Raises UsageError where nothing is set aside, or where a later recovery has to be undone
+    first, TargetError for what is not there any more."""
     _require_something(standing)
     _require_last(services.catalogue, standing)
 
@@ -333,14 +334,15 @@ def _require_something(standing: Standing) -> None:
         raise TargetError(
             f"{lost.kept}, which run {standing.run.id} had set aside of {lost.component}, is not "
             "there any more",
-            hint=f"somebody has moved or removed it, the plan names another place than {lost.place} "
-            f"now, or this is not the host where it lies{_host(standing.run)}; --component names what "
-            "to take instead.",
+            hint="somebody has moved or removed it, the plan names another place than "
+            f"{lost.place} now, or this is not the host where it lies{_host(standing.run)}; "
+            "--component names what to take instead.",
         )
     if not standing.held:
         raise UsageError(
             f"run {standing.run.id} of {standing.run.plan} has nothing set aside",
-            hint=f"drd run show {standing.run.id} shows what it did, and who removed what it had set aside.",
+            hint=f"drd run show {standing.run.id} shows what it did, and who removed what it had "
+            "set aside.",
         )
 
 

@@ -1,5 +1,5 @@
-"""Where a host that was made from a recovery kit has a restore point from: the kit's own list, or only the
-repository, in which whoever holds its key can put what he likes."""
+"""Where a host that was made from a recovery kit has a restore point from: the kit's own list, or
+only the repository, in which whoever holds its key can put what he likes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A point that the kit's list does not hold. `differs` has, by sort (paths, programs, SQL), what
-    its own plan says otherwise than the kit's."""
+    """A point that the kit's list does not hold. `differs` has, by sort (paths, programs, SQL),
+    what its own plan says otherwise than the kit's."""
 
     base: KitBase
     point: RestorePoint
@@ -40,7 +40,10 @@ class Origin:
         """For whoever decides about it."""
         made = f"{self.base.made_at:%Y-%m-%d %H:%M} UTC"
         if not self.base.listed:
-            yield f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so that none can"
+            yield (
+                f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so that "
+                "none can"
+            )
             yield "be told from a forged one (drd of before made it)"
         elif self.point.available_at > self.base.made_at:
             yield f"{AFTER_KIT} of {made}: nothing but the repository vouches for restore point"
@@ -56,8 +59,8 @@ class Origin:
 
 
 def is_known(services: Services, plan: str, point: str) -> bool:
-    """Whether the kit, or this host itself, vouches for the point; on a host that was not made from a
-    kit for every one."""
+    """Whether the kit, or this host itself, vouches for the point; on a host that was not made from
+    a kit for every one."""
     catalogue = services.catalogue
     return (
         catalogue.origins.kit_base(plan) is None or catalogue.origins.seal(plan, point) is not None
@@ -113,8 +116,8 @@ def require_accepted(
     raise UsageError(
         f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and needs a "
         "confirmation of its own",
-        hint="look what it says: --dry-run; then --accept-after-kit (--yes does not cover it). Points of "
-        f"the kit's own list are marked `kit`: drd points {plan.name}",
+        hint="look what it says: --dry-run; then --accept-after-kit (--yes does not cover it). "
+        f"Points of the kit's own list are marked `kit`: drd points {plan.name}",
     )
 
 

@@ -1,4 +1,5 @@
-"""What drd knows to be wrong with the repositories of a plan: before a recovery, and for `drd doctor`."""
+"""What drd knows to be wrong with the repositories of a plan: before a recovery, and for `drd
+doctor`."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
 
 
 def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
-    """The repositories that hold the point, and with which nothing is known to be wrong that costs it."""
+    """The repositories that hold the point, and with which nothing is known to be wrong that costs
+    it."""
     return _givers(plan, point, _by_name(services, plan))
 
 
@@ -149,8 +151,8 @@ def _fact(point: str, known: Known) -> str:
 
 
 def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
-    """What to do instead, a line each: recover from another repository that holds the point, else take
-    another point; bring back single components; verify what was mended."""
+    """What to do instead, a line each: recover from another repository that holds the point, else
+    take another point; bring back single components; verify what was mended."""
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:

@@ -118,8 +118,8 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     if away:
         count = "1 restore point" if len(away) == 1 else f"{len(away):,} restore points"
         services.note(
-            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which the plan does "
-            "not name now"
+            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which the plan "
+            "does not name now"
         )
     return [p for p in everything if p not in away]
 

@@ -2,7 +2,8 @@
 
 restic needs half a second to open a repository, and what it writes lands in places of drd's own. So
 the first fetches begin at once. That they give something is the proof that the repository will do.
-Where they do not, nothing is learnt from it: the repository is asked as usual, and the step fetches.
+Where they do not, nothing is learnt from it: the repository is asked as usual, and the step
+fetches.
 """
 
 from __future__ import annotations

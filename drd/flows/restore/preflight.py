@@ -67,7 +67,8 @@ def destinations_of(
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`things` is how many things were looked at; `writes` has by component all that would be written."""
+    """`things` is how many things were looked at; `writes` has by component all that would be
+    written."""
 
     things: int
     writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -149,8 +150,8 @@ def _writes(
 
 
 def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
-    """On a host that was made from a kit, the manifest is compared with the kit's list before anything
-    is touched. Asks nobody on other hosts."""
+    """On a host that was made from a kit, the manifest is compared with the kit's list before
+    anything is touched. Asks nobody on other hosts."""
     if services.catalogue.origins.kit_base(plan.plan.name) is None:
         return
     held.manifest()
@@ -204,7 +205,8 @@ def _ahead(plan: RecoveryPlan) -> list[Step]:
 
 
 def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
-    """What is fetched while the rest is looked at: nothing, where a run goes on that may have it."""
+    """What is fetched while the rest is looked at: nothing, where a run goes on that may have
+    it."""
     if plan.continues is not None:
         return {}
     first = at_once(plan.plan.runbook, plan.around, plan.components)
@@ -293,8 +295,8 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
 
 
 def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
-    """Whether the repository that has given something lacks a snapshot that is wanted, or does not say.
-    A copy is asked when it has to give it, since it has ids of its own."""
+    """Whether the repository that has given something lacks a snapshot that is wanted, or does not
+    say. A copy is asked when it has to give it, since it has ids of its own."""
     repository, point = held.repositories[0], plan.point
     if repository.name in point.copied:
         return False

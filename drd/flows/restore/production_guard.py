@@ -28,7 +28,8 @@ def require_elsewhere(
 def production(
     services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
 ) -> Iterator[tuple[str, str, str]]:
-    """Of the components named, each that would overwrite a source: its name, the source's, where."""
+    """Of the components named, each that would overwrite a source: its name, the source's,
+    where."""
     if target.name == IN_PLACE:
         return
     for name in (n for n in names if n in target.components and n in plan.components):

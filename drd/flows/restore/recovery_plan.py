@@ -79,8 +79,8 @@ class RecoveryRequest:
         }
 
     def some(self, plan: Plan) -> tuple[str, ...]:
-        """The components, where those alone were asked for; nothing where they are all that the target
-        takes: then it is no part, and all steps of the runbook hold."""
+        """The components, where those alone were asked for; nothing where they are all that the
+        target takes: then it is no part, and all steps of the runbook hold."""
         all_of_it = set(target_of(plan, self.target).components) & set(plan.components)
         if self.part is None and all_of_it <= set(self.components):
             return ()
@@ -127,13 +127,13 @@ class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
     `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
-    `repositories` are tried in this order; one that is known to be lost is none of them, while there
-    is another. `expected_s` is the duration that the newest drill
-    measured, else the newest recovery, None when none did; `expected_steps` has that of each step
-    which it carried out. `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and would go
-    on. `notes` are sentences about what will be left out. `outside` has by component paths that the
-    point would come back to and the plan does not name. With a `single` thing plan and point are
-    as far as they are about it.
+    `repositories` are tried in this order; one that is known to be lost is none of them, while
+    there is another. `expected_s` is the duration that the newest drill measured, else the newest
+    recovery, None when none did; `expected_steps` has that of each step which it carried out.
+    `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and
+    would go on. `notes` are sentences about what will be left out. `outside` has by component paths
+    that the point would come back to and the plan does not name. With a `single` thing plan and
+    point are as far as they are about it.
     """
 
     plan: Plan
@@ -251,14 +251,15 @@ def _outside(
 
 
 def require_within(plan: RecoveryPlan) -> None:
-    """Raise TargetError when the point would come back to where the plan does not say, unless that was
-    accepted: the plan is the operator's word, the point what somebody has stored."""
+    """Raise TargetError when the point would come back to where the plan does not say, unless that
+    was accepted: the plan is the operator's word, the point what somebody has stored."""
     if not plan.outside or plan.request.accept_paths:
         return
     named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
     raise TargetError(
         f"restore point {plan.point.id} holds paths that {plan.plan.name} does not name: {named}",
-        hint="--accept-paths, if they belong there (the plan had them once); else find out who wrote them.",
+        hint="--accept-paths, if they belong there (the plan had them once); else find out who "
+        "wrote them.",
     )
 
 
@@ -325,8 +326,8 @@ def target_of(plan: Plan, name: str) -> Target:
         known = ", ".join(plan.targets) or "none"
         raise UsageError(
             f"{plan.name} has no target {name!r}",
-            hint=f"its targets: {known}. Add one under `targets` in {plan.file}, or recover in place: "
-            "--in-place.",
+            hint=f"its targets: {known}. Add one under `targets` in {plan.file}, or recover in "
+            "place: --in-place.",
         )
     return plan.targets[name]
 
@@ -364,7 +365,8 @@ def _there(
     lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
     there = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing comes from there unless it is back"
+        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing comes from there unless "
+        "it is back"
         for name in holding
         if name in lost
     )

@@ -45,7 +45,8 @@ def holders(
     found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
     if not found and point.elsewhere:
         raise NoRestorePoint(
-            f"restore point {point.id} is in {former_places(point)}, which {plan.name} does not name now",
+            f"restore point {point.id} is in {former_places(point)}, which {plan.name} does not "
+            "name now",
             hint="name it in the plan again, or give the plan a copy that has it.",
         )
     if not found:
@@ -118,8 +119,8 @@ class Holders:
         cache: Path | None = None,
     ) -> None:
         """Of the repositories in `only`. With `cache` everything is read as by a host that never
-        had to do with a repository. Raises NoRestorePoint when none holds the point, and ManifestRefused
-        for one that drd did not write."""
+        had to do with a repository. Raises NoRestorePoint when none holds the point, and
+        ManifestRefused for one that drd did not write."""
         self.services = services
         self.plan = plan
         self.point = point

@@ -62,8 +62,8 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     require_answerable(services, planned)
     if changed := _changed(plan, run):
         services.warn(
-            f"{changed} since run {run.id} began: what is done stays done, the rest follows what is "
-            "there now"
+            f"{changed} since run {run.id} began: what is done stays done, the rest follows what "
+            "is there now"
         )
     if run.state.final:
         services.catalogue.reopen(run, services.clock.now())
@@ -81,7 +81,10 @@ def _changed(plan: Plan, run: Run) -> str | None:
     if plan_hash({**plan.resolved, "commands": then}) != run.plan_digest:
         return "the plan has changed"
     files = sorted(n for n in {**then, **now} if then.get(n) != now.get(n))
-    return f"the plan is as it was, and what its commands name has changed ({escaped(', '.join(files))})"
+    return (
+        "the plan is as it was, and what its commands name has changed "
+        f"({escaped(', '.join(files))})"
+    )
 
 
 def _refuse_others(services: Services, run: Run, instead: str) -> None:

@@ -1,7 +1,9 @@
-"""Kinds and repositories of a root process that acts for another user: what of them has root's rights.
+"""Kinds and repositories of a root process that acts for another user: what of them has root's
+rights.
 
-Sandboxes and targets have: what comes back has owners, and a target may be root's alone. Sources have
-not, they are read as the service reads them. A repository has where root alone may write to it.
+Sandboxes and targets have: what comes back has owners, and a target may be root's alone. Sources
+have not, they are read as the service reads them. A repository has where root alone may write to
+it.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from drd.process.rights import Purpose
 
 
 class _Rooted:
-    """Passes everything on, with root's rights meanwhile. `gives` names what returns, or has, another
-    thing that needs them, and for what."""
+    """Passes everything on, with root's rights meanwhile. `gives` names what returns, or has,
+    another thing that needs them, and for what."""
 
     def __init__(self, of: Any, purpose: Purpose, gives: Mapping[str, Purpose] = {}) -> None:
         self._of = of
@@ -87,7 +89,8 @@ def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
 
 
 def repository_of(opened: Repository, url: str) -> Repository:
-    """The same; one in a directory of root's, where root acts for somebody who may not write to it."""
+    """The same; one in a directory of root's, where root acts for somebody who may not write to
+    it."""
     place = Path(url)
     if rights.acts_for() is None or not url.startswith("/") or not place.is_dir():
         return opened

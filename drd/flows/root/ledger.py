@@ -1,9 +1,9 @@
 """Root's own record of a recovery that it carries out on another user's state.
 
-That user can write the catalogue. So what root goes on by stands in a file that root alone can write
-as well: what was asked for, the restore point, each step with what it gave, and how it ended. It is
-written before the catalogue is: killed in between, the row is still the one of before, which the file
-has too; a run that is over here is over, also where its row is open.
+That user can write the catalogue. So what root goes on by stands in a file that root alone can
+write as well: what was asked for, the restore point, each step with what it gave, and how it ended.
+It is written before the catalogue is: killed in between, the row is still the one of before, which
+the file has too; a run that is over here is over, also where its row is open.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ class End:
 @dataclass
 class Ledger:
     """One run's. `seal` is how the point's manifest was, once that is known; `said` has what root
-    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked. It
-    is not `kept` where it cannot be written: it holds in this process alone, and `warn` is told."""
+    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked.
+    It is not `kept` where it cannot be written: it holds in this process alone, and `warn` is
+    told."""
 
     path: Path
     run: str
@@ -230,10 +231,11 @@ class Ledger:
     def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
         there, here = _differing(row, noted)
         return NotAsNoted(
-            f"run {self.run} of {self.head['plan']} is not as root left it: of {what} the catalogue "
-            f"says {there}, root's own record {here}",
-            hint="if the state's own user went on with it since, go on as that user (sudo -u USER drd …); "
-            f"else somebody has changed the catalogue: find out who, and begin anew: {self.command}",
+            f"run {self.run} of {self.head['plan']} is not as root left it: of {what} the "
+            f"catalogue says {there}, root's own record {here}",
+            hint="if the state's own user went on with it since, go on as that user (sudo -u USER "
+            "drd …); else somebody has changed the catalogue: find out who, and begin anew: "
+            f"{self.command}",
         )
 
     @property

@@ -49,8 +49,8 @@ class Witness:
         return run
 
     def known(self, run: Run) -> Run:
-        """The run, for what only looks for things that bear its mark: where root has a record of it,
-        as that has it."""
+        """The run, for what only looks for things that bear its mark: where root has a record of
+        it, as that has it."""
         return run
 
     def has_record(self, _run: Run) -> bool:
@@ -114,8 +114,8 @@ class RootsWitness(Witness):
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
             f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
-            "it, its record could not be written, or drd done was said of it. What the catalogue says "
-            f"of it, {self._owner.name} can change",
+            "it, its record could not be written, or drd done was said of it. What the catalogue "
+            f"says of it, {self._owner.name} can change",
             hint=hint,
         )
 
@@ -131,8 +131,8 @@ class RootsWitness(Witness):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done {run.id}; or "
-                f"by hand: what it set aside bears the mark drd_{run.id}.",
+                f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done "
+                f"{run.id}; or by hand: what it set aside bears the mark drd_{run.id}.",
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
@@ -379,7 +379,8 @@ class NotedCatalogue:
             self._seen.setdefault(found.id, found)
             if point_of(found) != point_of(self._seen[found.id]):
                 raise NotAsNoted(
-                    f"restore point {found.id} of {plan} became another one in the catalogue just now",
+                    f"restore point {found.id} of {plan} became another one in the catalogue just "
+                    "now",
                     hint="somebody changes the catalogue: find out who.",
                 )
         return found

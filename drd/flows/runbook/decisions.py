@@ -81,8 +81,8 @@ class People:
             self._two_person.add(step.name)
 
     def _about(self, step: Step, ask: Ask) -> str:
-        """What is agreed to. An approval that holds for parts as well may name what is not there yet,
-        or never, where only a part comes back: then the text stands as the plan has it."""
+        """What is agreed to. An approval that holds for parts as well may name what is not there
+        yet, or never, where only a part comes back: then the text stands as the plan has it."""
         try:
             return self.deeds.text(ask.text)
         except StepFailed:

@@ -32,10 +32,10 @@ _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
 @dataclass
 class Outcome:
-    """How a runbook ended. `succeeded` says that no step stood in its way; it is `through` also when
-    only checks failed and nothing was to follow them; `fatal` says that a step which is no check has
-    failed for good. `states` has every step that was begun or left out, `says` why it failed or was
-    left out, `never` those that were not begun."""
+    """How a runbook ended. `succeeded` says that no step stood in its way; it is `through` also
+    when only checks failed and nothing was to follow them; `fatal` says that a step which is no
+    check has failed for good. `states` has every step that was begun or left out, `says` why it
+    failed or was left out, `never` those that were not begun."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)

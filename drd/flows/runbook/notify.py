@@ -19,8 +19,9 @@ def tell(
     clock: Clock,
     warn: Say,
 ) -> list[str]:
-    """Carry a message to people by those of the known channels that carry its kind; the names of the
-    channels that took it. Raises NotifyError when none wants it, or none of those that do took it."""
+    """Carry a message to people by those of the known channels that carry its kind; the names of
+    the channels that took it. Raises NotifyError when none wants it, or none of those that do took
+    it."""
     wanting = {name for name, _ in route(message, known)}
     channels = [c for c in known if c.name in wanting]
     if not channels:

@@ -157,7 +157,8 @@ class Deciding:
         again = f"drd approve {self.run.id} {step}, as a user of their own"
         if own is Sameness.SAME:
             raise UsageError(
-                f"{step} wants two persons, and this recovery was started by the same one: {starter}",
+                f"{step} wants two persons, and this recovery was started by the same one: "
+                f"{starter}",
                 hint=f"let another person approve it through the daemon's socket: {again}",
             )
         hint = f"let it be approved through the daemon's socket: {again}."
@@ -207,8 +208,8 @@ def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
 
 
 def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
-    """Raise UsageError for steps that want two persons, when nobody could tell later who `actor`, who
-    begins the recovery, is."""
+    """Raise UsageError for steps that want two persons, when nobody could tell later who `actor`,
+    who begins the recovery, is."""
     asking = _two_person(steps)
     if asking and actor.person is None:
         who = "root without a login" if actor.login_known else "somebody whose login is unreadable"
@@ -221,8 +222,8 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
 def require_still_approvable(
     catalogue: Catalogue, steps: Iterable[Step], run: Run, actor: Actor
 ) -> None:
-    """As `require_approvable`, of a recovery that goes on: of the steps that are not done yet, and also
-    when nobody can tell who began it or went on with it before."""
+    """As `require_approvable`, of a recovery that goes on: of the steps that are not done yet, and
+    also when nobody can tell who began it or went on with it before."""
     over = (StepState.SUCCEEDED, StepState.SKIPPED)
     done = {r.name for r in catalogue.steps(run.id) if r.state in over}
     left = [s for s in steps if s.name not in done]

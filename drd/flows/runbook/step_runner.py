@@ -42,7 +42,8 @@ OURS = (Ask, Notice, Pause)
 _TURN_S = 0.1
 
 _STORED_MASKED = ("output", "body", "url")
-"""Results that the catalogue has masked. Only the process that carried out the step has the true ones."""
+"""Results that the catalogue has masked. Only the process that carried out the step has the true
+ones."""
 
 
 class StepRunner:
@@ -197,8 +198,8 @@ class StepRunner:
     # values
 
     def value(self, name: str) -> str:
-        """What `${name}` stands for, as it is. Raises StepFailed when there is no such thing yet, or
-        not any more."""
+        """What `${name}` stands for, as it is. Raises StepFailed when there is no such thing yet,
+        or not any more."""
         return self._value(name)
 
     def _value(self, name: str, *, shown: bool = False) -> str:
@@ -240,8 +241,8 @@ class StepRunner:
         known = str(result[key]) if unmasked is None else unmasked
         if unmasked is None and key in _STORED_MASKED and MASK in known and not shown:
             raise StepFailed(
-                f"the {key} of step {step} is known only with {MASK} in the place of a secret, since "
-                "another process carried that step out",
+                f"the {key} of step {step} is known only with {MASK} in the place of a secret, "
+                "since another process carried that step out",
                 hint=f"do what this step does by hand, with what {step} gives; or begin anew.",
             )
         return known

@@ -1,7 +1,7 @@
 """Whether the wall clock is still the one that drd has trusted since this boot.
 
-A clock that counts from the boot and that nobody sets goes along. What the wall clock moved against it
-was set by somebody: kept in the catalogue, since the next look may be another process's.
+A clock that counts from the boot and that nobody sets goes along. What the wall clock moved against
+it was set by somebody: kept in the catalogue, since the next look may be another process's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SLEWED_S = 1.0
 
 
 def jumped_s(services: Services) -> float | None:
-    """By how much the clock was set since it was trusted last; None where it was not. The first look
-    after a boot trusts it, unless it is behind what was seen before."""
+    """By how much the clock was set since it was trusted last; None where it was not. The first
+    look after a boot trusts it, unless it is behind what was seen before."""
     boot = services.booted()
     if boot is None:
         return None

@@ -3,8 +3,8 @@
 Called before a run begins. A run whose process is dead is taken over with a new token, which
 also ends its children. A backup is finished when its manifest had already been stored, else its
 snapshots are forgotten: captured hours ago, they would make a point of mixed times. What a dead
-retention run removed is recorded. Drills and the rest are recorded as interrupted. A recovery is left
-to `drd recover`, which continues it.
+retention run removed is recorded. Drills and the rest are recorded as interrupted. A recovery is
+left to `drd recover`, which continues it.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def _is_held(services: Services, run: Run) -> bool:
 
 
 def _locked_by(plan: Plan, run: Run) -> list[str]:
-    """Where the processes of a run may have left a lock; one with a subject works only there, a copy
-    reads from another."""
+    """Where the processes of a run may have left a lock; one with a subject works only there, a
+    copy reads from another."""
     if run.subject not in plan.repositories:
         return list(plan.repositories) if run.kind is RunKind.RETENTION else [plan.primary.name]
     copy_of = plan.repositories[run.subject].copy_of

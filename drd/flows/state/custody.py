@@ -2,9 +2,9 @@
 or pruned here.
 
 A copied directory or a cloned machine tells itself by machine id, host or file, where these differ.
-A clone with the same ones is like a host that was booted anew. So the repository is asked: a copy of
-drd's own state that no run of this catalogue made, or a lock that this host's name refreshed after
-the boot although no process here did.
+A clone with the same ones is like a host that was booted anew. So the repository is asked: a copy
+of drd's own state that no run of this catalogue made, or a lock that this host's name refreshed
+after the boot although no process here did.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from drd.model.units import to_rfc3339
 from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
-    "if this is the machine that goes on (it was renamed, restored or moved): drd adopt --reason …. "
-    "If it is a copy: stop drd here."
+    "if this is the machine that goes on (it was renamed, restored or moved): drd adopt --reason "
+    "…. If it is a copy: stop drd here."
 )
 _CLOCK = timedelta(seconds=5)
 
@@ -44,7 +44,8 @@ def pause(services: Services) -> list[Pause]:
 
 
 def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:
-    """Contest this state where the repository holds copies of drd's own state that are ahead of it."""
+    """Contest this state where the repository holds copies of drd's own state that are ahead of
+    it."""
     custody = services.catalogue.custody.check(services.clock.now())
     if custody is None or custody.contested is not None:
         return

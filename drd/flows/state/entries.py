@@ -1,7 +1,8 @@
-"""What lies in a state that others could write to once, and is not its owner's alone: links, files and
-directories of others, files with a second name elsewhere.
+"""What lies in a state that others could write to once, and is not its owner's alone: links, files
+and directories of others, files with a second name elsewhere.
 
-Root's and the owner's are trusted, nobody else's. A link of root's is an administrator's, and stays.
+Root's and the owner's are trusted, nobody else's. A link of root's is an administrator's, and
+stays.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ IN_USE = "a process of drd's has it open"
 
 Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
 Renew = Callable[[Path, Callable[[], bool]], None]
-"""Gives a database an inode of its own, with all that was committed, unless somebody comes to it, which
-the second one says. Raises CatalogueError, OSError."""
+"""Gives a database an inode of its own, with all that was committed, unless somebody comes to it,
+which the second one says. Raises CatalogueError, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of them, why, and what is done. `became` is the new name of what was set aside, `left` why
-    nothing could be done."""
+    """One of them, why, and what is done. `became` is the new name of what was set aside, `left`
+    why nothing could be done."""
 
     path: Path
     why: str
@@ -88,8 +89,9 @@ def put_right(places: Places, renew: Renew) -> list[Entry]:
 
 
 def note_shared(places: Places) -> bool:
-    """Leave a mark that the catalogue has to get a file of its own, for when nothing else shows it any
-    more: whoever had it open while it was shared still has. False where that could not be written."""
+    """Leave a mark that the catalogue has to get a file of its own, for when nothing else shows it
+    any more: whoever had it open while it was shared still has. False where that could not be
+    written."""
     try:
         for entry in wrong_entries(places):
             if entry.deed == "renewed":
@@ -113,8 +115,8 @@ def set_aside(places: Places) -> list[Path]:
 
 
 def standing(places: Places) -> str | None:
-    """The text of the alert: the first entry that is wrong, or what was set aside and still lies there;
-    None when there is neither."""
+    """The text of the alert: the first entry that is wrong, or what was set aside and still lies
+    there; None when there is neither."""
     aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
     if wrong:
         return str(wrong[0])
@@ -135,9 +137,9 @@ def findings(places: Places) -> list[Finding]:
         hint = f"find out who; when nobody needs it any more: rm -r -- {path}"
         if catalogue:
             hint = (
-                "a former catalogue of drd's may lie beside it under another name: stop drd, and put it "
-                f"back as {places.database}. Else drd catalogue rebuild brings the restore points back. "
-                f"Then: rm -- {path}*"
+                "a former catalogue of drd's may lie beside it under another name: stop drd, and "
+                f"put it back as {places.database}. Else drd catalogue rebuild brings the restore "
+                f"points back. Then: rm -- {path}*"
             )
         found.append(Finding("state: set aside", not catalogue, detail, hint, warning=True))
     for entry in wrong_entries(places):
@@ -349,7 +351,8 @@ def _set_aside(entry: Entry, stamp: str) -> Path:
 
 
 def _replace(path: Path, *, with_content: bool) -> None:
-    """Put a new file in the place of this one: it has one name, and nobody else ever had it open."""
+    """Put a new file in the place of this one: it has one name, and nobody else ever had it
+    open."""
     fresh = path.with_name(f".{path.name}.fresh")
     fresh.unlink(missing_ok=True)
     with os.fdopen(modes.open_private_file(fresh), "wb") as target:

@@ -1,5 +1,5 @@
-"""Whether this catalogue came after another one, which was set aside or lost. Then it knows nothing of plans
-that were in force before, and none of them is new."""
+"""Whether this catalogue came after another one, which was set aside or lost. Then it knows nothing
+of plans that were in force before, and none of them is new."""
 
 from __future__ import annotations
 

@@ -14,17 +14,19 @@ _WAIT_S = 10.0
 _POLL_S = 0.05
 
 _LOCK_BYTES = (0x40000000, 512)
-"""Where SQLite locks a database. Each connection that has read it, or waits to, locks some of them."""
+"""Where SQLite locks a database. Each connection that has read it, or waits to, locks some of
+them."""
 
 _LONGEST_S = 60.0
 """Longer than a connection of drd's waits for a lock."""
 
 
 def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> bool:
-    """Whether a process of these users has a lock of this kind on it, as SQLite's connections have on a
-    database, and a run (`FLOCK`) on its file; also where nobody can tell. Locks of others count for
-    nothing: they would keep drd from putting right what they have got hold of. Nor does one under the
-    number of a process that has the file not open: a FLOCK outlives who took it, and names are reused."""
+    """Whether a process of these users has a lock of this kind on it, as SQLite's connections have
+    on a database, and a run (`FLOCK`) on its file; also where nobody can tell. Locks of others
+    count for nothing: they would keep drd from putting right what they have got hold of. Nor does
+    one under the number of a process that has the file not open: a FLOCK outlives who took it, and
+    names are reused."""
     try:
         info = path.lstat()
         table = Path("/proc/locks").read_text("ascii")
@@ -90,10 +92,11 @@ def _is_open(info: os.stat_result, trusted: Collection[int]) -> bool:
 
 @contextmanager
 def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool]]:
-    """No SQLite connection of these users comes to this file in the body, which may put another one in
-    its place. Gives what says whether one has it open, before the lock perhaps, or waits for it.
+    """No SQLite connection of these users comes to this file in the body, which may put another one
+    in its place. Gives what says whether one has it open, before the lock perhaps, or waits for it.
 
-    A member's lock may stand in the way of this one; then there is none, and the body has to look."""
+    A member's lock may stand in the way of this one; then there is none, and the body has to
+    look."""
     fd = os.open(database, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     info, locked = os.fstat(fd), _locked_for_sqlite(fd)
     try:
@@ -110,7 +113,8 @@ def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool
 
 
 def _locked_for_sqlite(fd: int) -> bool:
-    """By the open file: what else this process opens and closes of it takes nothing from the lock."""
+    """By the open file: what else this process opens and closes of it takes nothing from the
+    lock."""
     words = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, *_LOCK_BYTES, 0)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, words)

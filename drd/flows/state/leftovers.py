@@ -27,7 +27,8 @@ OLD_OUTSIDE = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - looked at, never us
 _NAME = re.compile(rf"(?:{run_dirs.RUN}|{run_dirs.STARTED})([A-Za-z0-9-]+)")
 _MEASURED_S = 1.0
 _PROBE_S = 86400.0
-"""A look that is no run (`drd doctor`, `drd diff`) has no row: after this it is not one that goes on."""
+"""A look that is no run (`drd doctor`, `drd diff`) has no row: after this it is not one that goes
+on."""
 
 
 def leftovers(services: Services) -> list[Finding]:

@@ -41,7 +41,8 @@ def close_state(places: Places, renew: Renew) -> list[str]:
     """Take group and others every right to the catalogue, its copies and its locks, and to the
     directories that are drd's; put right what they have left there; and log it. The paths that were
     open. Of root and the state's owner: for others it changes nothing. Raises CatalogueError for a
-    catalogue of somebody else's that could not be set aside, and for one with a journal of theirs."""
+    catalogue of somebody else's that could not be set aside, and for one with a journal of
+    theirs."""
     before, places = open_to_others(places), places.as_found()
     if places.group is not None:
         note_shared(places)  # should this process die as soon as the state is closed
@@ -84,17 +85,20 @@ def _refuse(shared: Collection[Entry]) -> None:
     for entry in shared:
         if entry.is_catalogue and entry.deed == "set aside":
             raise CatalogueError(
-                f"{entry}: drd does not open it, and could not set it aside ({escaped(entry.left)})",
-                hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and start again",
+                f"{entry}: drd does not open it, and could not set it aside "
+                f"({escaped(entry.left)})",
+                hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and start "
+                "again",
             )
         journal = entry.path.with_name(f"{entry.path.name}-journal")
         if entry.is_catalogue and os.path.lexists(journal):
             # SQLite would roll it back, and remove the file that it names, whatever that is.
             raise CatalogueError(
-                f"{entry}: drd does not open it while {journal.name} lies beside it, which may be a file of "
-                f"others, and drd could not make a copy of its own ({escaped(entry.left)})",
-                hint="stop drd (systemctl stop drd) and its commands, and start it again. If that does not help: "
-                f"find out to whom {journal} belongs, move it away, then drd doctor",
+                f"{entry}: drd does not open it while {journal.name} lies beside it, which may be "
+                "a file of others, and drd could not make a copy of its own "
+                f"({escaped(entry.left)})",
+                hint="stop drd (systemctl stop drd) and its commands, and start it again. If that "
+                f"does not help: find out to whom {journal} belongs, move it away, then drd doctor",
             )
 
 

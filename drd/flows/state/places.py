@@ -12,8 +12,8 @@ from drd.process.state_owner import SHARED
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL. `group` could write beside
-    the catalogue when this start found it (`as_found`)."""
+    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL. `group` could
+    write beside the catalogue when this start found it (`as_found`)."""
 
     database: Path | None
     locks: Path

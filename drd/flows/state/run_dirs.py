@@ -82,8 +82,8 @@ def sandbox_place(
 
 
 def target_place(services: Services, run: str, component: Component) -> Workplace:
-    """Like `component_place`, for what writes to a target: root believes what it noted down there, so
-    it lies where nobody else can write."""
+    """Like `component_place`, for what writes to a target: root believes what it noted down there,
+    so it lies where nobody else can write."""
     return _place(_believed(services), services, run, component)
 
 
@@ -123,7 +123,8 @@ def run_directory(services: Services, run: str) -> Path:
 
 
 def believed_directory(services: Services, run: str) -> Path:
-    """The same where this process's notes to itself lie, and what it restored with root's rights."""
+    """The same where this process's notes to itself lie, and what it restored with root's
+    rights."""
     return _in(_believed(services), services, run)
 
 
@@ -207,7 +208,8 @@ def _row(services: Services, run: str) -> Run | None:
 
 def _ours(directory: Path, run: Run | None) -> bool:
     """Whether a directory is this user's, and of this run: by the stamp that its row keeps, or
-    because this process made it. (A run from before there were stamps has none, nor its directory.)"""
+    because this process made it. (A run from before there were stamps has none, nor its
+    directory.)"""
     now = identity(directory)
     if now is None:
         return False
@@ -220,7 +222,8 @@ def _ours(directory: Path, run: Run | None) -> bool:
 
 
 def why_foreign(services: Services, directory: Path, run: str) -> str | None:
-    """Why a directory of this name is nobody's whom the catalogue knows; None when it is the run's."""
+    """Why a directory of this name is nobody's whom the catalogue knows; None when it is the
+    run's."""
     if directory in _made:
         return None
     known = _row(services, run)

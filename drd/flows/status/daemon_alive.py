@@ -25,8 +25,8 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
     one; None where there is none, so that this text is in force once it is stored.
 
     The text in force says which repositories the plan's names mean, and with that which points
-    are offered and counted. Raises UsageError for a text that gives them other places: what a command
-    stored or missed there would be taken for the loaded ones.
+    are offered and counted. Raises UsageError for a text that gives them other places: what a
+    command stored or missed there would be taken for the loaded ones.
     """
     stored = catalogue.queue.accepted(plan.name)
     if stored is None:
@@ -41,12 +41,12 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
     if loaded and loaded != places:
         changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))
         raise UsageError(
-            f"{plan.file} has another place for repository {', '.join(changed)} than the daemon has "
-            f"loaded as plan {plan.name}",
+            f"{plan.file} has another place for repository {', '.join(changed)} than the daemon "
+            f"has loaded as plan {plan.name}",
             hint="systemctl reload drd, then give this command again.",
         )
     return (
-        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command goes by the "
-        "file. The daemon, drd status and drd points go by what was loaded until: "
+        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command goes by "
+        "the file. The daemon, drd status and drd points go by what was loaded until: "
         "systemctl reload drd"
     )

@@ -37,9 +37,10 @@ _NAGIOS = {
 def status_json(document: StatusDocument) -> dict[str, Any]:
     """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
     what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
-    where none ever ran, `trouble` while everything can be recorded, `written_at` is null for the catalogue's
-    own answer, else when drd wrote the summary that was read. `rpo.exposure_s` is null where nobody
-    knows, and where `rpo.loses_everything`: nothing is left to go back to. A reason ends with the command to run next, if any."""
+    where none ever ran, `trouble` while everything can be recorded, `written_at` is null for the
+    catalogue's own answer, else when drd wrote the summary that was read. `rpo.exposure_s` is null
+    where nobody knows, and where `rpo.loses_everything`: nothing is left to go back to. A reason
+    ends with the command to run next, if any."""
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),

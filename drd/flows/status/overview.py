@@ -57,8 +57,8 @@ class StatusDocument(NamedTuple):
     """All plans by name, and the worst of their verdicts; without any plan that is unknown.
     `alerts` are those about drd itself; `daemon` is None where nobody expects one. `trouble` is why
     nothing new can be recorded, None as far as one can see. `briefs` are plans of which
-    is known what to show, where only that was asked for. `written_at` is when drd wrote the summary that
-    all this was read from, None for the catalogue itself."""
+    is known what to show, where only that was asked for. `written_at` is when drd wrote the summary
+    that all this was read from, None for the catalogue itself."""
 
     at: datetime
     verdict: Verdict
@@ -123,8 +123,8 @@ def collect(
 
 
 class Known(NamedTuple):
-    """What was read from a summary. `facts` has the plans that are to be judged, and what is about drd;
-    `briefs` are the others, whose facts `more` reads. `written_at` as in a document."""
+    """What was read from a summary. `facts` has the plans that are to be judged, and what is about
+    drd; `briefs` are the others, whose facts `more` reads. `written_at` as in a document."""
 
     facts: StatusFacts
     briefs: Sequence[Brief | Told]
@@ -184,8 +184,8 @@ def _still_true(
 
 
 def known_when(document: StatusDocument) -> str:
-    """What to say of the age of the summary that the document was read from; empty where that is fresh,
-    as a running daemon's is, and where the catalogue itself was read."""
+    """What to say of the age of the summary that the document was read from; empty where that is
+    fresh, as a running daemon's is, and where the catalogue itself was read."""
     if document.written_at is None:
         return ""
     since_s = age(document.written_at, document.at)

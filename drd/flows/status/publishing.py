@@ -39,8 +39,8 @@ _WAIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the summary goes: a directory that `group` may look into, for the user id `owner` of the
-    state's owner. `lock` is a file of the state's."""
+    """Where the summary goes: a directory that `group` may look into, for the user id `owner` of
+    the state's owner. `lock` is a file of the state's."""
 
     directory: Path
     group: str
@@ -50,8 +50,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count. After
-    `close` nothing of it is open."""
+    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count.
+    After `close` nothing of it is open."""
 
     read_changed: Callable[[int | None], Changed]
     identity: Callable[[], str]
@@ -71,8 +71,8 @@ class Publisher:
         self._kept = False
 
     def refresh(self, *, anew: bool = False) -> bool:
-        """Write the summary if the catalogue says more than it; whether that was so. `anew` believes
-        nothing of what it says so far. Raises OSError and CatalogueError."""
+        """Write the summary if the catalogue says more than it; whether that was so. `anew`
+        believes nothing of what it says so far. Raises OSError and CatalogueError."""
         place = self._place
         modes.make_public_directory(place.directory, place.group, owner=place.owner)
         directory = os.open(
@@ -133,7 +133,8 @@ def publish(
     read_changed: Callable[[int | None], Changed],
     identity: Callable[[], str],
 ) -> None:
-    """Bring the summary of a SQLite catalogue up to date once. Raises OSError and CatalogueError."""
+    """Bring the summary of a SQLite catalogue up to date once. Raises OSError and
+    CatalogueError."""
     state = Path(database).parent
     source = Source(read_changed, identity, lambda: datetime.now(UTC))
     with acting_for_owner(state, state):

@@ -1,9 +1,9 @@
 """The summary of the status in one file: read in a cold start, brought up to date piece by piece.
 
 A line that says what it is and how long the header is; the header, in JSON; then compressed pieces
-for some dozens of plans each, in three parts: the briefs of its plans, which is all that a screen of
-healthy plans needs, the facts of those that have none, and the facts of the others. A plan's piece
-follows from its name, so that a change of one plan costs one piece.
+for some dozens of plans each, in three parts: the briefs of its plans, which is all that a screen
+of healthy plans needs, the facts of those that have none, and the facts of the others. A plan's
+piece follows from its name, so that a change of one plan costs one piece.
 
 Who reads it trusts whoever owns it, no further: it is no link, belongs to the owner of its
 directory or to root, and is bounded in all that it can make a reader do.
@@ -65,7 +65,8 @@ _Parts = tuple[bytes, bytes, bytes]
 
 class SummaryFile:
     """A summary as it lies on disk, of which only what is asked for is unpacked. A plan's name
-    narrows the answers to its piece. Everything raises DamagedSummary for what drd has not written."""
+    narrows the answers to its piece. Everything raises DamagedSummary for what drd has not
+    written."""
 
     def __init__(self, header: Header, pieces: list[_Parts]) -> None:
         self.header = header
@@ -343,8 +344,8 @@ def _pack(lines: Collection[bytes]) -> bytes:
 
 def write_summary(directory: int, data: bytes) -> bool:
     """Put it in the place of the one in the open directory at once: a reader sees the old or the
-    new one. It belongs to the directory's owner and group, and has the list of the directory; whether
-    any group can read it.
+    new one. It belongs to the directory's owner and group, and has the list of the directory;
+    whether any group can read it.
 
     Not synced to disk: after a power failure it is made anew. Raises OSError.
     """
@@ -379,8 +380,9 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
         user, group = _whose(directory)
         return CatalogueError(
             f"{place} is for the group {group}, and user {user} is not in it",
-            hint=f"sudo adduser {user} {group}, then log in anew; or sudo drd status. Who is in the "
-            "group of operators asks the daemon meanwhile: drd alerts, drd points PLAN, drd runs",
+            hint=f"sudo adduser {user} {group}, then log in anew; or sudo drd status. Who is in "
+            "the group of operators asks the daemon meanwhile: drd alerts, drd points PLAN, drd "
+            "runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(

@@ -161,8 +161,8 @@ class _CopyRun:
         listed_at: datetime,
     ) -> None:
         """What the catalogue says is there follows what is: a run may have died before it could
-        record a point, and somebody may have removed one. One that something `unreadable` may belong
-        to stays."""
+        record a point, and somebody may have removed one. One that something `unreadable` may
+        belong to stays."""
         known = {p.id: p.repositories[self.spec.name] for p in points if self._records(p)}
         news = {i: m for i, m in held.items() if known.get(i) != m}
         if news:
@@ -221,8 +221,9 @@ class _CopyRun:
         return {"points": [p.id for p in batch], "bytes": size}
 
     def _note_trees(self, points: Sequence[RestorePoint], source: Held) -> None:
-        """Note the tree ids of the source's snapshots in the seal of each point. In the copy snapshots get
-        other ids, and whoever has the copy's password can write which original they come from."""
+        """Note the tree ids of the source's snapshots in the seal of each point. In the copy
+        snapshots get other ids, and whoever has the copy's password can write which original they
+        come from."""
         origins = self.services.catalogue.origins
         known, news = origins.seals(self.plan.name), []
         for seal in (known[p.id] for p in points if p.id in known):

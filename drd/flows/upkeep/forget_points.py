@@ -1,6 +1,7 @@
 """Giving restore points up by name: damaged ones, ones that others removed, ones of a wrong clock.
 
-Who and why is recorded, and what is left of the point goes out of the way, so that retention can go on.
+Who and why is recorded, and what is left of the point goes out of the way, so that retention can go
+on.
 """
 
 from __future__ import annotations
@@ -207,15 +208,16 @@ def _forget_in(
     left = [i for i in ids if i in still]
     if left:
         raise RepositoryError(
-            f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that were to be forgotten",
+            f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that were to be "
+            "forgotten",
             hint="it may be append-only or locked against deletion: forget with a key that may "
             "delete.",
         )
 
 
 def _note_leaving(services: Services, plan: Plan, points: Sequence[str], run: str) -> None:
-    """What is gone from here on went by drd's own hand, and can no longer be held. Raises UsageError for
-    a point that somebody holds by now."""
+    """What is gone from here on went by drd's own hand, and can no longer be held. Raises
+    UsageError for a point that somebody holds by now."""
     keeping = services.catalogue.keeping
     now = services.clock.now()
     state = keeping.state(plan.name) or RetentionState(plan.name, now, run)

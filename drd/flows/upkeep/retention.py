@@ -39,8 +39,8 @@ class RetentionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRequest:
-    """What a person asked for, each with his reason: `force` to forget also what is over the limit of
-    one run, `clock_is_right` to believe the clock as it is now."""
+    """What a person asked for, each with his reason: `force` to forget also what is over the limit
+    of one run, `clock_is_right` to believe the clock as it is now."""
 
     force: str | None = None
     clock_is_right: str | None = None

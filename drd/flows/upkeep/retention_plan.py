@@ -284,8 +284,8 @@ def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> l
     text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
     if len(ahead) > 1:
         text = (
-            f"snapshot {first.id[:8]} and {len(ahead) - 1} more in {where} are dated in the future: "
-            f"{when} or later"
+            f"snapshot {first.id[:8]} and {len(ahead) - 1} more in {where} are dated in the "
+            f"future: {when} or later"
         )
     ours = {run for s in ahead if (run := listings.run_of(s)) is not None and run in known}
     marks = {run for s in ahead if (run := listings.run_of(s)) is not None} - ours
@@ -312,7 +312,8 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
         )
     return (
         "check this host's clock. If it is right, a wrong clock dated what was backed up then, or "
-        f"somebody forged it. Then `drd backup`, and {'; '.join(ways)}. The next `drd retention` goes on."
+        f"somebody forged it. Then `drd backup`, and {'; '.join(ways)}. The next `drd retention` "
+        "goes on."
     )
 
 

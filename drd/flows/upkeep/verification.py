@@ -130,8 +130,8 @@ class _VerificationRun:
             have += f" drd copy {self.plan.name} --repository {self.spec.name} brings them again."
         return RepositoryDamaged(
             f"{self.spec.name} {lists_less(missing)}; what is there reads back",
-            hint=f"find out who removed them.{have} To give up what is lost there: drd points forget "
-            f"{' '.join(missing[:5])} --repository {self.spec.name} --reason …",
+            hint=f"find out who removed them.{have} To give up what is lost there: drd points "
+            f"forget {' '.join(missing[:5])} --repository {self.spec.name} --reason …",
         )
 
     def _is_hurt(self) -> bool:
@@ -198,8 +198,8 @@ class _VerificationRun:
         return self._finish(RunState.FAILED, error, affected)
 
     def _snapshots_unreadable(self, error: SnapshotsUnreadable) -> VerificationOutcome:
-        """Objects that only stand in the way of retention, unless they were the manifests of points:
-        these are none there any more. What is stored later does not build on them."""
+        """Objects that only stand in the way of retention, unless they were the manifests of
+        points: these are none there any more. What is stored later does not build on them."""
         asked_at = self.services.clock.now()
         listing = listings.listed(self.repository, self.plan.name)
         lost = [
@@ -229,7 +229,8 @@ class _VerificationRun:
         return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
 
     def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
-        """The other repositories of the plan that can give all of these points, or the newest one."""
+        """The other repositories of the plan that can give all of these points, or the newest
+        one."""
         points = self.services.catalogue.points(self.plan.name)
         wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
         return others_for(self.services, self.plan, self.spec.name, wanted)

@@ -38,7 +38,8 @@ jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .
     | to_entries[] | select(.value.kind == "file" and .value.digest and (.value.volatile | not))
     | select(.key | contains("\\ufffd") | not)
     | "\\(.value.digest)  \\($target)\\(.key)"
-    | if contains("\\n") then "\\\\" + gsub("\\\\\\\\"; "\\\\\\\\") | gsub("\\n"; "\\\\n") else . end
+    | if contains("\\n")
+      then "\\\\" + gsub("\\\\\\\\"; "\\\\\\\\") | gsub("\\n"; "\\\\n") else . end
     ' manifest.json > {name}.digests
 [[ ! -s {name}.digests ]] || sha256sum --check --quiet {name}.digests
 echo "{name}: $(wc -l < {name}.digests) files as at the backup"

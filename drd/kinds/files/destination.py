@@ -227,8 +227,8 @@ class FilesTarget:
         return Restored(notes=tuple(publication.appeared()), not_restored=lost)
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives what
-        `settle_owners` does."""
+        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives
+        what `settle_owners` does."""
         landing = content(self._publication.landing)
         require_paths(landing, snapshot)
         if not self._publication.may_overwrite():

@@ -2,7 +2,8 @@
 
 restic lays everything into one landing beside the first path. From there each path moves into a
 staging place beside (or, for a mount point, inside) its own, and is published from that by the same
-renames as the directory of a target. A path on another file system is copied into its staging place.
+renames as the directory of a target. A path on another file system is copied into its staging
+place.
 """
 
 from __future__ import annotations
@@ -226,8 +227,8 @@ class FilesInPlace:
     def _get_ready(
         self, landing: Path, snapshot: ComponentSnapshot, roots: list[Root]
     ) -> tuple[str, ...]:
-        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives what
-        `settle_owners` does."""
+        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives
+        what `settle_owners` does."""
         overwrite = bool(read_journal(self._journal)["overwrite"])
         dropped = settle_owners(landing, snapshot, no_owner=self._no_owner)
         for root in roots:

@@ -79,10 +79,10 @@ def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:
 
 
 def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[str, ...]:
-    """Before anybody else can reach what has landed: whoever asked for no owners gets everything, which
-    is something to do for root alone. A file that does not belong to whom it did loses its set-ID bits
-    and capabilities first: they would give the new owner's rights to whoever wrote the file. Gives
-    the paths of such files, as the source has them.
+    """Before anybody else can reach what has landed: whoever asked for no owners gets everything,
+    which is something to do for root alone. A file that does not belong to whom it did loses its
+    set-ID bits and capabilities first: they would give the new owner's rights to whoever wrote the
+    file. Gives the paths of such files, as the source has them.
 
     Bits of directories stay: they say which group new files get, and give nobody's rights.
     """

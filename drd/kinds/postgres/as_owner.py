@@ -1,9 +1,9 @@
 """Restoring as the owner of a database, where a superuser's login does the rest.
 
-SET ROLE alone is no fence: what runs in a superuser's session can take it back. So pg_restore logs in
-as a role of this run, which is no superuser, has a password that nobody else knows, and can become
-the owner and nobody beside. Such a login is also what checks and steps use afterwards: a view calls
-its functions with the rights of whoever reads it. It goes when the run is over.
+SET ROLE alone is no fence: what runs in a superuser's session can take it back. So pg_restore logs
+in as a role of this run, which is no superuser, has a password that nobody else knows, and can
+become the owner and nobody beside. Such a login is also what checks and steps use afterwards: a
+view calls its functions with the rights of whoever reads it. It goes when the run is over.
 """
 
 from __future__ import annotations
@@ -173,6 +173,6 @@ def _let_in(cluster: Cluster, password: str, database: str) -> Address:
             return address
     raise TargetError(
         f"the server does not let a login of this recovery in by password: {said}",
-        hint="let it in by a line like `host all all 127.0.0.1/32 scram-sha-256` in pg_hba.conf, or "
-        "name the owner's own login in the target's dsn.",
+        hint="let it in by a line like `host all all 127.0.0.1/32 scram-sha-256` in pg_hba.conf, "
+        "or name the owner's own login in the target's dsn.",
     )

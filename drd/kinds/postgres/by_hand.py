@@ -14,8 +14,8 @@ from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
 _OWN_SERVER = """\
-Connect to an empty cluster of the same major version or newer, as its superuser, by your own values \
-(for another host also PGPASSFILE):"""
+Connect to an empty cluster of the same major version or newer, as its superuser, by your own \
+values (for another host also PGPASSFILE):"""
 
 _WHOLE = "-X -q -v ON_ERROR_STOP=1"
 

@@ -69,7 +69,8 @@ SELECT count(*) FILTER (WHERE kind IN ('r', 'p', 'f')), count(*)
 
 @contextmanager
 def as_target_error(doing: str) -> Iterator[None]:
-    """The server's refusal, or a lost connection, as a TargetError that says what was being done."""
+    """The server's refusal, or a lost connection, as a TargetError that says what was being
+    done."""
     try:
         yield
     except psycopg.Error as error:

@@ -230,8 +230,9 @@ def words(error: psycopg.Error) -> str:
 
 def connect(address: Address, *, pinned: bool = True) -> Connection:
     """A connection in autocommit mode without time limits; `pinned` also fixes how values print
-    and takes away the search path (else it is as the application's would be, but that nothing stands
-    before pg_catalog: an operator or aggregate of somebody's would be called for the server's own).
+    and takes away the search path (else it is as the application's would be, but that nothing
+    stands before pg_catalog: an operator or aggregate of somebody's would be called for the
+    server's own).
 
     Raises SourceUnreachable with the server's words, SourceMissing when only the database is not
     there, SourceError when the login is refused.

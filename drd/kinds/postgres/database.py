@@ -27,12 +27,14 @@ SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
        d.datconnlimit AS connection_limit, d.datistemplate AS is_template, t.spcname AS tablespace,
        coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), '') AS comment,
        ARRAY(SELECT pg_catalog.jsonb_build_array(
-                        CASE a.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
+                        CASE a.grantee
+                          WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
                         a.privilege_type, a.is_grantable, pg_catalog.pg_get_userbyid(a.grantor))
                FROM pg_catalog.aclexplode(
                         coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a) AS acl,
        ARRAY(SELECT pg_catalog.jsonb_build_array(
-                        CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole) END, c)
+                        CASE s.setrole
+                          WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole) END, c)
                FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
               WHERE s.setdatabase = d.oid) AS settings,
        EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public') AS has_public,
@@ -130,8 +132,8 @@ def finish_sql(
 
 
 def _acl_sql(database: str, saved: Properties) -> Iterator[str]:
-    """From nothing to what was saved, in the server's order: a grant that was passed on stands after
-    the one that allowed it. Nothing where they are what every new database has."""
+    """From nothing to what was saved, in the server's order: a grant that was passed on stands
+    after the one that allowed it. Nothing where they are what every new database has."""
     owner = saved["owner"]
     usual = [["", p, False, owner] for p in ("CONNECT", "TEMPORARY")]
     usual += [[owner, p, False, owner] for p in ("CONNECT", "CREATE", "TEMPORARY")]

@@ -210,13 +210,15 @@ class Detached:
         self._choose_names(things, name, taken)
         grants = self._rows(_GRANTS, {"oids": [t.oid for t in things if t.what != "STATISTICS"]})
         self._do(f"CREATE SCHEMA {ident(schema)}")
-        # By names that nobody has, so that none is in the way of another, whatever schema it is from.
+        # By names that nobody has, so that none is in the way of another, whatever schema it is
+        # from.
         for number, thing in enumerate(things):
             self._rename(thing, f"{schema}_{number}")
         for thing in things:
             if thing.what in ("TABLE", "STATISTICS"):
                 self._do(
-                    f"ALTER {thing.what} {_sql(thing.schema, thing.name)} SET SCHEMA {ident(schema)}"
+                    f"ALTER {thing.what} {_sql(thing.schema, thing.name)} SET SCHEMA "
+                    f"{ident(schema)}"
                 )
             thing.schema = schema
         for thing in things:

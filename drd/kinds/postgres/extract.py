@@ -100,7 +100,8 @@ class Relation:
 @dataclass
 class Extracted:
     """What the working database holds of the tables that were asked for, under their names at the
-    point; `owners` by table, `notes` what does not come along, `left` the statements that made it."""
+    point; `owners` by table, `notes` what does not come along, `left` the statements that made
+    it."""
 
     relations: list[Relation]
     owners: dict[int, str] = field(default_factory=dict)
@@ -243,8 +244,8 @@ class Extraction:
                     raise _failed(done)
             else:
                 found.notes.append(
-                    f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left out: the copy "
-                    "must not hold live rows back"
+                    f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left out: "
+                    "the copy must not hold live rows back"
                 )
                 found.left.append(statement(script))
 
@@ -307,8 +308,8 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
             if names:
                 plural = "s" if len(names) > 1 else ""
                 notes.append(
-                    f"{word}{plural} {', '.join(names)} of {relation.source} left out: a copy that is "
-                    "looked at acts on nothing"
+                    f"{word}{plural} {', '.join(names)} of {relation.source} left out: a copy "
+                    "that is looked at acts on nothing"
                 )
     return notes
 

@@ -25,8 +25,8 @@ _SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
 
 @contextmanager
 def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str) -> Iterator[None]:
-    """A transaction, or a savepoint in one, in which each statement ends after `timeout_s`; what the
-    database says of `what` becomes an error of ours. Raises as `Inspector.scalar` does."""
+    """A transaction, or a savepoint in one, in which each statement ends after `timeout_s`; what
+    the database says of `what` becomes an error of ours. Raises as `Inspector.scalar` does."""
     try:
         with connection.transaction():
             connection.execute(
@@ -80,8 +80,8 @@ def _must_select(connection: Connection, query: str) -> None:
     ) as error:
         raise SourceError(
             f"the query cannot be taken as one SELECT: {words(error)}",
-            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; what writes is a step `sql` "
-            "of the runbook.",
+            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; what writes is a "
+            "step `sql` of the runbook.",
         ) from error
     connection.execute("CLOSE drd_query", prepare=False)
 

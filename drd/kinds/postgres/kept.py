@@ -1,4 +1,5 @@
-"""A database that a run has set aside: found, exchanged and dropped by the names that carry its mark."""
+"""A database that a run has set aside: found, exchanged and dropped by the names that carry its
+mark."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ class PostgresKind:
         if part is not None and part.tables:
             if as_owner:
                 raise UsageError(
-                    "--as-owner is not there for single tables: they come into a database that is in "
-                    "use, and drd loads them there with the login of the target",
+                    "--as-owner is not there for single tables: they come into a database that is "
+                    "in use, and drd loads them there with the login of the target",
                     hint="bring back the whole database beside this one: --into NAME --as-owner.",
                 )
             return PostgresTables(component.name, settings, place, part, no_owner=no_owner)
@@ -108,7 +108,8 @@ class PostgresKind:
         return sandbox_tools(snapshot, _settings(component).bin_dir)
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
-        """Starts one, and makes an empty database like the source's in it where that can be asked."""
+        """Starts one, and makes an empty database like the source's in it where that can be
+        asked."""
         title = f"{component.name}: sandbox"
         settings = _settings(component)
         major, create = 0, None

@@ -27,8 +27,8 @@ _LISTING = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One dump into one database. `environment` lets the program log in; `flags` are passed on, and entries
-    of the listing that begin as `leave_out` says are left."""
+    """One dump into one database. `environment` lets the program log in; `flags` are passed on, and
+    entries of the listing that begin as `leave_out` says are left."""
 
     programs: Programs
     dump: Path

@@ -11,7 +11,8 @@ from psycopg import conninfo
 _PLAIN = frozenset({
     "host", "hostaddr", "port", "dbname", "user", "application_name", "fallback_application_name",
     "connect_timeout", "options", "client_encoding", "sslmode", "gssencmode", "channel_binding",
-    "target_session_attrs", "load_balance_hosts", "keepalives", "keepalives_idle", "keepalives_interval",
+    "target_session_attrs", "load_balance_hosts", "keepalives", "keepalives_idle",
+    "keepalives_interval",
     "keepalives_count", "tcp_user_timeout",
 })  # fmt: skip
 """All other keywords name files with keys or passwords, services, or who may get them."""

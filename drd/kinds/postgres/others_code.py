@@ -23,7 +23,8 @@ _KEPT = 1000
 
 _BY_READING = ("pg_class", "pg_rewrite", "pg_operator", "pg_cast")
 _BY_RESTORING = (
-    *_BY_READING, "pg_constraint", "pg_attrdef", "pg_trigger", "pg_event_trigger", "pg_type", "pg_opclass",
+    *_BY_READING, "pg_constraint", "pg_attrdef", "pg_trigger", "pg_event_trigger", "pg_type",
+    "pg_opclass",
 )  # fmt: skip
 """Catalogues whose objects call functions."""
 
@@ -33,7 +34,8 @@ WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE 
   SELECT d.refobjid AS function, d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d
    WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype IN ('n', 'a')
      AND d.classid = ANY (%s::pg_catalog.regclass[]))
-SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
+SELECT format('%I.%I(%s)', n.nspname, p.proname,
+pg_catalog.pg_get_function_identity_arguments(p.oid)),
        o.name,
        (ARRAY(SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, u.objsubid)
                 FROM uses u WHERE u.function = p.oid ORDER BY 1))[1:5]
@@ -95,8 +97,8 @@ AS_OWNER = (
     "runs as a superuser"
 )
 TABLES = (
-    "--into NAME --as-owner without --table brings the whole database back beside this one with the "
-    "rights of its owner, so that nothing of theirs runs as a superuser"
+    "--into NAME --as-owner without --table brings the whole database back beside this one with "
+    "the rights of its owner, so that nothing of theirs runs as a superuser"
 )
 """The remedy where single tables come back."""
 

@@ -90,8 +90,8 @@ SELECT CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole):
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """For the facts of a backup: `alike` and `read` as [what, owner], `callable` as [owner, how many
-    functions], `paths` as [role or nothing, a search path that looks into pg_catalog late]."""
+    """For the facts of a backup: `alike` and `read` as [what, owner], `callable` as [owner, how
+    many functions], `paths` as [role or nothing, a search path that looks into pg_catalog late]."""
 
     def rows(query: str) -> list[list[Any]]:
         return [list(row) for row in connection.execute(query.encode()).fetchall()]

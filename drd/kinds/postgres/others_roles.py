@@ -1,4 +1,5 @@
-"""Roles that a recovery would make in a server, and that could do more there than their own database.
+"""Roles that a recovery would make in a server, and that could do more there than their own
+database.
 
 A restore point says which roles there were, with their rights and passwords; whoever has the
 repository's key can say that of a point of his own. Existing roles are never altered.
@@ -31,8 +32,8 @@ SELECT rolname::text FROM pg_catalog.pg_roles
 def finding(
     component: str, saved: Globals, existing: Collection[str], powerful: Collection[str]
 ) -> Finding | None:
-    """Which missing roles would be made with such rights; None where none is. `powerful` are those of
-    the `existing` roles, and the server's own, that give rights to their members."""
+    """Which missing roles would be made with such rights; None where none is. `powerful` are those
+    of the `existing` roles, and the server's own, that give rights to their members."""
     missing = {r["name"]: r for r in saved["roles"] if r["name"] not in existing}
     told = [
         f"{shown(name)} ({', '.join(rights)})"
@@ -43,8 +44,8 @@ def finding(
         return None
     more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     detail = (
-        f"would be made in this server, with rights beyond this database: role {', '.join(told[:_SHOWN])}"
-        f"{more}; --no-owner makes none"
+        "would be made in this server, with rights beyond this database: role "
+        f"{', '.join(told[:_SHOWN])}{more}; --no-owner makes none"
     )
     hint = (
         "make these roles yourself before, as you want them: those that are there stay as they are."

@@ -32,8 +32,8 @@ from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
 _JOB_DIED = "a worker process died unexpectedly"
-"""What pg_restore says of a job of its own that ended, as the first word only of one that was killed:
-one that failed has said why before."""
+"""What pg_restore says of a job of its own that ended, as the first word only of one that was
+killed: one that failed has said why before."""
 
 _SAID = 400
 

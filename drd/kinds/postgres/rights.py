@@ -212,10 +212,10 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "",
         ok=True,
         warning=True,
-        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run code of others "
-        f"with these rights: {', '.join(found)}",
-        hint="CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor then "
-        "says which rights it lacks",
+        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run code "
+        f"of others with these rights: {', '.join(found)}",
+        hint="CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
+        "then says which rights it lacks",
     )
 
 

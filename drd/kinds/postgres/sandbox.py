@@ -173,10 +173,10 @@ def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:
 
 _CONTRIB = (
     "amcheck autoinc bloom bool_plperl btree_gin btree_gist citext cube dblink dict_int dict_xsyn "
-    "earthdistance file_fdw fuzzystrmatch hstore insert_username intagg intarray isn lo ltree moddatetime "
-    "pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm "
-    "pg_visibility pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw refint seg sslinfo "
-    "tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2"
+    "earthdistance file_fdw fuzzystrmatch hstore insert_username intagg intarray isn lo ltree "
+    "moddatetime pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements "
+    "pg_surgery pg_trgm pg_visibility pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw "
+    "refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2"
 )
 
 

@@ -207,7 +207,8 @@ class ThrowAwayServer:
         that of the databases it begins with: in SQL_ASCII a role's name may be any bytes."""
         argv = [
             self.programs.path("initdb"), "--pgdata", "data",
-            f"--username={self.superuser}", "--auth", "trust", "--encoding", "SQL_ASCII", "--no-locale",
+            f"--username={self.superuser}", "--auth", "trust", "--encoding", "SQL_ASCII",
+            "--no-locale",
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
         return self._command(argv, deadline_s=120.0, fenced=True)
@@ -235,7 +236,8 @@ class ThrowAwayServer:
         for name, value in {**self.settings, "unix_socket_directories": quoted}.items():
             argv += ["-c", f"{name}={value}"]
         self._close_log()
-        # Read by this descriptor: what lies there under its name later, the data's code may have put.
+        # Read by this descriptor: what lies there under its name later, the data's code may have
+        # put.
         how = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._log = os.open(self._base / "log", how, 0o600)
         command = self._command(argv, fenced=True)

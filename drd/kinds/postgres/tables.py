@@ -144,8 +144,8 @@ class PostgresTables(PostgresTargetDatabase):
         row = inside.execute(_PUBLISHED).fetchone()
         if row is not None:
             raise TargetError(
-                f"publication {row[0]} sends every table to subscribers, and theirs would stop at one "
-                "that they do not have",
+                f"publication {row[0]} sends every table to subscribers, and theirs would stop at "
+                "one that they do not have",
                 hint=_WHOLE,
             )
 
@@ -306,8 +306,8 @@ class PostgresTables(PostgresTargetDatabase):
             if was.get(name) != now.get(name):
                 raise TargetError(
                     f"{name} did not arrive as it was: {was.get(name)} became {now.get(name)}",
-                    hint="do functions or types of its columns differ here? The whole database comes "
-                    "back with its own: --into NAME without --table.",
+                    hint="do functions or types of its columns differ here? The whole database "
+                    "comes back with its own: --into NAME without --table.",
                 )
         return digests
 

@@ -41,7 +41,8 @@ _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
 
 BEGUN = "begun"
-# Says there that the server may hold a working database of this run, for whoever clears up after it.
+# Says there that the server may hold a working database of this run, for whoever clears up after
+# it.
 
 _STATISTICS = (
     "planner statistics are not part of a dump: autovacuum collects them, or run "

@@ -29,8 +29,8 @@ _UNKNOWN = "22023"
 
 
 def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
-    """That the server can sort as the saved database does. Raises TargetError when it cannot; what a
-    login may not try is left to the restore."""
+    """That the server can sort as the saved database does. Raises TargetError when it cannot; what
+    a login may not try is left to the restore."""
     names = " and ".join(dict.fromkeys((locale["collate"], locale["ctype"])))
     connection = cluster.admin()
     if locale["provider"] == "icu":

@@ -1,8 +1,8 @@
 """Clusters as initdb makes them, kept to be copied: that takes a tenth of the time.
 
 One lies in a directory named after what made it: the programs (an upgrade changes their files), the
-words and the environment of initdb, the user. It gets that name when it is whole, and a copy is used
-only when it is to the byte what initdb had made.
+words and the environment of initdb, the user. It gets that name when it is whole, and a copy is
+used only when it is to the byte what initdb had made.
 """
 
 from __future__ import annotations

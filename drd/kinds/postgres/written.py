@@ -1,7 +1,8 @@
 """What a manifest may say about a PostgreSQL database: what the source writes there.
 
 Facts become arguments of initdb, postgres and pg_restore, and the private part becomes SQL that a
-superuser runs. Names and texts are quoted where they are used; what stands there unquoted is checked here.
+superuser runs. Names and texts are quoted where they are used; what stands there unquoted is
+checked here.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def filename(component: str) -> str:
 
 
 def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-    """Raises Refused for facts, a fingerprint or a private part that no source of PostgreSQL writes."""
+    """Raises Refused for facts, a fingerprint or a private part that no source of PostgreSQL
+    writes."""
     _facts(snapshot.facts, snapshot.component)
     place = f"private of {snapshot.component}"
     if "database" in private:

@@ -1,7 +1,7 @@
 """The process that opens a database file of a drill: nothing else of drd reads it.
 
-A file that was made to break SQLite breaks this process, which is behind a fence and has nothing. It
-takes questions as lines of JSON and answers each with one line.
+A file that was made to break SQLite breaks this process, which is behind a fence and has nothing.
+It takes questions as lines of JSON and answers each with one line.
 """
 
 from __future__ import annotations

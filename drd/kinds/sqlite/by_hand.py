@@ -37,7 +37,8 @@ mv -- {file} "$TARGET"
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
 while IFS=$'\\t' read -r table expected; do
-    found=$(sqlite3 -readonly "$TARGET" "select count(*) from \\"${{table//\\"/\\"\\"}}\\"" </dev/null)
+    found=$(sqlite3 -readonly "$TARGET" \\
+      "select count(*) from \\"${{table//\\"/\\"\\"}}\\"" </dev/null)
     [[ $found == "$expected" ]] || {{ echo "$table: $found rows, expected $expected"; false; }}
     echo "$table: $found rows"
 done

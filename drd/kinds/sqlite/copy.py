@@ -28,10 +28,10 @@ _POLL_S = 0.0005
 def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
     """Copy one committed state of `source` into the new file `copy` (mode 0600); its data time.
 
-    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile. Unless
-    SQLite cannot read it where it is, the live file is only touched through SQLite: opening and
-    closing it in another way would drop the locks that this process has on it. Waits `wait_s` for an exclusive writer. Raises
-    SourceUnreachable (locked) or SourceError.
+    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile.
+    Unless SQLite cannot read it where it is, the live file is only touched through SQLite: opening
+    and closing it in another way would drop the locks that this process has on it. Waits `wait_s`
+    for an exclusive writer. Raises SourceUnreachable (locked) or SourceError.
     """
     _make_private(copy)
     try:

@@ -224,8 +224,8 @@ def take_fingerprint(
     budget_s: float,
     only: Collection[str] | None = None,
 ) -> DatabaseFingerprint:
-    """Rows (and digests) of every table (of `only`, where that is given) within `budget_s`; what was
-    not reached is named.
+    """Rows (and digests) of every table (of `only`, where that is given) within `budget_s`; what
+    was not reached is named.
 
     Raises SourceError when the database turns out to be damaged.
     """
@@ -286,8 +286,8 @@ def columns(connection: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
 
 
 def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
-    """As they stand in SQL: those whose values are kept, the row's number among them where the table
-    has one and nothing else is called so."""
+    """As they stand in SQL: those whose values are kept, the row's number among them where the
+    table has one and nothing else is called so."""
     known = columns(connection, name)
     kept = [quoted(c[0]) for c in known if not c[5]]
     alias = _order(connection, name).removeprefix(" ORDER BY ")

@@ -63,8 +63,8 @@ def require_sound(check: Callable[[], None]) -> None:
 def landed_bytes(landing: Path, snapshot: ComponentSnapshot) -> Path:
     """The file that the repository put into the landing, unread.
 
-    Raises RepositoryDamaged when it is missing, no plain file or of another size, or has something beside
-    it, which SQLite would believe.
+    Raises RepositoryDamaged when it is missing, no plain file or of another size, or has something
+    beside it, which SQLite would believe.
     """
     file = landing / filename(snapshot.component)
     hint = _ANOTHER

@@ -69,10 +69,11 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
     confined = can_confine() and (why is not None or kept or given)
     if why is not None and not confined and user is None:
         raise SourceError(
-            f"drd does not open {place} for writing: others can write beside it ({why}), and a journal of "
-            "theirs could have any file of this user's removed",
-            hint=f"let nobody else write in {place.parent}; or give {place} to the user of its application and run "
-            "drd as root, which then works as that user. A kernel with Landlock needs neither.",
+            f"drd does not open {place} for writing: others can write beside it ({why}), and a "
+            "journal of theirs could have any file of this user's removed",
+            hint=f"let nobody else write in {place.parent}; or give {place} to the user of its "
+            "application and run drd as root, which then works as that user. A kernel with "
+            "Landlock needs neither.",
         )
 
     def as_its_user() -> T:
@@ -119,7 +120,8 @@ def require_files_beside(place: Path) -> None:
             if not stat.S_ISREG(file.lstat().st_mode):
                 raise SourceError(
                     f"{file} is not a file, and SQLite would open it with the database",
-                    hint=f"look whose it is (ls -l {shlex.quote(os.fspath(file))}), remove it, and try again.",
+                    hint=f"look whose it is (ls -l {shlex.quote(os.fspath(file))}), remove it, "
+                    "and try again.",
                 )
 
 
@@ -133,7 +135,8 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             if exchanged and os.geteuid() == 0 and way.links:
                 raise SourceError(
                     f"{way.links[0].place} was exchanged while root worked there",
-                    hint="find out who can write to the directory above it, stop that, then continue.",
+                    hint="find out who can write to the directory above it, stop that, then "
+                    "continue.",
                 )
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):

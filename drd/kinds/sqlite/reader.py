@@ -1,7 +1,7 @@
 """Questions to a database file of a drill, which are answered behind a fence.
 
-What comes back from there is believed as much as the file is: it is JSON, its shape is looked at, and
-whatever does not fit is an error of the source.
+What comes back from there is believed as much as the file is: it is JSON, its shape is looked at,
+and whatever does not fit is an error of the source.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ _TURN_MS = 200
 
 
 class Reader:
-    """One process for all questions, started by `start` or the first one. Safe in several threads."""
+    """One process for all questions, started by `start` or the first one. Safe in several
+    threads."""
 
     def __init__(self, fence: Fence) -> None:
         self._fence = fence
@@ -164,7 +165,8 @@ def reads() -> list[Path]:
 
 
 def _line(child: Child, within_s: float | None) -> bytes:
-    """Its next line; empty when it has ended. Raises DeadlineExceeded and Cancelled; it is ended then."""
+    """Its next line; empty when it has ended. Raises DeadlineExceeded and Cancelled; it is ended
+    then."""
     assert child.popen.stdout is not None
     descriptor, found = child.popen.stdout.fileno(), bytearray()
     over = time.monotonic() + within_s if within_s is not None else None

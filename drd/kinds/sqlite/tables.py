@@ -1,7 +1,8 @@
 """One table, beside those that are there: in the same database, under another name.
 
 In the file that came back it is renamed, so that SQLite itself writes its SQL; what would tie it to
-other tables is taken out of that. Table, rows and indexes come into the database in one transaction.
+other tables is taken out of that. Table, rows and indexes come into the database in one
+transaction.
 """
 
 from __future__ import annotations
@@ -188,8 +189,8 @@ class SqliteTables:
             hint = "a writer holds it; see what that is with fuser."
         elif database.is_about(error, "READONLY", "CANTOPEN"):
             hint = (
-                "the user to whom the file belongs has to be able to write to it and to its directory: "
-                "root works as that one here."
+                "the user to whom the file belongs has to be able to write to it and to its "
+                "directory: root works as that one here."
             )
         return TargetError(
             f"cannot bring {self._table} back into {self._path}: {error}",
@@ -201,7 +202,8 @@ class SqliteTables:
         # The landing is ours, and nothing lies beside the file there.
         alone = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         with closing(alone) as copy:
-            # What is written here has to be in the file itself: the live connection reads nothing else.
+            # What is written here has to be in the file itself: the live connection reads nothing
+            # else.
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             notes = self._rename(copy)
             was = database.table_state(copy, self._name)

@@ -2,8 +2,9 @@
 
 A process that goes on with a renamed file removes and makes companions by the old name, which are
 those of the file that has the name then (https://sqlite.org/howtocorrupt.html, section 1.4). In WAL
-mode every connection that has read holds a lock on the -shm file; otherwise only a transaction holds
-one on the database, and SQLite itself keeps an idle connection from writing to a file that was moved.
+mode every connection that has read holds a lock on the -shm file; otherwise only a transaction
+holds one on the database, and SQLite itself keeps an idle connection from writing to a file that
+was moved.
 """
 
 from __future__ import annotations

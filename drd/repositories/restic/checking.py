@@ -60,7 +60,8 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
         # Garbage takes no password to write; it says nothing about what else is there.
         named = ", ".join(dict.fromkeys(m[1][:8] for m in map(_OF_SNAPSHOT.search, wrong) if m))
         return SnapshotsUnreadable(
-            f"snapshots at {door.url} cannot be read: {named}; all data that the others need is sound",
+            f"snapshots at {door.url} cannot be read: {named}; all data that the others need is "
+            "sound",
             hint="remove the objects: `drd catalogue verify` says how.",
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))

@@ -1,5 +1,6 @@
-"""What restic encrypts with, as far as drd has to tell what restic wrote from what it did not: which key
-file a password opens, and whether an object was stored by somebody who has the master key.
+"""What restic encrypts with, as far as drd has to tell what restic wrote from what it did not:
+which key file a password opens, and whether an object was stored by somebody who has the master
+key.
 
 restic's design document has the formats: scrypt from the password, AES-256 in counter mode, and
 Poly1305-AES over the ciphertext; an object is its IV, the ciphertext and that digest.
@@ -77,8 +78,8 @@ def key_file(content: bytes) -> KeyFile:
     key = KeyFile(n, r, p, salt, data)
     if key.memory > MOST_MEMORY or key.work > MOST_WORK:
         raise NoKey(
-            f"needs {_said(key.memory >> 20)} MiB of memory and {_said(key.work)} units of work to try, which "
-            f"is more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
+            f"needs {_said(key.memory >> 20)} MiB of memory and {_said(key.work)} units of work "
+            f"to try, which is more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
         )
     # A power of two, and below 2^(16 r): scrypt knows no other.
     if n < 2 or n & (n - 1) or n.bit_length() > 16 * r or len(data) <= IV + DIGEST:

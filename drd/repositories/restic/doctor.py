@@ -55,8 +55,8 @@ def _opened(door: Door) -> str:
 
 
 def _keys(door: Door) -> list[Finding]:
-    """What lies among the keys and does not belong there, or is too much for restic; nothing where there
-    is no more than one."""
+    """What lies among the keys and does not belong there, or is too much for restic; nothing where
+    there is no more than one."""
     session, name = door.session, "repository keys"
     try:
         if len(session.place.objects("keys")) < 2:
@@ -68,7 +68,10 @@ def _keys(door: Door) -> list[Finding]:
         detail = f"{foreign.listed('keys', keys.bad)}; drd passes over it, restic by hand does not"
         hint = f"remove it: {foreign.removal(session.place, 'keys', keys.bad)}"
     elif len(keys.others) >= foreign.RESTIC_TRIES:
-        detail = f"{len(keys.others)} keys that this password does not open: drd passes over them, restic "
+        detail = (
+            f"{len(keys.others)} keys that this password does not open: drd passes over "
+            "them, restic "
+        )
         detail += f"by hand tries {foreign.RESTIC_TRIES} and gives up"
         hint = "if nobody else uses the repository, remove them: "
         hint += foreign.removal(session.place, "keys", keys.others)

@@ -326,8 +326,8 @@ class Door:
     def _begin(self, words: Sequence[str]) -> bool:
         """What has to be known before restic is started; whether the rest is looked at beside it.
 
-        That takes as long as restic itself takes to begin, so a recovery does not wait for it; but for the
-        first time, when restic would try whatever somebody has put among the keys.
+        That takes as long as restic itself takes to begin, so a recovery does not wait for it; but
+        for the first time, when restic would try whatever somebody has put among the keys.
         """
         place = self.session.place
         if self._ready or _verb(words) not in _AT_ONCE or self.session.hint.id is None:
@@ -357,8 +357,9 @@ class Door:
         return done
 
     def _cleared(self, done: Completed, known: str | None) -> bool:
-        """After a failure: whether another try may do, since the key is known now or locks of nobody are
-        gone. Raises ForeignObjects, or RepositoryDamaged, for what only a person can remove."""
+        """After a failure: whether another try may do, since the key is known now or locks of
+        nobody are gone. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
+        remove."""
         if done.exit_code > 0 and foreign.are_keys(done.stderr):
             with suppress(RepositoryError):
                 if self.session.hint.learn(anew=True) or self.session.hint.id != known:

@@ -1,8 +1,9 @@
-"""Objects that keep restic from working, and that nobody who has the key has stored: whoever holds the
-bucket or the directory can put them there without the password. restic gives up over each without a name.
+"""Objects that keep restic from working, and that nobody who has the key has stored: whoever holds
+the bucket or the directory can put them there without the password. restic gives up over each
+without a name.
 
-What is named here takes nothing of the repository's with it when it is removed: keys that are none, locks
-and indexes that the master key does not vouch for.
+What is named here takes nothing of the repository's with it when it is removed: keys that are none,
+locks and indexes that the master key does not vouch for.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ class Found:
 
 
 def locks_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
-    """By id, locks that nobody who has the key wrote as they are; whether one may be removed without
-    asking: nobody else can have written it (its name is its digest, so it is whole), or it is stale."""
+    """By id, locks that nobody who has the key wrote as they are; whether one may be removed
+    without asking: nobody else can have written it (its name is its digest, so it is whole), or it
+    is stale."""
     place = session.place
     ages = place.lock_files()
     found: dict[str, bool] = {}
@@ -85,8 +87,9 @@ def locks_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
 
 
 def indexes_of_nobody(session: Session, master: MasterKey) -> dict[str, bool]:
-    """By id, indexes that the key does not vouch for, as far as there is time; whether nobody who has it
-    can have written that one: its name is its digest, so it is whole. Others may be damaged."""
+    """By id, indexes that the key does not vouch for, as far as there is time; whether nobody who
+    has it can have written that one: its name is its digest, so it is whole. Others may be
+    damaged."""
     place, found = session.place, {}
     until = time.monotonic() + LOOK_S
     # The smallest first: they are read quickly, and what a repository writes itself is large.
@@ -135,12 +138,13 @@ def of_keys(session: Session, keys: Keys) -> RepositoryError | None:
         what = f"; {listed('keys', reasons)}" if reasons else ""
         remove = session.place.removal("keys/NAME")
         return ForeignObjects(
-            f"restic cannot work with the repository at {url}: {count:,} files lie in keys/. The password opens "
-            f"none of the {count - len(keys.untried):,} that drd tried, and {len(keys.untried):,} are left after "
-            f"{SEARCH_S:.0f} s{what}",
-            hint="keys/ has one file for each password, and anybody with write access can add files. List them "
-            f"(the oldest is usually the repository's own): {session.place.list_command('keys')}; take away those of "
-            f"nobody: {remove}; then try again.",
+            f"restic cannot work with the repository at {url}: {count:,} files lie in keys/. The "
+            f"password opens none of the {count - len(keys.untried):,} that drd tried, and "
+            f"{len(keys.untried):,} are left after {SEARCH_S:.0f} s{what}",
+            hint="keys/ has one file for each password, and anybody with write access can add "
+            "files. List them (the oldest is usually the repository's own): "
+            f"{session.place.list_command('keys')}; take away those of nobody: {remove}; then try "
+            "again.",
             below="keys",
         )
     if keys.bad:
@@ -159,13 +163,16 @@ def _named_keys(session: Session, keys: Keys) -> ForeignObjects:
         return error
     # One of them may have been ours.
     names = ", ".join(f"keys/{n}" for n, why in keys.bad.items() if why == NOT_WHOLE)
-    hint = f"look for an earlier version of {names} first, which the password may open; else {error.hint}"
+    hint = (
+        f"look for an earlier version of {names} first, which the password may open; else "
+        f"{error.hint}"
+    )
     return ForeignObjects(error.message, hint=hint, below="keys")
 
 
 def _sweep_locks(session: Session, master: MasterKey) -> tuple[bool, dict[str, str]]:
-    """Remove what may be removed of locks that nobody wrote: whether something went, and what is left,
-    with the reason."""
+    """Remove what may be removed of locks that nobody wrote: whether something went, and what is
+    left, with the reason."""
     found = locks_of_nobody(session, master)
     gone = [name for name, may_go in found.items() if may_go]
     left = {name: "is no lock of restic's" for name, may_go in found.items() if not may_go}

@@ -1,9 +1,9 @@
 """Which of a repository's key files the password opens.
 
-restic tries twenty, in the order of their names, and gives up over one that it cannot read. Whoever holds
-the bucket can put more there, or one that takes gigabytes of memory to try, without any password. So
-restic is told which key is ours. It is found once (`keysearch.py`), and kept where caches are: a wrong hint
-costs nothing, since restic then looks for itself.
+restic tries twenty, in the order of their names, and gives up over one that it cannot read. Whoever
+holds the bucket can put more there, or one that takes gigabytes of memory to try, without any
+password. So restic is told which key is ours. It is found once (`keysearch.py`), and kept where
+caches are: a wrong hint costs nothing, since restic then looks for itself.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class KeyHint:
         self._keep(found)
 
     def learn(self, *, anew: bool = False) -> bool:
-        """Whether more is known now than before. Where there is one key only, it is taken for ours. Raises
-        RepositoryError when it cannot be looked."""
+        """Whether more is known now than before. Where there is one key only, it is taken for ours.
+        Raises RepositoryError when it cannot be looked."""
         if self.id is not None and not anew:
             return False
         listed = self._session.place.objects("keys")

@@ -17,7 +17,8 @@ ADD_S = 120.0
 
 
 def opens(door: Door) -> bool:
-    """Whether the password of this door opens the repository; one that is not there opens to none."""
+    """Whether the password of this door opens the repository; one that is not there opens to
+    none."""
     try:
         return bool(door.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"])
     except WrongKey:

@@ -52,7 +52,8 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
     cut_off = edges(door.session.password(), spec.password)
     if cut_off is not None:
         raise SecretUnavailable(
-            f"the password of the new repository {spec.name} ({spec.password.describe()}) {cut_off}",
+            f"the password of the new repository {spec.name} ({spec.password.describe()}) "
+            f"{cut_off}",
             hint=EDGES_HINT,
         )
     door.ready()  # nothing is written to a place that will not do
@@ -123,7 +124,8 @@ def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool)
 
 
 def _info(item: Mapping[str, object]) -> SnapshotInfo:
-    """Raises Refused for what restic lists and never writes: whoever has the key may store anything."""
+    """Raises Refused for what restic lists and never writes: whoever has the key may store
+    anything."""
 
     def texts(key: str) -> tuple[str, ...]:
         return tuple(strict.each(_word, item.get(key) or [], key, most=_MOST_WORDS))

@@ -69,7 +69,8 @@ def through_rclone(into: Session, source: Session) -> Session | None:
 
 
 def findings(into: Session, source: Session) -> list[Finding]:
-    """For `doctor`: what a copy needs that neither repository needs by itself. Raises ToolMissing."""
+    """For `doctor`: what a copy needs that neither repository needs by itself. Raises
+    ToolMissing."""
     if through_rclone(into, source) is None:
         return []
     detail = f"{_rclone()}, since the keys differ from those of {source.spec.name}"

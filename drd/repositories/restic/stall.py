@@ -17,8 +17,8 @@ from drd.errors import DrdError, RepositoryUnreachable
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends the
-    call. `probe_s` is how long one look may take. `first_s` is how long a first call may say nothing
-    before its place is looked at."""
+    call. `probe_s` is how long one look may take. `first_s` is how long a first call may say
+    nothing before its place is looked at."""
 
     still_s: float = 15.0
     gone_s: float = 60.0

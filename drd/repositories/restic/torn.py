@@ -1,10 +1,10 @@
 """Restoring files of which a snapshot notes more bytes than it holds.
 
-When a file grows just after its end was read, restic up to 0.19 reads on and counts the last piece twice.
-This happens to a log that is truncated and written while it is backed up. A restore of such a file ends
-with zeros behind the stored bytes and without a complaint, but with fewer bytes than restic announced.
-Damage looks different: restic complains of everything that is missing or changed. drd still believes it
-only when the files that are known to be torn account for every missing byte.
+When a file grows just after its end was read, restic up to 0.19 reads on and counts the last piece
+twice. This happens to a log that is truncated and written while it is backed up. A restore of such
+a file ends with zeros behind the stored bytes and without a complaint, but with fewer bytes than
+restic announced. Damage looks different: restic complains of everything that is missing or changed.
+drd still believes it only when the files that are known to be torn account for every missing byte.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Told:
         return [int(row.get("size", 0)) for row in rows if row.get("type") == "file"]
 
     def stored(self, path: bytes, most: int) -> int:
-        """The number of bytes that the snapshot holds of a file. Raises RepositoryError for more than
-        `most`."""
+        """The number of bytes that the snapshot holds of a file. Raises RepositoryError for more
+        than `most`."""
         words = ["dump", *ids([self.snapshot]), os.fsdecode(path)]
         return self.door.count([*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s)
 

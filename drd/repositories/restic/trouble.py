@@ -144,9 +144,10 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         )
     if "maximum number of keys reached" in said.text:
         return RepositoryError(
-            f"restic tried twenty keys of the repository at {url}, and the password opens none of them",
-            hint="`drd doctor` looks for the right one among all; see what lies in its keys/, and take away "
-            "those of nobody.",
+            f"restic tried twenty keys of the repository at {url}, and the password opens none of "
+            "them",
+            hint="`drd doctor` looks for the right one among all; see what lies in its keys/, and "
+            "take away those of nobody.",
         )
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")

@@ -1,4 +1,5 @@
-"""Trees at their own places: each path replaced whole, what was there beside it, whenever drd dies."""
+"""Trees at their own places: each path replaced whole, what was there beside it, whenever drd
+dies."""
 
 from __future__ import annotations
 

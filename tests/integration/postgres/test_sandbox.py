@@ -39,7 +39,8 @@ def backup(source_server: PostgresServer, tmp_path_factory: pytest.TempPathFacto
     source_server.execute("CREATE ROLE seller")
     source_server.execute("CREATE DATABASE shop OWNER seller")
     source_server.execute(
-        "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, 500) n;"
+        "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, "
+        "500) n;"
         'CREATE TABLE "odd ""name""" (x int)',
         "shop",
     )
@@ -283,8 +284,8 @@ def test_a_full_disk_says_nothing_about_the_backup(
     source_server.execute("DROP DATABASE IF EXISTS large WITH (FORCE)")
     source_server.execute("CREATE DATABASE large")
     source_server.execute(
-        "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 10) AS x FROM generate_series(1, 90000) n;"
-        "CREATE INDEX ON big (x)",
+        "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 10) AS x FROM generate_series(1, "
+        "90000) n;CREATE INDEX ON big (x)",
         "large",
     )
     spare = workplace(short_tmp / "w")

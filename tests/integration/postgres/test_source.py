@@ -33,7 +33,8 @@ def shop(source_server: PostgresServer) -> PostgresServer:
     """A database `shop` with a table, and the roles of these tests."""
     source_server.execute("CREATE DATABASE shop")
     source_server.execute(
-        "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, 500) n",
+        "CREATE TABLE orders AS SELECT n AS id, 'order ' || n AS what FROM generate_series(1, "
+        "500) n",
         "shop",
     )
     return source_server
@@ -179,7 +180,8 @@ def test_tables_without_a_grant_are_named_with_the_grant_that_helps(
 def test_the_grants_that_doctor_prints_are_enough(
     shop: PostgresServer, place: Workplace, short_tmp: Path
 ) -> None:
-    """A backup user with nothing but what the hints say backs up rows, secrets and large objects."""
+    """A backup user with nothing but what the hints say backs up rows, secrets and large
+    objects."""
     name = fresh(
         shop,
         "guarded",
@@ -221,7 +223,8 @@ def test_configuration_that_an_extension_declared_has_to_be_readable(
         "configured",
         "CREATE TABLE settings (a int); CREATE TABLE internal (a int);"
         "ALTER EXTENSION plpgsql ADD TABLE settings; ALTER EXTENSION plpgsql ADD TABLE internal;"
-        "UPDATE pg_extension SET extconfig = ARRAY['settings'::regclass::oid], extcondition = '{\"\"}'",
+        "UPDATE pg_extension SET extconfig = ARRAY['settings'::regclass::oid], extcondition = "
+        "'{\"\"}'",
     )
     shop.execute("DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN")
     with pytest.raises(SourceError) as caught:

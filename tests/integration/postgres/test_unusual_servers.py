@@ -37,8 +37,8 @@ from tests.servers import PostgresServer, postgres_server
 def test_a_hardened_server_neither_locks_the_sandbox_nor_changes_what_came_back(
     short_tmp: Path, place: Workplace
 ) -> None:
-    """The first superuser is locked and another one does the work, logins leave rows, and every role
-    has settings."""
+    """The first superuser is locked and another one does the work, logins leave rows, and every
+    role has settings."""
     (short_tmp / "source").mkdir()
     with postgres_server(short_tmp / "source") as server:
         server.execute("CREATE ROLE dba SUPERUSER LOGIN")

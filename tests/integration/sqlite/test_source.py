@@ -236,7 +236,8 @@ def test_a_user_who_may_only_read_backs_up_a_closed_wal_database(
 
 
 def test_files_of_a_wal_database_are_copied_as_one_committed_state(short_tmp: Path) -> None:
-    """Where SQLite may not write its -shm file, beside a writer whose -wal begins anew all the time."""
+    """Where SQLite may not write its -shm file, beside a writer whose -wal begins anew all the
+    time."""
     path = make(short_tmp / "live.db", "CREATE TABLE a (n, x)", "CREATE TABLE b (n)", journal="wal")
     copy, before = short_tmp / "copy.db", 0
     with steady_writer(path), closing(sqlite3.connect(path, timeout=0.05)) as checkpointer:

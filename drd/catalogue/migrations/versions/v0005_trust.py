@@ -62,8 +62,8 @@ def _repositories() -> None:
 
 
 def _identities() -> None:
-    """What a repository's name meant is known from the schedules of plans that a daemon has loaded; of
-    others the next load says it."""
+    """What a repository's name meant is known from the schedules of plans that a daemon has loaded;
+    of others the next load says it."""
     connection = op.get_bind()
     schedules = connection.execute(
         sa.text("SELECT name, schedule FROM plans WHERE schedule IS NOT NULL ORDER BY name")
@@ -80,7 +80,8 @@ def _identities() -> None:
                 sa.text(
                     "UPDATE point_repositories SET repository_id ="
                     " (SELECT r.repository_id FROM repositories r WHERE r.url = :url)"
-                    " WHERE repository = :name AND point IN (SELECT id FROM points WHERE plan = :plan)"
+                    " WHERE repository = :name AND point IN (SELECT id FROM points WHERE plan = "
+                    ":plan)"
                 ),
                 {"url": url, "name": name, "plan": plan},
             )
