@@ -149,7 +149,7 @@ class _Version(argparse.Action):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is the contract of docs/architecture.md."""
+    """Run one command; the exit code is the contract of docs/commands.md."""
     if argv is None:
         signal.signal(signal.SIGINT, _interrupt)
         _leave(_run(sys.argv[1:]))
