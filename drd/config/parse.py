@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from drd.config.json_schema import SchemaView
 from drd.config.problems import Report, nearest, translate
-from drd.config.schema import TARGETS, PlanFile
+from drd.config.schema import PlanFile
 from drd.config.unsupported import refuse_unsupported
 from drd.config.yaml import Path
 from drd.fields import Settings
+from drd.registry import KINDS
 
 _ELEMENTS = ("components", "repositories", "checks", "runbook", "targets")
 """Sections of which one broken element leaves the others usable."""
@@ -103,9 +104,9 @@ def _target(raw: Any, path: Path, kinds: Mapping[str, str], report: Report) -> S
         message = f'there is no component "{component}"'
         report.error(path, message, nearest(component, list(kinds)), of_key=True)
         return None
-    model = TARGETS.get(kinds[component])
-    if model is None:
+    if kinds[component] not in KINDS:
         return None
+    model = KINDS[kinds[component]].target
     try:
         return model.model_validate(raw)
     except ValidationError as error:

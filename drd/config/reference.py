@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from drd.config.steps import KEYS_OF_EVERY_STEP, STEPS
+from drd.registry import KINDS
 
 HEAD = """\
 # Plan reference
@@ -30,31 +31,8 @@ the plan (`drd plan schema > plan.schema.json`) and begin the plan with
 `# yaml-language-server: $schema=plan.schema.json`.
 """
 
-_SECTIONS = {
-    "components": ("PostgresComponent", "SqliteComponent", "FilesComponent"),
-    "repositories": ("Repository",),
-    "checks": ("SqlCheck", "RowsCheck", "FilesCheck", "CommandCheck"),
-    "targets": ("PostgresTarget", "SqliteTarget", "FilesTarget"),
-}
-"""Sections whose elements have a form of their own, with the names of the forms."""
-
 _STEPS = tuple(form.__name__ for form in STEPS.values())
 """The forms of a step, each with keys of its own beside those of every step."""
-
-_NESTED = (
-    "Hook",
-    "DatabaseFingerprintSettings",
-    "S3",
-    "RandomPoint",
-    "Window",
-    "AcceptedFinding",
-    "WhenKeys",
-    "Rollback",
-    "Ready",
-    "Register",
-    "Replay",
-    "StillThere",
-)
 
 
 def reference(schema: dict[str, Any]) -> str:
@@ -72,17 +50,17 @@ class _Reference:
         yield "## The keys of a plan\n"
         yield from self._table(self.schema)
         for key, about in self.schema["properties"].items():
-            forms = _SECTIONS.get(key) or self._form_of(about)
+            forms = _forms_of(about) if key != "runbook" else []
             if forms:
                 yield f"\n## {key}\n"
-                if key in _SECTIONS:
+                if "$ref" not in about:
                     yield f"{about['description']}\n"
                 for form in forms:
                     yield from self._form(form, titled=len(forms) > 1)
             if key == "runbook":
                 yield from self._steps(about)
         yield "\n## Used in several places"
-        for form in _NESTED:
+        for form in _TITLES:
             yield from self._form(form, titled=True)
 
     def _steps(self, about: dict[str, Any]) -> Iterator[str]:
@@ -112,9 +90,6 @@ class _Reference:
             if "properties" in one:
                 return dict(one)
         return None
-
-    def _form_of(self, about: dict[str, Any]) -> tuple[str, ...]:
-        return (_name(about["$ref"]),) if "$ref" in about else ()
 
     def _form(self, name: str, *, titled: bool) -> Iterator[str]:
         form = self.forms[name]
@@ -165,6 +140,15 @@ def _name(reference_to: str) -> str:
     return reference_to.rpartition("/")[2]
 
 
+def _forms_of(about: dict[str, Any]) -> list[str]:
+    """The names of the forms that a key's value, or each element of it, can have."""
+    if "$ref" in about:
+        return [_name(about["$ref"])]
+    elements = (*about.get("patternProperties", {}).values(), about.get("additionalProperties"))
+    within = (*about.get("oneOf", ()), *about.get("anyOf", ()), *elements, about.get("items"))
+    return [form for one in within if isinstance(one, dict) for form in _forms_of(one)]
+
+
 _TITLES = {
     "Hook": "hook",
     "DatabaseFingerprintSettings": "fingerprint",
@@ -178,19 +162,18 @@ _TITLES = {
     "Register": "erasures.register",
     "Replay": "erasures.replay",
     "StillThere": "erasures.check",
-    "PostgresTarget": "for a postgres component",
-    "SqliteTarget": "for a sqlite component",
-    "FilesTarget": "for a files component",
 }
 
 
 def _title(name: str, form: dict[str, Any]) -> str:
-    kind = form["properties"].get("kind", {}).get("const")
-    return f"kind: {kind}" if kind else _TITLES[name]
+    if kind := form["properties"].get("kind", {}).get("const"):
+        return f"kind: {kind}"
+    targets = {spec.target.__name__: f"for a {spec.name} component" for spec in KINDS}
+    return targets.get(name) or _TITLES[name]
 
 
 def _link(name: str, forms: dict[str, Any]) -> str:
-    if name in _NESTED:
+    if name in _TITLES:
         title = _title(name, forms[name])
         return f"[{title}](#{title})"
     return "see below"

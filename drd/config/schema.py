@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -10,13 +11,14 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    WrapValidator,
+    create_model,
     model_validator,
 )
 
 from drd.actions.settings import ErasuresSettings
 from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
 from drd.config.kit import PlanKit
+from drd.config.members import AsWritten, OfKind
 from drd.config.readiness import PlanReadiness
 from drd.config.steps import NAME_RULE, Name, Step
 from drd.config.timing import (
@@ -31,10 +33,9 @@ from drd.config.timing import (
     Window,
 )
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
-from drd.kinds.files.settings import FilesSettings, FilesTarget
-from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
-from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.notifiers.settings import PlanHeartbeat
+from drd.ports.kinds import KindSpec
+from drd.registry import KINDS
 
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
@@ -48,8 +49,11 @@ class Hook(Settings):
     timeout: Duration = Field(60.0, description="After this it is ended and has failed.")
 
 
-class Hooks(Settings):
+class ComponentKeys(Settings):
     """What every kind of component can have besides its own keys."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     unsaid: ClassVar = {"may_be_empty": (False,)}
 
@@ -65,30 +69,19 @@ class Hooks(Settings):
     after: Hook | None = Field(None, description="Runs after the capture, also after a failed one.")
 
 
-class PostgresComponent(Hooks, PostgresSettings):
-    """A PostgreSQL database, dumped whole with pg_dump."""
+@cache
+def component_model(spec: KindSpec) -> type[ComponentKeys]:
+    """The model of a component of this kind: its own keys, and those of every component."""
+    stem = spec.settings.__name__.removesuffix("Settings")
+    bases = cast("tuple[type[ComponentKeys], ...]", (ComponentKeys, spec.settings))
+    return create_model(f"{stem}Component", __base__=bases, __doc__=spec.settings.__doc__)
 
 
-class SqliteComponent(Hooks, SqliteSettings):
-    """A SQLite database file, copied consistently under concurrent writers."""
+def target_models() -> list[type[Settings]]:
+    return [spec.target for spec in KINDS]
 
 
-class FilesComponent(Hooks, FilesSettings):
-    """Files and directories with everything below them."""
-
-
-Component = Annotated[
-    PostgresComponent | SqliteComponent | FilesComponent, Field(discriminator="kind")
-]
-
-TARGETS: dict[str, type[Settings]] = {
-    "postgres": PostgresTarget,
-    "sqlite": SqliteTarget,
-    "files": FilesTarget,
-}
-"""By kind of component: what a target says about it. New kinds are added here and above."""
-
-KINDS = tuple(TARGETS)
+Component = Annotated[ComponentKeys, OfKind(KINDS, component_model)]
 
 Check = Annotated[SqlCheck | RowsCheck | FilesCheck | CommandCheck, Field(discriminator="kind")]
 
@@ -186,12 +179,8 @@ class Retention(Settings):
         return data
 
 
-def _as_is(value: Any, _: Any) -> Any:
-    """A target is checked later, by the kind of the component that it names."""
-    return value
-
-
-TargetComponent = Annotated[PostgresTarget | SqliteTarget | FilesTarget, WrapValidator(_as_is)]
+TargetComponent = Annotated[Any, AsWritten(target_models)]
+"""A target is checked later, by the kind of the component that it names."""
 
 
 class RandomPoint(Settings):

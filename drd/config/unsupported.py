@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from drd.config.problems import Report
-from drd.config.schema import CHECK_KINDS, KINDS
+from drd.config.schema import CHECK_KINDS
 from drd.model.plan import SCENARIOS
+from drd.registry import KINDS
 
 _LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
 _LATER_CHECKS = ("http",)
@@ -16,7 +17,7 @@ _LATER_SCENARIOS = ("ransomware",)
 def refuse_unsupported(data: Any, report: Report) -> None:
     """Report each one, on its line. Looks at raw data of any shape and raises nothing."""
     for name, component in _entries(data, "components"):
-        _kind(report, ("components", name), component, _LATER_KINDS, KINDS)
+        _kind(report, ("components", name), component, _LATER_KINDS, KINDS.names)
         if component.get("kind") == "postgres" and component.get("method") == "physical":
             path = ("components", name, "method")
             _refuse(report, path, "method: physical", "use method: logical, which is the default.")
@@ -29,7 +30,7 @@ def _kind(
     report: Report, path: tuple[str | int, ...], element: dict[str, Any], later: Any, now: Any
 ) -> None:
     kind = element.get("kind")
-    if isinstance(kind, str) and kind in later:
+    if isinstance(kind, str) and kind in later and kind not in now:
         _refuse(report, (*path, "kind"), f"kind {kind}", f"this version knows {', '.join(now)}.")
         report.broken.add(path)
 

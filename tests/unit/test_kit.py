@@ -9,7 +9,6 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from drd.config.schema import KINDS
 from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.by_hand import KINDS as BY_HAND
 from drd.kit.archive import pack, unpack
@@ -26,6 +25,7 @@ from drd.model.kit import (
     index_from_json,
 )
 from drd.model.plan import SecretRef
+from drd.registry import KINDS
 
 NOW = datetime(2026, 11, 25, 0, 31, 0, 5, tzinfo=UTC)
 POINT = KitPoint(
@@ -164,7 +164,7 @@ def test_a_passphrase_is_one_line(tmp_path: Path, text: str, problem: str) -> No
 
 
 def test_every_kind_of_component_has_instructions_by_hand() -> None:
-    assert set(BY_HAND) == set(KINDS)
+    assert set(BY_HAND) == set(KINDS.names)
 
 
 def test_pages_say_the_same_in_markdown_and_html() -> None:

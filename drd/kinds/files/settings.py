@@ -12,7 +12,7 @@ from drd.fields import AbsolutePath, Settings
 
 
 class FilesSettings(Settings):
-    """A component of kind `files`: paths with everything below them."""
+    """Files and directories with everything below them."""
 
     kind: Literal["files"]
     paths: list[AbsolutePath] = Field(

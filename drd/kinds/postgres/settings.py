@@ -16,7 +16,7 @@ from drd.fields import (
 
 
 class PostgresSettings(Settings):
-    """A component of kind `postgres`: one database, dumped whole with pg_dump."""
+    """A PostgreSQL database, dumped whole with pg_dump."""
 
     kind: Literal["postgres"]
     dsn: Connection = Field(

@@ -15,7 +15,7 @@ from drd.fields import (
 
 
 class SqliteSettings(Settings):
-    """A component of kind `sqlite`: one database file."""
+    """A SQLite database file, copied consistently under concurrent writers."""
 
     kind: Literal["sqlite"]
     path: AbsolutePath = Field(description="The database file.")

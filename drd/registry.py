@@ -1,0 +1,121 @@
+"""What drd can be extended by: kinds of components, checks, steps of runbooks, channels.
+
+Each family is a registry: one line for each member, with the place of its specification. A module is
+imported when its member is first needed. Packages of others add members (`drd/config/extensions.py`),
+which are imported already: only those that drd.yaml names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
+
+from drd.errors import NotSupported
+
+if TYPE_CHECKING:
+    from drd.ports.kinds import KindSpec
+
+Member = TypeVar("Member")
+
+
+class Extension(NamedTuple):
+    """A package of others, as it is installed."""
+
+    name: str
+    version: str
+
+    @property
+    def major(self) -> str:
+        """The first number of the version."""
+        return self.version.partition(".")[0]
+
+
+class Added(NamedTuple):
+    """A member that a package adds to a family."""
+
+    family: str
+    name: str
+    spec: object
+    extension: Extension
+
+
+class Registry(Generic[Member]):
+    """The members of one family by name: drd's own, then those of packages in use."""
+
+    def __init__(self, family: str, spec: str, own: Mapping[str, str]) -> None:
+        """`spec` is where the class of the specifications is, `own` where each of them is."""
+        self.family = family
+        self._spec = spec
+        self._own = dict(own)
+        self._added: dict[str, Added] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self._own, *self._added)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._added
+
+    def __getitem__(self, name: str) -> Member:
+        """Raises NotSupported."""
+        if name in self._own:
+            return cast("Member", _at(self._own[name]))
+        if (added := self._added.get(name)) is not None:
+            return cast("Member", added.spec)
+        raise NotSupported(f"{self.family} has no {name}", hint=f"drd has {', '.join(self.names)}.")
+
+    def __iter__(self) -> Iterator[Member]:
+        return (self[name] for name in self.names)
+
+    def extension(self, name: str) -> Extension | None:
+        """The package that has added a member; None for drd's own."""
+        added = self._added.get(name)
+        return added.extension if added is not None else None
+
+    def is_own(self, name: str) -> bool:
+        return name in self._own
+
+    def fits(self, spec: object) -> bool:
+        """Whether this is a specification of a member of this family."""
+        return isinstance(spec, cast("type", _at(self._spec)))
+
+    def use(self, added: Sequence[Added]) -> None:
+        """From now on these are the members beside drd's own."""
+        self._added = {one.name: one for one in added if one.family == self.family}
+
+
+def _at(place: str) -> object:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+KINDS: Registry[KindSpec] = Registry(
+    "kinds",
+    "drd.ports.kinds:KindSpec",
+    {
+        "postgres": "drd.kinds.postgres.spec:SPEC",
+        "sqlite": "drd.kinds.sqlite.spec:SPEC",
+        "files": "drd.kinds.files.spec:SPEC",
+    },
+)
+"""Kinds of components."""
+
+FAMILIES: Mapping[str, Registry[object]] = {
+    one.family: cast("Registry[object]", one) for one in (KINDS,)
+}
+
+_in_use: tuple[Added, ...] = ()
+
+
+def in_use() -> tuple[Added, ...]:
+    """What packages of others add now."""
+    return _in_use
+
+
+def use(added: Sequence[Added]) -> None:
+    """From now on these members are there beside drd's own, and no others."""
+    global _in_use  # noqa: PLW0603 (one process has one set of members)
+    _in_use = tuple(added)
+    for registry in FAMILIES.values():
+        registry.use(_in_use)
