@@ -1,8 +1,8 @@
 """What drd can be extended by: kinds of components, checks, steps of runbooks, channels.
 
-Each family is a registry: one line for each member, with the place of its specification. A module is
-imported when its member is first needed. Packages of others add members (`drd/config/extensions.py`),
-which are imported already: only those that drd.yaml names.
+Each family is a registry: one line for each member, with the place of its specification. A module
+is imported when its member is first needed. Packages of others add members, which are imported
+already (`drd/config/extensions.py`): only those packages that drd.yaml names.
 """
 
 from __future__ import annotations

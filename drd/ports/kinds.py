@@ -15,9 +15,9 @@ could name."""
 
 @dataclass(frozen=True, eq=False, slots=True)
 class KindSpec:
-    """`settings` is the model of a component in a plan, with its `kind`; `target` the model of what a
-    target says about such a component. `comparison` is the kind of check that compares what came back
-    with the fingerprint."""
+    """`settings` is the model of a component in a plan, with its `kind`; `target` the model of what
+    a target says about such a component. `comparison` is the kind of check that compares what came
+    back with the fingerprint."""
 
     name: str
     settings: type[Settings]
