@@ -5,6 +5,7 @@ WORKERS ?= 3
 BIN     := .venv/bin
 PYTEST  := $(BIN)/python -m pytest
 export PYTHON
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of interpreters, and each would compile drd
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test check lint format demo bench faults clean
@@ -15,9 +16,8 @@ help: ## Show this list
 setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup
 
-# Tests that kill at random moments meet the scheduler: one that fails is told, and run again.
 test: setup ## Run the tests (WORKERS=3 at a time; ARGS="-k name" to choose)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup --reruns 2 $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches to another user
 @contextmanager
 def acting_as(user: int) -> Iterator[None]:
     """Rights on files as `user` has them, in the whole process."""
+    for encoding in ("ascii", "latin-1", "idna"):
+        codecs.lookup(encoding)  # Python loads them when first used, from where `user` may not read
     groups = os.getgroups()
     os.setgroups([])
     os.setegid(user)

@@ -71,6 +71,7 @@ def test_it_backs_up_drills_and_says_what_is_next(site: Site) -> None:
     site.assert_clean()
 
 
+@pytest.mark.kills
 def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
     """First what it started, then itself: as the kernel does when memory runs out."""
     quick_plan(site, backup="every: 4s")

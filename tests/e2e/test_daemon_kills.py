@@ -120,6 +120,7 @@ def site(short_tmp: Path) -> Site:
     return site
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize(
     "rounds", [10, pytest.param(200, marks=[pytest.mark.faults, pytest.mark.timeout(7200)])]
 )

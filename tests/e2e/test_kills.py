@@ -107,6 +107,7 @@ def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
     raise AssertionError("no restic backup was seen")
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Signals) -> None:
     site.drd("backup", "shop")
@@ -119,6 +120,7 @@ def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Si
     site.assert_clean()
 
 
+@pytest.mark.kills
 def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
     site.drd("backup", "shop")
     _big(site)
@@ -132,6 +134,7 @@ def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
     site.assert_clean()
 
 
+@pytest.mark.kills
 def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
     site.drd("backup", "shop")
     _big(site)
@@ -166,6 +169,7 @@ def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
     assert site.locks()
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_lock_of_a_dead_process_is_gone_after_the_next_backup(site: Site, exclusive: bool) -> None:
     site.drd("backup", "shop")

@@ -34,6 +34,7 @@ def _databases(server: PostgresServer) -> set[str]:
     return {row[0] for row in server.execute("select datname from pg_database")}
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("moment", ["before:restore db", "undone:restore db", "in pg_restore"])
 def test_killed_drill_leaves_no_server(
     world: tuple[Site, PostgresServer, PostgresServer], moment: str
@@ -45,6 +46,7 @@ def test_killed_drill_leaves_no_server(
     site.assert_clean()
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize(
     "moment", ["after:preflight", "undone:restore db", "after:restore db", "in pg_restore"]
 )
@@ -61,6 +63,7 @@ def test_killed_recovery_goes_on(
     site.assert_clean()
 
 
+@pytest.mark.kills
 def test_killed_recovery_that_is_asked_differently_leaves_no_database(
     world: tuple[Site, PostgresServer, PostgresServer],
 ) -> None:
@@ -71,6 +74,7 @@ def test_killed_recovery_that_is_asked_differently_leaves_no_database(
     site.assert_clean()
 
 
+@pytest.mark.kills
 def test_cancelled_recovery_leaves_the_target_as_it_was(
     world: tuple[Site, PostgresServer, PostgresServer],
 ) -> None:

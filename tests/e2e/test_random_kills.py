@@ -22,6 +22,7 @@ VERBS = [
 ]
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize(
     "rounds", [8, pytest.param(150, marks=[pytest.mark.faults, pytest.mark.timeout(3600)])]
 )

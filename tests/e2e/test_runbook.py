@@ -231,6 +231,7 @@ def test_killed_anywhere_a_recovery_goes_on_there(
     assert site.drd("drill", "shop", "--json").json["result"] == "passed"
 
 
+@pytest.mark.kills
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_random_moments_a_recovery_comes_to_the_same_end(

@@ -105,6 +105,7 @@ def test_what_was_accepted_when_drd_died_comes_again_with_the_same_id(url: str) 
         catalogue.close()
 
 
+@pytest.mark.kills
 def test_killed_again_and_again_every_message_arrives(url: str) -> None:
     """Each kill can double one message at the most: the one that was under way."""
     chance = random.Random(7)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import pytest
 
 from drd.config.daemon import load_settings
 from drd.notifiers.webhook import signature
+from tests import warm
 from tests.config_support import GOOD, load
 from tests.notify_support import Receiver, http_receiver
 
-DRD = Path(sys.executable).parent / "drd"
 PAGE = (Path(__file__).parents[2] / "docs/notifications.md").read_text()
 
 CHANNELS = """\
@@ -41,12 +40,11 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 
 
 def drd(base: Path, *words: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [DRD, "--config", base / "drd.yaml", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "s3cr3t" not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+    done = warm.run(["--config", str(base / "drd.yaml"), *words], env=os.environ)
+    told = (done.stdout + done.stderr).decode()
+    assert done.returncode == code, told
+    assert "s3cr3t" not in told
+    return told
 
 
 def document(base: Path, *words: str, code: int = 0) -> dict[str, Any]:
