@@ -7,8 +7,8 @@ up in the JSON Schema and in the plan reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import (
     BaseModel,
@@ -26,6 +26,30 @@ from drd.model.plan import NAME, SecretRef
 from drd.model.units import parse_duration, parse_size
 
 
+class Contradiction(NamedTuple):
+    """What is wrong with settings beyond the types of single keys. `path` is where it stands below
+    them; `of_key` when the key itself is wrong, not its value."""
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str
+    of_key: bool = False
+
+    @staticmethod
+    def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
+        """What our parsers say: `fact; remedy`."""
+        fact, _, hint = str(error).partition("; ")
+        return Contradiction(
+            path, fact[:1].lower() + fact[1:], f"{hint or 'see `drd plan schema`'}."
+        )
+
+
+Words = Sequence[str]
+
+Placed = tuple[tuple[str | int, ...], Words]
+"""The words of a command, and where they stand below the settings."""
+
+
 class Settings(BaseModel):
     """Base of every settings model.
 
@@ -39,6 +63,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=False
     )
+
+    def contradictions(self) -> Iterable[Contradiction]:
+        """What is wrong beyond the types of single keys."""
+        return ()
+
+    def commands(self) -> Iterable[Placed]:
+        """The commands that are named below: each has to be found, and its file is a part of the
+        plan's hash."""
+        return ()
 
 
 _LONGEST = 100 * 366 * 86400.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 from drd.errors import NotSupported
 
 if TYPE_CHECKING:
+    from drd.ports.check import CheckKind
     from drd.ports.kinds import KindSpec
 
 Member = TypeVar("Member")
@@ -43,9 +44,11 @@ class Added(NamedTuple):
 class Registry(Generic[Member]):
     """The members of one family by name: drd's own, then those of packages in use."""
 
-    def __init__(self, family: str, spec: str, own: Mapping[str, str]) -> None:
-        """`spec` is where the class of the specifications is, `own` where each of them is."""
+    def __init__(self, family: str, called: str, spec: str, own: Mapping[str, str]) -> None:
+        """Messages speak of members as they are `called`. `spec` is where the class of the
+        specifications is, `own` where each of them is."""
         self.family = family
+        self._called = called
         self._spec = spec
         self._own = dict(own)
         self._added: dict[str, Added] = {}
@@ -63,7 +66,9 @@ class Registry(Generic[Member]):
             return cast("Member", _at(self._own[name]))
         if (added := self._added.get(name)) is not None:
             return cast("Member", added.spec)
-        raise NotSupported(f"{self.family} has no {name}", hint=f"drd has {', '.join(self.names)}.")
+        raise NotSupported(
+            f"{self._called} {name} are not supported", hint=f"use {', '.join(self.names)}."
+        )
 
     def __iter__(self) -> Iterator[Member]:
         return (self[name] for name in self.names)
@@ -92,6 +97,7 @@ def _at(place: str) -> object:
 
 KINDS: Registry[KindSpec] = Registry(
     "kinds",
+    "components of kind",
     "drd.ports.kinds:KindSpec",
     {
         "postgres": "drd.kinds.postgres.spec:SPEC",
@@ -99,10 +105,21 @@ KINDS: Registry[KindSpec] = Registry(
         "files": "drd.kinds.files.spec:SPEC",
     },
 )
-"""Kinds of components."""
+
+CHECKS: Registry[CheckKind] = Registry(
+    "checks",
+    "checks of kind",
+    "drd.ports.check:CheckKind",
+    {
+        "sql": "drd.checks.sql:SPEC",
+        "rows": "drd.checks.rows:SPEC",
+        "files": "drd.checks.files:SPEC",
+        "command": "drd.checks.command:SPEC",
+    },
+)
 
 FAMILIES: Mapping[str, Registry[object]] = {
-    one.family: cast("Registry[object]", one) for one in (KINDS,)
+    one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS)
 }
 
 _in_use: tuple[Added, ...] = ()

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
+from typing import Literal
+
+from pydantic import Field
 
 from drd import process
-from drd.checks.settings import CommandCheck
+from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DeadlineExceeded, DrdError
+from drd.fields import Duration, Placed
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.units import format_duration, to_rfc3339
 from drd.ports import CheckContext
+from drd.ports.by_hand import ByHand, Passage
+from drd.ports.check import CheckKind
 
 _EXPECTED = "exit 0"
+
+
+class CommandCheck(CheckSettings):
+    """A command of your own; exit 0 is passed. It runs as the user that drd runs as."""
+
+    kind: Literal["command"]
+    component: str | None = Field(
+        None,
+        description="The component that it looks at: it gets that one's address in its "
+        "environment. Without one, the check does not count as having looked at data.",
+    )
+    run: list[str] = Field(min_length=1, description="The command's words; no shell.")
+    timeout: Duration = Field(60.0, description="After this it has failed.")
+
+    def commands(self) -> Iterator[Placed]:
+        yield ("run",), self.run
 
 
 class OwnCommand:
@@ -26,8 +50,6 @@ class OwnCommand:
     runs behind a fence. Its
     environment has the component's address, DRD_PLAN, DRD_POINT and DRD_DATA_TIME, and no secret.
     """
-
-    kind = "command"
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -87,3 +109,11 @@ def _text(done: process.Completed) -> str:
         return "exit 0"
     how = f"exit {done.exit_code}" if done.exit_code >= 0 else process.ended(done.exit_code)
     return shorten(f"{how}: {done.says[-1]}") if done.says else how
+
+
+def _by_hand(settings: CommandCheck, _: ByHand | None) -> Passage:
+    text = "must exit with 0, told where by DRD_PATH or PGHOST, PGDATABASE …"
+    return Passage(text, " ".join(quote(word) for word in settings.run), adapt=True)
+
+
+SPEC = CheckKind("command", CommandCheck, OwnCommand(), reads_as_root=True, by_hand=_by_hand)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Literal
 
-from drd.checks.settings import FilesCheck
+from pydantic import Field
+
+from drd.checks.settings import CheckSettings
 from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entries import entry_differences
@@ -15,9 +18,17 @@ from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, torn
 from drd.model.units import format_size
 from drd.ports import CheckContext
+from drd.ports.check import CheckKind
 
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
+
+
+class FilesCheck(CheckSettings):
+    """The restored tree against the fingerprint taken at backup."""
+
+    kind: Literal["files"]
+    component: str = Field(description="The files component to compare.")
 
 
 class TreeComparison:
@@ -26,8 +37,6 @@ class TreeComparison:
     Times of entries are not compared. What changed while it was captured, what could not be read
     and ownership without root are parts of their own.
     """
-
-    kind = "files"
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -170,3 +179,6 @@ def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
         why = "restored without root's rights to give files to others"
         parts.append(part_not_run(spec, "ownership", why, _EXPECTED))
     return parts
+
+
+SPEC = CheckKind("files", FilesCheck, TreeComparison(), looks_at=("paths",), compares=True)

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
 
 from drd.checks.expectation import Tolerance, parse_tolerance
-from drd.checks.settings import RowsCheck
+from drd.checks.settings import CheckSettings
 from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
 from drd.ports import CheckContext
+from drd.ports.check import CheckKind
+
+
+class RowsCheck(CheckSettings):
+    """Row counts of every table against the fingerprint taken at backup."""
+
+    kind: Literal["rows"]
+    component: str = Field(description="The database to count.")
+    tolerance: int | str = Field(
+        0, description="Allowed difference per table: a number of rows, or a share like `1%`."
+    )
+    budget: Duration = Field(300.0, description="Time for counting in the restored database.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        try:
+            parse_tolerance(self.tolerance)
+        except ValueError as error:
+            yield Contradiction.of(error, ("tolerance",))
 
 
 class RowCounts:
@@ -20,8 +43,6 @@ class RowCounts:
     and so is a materialised view that holds something else: it was computed anew, and nobody says
     that the source's was up to date.
     """
-
-    kind = "rows"
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -118,3 +139,6 @@ def _rows(
         text = f"{counted(found.compared, 'table')}, {counted(found.rows, 'row')}, 0 differ"
         own = result(spec, CheckVerdict.PASSED, text, expected)
     return [own, *parts]
+
+
+SPEC = CheckKind("rows", RowsCheck, RowCounts(), looks_at=("tables",), compares=True)

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from shlex import quote
+from typing import Literal
+
+from pydantic import Field
+
 from drd.checks.expectation import Near, Surroundings, judge, parse_expectation
-from drd.checks.settings import SqlCheck
+from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
+from drd.ports.by_hand import ByHand, Passage
+from drd.ports.check import CheckKind
+
+
+class SqlCheck(CheckSettings):
+    """One value of a query against an expectation."""
+
+    kind: Literal["sql"]
+    component: str = Field(description="The component to ask.")
+    query: str = Field(
+        min_length=1,
+        description="One query that gives a single value and changes nothing: SELECT, VALUES or "
+        "TABLE; in PostgreSQL also SHOW with a setting, in SQLite also a PRAGMA that only reports "
+        "something.",
+    )
+    expect: bool | str | int | float = Field(
+        description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); `within rpo` "
+        "or `within 2h` for a time, measured back from the point's data time; `within 10%` of what "
+        "the source answered at backup, or `within 10% of 5000`."
+    )
+    timeout: Duration = Field(60.0, description="Time for the query.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        try:
+            parse_expectation(self.expect)
+        except ValueError as error:
+            yield Contradiction.of(error, ("expect",))
 
 
 class SqlValue:
     """A query that the database refuses (its table is missing) is failed; a database that cannot
     be asked is not_run."""
-
-    kind = "sql"
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -48,3 +80,20 @@ def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surro
             return Surroundings(rpo_s, at, baseline=known[spec.name])
     missing = "the source was not asked at backup, and no earlier drill has passed"
     return Surroundings(rpo_s, at, no_baseline=missing)
+
+
+def _baseline(settings: SqlCheck) -> str | None:
+    """`within 10%` is compared with the source's own answer."""
+    expect = str(settings.expect).strip()
+    return settings.query if expect.startswith("within") and expect.endswith("%") else None
+
+
+def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
+    if hand is None or not hand.ask:
+        return None
+    return Passage(f"must be {settings.expect}.", f"{hand.ask} {quote(settings.query)}\n")
+
+
+SPEC = CheckKind(
+    "sql", SqlCheck, SqlValue(), looks_at=("tables",), baseline=_baseline, by_hand=_by_hand
+)

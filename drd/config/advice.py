@@ -18,6 +18,7 @@ from drd.model.cron import longest_gap
 from drd.model.schedule import auto_exposure_s
 from drd.model.units import format_duration
 from drd.model.windows import longest_blackout_s
+from drd.registry import CHECKS
 
 _BY_HAND = (None, "never")
 
@@ -114,7 +115,8 @@ def _checks(parsed: Parsed, report: Report) -> None:
         message = f"no check looks at {name}: a drill will not notice when it comes back wrong"
         report.warn(("components", name), message, "add a rows, files or sql check for it.")
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
-        if check.kind == "rows" and _fingerprint_is_off(plan.components.get(check.component)):
+        component = plan.components.get(check.component or "")
+        if CHECKS[check.kind].compares and _fingerprint_is_off(component):
             message = f"has nothing to compare with: {check.component} has fingerprint off"
             report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from drd.actions.settings import ErasuresSettings
-from drd.checks.settings import FilesCheck, RowsCheck
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.runbook import erasure_commands, steps
@@ -15,6 +14,7 @@ from drd.config.steps import ErasuresStep
 from drd.config.yaml import Path
 from drd.model.runbook import Step, before
 from drd.model.values import references
+from drd.registry import CHECKS
 
 _KNOW_SQL = ("postgres", "sqlite")
 
@@ -116,9 +116,7 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
     built = steps(parsed.file)
     mine = next(s.name for s in built if s.kind == "erasures")
     compare = {
-        c.name
-        for c in parsed.file.checks
-        if isinstance(c, (RowsCheck, FilesCheck)) and c.component == component
+        c.name for c in parsed.file.checks if c.component == component and CHECKS[c.kind].compares
     }
     earlier = before(built)
     places = {s.name: at for at, s in zip(parsed.step_at, _own(parsed), strict=False)}

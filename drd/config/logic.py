@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from drd.checks.expectation import parse_expectation, parse_tolerance
-from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.checks.settings import CheckSettings
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
@@ -18,11 +18,9 @@ from drd.fields import Settings
 from drd.kinds.postgres.dsn import holds_password
 from drd.model.location import normal_url
 from drd.model.plan import IN_PLACE, OWN_COMPONENT, SecretRef
+from drd.registry import CHECKS, KINDS
 
 RESERVED = (OWN_COMPONENT, "manifest")
-
-_FITS = {"sql": ("postgres", "sqlite"), "rows": ("postgres", "sqlite"), "files": ("files",)}
-"""Kinds of component that a kind of check can look at; others look at any."""
 
 
 def check_logic(parsed: Parsed, report: Report) -> None:
@@ -77,7 +75,7 @@ def _connection(settings: Settings, path: Path, report: Report) -> None:
         report.error((*path, "dsn"), "is not a connection string", hint)
 
 
-def _command(words: list[str], path: Path, report: Report) -> None:
+def _command(words: Sequence[str], path: Path, report: Report) -> None:
     """A program is found on PATH or by its whole path: nobody knows where drd will stand."""
     if "/" in words[0] and not words[0].startswith("/"):
         hint = "write its whole path, or the name of a program on PATH."
@@ -145,15 +143,14 @@ def _checks(parsed: Parsed, report: Report) -> None:
             report.error((*path, "name"), message, "give each check its own name.")
         first.setdefault(check.name, at)
         _subject(check, path, parsed, report)
-        _terms(check, path, report)
+        for wrong in check.contradictions():
+            where = (*path, *wrong.path)
+            report.error(where, wrong.message, wrong.hint, of_key=wrong.of_key)
+        for below, words in check.commands():
+            _command(words, (*path, *below, 0), report)
 
 
-def _subject(
-    check: SqlCheck | RowsCheck | FilesCheck | CommandCheck,
-    path: Path,
-    parsed: Parsed,
-    report: Report,
-) -> None:
+def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -> None:
     if check.component is None or not parsed.kinds:
         return
     where = (*path, "component")
@@ -162,25 +159,10 @@ def _subject(
         hint = nearest(check.component, list(parsed.kinds))
         report.error(where, f'there is no component "{check.component}"', hint)
         return
-    fits = _FITS.get(check.kind, (kind,))
-    if kind not in fits and not report.has_broken(("components", check.component)):
+    looks_at = CHECKS[check.kind].looks_at
+    if not looks_at or report.has_broken(("components", check.component)):
+        return
+    if KINDS[kind].holds not in looks_at:
         message = f"a {check.kind} check cannot look at {check.component}, which is {kind}"
-        report.error(where, message, f"it looks at {' and '.join(fits)} components.")
-
-
-def _terms(
-    check: SqlCheck | RowsCheck | FilesCheck | CommandCheck, path: Path, report: Report
-) -> None:
-    see = "see `drd plan schema`"
-    if isinstance(check, SqlCheck):
-        try:
-            parse_expectation(check.expect)
-        except ValueError as error:
-            _value_error(error, (*path, "expect"), report, see)
-    elif isinstance(check, RowsCheck):
-        try:
-            parse_tolerance(check.tolerance)
-        except ValueError as error:
-            _value_error(error, (*path, "tolerance"), report, see)
-    elif isinstance(check, CommandCheck):
-        _command(check.run, (*path, "run", 0), report)
+        fits = " and ".join(spec.name for spec in KINDS if spec.holds in looks_at)
+        report.error(where, message, f"it looks at {fits} components.")

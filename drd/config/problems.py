@@ -16,7 +16,7 @@ from drd.errors import Problem
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
-UNIONS = ("checks", "runbook", "notify")
+UNIONS = ("runbook", "notify")
 """Sections whose elements pydantic reports below the tag of their kind."""
 
 _WANTED = {

@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 
 from pydantic.fields import FieldInfo
 
-from drd.checks.settings import CommandCheck
 from drd.config import runbook
 from drd.config.durations import duration_text
 from drd.config.parse import Parsed
@@ -168,7 +167,8 @@ def _commands(parsed: Parsed) -> dict[str, str | None]:
 def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
         yield from (h.command for h in (component.before, component.after) if h is not None)
-    yield from (c.run for c in parsed.file.checks if isinstance(c, CommandCheck))
+    for check in parsed.file.checks:
+        yield from (list(words) for _, words in check.commands())
     if (erasures := parsed.file.erasures) is not None:
         yield from (words for _, words in runbook.erasure_commands(erasures))
     for step in parsed.file.runbook or ():

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from drd.actions.settings import ErasuresSettings
-from drd.checks.settings import CommandCheck, FilesCheck, RowsCheck, SqlCheck
+from drd.checks.settings import CheckSettings
 from drd.config.kit import PlanKit
 from drd.config.members import AsWritten, OfKind
 from drd.config.readiness import PlanReadiness
@@ -35,7 +35,7 @@ from drd.config.timing import (
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.notifiers.settings import PlanHeartbeat
 from drd.ports.kinds import KindSpec
-from drd.registry import KINDS
+from drd.registry import CHECKS, KINDS
 
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
@@ -83,9 +83,7 @@ def target_models() -> list[type[Settings]]:
 
 Component = Annotated[ComponentKeys, OfKind(KINDS, component_model)]
 
-Check = Annotated[SqlCheck | RowsCheck | FilesCheck | CommandCheck, Field(discriminator="kind")]
-
-CHECK_KINDS = ("sql", "rows", "files", "command")
+Check = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
 
 
 class Objectives(Settings):

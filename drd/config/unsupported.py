@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from drd.config.problems import Report
-from drd.config.schema import CHECK_KINDS
 from drd.model.plan import SCENARIOS
-from drd.registry import KINDS
+from drd.registry import CHECKS, KINDS
 
 _LATER_KINDS = ("mariadb", "mysql", "redis", "command", "http")
 _LATER_CHECKS = ("http",)
@@ -22,7 +21,7 @@ def refuse_unsupported(data: Any, report: Report) -> None:
             path = ("components", name, "method")
             _refuse(report, path, "method: physical", "use method: logical, which is the default.")
     for index, check in _items(data, "checks"):
-        _kind(report, ("checks", index), check, _LATER_CHECKS, CHECK_KINDS)
+        _kind(report, ("checks", index), check, _LATER_CHECKS, CHECKS.names)
     _scenarios(data, report)
 
 

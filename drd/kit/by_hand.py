@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from drd.checks.settings import CommandCheck, SqlCheck
 from drd.kit.document import Block, Commands, Heading, Items, Text
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.ports.by_hand import ByHand
+from drd.registry import CHECKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +191,12 @@ def _component(name: str, hand: ByHand, where: str) -> Iterator[Block]:
 
 
 def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]:
-    settings, hand = spec.settings, components.get(spec.component or "")
-    if isinstance(settings, SqlCheck) and hand is not None and hand.ask:
-        yield Text(f"{spec.name}: must be {settings.expect}.")
-        yield Commands(f"{hand.ask} {quote(settings.query)}\n")
-    elif isinstance(settings, CommandCheck):
-        words = " ".join(quote(w) for w in settings.run)
-        yield Text(f"{spec.name}: must exit with 0, told where by DRD_PATH or PGHOST, PGDATABASE …")
-        yield Commands(words, shown=True)
-    elif hand is not None:
+    kind, hand = CHECKS[spec.kind], components.get(spec.component or "")
+    passage = kind.by_hand(spec.settings, hand)
+    if passage is not None:
+        yield Text(f"{spec.name}: {passage.text}")
+        yield Commands(passage.commands, shown=passage.adapt)
+    elif kind.compares and hand is not None:
         yield Text(f"{spec.name}: compared above, when {spec.component} was brought back.")
     else:
         yield Text(f"{spec.name}: {spec.kind}, see the plan.")

@@ -11,10 +11,12 @@ from drd.model.plan import Component, SecretRef
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A sentence and the bash commands that it is about; either may be missing."""
+    """A sentence and the bash commands that it is about; either may be missing. With `adapt` the
+    commands are to be adapted, not to be run as they stand."""
 
     text: str
     commands: str = ""
+    adapt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

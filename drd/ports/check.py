@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drd.model.plan import CheckSpec, Plan
 from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
+from drd.ports.by_hand import ByHand, Passage
 from drd.ports.destinations import Inspector
+from drd.ports.kinds import Holds
 from drd.process import Fence
+
+if TYPE_CHECKING:
+    from drd.fields import Settings
 
 
 def no_fence(_name: str, _words: Sequence[str]) -> Fence | None:
@@ -46,15 +51,45 @@ class CheckContext:
 
 
 class Check(Protocol):
-    """One kind of check."""
-
-    kind: str
+    """Carries out one kind of check. Stateless."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         """The check's own row first, then rows for parts that could not be compared.
 
         Never raises for what it was asked to find out: a check that could not look is `not_run`.
         """
+
+
+def no_query(_: Any) -> str | None:
+    """For a check that does not compare with an answer of the source."""
+    return None
+
+
+def no_words(_: Any, __: ByHand | None) -> Passage | None:
+    """For a check of which nobody can say in a command how a person does it."""
+    return None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CheckKind:
+    """All that drd has to know of one kind of check.
+
+    `settings` is the model of such a check in a plan, derived from `CheckSettings`; `check` carries
+    it out. `looks_at` says what a component has to hold to be checked so; empty: any component will
+    do. A check that `compares` does so with the state at backup. `baseline` gives the query that
+    the source answers at backup, by the settings. With `reads_as_root` it runs with root's rights
+    where drd has them, to read files whoever owns them. `by_hand` says by the settings, and by how
+    the component comes back, what a person without drd does.
+    """
+
+    name: str
+    settings: type[Settings]
+    check: Check
+    looks_at: tuple[Holds, ...] = ()
+    compares: bool = False
+    baseline: Callable[[Any], str | None] = no_query
+    reads_as_root: bool = False
+    by_hand: Callable[[Any, ByHand | None], Passage | None] = no_words
 
 
 CheckFactory = Callable[[str], Check]

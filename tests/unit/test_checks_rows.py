@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from drd.checks.rows import RowCounts
-from drd.checks.settings import RowsCheck
+from drd.checks.rows import RowCounts, RowsCheck
 from drd.errors import SourceError, SourceUnreachable
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict

@@ -45,7 +45,7 @@ def test_every_line_of_a_registry_leads_to_a_specification_of_that_name(family: 
 
 
 def test_a_name_that_no_member_has_is_not_supported() -> None:
-    with pytest.raises(NotSupported, match="kinds has no drawer"):
+    with pytest.raises(NotSupported, match="components of kind drawer are not supported"):
         KINDS["drawer"]
 
 

@@ -12,9 +12,10 @@ from drd import process
 from drd.errors import DrdError, DumpFailed, ImplausibleDump
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
-from drd.model.plan import CheckSpec, Component, Hook, Plan
+from drd.model.plan import Component, Hook, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
 from drd.ports import Capture, Repository
+from drd.registry import CHECKS
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is not believed."""
@@ -135,15 +136,11 @@ def _store(
 def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
     """Queries of checks that compare with the source's own answer (`within 10%`)."""
     wanted = {}
-    for check in plan.checks:
-        expect = str(getattr(check.settings, "expect", "")).strip()
-        if _of(check, component) and expect.startswith("within") and expect.endswith("%"):
-            wanted[check.name] = str(getattr(check.settings, "query", ""))
+    for check in (c for c in plan.checks if c.component == component):
+        query = CHECKS[check.kind].baseline(check.settings)
+        if query is not None:
+            wanted[check.name] = query
     return wanted
-
-
-def _of(check: CheckSpec, component: str) -> bool:
-    return check.kind == "sql" and check.component == component
 
 
 def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:

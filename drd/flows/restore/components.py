@@ -40,6 +40,7 @@ from drd.model.spans import Span
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
 from drd.process.rights import Purpose
+from drd.registry import CHECKS
 
 ENDS_ALL = (
     Fenced,
@@ -210,7 +211,7 @@ def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
         if spec.component in work.errors:
             rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
             continue
-        with rights.root(Purpose.OWNERS) if spec.kind == "command" else nullcontext():
+        with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
             rows += services.checks(spec.kind).run(spec, context)
     result = {"checks": [row.to_json() for row in rows]}
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]

@@ -8,8 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from drd.checks.files import TreeComparison
-from drd.checks.settings import FilesCheck
+from drd.checks.files import FilesCheck, TreeComparison
 from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.files.source import FilesCapture, FilesSource
