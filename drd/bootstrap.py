@@ -39,7 +39,7 @@ from drd.flows.state.run_dirs import sandbox_user
 from drd.flows.status.publishing import Place, Publisher, Publishing, Source
 from drd.kinds.registry import kind_for
 from drd.model.facts import PlanFacts
-from drd.model.kit_findings import KitFinding
+from drd.model.finding import Finding
 from drd.model.message import ChannelSpec, Message
 from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan, RepositorySpec
@@ -319,7 +319,7 @@ class App:
         places = (own.state_dir, own.work_dir, own.cache_dir, own.plans_dir, own.file)
         return tuple(p for p in places if p is not None)
 
-    def _kit_findings(self, plan: Plan) -> Sequence[KitFinding]:
+    def _kit_findings(self, plan: Plan) -> Sequence[Finding]:
         from drd.kit.standing import standing
 
         return standing(self.settings, self.catalogue, plan)

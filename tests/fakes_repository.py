@@ -266,7 +266,7 @@ class MemoryRepository:
         return {"memory": "1"}
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
-        return [Finding("repository key", ok=True, detail="in memory")]
+        return [Finding("repository-key", "ok", self.name, "in memory")]
 
     def _opened(self) -> None:
         if self.id is None:

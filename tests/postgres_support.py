@@ -81,7 +81,7 @@ def restore_components(
     destination: Destination, backup: Backup, *, overwrite: bool = False
 ) -> Restored:
     findings = destination.preflight(backup.snapshot, overwrite=overwrite)
-    assert [f for f in findings if not f.ok] == []
+    assert [f for f in findings if f.failed] == []
     fetch(destination, backup)
     destination.prepare()
     return destination.restore(backup.snapshot, backup.private, on_progress=no_progress)

@@ -140,7 +140,7 @@ def missing(words: Sequence[str]) -> list[Finding]:
         return []
     hint = "install it, or correct the step's command."
     detail = f"there is no program {words[0]} on this host"
-    return [Finding("program", ok=True, detail=detail, hint=hint, warning=True)]
+    return [Finding("program", "warning", "", detail, hint)]
 
 
 def missing_rollback(step: Step) -> list[Finding]:

@@ -42,10 +42,10 @@ class Erasures:
         if file is not None and not os.access(file, os.R_OK):
             hint = "bring the register back first: without it, people who were erased come back."
             detail = f"the register of erasures {file} cannot be read"
-            found.append(Finding("register", ok=False, detail=detail, hint=hint))
+            found.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
             # No step before sees to it: without it nobody can be erased again.
-            found += [replace(f, ok=False, warning=False) for f in missing(words or ())]
+            found += [replace(f, severity="error") for f in missing(words or ())]
         return [*found, *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:

@@ -24,10 +24,10 @@ from drd.actions.settings import Ready, StartSettings
 from drd.errors import StepFailed
 from drd.log import masked
 from drd.masking import MASK, beginning
+from drd.model.finding import PORT, Finding
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled
-from drd.ports import Finding
 from drd.ports.action import ActionContext
 from drd.process.fence import refused_hint, require_up
 from drd.process.started import MARK, Started, end, known, note, unnoted
@@ -203,7 +203,7 @@ def _taken(settings: StartSettings) -> list[Finding]:
         return []
     detail = f"something listens on port {settings.port} of this host already"
     hint = f"end it (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
-    return [Finding("port", ok=True, detail=detail, hint=hint, warning=True)]
+    return [Finding(PORT, "warning", "", detail, hint)]
 
 
 def _listens(port: int) -> bool:

@@ -18,12 +18,14 @@ from drd.flows.runbook.permissions import own
 from drd.flows.status.daemon_alive import daemon_lives
 from drd.model.alerts import Alert, rank
 from drd.model.due import Due
+from drd.model.finding import Finding
 from drd.model.holds import Hold
+from drd.model.readiness import Judged
 from drd.model.run import Decision, Run, RunKind, StepRecord
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.units import to_rfc3339
-from drd.model.verdicts import Assessment
+from drd.model.verdicts import Assessment, Readiness
 from drd.ports import Aside
 from drd.ports.health import Known
 
@@ -366,15 +368,10 @@ def _readiness(app: App, name: str) -> Document | None:
             shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
     known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
-    finding = {
-        "name": "readiness check",
-        "severity": "warning",
-        "evidence": f"none has run yet; by its backups and drills the plan is: {known}",
-        "remedy": f"sudo drd readiness {name}",
-        "allows": known,
-        "exception": None,
-    }
-    return {**readiness_document(name, known, [finding]), "run": None, "looked_at": None}
+    text = f"none has run yet; by its backups and drills the plan is: {known}"
+    finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
+    found = Judged(finding, Readiness(known)).to_json()
+    return {**readiness_document(name, known, [found]), "run": None, "looked_at": None}
 
 
 def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:

@@ -10,8 +10,9 @@ from sqlalchemy import Column, Connection, Select, bindparam, select
 
 from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
+from drd.model.finding import Finding
 from drd.model.run import RunKind
-from drd.model.watched import FindingFacts, VerificationFacts
+from drd.model.watched import VerificationFacts
 from drd.ports.alerts import Watched
 
 _T = TypeVar("_T")
@@ -59,13 +60,13 @@ def _verifications(
     )
 
 
-def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[FindingFacts, ...]]:
+def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Finding, ...]]:
     """Of the last run that is over. While another one runs nothing is known of the plan, and an
     alert stays as it is."""
     found = {}
     for name, detail in _asked(connection, _READINESS, plan):
         if "findings" in detail:
-            found[name] = tuple(_finding(f) for f in detail["findings"] if _is_alarming(f))
+            found[name] = tuple(Finding.from_json(f) for f in detail["findings"] if _is_alarming(f))
     return found
 
 
@@ -81,15 +82,6 @@ def _is_alarming(finding: Mapping[str, Any]) -> bool:
     if "severity" not in finding:
         return True
     return not (finding["severity"] == "ok" or finding["proof"] or finding["exception"])
-
-
-def _finding(finding: Mapping[str, Any]) -> FindingFacts:
-    if "severity" not in finding:
-        return FindingFacts(
-            finding["name"], finding["ok"], finding["detail"], finding.get("hint", "")
-        )
-    ok = finding["severity"] != "error"
-    return FindingFacts(finding["name"], ok, finding["evidence"], finding["remedy"])
 
 
 def _by_plan(rows: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:

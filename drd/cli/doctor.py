@@ -8,6 +8,7 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.options import global_options
+from drd.model.finding import Finding
 
 EXAMPLES = """\
 examples:
@@ -57,23 +58,18 @@ def run(args: argparse.Namespace) -> int:
         require_owner(app, "doctor")
         for name, plan in loaded_plans(app, args.plan):
             if isinstance(plan, DrdError):
-                items.append(_item(name, "plan file", False, plan.message, plan.hint))
+                broken = Finding("plan-file", "error", "", plan.message, plan.hint)
+                items.append(_item(name, broken))
                 continue
-            items.append(_item(plan.name, "plan file", True, plan.file, ""))
+            items.append(_item(plan.name, Finding("plan-file", "ok", "", plan.file)))
             findings = examine(app.services(plan), plan, secrets.resolve)
             findings += kit_findings(app.settings, app.catalogue, plan)
             findings += exposed_findings(plan, app.trusted_users)
-            items += [
-                _item(plan.name, f.name, f.ok, f.detail, f.hint, warning=f.warning)
-                for f in findings
-            ]
+            items += [_item(plan.name, f) for f in findings]
         settings = app.settings
         for f in open_to_readers(settings.public_dir, settings.read_group):
-            items.append(_item("drd", f.name, f.ok, f.detail, f.hint))
-        items += [
-            _item("drd", f.name, f.ok, f.detail, f.hint, warning=f.warning)
-            for f in state_findings(settings.places)
-        ]
+            items.append(_item("drd", f))
+        items += [_item("drd", f) for f in state_findings(settings.places)]
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})
@@ -99,12 +95,17 @@ def _given(args: argparse.Namespace, option: str) -> bool:
     return bool(getattr(args, option.strip("-").replace("-", "_")))
 
 
-def _item(
-    plan: str, name: str, ok: bool, detail: str, hint: str, *, warning: bool = False
-) -> dict[str, Any]:
-    text = output.unmarked(output.masked(detail))
-    hint = output.unmarked(output.masked(hint))
-    return {"name": name, "plan": plan, "ok": ok, "detail": text, "hint": hint, "warning": warning}
+def _item(plan: str, finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "subject": finding.subject,
+        "name": finding.name,
+        "plan": plan,
+        "ok": not finding.failed,
+        "detail": output.unmarked(output.masked(finding.text)),
+        "hint": output.unmarked(output.masked(finding.remedy)),
+        "warning": finding.severity == "warning",
+    }
 
 
 def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.options import global_options
+from drd.model.finding import Finding
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
@@ -94,16 +95,15 @@ def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
     )
 
 
-def _broken(name: str, error: Any, what: str = "plan file") -> dict[str, Any]:
-    finding = {
-        "name": what,
-        "severity": "error",
-        "evidence": output.unmarked(output.masked(error.message)),
-        "remedy": output.unmarked(output.masked(error.hint)),
-        "allows": "not ready",
-        "exception": None,
-    }
-    return {"plan": name, "readiness": "not ready", "findings": [finding]}
+def _broken(name: str, error: Any) -> dict[str, Any]:
+    from drd.api.documents import readiness_document
+    from drd.model.readiness import Judged
+    from drd.model.verdicts import Readiness
+
+    text = output.unmarked(output.masked(error.message))
+    remedy = output.unmarked(output.masked(error.hint))
+    found = Judged(Finding("plan-file", "error", "", text, remedy), Readiness.NOT_READY)
+    return readiness_document(name, Readiness.NOT_READY.value, [found.to_json()])
 
 
 def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:

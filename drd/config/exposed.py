@@ -233,7 +233,7 @@ def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
     """The findings of `drd doctor` about exposed files: drd would refuse a new plan for the one
     kind, and only tells the other."""
     return [
-        Finding("exposed file", ok=True, warning=True, detail=str(e), hint=e.remedy)
+        Finding("exposed-file", "warning", "", str(e), e.remedy)
         for e in in_plan(plan.file, secret_files(plan), trusted)
     ]
 

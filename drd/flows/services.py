@@ -11,7 +11,7 @@ from typing import Any
 from drd.errors import NotSupported
 from drd.flows.root.witness import Witness
 from drd.model.facts import PlanFacts
-from drd.model.kit_findings import KitFinding
+from drd.model.finding import Finding
 from drd.model.message import Message
 from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec
 from drd.model.progression import Progression
@@ -20,7 +20,6 @@ from drd.ports import (
     Catalogue,
     CheckFactory,
     Clock,
-    Finding,
     KindFactory,
     OnProgress,
     Repository,
@@ -114,7 +113,7 @@ class Services:
     note: Say = say_nothing
     claim: Run | None = None
     read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
-    kit_findings: Callable[[Plan], Sequence[KitFinding]] | None = None
+    kit_findings: Callable[[Plan], Sequence[Finding]] | None = None
     exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
     try_kit: Callable[[Services, Plan, str], object] = no_kit
     regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host

@@ -51,7 +51,9 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
     """Whether `need` bytes fit below `directory` (which need not exist yet)."""
     free = shutil.disk_usage(existing_parent(directory)).free
     detail = f"{what} needs {format_size(need)}, {format_size(free)} are free in {directory}"
-    return Finding("disk space", free > need, detail, "" if free > need else hint)
+    return Finding(
+        "disk-space", "ok" if free > need else "error", "", detail, "" if free > need else hint
+    )
 
 
 def work_finding(place: Path, need: int, *, what: str) -> Finding:
@@ -88,7 +90,8 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
     files = "1 entry belongs" if foreign == 1 else f"{foreign:,} entries belong"
     return Finding(
         "ownership",
-        False,
+        "error",
+        "",
         f"{files} to other users, and only root can give files to others",
         "run the recovery as root, or accept your own user as the owner: --no-owner",
         rights=True,
@@ -103,10 +106,10 @@ def no_directory(directory: Path) -> Finding | None:
             return None
     except PermissionError:
         hint = "run the recovery as a user who may, for instance root."
-        return Finding("target", False, f"cannot look at {directory}", hint, rights=True)
+        return Finding("target", "error", "", f"cannot look at {directory}", hint, rights=True)
     except OSError:
         pass
-    return Finding("target", False, f"there is no directory {directory}", hint)
+    return Finding("target", "error", "", f"there is no directory {directory}", hint)
 
 
 def unwritable(directory: Path) -> Finding | None:
@@ -117,9 +120,9 @@ def unwritable(directory: Path) -> Finding | None:
         hint = f"mount it writable: findmnt --target {directory}"
         # The unit of the service sees most of the host read-only.
         text = f"{directory} is on a read-only file system"
-        return Finding("target", False, text, hint, rights=True)
+        return Finding("target", "error", "", text, hint, rights=True)
     hint = "run the recovery as a user who may, for instance root."
-    return Finding("target", False, f"cannot write to {directory}", hint, rights=True)
+    return Finding("target", "error", "", f"cannot write to {directory}", hint, rights=True)
 
 
 def fsync_path(path: Path) -> None:

@@ -12,22 +12,23 @@ from drd.flows.durable_steps import Runner, new_run
 from drd.flows.repository.identity import probe_repository
 from drd.flows.services import Services
 from drd.kit.verify import PlanFound, Verification
+from drd.model.finding import Finding
 from drd.model.kit_findings import (
     EXPORT,
     IDENTITY,
+    KIT_IN_ORDER,
     PASSPHRASE,
     SHARES,
     VERIFY,
-    KitFinding,
     kit_findings,
 )
 from drd.model.plan import Plan, Sharing
 from drd.model.run import RunKind, RunState
 from drd.model.units import to_rfc3339
-from drd.ports import Catalogue, Finding
+from drd.ports import Catalogue
 
 
-def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[KitFinding, ...]:
+def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[Finding, ...]:
     """What is not in order with the kit of a plan: by what the catalogue remembers, and whether the
     copy that drd tries by itself is there now."""
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
@@ -65,17 +66,9 @@ def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
-    """The same as `drd doctor` shows it."""
-    return [
-        Finding(
-            "recovery kit",
-            ok=found.severity == "warning",
-            detail=found.evidence,
-            hint=found.remedy,
-            warning=True,
-        )
-        for found in standing(settings, catalogue, plan)
-    ] or [Finding("recovery kit", ok=True, detail="current, and it opened every repository")]
+    """The same with a word where all is in order."""
+    found = standing(settings, catalogue, plan)
+    return list(found) or [KIT_IN_ORDER]
 
 
 def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:

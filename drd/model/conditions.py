@@ -13,6 +13,7 @@ from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
+from drd.model.finding import OF_REPOSITORY, PROTECTION, REPOSITORY, Finding
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.message import Severity
 from drd.model.rehearsals import is_overdue
@@ -23,7 +24,6 @@ from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
 from drd.model.watched import (
-    FindingFacts,
     JobFacts,
     PlanMore,
     VerificationFacts,
@@ -34,8 +34,8 @@ FIRST_DRILL = timedelta(days=1)
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
 _KIT_WORDS = {EXPORT: "making the recovery kit", VERIFY: "trying the recovery kit"}
-_IN_REACH = (" clock", " locks")
-"""Findings about a repository that was reached, as their names end."""
+_IN_REACH = ("repository-clock", "repository-locks")
+"""Findings about a repository that was reached."""
 
 
 def conditions(
@@ -64,13 +64,8 @@ def blind(more: PlanMore) -> list[tuple[str, str]]:
     begin. Of a repository that cannot be reached nobody knows anything else."""
     if more.readiness is None:
         return [(kind, "") for kind in LOOKING_AHEAD]
-    out_of_reach = [f.name for f in more.readiness if not f.ok and _is_a_repository(f.name)]
+    out_of_reach = [f.name for f in more.readiness if f.failed and f.code == REPOSITORY]
     return [(kind, f"{name}: ") for name in out_of_reach for kind in LOOKING_AHEAD]
-
-
-def _is_a_repository(finding: str) -> bool:
-    """A repository itself, and not an aspect of it."""
-    return finding.startswith("repository ") and ":" not in finding
 
 
 def stored_text_differs(plan: str, message: str) -> Condition:
@@ -287,28 +282,26 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
         yield Condition("reading-overdue", plan, repository, "warning", text, command)
 
 
-def _readiness(facts: PlanFacts, findings: Iterable[FindingFacts]) -> Iterator[Condition]:
+def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:
     """A warning is alerted on only about protection: nobody knows is no protection. That a
     repository is gone or does not answer is told by what is known of it."""
     plan = facts.plan
-    told = tuple(
-        f"repository {r.repository}"
-        for r in facts.repositories
-        if r.lost is not None or r.unreachable is not None
-    )
+    told = {
+        r.repository for r in facts.repositories if r.lost is not None or r.unreachable is not None
+    }
     for finding in findings:
-        if finding.name in told or finding.name.startswith(tuple(f"{name}:" for name in told)):
+        about_repository = finding.code in OF_REPOSITORY
+        if about_repository and finding.subject in told:
             continue
         kind = "not-ready"
-        about_repository = finding.name.startswith("repository ")
-        if about_repository and finding.name.endswith(" protection"):
+        if finding.code == PROTECTION:
             kind = "repository-unprotected"
-        elif about_repository and not finding.name.endswith(_IN_REACH):
+        elif about_repository and finding.code not in _IN_REACH:
             kind = "repository-unreachable"
-        if finding.ok and kind != "repository-unprotected":
+        if not finding.failed and kind != "repository-unprotected":
             continue
-        if not finding.ok and disproved(facts, finding.name):
+        if finding.failed and disproved(facts, finding.name):
             continue
-        severity: Severity = "info" if finding.ok else "warning"
-        text = f"{finding.name}: {first_line(finding.detail)}"
+        severity: Severity = "warning" if finding.failed else "info"
+        text = f"{finding.name}: {first_line(finding.text)}"
         yield Condition(kind, plan, finding.name, severity, text, f"drd readiness {plan}")

@@ -44,9 +44,9 @@ class FenceReport:
     def words(self) -> str:
         """For people: which fence held."""
         if not self.held:
-            return f"unfenced: {_listed(self.missing)}"
+            return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
-        return f"{names}; not {_listed(self.missing)}" if self.missing else names
+        return f"{names}; not {listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` is its inverse."""
@@ -80,5 +80,6 @@ def limits_in_words(limits: str) -> str:
     return "memory and processes limited by a control group"
 
 
-def _listed(missing: Mapping[str, str]) -> str:
+def listed(missing: Mapping[str, str]) -> str:
+    """The parts that are missing, each with the reason."""
     return "; ".join(f"{part}: {why}" for part, why in missing.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+
+from drd.model.finding import Finding, Severity
 
 EXPORT, VERIFY = "export", "verify"
 """What runs of the kind `kit` do, which is their subject."""
@@ -47,14 +48,7 @@ class KitRecord:
     away: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KitFinding:
-    """Something that is not in order. `error` withholds `ready`; a warning does not."""
-
-    name: Literal["kit missing", "kit outdated", "kit does not open", "kit not verified"]
-    severity: Literal["error", "warning"]
-    evidence: str
-    remedy: str
+KIT_IN_ORDER = Finding("recovery-kit", "ok", "", "current, and it opened every repository")
 
 
 def kit_findings(
@@ -66,7 +60,7 @@ def kit_findings(
     file: str | None = None,
     opener: str = PASSPHRASE,
     gone: bool = False,
-) -> tuple[KitFinding, ...]:
+) -> tuple[Finding, ...]:
     """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of
     this plan as it is and opened every repository alone. `file` is the copy that drd is to try by
     itself, `gone` that there is none now; `opener` is what `drd kit verify` has to be told; a
@@ -74,7 +68,7 @@ def kit_findings(
 
     A missing kit warns, a `required` one that is not in order is an error.
     """
-    severity: Literal["error", "warning"] = "error" if required else "warning"
+    severity: Severity = "error" if required else "warning"
     where = file or "FILE"
     export = f"drd kit export {plan} --to {where}"
     if opener == PASSPHRASE:
@@ -85,19 +79,19 @@ def kit_findings(
             "no recovery kit was ever made: whoever loses this host loses the repository's "
             "password with it"
         )
-        return (KitFinding("kit missing", severity, missing, export),)
+        return (Finding("kit-missing", severity, "", missing, export),)
     found = []
     made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"
     if record.plan_digest != digest:
         text = f"{made} is older than the plan, which has changed since"
-        found.append(KitFinding("kit outdated", severity, text, export))
+        found.append(Finding("kit-outdated", severity, "", text, export))
     if record.verified_at is None:
         text = f"{made} was never tried: nobody knows whether it would do"
-        found.append(KitFinding("kit not verified", severity, text, verify))
+        found.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
         remedy = verify if record.away else export
-        found.append(KitFinding("kit does not open", severity, text, remedy))
+        found.append(Finding("kit-does-not-open", severity, "", text, remedy))
     tried = record.tried
     if file is not None and gone and (tried is None or tried.file != file or tried.there):
         tried = KitTry(file, record.made_at, f"there is no {file}", there=False)
@@ -105,11 +99,11 @@ def kit_findings(
         again = f"{export}, then {verify}"
         if not tried.there:
             text = f"the copy that drd is to try is not to be had: {tried.problem}"
-            found.append(KitFinding("kit missing", severity, text, again))
+            found.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
             text = f"{_last(tried.at)} {file} was of no use: {tried.problem}"
             remedy = verify if tried.away else again
-            found.append(KitFinding("kit does not open", severity, text, remedy))
+            found.append(Finding("kit-does-not-open", severity, "", text, remedy))
     return tuple(found)
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
-from drd.model.kit_findings import KitFinding
+from drd.model.fencing import listed
+from drd.model.finding import DATA, DRILL, RESTORE_POINT, Finding, Severity
+from drd.model.kit_findings import KIT_IN_ORDER
 from drd.model.plan import Plan, ReadinessException
 from drd.model.rehearsals import is_overdue, remedy_of
 from drd.model.run import DrillResult, Evidence
@@ -23,20 +25,16 @@ from drd.model.text import first_line
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import Assessment, Readiness
 
-Severity = Literal["ok", "warning", "error"]
-
 _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadinessFinding:
-    """One thing that was looked at. `allows` is the best that the plan can be with it: less than
-    ready only for an error. `proof` marks what drills tell, which has alerts of its own."""
+class Judged:
+    """A finding, and what it means for the plan. `allows` is the best that the plan can be with it:
+    less than ready only for an error. `proof` marks what drills tell, which has alerts of its
+    own."""
 
-    name: str
-    severity: Severity
-    evidence: str
-    remedy: str = ""
+    finding: Finding
     allows: Readiness = Readiness.READY
     proof: bool = False
     excepted: ReadinessException | None = None
@@ -47,13 +45,10 @@ class ReadinessFinding:
         return self.allows is not Readiness.READY and self.excepted is None
 
     def to_json(self) -> dict[str, Any]:
-        """As a run keeps it; `ok` and `hint` are what alerts look at."""
+        """As a run keeps it."""
         until = self.excepted.until if self.excepted else None
         return {
-            "name": self.name,
-            "severity": self.severity,
-            "evidence": self.evidence,
-            "remedy": self.remedy,
+            **self.finding.to_json(),
             "allows": self.allows.value,
             "proof": self.proof,
             "exception": {"reason": self.excepted.reason, "until": to_rfc3339(until)}
@@ -62,23 +57,41 @@ class ReadinessFinding:
         }
 
 
+def _judged(
+    code: str,
+    severity: Severity,
+    subject: str,
+    text: str,
+    remedy: str = "",
+    *,
+    allows: Readiness = Readiness.READY,
+    proof: bool = False,
+) -> Judged:
+    return Judged(Finding(code, severity, subject, text, remedy), allows, proof)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
     """The verdict, and all findings: what withholds `ready` first, then warnings, then the rest."""
 
     readiness: Readiness
-    findings: tuple[ReadinessFinding, ...]
+    findings: tuple[Judged, ...]
+
+    @property
+    def withholding(self) -> list[Finding]:
+        """The findings that withhold `ready`."""
+        return [judged.finding for judged in self.findings if judged.counts]
 
     @property
     def error(self) -> str | None:
         """What withholds `ready`, a line each, None when the plan is ready. The first line, which
         `status` shows, begins with the verdict: `needs drill: NAME: EVIDENCE`."""
-        bad = [f"{f.name}: {first_line(f.evidence)}" for f in self.findings if f.counts]
+        bad = [f"{f.name}: {first_line(f.text)}" for f in self.withholding]
         return "\n".join((f"{self.readiness}: {bad[0]}", *bad[1:])) if bad else None
 
 
 def judge(
-    findings: Iterable[ReadinessFinding],
+    findings: Iterable[Judged],
     exceptions: Sequence[ReadinessException],
     now: datetime,
 ) -> ReadinessReport:
@@ -87,21 +100,21 @@ def judge(
     found = list(findings)
     for exception in exceptions:
         over = exception.until <= now
-        needed = [f for f in found if f.name == exception.finding and f.severity != "ok"]
+        named = [j for j in found if j.finding.name == exception.finding]
+        needed = [j for j in named if j.finding.severity != "ok"]
         if needed and not over:
-            found = [replace(f, excepted=exception) if f in needed else f for f in found]
+            found = [replace(j, excepted=exception) if j in needed else j for j in found]
         else:
-            found.append(_useless(exception, [f.name for f in found], over=over))
-    readiness = max((f.allows for f in found if f.counts), key=_WORST.index, default=_WORST[0])
+            names = [j.finding.name for j in found]
+            found.append(Judged(_useless(exception, names, over=over)))
+    readiness = max((j.allows for j in found if j.counts), key=_WORST.index, default=_WORST[0])
     rank = {"error": 1, "warning": 2, "ok": 3}
     # What withholds most comes first: it is what the verdict is called after.
-    found.sort(key=lambda f: (-_WORST.index(f.allows) if f.counts else 1, rank[f.severity]))
+    found.sort(key=lambda j: (-_WORST.index(j.allows) if j.counts else 1, rank[j.finding.severity]))
     return ReadinessReport(readiness, tuple(found))
 
 
-def _useless(
-    exception: ReadinessException, names: Sequence[str], *, over: bool
-) -> ReadinessFinding:
+def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool) -> Finding:
     """Some findings are there only while something is wrong, so a name may be unknown or
     mistyped."""
     last = exception.until - timedelta(seconds=1)
@@ -115,56 +128,55 @@ def _useless(
         close = get_close_matches(exception.finding, names, n=1)
         if close:
             remedy = f'{remedy}, or write "{close[0]}" if that was meant'
-    return ReadinessFinding(
-        f"exception for {exception.finding}",
+    return Finding(
+        "exception",
         "warning",
+        exception.finding,
         f"the one until {last:%Y-%m-%d} ({exception.reason}) {what}",
         f"{remedy}.",
     )
 
 
-def of_kit(found: Sequence[KitFinding]) -> list[ReadinessFinding]:
+def of_kit(found: Sequence[Finding]) -> list[Judged]:
     """A kit that is not in order withholds `ready` only where one is required."""
-    if not found:
-        text = "current, and it opened every repository"
-        return [ReadinessFinding("recovery kit", "ok", text)]
     return [
-        ReadinessFinding(
-            f.name,
-            f.severity,
-            f.evidence,
-            f.remedy,
-            Readiness.NOT_READY if f.severity == "error" else Readiness.READY,
-        )
-        for f in found
+        Judged(f, Readiness.NOT_READY if f.failed else Readiness.READY)
+        for f in found or (KIT_IN_ORDER,)
     ]
 
 
-def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
+def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
     """The schedule against the RPO, the projection against the RTO, and the file in force."""
     name = plan.name
     found = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
     if assessed.load_error is not None:
         text = f"the file on disk is not in force: {assessed.load_error}"
         found.append(
-            ReadinessFinding(
-                "plan file", "error", text, f"drd doctor {name}", Readiness.NEEDS_DRILL, proof=True
+            _judged(
+                "plan-file",
+                "error",
+                "",
+                text,
+                f"drd doctor {name}",
+                allows=Readiness.NEEDS_DRILL,
+                proof=True,
             )
         )
     else:
-        found.append(ReadinessFinding("plan file", "ok", f"in force, hash {plan.digest[:12]}"))
+        found.append(_judged("plan-file", "ok", "", f"in force, hash {plan.digest[:12]}"))
     return found
 
 
-def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
+def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
     """A finding for each damaged repository. `examine` finds those that are gone."""
     return [
-        ReadinessFinding(
-            f"repository {r.repository} data",
+        _judged(
+            DATA,
             "error",
+            r.repository,
             "a reading found damage, and no later one has found it sound",
             f"drd verify {plan.name} --repository {r.repository}; see docs/copies.md",
-            Readiness.NOT_READY,
+            allows=Readiness.NOT_READY,
             proof=True,
         )
         for r in assessed.repositories
@@ -172,40 +184,38 @@ def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
     ]
 
 
-def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
+def _rpo(plan: Plan, assessed: Assessment) -> Judged:
     rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
-    name = "schedule against RPO"
     if rpo is None:
         text = (
             "drd cannot tell how old the newest data gets between two backups: there was none "
             f"yet, or they are made by hand only (RPO {promised})"
         )
-        return ReadinessFinding(name, "warning", text, "set `backup: {every: …}` in the plan.")
+        return _judged("schedule", "warning", "", text, "set `backup: {every: …}` in the plan.")
     text = f"exposure reaches {format_duration(rpo)} of {promised}"
     if rpo > plan.objectives.rpo_s:
-        return ReadinessFinding(name, "warning", text, "back up more often: `backup: {every: …}`.")
-    return ReadinessFinding(name, "ok", text)
+        return _judged("schedule", "warning", "", text, "back up more often: `backup: {every: …}`.")
+    return _judged("schedule", "ok", "", text)
 
 
-def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
+def _rto(plan: Plan, assessed: Assessment) -> Judged:
     projected, promised = assessed.rto.projected_s, format_duration(plan.objectives.rto_s)
-    name = "projection against RTO"
     if assessed.rpo.loses_everything:
         text = f"no restore point is left to come back from (RTO {promised})"
-        return ReadinessFinding(name, "warning", text, f"drd status {plan.name}")
+        return _judged("projection", "warning", "", text, f"drd status {plan.name}")
     if projected is None:
         text = f"no passed drill says how long coming back takes (RTO {promised})"
-        return ReadinessFinding(name, "warning", text, f"drd drill {plan.name}")
+        return _judged("projection", "warning", "", text, f"drd drill {plan.name}")
     text = f"coming back would take {format_duration(projected)} of {promised}"
     if projected > plan.objectives.rto_s:
-        return ReadinessFinding(name, "warning", text, "make it faster, or promise less.")
-    return ReadinessFinding(name, "ok", text)
+        return _judged("projection", "warning", "", text, "make it faster, or promise less.")
+    return _judged("projection", "ok", "", text)
 
 
 # --- what drills proved ---------------------------------------------------------------------
 
 
-def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[ReadinessFinding]:
+def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[Judged]:
     """The drill of each scenario that counts, as `status` has it (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
     found = standing(
@@ -232,16 +242,20 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[R
     ]
 
 
-def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> ReadinessFinding:
+def subject_of(key: Key) -> str:
+    """The subject of findings about the drills of a scenario, maybe from one repository."""
     scenario, repository = key
-    name = f"drill {scenario}" + (f" from {repository}" if repository else "")
+    return f"{scenario} from {repository}" if repository else scenario
+
+
+def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Judged:
+    scenario, repository = key
+    subject = subject_of(key)
     again = f"drd drill {plan.name} --scenario {scenario}"
     again += f" --repository {repository}" if repository else ""
 
-    def unproven(
-        text: str, allows: Readiness = Readiness.NEEDS_DRILL, remedy: str = ""
-    ) -> ReadinessFinding:
-        return ReadinessFinding(name, "error", text, remedy or again, allows, proof=True)
+    def unproven(text: str, allows: Readiness = Readiness.NEEDS_DRILL, remedy: str = "") -> Judged:
+        return _judged(DRILL, "error", subject, text, remedy or again, allows=allows, proof=True)
 
     if last is None:
         return unproven("never rehearsed")
@@ -251,7 +265,7 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
     if last.result is DrillResult.FAILED:
         text = f"failed {when}{why}"
         show = f"drd run show {last.run}"
-        return ReadinessFinding(name, "error", text, show, Readiness.NOT_READY, proof=True)
+        return _judged(DRILL, "error", subject, text, show, allows=Readiness.NOT_READY, proof=True)
     if last.result is not DrillResult.PASSED:
         return unproven(f"inconclusive {when}{why}", remedy=remedy_of(last.unproven))
     if last.unproven:
@@ -269,12 +283,15 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
         if is_overdue(late_s, period_s):
             return unproven(f"passed {when}, overdue by {format_duration(late_s)}")
     took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
-    return ReadinessFinding(name, "ok", f"passed {when}{took}", proof=True)
+    return _judged(DRILL, "ok", subject, f"passed {when}{took}", proof=True)
+
+
+_VERSION = "server-version"
 
 
 def of_versions(
     plan: Plan, drilled: RestorePoint | None, newest: RestorePoint | None
-) -> list[ReadinessFinding]:
+) -> list[Judged]:
     """A server that was upgraded since the last drill has not been brought back yet."""
     if drilled is None or newest is None:
         return []
@@ -285,43 +302,45 @@ def of_versions(
         then = before.facts.get("server_major") if before is not None else None
         if now is None or then is None:
             continue
-        name = f"{component.component}: server version"
+        name = component.component
         if now == then:
             found.append(_same_major(plan, name, component, before))
             continue
         text = f"{now} now, {then} at the last passed drill"
         again = f"drd drill {plan.name}"
-        found.append(ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL))
+        found.append(_judged(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
     return found
 
 
 def _same_major(
     plan: Plan, name: str, now: ComponentSnapshot, then: ComponentSnapshot | None
-) -> ReadinessFinding:
+) -> Judged:
     major, here = now.facts["server_major"], now.facts.get("server_version")
     there = then.facts.get("server_version") if then is not None else None
     if here == there:
-        return ReadinessFinding(name, "ok", f"{here or major}, as at the last passed drill")
+        return _judged(_VERSION, "ok", name, f"{here or major}, as at the last passed drill")
     text = f"{here} now, {there} at the last passed drill"
-    return ReadinessFinding(name, "warning", text, f"drd drill {plan.name}")
+    return _judged(_VERSION, "warning", name, text, f"drd drill {plan.name}")
 
 
-def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[ReadinessFinding]:
+def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[Judged]:
     """Programs that are others than in the last passed drill: `then` and `now` are versions by
     name. Another series of one has brought nothing back yet."""
     found = []
     for tool in (t for t in now if t in then):
-        name, version, before = f"{tool} version", now[tool], then[tool]
+        version, before = now[tool], then[tool]
         if version == before:
             text = f"{version}, as in the last passed drill"
-            found.append(ReadinessFinding(name, "ok", text))
+            found.append(_judged("tool-version", "ok", tool, text))
             continue
         text = f"{version} here now, {before} in the last passed drill"
         again = f"drd drill {plan.name}"
         if _series(version) == _series(before):
-            found.append(ReadinessFinding(name, "warning", text, again))
+            found.append(_judged("tool-version", "warning", tool, text, again))
         else:
-            found.append(ReadinessFinding(name, "error", text, again, Readiness.NEEDS_DRILL))
+            found.append(
+                _judged("tool-version", "error", tool, text, again, allows=Readiness.NEEDS_DRILL)
+            )
     return found
 
 
@@ -332,20 +351,20 @@ def _series(version: str) -> tuple[str, ...]:
     return tuple(numbers[: end + 1])
 
 
-def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
+def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     """Which steps the last passed drill left out; nothing for one that recorded none."""
     last = next((e for e in evidence if e.target is None and e.result is DrillResult.PASSED), None)
     if last is None or last.coverage is None:
         return []
     text = last.coverage.words()
     if not last.not_rehearsed:
-        return [ReadinessFinding("rehearsal", "ok", text)]
+        return [_judged("rehearsal", "ok", "", text)]
     left_out = "\n".join(f"{step}: {reason}" for step, reason in last.not_rehearsed)
     remedy = f"let a drill carry them out, or simulate them: `rehearse` in {plan.file}."
-    return [ReadinessFinding("rehearsal", "warning", f"{text}\n{left_out}", remedy)]
+    return [_judged("rehearsal", "warning", "", f"{text}\n{left_out}", remedy)]
 
 
-def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
+def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     """What the last drill's commands tried to reach outside of the sandbox, in vain."""
     last = next((e for e in evidence if e.target is None), None)
     if last is None or last.fence is None:
@@ -355,8 +374,8 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
         remedy = "see docs/sandbox.md; `drill: {fence: required}` refuses such drills."
         text = f"the last drill ran with a part of the fence only: {last.fence.words()}"
         if not last.fence.held:
-            text = f"the last drill ran unfenced: {last.fence.words().partition(': ')[2]}"
-        found.append(ReadinessFinding("fence of the last drill", "warning", text, remedy))
+            text = f"the last drill ran unfenced: {listed(last.fence.missing)}"
+        found.append(_judged("fence-of-the-last-drill", "warning", "", text, remedy))
     if last.fence.tried:
         text = "the last drill tried to reach what lies outside of its sandbox:\n" + "\n".join(
             attempt.words for attempt in last.fence.tried
@@ -365,11 +384,11 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
             f"declare what it needs: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and find out "
             "why it tries the rest."
         )
-        found.append(ReadinessFinding("reach of the last drill", "warning", text, remedy))
+        found.append(_judged("reach-of-the-last-drill", "warning", "", text, remedy))
     return found
 
 
-def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessFinding]:
+def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
     """Whether somebody can give each answer that the runbook waits for; `roles` by person."""
     found = []
     asked: dict[str | None, list[str]] = {}
@@ -378,20 +397,20 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessF
             asked.setdefault(step.settings.role, []).append(step.name)
     for role, steps in asked.items():
         holders = [name for name, held in roles.items() if role is None or role in held]
-        name = f"people: {role or 'anybody'}"
+        name = role or "anybody"
         if holders:
-            found.append(ReadinessFinding(name, "ok", ", ".join(holders)))
+            found.append(_judged("people", "ok", name, ", ".join(holders)))
             continue
         text = f"nobody can answer {', '.join(steps)}: no person of drd.yaml holds the role"
         remedy = f"people: [{{name: …, roles: [{role or '…'}]}}] in drd.yaml"
-        found.append(ReadinessFinding(name, "error", text, remedy, Readiness.NOT_READY))
+        found.append(_judged("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
     return found
 
 
-def of_point(plan: Plan, newest: RestorePoint | None) -> ReadinessFinding:
+def of_point(plan: Plan, newest: RestorePoint | None) -> Judged:
     if newest is None:
         text = "there is no complete one: nothing can come back"
         backup = f"drd backup {plan.name}"
-        return ReadinessFinding("restore point", "error", text, backup, Readiness.NOT_READY)
+        return _judged(RESTORE_POINT, "error", "", text, backup, allows=Readiness.NOT_READY)
     text = f"{newest.id} has the data of {newest.data_time:%Y-%m-%d %H:%M} UTC"
-    return ReadinessFinding("restore point", "ok", text)
+    return _judged(RESTORE_POINT, "ok", "", text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drd.model.facts import CopyFacts
+from drd.model.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +46,14 @@ class VerificationFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class FindingFacts:
-    """Something that the last readiness run did not find in order. `ok` for a mere warning."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class PlanMore:
-    """`readiness` is what the last such run found; None as long as none has ended."""
+    """`readiness` is what the last such run did not find in order; None as long as none has
+    ended."""
 
     jobs: tuple[JobFacts, ...] = ()
     copies: tuple[CopyFacts, ...] = ()
     verifications: tuple[VerificationFacts, ...] = ()
-    readiness: tuple[FindingFacts, ...] | None = None
+    readiness: tuple[Finding, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

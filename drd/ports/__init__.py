@@ -15,10 +15,11 @@ How a component goes out and comes back:
                                                      destination.close()
 """
 
+from drd.model.finding import Finding
 from drd.ports.aside import Aside, Kept
 from drd.ports.catalogue import Catalogue, RunLease
 from drd.ports.check import Check, CheckContext, CheckFactory
-from drd.ports.common import Clock, Finding, OnProgress, Progress, no_progress
+from drd.ports.common import Clock, OnProgress, Progress, no_progress
 from drd.ports.custody import Custodian
 from drd.ports.destinations import (
     ChecksPrivate,

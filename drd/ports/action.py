@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from drd.model.finding import Finding
 from drd.model.runbook import Step
-from drd.ports.common import Finding
 from drd.ports.destinations import Inspector
 from drd.process import Fence
 

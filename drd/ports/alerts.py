@@ -9,8 +9,9 @@ from typing import Protocol
 
 from drd.model.actor import Actor
 from drd.model.alerts import Alert, Transition
+from drd.model.finding import Finding
 from drd.model.message import Routed
-from drd.model.watched import FindingFacts, VerificationFacts
+from drd.model.watched import VerificationFacts
 
 Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
 """What goes out about these transitions, and through which channels. Pure: it is called within a
@@ -27,7 +28,7 @@ class Watched:
     """By plan, as far as the catalogue knows."""
 
     verifications: Mapping[str, tuple[VerificationFacts, ...]] = field(default_factory=dict)
-    readiness: Mapping[str, tuple[FindingFacts, ...]] = field(default_factory=dict)
+    readiness: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 class AlertBook(Protocol):

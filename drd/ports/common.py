@@ -1,4 +1,4 @@
-"""Clock, progress and findings: what every port speaks of."""
+"""Clock and progress: what every port speaks of."""
 
 from __future__ import annotations
 
@@ -31,19 +31,3 @@ OnProgress = Callable[[Progress], None]
 
 def no_progress(_: Progress) -> None:
     """For callers that do not watch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was tried (`doctor`, preflight) and how it went.
-
-    `ok` False is an error; `warning` marks what works but deserves a look. `hint` is the remedy,
-    exact enough to paste. `rights` marks what somebody with more of them may be able to do.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
-    warning: bool = False
-    rights: bool = False

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from drd.model.finding import Finding
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports.aside import Kept
-from drd.ports.common import Finding, OnProgress
+from drd.ports.common import OnProgress
 from drd.ports.sources import Source, Workplace
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from drd.model.finding import Finding
 from drd.model.snapshot import Stored
-from drd.ports.common import Finding, OnProgress, no_progress
+from drd.ports.common import OnProgress, no_progress
 from drd.ports.sources import Payload
 
 

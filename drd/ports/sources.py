@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from drd.model.finding import Finding
 from drd.model.snapshot import Fingerprint, Stored
-from drd.ports.common import Finding
 from drd.process import Command, Fence, Sandbox
 
 

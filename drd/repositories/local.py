@@ -20,7 +20,7 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
-from drd.ports import Finding
+from drd.model.finding import PROTECTION, Finding
 from drd.process import rights
 from drd.repositories.place import (
     CONTENTS,
@@ -187,7 +187,7 @@ class LocalPlace:
             return []
         detail = f"{protection} is claimed, but nothing protects a local directory from its owner"
         hint = "keep the copy that must survive an attacker in a bucket with Object Lock."
-        return [Finding("repository protection", ok=False, detail=detail, hint=hint)]
+        return [Finding(PROTECTION, "error", "", detail, hint)]
 
     def _require_readable(self) -> None:
         """A network file system that has gone away answers with an error only when asked."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from drd.errors import DrdError, RepositoryError
+from drd.model.finding import PROTECTION, Finding
 from drd.model.location import S3Location
-from drd.ports import Finding
 from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests
 from drd.repositories import s3_trouble as trouble
@@ -265,7 +265,7 @@ class S3Place:
             found.append(self._versioning())
         elif protection not in (None, "none"):
             detail = f"{protection} is claimed; a bucket does not tell whether it is true"
-            found.append(Finding(s3_protection.NAME, ok=True, warning=True, detail=detail))
+            found.append(Finding(PROTECTION, "warning", "", detail))
         return found
 
     def _below(self, name: str) -> str:
@@ -307,16 +307,17 @@ class S3Place:
 
     def _clock(self) -> Finding:
         server = _time_of(self._ask("head_bucket"))
-        name = "repository clock"
         if server is None:
-            return Finding(name, ok=True, detail="the server does not say its time")
+            return Finding("repository-clock", "ok", "", "the server does not say its time")
         skew = (datetime.now(UTC) - server).total_seconds()
         if abs(skew) < SKEW_S:
-            return Finding(name, ok=True, detail="this host and the server agree on the time")
+            return Finding(
+                "repository-clock", "ok", "", "this host and the server agree on the time"
+            )
         way = "ahead of" if skew > 0 else "behind"
         detail = f"this host's clock is {abs(skew):.0f} s {way} the server's"
         hint = "let the host keep its time by NTP: timedatectl set-ntp true"
-        return Finding(name, ok=True, warning=True, detail=detail, hint=hint)
+        return Finding("repository-clock", "warning", "", detail, hint)
 
     def _object_lock(self) -> Finding:
         from botocore.exceptions import ClientError
@@ -334,13 +335,13 @@ class S3Place:
         state = self._ask("get_bucket_versioning").get("Status")
         bucket = self.location.bucket
         if state == "Enabled":
-            return Finding(s3_protection.NAME, ok=True, detail=f"bucket {bucket} keeps versions")
+            return Finding(PROTECTION, "ok", "", f"bucket {bucket} keeps versions")
         return Finding(
-            s3_protection.NAME,
-            ok=state is None,  # an empty answer: never switched on, or a server that cannot tell
-            warning=state is None,
-            detail=f"versioning is claimed, but bucket {bucket} does not say that it is on",
-            hint="switch versioning on, and deny the writer s3:PutBucketVersioning.",
+            PROTECTION,
+            "warning" if state is None else "error",
+            "",
+            f"versioning is claimed, but bucket {bucket} does not say that it is on",
+            "switch versioning on, and deny the writer s3:PutBucketVersioning.",
         )
 
 

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drd.ports import Finding
+from drd.model.finding import PROTECTION, Finding
 from drd.repositories import s3_trouble as trouble
-
-NAME = "repository protection"
 
 
 def of_trouble(error: Exception, bucket: str) -> Finding:
     code = trouble.code_of(error)
     if code in ("ObjectLockConfigurationNotFoundError", "InvalidRequest"):
         return Finding(
-            NAME,
-            ok=False,
-            detail=f"object-lock is claimed, but bucket {bucket} has none",
-            hint="make a bucket with Object Lock enabled and a default retention, and move there.",
+            PROTECTION,
+            "error",
+            "",
+            f"object-lock is claimed, but bucket {bucket} has none",
+            "make a bucket with Object Lock enabled and a default retention, and move there.",
         )
     return Finding(
-        NAME,
-        ok=True,
-        warning=True,
-        detail=f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
-        hint="allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
+        PROTECTION,
+        "warning",
+        "",
+        f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
+        "allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
     )
 
 
@@ -33,16 +32,17 @@ def of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
     """Judge the body of the answer: some servers answer 200 with an empty one."""
     if not state.get("ObjectLockEnabled"):
         detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
-        return Finding(NAME, ok=True, warning=True, detail=detail)
+        return Finding(PROTECTION, "warning", "", detail)
     retention = state.get("Rule", {}).get("DefaultRetention", {})
     units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
     length = next((f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in units if n), "")
     if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
         return Finding(
-            NAME,
-            ok=False,
-            detail=f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
-            hint="set a default retention: restic sets none on what it writes.",
+            PROTECTION,
+            "error",
+            "",
+            f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
+            "set a default retention: restic sets none on what it writes.",
         )
     mode = str(retention["Mode"])
-    return Finding(NAME, ok=True, detail=f"Object Lock is on: new objects stay {length} ({mode})")
+    return Finding(PROTECTION, "ok", "", f"Object Lock is on: new objects stay {length} ({mode})")

@@ -15,9 +15,10 @@ from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
 from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
+from drd.model.finding import Finding
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
-from drd.model.watched import FindingFacts, VerificationFacts
+from drd.model.watched import VerificationFacts
 from drd.ports import JobRow
 from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
@@ -237,7 +238,8 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
                 error="bit rot",
             )
         )
-    findings = [{"name": "room for a drill", "ok": False, "detail": "none", "hint": "free some"}]
+    findings = [Finding("room-for-a-drill", "error", "", "none", "free some").to_json()]
+    findings[0] |= {"proof": False, "exception": None}
     owned = catalogue.begin(plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(0))
     assert catalogue.alerts.watched().readiness == {}, "not before it is over"
     catalogue.finish(owned, RunState.FAILED, at=at(1), detail={"findings": findings})
@@ -248,5 +250,5 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
         verifications={
             "orders-api": (VerificationFacts("primary", "bit rot", None, at(0), parts=12),)
         },
-        readiness={"orders-api": (FindingFacts("room for a drill", False, "none", "free some"),)},
+        readiness={"orders-api": (Finding("room-for-a-drill", "error", "", "none", "free some"),)},
     )

@@ -55,7 +55,7 @@ def restore_components(
     *,
     overwrite: bool = False,
 ) -> None:
-    assert all(f.ok for f in destination.preflight(snapshot, overwrite=overwrite))
+    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=overwrite))
     destination.prepare()
     restic.restore(str(snapshot.snapshot), destination.landing())
     destination.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
@@ -86,8 +86,8 @@ def contents(fingerprint: Fingerprint | None) -> object:
 def test_a_healthy_source_has_no_bad_finding(rig: KindRig, work: Workplace) -> None:
     findings = rig.kind.source(rig.component, work).doctor()
     assert findings
-    assert [f for f in findings if not f.ok] == []
-    assert all(f.ok for f in rig.kind.sandbox_findings(rig.component, work))
+    assert [f for f in findings if f.failed] == []
+    assert not any(f.failed for f in rig.kind.sandbox_findings(rig.component, work))
 
 
 def test_a_source_that_is_not_there_is_said_with_a_remedy(rig: KindRig, work: Workplace) -> None:
@@ -95,8 +95,8 @@ def test_a_source_that_is_not_there_is_said_with_a_remedy(rig: KindRig, work: Wo
     with pytest.raises(SourceError) as caught:
         source.probe()
     assert caught.value.hint
-    (finding,) = [f for f in source.doctor() if not f.ok]
-    assert finding.hint
+    (finding,) = [f for f in source.doctor() if f.failed]
+    assert finding.remedy
 
 
 def test_the_data_time_is_the_instant_of_the_state(rig: KindRig, work: Workplace) -> None:
@@ -282,7 +282,7 @@ def test_a_sweep_removes_what_a_killed_recovery_left(
     restic.restore(str(snapshot.snapshot), killed.landing())
     assert rig.kind.sweep(work.directory)
     assert rig.left_beside_target() == []
-    assert all(f.ok for f in target_of(rig, work).preflight(snapshot, overwrite=False))
+    assert not any(f.failed for f in target_of(rig, work).preflight(snapshot, overwrite=False))
 
 
 def test_a_sweep_finds_nothing_where_nothing_was(rig: KindRig, work: Workplace) -> None:
@@ -302,7 +302,7 @@ def test_what_came_back_damaged_is_never_published(
         target.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
     # Nothing stands at the target: it still counts as empty.
     rig.kind.sweep(work.directory)
-    assert all(f.ok for f in target_of(rig, work).preflight(snapshot, overwrite=False))
+    assert not any(f.failed for f in target_of(rig, work).preflight(snapshot, overwrite=False))
 
 
 # --- single things ------------------------------------------------------------------------------

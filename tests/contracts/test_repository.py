@@ -262,4 +262,4 @@ def test_there_are_no_stale_locks_when_nobody_died(repository: Repository) -> No
 
 
 def test_doctor_finds_nothing_wrong(repository: Repository) -> None:
-    assert [f for f in repository.doctor() if not f.ok] == []
+    assert [f for f in repository.doctor() if f.failed] == []

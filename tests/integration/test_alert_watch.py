@@ -235,7 +235,9 @@ def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
 def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
-    finding = {"name": "repository primary", "ok": False, "detail": "refused", "hint": ""}
+    kept = {"evidence": "refused", "remedy": "", "proof": False, "exception": None}
+    primary = {"code": "repository", "subject": "primary", "name": "repository primary"}
+    finding = {**primary, "severity": "error", **kept}
 
     def readiness(minute: float, state: RunState, *findings: dict[str, object]) -> None:
         owned = bench.catalogue.begin(
@@ -247,9 +249,8 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
 
     readiness(2, RunState.FAILED, finding)
     assert bench.told(3) == ["fired repository-unreachable"]
-    kept = {"evidence": "refused", "remedy": "", "proof": False, "exception": None}
     known = {"reason": "moving", "until": "2026-12-31T00:00:00Z"}
-    again = {"name": "repository primary", "severity": "error", **kept}
+    again = dict(finding)
     proof = {"name": "drill database-loss", "severity": "error", **kept, "proof": True}
     accepted = {"name": "kit missing", "severity": "error", **kept, "exception": known}
     readiness(4, RunState.FAILED, again, proof, accepted)

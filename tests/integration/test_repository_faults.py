@@ -457,7 +457,7 @@ def test_a_restic_that_is_not_there_is_named_with_its_package(tmp_path: Path) ->
     repository = other_program(tmp_path, str(tmp_path / "nowhere" / "restic"))
     with pytest.raises(ToolMissing, match="restic"):
         repository.snapshots()
-    assert [f.ok for f in repository.doctor() if f.name == "restic"] == [False]
+    assert [f.failed for f in repository.doctor() if f.name == "restic"] == [True]
 
 
 def other_program(tmp_path: Path, program: str) -> ResticRepository:

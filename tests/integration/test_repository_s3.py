@@ -245,43 +245,41 @@ def test_nothing_of_the_keys_is_in_our_environment(s3: S3Server, tmp_path: Path)
 # --- doctor ---------------------------------------------------------------------------------
 
 
-def findings(repository: ResticRepository) -> dict[str, tuple[bool, bool, str]]:
-    return {f.name: (f.ok, f.warning, f.detail) for f in repository.doctor()}
+def findings(repository: ResticRepository) -> dict[str, tuple[str, str]]:
+    return {f.code: (f.severity, f.text) for f in repository.doctor()}
 
 
 def test_doctor_says_that_the_first_backup_initialises(s3: S3Server, tmp_path: Path) -> None:
     found = findings(s3_repository(s3, tmp_path))
-    assert found["repository key"] == (
-        True, False, "not initialised yet: the first backup does it",
-    )  # fmt: skip
-    assert found["repository clock"][:2] == (True, False)
+    assert found["repository-key"] == ("ok", "not initialised yet: the first backup does it")
+    assert found["repository-clock"][0] == "ok"
 
 
 def test_doctor_proves_an_object_lock(s3: S3Server, tmp_path: Path) -> None:
     url = s3.repository(new_bucket(s3, object_lock=True))
     found = findings(s3_repository(s3, tmp_path, url=url, protection="object-lock"))
-    ok, warning, detail = found["repository protection"]
-    assert (ok, warning) == (True, False)
+    severity, detail = found["repository-protection"]
+    assert severity == "ok"
     assert "GOVERNANCE" in detail
 
 
 def test_doctor_refutes_an_object_lock_that_is_only_claimed(s3: S3Server, tmp_path: Path) -> None:
     found = findings(s3_repository(s3, tmp_path, protection="object-lock"))
-    assert found["repository protection"][0] is False
+    assert found["repository-protection"][0] == "error"
 
 
 def test_doctor_stops_where_nothing_answers(s3: S3Server, tmp_path: Path) -> None:
     url = "s3:http://127.0.0.1:1/bucket/prefix"
     found = s3_repository(s3, tmp_path, url=url).doctor()
-    assert [(f.name, f.ok) for f in found] == [("restic", True), ("repository primary", False)]
-    assert found[1].hint
+    assert [(f.name, f.failed) for f in found] == [("restic", False), ("repository primary", True)]
+    assert found[1].remedy
 
 
 def test_doctor_names_a_wrong_password(s3: S3Server, tmp_path: Path) -> None:
     url = s3.repository(new_bucket(s3))
     founded(s3_repository(s3, tmp_path, url=url), s3)
     found = findings(s3_repository(s3, tmp_path, url=url, password="another"))
-    assert found["repository key"][0] is False
+    assert found["repository-key"][0] == "error"
 
 
 # --- keys that may only read ------------------------------------------------------------------

@@ -421,7 +421,7 @@ def test_catalogue_that_an_older_daemon_has_open_is_left_closed_and_told_of(
         assert "systemctl stop drd" in said
         assert "only its owner can open" not in said
         assert standing(own) is not None
-        assert [f.ok for f in findings(own)] == [False]
+        assert [f.failed for f in findings(own)] == [True]
     close_state(own, renew)
     assert database.stat().st_ino != inode
     assert standing(own) is None
@@ -538,7 +538,7 @@ def test_catalogue_in_use_at_the_first_start_gets_its_file_at_the_next(state: Pa
             assert database.stat().st_mode & 0o777 == 0o600
             assert database.stat().st_ino == inode
             assert standing(own) is not None
-            assert [f.ok for f in findings(own)] == [False]
+            assert [f.failed for f in findings(own)] == [True]
         close_state(own, renew)
         assert os.fstat(member.fileno()).st_nlink == 0
     assert database.stat().st_ino != inode
@@ -633,7 +633,7 @@ def test_catalogue_behind_a_link_of_its_owners_is_closed_or_named(
     assert (state / "drd.db").is_symlink()
     assert (database.stat().st_ino != inode) == private
     assert ("only its owner can open" in said) == private
-    assert all(f.ok for f in findings(places(state))) == private
+    assert (not any(f.failed for f in findings(places(state)))) == private
     assert (standing(places(state)) is None) == private
 
 

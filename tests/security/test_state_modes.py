@@ -140,7 +140,7 @@ def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
     assert isinstance(found, CatalogueError)
     assert "/status is for the group " in found.message
     assert "and user nobody is not in it" in found.message
-    assert "sudo adduser nobody " in found.hint
+    assert "sudo adduser nobody " in found.remedy
 
 
 @as_root

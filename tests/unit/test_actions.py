@@ -41,8 +41,8 @@ def taken() -> Iterator[int]:
 def told(kind: StepKind, settings: object, *, action: str = "") -> list[str]:
     step = Step("s", kind, settings=settings, rollback=UNDO, stand_in=("no-such-tool",))
     found = action_for(action or kind).preflight(step)
-    assert all(f.ok and f.warning and f.hint for f in found)
-    return [f.detail for f in found]
+    assert all(f.severity == "warning" and f.remedy for f in found)
+    return [f.text for f in found]
 
 
 def test_programs_that_are_missing_are_named() -> None:
@@ -63,8 +63,8 @@ def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) 
     def found(**where: object) -> list[str]:
         settings = ErasuresSettings.model_validate({**one, "register": where})
         looked = action_for("erasures").preflight(Step("erasures", "erasures", settings=settings))
-        assert not any(f.ok or f.warning for f in looked)
-        return [f.detail for f in looked]
+        assert not any(f.severity != "error" for f in looked)
+        return [f.text for f in looked]
 
     unreadable = f"the register of erasures {register} cannot be read"
     assert found(file=str(register)) == [unreadable, NO_TOOL]

@@ -12,6 +12,7 @@ from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
 from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, NotLoaded, PausedFacts, PlanFacts
+from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.message import Severity
 from drd.model.run import STOPPED
@@ -19,7 +20,6 @@ from drd.model.verdicts import Verdict
 from drd.model.watched import (
     ChannelState,
     DiskFacts,
-    FindingFacts,
     HostFacts,
     JobFacts,
     PlanMore,
@@ -305,18 +305,18 @@ def test_a_repository_that_is_not_read_in_full_in_time_fires() -> None:
 
 def test_findings_of_the_last_readiness_run() -> None:
     findings = (
-        FindingFacts("repository primary", False, "connection refused"),
-        FindingFacts("repository primary: protection", False, "bucket has no lock"),
-        FindingFacts("repository primary: clock", True, "2 s ahead"),
-        FindingFacts("orders-db: source", False, "no such database"),
-        FindingFacts("room for a drill", True, "little"),
+        Finding("repository", "error", "primary", "connection refused"),
+        Finding("repository-protection", "error", "primary", "bucket has no lock"),
+        Finding("repository-clock", "warning", "primary", "2 s ahead"),
+        Finding("source", "error", "orders-db", "no such database"),
+        Finding("room-for-a-drill", "warning", "", "little"),
     )
     assert of_plan(healthy(), PlanMore(readiness=findings)) == [
         ("not-ready", "warning"),
         ("repository-unprotected", "warning"),
         ("repository-unreachable", "warning"),
     ]
-    claimed = FindingFacts("repository primary: protection", True, "cannot tell")
+    claimed = Finding("repository-protection", "warning", "primary", "cannot tell")
     assert of_plan(healthy(), PlanMore(readiness=(claimed,))) == [
         ("repository-unprotected", "info")
     ]
@@ -324,7 +324,7 @@ def test_findings_of_the_last_readiness_run() -> None:
 
 def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
     findings = tuple(
-        FindingFacts(f"repository {name}: protection", False, "bucket has no lock")
+        Finding("repository-protection", "error", name, "bucket has no lock")
         for name in ("primary", "offsite")
     )
     facts = healthy()
@@ -342,8 +342,8 @@ def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
 
 
 def test_what_protects_a_repository_is_not_known_while_it_is_out_of_reach() -> None:
-    gone = FindingFacts("repository offsite", False, "connection refused")
-    key = FindingFacts("repository primary: key", False, "wrong password")
+    gone = Finding("repository", "error", "offsite", "connection refused")
+    key = Finding("repository-key", "error", "primary", "wrong password")
     known = blind(PlanMore(readiness=(gone, key)))
     assert ("repository-unprotected", "repository offsite: ") in known
     assert {begins for _, begins in known} == {"repository offsite: "}

@@ -15,7 +15,7 @@ def _raises(error: Exception) -> list[Finding]:
 
 def test_one_error_stays_what_it_is() -> None:
     found = Blockers()
-    assert found.collect(lambda: [Finding("a", ok=True, detail="fine")])
+    assert found.collect(lambda: [Finding("a", "ok", "", "fine")])
     found.refuse()
     found.collect(lambda: _raises(WrongKey("the password does not open it", hint="look")))
     with pytest.raises(WrongKey):
@@ -25,9 +25,7 @@ def test_one_error_stays_what_it_is() -> None:
 def test_several_are_told_together_and_a_remedy_once() -> None:
     found = Blockers()
     found.collect(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
-    found.collect(
-        lambda: [Finding("room", ok=False, detail="no room in /srv", hint="make room")], "db"
-    )
+    found.collect(lambda: [Finding("room", "error", "", "no room in /srv", "make room")], "db")
     found.collect(lambda: _raises(TargetNotEmpty("conf is not empty", hint="--overwrite")))
     with pytest.raises(TargetError) as caught:
         found.refuse()

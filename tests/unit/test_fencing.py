@@ -124,11 +124,11 @@ def test_readiness_repeats_what_the_last_drill_tried_and_missed() -> None:
     tried = FenceReport(("files",), {"network": WHY}, "rlimits", ("app",), tried=(TRIED,))
     last: Any = SimpleNamespace(target=None, fence=tried)
     missing, reach = of_fence(SimpleNamespace(file="shop.yaml"), [last])  # type: ignore[arg-type]
-    assert (missing.severity, reach.severity) == ("warning", "warning")
-    assert "app: tcp 203.0.113.5:25" in reach.evidence
-    assert "reach" in reach.remedy
+    assert (missing.finding.severity, reach.finding.severity) == ("warning", "warning")
+    assert "app: tcp 203.0.113.5:25" in reach.finding.text
+    assert "reach" in reach.finding.remedy
     unfenced: Any = SimpleNamespace(target=None, fence=replace(tried, held=(), tried=()))
     [said] = of_fence(SimpleNamespace(file="shop.yaml"), [unfenced])  # type: ignore[arg-type]
-    assert "ran unfenced" in said.evidence
+    assert "ran unfenced" in said.finding.text
     whole: Any = SimpleNamespace(target=None, fence=replace(tried, missing={}, tried=()))
     assert of_fence(SimpleNamespace(file="shop.yaml"), [whole]) == []  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def test_everything_else_has_a_name_and_a_remedy(
     for finding in kit_findings("shop", digest, record, required=False):
         assert finding.severity == "warning"
         assert finding.remedy.startswith("drd kit ")
-        assert finding.evidence
+        assert finding.text
     assert {f.severity for f in kit_findings("shop", digest, record, required=True)} == {"error"}
 
 
@@ -57,11 +57,11 @@ def test_the_copy_that_is_tried_has_findings_of_its_own(tried: KitTry, found: li
     record = replace(GOOD, tried=tried)
     findings = kit_findings("shop", "d1", record, required=False, file="/k")
     assert [f.name for f in findings] == found
-    assert all("/k" in f.evidence for f in findings)
+    assert all("/k" in f.text for f in findings)
 
 
 def test_a_copy_that_is_gone_is_missing_before_drd_tries_it() -> None:
     [gone] = kit_findings("shop", "d1", GOOD, required=True, file="/k", opener=IDENTITY, gone=True)
     assert (gone.name, gone.severity) == ("kit missing", "error")
-    assert gone.evidence.endswith("there is no /k")
+    assert gone.text.endswith("there is no /k")
     assert gone.remedy == "drd kit export shop --to /k, then drd kit verify /k --identity F"

@@ -15,10 +15,10 @@ from drd.kinds.places import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, UnreadyFacts
-from drd.model.kit_findings import KitFinding
+from drd.model.finding import Finding
 from drd.model.plan import DrillPolicy, ReadinessException
 from drd.model.readiness import (
-    ReadinessFinding,
+    Judged,
     judge,
     of_assessment,
     of_coverage,
@@ -32,17 +32,16 @@ from drd.model.readiness import (
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
-from drd.ports import Finding
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
 from tests.status_support import NOW, ago, drill, failures, healthy, repository
 from tests.user_support import NOBODY, acting_as, as_root
 
 READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
 
-FINE = ReadinessFinding("restic", "ok", "restic 0.18.0")
-GONE = ReadinessFinding("repository primary", "error", "refused", "start it", NOT_READY)
-UNPROVEN = ReadinessFinding("drill database-loss", "error", "never", "drd drill", NEEDS_DRILL)
-WARNING = ReadinessFinding("kit missing", "warning", "none was made")
+FINE = Judged(Finding("restic", "ok", "", "restic 0.18.0"))
+GONE = Judged(Finding("repository", "error", "primary", "refused", "start it"), NOT_READY)
+UNPROVEN = Judged(Finding("drill", "error", "database-loss", "never", "drd drill"), NEEDS_DRILL)
+WARNING = Judged(Finding("kit-missing", "warning", "", "none was made"))
 
 
 def exception(finding: str, days: float = 1.0) -> ReadinessException:
@@ -54,7 +53,7 @@ def test_the_gravest_finding_decides_and_stands_first() -> None:
     assert judge([FINE, UNPROVEN], (), T0).readiness is NEEDS_DRILL
     report = judge([FINE, WARNING, UNPROVEN, GONE], (), T0)
     assert report.readiness is NOT_READY
-    assert [f.name for f in report.findings[2:]] == ["kit missing", "restic"]
+    assert [f.finding.name for f in report.findings[2:]] == ["kit missing", "restic"]
     assert report.error is not None
     assert report.error.splitlines()[0] == "not ready: repository primary: refused"
     assert judge([FINE, WARNING], (), T0).error is None
@@ -70,15 +69,15 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
 
     over = judge([GONE], [exception("repository primary", days=-1)], T0)
     assert over.readiness is NOT_READY
-    assert "is over" in over.findings[1].evidence
+    assert "is over" in over.findings[1].finding.text
     idle = judge([FINE], [exception("restic")], T0)
     assert idle.readiness is READY
-    assert idle.findings[0].severity == "warning"
-    assert "not needed: nothing is wrong there" in idle.findings[0].evidence
+    assert idle.findings[0].finding.severity == "warning"
+    assert "not needed: nothing is wrong there" in idle.findings[0].finding.text
     mistyped = judge([GONE], [exception("repositry primary")], T0)
     assert mistyped.readiness is NOT_READY
-    assert "there is no such finding" in mistyped.findings[1].evidence
-    assert 'write "repository primary"' in mistyped.findings[1].remedy
+    assert "there is no such finding" in mistyped.findings[1].finding.text
+    assert 'write "repository primary"' in mistyped.findings[1].finding.remedy
 
 
 DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
@@ -103,8 +102,8 @@ def test_a_drill_proves_its_scenario(
     if "finished_at" in change:
         now = T0 - timedelta(days=1)
     [finding] = of_drills(plan(), [evidence(**change)], now)  # type: ignore[arg-type]
-    assert (finding.name, finding.allows) == ("drill database-loss", allows)
-    assert words in finding.evidence
+    assert (finding.finding.name, finding.allows) == ("drill database-loss", allows)
+    assert words in finding.finding.text
 
 
 def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
@@ -116,7 +115,7 @@ def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
     assert [f.allows for f in found] == [READY, READY]
     first, second = of_drills(both, [last], at(1))
     assert (first.allows, second.allows) == (READY, NEEDS_DRILL)
-    assert second.remedy == "drd drill orders-api --scenario region-loss"
+    assert second.finding.remedy == "drd drill orders-api --scenario region-loss"
     failed = evidence(
         id="e0", scenario="region-loss", result=DrillResult.FAILED, finished_at=at(-60)
     )
@@ -133,7 +132,10 @@ def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     [same] = of_versions(plan(), new, new)  # type: ignore[arg-type]
     assert same.allows is READY
     [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
-    assert (other.allows, other.evidence) == (NEEDS_DRILL, "17 now, 16 at the last passed drill")
+    assert (other.allows, other.finding.text) == (
+        NEEDS_DRILL,
+        "17 now, 16 at the last passed drill",
+    )
     assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
 
 
@@ -149,14 +151,14 @@ def test_another_program_than_in_the_last_drill_is_named(
     now: str, allows: Readiness, severity: str
 ) -> None:
     [found] = of_tools(plan(), {"db: pg_restore": "17.12"}, {"db: pg_restore": now, "new": "1"})
-    assert (found.name, found.allows, found.severity) == (
+    assert (found.finding.name, found.allows, found.finding.severity) == (
         "db: pg_restore version",
         allows,
         severity,
     )
     if severity != "ok":
-        assert found.evidence == f"{now} here now, 17.12 in the last passed drill"
-        assert found.remedy == "drd drill orders-api"
+        assert found.finding.text == f"{now} here now, 17.12 in the last passed drill"
+        assert found.finding.remedy == "drd drill orders-api"
 
 
 def test_before_version_1_the_second_number_is_the_series() -> None:
@@ -172,19 +174,19 @@ def test_a_server_of_another_minor_version_is_told() -> None:
         return point("p", T0, components=[replace(captured(), facts=facts)])
 
     [found] = of_versions(plan(), holding("17.5"), holding("17.6"))  # type: ignore[arg-type]
-    assert (found.severity, found.allows) == ("warning", READY)
+    assert (found.finding.severity, found.allows) == ("warning", READY)
 
 
 def test_steps_that_no_drill_carries_out_are_named() -> None:
     part = evidence(coverage=Coverage(7, 9))
     [warning] = of_coverage(plan(), [evidence(result=DrillResult.FAILED), part])
-    assert (warning.severity, warning.allows) == ("warning", READY)
-    assert warning.evidence.splitlines() == [
+    assert (warning.finding.severity, warning.allows) == ("warning", READY)
+    assert warning.finding.text.splitlines() == [
         "7 of 9 steps rehearsed",
         "switch-dns: would move real traffic",
     ]
     whole = evidence(coverage=Coverage(9, 9), not_rehearsed=())
-    assert of_coverage(plan(), [whole])[0].severity == "ok"
+    assert of_coverage(plan(), [whole])[0].finding.severity == "ok"
     assert of_coverage(plan(), [evidence()]) == []
 
 
@@ -195,11 +197,11 @@ def test_somebody_has_to_hold_each_role_that_is_asked() -> None:
         Step("look", "manual", settings=Ask("look")),
     )
     asking = replace(plan(), runbook=steps)
-    found = {f.name: f for f in of_people(asking, {"ann": ("operator",)})}
-    assert found["people: operator"].evidence == "ann"
-    assert found["people: anybody"].severity == "ok"
+    found = {f.finding.name: f for f in of_people(asking, {"ann": ("operator",)})}
+    assert found["people: operator"].finding.text == "ann"
+    assert found["people: anybody"].finding.severity == "ok"
     assert found["people: lead"].allows is NOT_READY
-    assert "nobody can answer go" in found["people: lead"].evidence
+    assert "nobody can answer go" in found["people: lead"].finding.text
     assert {f.allows for f in of_people(asking, {})} == {NOT_READY}
     assert of_people(plan(), {}) == []
 
@@ -210,22 +212,24 @@ def test_without_a_point_nothing_is_ready() -> None:
 
 
 def test_only_a_required_kit_withholds() -> None:
-    assert of_kit([])[0].severity == "ok"
-    missing = KitFinding("kit missing", "warning", "none", "make one")
+    assert of_kit([])[0].finding.severity == "ok"
+    missing = Finding("kit-missing", "warning", "", "none", "make one")
     assert of_kit([missing])[0].allows is READY
     assert of_kit([replace(missing, severity="error")])[0].allows is NOT_READY
 
 
 def test_objectives_warn() -> None:
-    plain = {f.name: f for f in of_assessment(plan(), assess(healthy(), NOW))}
-    assert plain["schedule against RPO"].severity == "ok"
-    assert plain["projection against RTO"].severity == "ok"
+    plain = {f.finding.name: f for f in of_assessment(plan(), assess(healthy(), NOW))}
+    assert plain["schedule against RPO"].finding.severity == "ok"
+    assert plain["projection against RTO"].finding.severity == "ok"
     slow = healthy(backup_p95_s=1200.0, last_passed_drill=drill(rta_s=4000.0))
-    worse = {f.name: f for f in of_assessment(plan(), assess(slow, NOW))}
-    assert worse["schedule against RPO"].severity == "warning"
-    assert worse["projection against RTO"].severity == "warning"
+    worse = {f.finding.name: f for f in of_assessment(plan(), assess(slow, NOW))}
+    assert worse["schedule against RPO"].finding.severity == "warning"
+    assert worse["projection against RTO"].finding.severity == "warning"
     broken = assess(healthy(load_error="line 3"), NOW)
-    assert {f.name: f.allows for f in of_assessment(plan(), broken)}["plan file"] is NEEDS_DRILL
+    assert {f.finding.name: f.allows for f in of_assessment(plan(), broken)}[
+        "plan file"
+    ] is NEEDS_DRILL
 
 
 # --- targets --------------------------------------------------------------------------------
@@ -242,9 +246,9 @@ def test_a_place_that_is_gone_is_no_matter_of_rights(short_tmp: Path) -> None:
 
     def judged(finding: Finding | None) -> tuple[str, Readiness]:
         assert finding is not None
-        found = at_target(services, finding, "target standby: ", "db")
-        assert found.name == "target standby: db: target"
-        return found.severity, found.allows
+        found = at_target(services, finding, "target standby", "db")
+        assert found.finding.name == "target standby: db: target"
+        return found.finding.severity, found.allows
 
     with acting_as(NOBODY):
         assert judged(unwritable(short_tmp)) == ("warning", READY)

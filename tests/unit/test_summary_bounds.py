@@ -80,6 +80,6 @@ def test_summary_that_the_group_cannot_read_is_said(
     monkeypatch.setattr(os, "fchown", refused)
     assert not written(tmp_path, data)
     [found] = publishing.findings(tmp_path, ours)
-    assert not found.ok
-    assert str(tmp_path / NAME) in found.detail
-    assert f" {ours}, then systemctl restart drd" in found.hint
+    assert found.failed
+    assert str(tmp_path / NAME) in found.text
+    assert f" {ours}, then systemctl restart drd" in found.remedy

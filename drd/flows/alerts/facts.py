@@ -13,11 +13,11 @@ from typing import NamedTuple, TypeVar
 
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
+from drd.model.finding import Finding
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, Schedule, Timing
 from drd.model.watched import (
     DiskFacts,
-    FindingFacts,
     JobFacts,
     PlanMore,
     VerificationFacts,
@@ -35,7 +35,7 @@ class _Made(NamedTuple):
     facts: PlanFacts
     schedule: Schedule | None
     verified: tuple[VerificationFacts, ...] | None
-    readiness: tuple[FindingFacts, ...] | None
+    readiness: tuple[Finding, ...] | None
 
     def is_of(self, before: _Made) -> bool:
         """Whether all of it is the same; what is not the same thing counts as another one."""
@@ -55,7 +55,7 @@ class Histories:
         self._rows: dict[str, dict[tuple[str, str], JobRow]] = defaultdict(dict)
         self._seen = -1
         self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
-        self._readiness: dict[str, tuple[FindingFacts, ...]] = {}
+        self._readiness: dict[str, tuple[Finding, ...]] = {}
         self._made: dict[str, tuple[_Made, PlanMore]] = {}
 
     def refresh(self, only: Collection[str] | None = None) -> None:

@@ -72,20 +72,20 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
             return [_finding(plan, f"drills run unfenced: {listed(box.missing.items())}")]
         done, failed = _done(box, run_directory(services, run))
         if failed:
-            return [Finding("fence", ok=False, detail=failed, hint="see docs/sandbox.md.")]
+            return [Finding("fence", "error", "", failed, "see docs/sandbox.md.")]
         wrong = [d for d, why in done.items() if not why and d not in _RIGHT]
         if wrong and not box.missing:
             text = f"a process behind the fence could {', '.join(wrong)}"
-            return [Finding("fence", ok=False, detail=text, hint="report this, please.")]
+            return [Finding("fence", "error", "", text, "report this, please.")]
         if lacks := [f"{d} ({done.get(d)})" for d in _RIGHT if done.get(d) != ""]:
             text = f"a process behind the fence could not {', '.join(lacks)}"
-            return [Finding("fence", ok=False, detail=text, hint="see docs/sandbox.md.")]
+            return [Finding("fence", "error", "", text, "see docs/sandbox.md.")]
         if box.missing:
             text = f"a part of the fence is missing: {listed(box.missing.items())}"
             return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
         limits = limits_in_words("control group" if box.grouped else "rlimits")
         held = f"{', '.join(box.parts)} hold; {limits}"
-        return [Finding("fence", ok=True, detail=f"tried: {held}")]
+        return [Finding("fence", "ok", "", f"tried: {held}")]
     finally:
         box.close()
 
@@ -97,7 +97,7 @@ def _finding(plan: Plan, text: str) -> Finding:
         if required
         else "see docs/sandbox.md for what the kernel needs."
     )
-    return Finding("fence", ok=not required, detail=text, hint=hint, warning=not required)
+    return Finding("fence", "warning" if not required else "error", "", text, hint)
 
 
 def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:

@@ -24,11 +24,12 @@ from drd.flows.state import custody
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.masking import MASK
+from drd.model.finding import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY, Finding
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
-from drd.ports import Finding, Repository
+from drd.ports import Repository
 from drd.secrets import edges, references
 
 Doctored = Callable[[], Iterable[Finding]]
@@ -45,13 +46,15 @@ def examine(
         for name, component in plan.components.items():
             kind = services.kinds(component.kind)
             findings += _tried(
-                f"{name}: source",
+                "source",
+                name,
                 lambda k=kind, c=component: k.source(  # type: ignore[misc]
                     c, component_place(services, probe, c)
                 ).doctor(),
             )
             findings += _tried(
-                f"{name}: sandbox",
+                "sandbox",
+                name,
                 lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
                     c, sandbox_place(services, probe, c)
                 ),
@@ -60,12 +63,12 @@ def examine(
             recognise(services, plan)
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
-            name = f"repository {spec.name}"
-            findings += _tried(name, lambda r=repository: _repository(services, plan, r))  # type: ignore[misc]
+            look = lambda r=repository: _repository(services, plan, r)  # noqa: E731
+            findings += _tried(REPOSITORY, spec.name, look)
         findings = known_problems.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
             findings += _masked(services, plan)
-        findings += _tried("fence", lambda: try_fence(services, plan, probe))
+        findings += _tried("fence", "", lambda: try_fence(services, plan, probe))
         findings += _disk(services, plan)
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
@@ -78,19 +81,18 @@ def examine(
 def _clock() -> list[Finding]:
     """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going
     on."""
-    name = "this host's clock"
     kept = process.is_synchronised()
     if kept is None:
-        return [Finding(name, ok=True, detail="the kernel does not say whether it is kept right")]
+        return [Finding("host-clock", "ok", "", "the kernel does not say whether it is kept right")]
     if kept:
-        return [Finding(name, ok=True, detail="the kernel says that it is synchronised")]
+        return [Finding("host-clock", "ok", "", "the kernel says that it is synchronised")]
     return [
         Finding(
-            name,
-            ok=True,
-            warning=True,
-            detail="the kernel says that it is not synchronised",
-            hint="let NTP keep it: timedatectl set-ntp true",
+            "host-clock",
+            "warning",
+            "",
+            "the kernel says that it is not synchronised",
+            "let NTP keep it: timedatectl set-ntp true",
         )
     ]
 
@@ -100,7 +102,7 @@ def _custody(services: Services) -> list[Finding]:
     if why is None:
         return []
     detail = f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
-    return [Finding("this state", ok=False, detail=detail, hint=custody.HINT)]
+    return [Finding("this-state", "error", "", detail, custody.HINT)]
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:
@@ -112,33 +114,29 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
         size = f", {format_size(aside.bytes)}" if aside.bytes is not None else ""
         found.append(
             Finding(
-                f"{aside.component}: set aside",
-                ok=True,
-                warning=True,
-                detail=f"{aside.kept} is set aside since {format_duration(since)}{size}",
-                hint=f"drd done {run.id} removes it, drd undo {run.id} brings it back.",
+                "set-aside",
+                "warning",
+                aside.component,
+                f"{aside.kept} is set aside since {format_duration(since)}{size}",
+                f"drd done {run.id} removes it, drd undo {run.id} brings it back.",
             )
         )
     return found
 
 
-_IN_IT = (": keys", ": locks", ": index")
-
-
 def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    found = [_named(repository.name, f) for f in repository.doctor()]
+    name = repository.name
+    found = repository.doctor()
     # What protects it, or lies in it beside what is ours, says nothing about whether it is the one.
-    if all(f.ok or f.name.endswith((" protection", *_IN_IT)) for f in found):
-        lost = _tried(f"repository {repository.name}", lambda: _same(services, repository))
+    if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in found):
+        lost = _tried(REPOSITORY, name, lambda: _same(services, repository))
         # Of one that is gone or another, the key and what is there say nothing.
-        found = [f for f in found if not (lost and f.name.endswith((": key", *_IN_IT)))] + lost
+        found = [f for f in found if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
         if not lost:
-            found += _tried(
-                f"repository {repository.name}: snapshots",
-                lambda: _missing(services, plan, repository),
-            )
-    elif any(not f.ok and f.name.endswith(": key") for f in found):
-        _tried(repository.name, lambda: _same(services, repository))  # notes what it meets
+            look = lambda: _missing(services, plan, repository)  # noqa: E731
+            found += _tried("repository-snapshots", name, look)
+    elif any(f.failed and f.code == KEY for f in found):
+        _tried(REPOSITORY, name, lambda: _same(services, repository))  # notes what it meets
     else:
         probe(services.catalogue, services.clock, repository)
     return found
@@ -151,10 +149,11 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
         return []
     return [
         Finding(
-            f"repository {repository.name}: snapshots",
-            ok=False,
-            detail=lists_less(list(missing)),
-            hint=f"drd retention {plan.name} --dry-run says more; to give one up there: drd points "
+            "repository-snapshots",
+            "error",
+            repository.name,
+            lists_less(list(missing)),
+            f"drd retention {plan.name} --dry-run says more; to give one up there: drd points "
             f"forget POINT --repository {repository.name} --reason …",
         )
     ]
@@ -165,7 +164,6 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
     made repositories with that."""
     found = []
     for spec in plan.repositories.values():
-        name = f"repository {spec.name}: masked password"
         try:
             opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
         except DrdError:
@@ -178,16 +176,16 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
         detail = f"does not open with {MASK}, which an older drd could take for a password"
         if opens:
             detail = f"opens with the password {MASK}: whoever gets at {spec.url} can read it"
-        found.append(Finding(name, ok=not opens, detail=detail, hint=hint if opens else ""))
+        found.append(
+            Finding(
+                "repository-masked-password",
+                "error" if opens else "ok",
+                spec.name,
+                detail,
+                hint if opens else "",
+            )
+        )
     return found
-
-
-def _named(repository: str, finding: Finding) -> Finding:
-    """`repository primary: protection`, since a plan may have several repositories."""
-    aspect = finding.name.removeprefix("repository ")
-    if aspect == finding.name or aspect.split()[0] == repository:
-        return finding
-    return replace(finding, name=f"repository {repository}: {aspect}")
 
 
 def _same(services: Services, repository: Repository) -> list[Finding]:
@@ -196,11 +194,11 @@ def _same(services: Services, repository: Repository) -> list[Finding]:
     return []
 
 
-def _tried(name: str, probe_repository: Doctored) -> list[Finding]:
+def _tried(code: str, subject: str, attempt: Doctored) -> list[Finding]:
     try:
-        return list(probe_repository())
+        return list(attempt())
     except DrdError as error:
-        return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
+        return [Finding(code, "error", subject, error.message, error.hint)]
 
 
 def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
@@ -208,22 +206,21 @@ def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
     findings = []
     for spec in plan.repositories.values():
         access = spec.s3
-        for label, ref in (
-            ("password", spec.password),
-            ("access key", access.access_key),
-            ("secret key", access.secret_key),
-            ("session token", access.session_token),
+        for code, ref in (
+            ("repository-password", spec.password),
+            ("repository-access-key", access.access_key),
+            ("repository-secret-key", access.secret_key),
+            ("repository-session-token", access.session_token),
         ):
             if ref is None:
                 continue
-            name = f"repository {spec.name}: {label}"
             try:
                 value = resolve(ref)
-                findings.append(Finding(name, ok=True, detail=f"{ref.describe()} is there"))
+                findings.append(Finding(code, "ok", spec.name, f"{ref.describe()} is there"))
                 if ref is spec.password:
                     findings += _edges(services, plan, spec, value)
             except DrdError as error:
-                findings.append(Finding(name, ok=False, detail=error.message, hint=error.hint))
+                findings.append(Finding(code, "error", spec.name, error.message, error.hint))
     return findings
 
 
@@ -236,12 +233,12 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
     rekey = f"drd repository rekey {plan.name} --repository {spec.name} --password '{{file: …}}'"
     return [
         Finding(
-            f"repository {spec.name}: password for restic",
-            ok=known,
-            warning=True,
-            detail=f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
+            "repository-restic-password",
+            "warning" if known else "error",
+            spec.name,
+            f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
             "different one from a file or a command, and says that the password is wrong",
-            hint=f"{rekey}\ngives it another one."
+            f"{rekey}\ngives it another one."
             if known
             else "no new repository is made with it: write it without; for one that is "
             f"there:\n{rekey}",
@@ -252,28 +249,30 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
 def _disk(services: Services, plan: Plan) -> list[Finding]:
     """Room in work_dir for one restore: what is fetched, and what becomes of it."""
     services.work_dir.mkdir(parents=True, exist_ok=True)
-    name = "room for a drill"
+    code = "room-for-a-drill"
     if not os.access(services.work_dir, os.W_OK, effective_ids=True):
         return [
             Finding(
-                name,
-                ok=False,
-                detail=f"{services.work_dir} cannot be written to",
-                hint="run as the user that owns it, or set work_dir.",
+                code,
+                "error",
+                "",
+                f"{services.work_dir} cannot be written to",
+                "run as the user that owns it, or set work_dir.",
             )
         ]
     free = shutil.disk_usage(services.work_dir).free
     point = newest_complete(services.catalogue.points(plan.name), services.clock.now())
     if point is None:
         detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
-        return [Finding(name, ok=True, detail=detail)]
+        return [Finding(code, "ok", "", detail)]
     needed = sum(2 * c.bytes if c.kind != "files" else c.bytes for c in point.components)
     detail = f"{format_size(free)} free in {services.work_dir}, a drill takes {format_size(needed)}"
     return [
         Finding(
-            name,
-            ok=free > needed,
-            detail=detail,
-            hint="" if free > needed else "free space, or set work_dir to a larger disk.",
+            code,
+            "ok" if free > needed else "error",
+            "",
+            detail,
+            "" if free > needed else "free space, or set work_dir to a larger disk.",
         )
     ]

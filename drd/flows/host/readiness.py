@@ -20,12 +20,12 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import readiness
 from drd.model.compliance import assess
+from drd.model.finding import Finding
 from drd.model.plan import Plan, SecretRef, Target
-from drd.model.readiness import ReadinessFinding, ReadinessReport
+from drd.model.readiness import Judged, ReadinessReport
 from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
-from drd.ports import Finding
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
 
 def _findings(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
-) -> Iterable[ReadinessFinding]:
+) -> Iterable[Judged]:
     now = services.clock.now()
     kept = services.catalogue.points(plan.name)
     newest = newest_complete(kept, now)
@@ -92,30 +92,28 @@ def _recorded(services: Services, drill: str) -> Mapping[str, str]:
     return found
 
 
-def _tried(finding: Finding, where: str = "") -> ReadinessFinding:
+def _tried(finding: Finding) -> Judged:
     """An attempt that failed would fail in a recovery, too."""
-    return ReadinessFinding(
-        f"{where}{finding.name}",
-        "error" if not finding.ok else "warning" if finding.warning else "ok",
-        finding.detail,
-        finding.hint,
-        Readiness.READY if finding.ok else Readiness.NOT_READY,
-    )
+    return Judged(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
 
 
 def _target(
     services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
-) -> Iterable[ReadinessFinding]:
+) -> Iterable[Judged]:
     """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
-    where = f"target {target.name}: "
+    where = f"target {target.name}"
     try:
         for name, _, over in production(services, plan, target, target.components, run):
-            yield ReadinessFinding(
-                f"{where}{name}: production",
-                "warning",
-                f"it is where the plan's own data is: {over}",
-                f"a recovery there needs --in-place; correct `targets` in {plan.file} if it was "
-                "meant to be elsewhere",
+            yield Judged(
+                Finding(
+                    "production",
+                    "warning",
+                    name,
+                    f"it is where the plan's own data is: {over}",
+                    f"a recovery there needs --in-place; correct `targets` in {plan.file} if it "
+                    "was meant to be elsewhere",
+                    where,
+                )
             )
         for name, settings in target.components.items():
             snapshot = point.component(name)
@@ -130,18 +128,17 @@ def _target(
                 ):
                     yield at_target(services, finding, where, name)
             except DrdError as error:
-                failed = Finding(name, ok=False, detail=error.message, hint=error.hint)
+                failed = Finding("target-unavailable", "error", name, error.message, error.hint)
                 yield at_target(services, failed, where, name)
     finally:
         remove_run(services, run)
 
 
-def at_target(services: Services, finding: Finding, where: str, component: str) -> ReadinessFinding:
+def at_target(services: Services, finding: Finding, where: str, component: str) -> Judged:
     """The service's user may lack rights there that the operator of a recovery has: what it cannot
     do is a warning."""
-    named = finding.name if finding.name.startswith(component) else f"{component}: {finding.name}"
-    found = _tried(replace(finding, name=named), where)
-    if found.severity == "error" and not services.is_root and finding.rights:
-        text = f"{found.evidence} (as this user; a recovery runs with its operator's rights)"
-        return ReadinessFinding(found.name, "warning", text, found.remedy)
-    return found
+    found = replace(finding, subject=finding.subject or component, where=where)
+    if found.failed and not services.is_root and found.rights:
+        text = f"{found.text} (as this user; a recovery runs with its operator's rights)"
+        found = replace(found, severity="warning", text=text)
+    return _tried(found)

@@ -20,6 +20,7 @@ from drd.ports import Finding
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 """Programs that are of no use without more rights than their caller's."""
 
+_OF_REPOSITORY = "repository-unit"
 _HOMES = ("/home", "/root", "/run/user")
 
 
@@ -45,7 +46,7 @@ def confinement(plan: Plan, *places: Path) -> list[Finding]:
     if not in_a_service():
         return []
     mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
-    found = [f for place in places for f in _unwritable(mounts, str(place), place)]
+    found = [f for place in places for f in _unwritable(mounts, "unit", str(place), place)]
     for component in plan.components.values():
         found += _component(mounts, component)
     for repository in plan.repositories.values():
@@ -62,12 +63,14 @@ def _component(mounts: list[Mount], component: Component) -> Iterator[Finding]:
         if hidden is not None:
             directive, remedy = hidden
             yield _finding(
+                "unit",
                 component.name,
                 f"the service does not see {path}: {directive} of its unit",
                 _drop_in(remedy),
             )
         elif _closed(path):
             yield _finding(
+                "unit",
                 component.name,
                 f"the service may not read {path}: AmbientCapabilities= of its unit leave it no "
                 "more than its user's rights",
@@ -79,6 +82,7 @@ def _component(mounts: list[Mount], component: Component) -> Iterator[Finding]:
     for hook in (component.before, component.after):
         if hook is not None and Path(hook.command[0]).name in _RISES and _no_new_rights():
             yield _finding(
+                "unit",
                 component.name,
                 f"the hook {' '.join(hook.command)} gets no more rights: NoNewPrivileges=yes of "
                 "the unit",
@@ -107,19 +111,19 @@ def _closed(path: str) -> bool:
 def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Finding]:
     if not repository.url.startswith("/"):
         return
-    name, place = f"repository {repository.name}", Path(repository.url)
+    name, place = repository.name, Path(repository.url)
     hidden = hides(mounts, repository.url)
     if hidden is None:
-        yield from _unwritable(mounts, name, place)
+        yield from _unwritable(mounts, _OF_REPOSITORY, name, place)
         return
     directive, remedy = hidden
     what = f"the service does not see {place}, and what it stores there is gone when it stops"
     drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
     elsewhere = f"store elsewhere, such as in /var/backups; or {drop_in}"
-    yield _finding(name, f"{what}: {directive} of its unit", elsewhere)
+    yield _finding(_OF_REPOSITORY, name, f"{what}: {directive} of its unit", elsewhere)
 
 
-def _unwritable(mounts: list[Mount], name: str, place: Path) -> Iterator[Finding]:
+def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Iterator[Finding]:
     there = place if place.exists() else place.parent
     mount = mount_of(mounts, str(there))
     if mount is None or not mount.read_only or mount.file_system_read_only:
@@ -128,6 +132,7 @@ def _unwritable(mounts: list[Mount], name: str, place: Path) -> Iterator[Finding
     directive = "ProtectHome=read-only" if home else "ProtectSystem=strict"
     make = "" if place.exists() else f"install -d -o drd -g drd -m 2770 {place}\n"
     yield _finding(
+        code,
         name,
         f"the service may not write to {place}: {directive} of its unit",
         make + _drop_in(f"ReadWritePaths={place}"),
@@ -136,17 +141,17 @@ def _unwritable(mounts: list[Mount], name: str, place: Path) -> Iterator[Finding
 
 def _families(plan: Plan) -> Iterator[Finding]:
     """Databases need sockets or the network, buckets the network."""
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[tuple[str, str]]] = {}
     for component in plan.components.values():
         if component.kind == "postgres":
-            wanted.setdefault("AF_UNIX", []).append(component.name)
+            wanted.setdefault("AF_UNIX", []).append(("unit", component.name))
     for repository in plan.repositories.values():
         if repository.url.startswith("s3:"):
-            wanted.setdefault("AF_INET", []).append(f"repository {repository.name}")
+            wanted.setdefault("AF_INET", []).append((_OF_REPOSITORY, repository.name))
     for family, names in wanted.items():
         if not _may_open(family):
             yield _finding(
-                names[0],
+                *names[0],
                 f"the service may open no {family} socket: RestrictAddressFamilies= of its unit",
                 _drop_in(f"RestrictAddressFamilies={family}"),
             )
@@ -160,8 +165,8 @@ def _may_open(family: str) -> bool:
     return True
 
 
-def _finding(name: str, detail: str, hint: str) -> Finding:
-    return Finding(f"{name}: unit", ok=False, detail=detail, hint=hint)
+def _finding(code: str, subject: str, detail: str, hint: str) -> Finding:
+    return Finding(code, "error", subject, detail, hint)
 
 
 def _drop_in(*lines: str) -> str:

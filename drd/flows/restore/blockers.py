@@ -30,7 +30,7 @@ class Blockers:
         except DrdError as error:
             self._errors.append(error)
             return []
-        self._errors += [TargetError(f.detail, hint=f.hint) for f in found if not f.ok]
+        self._errors += [TargetError(f.text, hint=f.remedy) for f in found if f.failed]
         return found
 
     def kept(self, attempt: Callable[[], None]) -> None:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from drd.errors import RepositoryDamaged
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
+from drd.model.finding import KNOWN_STATE, REPOSITORY, Finding
 from drd.model.mending import ways_out
 from drd.model.plan import Plan
 from drd.model.repositories import what_is_damaged
 from drd.model.snapshot import RestorePoint
-from drd.ports import Finding
 from drd.ports.health import Known
 
 
@@ -63,17 +63,20 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     one that was found to be lost just now gets the way out."""
     told = list(found)
     for known in services.catalogue.health.of(plan.name):
-        name = f"repository {known.repository}"
         if known.lost is not None:
             detail, hint = _lost(services, plan, known)
-            here = [n for n, f in enumerate(told) if f.name == name and not f.ok]
+            here = [
+                n
+                for n, f in enumerate(told)
+                if f.code == REPOSITORY and f.subject == known.repository and f.failed
+            ]
             for n in here:
-                told[n] = replace(told[n], hint="\n".join(h for h in (told[n].hint, hint) if h))
+                told[n] = replace(told[n], remedy="\n".join(h for h in (told[n].remedy, hint) if h))
             if not here:
-                told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
+                told.append(Finding(KNOWN_STATE, "error", known.repository, detail, hint))
         if known.damage is not None:
             detail, hint = _damaged(services, plan, known)
-            told.append(Finding(f"{name}: known state", ok=False, detail=detail, hint=hint))
+            told.append(Finding(KNOWN_STATE, "error", known.repository, detail, hint))
     return told
 
 

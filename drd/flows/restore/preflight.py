@@ -255,8 +255,8 @@ def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
 
 def warn(services: Services, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        if finding.warning:
-            services.warn(f"{finding.name}: {finding.detail}")
+        if finding.severity == "warning":
+            services.warn(f"{finding.name}: {finding.text}")
 
 
 def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> None:

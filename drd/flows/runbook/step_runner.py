@@ -17,6 +17,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
 from drd.log import masked
 from drd.masking import MASK
+from drd.model.finding import PORT
 from drd.model.message import Message
 from drd.model.run import StepRecord, StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
@@ -282,12 +283,10 @@ def preflight_step(
         return []
     found = services.actions(step.kind).preflight(step)
     if earlier is not None and not any(s.kind in _FREES for s in earlier):
-        found = [replace(f, ok=False, warning=False) if f.name == "port" else f for f in found]
+        found = [replace(f, severity="error") if f.code == PORT else f for f in found]
+    where = f"step {step.name}"
     return [
-        replace(f, name=f"step {step.name}: {f.name}", detail=f"step {step.name}: {f.detail}")
-        if not f.ok
-        else replace(f, name=f"step {step.name}: {f.name}")
-        for f in found
+        replace(f, where=where, text=f"{where}: {f.text}" if f.failed else f.text) for f in found
     ]
 
 

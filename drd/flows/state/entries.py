@@ -141,7 +141,9 @@ def findings(places: Places) -> list[Finding]:
                 f"put it back as {places.database}. Else drd catalogue rebuild brings the restore "
                 f"points back. Then: rm -- {path}*"
             )
-        found.append(Finding("state: set aside", not catalogue, detail, hint, warning=True))
+        found.append(
+            Finding("state-set-aside", "warning" if not catalogue else "error", "", detail, hint)
+        )
     for entry in wrong_entries(places):
         hint = (
             "stop drd (systemctl stop drd) and its commands, then start it: it is put right then."
@@ -150,7 +152,7 @@ def findings(places: Places) -> list[Finding]:
             hint = (
                 f"give {entry.path} and those above it to root or the owner of the state, mode 0700"
             )
-        found.append(Finding("state: shared", False, str(entry), hint))
+        found.append(Finding("state-shared", "error", "", str(entry), hint))
     return found
 
 

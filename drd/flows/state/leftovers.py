@@ -54,7 +54,7 @@ def _open(root: Path, why: str) -> Finding:
         f"others can change what lies in {root}, so nothing of killed runs is removed there: {why}"
     )
     hint = "let nobody but drd's user write there (chmod go-w), or set work_dir to another place."
-    return Finding("work_dir", ok=True, warning=True, detail=detail, hint=hint)
+    return Finding("work_dir", "warning", "", detail, hint)
 
 
 def _below(services: Services, root: Path) -> Iterator[Finding]:
@@ -75,10 +75,10 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
         size = size_of(path)
         yield Finding(
             "leftover",
-            ok=True,
-            warning=True,
-            detail=f"{path} holds {size}{owner}, and {why}",
-            hint=f"if no other drd of this host works there: rm -r {shlex.quote(str(path))}",
+            "warning",
+            "",
+            f"{path} holds {size}{owner}, and {why}",
+            f"if no other drd of this host works there: rm -r {shlex.quote(str(path))}",
         )
 
 

@@ -156,7 +156,7 @@ def findings(directory: Path, group: str) -> list[Finding]:
     if readers:
         return []
     what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
-    return [Finding("status for others", False, what, _remedy(found.st_uid, group))]
+    return [Finding("status-for-others", "error", "", what, _remedy(found.st_uid, group))]
 
 
 def _remedy(uid: int, group: str) -> str:

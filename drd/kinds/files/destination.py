@@ -67,7 +67,9 @@ def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
     if not devices:
         return []
     detail = f"only root can make device nodes: {', '.join(devices[:3])}"
-    return [Finding("device nodes", False, detail, "run as root, or exclude them in the plan.")]
+    return [
+        Finding("device-nodes", "error", "", detail, "run as root, or exclude them in the plan.")
+    ]
 
 
 class FilesSandbox:
@@ -135,7 +137,7 @@ class FilesTarget:
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         target, publication = self._target, self._publication
         if publication.published():
-            return [Finding("target", True, f"{target} has been restored by this run")]
+            return [Finding("target", "ok", "", f"{target} has been restored by this run")]
         wrong = self._wrong_place()
         if wrong is not None:
             return [wrong]
@@ -150,7 +152,7 @@ class FilesTarget:
         if wrong is not None:
             return [wrong]
         findings = [
-            Finding("target", True, f"{target} can be written"),
+            Finding("target", "ok", "", f"{target} can be written"),
             space_finding(
                 publication.landing,
                 snapshot.bytes,
@@ -168,7 +170,7 @@ class FilesTarget:
         target, parent = self._target, self._publication.landing.parent
         if target == Path("/") or target in self._place.directory.resolve().parents:
             hint = "give a directory of its own, and move files to their places from there."
-            return Finding("target", False, f"{target} cannot be replaced as a whole", hint)
+            return Finding("target", "error", "", f"{target} cannot be replaced as a whole", hint)
         return no_directory(parent) or unwritable(parent)
 
     def _refuse_content(self) -> None:

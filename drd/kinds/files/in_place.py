@@ -97,7 +97,7 @@ class FilesInPlace:
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         findings = self.check_access(snapshot)
-        if any(not f.ok for f in findings):
+        if any(f.failed for f in findings):
             return findings
         roots = self._roots(snapshot)
         for root in roots if not overwrite else ():
@@ -121,14 +121,14 @@ class FilesInPlace:
         if wrong:
             return wrong
         findings = [
-            Finding("target", True, f"{', '.join(r.path for r in roots)} can be written"),
+            Finding("target", "ok", "", f"{', '.join(r.path for r in roots)} can be written"),
             *self._room(roots, snapshot),
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         if snapshot.facts.get("excluded"):
             detail = "what the backup left out is not in what comes back"
-            findings.append(Finding("excluded", True, detail, warning=True))
+            findings.append(Finding("excluded", "warning", "", detail))
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
@@ -137,16 +137,16 @@ class FilesInPlace:
         place, here = root.place, self._place.directory.resolve()
         if place == Path("/") or place in here.parents:
             hint = "recover into a directory of its own (a target), and move files from there."
-            yield Finding("target", False, f"{place} cannot be replaced as a whole", hint)
+            yield Finding("target", "error", "", f"{place} cannot be replaced as a whole", hint)
             return
         mounts = mounts_below(place)
         if mounts:
             hint = f"umount {mounts[0]}, or recover into a target and move files from there."
             detail = f"another file system is mounted at {mounts[0]}, within {place}"
-            yield Finding("target", False, detail, hint)
+            yield Finding("target", "error", "", detail, hint)
         parent = existing_parent(root.way.landing.parent)
         if not parent.is_dir():
-            yield Finding("target", False, f"{parent} is not a directory", "move it away.")
+            yield Finding("target", "error", "", f"{parent} is not a directory", "move it away.")
         elif (closed := unwritable(parent)) is not None:
             yield closed
 

@@ -55,7 +55,7 @@ def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Findi
         return []
     detail = f"{_named(files)}: another owner, so the set-user-ID and set-group-ID bits are dropped"
     hint = "where a program needs them: chown it to its owner afterwards, then chmod u+s or g+s."
-    return [Finding("set-user-ID", True, detail, hint, warning=True)]
+    return [Finding("set-user-id", "warning", "", detail, hint)]
 
 
 def _named(files: list[str]) -> str:

@@ -177,7 +177,7 @@ class FilesPart:
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         findings = self.check_access(snapshot)
-        if all(f.ok for f in findings):
+        if not any(f.failed for f in findings):
             if not overwrite:
                 self._refuse_content()
             self._announce(overwrite=overwrite)
@@ -192,7 +192,7 @@ class FilesPart:
         known = tree.entries.values() if isinstance(tree, TreeFingerprint) else ()
         need = sum(e.size for e in known) if known else snapshot.bytes
         findings = [
-            Finding("target", True, f"{parent} can be written"),
+            Finding("target", "ok", "", f"{parent} can be written"),
             space_finding(
                 parent, need, what=f"what comes back of {self._component}", hint="make room there."
             ),
@@ -205,17 +205,17 @@ class FilesPart:
     def _wrong_places(self, parent: Path) -> Iterator[Finding]:
         if self._into is not None and self._into.exists() and not self._into.is_dir():
             hint = "--into names a directory, which is made when it is not there."
-            yield Finding("target", False, f"{self._into} is not a directory", hint)
+            yield Finding("target", "error", "", f"{self._into} is not a directory", hint)
         for way in self._ways.values():
             above = existing_parent(way.target.parent)
             if (wrong := no_directory(above) or unwritable(above)) is not None:
                 yield wrong
             elif above.stat().st_dev != parent.stat().st_dev:
                 hint = "bring back what lies on other file systems by a recovery of its own."
-                yield Finding("target", False, f"{above} is on another file system", hint)
+                yield Finding("target", "error", "", f"{above} is on another file system", hint)
             elif way.target.is_mount():
                 hint = "--into DIRECTORY, and move things from there."
-                yield Finding("target", False, f"{way.target} is a mount point", hint)
+                yield Finding("target", "error", "", f"{way.target} is a mount point", hint)
 
     def _refuse_content(self) -> None:
         there = [

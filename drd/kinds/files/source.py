@@ -118,19 +118,19 @@ class FilesSource:
         )
 
     def doctor(self) -> list[Finding]:
-        name = f"{self._component}: files"
+        name = self._component
         try:
             self.probe()
         except DrdError as error:
-            return [Finding(name, False, error.message, error.hint)]
+            return [Finding("files", "error", name, error.message, error.hint)]
         seen = walk(self._selection, limit_s=_LOOK_S)
-        findings = [Finding(name, True, _summary(seen))]
+        findings = [Finding("files", "ok", name, _summary(seen))]
         closed = [*seen.unread, *(p for p, s in seen.entries.items() if not _readable(p, s.kind))]
         if closed:
             first = ", ".join(closed[:3]) + (", …" if len(closed) > 3 else "")
             detail = f"{len(closed):,} cannot be read: {first}"
             hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
-            findings.append(Finding(f"{self._component}: rights", False, detail, hint))
+            findings.append(Finding("rights", "error", self._component, detail, hint))
         return findings
 
     @contextmanager

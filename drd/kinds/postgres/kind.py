@@ -110,7 +110,7 @@ class PostgresKind:
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """Starts one, and makes an empty database like the source's in it where that can be
         asked."""
-        title = f"{component.name}: sandbox"
+        name = component.name
         settings = _settings(component)
         major, create = 0, None
         with suppress(DrdError, psycopg.Error), connect(address_of(settings.dsn)) as connection:
@@ -124,11 +124,11 @@ class PostgresKind:
             if create is not None:
                 _try_database(made, create)
         except DrdError as error:
-            return [Finding(title, ok=False, detail=error.message, hint=error.hint)]
+            return [Finding("sandbox", "error", name, error.message, error.hint)]
         finally:
             if made is not None:
                 made.stop()
-        return [Finding(title, ok=True, detail=f"PostgreSQL {made.programs.version} starts")]
+        return [Finding("sandbox", "ok", name, f"PostgreSQL {made.programs.version} starts")]
 
 
 def _settings(component: Component) -> PostgresSettings:

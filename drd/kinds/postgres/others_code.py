@@ -117,8 +117,7 @@ def finding(
         told = "; ".join(_told(known, user, asked=hint != TABLES))
     if not told:
         return None
-    title = f"{component}: code of others"
-    return Finding(title, ok=True, warning=True, detail=f"{told}; {hint}", hint=f"{hint}.")
+    return Finding("code-of-others", "warning", component, f"{told}; {hint}", f"{hint}.")
 
 
 def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:

@@ -50,7 +50,7 @@ def finding(
     hint = (
         "make these roles yourself before, as you want them: those that are there stay as they are."
     )
-    return Finding(f"{component}: roles", ok=True, warning=True, detail=detail, hint=hint)
+    return Finding("roles", "warning", component, detail, hint)
 
 
 def _rights(role: Mapping[str, Any], saved: Globals, powerful: Collection[str]) -> Iterator[str]:

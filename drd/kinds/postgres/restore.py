@@ -265,10 +265,11 @@ def room(component: str, place: Workplace, needed: int) -> Finding:
     free = shutil.disk_usage(place.directory).free
     fits = free > needed
     return Finding(
-        f"{component}: room",
-        ok=fits,
-        detail=f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
-        hint="" if fits else "free space, or set work_dir to a larger disk.",
+        "room",
+        "ok" if fits else "error",
+        component,
+        f"{format_size(free)} free in {place.directory}, {format_size(needed)} needed",
+        "" if fits else "free space, or set work_dir to a larger disk.",
     )
 
 

@@ -7,6 +7,7 @@ would hide rows, and role passwords are left out silently.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -70,26 +71,25 @@ _GRANT_LARGE_OBJECTS = (
 def examine(connection: Connection, name: str, role: str) -> list[Finding]:
     """A finding for each kind of right; `role` is the user that reads, `name` the component.
 
-    A finding that is not ok would end the backup; a warning names what would silently be left out.
+    An error would end the backup; a warning names what would silently be left out.
     A hint of SQL can be pasted whole: what it says besides is a comment.
     """
     findings = []
     looks: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
         ("rights", _tables),
-        ("row security", _row_security),
-        ("large objects", _large_objects),
-        ("role passwords", _role_passwords),
+        ("row-security", _row_security),
+        ("large-objects", _large_objects),
+        ("role-passwords", _role_passwords),
         ("subscriptions", _superuser_only),
-        ("code of others", _code_of_others),
+        ("code-of-others", _code_of_others),
         *((("standby", _standby),) if _in_recovery(connection) else ()),
     )
-    for subject, look in looks:
-        title = f"{name}: {subject}"
+    for code, look in looks:
         try:
             found = look(connection, role)
         except psycopg.Error as error:
-            found = Finding("", ok=False, detail=str(error.diag.message_primary or error))
-        findings.append(Finding(title, found.ok, found.detail, found.hint, found.warning))
+            found = Finding(code, "error", "", str(error.diag.message_primary or error))
+        findings.append(replace(found, subject=name))
     return findings
 
 
@@ -116,7 +116,7 @@ def _few(names: Sequence[str]) -> str:
 def _tables(connection: Connection, role: str) -> Finding:
     rows = _rows(connection, _UNREADABLE)
     if not rows:
-        return Finding("", ok=True, detail="every table and sequence can be read")
+        return Finding("rights", "ok", "", "every table and sequence can be read")
     user = _quoted(connection, role)
     if connection.info.server_version >= 140000:
         hint = f"GRANT pg_read_all_data TO {user};"
@@ -127,39 +127,38 @@ def _tables(connection: Connection, role: str) -> Finding:
             f" GRANT SELECT ON {'SEQUENCE ' if kind == 'S' else ''}{table} TO {user};"
             for table, kind, _ in rows
         )
-    return Finding(
-        "", ok=False, detail=f"{role} cannot read {_few([r[0] for r in rows])}", hint=hint
-    )
+    return Finding("rights", "error", "", f"{role} cannot read {_few([r[0] for r in rows])}", hint)
 
 
 def _row_security(connection: Connection, role: str) -> Finding:
     rows = _rows(connection, _ROW_SECURITY)
     if not rows:
-        return Finding("", ok=True, detail="no policy hides rows from this user")
+        return Finding("row-security", "ok", "", "no policy hides rows from this user")
     forced = [table for table, force in rows if force]
     hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
     if forced:
         hint += f" -- owning is not enough: row security is forced on {_few(forced)}"
     tables = _few([table for table, _ in rows])
     return Finding(
-        "", ok=False, detail=f"row security hides rows of {tables} from {role}", hint=hint
+        "row-security", "error", "", f"row security hides rows of {tables} from {role}", hint
     )
 
 
 def _large_objects(connection: Connection, role: str) -> Finding:
     oids = [str(row[0]) for row in _rows(connection, _LARGE_OBJECTS)]
     if not oids:
-        return Finding("", ok=True, detail="every large object can be read")
+        return Finding("large-objects", "ok", "", "every large object can be read")
     user = _quoted(connection, role)
     if len(oids) <= _SHOWN:
         hint = f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {user};"
     else:
         hint = _GRANT_LARGE_OBJECTS.replace("ROLE", user)
     return Finding(
+        "large-objects",
+        "error",
         "",
-        ok=False,
-        detail=f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
-        hint=f"{hint} -- new ones need it again; their owner or a superuser never does",
+        f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
+        f"{hint} -- new ones need it again; their owner or a superuser never does",
     )
 
 
@@ -172,13 +171,13 @@ def can_read_passwords(connection: Connection) -> bool:
 
 def _role_passwords(connection: Connection, role: str) -> Finding:
     if can_read_passwords(connection):
-        return Finding("", ok=True, detail="saved with the roles")
+        return Finding("role-passwords", "ok", "", "saved with the roles")
     return Finding(
+        "role-passwords",
+        "warning",
         "",
-        ok=True,
-        warning=True,
-        detail=f"{role} cannot read pg_authid: roles are saved without their passwords",
-        hint=f"GRANT SELECT ON pg_catalog.pg_authid TO {_quoted(connection, role)};"
+        f"{role} cannot read pg_authid: roles are saved without their passwords",
+        f"GRANT SELECT ON pg_catalog.pg_authid TO {_quoted(connection, role)};"
         f" -- in database {connection.info.dbname}",
     )
 
@@ -187,18 +186,18 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
     """pg_dump leaves these out for anybody else, with exit 0."""
     ((superuser, subscriptions, hidden),) = _rows(connection, _SUPERUSER_ONLY)
     if superuser or not (subscriptions or hidden):
-        return Finding("", ok=True, detail="nothing that only a superuser can dump")
+        return Finding("subscriptions", "ok", "", "nothing that only a superuser can dump")
     parts = []
     if subscriptions:
         parts.append(f"subscriptions {_few(subscriptions)}")
     if hidden:
         parts.append(f"options of {hidden} user mappings that it cannot see")
     return Finding(
+        "subscriptions",
+        "warning",
         "",
-        ok=True,
-        warning=True,
-        detail=f"{role} is no superuser: not saved are {' and '.join(parts)}",
-        hint="back up as a superuser, or keep their definitions elsewhere.",
+        f"{role} is no superuser: not saved are {' and '.join(parts)}",
+        "back up as a superuser, or keep their definitions elsewhere.",
     )
 
 
@@ -207,14 +206,16 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
     superuser's session, code can take back whatever drd sets."""
     found = run_by_reading(connection) if _is_superuser(connection, role) else []
     if not found:
-        return Finding("", ok=True, detail="nothing of others runs as a superuser when drd reads")
+        return Finding(
+            "code-of-others", "ok", "", "nothing of others runs as a superuser when drd reads"
+        )
     return Finding(
+        "code-of-others",
+        "warning",
         "",
-        ok=True,
-        warning=True,
-        detail=f"{role} is a superuser, and what drd counts and asks at each backup may run code "
+        f"{role} is a superuser, and what drd counts and asks at each backup may run code "
         f"of others with these rights: {', '.join(found)}",
-        hint="CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
+        "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",
     )
 
@@ -232,12 +233,12 @@ def _standby(connection: Connection, role: str) -> Finding:
     transaction, however idle the primary is."""
     query = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"
     if _rows(connection, query)[0][0]:
-        return Finding("", ok=True, detail="its receiver's state can be seen")
+        return Finding("standby", "ok", "", "its receiver's state can be seen")
     return Finding(
+        "standby",
+        "warning",
         "",
-        ok=True,
-        warning=True,
-        detail=f"{role} cannot see whether this standby is up to date: its data counts as old as "
+        f"{role} cannot see whether this standby is up to date: its data counts as old as "
         "the last transaction that it replayed",
-        hint=f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
+        f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
     )

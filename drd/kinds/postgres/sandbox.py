@@ -46,14 +46,14 @@ class PostgresSandbox:
         *,
         overwrite: bool,  # noqa: ARG002 - nothing of anybody's is here
     ) -> list[Finding]:
-        name = f"{self._component}: sandbox"
+        name = self._component
         try:
             programs = sandbox_programs(self._major(), self._bin_dir)
         except SandboxUnavailable as error:
-            return [Finding(name, ok=False, detail=error.message, hint=error.hint)]
+            return [Finding("sandbox", "error", name, error.message, error.hint)]
         needed = snapshot.bytes + int(snapshot.facts["database_bytes"])
         return [
-            Finding(name, ok=True, detail=f"PostgreSQL {programs.version}"),
+            Finding("sandbox", "ok", name, f"PostgreSQL {programs.version}"),
             room(self._component, self._place, needed),
         ]
 

@@ -63,22 +63,21 @@ class PostgresSource:
             programs = self._programs(connection)
             findings = rights.examine(connection, self._name, connection.info.user)
             for finding in findings:
-                if not finding.ok:
-                    raise SourceError(finding.detail, hint=finding.hint)
-            notes = [f"{f.detail} (HINT: {f.hint})" for f in findings if f.warning]
+                if finding.failed:
+                    raise SourceError(finding.text, hint=finding.remedy)
+            notes = [f"{f.text} (HINT: {f.remedy})" for f in findings if f.severity == "warning"]
             facts = {"server_version": version_text(connection), "pg_dump": programs.version}
             return Probe(_size(connection), facts, tuple([note] if note else []) + tuple(notes))
 
     def doctor(self) -> list[Finding]:
         findings: list[Finding] = []
 
-        def tried(subject: str, look: Callable[[], str]) -> bool:
-            title = f"{self._name}: {subject}"
+        def tried(code: str, look: Callable[[], str]) -> bool:
             try:
-                findings.append(Finding(title, ok=True, detail=look()))
+                findings.append(Finding(code, "ok", self._name, look()))
             except DrdError as error:
-                findings.append(Finding(title, ok=False, detail=error.message, hint=error.hint))
-            return findings[-1].ok
+                findings.append(Finding(code, "error", self._name, error.message, error.hint))
+            return not findings[-1].failed
 
         with ExitStack() as stack:
             held: list[Connection] = []
@@ -93,7 +92,7 @@ class PostgresSource:
             connection = held[0]
             address = self._address().pinned(connection)
             tried(
-                "own session",
+                "own-session",
                 lambda: require_own_session(address, connection) or "no pooler in between",
             )
             tried("pg_dump", lambda: f"{self._programs(connection).version} fits the server")

@@ -85,7 +85,7 @@ class PostgresTables(PostgresTargetDatabase):
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
         findings = self.check_access(snapshot)
-        if all(f.ok for f in findings) and not self._placed():
+        if not any(f.failed for f in findings) and not self._placed():
             with as_target_error("cannot look into the target"), closing(self._inside()) as inside:
                 self._require_free(inside)
         if self._cluster is not None:

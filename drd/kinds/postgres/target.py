@@ -112,9 +112,9 @@ class PostgresTargetDatabase:
             cluster = self._reach()
             version = cluster.admin().info.parameter_status("server_version") or ""
         except DrdError as error:
-            return [Finding(f"{name}: target", ok=False, detail=error.message, hint=error.hint)]
+            return [Finding("target", "error", name, error.message, error.hint)]
         return [
-            Finding(f"{name}: target", ok=True, detail=f"PostgreSQL {version} answers"),
+            Finding("target", "ok", name, f"PostgreSQL {version} answers"),
             self._found("version", lambda: self._versions(cluster, snapshot)),
             self._found("pg_restore", lambda: f"version {self._programs().version}"),
             *self._inspect_target(cluster, snapshot),
@@ -135,11 +135,11 @@ class PostgresTargetDatabase:
         if missing:
             findings.append(
                 Finding(
-                    f"{name}: tablespaces",
-                    ok=True,
-                    warning=True,
-                    detail=f"tables of {', '.join(missing)} will lie in the default tablespace",
-                    hint="CREATE TABLESPACE … before, if that matters.",
+                    "tablespaces",
+                    "warning",
+                    name,
+                    f"tables of {', '.join(missing)} will lie in the default tablespace",
+                    "CREATE TABLESPACE … before, if that matters.",
                 )
             )
         return findings
@@ -174,12 +174,12 @@ class PostgresTargetDatabase:
         found = others_roles.finding(self._component, saved, existing, names)
         return [found] if found is not None else []
 
-    def _found(self, subject: str, ask: Callable[[], str]) -> Finding:
-        name = f"{self._component}: {subject}"
+    def _found(self, code: str, ask: Callable[[], str]) -> Finding:
+        name = self._component
         try:
-            return Finding(name, ok=True, detail=ask())
+            return Finding(code, "ok", name, ask())
         except DrdError as error:
-            return Finding(name, ok=False, detail=error.message, hint=error.hint)
+            return Finding(code, "error", name, error.message, error.hint)
 
     def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
         here = cluster.version // 10000
@@ -250,7 +250,7 @@ class PostgresTargetDatabase:
             return ()  # `check_access` says why it cannot be reached
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
-        return self.room(snapshot).ok
+        return not self.room(snapshot).failed
 
     def landing(self) -> Path:
         return fresh(self._place.directory / "landing", parents=True)

@@ -17,6 +17,8 @@ SELECT o.rolname::text, pg_catalog.pg_has_role(d.datdba, 'USAGE')
   FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.oid = d.datdba
  WHERE d.datname = %s"""
 
+TARGET_RIGHTS = "target-rights"
+
 _ROLES = """
 SELECT w.name, r.oid IS NOT NULL,
        CASE WHEN r.oid IS NOT NULL THEN pg_catalog.pg_has_role(r.oid, 'MEMBER') END
@@ -31,23 +33,22 @@ def rights_findings(
     row = cluster.one(_SELF)
     assert row is not None
     user, superuser, createdb = row
-    title = f"{name}: target's rights"
     if superuser:
-        return [Finding(title, ok=True, detail=f"{user} is a superuser")]
-    lacking = _may_not(cluster, title, user, createdb=createdb)
+        return [Finding(TARGET_RIGHTS, "ok", name, f"{user} is a superuser")]
+    lacking = _may_not(cluster, name, user, createdb=createdb)
     if no_owner:
-        return lacking or [Finding(title, ok=True, detail=f"{user} may create databases")]
+        return lacking or [Finding(TARGET_RIGHTS, "ok", name, f"{user} may create databases")]
     found = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
     missing = [role for role, exists, _ in found if not exists]
     foreign = [role for role, exists, member in found if exists and not member]
     if not missing and not foreign:
         return lacking or [
             Finding(
-                title,
-                ok=True,
-                warning=True,
-                detail=f"{user} is no superuser: what only one may create ends the restore",
-                hint="use a superuser in the target's dsn.",
+                TARGET_RIGHTS,
+                "warning",
+                name,
+                f"{user} is no superuser: what only one may create ends the restore",
+                "use a superuser in the target's dsn.",
             )
         ]
     grants = " ".join(f"GRANT {ident(role)} TO {ident(user)};" for role in foreign)
@@ -55,31 +56,33 @@ def rights_findings(
     return [
         *lacking,
         Finding(
-            title,
-            ok=False,
-            detail=f"{user} is no superuser and cannot give objects to their owners: roles missing "
+            TARGET_RIGHTS,
+            "error",
+            name,
+            f"{user} is no superuser and cannot give objects to their owners: roles missing "
             f"or not his are {', '.join([*missing, *foreign])}",
-            hint=f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
+            f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
         ),
     ]
 
 
-def _may_not(cluster: Cluster, title: str, user: str, *, createdb: bool) -> list[Finding]:
+def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[Finding]:
     """What keeps this user from making the database, and giving it its name."""
     found = []
     if not createdb:
         detail, hint = f"{user} may not create databases", f"ALTER ROLE {ident(user)} CREATEDB;"
-        found.append(Finding(title, ok=False, detail=detail, hint=hint))
+        found.append(Finding(TARGET_RIGHTS, "error", name, detail, hint))
     owner = _foreign_owner(cluster)
     if owner is not None:
         database = ident(cluster.address.dbname)
         found.append(
             Finding(
-                title,
-                ok=False,
-                detail=f"{user} may not rename database {cluster.address.dbname}, which belongs to "
+                TARGET_RIGHTS,
+                "error",
+                name,
+                f"{user} may not rename database {cluster.address.dbname}, which belongs to "
                 f"{owner}",
-                hint=f"GRANT {ident(owner)} TO {ident(user)}; or ALTER DATABASE {database} "
+                f"GRANT {ident(owner)} TO {ident(user)}; or ALTER DATABASE {database} "
                 f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",
             )
         )

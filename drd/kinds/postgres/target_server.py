@@ -16,9 +16,9 @@ from drd.errors import TargetError
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.quoting import literal
+from drd.model.finding import Finding, Severity
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
-from drd.ports import Finding
 
 _ANYWHERE = ("c", "posix")
 
@@ -83,7 +83,8 @@ def server_room(
         detail = f"{format_size(free)} free in {directory}, {format_size(size + dump)} needed"
         hint = "" if enough else "make room on the disk of the target's server."
         fits = free > max(size // 2, snapshot.bytes) + dump
-        return [Finding(f"{name}: target's room", fits, detail, hint, fits and not enough)]
+        severity: Severity = "ok" if enough else "warning" if fits else "error"
+        return [Finding("target-room", severity, name, detail, hint)]
     return []
 
 

@@ -200,7 +200,7 @@ class SqliteTarget:
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         target = self._publication.target
         if self._publication.published():
-            return [Finding("target", True, f"{target} has been restored by this run")]
+            return [Finding("target", "ok", "", f"{target} has been restored by this run")]
         wrong = self._wrong_place(target.parent)
         if wrong is not None:
             return [wrong]
@@ -220,7 +220,7 @@ class SqliteTarget:
         if wrong is not None:
             return [wrong]
         findings = [
-            Finding("target", True, f"{target} can be written"),
+            Finding("target", "ok", "", f"{target} can be written"),
             space_finding(
                 parent,
                 snapshot.bytes,
@@ -230,7 +230,7 @@ class SqliteTarget:
         ]
         if (who := user(target)) and not self._publication.published():
             detail = f"{target} is in use by {who}, which has to end before it is replaced"
-            findings.append(Finding("in use", True, detail, warning=True))
+            findings.append(Finding("in-use", "warning", "", detail))
         foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
         owner = owner_finding(int(foreign), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings

@@ -115,13 +115,13 @@ class SqliteSource:
         return Probe(size_bytes=info.st_size, facts=facts)
 
     def doctor(self) -> list[Finding]:
-        name = f"{self._component}: database"
+        name = self._component
         try:
             probe = self.probe()
         except DrdError as error:
-            return [Finding(name, False, error.message, error.hint)]
+            return [Finding("database", "error", name, error.message, error.hint)]
         size = format_size(probe.size_bytes)
-        return [Finding(name, True, f"{self._path} can be read, {size}")]
+        return [Finding("database", "ok", name, f"{self._path} can be read, {size}")]
 
     @contextmanager
     def open(self) -> Iterator[SqliteCapture]:
@@ -172,8 +172,8 @@ class SqliteSource:
     def _check_room(self, size: int) -> None:
         what = f"the temporary copy of {self._path}"
         room = work_finding(self._place.directory, size, what=what)
-        if not room.ok:
-            raise SourceError(room.detail, hint=room.hint)
+        if room.failed:
+            raise SourceError(room.text, hint=room.remedy)
 
 
 def _journal_mode(copy: Path) -> str:

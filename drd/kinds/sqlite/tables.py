@@ -124,7 +124,7 @@ class SqliteTables:
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
         findings = self.check_access(snapshot)
-        if all(f.ok for f in findings) and not read_journal(self._journal):
+        if not any(f.failed for f in findings) and not read_journal(self._journal):
             self._check_free()
         return findings
 
@@ -144,12 +144,12 @@ class SqliteTables:
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         if not self._path.is_file():
             hint = "bring back the whole database: without --table."
-            return [Finding("target", False, f"there is no database {self._path}", hint)]
+            return [Finding("target", "error", "", f"there is no database {self._path}", hint)]
         if not os.access(self._path, os.W_OK, effective_ids=True):
             hint = "run the recovery as a user who may, for instance root."
-            return [Finding("target", False, f"cannot write to {self._path}", hint)]
+            return [Finding("target", "error", "", f"cannot write to {self._path}", hint)]
         return [
-            Finding("target", True, f"{self._path} can be written"),
+            Finding("target", "ok", "", f"{self._path} can be written"),
             work_finding(self._landing, snapshot.bytes, what=f"{self._component} restored"),
         ]
 

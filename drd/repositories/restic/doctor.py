@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
-from drd.ports import Finding
+from drd.model.finding import KEY, PROTECTION, REPOSITORY, Finding
 from drd.repositories.restic import foreign, maintenance, pair
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Listener
@@ -21,21 +22,23 @@ def doctor(door: Door, source: Door | None = None) -> list[Finding]:
 
     With the `source` of a copy, also what restic needs to reach both at once."""
     spec = door.session.spec
-    found = [_tried("restic", lambda: f"restic {door.version()}")]
-    found.append(_tried(f"repository {spec.name}", lambda: _reached(door)))
-    if not found[-1].ok:
+    found = [_tried("restic", "", lambda: f"restic {door.version()}")]
+    found.append(_tried(REPOSITORY, spec.name, lambda: _reached(door)))
+    if found[-1].failed:
         return found
     found += _more(door)
     if source is not None:
         found += _both(door, source)
-    if found[0].ok:
+    if not found[0].failed:
         with ThreadPoolExecutor(1) as beside:
-            index = beside.submit(_tried, "repository index", lambda: _index(door))
-            found.append(_tried("repository key", lambda: _opened(door)))
-        if found[-1].ok:
+            index = beside.submit(
+                lambda: _tried("repository-index", spec.name, lambda: _index(door))
+            )
+            found.append(_tried(KEY, spec.name, lambda: _opened(door)))
+        if not found[-1].failed:
             found += _keys(door)
-            found.append(_tried("repository locks", lambda: _locks(door)))
-            if not index.result().ok:
+            found.append(_tried("repository-locks", spec.name, lambda: _locks(door)))
+            if index.result().failed:
                 found.append(index.result())
     return found
 
@@ -57,7 +60,7 @@ def _opened(door: Door) -> str:
 def _keys(door: Door) -> list[Finding]:
     """What lies among the keys and does not belong there, or is too much for restic; nothing where
     there is no more than one."""
-    session, name = door.session, "repository keys"
+    session = door.session
     try:
         if len(session.place.objects("keys")) < 2:
             return []
@@ -77,7 +80,7 @@ def _keys(door: Door) -> list[Finding]:
         hint += foreign.removal(session.place, "keys", keys.others)
     else:
         return []
-    return [Finding(name, ok=True, warning=True, detail=detail, hint=hint)]
+    return [Finding("repository-keys", "warning", session.spec.name, detail, hint)]
 
 
 def _index(door: Door) -> str:
@@ -107,23 +110,24 @@ def _locks(door: Door) -> str:
 
 
 def _both(door: Door, source: Door) -> list[Finding]:
-    name = f"repository {door.session.spec.name} as a copy"
+    name = door.session.spec.name
     try:
         return pair.findings(door.session, source.session)
     except DrdError as error:
         why = f"its keys differ from those of {source.session.spec.name}, and {error.message}"
-        return [Finding(name, ok=False, detail=why, hint=error.hint)]
+        return [Finding("repository-as-a-copy", "error", name, why, error.hint)]
 
 
 def _more(door: Door) -> list[Finding]:
+    spec = door.session.spec
     try:
-        return door.session.place.findings(door.session.spec.protection)
+        return [replace(f, subject=spec.name) for f in door.session.place.findings(spec.protection)]
     except DrdError as error:
-        return [Finding("repository protection", ok=False, detail=str(error), hint=error.hint)]
+        return [Finding(PROTECTION, "error", spec.name, str(error), error.hint)]
 
 
-def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+def _tried(code: str, subject: str, attempt: Callable[[], str]) -> Finding:
     try:
-        return Finding(name, ok=True, detail=attempt())
+        return Finding(code, "ok", subject, attempt())
     except DrdError as error:
-        return Finding(name, ok=False, detail=str(error), hint=error.hint)
+        return Finding(code, "error", subject, str(error), error.hint)

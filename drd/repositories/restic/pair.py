@@ -74,7 +74,7 @@ def findings(into: Session, source: Session) -> list[Finding]:
     if through_rclone(into, source) is None:
         return []
     detail = f"{_rclone()}, since the keys differ from those of {source.spec.name}"
-    return [Finding("rclone", ok=True, detail=detail)]
+    return [Finding("rclone", "ok", "", detail)]
 
 
 def _rclone() -> str:

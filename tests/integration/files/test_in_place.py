@@ -129,7 +129,7 @@ def mount(short_tmp: Path) -> Iterator[Path]:
 
 def test_a_mount_point_is_replaced_from_within_and_comes_back(mount: Path, short_tmp: Path) -> None:
     world = World(short_tmp / "x", mount)
-    assert all(f.ok for f in world.destination().preflight(world.snapshot, overwrite=True))
+    assert not any(f.failed for f in world.destination().preflight(world.snapshot, overwrite=True))
     world.restore_components()
     assert world.is_saved()
     assert mount.is_mount()
@@ -146,9 +146,9 @@ def test_what_is_mounted_within_a_path_would_go_with_it(mount: Path, short_tmp: 
     try:
         destination = KIND.target(what, what.settings, work, no_owner=False, keep=True)
         snapshot.facts["paths"] = [str(mount.parent)]  # type: ignore[index]
-        (bad,) = [f for f in destination.preflight(snapshot, overwrite=True) if not f.ok]
-        assert bad.detail == f"another file system is mounted at {mount}, within {mount.parent}"
-        assert f"umount {mount}" in bad.hint
+        (bad,) = [f for f in destination.preflight(snapshot, overwrite=True) if f.failed]
+        assert bad.text == f"another file system is mounted at {mount}, within {mount.parent}"
+        assert f"umount {mount}" in bad.remedy
     finally:
         shutil.rmtree(work.directory)
 
@@ -158,6 +158,6 @@ def test_a_file_system_that_may_only_be_read_is_named(mount: Path, short_tmp: Pa
     (mount / "t" / "conf").touch()
     world = World(short_tmp / "x", mount / "t")
     subprocess.run(["mount", "-o", "remount,ro", str(mount)], check=True)
-    (bad,) = [f for f in world.destination().preflight(world.snapshot, overwrite=True) if not f.ok]
-    assert "is on a read-only file system" in bad.detail
-    assert "findmnt" in bad.hint
+    (bad,) = [f for f in world.destination().preflight(world.snapshot, overwrite=True) if f.failed]
+    assert "is on a read-only file system" in bad.text
+    assert "findmnt" in bad.remedy

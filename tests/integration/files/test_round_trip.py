@@ -64,7 +64,7 @@ def test_one_of_everything_comes_back(
         KIND.sandbox(component(zoo), snapshot, work),
         target(short_tmp / "new", work),
     ):
-        assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
         restic.restore(str(snapshot.snapshot), destination.landing())
         restored = destination.restore(snapshot, {}, on_progress=no_progress)
         assert restored.not_restored == ()
@@ -193,7 +193,7 @@ def test_a_drill_without_root_passes_and_names_ownership(zoo: Path, short_tmp: P
         os.chown(path, NOBODY, NOBODY)
     sandbox = KIND.sandbox(component(zoo), snapshot, work)
     with acting_as(NOBODY):
-        assert all(f.ok for f in sandbox.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in sandbox.preflight(snapshot, overwrite=False))
         own.restore(str(snapshot.snapshot), sandbox.landing())
         restored = sandbox.restore(snapshot, {}, on_progress=no_progress)
         rows = check(snapshot, sandbox.inspector(), is_root=False)
@@ -213,8 +213,8 @@ def test_device_nodes_without_root_are_said_before_restic_fails_over_them(
     snapshot = take(work, zoo)
     with acting_as(NOBODY):
         findings = KIND.sandbox(component(zoo), snapshot, work).preflight(snapshot, overwrite=False)
-    (bad,) = [f for f in findings if not f.ok]
-    assert "null" in bad.detail
+    (bad,) = [f for f in findings if f.failed]
+    assert "null" in bad.text
 
 
 def test_what_is_excluded_is_in_neither_the_repository_nor_the_fingerprint(

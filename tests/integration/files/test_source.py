@@ -228,9 +228,9 @@ def test_what_cannot_be_read_is_named_by_doctor_and_fingerprint(
     (root / "top").chmod(0o600)
     (root / "d").chmod(0o700)
     with acting_as(NOBODY):
-        bad = [f for f in source(work, root).doctor() if not f.ok]
-        assert "CAP_DAC_READ_SEARCH" in bad[0].hint
-        assert f"{root}/top" in bad[0].detail
+        bad = [f for f in source(work, root).doctor() if f.failed]
+        assert "CAP_DAC_READ_SEARCH" in bad[0].remedy
+        assert f"{root}/top" in bad[0].text
         tree = tree_of(take(work, root))
     assert tree.not_reached.keys() == {f"{root}/top", f"{root}/d"}
     assert tree.entries[f"{root}/top"].digest is None

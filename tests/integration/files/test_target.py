@@ -76,7 +76,7 @@ def test_an_empty_directory_keeps_its_mode_and_owner(
         new.chmod(0o2750)
     before = new.stat()
     destination = target(new, work)
-    assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
     restore_components(destination, snapshot, root)
     after = new.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (
@@ -106,8 +106,8 @@ def test_places_that_cannot_be_replaced_are_findings(
 ) -> None:
     path = {"/": Path("/"), "the work directory": short_tmp, "no parent": short_tmp / "x" / "new"}
     (finding,) = target(path[where], work).preflight(snapshot, overwrite=True)
-    assert not finding.ok
-    assert finding.hint
+    assert finding.failed
+    assert finding.remedy
 
 
 def test_a_symlink_at_the_target_stays(
@@ -187,7 +187,7 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(
         assert names(base / "t") == ["new"], death.effect
         assert names(new) == [str(root).split("/")[1]], death.effect
         assert whole(again, snapshot)
-        assert all(f.ok for f in again.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in again.preflight(snapshot, overwrite=False))
         assert names(work.directory) == ["target.json"]
 
 
@@ -241,7 +241,7 @@ def test_a_real_mount_point_is_filled_from_within(
         target(mount, work).preflight(snapshot, overwrite=False)
     (mount / "theirs").unlink()
     destination = target(mount, work)
-    assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
     restore_components(destination, snapshot, root)
     assert whole(destination, snapshot)
     assert names(mount) == [str(root).split("/")[1]]
@@ -260,7 +260,7 @@ def test_an_empty_directory_of_ours_in_one_that_is_not_can_be_filled(
     with acting_as(NOBODY):
         snapshot = take(work, root)
         destination = target(new, work)
-        assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
         restore_components(destination, snapshot, root)
         assert whole(destination, snapshot)
 
@@ -280,11 +280,11 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
     for directory in (new.parent, work.directory):
         os.chown(directory, NOBODY, NOBODY)
     with acting_as(NOBODY):
-        (bad,) = [f for f in target(new, work).preflight(snapshot, overwrite=False) if not f.ok]
-        assert "--no-owner" in bad.hint
-        assert f"{len(tree_of(snapshot).entries)} entries" in bad.detail
+        (bad,) = [f for f in target(new, work).preflight(snapshot, overwrite=False) if f.failed]
+        assert "--no-owner" in bad.remedy
+        assert f"{len(tree_of(snapshot).entries)} entries" in bad.text
         accepted = target(new, work, no_owner=True)
-        assert all(f.ok for f in accepted.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in accepted.preflight(snapshot, overwrite=False))
         restore_components(accepted, snapshot, root)
         rows = check(snapshot, accepted.inspector(), is_root=False)
     assert rows[0].verdict == "passed"

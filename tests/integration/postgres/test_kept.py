@@ -29,7 +29,7 @@ def restore(
 ) -> None:
     what = component(server.dsn("shop"))
     target = KIND.target(what, settings(server, user), place, no_owner=user is not None, keep=True)
-    assert [f.detail for f in target.preflight(saved.snapshot, overwrite=True) if not f.ok] == []
+    assert [f.text for f in target.preflight(saved.snapshot, overwrite=True) if f.failed] == []
     restore_components(target, saved, overwrite=True)
     target.close()
 
@@ -142,9 +142,9 @@ def test_a_database_of_somebody_elses_is_refused_before_anything_is_restored(
     target = KIND.target(
         component(filled.dsn("shop")), settings(filled, "maker"), place, no_owner=True, keep=True
     )
-    (bad,) = [f for f in target.preflight(backup.snapshot, overwrite=True) if not f.ok]
-    assert bad.detail == "maker may not rename database shop, which belongs to postgres"
-    assert 'ALTER DATABASE "shop" OWNER TO "maker"' in bad.hint
+    (bad,) = [f for f in target.preflight(backup.snapshot, overwrite=True) if f.failed]
+    assert bad.text == "maker may not rename database shop, which belongs to postgres"
+    assert 'ALTER DATABASE "shop" OWNER TO "maker"' in bad.remedy
     target.close()
     with pytest.raises(TargetError):
         kept(filled, "nobody_known").held()

@@ -80,8 +80,8 @@ def test_transaction_mode_is_refused_naming_the_remedy(
             source.probe()
         assert "server's own host and port" in caught.value.hint
         finding = next(f for f in source.doctor() if f.name == "orders-db: own session")
-        assert not finding.ok
-        assert finding.hint == caught.value.hint
+        assert finding.failed
+        assert finding.remedy == caught.value.hint
         for connection in busy:
             connection.close()
 

@@ -226,8 +226,8 @@ def test_a_directory_that_the_servers_user_cannot_pass_is_named(
     with pytest.raises(SandboxUnavailable, match=f"cannot pass through {closed}$"):
         sandbox(backup, place).prepare()
     (finding,) = KIND.sandbox_findings(component("host=/nowhere"), place)
-    assert not finding.ok
-    assert str(closed) in finding.hint
+    assert finding.failed
+    assert str(closed) in finding.remedy
 
 
 def test_root_without_another_user_is_told_so(backup: Backup, place: Workplace) -> None:
@@ -415,6 +415,6 @@ def test_doctor_starts_a_server_like_the_sources(
     source_server: PostgresServer, place: Workplace
 ) -> None:
     (finding,) = KIND.sandbox_findings(component(source_server.dsn()), place)
-    assert finding.ok
-    assert finding.detail.startswith("PostgreSQL 17.")
+    assert not finding.failed
+    assert finding.text.startswith("PostgreSQL 17.")
     assert list(place.directory.iterdir()) == []

@@ -58,7 +58,7 @@ def test_a_healthy_source_tells_size_and_version(shop: PostgresServer, place: Wo
     assert str(probe.facts["server_version"]).startswith("17.")
     assert probe.notes == ()
     findings = source(shop.dsn("shop"), place).doctor()
-    assert all(f.ok and not f.warning for f in findings)
+    assert all(f.severity == "ok" for f in findings)
     assert "orders-db: reachable" in [f.name for f in findings]
 
 
@@ -79,7 +79,7 @@ def test_a_stopped_server_is_unreachable_and_worth_a_retry(
     assert not caught.value.permanent
     assert "server runs" in caught.value.hint
     (finding,) = source(f"host={short_tmp} dbname=x user=y", place).doctor()
-    assert (finding.name, finding.ok) == ("orders-db: reachable", False)
+    assert (finding.name, finding.failed) == ("orders-db: reachable", True)
 
 
 @pytest.fixture(scope="module")
@@ -194,18 +194,20 @@ def test_the_grants_that_doctor_prints_are_enough(
     shop.execute("DROP ROLE IF EXISTS saver; CREATE ROLE saver LOGIN; CREATE ROLE app PASSWORD 'x'")
     dsn = shop.dsn(name, "saver")
     (shut,) = source(dsn, place).doctor()
-    assert shut.hint == f"GRANT CONNECT ON DATABASE {name} TO saver;"
-    shop.execute(shut.hint)
+    assert shut.remedy == f"GRANT CONNECT ON DATABASE {name} TO saver;"
+    shop.execute(shut.remedy)
     first = {f.name: f for f in source(dsn, place).doctor()}
-    assert not first["orders-db: rights"].ok
-    assert not first["orders-db: row security"].ok
-    assert first["orders-db: row security"].hint.startswith("ALTER ROLE saver BYPASSRLS;")
-    assert "GRANT SELECT ON LARGE OBJECT 77, 78 TO saver;" in first["orders-db: large objects"].hint
-    assert first["orders-db: role passwords"].warning
+    assert first["orders-db: rights"].failed
+    assert first["orders-db: row security"].failed
+    assert first["orders-db: row security"].remedy.startswith("ALTER ROLE saver BYPASSRLS;")
+    assert (
+        "GRANT SELECT ON LARGE OBJECT 77, 78 TO saver;" in first["orders-db: large objects"].remedy
+    )
+    assert first["orders-db: role passwords"].severity == "warning"
     for finding in first.values():
-        if finding.hint:
-            shop.execute(finding.hint, name)
-    assert all(f.ok and not f.warning for f in source(dsn, place).doctor())
+        if finding.remedy:
+            shop.execute(finding.remedy, name)
+    assert all(f.severity == "ok" for f in source(dsn, place).doctor())
     backup = back_up(component(dsn), place, short_tmp / "dump")
     fingerprint = backup.snapshot.fingerprint
     assert isinstance(fingerprint, DatabaseFingerprint)

@@ -79,7 +79,7 @@ def copied(server: PostgresServer, backup: Backup, place: Workplace, part: Part)
     destination = KIND.target(what, what.settings, place, no_owner=False, part=part)
     try:
         findings = destination.preflight(snapshot, overwrite=False)
-        assert [f for f in findings if not f.ok] == []
+        assert [f for f in findings if f.failed] == []
         fetch(destination, backup)
         done = destination.restore(snapshot, backup.private, on_progress=no_progress)
         before = snapshot.fingerprint
@@ -237,13 +237,13 @@ def test_somebody_without_many_rights_makes_his_copy(
     part, snapshot = KIND.narrow(shop.snapshot, Part(("items",), (), "items_back"))
     destination = KIND.target(what, what.settings, place, no_owner=True, part=part)
     try:
-        said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
-        assert 'GRANT CREATE ON DATABASE "shop" TO "bob";' in said[0].hint
+        said = [f for f in destination.preflight(snapshot, overwrite=False) if f.failed]
+        assert 'GRANT CREATE ON DATABASE "shop" TO "bob";' in said[0].remedy
         source_server.execute("GRANT CREATE ON DATABASE shop TO bob")
-        said = [f for f in destination.preflight(snapshot, overwrite=False) if not f.ok]
-        assert 'GRANT CREATE ON SCHEMA "public" TO "bob";' in said[0].hint
+        said = [f for f in destination.preflight(snapshot, overwrite=False) if f.failed]
+        assert 'GRANT CREATE ON SCHEMA "public" TO "bob";' in said[0].remedy
         source_server.execute("GRANT CREATE ON SCHEMA public TO bob", "shop")
-        assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
         fetch(destination, shop)
         destination.restore(snapshot, shop.private, on_progress=no_progress)
     finally:

@@ -113,19 +113,19 @@ def test_a_server_without_the_locale_or_without_room_is_told_beforehand(
 ) -> None:
     target = target_of(target_server, place, database="shop")
     facts = dict(backup.snapshot.facts)
-    assert all(f.ok for f in target.check_access(backup.snapshot))
+    assert not any(f.failed for f in target.check_access(backup.snapshot))
     foreign = {**facts["locale"], "collate": "tlh_KX.UTF-8", "provider": "libc"}
     huge = replace(backup.snapshot, facts=facts | {"locale": foreign, "database_bytes": 1 << 60})
-    bad = [f for f in target.check_access(huge) if not f.ok]
+    bad = [f for f in target.check_access(huge) if f.failed]
     free = shutil.disk_usage(target_server.data_dir).free
     tight = replace(backup.snapshot, facts=facts | {"database_bytes": free * 3 // 2})
     found = {f.name.partition(": ")[2]: f for f in target.check_access(tight)}
-    assert (found["target's room"].ok, found["target's room"].warning) == (True, True)
+    assert found["target's room"].severity == "warning"
     target.close()
     assert [f.name.partition(": ")[2] for f in bad] == ["locale", "target's room"]
-    assert "does not have the locale tlh_KX.UTF-8" in bad[0].detail
-    assert "locale-gen" in bad[0].hint
-    assert f"free in {target_server.data_dir}, 1048576.0 TiB needed" in bad[1].detail
+    assert "does not have the locale tlh_KX.UTF-8" in bad[0].text
+    assert "locale-gen" in bad[0].remedy
+    assert f"free in {target_server.data_dir}, 1048576.0 TiB needed" in bad[1].text
     assert databases(target_server) == set(), "it only looked"
 
 
@@ -188,8 +188,8 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
         found = target.preflight(backup.snapshot, overwrite=False)
         target.close()
         rights = [f for f in found if f.name == "orders-db: target's rights"]
-        assert all(r.ok == (not r.hint or r.warning) for r in rights)
-        return "\n".join(r.detail for r in rights), "\n".join(r.hint for r in rights)
+        assert all(r.failed == (r.remedy != "" and r.severity != "warning") for r in rights)
+        return "\n".join(r.text for r in rights), "\n".join(r.remedy for r in rights)
 
     target_server.execute("CREATE ROLE weak LOGIN; CREATE ROLE clerk; CREATE ROLE seller")
     nothing = ("weak may not create databases", 'ALTER ROLE "weak" CREATEDB;')
@@ -213,19 +213,19 @@ def test_an_older_target_and_a_missing_extension_are_found_before_anything_is_to
     snapshot = replace(backup.snapshot, facts=facts)
     with short_directory(_run_directory()) as path, postgres_server(path, major=15) as server:
         target = target_of(server, place, database="shop")
-        bad = {f.name: f for f in target.preflight(snapshot, overwrite=False) if not f.ok}
+        bad = {f.name: f for f in target.preflight(snapshot, overwrite=False) if f.failed}
         target.close()
     assert set(bad) == {"orders-db: version", "orders-db: extensions"}
-    assert "15 is older than the PostgreSQL 17" in bad["orders-db: version"].detail
-    assert bad["orders-db: extensions"].hint.endswith("apt-get install postgresql-15-postgis")
+    assert "15 is older than the PostgreSQL 17" in bad["orders-db: version"].text
+    assert bad["orders-db: extensions"].remedy.endswith("apt-get install postgresql-15-postgis")
 
 
 def test_a_target_that_cannot_be_reached_is_a_finding(backup: Backup, place: Workplace) -> None:
     settings = PostgresTarget.model_validate({"dsn": "host=/nowhere dbname=shop user=x"})
     target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
     (finding,) = target.preflight(backup.snapshot, overwrite=False)
-    assert not finding.ok
-    assert finding.hint
+    assert finding.failed
+    assert finding.remedy
     target.close()
 
 

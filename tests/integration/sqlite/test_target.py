@@ -101,7 +101,7 @@ def test_an_empty_target_is_replaced_without_asking(
     elif what == "no tables":
         make(new, "CREATE TABLE gone (x)", "DROP TABLE gone")
     destination = target(new, work)
-    assert all(f.ok for f in destination.preflight(snapshot, overwrite=False))
+    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=False))
     restore_components(destination, snapshot, data)
     assert ask(new, ROWS) == 2
 
@@ -123,8 +123,8 @@ def test_a_missing_directory_is_a_finding_with_a_command(
 ) -> None:
     snapshot, _ = take(live, work)
     (finding,) = target(short_tmp / "no" / "new.db", work).preflight(snapshot, overwrite=False)
-    assert not finding.ok
-    assert "mkdir -p" in finding.hint
+    assert finding.failed
+    assert "mkdir -p" in finding.remedy
 
 
 def test_a_symlink_at_the_target_stays_and_its_file_is_replaced(
@@ -175,7 +175,7 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(short_tmp: Path, live
         restore_components(again, snapshot, data)
         assert names(base / "t") == ["new.db"], death.effect
         assert again.inspector().scalar(ROWS) == 2
-        assert all(f.ok for f in again.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in again.preflight(snapshot, overwrite=False))
 
 
 def test_killed_anywhere_and_run_again_what_was_there_is_kept_with_its_wal(
@@ -254,10 +254,10 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
         os.chown(directory, NOBODY, NOBODY)
     new = short_tmp / "t" / "new.db"
     with acting_as(NOBODY):
-        (bad,) = [f for f in target(new, work).preflight(snapshot, overwrite=False) if not f.ok]
-        assert "--no-owner" in bad.hint
+        (bad,) = [f for f in target(new, work).preflight(snapshot, overwrite=False) if f.failed]
+        assert "--no-owner" in bad.remedy
         accepted = target(new, work, no_owner=True)
-        assert all(f.ok for f in accepted.preflight(snapshot, overwrite=False))
+        assert not any(f.failed for f in accepted.preflight(snapshot, overwrite=False))
         restore_components(accepted, snapshot, data)
         assert accepted.inspector().scalar(ROWS) == 2
     assert new.stat().st_uid == NOBODY

@@ -1,0 +1,90 @@
+"""Findings have codes that stay, and docs/findings.md lists them all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import drd
+from drd.model import finding
+from drd.model.finding import UNNAMED, Finding, name_of
+
+ROOT = Path(drd.__file__).parent
+PAGE = ROOT.parent / "docs" / "findings.md"
+_CONSTANTS = {k: v for k, v in vars(finding).items() if isinstance(v, str) and k.isupper()}
+
+
+def _codes() -> Iterator[str]:
+    """Every code that the code gives to a finding: as the first argument, or as that of a helper
+    which has a parameter named `code`."""
+    for path in ROOT.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if "Finding" not in text and "Judged" not in text:
+            continue
+        tree = ast.parse(text)
+        place = {"Finding": 0}
+        known = dict(_CONSTANTS)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                names = [a.arg for a in node.args.args if a.arg != "self"]
+                if "code" in names:
+                    place[node.name] = names.index("code")
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                known |= {t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield from _code(node, place, known)
+            elif isinstance(node, ast.FunctionDef) and any(map(_is_over_codes, ast.walk(node))):
+                pairs = (p for n in ast.walk(node) if isinstance(n, ast.Tuple) for p in n.elts[:1])
+                yield from (p.value for p in pairs if isinstance(p, ast.Constant))
+
+
+def _is_over_codes(node: ast.AST) -> bool:
+    """Whether it is a loop over codes and what belongs to each."""
+    return (
+        isinstance(node, ast.For)
+        and isinstance(node.target, ast.Tuple)
+        and getattr(node.target.elts[0], "id", "") == "code"
+    )
+
+
+def _code(call: ast.Call, place: dict[str, int], known: dict[str, str]) -> Iterator[str]:
+    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    if name not in place or len(call.args) <= place[name]:
+        return
+    given = call.args[place[name]]
+    if isinstance(given, ast.Constant) and isinstance(given.value, str):
+        yield given.value
+    elif isinstance(given, ast.Name) and given.id in known:
+        yield known[given.id]
+
+
+def test_the_page_lists_the_codes_that_the_code_gives_and_no_others() -> None:
+    listed = re.findall(r"^\| `([\w-]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {*_codes()} - {UNNAMED}
+
+
+def test_a_finding_is_called_by_its_subject_and_the_words_of_its_code() -> None:
+    assert name_of("row-security", "db") == "db: row security"
+    assert name_of("disk-space", "") == "disk space"
+    assert name_of("set-user-id", "") == "set-user-ID"
+    assert name_of("repository-clock", "primary") == "repository primary: clock"
+    assert name_of("repository", "primary") == "repository primary"
+    at = Finding("target", "ok", "db", "writable", where="target standby")
+    assert at.name == "target standby: db: target"
+
+
+def test_a_finding_that_was_written_down_is_read_again() -> None:
+    kept = Finding("repository-clock", "warning", "primary", "2 s ahead", "use NTP", "step a")
+    assert Finding.from_json(kept.to_json()) == kept
+
+
+def test_findings_of_older_versions_are_read() -> None:
+    old = {"name": "repository primary: key", "severity": "error", "evidence": "no", "remedy": "r"}
+    read = Finding.from_json(old)
+    assert (read.name, read.severity, read.text, read.remedy) == (old["name"], "error", "no", "r")
+    oldest = {"name": "db: source", "ok": True, "detail": "slow", "hint": ""}
+    assert Finding.from_json(oldest).severity == "warning"
