@@ -1,1 +1,1 @@
-"""The command line: one module a verb group, every heavy import inside the command."""
+"""The command line: a module for what each verb does, and one in `verbs` for its options."""

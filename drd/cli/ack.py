@@ -7,37 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
 from drd.cli.alerts import alert_of
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
-
-EXAMPLES = """\
-examples:
-  drd ack 3f9a --by anna                                until it is resolved
-  drd ack 3f9a --by anna --until 8h --why "disk ordered"
-  drd ack 3f9a --by anna --until 2026-11-25T08:00:00Z"""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "ack",
-        help="take care of an alert: silence it for a while",
-        description="Acknowledge an alert: nobody is reminded of it until then, or until it is "
-        "resolved. It fires again when it is still there then, or when it gets graver.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("alert", help="its id, or how that begins")
-    parser.add_argument(
-        "--by", metavar="NAME", help="who takes care (default: whom `people` maps to your user)"
-    )
-    parser.add_argument(
-        "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"
-    )
-    parser.add_argument("--why", metavar="TEXT", help="for whoever looks next")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.ack:run")
 
 
 def run(args: argparse.Namespace) -> int:

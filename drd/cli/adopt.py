@@ -3,32 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from drd.cli import output
-from drd.cli.options import global_options
-
-EXAMPLES = """\
-examples:
-  drd adopt                                              whose state this is
-  drd adopt --reason "the host was renamed to db2"       this one goes on
-
-A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing
-until a person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "adopt",
-        help="decide that this machine is the one that keeps this state",
-        description="Show whose state this is; with --reason make it this machine's, after it was "
-        "renamed, restored, moved or cloned.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("--reason", metavar="TEXT", help="why, for the record")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.adopt:run")
 
 
 def run(args: argparse.Namespace) -> int:

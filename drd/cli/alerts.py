@@ -7,34 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from drd.model.alerts import Alert
     from drd.model.cells import Note
-
-EXAMPLES = """\
-examples:
-  drd alerts                    what is bad now, the worst first
-  drd alerts orders-api --all   also what is over
-  drd alerts --json | jq -r '.alerts[] | select(.severity == "critical") | .message'"""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "alerts",
-        help="what is bad now, and who takes care of it",
-        description="Lasting bad conditions that drd found by itself. The daemon looks for them, "
-        "tells the channels of drd.yaml, and resolves them when they stayed away.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--all", action="store_true", help="also the newest that are resolved")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.alerts:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,29 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from drd.cli.decide import add_person, add_verb, agreed
-
-EXAMPLES = """\
-examples:
-  drd approve 4f2a traffic --by "first on call"
-  drd approve 4f2a traffic --by anna --comment "seen by the owner"
-
-exit codes: 0 recorded, 2 it does not wait for this, or not for them."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = add_verb(
-        sub,
-        "approve",
-        help_text="agree to a step that a recovery waits for",
-        description="Agree to a step of kind approve, from any terminal of this host, also while "
-        "no process carries the recovery out. NAME is one of the people in drd.yaml and holds the "
-        "role that the step asks for.",
-        examples=EXAMPLES,
-    )
-    add_person(parser, "agrees")
+from drd.cli.decide import agreed
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.kit import key_of, key_options
-from drd.cli.options import global_options
+from drd.cli.kit import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,57 +19,6 @@ if TYPE_CHECKING:
     from drd.errors import DrdError
     from drd.kit.bootstrapping import Prepared
     from drd.model.snapshot import RestorePoint
-
-EXAMPLES = """\
-examples:
-  drd bootstrap --kit orders-api.kit --passphrase-file passphrase
-  drd bootstrap --kit orders-api.kit --share share-1 --share share-4 --share share-5
-  drd bootstrap --kit orders-api.kit --identity me.txt --root /tmp/look
-  AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… drd bootstrap \\
-      --repository s3:https://s3.example.com/acme-dr/orders-api --password-file password
-
-What is there stays: it has to be the same, or nothing is done. The same command may be given again.
---config has no say in this: drd.yaml goes to etc/drd below --root.
-
-Whoever has a repository's password can store plans in it. What they would have drd run, read, write
-and connect to is shown, and they are put in force after you have typed `accept`. Without a terminal
-those that have commands, or could hand out a secret or a file of this host, need
---accept-commands: docs/kit.md says which. Until then nothing but the repository that you named is
-opened. A kit is believed: what opens it is your own.
-
-exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or
-written, 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no
-restore point."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "bootstrap",
-        help="make an empty machine ready to recover",
-        description="Install plans, configuration and secrets from a kit or a repository, and "
-        "rebuild the catalogue.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--kit", metavar="FILE", help="a kit of drd kit export")
-    source.add_argument(
-        "--repository", metavar="URL", help="a repository of a plan, as it names it"
-    )
-    key_options(parser, required=False)
-    parser.add_argument("--password-file", metavar="F", help="the repository's password")
-    parser.add_argument(
-        "--accept-commands",
-        action="store_true",
-        help="put the repository's plans and drd.yaml in force without asking: their commands, "
-        "secrets, files, addresses",
-    )
-    parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
-    parser.add_argument(
-        "--root", metavar="DIR", default="/", help="everything below it as if it were / (/)"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.bootstrap:run")
 
 
 @dataclass(frozen=True, slots=True)

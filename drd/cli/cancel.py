@@ -11,35 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.model.run import Run
 
-EXAMPLES = """\
-examples:
-  drd cancel 4f2a                end this run and all that it started (an id's beginning is enough)
-  drd cancel 4f2a --json
-
-exit codes: 0 it has ended, 1 it has not, 2 there is no such run or it is over."""
 
 _ASK_AGAIN_S = 7.0
 """After this a process that was asked to end is killed: within 10 s a run is over."""
 _LIMIT_S = 15.0
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "cancel",
-        help="end a run and everything that it started",
-        description="End a run that waits or runs: its processes end, its locks go.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.cancel:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,35 +13,6 @@ if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.errors import DrdError
     from drd.flows.repository.rebuild import Comparison
-
-EXAMPLES = """\
-examples:
-  drd catalogue verify              what the repositories hold against what drd knows
-  drd catalogue rebuild             recover restore points and fingerprints of a lost catalogue
-  drd catalogue rebuild orders-api
-
-A damaged catalogue is set aside beside the new one, never deleted."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "catalogue",
-        help="rebuild or verify what drd remembers",
-        description="The repository proves, the catalogue remembers.",
-        epilog=EXAMPLES,
-    )
-    verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)
-    for verb, help_text in (
-        ("rebuild", "record every restore point that the repositories prove"),
-        ("verify", "compare, change nothing"),
-    ):
-        one = verbs.add_parser(
-            verb, help=help_text, description=f"{help_text.capitalize()}.", epilog=EXAMPLES
-        )
-        global_options(one)
-        one.add_argument("plan", nargs="*", help="only these plans")
-        one.add_argument("--json", action="store_true", help="one JSON document")
-        one.set_defaults(handler=f"drd.cli.catalogue:{verb}")
 
 
 def rebuild(args: argparse.Namespace) -> int:

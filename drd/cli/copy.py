@@ -6,35 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.flows.upkeep.copy import CopyOutcome
     from drd.model.plan import Plan
-
-EXAMPLES = """\
-examples:
-  drd copy orders-api                          every complete point into every copy that lacks it
-  drd copy orders-api --repository offsite     only into this one
-  drd copy orders-api --json | jq '.copies[].held'
-
-The daemon does this by itself, after each backup or when the plan's `copy` says. A copy that
-was killed goes on with what has arrived. exit codes: 0 all arrived, 1 something did not, 10 a
-repository is gone, 11 another drd copies to it, 12 wrong repository password, 130 cancelled."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "copy",
-        help="bring restore points into the plan's other repositories",
-        description="Copy every complete restore point to the repositories with copy_of.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--repository", metavar="NAME", help="only to this copy")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.copy:run")
 
 
 def run(args: argparse.Namespace) -> int:

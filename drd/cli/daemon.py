@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import argparse
 import signal
-from typing import TYPE_CHECKING, Any
-
-from drd.cli.options import global_options
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drd.config.daemon import DaemonSettings
-
-EXAMPLES = """\
-examples:
-  drd daemon                     what the systemd unit starts: until SIGTERM
-  kill -HUP PID                  read drd.yaml and plans again (systemctl reload drd)
-
-exit codes: 0 told to stop, 1 the catalogue cannot be used, 2 configuration, 11 already running."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "daemon",
-        help="run the service: start what is due, supervise, alert",
-        description="Start every run when it is due, supervise it, and say what is wrong.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.set_defaults(handler="drd.cli.daemon:run")
 
 
 def run(args: argparse.Namespace) -> int:

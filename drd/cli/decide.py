@@ -7,35 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
     from drd.config.daemon import DaemonSettings
     from drd.flows.runbook.permissions import Deciding, Said
-
-
-def add_verb(
-    sub: Any, verb: str, *, help_text: str, description: str, examples: str
-) -> argparse.ArgumentParser:
-    """A verb about one step of a run; the caller adds its own options."""
-    parser: argparse.ArgumentParser = sub.add_parser(
-        verb, help=help_text, description=description, epilog=examples
-    )
-    global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("step", help="the step's name")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler=f"drd.cli.{verb}:run")
-    return parser
-
-
-def add_person(parser: argparse.ArgumentParser, what: str) -> None:
-    """Who says so; `what` is what they do, for the help."""
-    parser.add_argument(
-        "--by", metavar="NAME", help=f"who {what} (default: whom `people` maps to your user)"
-    )
-    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
 
 
 def agreed(args: argparse.Namespace, action: str, words: str) -> int:

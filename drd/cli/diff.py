@@ -8,48 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.flows.restore.difference import Compared
     from drd.model.difference import Difference, TableChange
 
-EXAMPLES = """\
-examples:
-  drd diff orders-api --component orders-db --point 7c1e                  against the live database
-  drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
-  drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
-
-It compares fingerprints: restores nothing, and does not need the repository.
-exit codes: 0 compared, whatever came of it (`equal` in the JSON), 1 the source could not be read,
-2 usage, 13 no such point."""
 
 SHOWN = 40
 """Lines of differences, unless all are asked for."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "diff",
-        help="what changed since a restore point",
-        description="Tables with their rows, or files, that differ between a restore point and the "
-        "live component or another point: what a recovery would take back.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--component", "-c", required=True, metavar="C", help="which one")
-    parser.add_argument("--point", required=True, metavar="A", help="the restore point, by its id")
-    parser.add_argument(
-        "--with",
-        dest="other",
-        default="live",
-        metavar="B",
-        help="another point's id, or `live` (default)",
-    )
-    parser.add_argument("--all", action="store_true", help="every line, however many")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.diff:run")
 
 
 def run(args: argparse.Namespace) -> int:

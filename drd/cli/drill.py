@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drd.cli import output
-from drd.cli.kit import key_of, key_options
-from drd.cli.options import global_options
-from drd.model.plan import SCENARIOS
+from drd.cli.kit import key_of
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
@@ -16,52 +14,6 @@ if TYPE_CHECKING:
     from drd.flows.drill.run import DrillOutcome
     from drd.model.plan import Objectives
     from drd.ports import Destination
-
-EXAMPLES = """\
-examples:
-  drd drill orders-api                   the newest restore point, or what the plan's policy says
-  drd drill orders-api --point random    any point of the last 30 days
-  drd drill orders-api --point 7c1e      this one
-  drd drill orders-api --component orders-db     one of many: how long that one takes by itself
-  drd drill orders-api --scenario region-loss    with copies alone: where backups go is lost, too
-  drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
-  drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
-  drd drill orders-api --keep            leave the sandbox up to look around, until Ctrl-C
-
-exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
-running, 13 no restore point."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "drill",
-        help="rehearse the recovery in a sandbox, check and measure it",
-        description="Restore a point into a throw-away sandbox by the steps of a real recovery, "
-        "run the plan's checks, measure RTA and RPA, keep the evidence, tear down.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--point", metavar="ID|latest|random", help="which restore point")
-    parser.add_argument(
-        "--scenario",
-        choices=SCENARIOS,
-        help="what is lost: the data; where backups go as well, so that only copies are left; or "
-        "this host, so that a recovery kit has to do (default: what the plan's drills are about)",
-    )
-    parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
-    )
-    parser.add_argument(
-        "--repository", metavar="NAME", help="take nothing from any repository but this"
-    )
-    parser.add_argument(
-        "--kit", metavar="FILE", help="for host-loss: this kit instead of the copy that `kit` names"
-    )
-    key_options(parser, required=False)
-    parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.drill:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,22 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.cli.upgrading import Notice
     from drd.flows.host.install import Installation
 
-EXAMPLES = """\
-examples:
-  drd install                   put the systemd service in place, as root
-  drd install --dry-run         say what that would do
-  drd install --prefix ./image  the same files below another root
-
-A newer drd replaces files of its own that nobody changed. Plans, credentials, state and a drd.yaml
-that is there are never touched.
-
-exit codes: 0 done, 1 something could not be done, 2 not root."""
 
 _WORDS = {
     "write": ("wrote", "would write"),
@@ -41,26 +30,6 @@ _KINDS = {
     "refused": "will be refused",
     "person": "needs a person",
 }
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "install",
-        help="put the systemd service in place",
-        description="Put the systemd unit, its user and directories and an example drd.yaml in "
-        "place. A second time changes nothing.",
-        epilog=EXAMPLES,
-    )
-    options(parser)
-    parser.set_defaults(handler="drd.cli.install:run")
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    """Those that `install` and `uninstall` share."""
-    global_options(parser)
-    parser.add_argument("--prefix", metavar="DIR", default="/", help="root of the system (/)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

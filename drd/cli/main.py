@@ -16,53 +16,53 @@ from importlib import import_module
 from types import FrameType
 
 from drd.cli.options import global_options
-from drd.cli.parser import Parser
+from drd.cli.parser import Parser, Verbs
 from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, exhausted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-VERBS: dict[str, tuple[str, str]] = {
-    "status": ("drd.cli.status_verb", "the one screen: does each plan meet its RPO and RTO"),
-    "plan": ("drd.cli.plan", "check, show, schema, new: write and understand plans"),
-    "doctor": ("drd.cli.doctor", "try everything that a run will need"),
-    "backup": ("drd.cli.backup", "make a restore point of a plan"),
-    "readiness": ("drd.cli.readiness", "is each plan, as it stands now, proven; if not, why"),
-    "points": ("drd.cli.points", "the restore points of a plan"),
-    "diff": ("drd.cli.diff", "what changed since a restore point"),
-    "drill": ("drd.cli.drill", "rehearse the recovery in a sandbox, check and measure it"),
-    "recover": ("drd.cli.recover", "bring a service back, for real"),
-    "approve": ("drd.cli.approve", "agree to a step that a recovery waits for"),
-    "done": ("drd.cli.done", "tick off a manual step, or a recovery: remove what it set aside"),
-    "resume": ("drd.cli.resume", "go on with a recovery that stopped"),
-    "retry": ("drd.cli.retry", "try a failed step of a recovery again"),
-    "skip": ("drd.cli.skip", "let a recovery go on without one of its steps"),
-    "rollback": ("drd.cli.rollback", "take back the steps of a recovery that can be"),
-    "undo": ("drd.cli.undo", "bring back what a target held before a recovery"),
-    "copy": ("drd.cli.copy", "bring restore points into the plan's other repositories"),
-    "verify": ("drd.cli.verify", "whether the repositories can still be read"),
-    "retention": ("drd.cli.retention", "forget restore points by the plan's policy"),
-    "hold": ("drd.cli.hold", "keep a restore point whatever the rules say"),
-    "release": ("drd.cli.release", "let a held restore point go by the rules again"),
-    "adopt": ("drd.cli.adopt", "decide that this machine is the one that keeps this state"),
-    "prune": ("drd.cli.prune", "remove data that no restore point needs"),
-    "repository": ("drd.cli.repository", "give a repository a new password"),
-    "schedule": ("drd.cli.schedule", "what runs next, for how long, and why"),
-    "runs": ("drd.cli.runs", "what ran, and how it ended"),
-    "run": ("drd.cli.run", "show one run with its steps"),
-    "alerts": ("drd.cli.alerts", "what is bad now, and who takes care of it"),
-    "ack": ("drd.cli.ack", "take care of an alert: silence it for a while"),
-    "notify": ("drd.cli.notify", "send a test through every channel; how the channels fare"),
-    "daemon": ("drd.cli.daemon", "run the service: start what is due, supervise, alert"),
-    "worker": ("drd.cli.worker", "carry out one pending run"),
-    "cancel": ("drd.cli.cancel", "end a run and everything that it started"),
-    "kit": ("drd.cli.kit", "one encrypted file to recover from, where there is nothing"),
-    "bootstrap": ("drd.cli.bootstrap", "make an empty machine ready to recover"),
-    "catalogue": ("drd.cli.catalogue", "rebuild or verify what drd remembers"),
-    "install": ("drd.cli.install", "put the systemd service in place"),
-    "uninstall": ("drd.cli.uninstall", "stop the service and remove what install put"),
-    "completion": ("drd.cli.completion", "print the completion script for your shell"),
+VERBS = {
+    "status": "the one screen: does each plan meet its RPO and RTO",
+    "plan": "check, show, schema, new: write and understand plans",
+    "doctor": "try everything that a run will need",
+    "backup": "make a restore point of a plan",
+    "readiness": "is each plan, as it stands now, proven; if not, why",
+    "points": "the restore points of a plan",
+    "diff": "what changed since a restore point",
+    "drill": "rehearse the recovery in a sandbox, check and measure it",
+    "recover": "bring a service back, for real",
+    "approve": "agree to a step that a recovery waits for",
+    "done": "tick off a manual step, or a recovery: remove what it set aside",
+    "resume": "go on with a recovery that stopped",
+    "retry": "try a failed step of a recovery again",
+    "skip": "let a recovery go on without one of its steps",
+    "rollback": "take back the steps of a recovery that can be",
+    "undo": "bring back what a target held before a recovery",
+    "copy": "bring restore points into the plan's other repositories",
+    "verify": "whether the repositories can still be read",
+    "retention": "forget restore points by the plan's policy",
+    "hold": "keep a restore point whatever the rules say",
+    "release": "let a held restore point go by the rules again",
+    "adopt": "decide that this machine is the one that keeps this state",
+    "prune": "remove data that no restore point needs",
+    "repository": "give a repository a new password",
+    "schedule": "what runs next, for how long, and why",
+    "runs": "what ran, and how it ended",
+    "run": "show one run with its steps",
+    "alerts": "what is bad now, and who takes care of it",
+    "ack": "take care of an alert: silence it for a while",
+    "notify": "send a test through every channel; how the channels fare",
+    "daemon": "run the service: start what is due, supervise, alert",
+    "worker": "carry out one pending run",
+    "cancel": "end a run and everything that it started",
+    "kit": "one encrypted file to recover from, where there is nothing",
+    "bootstrap": "make an empty machine ready to recover",
+    "catalogue": "rebuild or verify what drd remembers",
+    "install": "put the systemd service in place",
+    "uninstall": "stop the service and remove what install put",
+    "completion": "print the completion script for your shell",
 }
 
 # Their lines are left out of the overview, which has to fit a screen of 24 lines and 80 columns.
@@ -113,7 +113,7 @@ class Overview(Parser):
         formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
         formatter.add_text(self.description)
         shown = [name for name in VERBS if name not in (*LESS_USED, *NOT_FOR_PEOPLE)]
-        formatter.add_text("\n".join(f"  {name:<10} {VERBS[name][1]}" for name in shown))
+        formatter.add_text("\n".join(f"  {name:<10} {VERBS[name]}" for name in shown))
         formatter.add_text(f"Also {', '.join(LESS_USED)}. {self.epilog}")
         return formatter.format_help()
 
@@ -129,12 +129,14 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     global_options(parser, top=True)
     # Without `prog` argparse would lay out a usage line to cut it off again: 3 ms.
     sub = parser.add_subparsers(
-        prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser
+        prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser, action=Verbs
     )
+    assert isinstance(sub, Verbs)
+    sub.lines = VERBS
     decided = bool(words) and words[0] in VERBS
-    for name, (module, _) in VERBS.items():
+    for name in VERBS:
         if name in words or (every and name not in NOT_FOR_PEOPLE):
-            import_module(module).add_parser(sub)
+            import_module(f"drd.cli.verbs.{name}").add_parser(sub)
         elif not decided and name not in NOT_FOR_PEOPLE:
             sub.add_parser(name)  # for complaints: a third of a millisecond each
     return parser

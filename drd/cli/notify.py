@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,46 +15,6 @@ if TYPE_CHECKING:
     from drd.flows.alerts.outbox import Attempt
     from drd.model.message import ChannelSpec
     from drd.ports.notify import ChannelFacts
-
-TEST_EXAMPLES = """\
-examples:
-  drd notify test                        a message through every channel, and what arrived
-  drd notify test --channel webhook-1    through this one only"""
-LIST_EXAMPLES = """\
-examples:
-  drd notify list                        the channels, what they carry, and how they fare"""
-EXAMPLES = TEST_EXAMPLES + LIST_EXAMPLES.removeprefix("examples:")
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "notify",
-        help="send a test through every channel; how the channels fare",
-        description="The channels of `notify` in drd.yaml.",
-        epilog=EXAMPLES,
-    )
-    below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)
-    test = below.add_parser(
-        "test",
-        help="send a test message now, and say what arrived",
-        description="Send a test message through every channel now, heartbeats included, past what "
-        "waits. Exit 0: all were accepted; 1: at least one was not.",
-        epilog=TEST_EXAMPLES,
-    )
-    global_options(test)
-    test.add_argument("--channel", metavar="NAME", action="append", help="only this one")
-    test.add_argument("--json", action="store_true", help="one JSON document")
-    test.set_defaults(handler="drd.cli.notify:test")
-    channels = below.add_parser(
-        "list",
-        help="the channels, and how they fare",
-        description="The channels of drd.yaml, heartbeats of plans among them once they were "
-        "tried, with what they carry, and since when and why one fails.",
-        epilog=LIST_EXAMPLES,
-    )
-    global_options(channels)
-    channels.add_argument("--json", action="store_true", help="one JSON document")
-    channels.set_defaults(handler="drd.cli.notify:list_channels")
 
 
 def test(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from drd.errors import UsageError
 
@@ -132,6 +132,18 @@ class Parser(argparse.ArgumentParser):
     @property
     def _help(self) -> str:
         return f"`{self.prog} --help` shows what there is."
+
+
+class Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
+    """The verbs. The line of each in the overview is also its help in a completion."""
+
+    lines: Mapping[str, str] = {}
+
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().add_parser(
+            name, help=self.lines.get(name), **options
+        )
+        return parser
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

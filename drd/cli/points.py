@@ -6,37 +6,6 @@ import argparse
 from typing import Any
 
 from drd.cli import output
-from drd.cli.options import global_options
-
-EXAMPLES = """\
-examples:
-  drd points orders-api
-  drd points orders-api --json | jq -r '.points[0].point'
-  drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
-
-`drd points forget` gives points up that are damaged, gone or of a wrong clock, so that retention
-goes on. A plan whose name is forget: drd points ./forget.yaml."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "points",
-        help="the restore points of a plan",
-        description="What the service could go back to, newest first, and which drill proved it.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", help="name of a plan; or `forget`, and then points")
-    parser.add_argument("point", nargs="*", help="with forget: points to give up")
-    parser.add_argument("--reason", metavar="TEXT", help="with forget: why, for the record")
-    parser.add_argument(
-        "--repository", metavar="NAME", help="with forget: only what this one holds of them"
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="with forget: also where nothing is known to be wrong"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.points:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 from drd.model.finding import Finding
 
 if TYPE_CHECKING:
@@ -15,32 +14,9 @@ if TYPE_CHECKING:
     from drd.model.plan import Plan
     from drd.model.readiness import ReadinessReport
 
-EXAMPLES = """\
-examples:
-  drd readiness                   every plan of the plans directory
-  drd readiness orders-api        one plan: drills, repository, targets, kit, objectives
-  drd readiness --json | jq '.plans[] | {plan, readiness}'
-
-Accept a finding for a while in the plan: `readiness: {exceptions: [{finding, reason, until}]}`.
-exit codes: 0 all ready, 3 at least one is not."""
 
 _MARKS = {"ok": ("ok", "good"), "warning": ("look", "warn"), "error": ("FAILED", "bad")}
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "readiness",
-        help="is each plan, as it stands now, proven; if not, why",
-        description="Try what a recovery will need, look at what drills proved, and say of each "
-        "plan whether it is ready, needs a drill, or is not ready. Recorded, so that `drd status` "
-        "shows the verdict; changes nothing else.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.readiness:run")
 
 
 def run(args: argparse.Namespace) -> int:

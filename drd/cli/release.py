@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from drd.cli import output
-from drd.cli.options import global_options
-
-EXAMPLES = """\
-examples:
-  drd release 1a2b3c4d
-  drd release 1a2b3c4d --reason "the audit is over"
-
-The next retention decides about the point by the plan's rules."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "release",
-        help="let a held restore point go by the rules again",
-        description="End all holds on a restore point.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("point", help="a held restore point, or the beginning of its id")
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the record")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.release:run")
 
 
 def run(args: argparse.Namespace) -> int:

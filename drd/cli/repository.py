@@ -6,66 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drd.flows.repository.rekey import Rekeyed
     from drd.model.plan import Plan, RepositorySpec, SecretRef
-
-EXAMPLES = """\
-examples:
-  drd repository rekey orders-api --password '{credential: orders-2}'
-  drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
-  drd repository rekey orders-api --repository offsite     go on with what was begun
-
-The new password is added and proven at once. Then the plan's file has to name it; the old one is
-removed when that is in force. Ended at any moment, the same command goes on. Without --password, a
-repository that opens with *** gets the password that the plan names.
-
-Where plans that this host does not know store there too, their hosts need the new password first:
-the old one is then removed only with --cut-off-others.
-
-exit codes: 0 done, or waiting (--no-wait, other hosts), 1 failed, 2 usage, 11 another rekey
-works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "repository",
-        help="give a repository a new password",
-        description="What is done to a repository itself.",
-        epilog=EXAMPLES,
-    )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    rekey = verbs.add_parser(
-        "rekey",
-        help="give a repository a new password",
-        description="Give a repository of a plan a new password, with no moment at which none of "
-        "those that are known opens it.",
-        epilog=EXAMPLES,
-    )
-    global_options(rekey)
-    rekey.add_argument("plan", help="name of a plan, or its file")
-    rekey.add_argument("--repository", metavar="NAME", help="by default the one that backups go to")
-    rekey.add_argument(
-        "--password", metavar="REF", help="where the new password is read from, as in a plan"
-    )
-    rekey.add_argument(
-        "--old-password", metavar="REF", help="the old one, where the plan does not name it"
-    )
-    rekey.add_argument(
-        "--no-wait", action="store_true", help="add and prove it; remove the old one another time"
-    )
-    rekey.add_argument(
-        "--cut-off-others",
-        action="store_true",
-        help="remove the old one although plans that this host does not know store there: their "
-        "hosts have the new one, or lose the repository",
-    )
-    rekey.add_argument("--json", action="store_true", help="one JSON document")
-    rekey.set_defaults(handler="drd.cli.repository:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,31 +7,6 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.decide import who
-from drd.cli.options import global_options
-
-EXAMPLES = """\
-examples:
-  drd rollback 4f2a                      the last step first
-  drd rollback 4f2a --dry-run            what that would be
-
-exit codes: 0 taken back, 1 a step could not be, 2 there is nothing to take back, 11 a process
-carries the recovery out (drd cancel ends it)."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "rollback",
-        help="take back the steps of a recovery that can be",
-        description="Run the rollback of each step of a recovery that was begun, the last step "
-        "first. What comes back is not taken away: only steps that name a rollback are taken back.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.rollback:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,40 +7,10 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.aside import say_asides
-from drd.cli.options import global_options
-
-EXAMPLES = """\
-examples:
-  drd run show 4f2a              one run with its steps (the beginning of an id is enough)
-  drd run show 4f2a --follow     until it is over; Ctrl-C leaves the run alone
-  drd run show 4f2a --json
-
-exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
 
 _REASONS = {"force": "--force", "clock_is_right": "clock"}
 """The keys in a run's details that hold a person's reason, and the word that is printed before
 it."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "run",
-        help="show one run with its steps",
-        description="One run.",
-        epilog=EXAMPLES,
-    )
-    verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
-    one = verbs.add_parser(
-        "show",
-        help="state, error and steps of a run",
-        description="How a run went, step by step.",
-        epilog=EXAMPLES,
-    )
-    global_options(one)
-    one.add_argument("run", help="id of the run, or its beginning")
-    one.add_argument("--follow", action="store_true", help="wait until it is over")
-    one.add_argument("--json", action="store_true", help="one JSON document")
-    one.set_defaults(handler="drd.cli.run:show")
 
 
 def show(args: argparse.Namespace) -> int:

@@ -6,27 +6,6 @@ import argparse
 from typing import Any
 
 from drd.cli import output
-from drd.cli.options import count, global_options
-
-EXAMPLES = """\
-examples:
-  drd runs                    the newest of all plans
-  drd runs orders-api --limit 5
-  drd runs --json | jq '.runs[] | select(.state == "failed")'"""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "runs",
-        help="what ran, and how it ended",
-        description="Runs, newest first.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--limit", type=count, default=20, metavar="N", help="how many (20)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.runs:run")
 
 
 def run(args: argparse.Namespace) -> int:

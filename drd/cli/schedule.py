@@ -8,35 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drd.cli import output
-from drd.cli.options import count, global_options
 
 SCREEN = 40
 """Starts that a terminal shows unless more are asked for."""
-
-EXAMPLES = """\
-examples:
-  drd schedule                   what runs next, for how long, and why
-  drd schedule orders-api        of one plan
-  drd schedule --limit 5         the next five
-  drd schedule --json | jq '.items[0]'"""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "schedule",
-        help="what runs next, for how long, and why",
-        description="The next start of every kind of run, as the daemon works it out.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("plan", nargs="?", help="name of a plan")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--limit", type=count, metavar="N", help="the next N starts")
-    length.add_argument(
-        "--all", action="store_true", help="all, also where a terminal shows the next ones only"
-    )
-    parser.set_defaults(handler="drd.cli.schedule:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,33 +17,6 @@ SHOWN = 10
 """Lines of what differs; `drd diff` has them all."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    single = parser.add_argument_group(
-        "a single thing, beside what is there",
-        "The component under another name; or tables or paths of it, and nothing else.",
-    )
-    single.add_argument(
-        "--table",
-        action="append",
-        default=[],
-        metavar="T",
-        help="a table, SCHEMA.NAME or NAME, copied beside the others (repeatable)",
-    )
-    single.add_argument(
-        "--path",
-        action="append",
-        default=[],
-        metavar="P",
-        help="a file or directory of a files component, as it was backed up (repeatable)",
-    )
-    single.add_argument(
-        "--into",
-        metavar="NAME",
-        help="what the copy is called: a database, a file or a directory; with --table a table, of "
-        "several tables a schema; with --path the directory that they come into",
-    )
-
-
 def part_of(args: argparse.Namespace) -> Part | None:
     """What the options say. Raises UsageError."""
     from drd.errors import UsageError

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drd.cli import output
-from drd.cli.options import global_options
 
 if TYPE_CHECKING:
     from drd.flows.restore.kept_copies import Standing
-
-EXAMPLES = """\
-examples:
-  drd undo 4f2a --dry-run                what would be exchanged
-  drd undo 4f2a                          what was there before is in its place again
-  drd undo 4f2a --component orders-db
-  drd undo 4f2a --redo                   what the recovery brought is in its place again
-
-What an undo takes away is kept as well, until `drd done 4f2a` removes what is not in its place.
-exit codes: 0 it is so, 1 something stood in the way, 2 nothing is set aside, 11 a recovery of the
-plan is being carried out."""
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "undo",
-        help="bring back what a target held before a recovery",
-        description="Exchange what a recovery brought for what was there before, which it had set "
-        "aside. Also of a recovery that failed, was cancelled or was killed: it does not go on "
-        "then.",
-        epilog=EXAMPLES,
-    )
-    global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
-    )
-    parser.add_argument("--redo", action="store_true", help="take an undo back")
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.undo:run")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,9 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from drd.cli.options import global_options
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drd.bootstrap import App
@@ -17,22 +15,6 @@ if TYPE_CHECKING:
     from drd.errors import DrdError
     from drd.model.plan import Plan
     from drd.model.run import Run
-
-
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "worker",
-        help="carry out one pending run (the daemon starts this)",
-        description="Carry out the pending run RUN, or settle what a dead one left behind.",
-    )
-    global_options(parser)
-    parser.add_argument("run", help="id of the run")
-    parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
-    parser.add_argument("--cancelled", action="store_true", help="with --settle: as was asked for")
-    parser.add_argument(
-        "--plan-on-stdin", action="store_true", help="go by the plan's text that stands there"
-    )
-    parser.set_defaults(handler="drd.cli.worker:run")
 
 
 def run(args: argparse.Namespace) -> int:

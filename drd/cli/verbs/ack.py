@@ -1,0 +1,32 @@
+"""Options of `drd ack`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd ack 3f9a --by anna                                until it is resolved
+  drd ack 3f9a --by anna --until 8h --why "disk ordered"
+  drd ack 3f9a --by anna --until 2026-11-25T08:00:00Z"""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "ack",
+        description="Acknowledge an alert: nobody is reminded of it until then, or until it is "
+        "resolved. It fires again when it is still there then, or when it gets graver.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("alert", help="its id, or how that begins")
+    parser.add_argument(
+        "--by", metavar="NAME", help="who takes care (default: whom `people` maps to your user)"
+    )
+    parser.add_argument(
+        "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"
+    )
+    parser.add_argument("--why", metavar="TEXT", help="for whoever looks next")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.ack:run")

@@ -1,0 +1,27 @@
+"""Options of `drd adopt`: this machine goes on with this state."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd adopt                                              whose state this is
+  drd adopt --reason "the host was renamed to db2"       this one goes on
+
+A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing
+until a person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "adopt",
+        description="Show whose state this is; with --reason make it this machine's, after it was "
+        "renamed, restored, moved or cloned.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the record")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.adopt:run")

@@ -1,0 +1,26 @@
+"""Options of `drd alerts`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd alerts                    what is bad now, the worst first
+  drd alerts orders-api --all   also what is over
+  drd alerts --json | jq -r '.alerts[] | select(.severity == "critical") | .message'"""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "alerts",
+        description="Lasting bad conditions that drd found by itself. The daemon looks for them, "
+        "tells the channels of drd.yaml, and resolves them when they stayed away.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="only this plan's")
+    parser.add_argument("--all", action="store_true", help="also the newest that are resolved")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.alerts:run")

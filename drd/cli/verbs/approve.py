@@ -1,0 +1,25 @@
+"""Options of `drd approve`."""
+
+from __future__ import annotations
+
+from drd.cli.parser import Verbs
+from drd.cli.verbs.step_answer import add_person, add_verb
+
+EXAMPLES = """\
+examples:
+  drd approve 4f2a traffic --by "first on call"
+  drd approve 4f2a traffic --by anna --comment "seen by the owner"
+
+exit codes: 0 recorded, 2 it does not wait for this, or not for them."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = add_verb(
+        sub,
+        "approve",
+        description="Agree to a step of kind approve, from any terminal of this host, also while "
+        "no process carries the recovery out. NAME is one of the people in drd.yaml and holds the "
+        "role that the step asks for.",
+        examples=EXAMPLES,
+    )
+    add_person(parser, "agrees")

@@ -1,0 +1,37 @@
+"""Options of `drd backup`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd backup orders-api                          everything: one restore point
+  drd backup orders-api --component orders-db    only this (the point is incomplete)
+  drd backup orders-api --dry-run                what would be captured, and where to
+  drd backup orders-api --json | jq .point
+
+exit codes: 0 all that was asked for was captured, 1 something was not, 10 repository gone,
+11 another backup is running, 12 wrong repository password, 130 cancelled."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "backup",
+        description="Capture all components of a plan and store them as one restore point.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument(
+        "--accept-size",
+        action="store_true",
+        help="believe a component that shrank to almost nothing",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.backup:run")

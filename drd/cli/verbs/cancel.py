@@ -1,0 +1,25 @@
+"""Options of `drd cancel`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd cancel 4f2a                end this run and all that it started (an id's beginning is enough)
+  drd cancel 4f2a --json
+
+exit codes: 0 it has ended, 1 it has not, 2 there is no such run or it is over."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "cancel",
+        description="End a run that waits or runs: its processes end, its locks go.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.cancel:run")

@@ -1,0 +1,38 @@
+"""Options of `drd install`."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd install                   put the systemd service in place, as root
+  drd install --dry-run         say what that would do
+  drd install --prefix ./image  the same files below another root
+
+A newer drd replaces files of its own that nobody changed. Plans, credentials, state and a drd.yaml
+that is there are never touched.
+
+exit codes: 0 done, 1 something could not be done, 2 not root."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "install",
+        description="Put the systemd unit, its user and directories and an example drd.yaml in "
+        "place. A second time changes nothing.",
+        epilog=EXAMPLES,
+    )
+    options(parser)
+    parser.set_defaults(handler="drd.cli.install:run")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Those that `install` and `uninstall` share."""
+    global_options(parser)
+    parser.add_argument("--prefix", metavar="DIR", default="/", help="root of the system (/)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--json", action="store_true", help="one JSON document")

@@ -1,0 +1,75 @@
+"""Options of `drd kit`."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd kit export orders-api --to /mnt/usb/orders.kit --passphrase-file /root/kit-passphrase
+  drd kit export orders-api billing --to drd.kit --recipient age1… --recipient "ssh-ed25519 …"
+  drd kit export orders-api --to drd.kit --shares 3/5
+  drd kit verify drd.kit --share drd.kit.share-1-of-5-… --share … --share …
+  drd kit verify drd.kit --passphrase-file /root/kit-passphrase
+  drd kit verify drd.kit --identity ~/.config/age/me.txt
+
+Keep the kit away from this host, and the passphrase away from the kit. Its first line says how to
+open it without drd.
+
+exit codes of verify: 0 the kit opens every repository and fits the plan, 4 the plan has changed
+since, 10 no repository, 12 wrong passphrase or key, 13 no restore point, 1 anything else."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "kit",
+        description="The recovery kit: plans, keys, places and a printable runbook in one file.",
+        epilog=EXAMPLES,
+    )
+    verbs = parser.add_subparsers(dest="kit_verb", metavar="export|verify", required=True)
+    export = verbs.add_parser(
+        "export",
+        help="write a kit",
+        description="Write a recovery kit of the plans, encrypted with age, readable without drd.",
+        epilog=EXAMPLES,
+    )
+    global_options(export)
+    export.add_argument("plan", nargs="+", help="names of plans, or their files")
+    export.add_argument("--to", required=True, metavar="FILE", help="the kit; an older is replaced")
+    lock = export.add_mutually_exclusive_group()
+    lock.add_argument("--passphrase-file", metavar="F", help="its one line encrypts the kit")
+    lock.add_argument(
+        "--recipient",
+        action="append",
+        metavar="R",
+        help="public key, age1… or ssh-… (repeatable; else those of `kit` in plan or drd.yaml)",
+    )
+    lock.add_argument(
+        "--shares", metavar="K/N", help="a new passphrase in N shares, any K of which open the kit"
+    )
+    export.add_argument("--json", action="store_true", help="one JSON document")
+    export.set_defaults(handler="drd.cli.kit:export")
+    verify = verbs.add_parser(
+        "verify",
+        help="open the repositories with a kit alone",
+        description="Open the repositories with nothing but the kit, and say what it found.",
+        epilog=EXAMPLES,
+    )
+    global_options(verify)
+    verify.add_argument("file", metavar="FILE", help="the kit")
+    key_options(verify)
+    verify.add_argument("--json", action="store_true", help="one JSON document")
+    verify.set_defaults(handler="drd.cli.kit:verify")
+
+
+def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """What opens a kit."""
+    key = parser.add_mutually_exclusive_group(required=required)
+    key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
+    key.add_argument("--identity", metavar="F", help="age identity or SSH key, for recipients")
+    key.add_argument(
+        "--share", action="append", metavar="F", help="a share's file, once for each of them"
+    )

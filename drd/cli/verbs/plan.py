@@ -1,0 +1,155 @@
+"""Options of `drd plan`: check, show, schema; new and forget are beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd plan new --name orders-api --sqlite /srv/orders/orders.db --files /etc/orders
+  drd plan check                      every plan of the plans directory
+  drd plan check orders-api.yaml      one file, wherever it is
+  drd plan show orders-api            with all defaults
+  drd plan schema > plan.schema.json  for an editor with yaml-language-server
+
+exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
+
+CHECK_EXAMPLES = """\
+examples:
+  drd plan check                     every plan of the plans directory
+  drd plan check orders-api          one of them
+  drd plan check ./orders-api.yaml   one file, wherever it is
+  drd plan check --json | jq '.problems[]'
+
+exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
+
+SHOW_EXAMPLES = """\
+examples:
+  drd plan show orders-api
+  drd plan show orders-api --json | jq -r .digest"""
+
+SCHEMA_EXAMPLES = """\
+examples:
+  drd plan schema > plan.schema.json
+  # yaml-language-server: $schema=plan.schema.json     as the first line of a plan beside it
+  drd plan schema --markdown > plan-reference.md"""
+
+NEW_EXAMPLES = """\
+examples:
+  drd plan new                                        what is found on this host
+  drd plan new --name orders-api --postgres 'postgresql:///orders' --files /etc/nginx
+  drd plan new --sqlite /srv/shop/shop.db --repository s3:https://s3.example.com/acme-dr/shop
+  drd plan new --output -                             look first, write nothing"""
+
+FORGET_EXAMPLES = """\
+examples:
+  drd plan forget orders-api         asks, and says what will be gone
+  drd plan forget orders-api --yes
+
+Before it, remove the plan's file and let the service know: systemctl reload drd
+
+exit codes: 0 forgotten, 2 its file is still there or nothing is known, 11 a run of it is not
+over."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "plan",
+        description="Plans are YAML files that say what a service consists of, how much data it "
+        "may lose, how long it may be down, and how it is brought back.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    verbs = parser.add_subparsers(dest="plan_verb", metavar="VERB", required=True)
+    _add_check(verbs)
+    _add_show(verbs)
+    _add_schema(verbs)
+    _add_new(verbs)
+    _add_forget(verbs)
+
+
+def _add_check(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "check",
+        help="schema and logic, each problem with its line",
+        description="Read plans and say what is wrong with them, as `file:line: key: message`. "
+        "Nothing but the files is looked at.",
+        epilog=CHECK_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans there are")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.plan:check")
+
+
+def _add_show(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "show",
+        help="the resolved plan: what drd understood",
+        description="A plan with every default written out. Secrets stay references.",
+        epilog=SHOW_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", metavar="PLAN", help="name of a plan, or its file")
+    parser.add_argument("--json", action="store_true", help="one JSON document, with its hash")
+    parser.set_defaults(handler="drd.cli.plan:show")
+
+
+def _add_schema(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "schema",
+        help="the JSON Schema of plans, for editors",
+        description="The JSON Schema of plans: an editor completes keys and explains them.",
+        epilog=SCHEMA_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument(
+        "--markdown", action="store_true", help="the same as a reference for people"
+    )
+    parser.set_defaults(handler="drd.cli.plan:schema")
+
+
+def _add_new(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "new",
+        help="a starting plan from what is found here",
+        description="Write a commented plan for the databases of a PostgreSQL server on a local "
+        "socket and for the files that you name. Nothing is backed up by this.",
+        epilog=NEW_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("--name", help="of the plan (else from what is found)")
+    parser.add_argument("--postgres", action="append", default=[], metavar="DSN", help="a database")
+    parser.add_argument(
+        "--no-postgres", action="store_true", help="do not look for a PostgreSQL server"
+    )
+    parser.add_argument("--sqlite", action="append", default=[], metavar="FILE", help="a database")
+    parser.add_argument(
+        "--files", nargs="+", action="extend", default=[], metavar="PATH", help="configuration"
+    )
+    parser.add_argument(
+        "--repository", metavar="URL", help="s3:https://host/bucket/prefix or an absolute path"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="else NAME.yaml in the plans directory; - for stdout"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    parser.set_defaults(handler="drd.cli.plan_new:new")
+
+
+def _add_forget(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "forget",
+        help="let go of the records of a plan whose file is gone",
+        description="Remove what drd remembers of a plan that is not loaded any more: its points, "
+        "runs and evidence. Its alerts end. What is in its repositories stays, and is not touched.",
+        epilog=FORGET_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", metavar="PLAN", help="name of a plan")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.plan_forget:forget")

@@ -1,0 +1,29 @@
+"""Options of `drd prune`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd prune orders-api                          in every repository of the plan
+  drd prune orders-api --repository offsite     only in this one
+
+No backup can be stored in a repository meanwhile. It is paused, which is no failure, while others
+removed snapshots there, since it would make that final. exit codes: 0 done or paused, 1 failed, 10
+a repository is gone, 11 locked or another drd works on it, 12 wrong repository password, 130
+cancelled."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "prune",
+        description="Remove the data of forgotten restore points from a plan's repositories.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--repository", metavar="NAME", help="only in this one")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.prune:run")

@@ -1,0 +1,29 @@
+"""Options of `drd readiness`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd readiness                   every plan of the plans directory
+  drd readiness orders-api        one plan: drills, repository, targets, kit, objectives
+  drd readiness --json | jq '.plans[] | {plan, readiness}'
+
+Accept a finding for a while in the plan: `readiness: {exceptions: [{finding, reason, until}]}`.
+exit codes: 0 all ready, 3 at least one is not."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "readiness",
+        description="Try what a recovery will need, look at what drills proved, and say of each "
+        "plan whether it is ready, needs a drill, or is not ready. Recorded, so that `drd status` "
+        "shows the verdict; changes nothing else.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.readiness:run")

@@ -1,0 +1,123 @@
+"""Options of `drd recover`."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+from drd.model.plan import SCENARIOS
+
+EXAMPLES = """\
+examples:
+  drd recover orders-api --target standby --dry-run        what would happen
+  drd recover orders-api --target standby                  newest point, asks before it begins
+  drd recover orders-api --target standby --before 2h      the newest with data from before that
+  drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
+  drd recover orders-api --target standby --component orders-db
+  drd recover orders-api --in-place --overwrite --dry-run  over what production holds now
+  drd recover orders-api --in-place --table orders --into orders_yesterday --before 1d
+  drd recover orders-api --in-place --path /etc/nginx/nginx.conf --into /root/nginx
+  drd recover orders-api --target standby --component orders-db --into orders_yesterday
+  drd recover orders-api --target standby --repository offsite    from this copy alone
+  drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
+
+A recovery that was killed goes on when the same command is given again.
+exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could look,
+11 another recovery is running, 13 no restore point."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "recover",
+        description="Restore the components of a plan into one of its targets, or where they "
+        "were, by the same code that drills run, then check and measure.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--target", metavar="NAME", help="one of the plan's targets")
+    parser.add_argument(
+        "--in-place",
+        action="store_true",
+        help="over production: where the components are backed up from, or a target that is that",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--point", metavar="ID", help="this restore point")
+    which.add_argument("--before", metavar="TIME", help="the newest with data from before TIME")
+    which.add_argument(
+        "--clean-before", metavar="TIME", help="after a breach: the last moment known to be clean"
+    )
+    parser.add_argument("--lost-at", metavar="TIME", help="when the data was lost (default: now)")
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default=SCENARIOS[0],
+        help="what happened: decides conditions of steps, and what may be read (default: "
+        f"{SCENARIOS[0]})",
+    )
+    parser.add_argument(
+        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+    )
+    parser.add_argument(
+        "--repository", metavar="NAME", help="take nothing from any repository but this"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what a target that is not empty holds"
+    )
+    parser.add_argument(
+        "--accept-paths",
+        action="store_true",
+        help="bring back what the point holds outside of the plan's paths as well",
+    )
+    parser.add_argument(
+        "--accept-after-kit",
+        action="store_true",
+        help="on a host made from a recovery kit: take a point that the kit does not list",
+    )
+    parser.add_argument(
+        "--no-undo",
+        action="store_true",
+        help="remove at once what is replaced, instead of setting it aside until `drd done`",
+    )
+    parser.add_argument(
+        "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
+    )
+    parser.add_argument(
+        "--as-owner",
+        action="store_true",
+        help="databases: restore with their owner's rights, so that no code of theirs runs as a "
+        "superuser",
+    )
+    _part_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.recover:run")
+
+
+def _part_options(parser: argparse.ArgumentParser) -> None:
+    single = parser.add_argument_group(
+        "a single thing, beside what is there",
+        "The component under another name; or tables or paths of it, and nothing else.",
+    )
+    single.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="T",
+        help="a table, SCHEMA.NAME or NAME, copied beside the others (repeatable)",
+    )
+    single.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="P",
+        help="a file or directory of a files component, as it was backed up (repeatable)",
+    )
+    single.add_argument(
+        "--into",
+        metavar="NAME",
+        help="what the copy is called: a database, a file or a directory; with --table a table, of "
+        "several tables a schema; with --path the directory that they come into",
+    )

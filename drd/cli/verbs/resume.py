@@ -1,0 +1,28 @@
+"""Options of `drd resume`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd resume 4f2a                        go on where it stopped
+
+What is done is not done again. The step in whose midst it was stopped begins anew, and one that
+ended the recovery is tried again.
+exit codes: as drd recover; 2 it cannot go on, 11 a process carries it out."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "resume",
+        description="Go on with a recovery whose process died (also with the host), that failed, "
+        "or that was cancelled.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("--yes", action="store_true", help="kept for scripts: nothing is asked")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.resume:run")

@@ -1,0 +1,46 @@
+"""Options of `drd retention`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd retention orders-api --dry-run     which points stay, and why; which go
+  drd retention orders-api               forget them; drd prune removes their data later
+  drd retention orders-api --force --reason "the policy is shorter now"
+
+It is paused, which is no failure, while the clock, the listing or the last backup is not in order:
+it says why and what to do. exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11
+locked or another drd works on it, 12 wrong repository password, 130 cancelled."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "retention",
+        description="Forget whole restore points that the plan's retention does not keep, counted "
+        "from the newest complete one. That one, the newest that passed a drill, and held ones "
+        "(drd hold) are never forgotten. One run forgets at most as many as were completed since "
+        "the last one, and a quarter of those that are there.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be forgotten")
+    parser.add_argument(
+        "--force", action="store_true", help="forget also the points over the limit of one run"
+    )
+    parser.add_argument(
+        "--clock-is-right",
+        action="store_true",
+        help="after the clock was set: believe it as it is now",
+    )
+    parser.add_argument(
+        "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"
+    )
+    parser.add_argument(
+        "--no-prune", action="store_true", help="for scripts of before: retention never prunes"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.retention:run")

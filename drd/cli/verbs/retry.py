@@ -1,0 +1,23 @@
+"""Options of `drd retry`."""
+
+from __future__ import annotations
+
+from drd.cli.parser import Verbs
+from drd.cli.verbs.step_answer import add_verb
+
+EXAMPLES = """\
+examples:
+  drd retry 4f2a smoke-test              try the step that failed once more
+
+exit codes: 0 recorded, 2 nobody asks whether to try it again."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = add_verb(
+        sub,
+        "retry",
+        description="Try a step again that has failed and is asked about, or that has ended the "
+        "recovery; in that case `drd resume` then goes on with it.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")

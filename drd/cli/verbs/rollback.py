@@ -1,0 +1,29 @@
+"""Options of `drd rollback`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd rollback 4f2a                      the last step first
+  drd rollback 4f2a --dry-run            what that would be
+
+exit codes: 0 taken back, 1 a step could not be, 2 there is nothing to take back, 11 a process
+carries the recovery out (drd cancel ends it)."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "rollback",
+        description="Run the rollback of each step of a recovery that was begun, the last step "
+        "first. What comes back is not taken away: only steps that name a rollback are taken back.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.rollback:run")

@@ -1,0 +1,34 @@
+"""Options of `drd run show`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd run show 4f2a              one run with its steps (the beginning of an id is enough)
+  drd run show 4f2a --follow     until it is over; Ctrl-C leaves the run alone
+  drd run show 4f2a --json
+
+exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "run",
+        description="One run.",
+        epilog=EXAMPLES,
+    )
+    verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
+    one = verbs.add_parser(
+        "show",
+        help="state, error and steps of a run",
+        description="How a run went, step by step.",
+        epilog=EXAMPLES,
+    )
+    global_options(one)
+    one.add_argument("run", help="id of the run, or its beginning")
+    one.add_argument("--follow", action="store_true", help="wait until it is over")
+    one.add_argument("--json", action="store_true", help="one JSON document")
+    one.set_defaults(handler="drd.cli.run:show")

@@ -1,0 +1,25 @@
+"""Options of `drd runs`."""
+
+from __future__ import annotations
+
+from drd.cli.options import count, global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd runs                    the newest of all plans
+  drd runs orders-api --limit 5
+  drd runs --json | jq '.runs[] | select(.state == "failed")'"""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "runs",
+        description="Runs, newest first.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="only this plan's")
+    parser.add_argument("--limit", type=count, default=20, metavar="N", help="how many (20)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.runs:run")

@@ -1,0 +1,30 @@
+"""Options of `drd schedule`."""
+
+from __future__ import annotations
+
+from drd.cli.options import count, global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd schedule                   what runs next, for how long, and why
+  drd schedule orders-api        of one plan
+  drd schedule --limit 5         the next five
+  drd schedule --json | jq '.items[0]'"""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "schedule",
+        description="The next start of every kind of run, as the daemon works it out.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="name of a plan")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--limit", type=count, metavar="N", help="the next N starts")
+    length.add_argument(
+        "--all", action="store_true", help="all, also where a terminal shows the next ones only"
+    )
+    parser.set_defaults(handler="drd.cli.schedule:run")

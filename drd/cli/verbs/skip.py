@@ -1,0 +1,24 @@
+"""Options of `drd skip`."""
+
+from __future__ import annotations
+
+from drd.cli.parser import Verbs
+from drd.cli.verbs.step_answer import add_verb
+
+EXAMPLES = """\
+examples:
+  drd skip 4f2a warm-up --why "the cache fills by itself"
+
+exit codes: 0 recorded, 2 the step cannot be skipped (any more)."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = add_verb(
+        sub,
+        "skip",
+        description="Go on without a step that failed, that waits to be done by hand, or that is "
+        "still to come. Approvals cannot be skipped.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("--why", required=True, metavar="TEXT", help="kept with it")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")

@@ -1,0 +1,33 @@
+"""Options of `drd status`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd status                    every plan on one screen
+  drd status orders-api         one plan
+  drd status --json | jq -r .verdict
+  drd status --nagios           one line for a monitoring plugin, exit 0/1/2/3
+
+exit codes: 0 every plan is met or at risk, 3 any is breached or unknown."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "status",
+        description="Per plan: what would be lost now, whether it comes back in time, when that "
+        "was last proven. Reads only what drd remembers, so it works when all else is down.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", help="only this plan")
+    parser.add_argument(
+        "--all", action="store_true", help="every plan, also where a terminal shows the worst only"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document")
+    form.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
+    parser.set_defaults(handler="drd.cli.status_verb:run")

@@ -1,0 +1,27 @@
+"""Options that `drd approve`, `done`, `retry` and `skip` share."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+
+def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argparse.ArgumentParser:
+    """A verb about one step of a run; the caller adds its own options."""
+    parser = sub.add_parser(verb, description=description, epilog=examples)
+    global_options(parser)
+    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument("step", help="the step's name")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler=f"drd.cli.{verb}:run")
+    return parser
+
+
+def add_person(parser: argparse.ArgumentParser, what: str) -> None:
+    """Who says so; `what` is what they do, for the help."""
+    parser.add_argument(
+        "--by", metavar="NAME", help=f"who {what} (default: whom `people` maps to your user)"
+    )
+    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")

@@ -1,0 +1,32 @@
+"""Options of `drd verify`."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd verify orders-api                          read everything in every repository
+  drd verify orders-api --repository offsite     only in this one
+  drd verify orders-api --share                  only what the next run by schedule would read
+
+Backups go on meanwhile. exit codes: 0 sound, 1 damaged or not done, 10 a repository is gone,
+11 another drd checks it, 12 wrong repository password, 130 cancelled."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "verify",
+        description="Check that a plan's repositories hold all that they need, and that their data "
+        "reads back as it was written.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", help="name of a plan, or its file")
+    parser.add_argument("--repository", metavar="NAME", help="only this one")
+    parser.add_argument(
+        "--share", action="store_true", help="read what a run by schedule would, not everything"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.verify:run")

@@ -1,0 +1,21 @@
+"""Options of `drd worker`: what the daemon starts for each run. Not for people."""
+
+from __future__ import annotations
+
+from drd.cli.options import global_options
+from drd.cli.parser import Verbs
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "worker",
+        description="Carry out the pending run RUN, or settle what a dead one left behind.",
+    )
+    global_options(parser)
+    parser.add_argument("run", help="id of the run")
+    parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
+    parser.add_argument("--cancelled", action="store_true", help="with --settle: as was asked for")
+    parser.add_argument(
+        "--plan-on-stdin", action="store_true", help="go by the plan's text that stands there"
+    )
+    parser.set_defaults(handler="drd.cli.worker:run")
