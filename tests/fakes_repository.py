@@ -198,7 +198,7 @@ class MemoryRepository:
             if not include or any(path == i or path.startswith(f"{i}/") for i in include)
         }
         if not wanted:
-            raise RepositoryDamaged("the snapshot holds nothing of what was asked for")
+            raise RepositoryDamaged("the snapshot contains none of the requested paths")
         for path, data in wanted.items():
             place = into / path.lstrip("/")
             if data is None:
@@ -312,7 +312,9 @@ def _printed(stream: Stream) -> bytes:
         words = done.stderr.decode(errors="replace").strip()
         raise DumpFailed(f"{command.title} exited with {done.returncode}: {words}")
     if not done.stdout:
-        raise ImplausibleDump(f"{command.title} printed nothing, although it exited with 0")
+        raise ImplausibleDump(
+            f"{command.title} exited with 0 but printed nothing, so no snapshot was kept"
+        )
     return done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Repositories: where copies are kept. restic does the keeping, on S3 or in a local directory."""
+"""Repositories: where copies are kept. restic stores them, on S3 or in a local directory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def open_repository(
     resolve: Callable[[SecretRef], str],
     restic: str | None = None,
 ) -> ResticRepository:
-    """The repository that `spec` describes; nothing is contacted and no secret read yet.
+    """Return the repository that `spec` describes. Contacts nothing and reads no secret yet.
 
-    `cache_dir` gets restic's caches; `restic` is a configured path of the program.
+    restic keeps its caches in `cache_dir`; `restic` is a configured path of the program.
     """
     from drd.repositories.restic import ResticRepository
 

@@ -1,10 +1,10 @@
-"""One process at a time begins a repository, whatever hosts they are on: two `restic init` at once
-leave one that nobody can open.
+"""Make sure that only one process at a time initialises a repository, across hosts: two `restic
+init` at once leave a repository that nobody can open.
 
-Each writes a mark where restic keeps its locks, and lists them. Alone it goes on; otherwise it
-takes its mark away and tries again later, at a time of its own. A listing shows what was written
-before it, on S3 as on a file system, so of two that write at once at least one sees the other, and
-whoever comes later sees who went on.
+Each process writes a mark where restic keeps its locks, then lists the marks. If it is alone, it
+goes on; otherwise it removes its mark and tries again after a random wait. A listing shows what was
+written before it, on S3 as on a file system. So of two processes that write at once at least one
+sees the other, and a later one sees the mark of the one that went on.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from drd.errors import DrdError, RepositoryLocked
 from drd.repositories.place import Place
 
 MARK = "drd-init-"
-"""How the names of marks begin."""
+"""The prefix of the names of marks."""
 
-DEAD_S = 600.0
-"""A mark of another host this old is of a process that died: `init` takes seconds."""
+MARK_EXPIRES_S = 600.0
+"""A mark of another host this old belongs to a process that died: `init` takes seconds."""
 
 
 @dataclass
 class Waits:
-    """Seconds: until it is given up, and between two tries at most. Tests set them."""
+    """Limits in seconds: the whole wait, and the longest wait between two tries. Tests
+    change them.
+    """
 
     all_s: float = 120.0
     one_s: float = 2.0
@@ -42,56 +44,59 @@ WAITS = Waits()
 
 
 @contextmanager
-def alone(place: Place) -> Iterator[None]:
-    """Raises RepositoryLocked when others are at it for too long."""
-    mine = _mark()
+def init_lock(place: Place) -> Iterator[None]:
+    """Hold the mark that allows `init`. Raises RepositoryLocked when others hold it for
+    too long.
+    """
+    mine = _new_mark()
     limit = time.monotonic() + WAITS.all_s
     while True:
         place.put_mark(mine)
-        marks = _marks(place.lock_files())
+        marks = _marks_among(place.lock_files())
         if all(name == mine or _is_dead(name, age_s) for name, age_s in marks.items()):
             break
         place.remove("locks", [mine])
         if time.monotonic() > limit:
             raise RepositoryLocked(
-                f"others have been beginning the repository at {place.url} for long",
-                hint="see that no other host does; what a dead one left counts for nothing after "
-                f"{DEAD_S / 60:.0f} minutes.",
+                f"another drd has been initialising the repository at {place.url} for more "
+                f"than {WAITS.all_s:.0f} s",
+                hint="check that no other host does so; the mark of a process that died "
+                f"expires after {MARK_EXPIRES_S / 60:.0f} minutes.",
             )
         process.check_cancelled()
         time.sleep(random.uniform(0.1, WAITS.one_s))  # noqa: S311 - so that they part
     try:
         yield
     finally:
-        _remove(place, marks)
+        _remove_marks(place, marks)
 
 
-def sweep(place: Place, lock_files: Mapping[str, float]) -> None:
-    """Remove the marks of the dead among what lies where restic keeps its locks."""
-    dead = [name for name, age_s in _marks(lock_files).items() if _is_dead(name, age_s)]
+def remove_dead_marks(place: Place, lock_files: Mapping[str, float]) -> None:
+    """Remove the marks of dead processes among the lock files."""
+    dead = [name for name, age_s in _marks_among(lock_files).items() if _is_dead(name, age_s)]
     if dead:
         place.remove("locks", dead)
 
 
-def _marks(lock_files: Mapping[str, float]) -> dict[str, float]:
+def _marks_among(lock_files: Mapping[str, float]) -> dict[str, float]:
     return {name: age_s for name, age_s in lock_files.items() if name.startswith(MARK)}
 
 
-def _remove(place: Place, marks: Mapping[str, float]) -> None:
-    """Ours, and those of the dead that were there beside it."""
+def _remove_marks(place: Place, marks: Mapping[str, float]) -> None:
+    """Remove our mark and the marks of dead processes that were there beside it."""
     try:
         place.remove("locks", marks)
     except DrdError as error:
         log.get().warning("repository.mark_left", repository=place.url, error=error.message)
 
 
-def _mark() -> str:
+def _new_mark() -> str:
     pid = os.getpid()
-    return f"{MARK}{_here()}-{pid}-{process.process_start_time(pid)}"
+    return f"{MARK}{_pid_scope()}-{pid}-{process.process_start_time(pid)}"
 
 
-def _here() -> str:
-    """Where a pid means the same: this host, since it booted, and its processes."""
+def _pid_scope() -> str:
+    """The scope in which a pid is unique: this host, its current boot, and its pid namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     parts = (
         socket.gethostname(),
@@ -104,6 +109,6 @@ def _here() -> str:
 def _is_dead(mark: str, age_s: float) -> bool:
     here, _, rest = mark.removeprefix(MARK).partition("-")
     pid, _, born = rest.partition("-")
-    if here == _here() and pid.isdigit() and born.isdigit():
+    if here == _pid_scope() and pid.isdigit() and born.isdigit():
         return not process.process_alive(int(pid), int(born))
-    return age_s > DEAD_S
+    return age_s > MARK_EXPIRES_S

@@ -28,7 +28,7 @@ from drd.repositories.place import (
     MOST_OBJECTS,
     Entry,
     Kept,
-    damaged,
+    config_lost,
     digest_of,
     is_id,
     lock_names,
@@ -45,10 +45,11 @@ class LocalPlace:
         self.url = str(path)
 
     def preflight(self, *, writing: bool = True) -> None:
-        """A directory that may be written, or none yet below a parent that may be written.
+        """Check that the directory may be written, or that it is missing and its parent may be
+        written.
 
-        Nothing but the last part of the path is ever made: a parent that is missing is more
-        likely a disk that is not mounted.
+        Only the last part of the path is ever made: a missing parent is more likely a disk that is
+        not mounted.
         """
         try:
             exists = self.path.exists()
@@ -61,7 +62,7 @@ class LocalPlace:
         if not exists and not self.path.parent.is_dir():
             raise RepositoryMissing(
                 f"directory {self.path.parent} does not exist",
-                hint=f"mount the disk that it lies on, or mkdir -p {self.path.parent}",
+                hint=f"mount the disk, or run: mkdir -p {self.path.parent}",
                 state="gone",
             )
         place = self.path if exists else self.path.parent
@@ -83,7 +84,7 @@ class LocalPlace:
             raise self._unreachable(error) from error
         raise RepositoryMissing(
             f"directory {self.path} does not exist",
-            hint="mount the disk that it lies on, or find out who removed it.",
+            hint="mount the disk, or find out who removed the directory.",
             state="gone",
         )
 
@@ -94,12 +95,13 @@ class LocalPlace:
             raise self._unreachable(error) from error
 
     def read_only(self) -> bool:
-        """Asked beforehand: restic goes on trying to write its lock for minutes."""
+        """Checked beforehand, because restic tries for minutes to write its lock."""
         return self.path.is_dir() and not os.access(self.path, os.W_OK, effective_ids=True)
 
     def clock_ahead_s(self) -> float | None:
-        """By the time that the file system gives to a new file, which a server of files takes from
-        its own clock."""
+        """Measured by the time that the file system gives to a new file. A file server takes it
+        from its own clock.
+        """
         try:
             made = _time_of_new_file(self.path)
         except OSError:
@@ -135,7 +137,7 @@ class LocalPlace:
 
     def read(self, name: str, most: int) -> bytes | None:
         try:
-            # Neither through a link of somebody's nor from a pipe that nobody writes into.
+            # Follow no link, and do not wait for a pipe that nobody writes into.
             fd = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(fd, "rb") as file:
                 return file.read(most) if stat.S_ISREG(os.fstat(fd).st_mode) else None
@@ -154,7 +156,7 @@ class LocalPlace:
             return []
         for name in CONTENTS:
             if any(p.is_file() for p in (self.path / name).rglob("*")):
-                raise damaged(self.url)
+                raise config_lost(self.url)
         return sorted(p.name for p in (self.path / "keys").iterdir())
 
     def put_mark(self, name: str) -> None:
@@ -166,7 +168,7 @@ class LocalPlace:
         except OSError as error:
             raise RepositoryError(
                 f"cannot write below {self.path}: {error.strerror}",
-                hint="check the disk and its mount, and the rights of the user that runs drd.",
+                hint="check the disk, its mount, and the rights of the user that runs drd.",
             ) from error
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
@@ -190,7 +192,9 @@ class LocalPlace:
         return [Finding(PROTECTION, "error", "", detail, hint)]
 
     def _require_readable(self) -> None:
-        """A network file system that has gone away answers with an error only when asked."""
+        """List the directory: a network file system that is gone answers with an error only when it
+        is read.
+        """
         if self.path.is_dir():
             try:
                 next(self.path.iterdir(), None)
@@ -211,12 +215,12 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, Entry]]:
         with suppress(FileNotFoundError):
             told = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(told.st_mode):
-                # Not the time of its content, which everybody can set.
+                # ctime, because everybody can set mtime.
                 yield entry.name, Entry(told.st_size, told.st_ctime)
 
 
 def _time_of_new_file(directory: Path) -> float:
-    """One without a name, where the file system makes such."""
+    """Use a file without a name, where the file system supports that."""
     try:
         fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -233,7 +237,7 @@ def _require_writable(place: Path) -> None:
         return
     if os.statvfs(place).f_flag & os.ST_RDONLY:
         raise RepositoryReadOnly(
-            f"{place} is mounted read-only", hint="mount it with rw, or store elsewhere."
+            f"{place} is mounted read-only", hint="remount it with rw, or use another place."
         )
     raise RepositoryReadOnly(
         f"{place} cannot be written by the user with id {os.geteuid()}",

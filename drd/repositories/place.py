@@ -1,4 +1,4 @@
-"""What a repository needs to know about the place that it lies in, whatever kind of place."""
+"""What a repository needs to know about the place that it lies in: a bucket or a directory."""
 
 from __future__ import annotations
 
@@ -14,89 +14,97 @@ from drd.ports import Finding
 Kept = Literal["keys", "index", "locks"]
 
 MOST_OBJECTS = 200_000
-"""The largest number of names that is read of one directory."""
+"""The largest number of names that drd reads of one directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`written` is the time at which the object was written there, in seconds of the place's
-    clock, 0 when the place does not tell. Whoever can write there cannot choose it, but can write
-    the object again."""
+    """One object. `written` is the time at which it was written, in seconds of the place's clock; 0
+    when the place does not report it. A writer cannot choose this time, but can write the object
+    again.
+    """
 
     size: int
     written: float
 
 
 class Place(Protocol):
-    """A bucket or a directory, looked at without restic: in milliseconds and without a key."""
+    """A bucket or a directory that is read without restic: in milliseconds and without a key."""
 
     url: str
     far: bool
-    """Whether a look at it takes a moment: it asks over a network, with a client of its own."""
+    """Whether reading it is slow: it is asked over a network, with a client of its own."""
 
     def preflight(self, *, writing: bool = True) -> None:
-        """The place answers, exists and may be used; a few seconds at most. Without `writing`, one
-        with a repository that may only be read will do; a bucket does not tell.
+        """Check that the place answers, exists and may be used; takes a few seconds at most.
+        Without `writing`, a repository that may only be read is enough; a bucket does not report
+        this.
 
         Raises RepositoryUnreachable, RepositoryMissing or RepositoryError with the remedy.
         """
 
     def probe(self) -> str | None:
-        """The digest of the repository's `config`, which is written once and never changed, by one
-        request; None where there is none. Raises RepositoryMissing for a place that is gone,
-        RepositoryUnreachable, RepositoryError."""
+        """The digest of the repository's `config`, which is written once and never changed, read
+        with one request; None if there is no config. Raises RepositoryMissing for a place that is
+        gone, RepositoryUnreachable, RepositoryError.
+        """
 
     def read_only(self) -> bool:
-        """Whether it is known that nothing can be written there."""
+        """Whether drd knows that nothing can be written there."""
 
     def clock_ahead_s(self) -> float | None:
-        """By how many seconds this host's clock is ahead of the place's; None where that does not
-        tell. Writes nothing that stays."""
+        """The number of seconds by which this host's clock is ahead of the place's; None when the
+        place does not report its time. Leaves nothing behind.
+        """
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        """Those of restic's snapshots whose files are not there."""
+        """Those of restic's snapshots whose files are missing."""
 
     def lock_files(self) -> Mapping[str, float]:
-        """What lies where restic keeps its locks: how many seconds ago each was written. Empty
-        where there is no repository."""
+        """The files where restic keeps its locks, with their age in seconds. Empty without a
+        repository.
+        """
 
     def locks(self) -> frozenset[str]:
-        """The names of restic's locks among them."""
+        """The names of restic's locks among the lock files."""
 
     def objects(self, below: Kept) -> Mapping[str, Entry]:
-        """The objects that have names as restic gives them, or the first of very many; empty
-        without a repository."""
+        """The objects that have names as restic gives them; only the first ones of very many. Empty
+        without a repository.
+        """
 
     def read(self, name: str, most: int) -> bytes | None:
-        """The first `most` bytes of an object, by its name below the repository; None where there
-        is none."""
+        """The first `most` bytes of an object, by its name below the repository; None if it does
+        not exist.
+        """
 
     def unfinished_keys(self) -> list[str]:
-        """Key files of a repository that has no config: what a killed `init` leaves, and what no
-        later one gets past.
+        """Key files of a repository that has no config. A killed `init` leaves them, and every
+        later `init` fails on them.
 
-        Raises RepositoryDamaged when there is data as well: that was a repository once.
+        Raises RepositoryDamaged when there is data as well: then it was a repository once.
         """
 
     def put_mark(self, name: str) -> None:
-        """Write an empty file beside restic's locks, which restic passes over; makes the directory
-        where there is none yet."""
+        """Write an empty file beside restic's locks, which restic ignores; makes the directory if
+        it is missing.
+        """
 
     def remove(self, below: Literal["keys", "locks"], names: Iterable[str]) -> None:
-        """Remove files by name; one that is gone already is none of our business."""
+        """Remove files by name; ignore files that are gone already."""
 
     def removal(self, name: str) -> str:
-        """How a person removes an object, by its name below the repository: a command."""
+        """The command with which a person removes an object, by its name below the repository."""
 
     def list_command(self, below: Kept) -> str:
-        """The command by which a person lists the objects with their times."""
+        """The command with which a person lists the objects with their times."""
 
     def findings(self, protection: str | None) -> list[Finding]:
-        """For `doctor`, beyond `preflight`: the clock, and whether `protection` is true."""
+        """For `doctor`, beyond `preflight`: check the clock, and whether `protection` is true."""
 
 
 LARGEST_CONFIG = 1 << 16
-"""More of it is not read: restic's takes 155 bytes."""
+"""drd reads no more of it: restic's config takes 155 bytes."""
 
 
 def digest_of(config: bytes) -> str:
@@ -104,18 +112,19 @@ def digest_of(config: bytes) -> str:
 
 
 LARGEST_ANSWER = 2 << 20
-"""The largest answer that is read, in bytes. The longest answer of S3 is a listing of 1,000
-objects, which has less than half of this size."""
+"""The largest answer that drd reads, in bytes. The longest answer of S3 is a listing of 1,000
+objects, which has less than half of this size.
+"""
 
 CONTENTS = ("data", "index", "snapshots")
-"""Where the files of a repository lie that has been used."""
+"""Directories that hold the files of a repository that has been used."""
 
 
-def damaged(url: str) -> RepositoryDamaged:
+def config_lost(url: str) -> RepositoryDamaged:
     return RepositoryDamaged(
-        f"what lies at {url} was a repository, but its config is gone",
-        hint="restore the file `config` from a copy; to begin anew on purpose, give the plan "
-        "another URL or prefix.",
+        f"the repository at {url} has lost its config",
+        hint="restore the file `config` from a copy; to start a new repository on purpose, "
+        "give the plan another URL or prefix.",
     )
 
 
@@ -123,8 +132,9 @@ _LOCK = re.compile(r"[0-9a-f]{64}")
 
 
 def lock_names(names: Iterable[str]) -> frozenset[str]:
-    """Those that are locks: a restic killed while it writes one leaves a file of another name,
-    which nobody minds."""
+    """The names that are locks. A restic that was killed while it wrote one leaves a file with
+    another name, which restic ignores.
+    """
     return frozenset(name for name in names if is_id(name))
 
 

@@ -1,8 +1,8 @@
-"""Looking whether thousands of repositories are where they were, by one request each.
+"""Check with one request each whether thousands of repositories are still there.
 
-Without restic, and with one client for all places of a server that have the same keys: a client of
-its own for each would take more memory than the daemon. Keys are read once, and again when they are
-refused. What is asked again and again is signed once an hour, which is most of the work.
+Needs no restic. All places on a server that have the same keys share one client: a client for each
+would take more memory than the daemon. Keys are read once, and again when the server refuses them.
+Requests are signed once an hour, because signing is most of the work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from drd.repositories.s3 import S3Keys, S3Place
 
 SIGNED_S = 3600.0
 MARGIN_S = 600.0
-"""For how long a signed request is used, and how much longer it counts."""
+"""How long a signed request is used, and how much longer it stays valid."""
 
 _Key = tuple[str, S3Access]
 
@@ -44,7 +44,7 @@ class Prober:
         key = (location.endpoint, access)
         place = S3Place(location, lambda: self._keys(access), self._known(key))
         try:
-            found = self._asked(url, place, key) or place.probe()
+            found = self._probe_signed(url, place, key) or place.probe()
         except (RepositoryMissing, RepositoryUnreachable):
             self._keep(key, place)
             raise
@@ -67,8 +67,8 @@ class Prober:
             bucket_lookup=access.bucket_lookup,
         )
 
-    def _asked(self, url: str, place: S3Place, key: _Key) -> str | None:
-        """The digest, by a request that was signed before; None where the answer is another one."""
+    def _probe_signed(self, url: str, place: S3Place, key: _Key) -> str | None:
+        """The digest, read with a request that was signed before; None for any other answer."""
         with self._lock:
             signed, until = self._signed.get(url, ("", 0.0))
             if key not in self._sessions:

@@ -1,7 +1,7 @@
-"""A repository's place in an S3 bucket, looked at through boto3 (its only importer).
+"""A repository's place in an S3 bucket, accessed through boto3 (this is its only importer).
 
-restic retries for minutes where a key is refused or a bucket is missing, and says little. So the
-bucket is asked first, once and with short time limits.
+restic retries for minutes when a key is refused or a bucket is missing, and reports little. So drd
+asks the bucket first, once and with short time limits.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from drd.repositories.place import (
     MOST_OBJECTS,
     Entry,
     Kept,
-    damaged,
+    config_lost,
     digest_of,
     is_id,
     lock_names,
 )
 
 SKEW_S = 60.0
-"""From here on a clock deserves a look; S3 refuses requests at 15 minutes."""
+"""The difference in seconds from which a clock is reported; S3 refuses requests at 15 minutes."""
 
 _VIRTUAL_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".googleapis.com", ".aliyuncs.com")
 # The providers for which restic puts the bucket into the host name unless told otherwise.
@@ -49,14 +49,14 @@ _SYSTEM_CAS = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-# boto3 brings certificates of its own; restic trusts the system's, so both shall.
+# boto3 brings its own certificates, while restic uses the system's: both must use the same.
 
 _ASKED_ONE_BY_ONE = 4
-"""Of more snapshots a listing is cheaper."""
+"""Above this number of snapshots one listing is cheaper than single requests."""
 
 MOST_PAGES = 1000
 LISTING_S = 120.0
-"""Bounds of one listing: a thousand objects are a page."""
+"""Limits of one listing: a page has a thousand objects."""
 _building = threading.Lock()
 T = TypeVar("T")
 
@@ -74,14 +74,16 @@ class S3Keys:
 
 
 class S3Place:
-    """A bucket and a prefix. `keys` is called at the first look, so that secrets are read late."""
+    """A bucket and a prefix. `keys` is called at the first request, so that secrets are
+    read late.
+    """
 
     far = True
 
     def __init__(
         self, location: S3Location, keys: Callable[[], S3Keys], client: Any = None
     ) -> None:
-        """`client` instead of one of its own: that of another place of `client_of`."""
+        """Use `client`, that of another place of `client_of`, instead of an own one."""
         self.location = location
         self.url = location.url
         self._keys = keys
@@ -89,12 +91,13 @@ class S3Place:
 
     @property
     def client(self) -> Any:
-        """What asks, which any place with the same server and keys can use. Safe in threads."""
+        """The client, which any place with the same server and keys can share. Safe in threads."""
         return self._connected()
 
     def preflight(self, *, writing: bool = True) -> None:  # noqa: ARG002 - only a write tells
-        """The bucket exists and the key may list it: a HEAD alone does not prove the secret on
-        every server."""
+        """Check that the bucket exists and the key may list it: HEAD alone does not prove the
+        secret on every server.
+        """
         self._ask("head_bucket")
         self._ask("list_objects_v2", Prefix=self._below(""), MaxKeys=1)
 
@@ -103,7 +106,7 @@ class S3Place:
         return None if config is None else digest_of(config)
 
     def read(self, name: str, most: int) -> bytes | None:
-        """By GET: a HEAD does not tell a bucket that is gone from an object that is."""
+        """Uses GET: HEAD does not distinguish a missing bucket from a missing object."""
         from botocore.exceptions import ClientError
 
         def beginning(client: Any) -> bytes:
@@ -119,8 +122,9 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def signed_probe(self, valid_s: float) -> str:
-        """An address at which whoever has it may read the `config` for so many seconds. Raises as
-        `probe`."""
+        """An address that lets anyone read the `config` for so many seconds. Raises as
+        `probe`.
+        """
         from botocore.exceptions import BotoCoreError
 
         wanted = {"Bucket": self.location.bucket, "Key": self._below("config")}
@@ -134,13 +138,14 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def session(self) -> Any:
-        """What sends requests that are signed already; any place on the server can use it."""
+        """A session that sends signed requests; any place on the server can share it."""
         certificates = _certificates(self._keys()) if self.location.secure else None
         return requests.session(self.location.endpoint, certificates)
 
     def probe_signed(self, address: str, session: Any) -> str | None:
         """The digest of the `config` there; None for any other answer, which `probe` explains.
-        Raises RepositoryUnreachable for none in time."""
+        Raises RepositoryUnreachable when there is no answer in time.
+        """
         from botocore.awsrequest import AWSRequest
         from botocore.exceptions import BotoCoreError
 
@@ -154,11 +159,15 @@ class S3Place:
         return digest_of(answer.content) if answer.status_code == 200 else None
 
     def read_only(self) -> bool:
-        """Only a write tells, and restic gives up at once when it is denied."""
+        """Always False: only a write reveals it, and restic fails at once when a write
+        is denied.
+        """
         return False
 
     def clock_ahead_s(self) -> float | None:
-        """By the server's `Date`, which it says also where it refuses the request for its time."""
+        """Uses the server's `Date`, which it sends even when it refuses the request because of its
+        time.
+        """
         from botocore.exceptions import ClientError
 
         try:
@@ -186,8 +195,7 @@ class S3Place:
     def lock_files(self) -> Mapping[str, float]:
         # restic itself allows a thousand locks at most, which is one page.
         answer = self._ask("list_objects_v2", Prefix=self._below("locks/"))
-        # By the server's clock, which is what dates them; one that cannot be told is taken for
-        # ours.
+        # By the server's clock, which dates them; if it is unknown, by ours.
         now = _time_of(answer) or datetime.now(UTC)
         return {
             name: (now - written).total_seconds() if written else 0.0
@@ -195,8 +203,9 @@ class S3Place:
         }
 
     def _objects(self, below: str) -> Iterator[tuple[str, datetime | None, int]]:
-        """All that is there, as of `_entries`, page after page. Raises RepositoryError for a
-        listing that does not end."""
+        """All objects there, as of `_entries`, page after page. Raises RepositoryError for a
+        listing that does not end.
+        """
         more: dict[str, Any] = {}
         until = time.monotonic() + LISTING_S
         for _ in range(MOST_PAGES):
@@ -211,7 +220,7 @@ class S3Place:
         raise RepositoryError(
             f"{self.location.endpoint} does not end its listing of {below} in bucket "
             f"{self.location.bucket}",
-            hint="look into the S3 server's log: what it answers is not what S3 answers.",
+            hint="check the S3 server's log: this answer does not follow the S3 protocol.",
         )
 
     def locks(self) -> frozenset[str]:
@@ -230,7 +239,7 @@ class S3Place:
             return []
         names = self._names("keys/")
         if names and any(self._names(f"{name}/") for name in CONTENTS):
-            raise damaged(self.url)
+            raise config_lost(self.url)
         return names
 
     def put_mark(self, name: str) -> None:
@@ -241,12 +250,13 @@ class S3Place:
             self._ask("delete_object", Key=self._below(f"{below}/{name}"))
 
     def _names(self, below: str) -> list[str]:
-        """Last parts of the names of the objects there, of the first thousand."""
+        """The last parts of the names of the first thousand objects there."""
         return [n for n, *_ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
 
     def removal(self, name: str) -> str:
-        """Without a version: where the bucket keeps versions, or locks them, a marker hides the
-        object from everybody who lists."""
+        """A command without a version: where the bucket keeps versions, or locks them, a delete
+        marker hides the object in every listing.
+        """
         return self._by_hand("rm", name)
 
     def list_command(self, below: Kept) -> str:
@@ -258,13 +268,15 @@ class S3Place:
         return shlex.join(["aws", "--endpoint-url", place.endpoint, "s3", verb, address])
 
     def findings(self, protection: str | None) -> list[Finding]:
-        found = [self._clock()]
+        found = [self._clock_finding()]
         if protection == "object-lock":
-            found.append(self._object_lock())
+            found.append(self._object_lock_finding())
         elif protection == "versioning":
-            found.append(self._versioning())
+            found.append(self._versioning_finding())
         elif protection not in (None, "none"):
-            detail = f"{protection} is claimed; a bucket does not tell whether it is true"
+            detail = (
+                f"{protection} is claimed, but drd cannot check it: a bucket does not report it"
+            )
             found.append(Finding(PROTECTION, "warning", "", detail))
         return found
 
@@ -272,7 +284,7 @@ class S3Place:
         return f"{self.location.prefix}/{name}" if self.location.prefix else name
 
     def _ask(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
-        """One request; what goes wrong becomes one of our errors, with a remedy."""
+        """Send one request; translate failures into our errors, with a remedy."""
         from botocore.exceptions import ClientError
 
         def asked(client: Any) -> Mapping[str, Any]:
@@ -287,8 +299,9 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def _asking(self, work: Callable[[Any], T], most: int = LARGEST_ANSWER) -> T:
-        """What `work` finds with the client, in time. Raises ClientError for what the server
-        refuses; whatever else it may answer is one of our errors."""
+        """Call `work` with the client, within the time limit. Raises ClientError when the server
+        refuses; translates any other failure into our errors.
+        """
         from botocore.exceptions import ClientError
 
         client = self._connected()
@@ -300,15 +313,15 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def _connected(self) -> Any:
-        with _building:  # making a client is not safe in several threads, using one is
+        with _building:  # creating a client is not safe in several threads, using one is
             if self._client is None:
                 self._client = _client(self.location, self._keys())
             return self._client
 
-    def _clock(self) -> Finding:
+    def _clock_finding(self) -> Finding:
         server = _time_of(self._ask("head_bucket"))
         if server is None:
-            return Finding("repository-clock", "ok", "", "the server does not say its time")
+            return Finding("repository-clock", "ok", "", "the server does not report its time")
         skew = (datetime.now(UTC) - server).total_seconds()
         if abs(skew) < SKEW_S:
             return Finding(
@@ -316,22 +329,22 @@ class S3Place:
             )
         way = "ahead of" if skew > 0 else "behind"
         detail = f"this host's clock is {abs(skew):.0f} s {way} the server's"
-        hint = "let the host keep its time by NTP: timedatectl set-ntp true"
+        hint = "synchronise the host's clock by NTP: timedatectl set-ntp true"
         return Finding("repository-clock", "warning", "", detail, hint)
 
-    def _object_lock(self) -> Finding:
+    def _object_lock_finding(self) -> Finding:
         from botocore.exceptions import ClientError
 
         bucket = self.location.bucket
         try:
             answer = self._asking(lambda c: c.get_object_lock_configuration(Bucket=bucket))
         except (ClientError, RepositoryError) as error:
-            return s3_protection.of_trouble(error, self.location.bucket)
-        return s3_protection.of_lock(
+            return s3_protection.finding_of_error(error, self.location.bucket)
+        return s3_protection.finding_of_lock(
             answer.get("ObjectLockConfiguration") or {}, self.location.bucket
         )
 
-    def _versioning(self) -> Finding:
+    def _versioning_finding(self) -> Finding:
         state = self._ask("get_bucket_versioning").get("Status")
         bucket = self.location.bucket
         if state == "Enabled":
@@ -340,8 +353,8 @@ class S3Place:
             PROTECTION,
             "warning" if state is None else "error",
             "",
-            f"versioning is claimed, but bucket {bucket} does not say that it is on",
-            "switch versioning on, and deny the writer s3:PutBucketVersioning.",
+            f"versioning is claimed, but bucket {bucket} does not report it as enabled",
+            "enable versioning, and deny the writer s3:PutBucketVersioning.",
         )
 
 
@@ -360,7 +373,7 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
         verify=certificates,
         config=Config(
             retries={"total_max_attempts": 1},
-            request_checksum_calculation="when_required",  # older servers know none
+            request_checksum_calculation="when_required",  # older servers have none
             s3={"addressing_style": _addressing(location, keys)},
         ),
     )
@@ -369,7 +382,7 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
 
 
 def _time_of(answer: Mapping[str, Any]) -> datetime | None:
-    """By the server's clock; None where it says nothing that is a time."""
+    """The server's time; None if the answer contains no valid one."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         found = parsedate_to_datetime(headers["date"])
@@ -379,8 +392,9 @@ def _time_of(answer: Mapping[str, Any]) -> datetime | None:
 
 
 def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, int]]:
-    """The last part of the name of each object on a page of a listing, when it was written, its
-    size."""
+    """Of each object on a page of a listing: the last part of its name, when it was written, its
+    size.
+    """
     for entry in page.get("Contents", []):
         written = entry.get("LastModified")
         dated = isinstance(written, datetime) and written.tzinfo is not None
@@ -389,7 +403,7 @@ def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, in
 
 
 def by_host_name(location: S3Location, keys: S3Keys) -> bool:
-    """Whether the bucket is addressed by its host name, and not by its path."""
+    """Whether requests name the bucket in the host name, and not in the path."""
     if keys.bucket_lookup == "auto":
         return location.host.endswith(_VIRTUAL_HOSTS)
     return keys.bucket_lookup == "dns"
@@ -411,7 +425,7 @@ def _certificates(keys: S3Keys) -> str | None:
         except ssl.SSLError as error:
             raise RepositoryError(
                 f"there is no certificate in {keys.ca_cert}",
-                hint="let `ca_cert` name the file with the CA in PEM form.",
+                hint="set `ca_cert` to the PEM file of the CA.",
             ) from error
         return keys.ca_cert
     candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)

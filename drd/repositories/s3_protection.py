@@ -9,7 +9,7 @@ from drd.model.finding import PROTECTION, Finding
 from drd.repositories import s3_trouble as trouble
 
 
-def of_trouble(error: Exception, bucket: str) -> Finding:
+def finding_of_error(error: Exception, bucket: str) -> Finding:
     code = trouble.code_of(error)
     if code in ("ObjectLockConfigurationNotFoundError", "InvalidRequest"):
         return Finding(
@@ -17,21 +17,22 @@ def of_trouble(error: Exception, bucket: str) -> Finding:
             "error",
             "",
             f"object-lock is claimed, but bucket {bucket} has none",
-            "make a bucket with Object Lock enabled and a default retention, and move there.",
+            "make a bucket with Object Lock enabled and a default retention, and move the "
+            "repository there.",
         )
     return Finding(
         PROTECTION,
         "warning",
         "",
-        f"cannot tell whether bucket {bucket} has Object Lock: {code or error}",
-        "allow the key s3:GetBucketObjectLockConfiguration, or look with another key.",
+        f"cannot find out whether bucket {bucket} has Object Lock: {code or error}",
+        "allow the key s3:GetBucketObjectLockConfiguration, or use another key for this check.",
     )
 
 
-def of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
+def finding_of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
     """Judge the body of the answer: some servers answer 200 with an empty one."""
     if not state.get("ObjectLockEnabled"):
-        detail = f"cannot tell whether bucket {bucket} has Object Lock: the answer is empty"
+        detail = f"cannot find out whether bucket {bucket} has Object Lock: the answer is empty"
         return Finding(PROTECTION, "warning", "", detail)
     retention = state.get("Rule", {}).get("DefaultRetention", {})
     units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
@@ -41,8 +42,10 @@ def of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
             PROTECTION,
             "error",
             "",
-            f"bucket {bucket} has Object Lock but no default retention, so nothing is kept",
-            "set a default retention: restic sets none on what it writes.",
+            f"bucket {bucket} has Object Lock but no default retention, so it protects nothing",
+            "set a default retention: restic sets none on the objects that it writes.",
         )
     mode = str(retention["Mode"])
-    return Finding(PROTECTION, "ok", "", f"Object Lock is on: new objects stay {length} ({mode})")
+    return Finding(
+        PROTECTION, "ok", "", f"Object Lock is on: new objects are locked for {length} ({mode})"
+    )

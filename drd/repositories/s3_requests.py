@@ -1,9 +1,9 @@
-"""Requests to an S3 server, each bounded in time and in bytes whatever the server does.
+"""Send requests to an S3 server, each limited in time and in bytes whatever the server does.
 
-botocore's timeouts count from one read to the next, so a server that drips holds it for ever, and
-it reads an answer whole before anybody could cut it. So a request is made in a thread of its own,
-whose connection is closed when its time is over or the run is cancelled, and answers are read up to
-a bound.
+botocore's timeouts count from one read to the next, so a server that sends slowly blocks it for
+ever, and botocore reads a whole answer before anyone can cut it. So each request runs in its own
+thread, whose connection is closed when its time is over or the run is cancelled, and answers are
+read up to a limit.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ T = TypeVar("T")
 
 CONNECT_S = 3
 READ_S = 8
-"""Until a connection is there, and from one read to the next: a busy server has answered a first
-listing after 5 s."""
+"""Seconds until a connection is open, and from one read to the next: a busy server has answered a
+first listing after 5 s.
+"""
 
 _LOOK_S = 0.2
-"""How often a cancel is looked for."""
+"""How often, in seconds, drd checks for a cancel."""
 
 
 class Times:
-    """Seconds that a request may take in all; and that it may take for so long after one that
-    nobody answered in time: on the worst day whoever asks next goes on to a copy. Tests set
-    them."""
+    """Seconds that a request may take in all; and the shorter limit after a request that timed out,
+    so that a recovery goes on to a copy soon. Tests change them.
+    """
 
     all_s = 12.0
     again_s = 3.0
@@ -43,18 +44,18 @@ class Times:
 
 
 _silent: dict[str, float] = {}
-"""When an endpoint last gave no answer in time. An answer to another question takes nothing
-back."""
+"""When an endpoint last gave no answer in time. Answers to other requests do not reset it."""
 
 
 class TooLarge(Exception):
-    """An answer is longer than any that S3 gives."""
+    """An answer is longer than any of S3's."""
 
 
 def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) -> T:
-    """What `work` returns or raises, which sends requests by `session()`; of an object it gets
-    `most` bytes. Raises RepositoryUnreachable when that takes too long, and Cancelled at once."""
-    asked, begun = _Asked(work, most), time.monotonic()
+    """Return or raise what `work` does, which sends requests by `session()`; reads at most `most`
+    bytes of an object. Raises RepositoryUnreachable when it takes too long, and Cancelled at once.
+    """
+    asked, begun = _Request(work, most), time.monotonic()
     doubted = begun - _silent.get(endpoint, -Times.doubt_s) < Times.doubt_s
     patience_s = min(Times.again_s, Times.all_s) if doubted else Times.all_s
     asked.start()
@@ -65,7 +66,7 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
                 if not doubted:
                     _silent[endpoint] = time.monotonic()
                 raise RepositoryUnreachable(
-                    f"cannot reach {endpoint}: no whole answer within {patience_s:.0f} s",
+                    f"cannot reach {endpoint}: no complete answer within {patience_s:.0f} s",
                     hint="check the URL, the network and that the S3 server runs.",
                 )
     finally:
@@ -73,7 +74,7 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
     return asked.outcome()
 
 
-class _Asked(threading.Thread, Generic[T]):
+class _Request(threading.Thread, Generic[T]):
     def __init__(self, work: Callable[[], T], most: int) -> None:
         super().__init__(name="drd-s3", daemon=True)
         self.most = most
@@ -97,21 +98,22 @@ class _Asked(threading.Thread, Generic[T]):
         assert self._outcome is not None
         return self._outcome()
 
-    def uses(self, connection: Any) -> None:
-        """Remember the connection, to be able to close it. Raises TimeoutError when the caller has
-        given up waiting for the answer."""
+    def note_connection(self, connection: Any) -> None:
+        """Note the connection, to be able to close it. Raises TimeoutError when the caller has
+        stopped waiting for the answer.
+        """
         self._connection = connection
         if self._given_up:
             connection.close()
             raise TimeoutError
 
     def give_up(self) -> None:
-        """End what is still read, and with it the thread."""
+        """Close the connection, which ends the thread."""
         self._given_up = True
         opened = getattr(self._connection, "sock", None)
         if opened is not None and not self.over.is_set():
             with suppress(OSError):
-                # Of the connection itself: TLS would wait for a goodbye.
+                # Shut down the socket itself: TLS would wait for the other side.
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
 
@@ -126,7 +128,7 @@ _here = threading.local()
 
 
 def session(endpoint: str, certificates: str | None) -> Any:
-    """What sends requests; any number of threads can use it."""
+    """The session that sends requests; any number of threads can share it."""
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
 
@@ -140,13 +142,14 @@ def session(endpoint: str, certificates: str | None) -> Any:
 
 
 def bind(client: Any, session: Any) -> None:
-    """Let a client of boto3 send by `session`."""
+    """Let a client of boto3 send through `session`."""
     client.meta.events.register("before-send.s3", lambda request, **_: send(session, request))
 
 
 def send(session: Any, request: Any) -> Any:
-    """An answer that is there whole. Raises BotoCoreError; TooLarge, but of an object only its
-    beginning is read."""
+    """Return an answer that was read completely. Raises BotoCoreError, and TooLarge; of an object
+    only the beginning is read.
+    """
     from botocore.exceptions import HTTPClientError
     from urllib3.exceptions import HTTPError
 
@@ -169,7 +172,7 @@ def send(session: Any, request: Any) -> Any:
 
 
 class _Content(io.BytesIO):
-    """As botocore reads it."""
+    """A body in the form that botocore reads."""
 
     def stream(self, *_: object, **__: object) -> Iterator[bytes]:
         yield self.read()
@@ -177,7 +180,7 @@ class _Content(io.BytesIO):
 
 @cache
 def _pools() -> dict[str, Any]:
-    """urllib3's, whose connections are known to the request that uses them."""
+    """urllib3's pools, with connections that tell the request that they are used."""
     from botocore import awsrequest
 
     class Plain(_Known, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
@@ -208,4 +211,4 @@ class _Known:
     def _tell(self) -> None:
         asked = getattr(_here, "asked", None)
         if asked is not None:
-            asked.uses(self)
+            asked.note_connection(self)

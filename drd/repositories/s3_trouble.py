@@ -1,4 +1,4 @@
-"""What boto3 raises, in our words and with a remedy."""
+"""Translate boto3's exceptions into our errors with a remedy."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _BAD_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "Exp
 
 
 def code_of(error: Exception) -> str:
-    """S3's own code of a refusal (`NoSuchBucket`), or nothing."""
+    """S3's own error code (`NoSuchBucket`), or an empty string."""
     answer: Any = getattr(error, "response", None) or {}
     return str(answer.get("Error", {}).get("Code", ""))
 
 
 def translated(error: Exception, location: S3Location) -> Exception:
-    """The error to raise for `error`, which came from a question to `location`'s bucket."""
+    """The error to raise for `error`, which came from a request to `location`'s bucket."""
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
@@ -44,7 +44,7 @@ def translated(error: Exception, location: S3Location) -> Exception:
         return _untrusted(error, location)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
         return SecretUnavailable(
-            f"no key for {location.endpoint}: this host has no role either",
+            f"no key for {location.endpoint}, and this host has no role",
             hint="give the repository `s3: {access_key: …, secret_key: …}`.",
         )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
@@ -54,10 +54,10 @@ def translated(error: Exception, location: S3Location) -> Exception:
         )
     if isinstance(error, TooLarge):
         return RepositoryUnreachable(
-            f"cannot use what {location.endpoint} answers: {error}",
-            hint="look into the S3 server's log: what it answers is not what S3 answers.",
+            f"cannot parse the answer of {location.endpoint}: {error}",
+            hint="check the S3 server's log: this answer does not follow the S3 protocol.",
         )
-    return RepositoryError(f"cannot ask {location.endpoint}: {masked(str(error))}")
+    return RepositoryError(f"cannot send a request to {location.endpoint}: {masked(str(error))}")
 
 
 def _reason(error: BaseException) -> str:
@@ -66,7 +66,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
-    """The error and those that it wraps."""
+    """The error and all errors that it wraps."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)
@@ -100,7 +100,7 @@ def _refused(error: Exception, location: S3Location) -> Exception:
     if status == 404 or code == "NoSuchBucket":
         return RepositoryMissing(
             f"bucket {location.bucket} does not exist at {location.endpoint}",
-            hint="create it, or correct the URL: drd never makes a bucket.",
+            hint="create it, or correct the URL: drd never creates a bucket.",
             state="gone",
         )
     home = headers.get("x-amz-bucket-region")
@@ -112,18 +112,18 @@ def _refused(error: Exception, location: S3Location) -> Exception:
     if code == "RequestTimeTooSkewed":
         return RepositoryError(
             f"{location.endpoint} refuses requests because this host's clock is wrong",
-            hint="timedatectl set-ntp true",
+            hint="correct the clock: timedatectl set-ntp true",
         )
     if status in (401, 403) or code in _BAD_KEYS:
         return RepositoryError(
-            f"the access key is not accepted at {location.endpoint} or may not use bucket "
-            f"{location.bucket}",
+            f"{location.endpoint} does not accept the access key, or the key may not use "
+            f"bucket {location.bucket}",
             hint="check access_key and secret_key, and that the key may list the bucket.",
         )
     if status >= 500 or code in ("SlowDown", "503", "500"):
         return RepositoryUnreachable(
             f"{location.endpoint} answers with {status or code}",
-            hint="look into the S3 server's log; a retry may help.",
+            hint="check the S3 server's log; a retry may help.",
         )
     return RepositoryError(
         f"{location.endpoint} refuses bucket {location.bucket}: {code or status}"

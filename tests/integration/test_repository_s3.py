@@ -65,7 +65,7 @@ def test_a_missing_bucket_is_named(s3: S3Server, tmp_path: Path) -> None:
 def test_a_wrong_secret_key_is_said_at_once(s3: S3Server, tmp_path: Path) -> None:
     repository = s3_repository(s3, tmp_path, secret_key="not the secret key")
     begun = time.monotonic()
-    with pytest.raises(RepositoryError, match="access key is not accepted") as caught:
+    with pytest.raises(RepositoryError, match="does not accept the access key") as caught:
         repository.store(shell("echo data"), host="p", tags=["t"])
     assert "secret_key" in caught.value.hint
     assert "not the secret key" not in str(caught.value)
@@ -101,7 +101,11 @@ def test_a_silent_server_is_no_endless_wait(s3: S3Server, proxy: Proxy, tmp_path
 
 
 LATE: dict[str, tuple[dict[str, str], type[RepositoryError], str]] = {
-    "key": ({"secret_key": "not the secret key"}, RepositoryError, "access key is not accepted"),
+    "key": (
+        {"secret_key": "not the secret key"},
+        RepositoryError,
+        "does not accept the access key",
+    ),
     "bucket": ({"url": "no-such-bucket"}, RepositoryMissing, "no-such-bucket does not exist"),
     "nobody": ({"url": "s3:http://127.0.0.1:1/bucket/p"}, RepositoryUnreachable, "refused"),
     "silence": ({"endpoint": "stalled"}, RepositoryUnreachable, "answer"),
@@ -303,5 +307,5 @@ def test_a_key_that_may_only_read_reads(s3: S3Server, tmp_path: Path) -> None:
         into.mkdir()
         reader.restore(stored.snapshot, into)
         assert [p.read_text() for p in into.rglob("*") if p.is_file()] == ["data\n"]
-    with pytest.raises(RepositoryReadOnly, match="may only be read"):
+    with pytest.raises(RepositoryReadOnly, match="is read-only"):
         reader.store(shell("echo more"), host="p", tags=["t"])

@@ -168,7 +168,7 @@ def test_words_about_a_key_file_are_no_damage() -> None:
         assert type(caught.value) is error
     with pytest.raises(RepositoryError, match="tried twenty keys of the repository") as caught:
         judge(Completed(1, "", "Fatal: maximum number of keys reached", 1.0), "/repository")
-    assert "take away those of nobody" in caught.value.hint
+    assert "remove those that nobody uses" in caught.value.hint
     told = r'{"message_type":"exit_error","message":"Fatal: LoadRaw(\u003ckey/00\u003e): invalid"}'
     assert foreign.are_keys(told), "as restic writes it with --json"
 
@@ -224,7 +224,7 @@ def test_one_that_may_not_be_read_hides_no_other(
     assert repository.door.session.hint.keys().own == own
     (keys / own).rename(tmp_path / "own")
     put(keys, 2, CHEAP)
-    error = foreign.of_keys(repository.door.session, repository.door.session.hint.keys())
+    error = foreign.keys_error(repository.door.session, repository.door.session.hint.keys())
     assert isinstance(error, ForeignObjects)
     assert f"keys/{hidden} cannot be tried (access is denied)" in error.message
 

@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
 
 
 def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
-    with founding.alone(place):
+    with founding.init_lock(place):
         assert len(place.lock_files()) == 1
         assert place.locks() == frozenset(), "restic minds no mark"
     assert not place.lock_files()
@@ -31,8 +31,8 @@ def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
 
 def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) -> None:
     place.put_mark(ELSEWHERE)
-    with pytest.raises(RepositoryLocked, match="others have been beginning") as caught:
-        founding.alone(place).__enter__()
+    with pytest.raises(RepositoryLocked, match="another drd has been initialising") as caught:
+        founding.init_lock(place).__enter__()
     assert "10 minutes" in caught.value.hint
     assert set(place.lock_files()) == {ELSEWHERE}, "nobody else is kept waiting by us"
 
@@ -44,27 +44,27 @@ def test_it_goes_on_once_the_other_is_done(
     place.put_mark(ELSEWHERE)
     done = threading.Timer(0.3, lambda: place.remove("locks", [ELSEWHERE]))
     done.start()
-    with founding.alone(place):
+    with founding.init_lock(place):
         assert done.finished.is_set()
     done.join()
 
 
 def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
     """Of this host at once, of others after a while."""
-    mine = founding._mark()
+    mine = founding._new_mark()
     killed = f"{mine.rpartition('-')[0]}-1"
     place.put_mark(killed)
     place.put_mark(ELSEWHERE)
     long_ago = 1_000_000_000
     os.utime(place.path / "locks" / ELSEWHERE, (long_ago, long_ago))
-    with founding.alone(place):
+    with founding.init_lock(place):
         assert set(place.lock_files()) == {killed, ELSEWHERE, mine}
     assert not place.lock_files()
 
 
 def test_marks_of_the_living_are_not_swept(place: LocalPlace) -> None:
-    with founding.alone(place):
-        place.put_mark(f"{founding._mark().rpartition('-')[0]}-1")
+    with founding.init_lock(place):
+        place.put_mark(f"{founding._new_mark().rpartition('-')[0]}-1")
         place.put_mark(ELSEWHERE)
-        founding.sweep(place, place.lock_files())
-        assert set(place.lock_files()) == {founding._mark(), ELSEWHERE}
+        founding.remove_dead_marks(place, place.lock_files())
+        assert set(place.lock_files()) == {founding._new_mark(), ELSEWHERE}

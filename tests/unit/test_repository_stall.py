@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from drd.errors import RepositoryError, RepositoryUnreachable
-from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
+from drd.repositories.restic.stall import FirstProbe, Patience, StallWatch
 
 PATIENCE = Patience(still_s=15.0, gone_s=60.0, every_s=5.0, probe_s=15.0)
 
@@ -66,7 +66,7 @@ def test_a_place_that_is_gone_ends_the_wait_with_its_own_words() -> None:
 
 def test_a_refused_key_is_named_as_such() -> None:
     def withdrawn() -> None:
-        raise RepositoryError("the access key is not accepted")
+        raise RepositoryError("does not accept the access key")
 
     with pytest.raises(RepositoryError, match="access key"):
         Watched(withdrawn).ticks(600)
@@ -101,7 +101,7 @@ def test_a_place_that_comes_back_is_given_new_patience() -> None:
 def first(look: Callable[[], None], moved: Callable[[], int] = lambda: 0) -> Callable[[int], None]:
     """A first call's look on a clock of its own; each is over before the next tick."""
     now = [1000.0]
-    watch = FirstLook(look, moved, PATIENCE, lambda: now[0])
+    watch = FirstProbe(look, moved, PATIENCE, lambda: now[0])
 
     def ticks(seconds: int) -> None:
         for _ in range(seconds):

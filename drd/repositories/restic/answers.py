@@ -1,4 +1,4 @@
-"""Where the output of restic goes: into a file, or nowhere, when only its length matters."""
+"""Where restic's output goes: into a file, or nowhere when only its length matters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from drd.model.units import format_size
 
 
 class Answer(ABC):
-    """The output of one restic. `begin` gives the descriptor for it and drops the output of an
-    earlier try; call `ended` when restic has ended."""
+    """The output of one restic process. `begin` returns the descriptor for it and drops the output
+    of an earlier try; call `ended` when restic has ended.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -30,8 +31,8 @@ class Answer(ABC):
     @abstractmethod
     def size(self) -> int: ...
 
-    def bounded(self) -> None:
-        """Raise RepositoryError when the output is longer than an answer of restic can be."""
+    def check_size(self) -> None:
+        """Raise RepositoryError when the output is longer than any answer of restic."""
         if self.size() > self._most:
             raise RepositoryError(f"restic's answer exceeds {format_size(self._most)}")
 
@@ -50,7 +51,7 @@ class InFile(Answer):
         yield self._file.fileno()
 
     def ended(self) -> None:
-        """Nothing to wait for: the file has the whole output."""
+        """Does nothing: the file has the whole output."""
 
     def size(self) -> int:
         return os.fstat(self._file.fileno()).st_size

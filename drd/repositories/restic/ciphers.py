@@ -1,9 +1,8 @@
-"""What restic encrypts with, as far as drd has to tell what restic wrote from what it did not:
-which key file a password opens, and whether an object was stored by somebody who has the master
-key.
+"""The parts of restic's encryption that drd needs to recognise what restic wrote: which key file a
+password opens, and whether an object was stored by someone who has the master key.
 
 restic's design document has the formats: scrypt from the password, AES-256 in counter mode, and
-Poly1305-AES over the ciphertext; an object is its IV, the ciphertext and that digest.
+Poly1305-AES over the ciphertext. An object consists of its IV, the ciphertext and that digest.
 """
 
 from __future__ import annotations
@@ -18,18 +17,19 @@ from typing import Any
 IV, DIGEST = 16, 16
 
 MOST_MEMORY = 256 << 20
-"""Bytes that scrypt may take for one key. restic keeps to 60 MiB when it makes one."""
+"""Bytes of memory that scrypt may take for one key. restic stays within 60 MiB when it makes one.
+"""
 MOST_WORK = 1 << 24
-"""N times r times p. restic takes what costs half a second, which is about 2^20."""
+"""Limit of N times r times p. restic chooses parameters that cost half a second, about 2^20."""
 
 MASTER_BYTES = {"encrypt": 32, "k": 16, "r": 16}
 
 
 class NoKey(Exception):
-    """A key file is none that restic writes; `args` say why."""
+    """restic did not write this key file; `args` say why."""
 
 
-class Untried(Exception):
+class CannotTry(Exception):
     """drd could not try whether a password opens a key file; `args` say why."""
 
 
@@ -54,42 +54,45 @@ class KeyFile:
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """What all of a repository is encrypted with."""
+    """The key with which everything in a repository is encrypted."""
 
     encrypt: bytes
     mac: bytes
 
-    def wrote(self, stored: bytes) -> bool:
-        """Whether somebody who has this key stored exactly that."""
+    def authenticates(self, stored: bytes) -> bool:
+        """Whether someone who has this key stored exactly these bytes."""
         return len(stored) > IV + DIGEST and _is_authentic(self.mac, stored)
 
 
 def key_file(content: bytes) -> KeyFile:
-    """Raises NoKey, also for one that would cost more to try than any that restic makes."""
+    """Parse a key file. Raises NoKey, also for one that would cost more to try than any that restic
+    makes.
+    """
     try:
         told = json.loads(content)
         n, r, p = (told[name] for name in ("N", "r", "p"))
         salt, data = (base64.b64decode(told[name], validate=True) for name in ("salt", "data"))
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise NoKey("is no key file") from None
+        raise NoKey("is not a key file") from None
     numbers = (n, r, p)
     if told.get("kdf") != "scrypt" or not all(type(x) is int and x > 0 for x in numbers):
-        raise NoKey("is no key file")
+        raise NoKey("is not a key file")
     key = KeyFile(n, r, p, salt, data)
     if key.memory > MOST_MEMORY or key.work > MOST_WORK:
         raise NoKey(
-            f"needs {_said(key.memory >> 20)} MiB of memory and {_said(key.work)} units of work "
-            f"to try, which is more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
+            f"needs {_in_words(key.memory >> 20)} MiB of memory and {_in_words(key.work)} units of "
+            f"work to try, more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
         )
-    # A power of two, and below 2^(16 r): scrypt knows no other.
+    # scrypt accepts only a power of two below 2^(16 r).
     if n < 2 or n & (n - 1) or n.bit_length() > 16 * r or len(data) <= IV + DIGEST:
-        raise NoKey("is no key file")
+        raise NoKey("is not a key file")
     return key
 
 
-def _said(number: int) -> str:
-    """The number in words, also for a number with thousands of digits, which somebody may have
-    written there."""
+def _in_words(number: int) -> str:
+    """The number as text, also for a number with thousands of digits, which an attacker may have
+    written there.
+    """
     return f"{number:,}" if number < 1 << 64 else "far too many"
 
 
@@ -107,7 +110,7 @@ def unlock(key: KeyFile, password: str) -> MasterKey | None:
             dklen=64,
         )
     except (ValueError, OverflowError, MemoryError) as error:
-        raise Untried(str(error) or "there is no memory for it") from error
+        raise CannotTry(str(error) or "not enough memory") from error
     if not _is_authentic(derived[32:], key.data):
         return None
     try:
@@ -115,7 +118,7 @@ def unlock(key: KeyFile, password: str) -> MasterKey | None:
         mac = _bytes(told["mac"], "k") + _bytes(told["mac"], "r")
         return MasterKey(_bytes(told, "encrypt"), mac)
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise NoKey("holds no master key") from None
+        raise NoKey("contains no master key") from None
 
 
 def _bytes(told: Mapping[str, Any], name: str) -> bytes:

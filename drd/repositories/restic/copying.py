@@ -1,5 +1,7 @@
-"""Copying snapshots from another repository: `restic copy`, which keeps what they are in
-`original`."""
+"""Copy snapshots from another repository: `restic copy`, which stores the id of the source snapshot
+in
+`original`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ _IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')
 
 _MANY = 1 << 32  # packs of one snapshot
 
-_BATCH = 500  # ids of 64 characters: far below the longest command line
+_BATCH = 500  # ids have 64 characters: this stays far below the longest command line
 
 
 def copy_from(
@@ -32,10 +34,10 @@ def copy_from(
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> None:
-    """Copy snapshots in this order; each is here only after all that it needs.
+    """Copy snapshots in this order; each one appears only after all data that it needs.
 
-    Raises PointGone when the source lacks one of them, after the others were copied:
-    restic itself passes over it and exits with 0.
+    Raises PointGone when the source lacks one of them, after the others were copied: restic itself
+    skips it and exits with 0.
     """
     missing: list[str] = []
     for start in range(0, len(ids), _BATCH):
@@ -46,33 +48,33 @@ def copy_from(
             done = door.copy(
                 source, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            return _judged(done, door, source)
+            return _check_copied(done, door, source)
 
-        # It says the same of what it cannot read where the copies go, which costs no copy.
+        # restic prints the same for what it cannot read in the destination, which costs no copy.
         ignored = _IGNORED.findall(source.reading(work, door).stderr)
         missing += [one for one in ignored if one in ids]
     if missing:
         raise PointGone(
-            f"the repository at {source.url} does not hold {len(missing)} of the snapshots that "
-            f"were to be copied: {missing[0][:8]}",
-            hint="`drd catalogue verify` says which restore points are gone.",
+            f"the repository at {source.url} lacks {len(missing)} of the snapshots to "
+            f"copy: {missing[0][:8]}",
+            hint="run `drd catalogue verify` to see which restore points are gone.",
         )
 
 
-def _judged(done: Completed, door: Door, source: Door) -> Completed:
-    """Of two repositories restic does not always say which one is meant."""
+def _check_copied(done: Completed, door: Door, source: Door) -> Completed:
+    """restic does not always say which of two repositories it means."""
     if done.exit_code == 0:
         return done
     said = complaints(done.stderr)
-    if is_damage(said.text):  # of what is copied to, only indexes are read
+    if is_damage(said.text):  # in the destination, restic reads only indexes
         raise failure(done.exit_code, said, source.url)
     raise failure(done.exit_code, said, f"{door.url} or {source.url}")
 
 
 class CopyListener(Listener):
-    """`copy` prints text also with --json: for each snapshot how many packs it has copied.
+    """`copy` prints text even with --json: for each snapshot how many packs it has copied.
 
-    Bytes are not told; what is expected is spread evenly over the snapshots.
+    It reports no bytes; the expected bytes are spread evenly over the snapshots.
     """
 
     def __init__(

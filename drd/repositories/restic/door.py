@@ -1,5 +1,4 @@
-"""Running restic: watched, with a deadline, and again when only a dead process's lock is in the
-way."""
+"""Run restic: watched, with a deadline, and once more if only a dead process's lock blocked it."""
 
 from __future__ import annotations
 
@@ -28,29 +27,31 @@ from drd.repositories.restic.answers import Answer, Counted, InFile
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.session import Session
-from drd.repositories.restic.stall import FirstLook, Patience, StallWatch
+from drd.repositories.restic.stall import FirstProbe, Patience, StallWatch
 from drd.repositories.restic.trouble import judge
 from drd.repositories.restic.version import version
 
 T = TypeVar("T")
 
 ANSWER_S = 120.0
-"""For short questions. One costs under a second, a listing of thousands of snapshots some."""
+"""Deadline for short questions. One takes less than a second, a listing of thousands of snapshots
+some seconds.
+"""
 
 ANSWER_BYTES = 256 << 20
 
 _READING = frozenset({"cat", "check", "dump", "ls", "restore", "snapshots", "stats"})
-"""What restic can do without a lock."""
+"""restic commands that work without a lock."""
 
 _AT_ONCE = frozenset({"dump", "restore"})
-"""What a recovery waits for, and what proves by its success that all was well."""
+"""restic commands that a recovery waits for, and whose success proves that nothing was wrong."""
 
 TRIES = 2
-"""After failures whose cause is gone: of a key, and of a lock."""
+"""Tries after failures whose cause was removed: one for a key, one for a lock."""
 
 
 class Door:
-    """Runs restic for one repository. `patience` and `retry_lock_s` may be set anew."""
+    """Runs restic for one repository. Callers may change `patience` and `retry_lock_s`."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -59,7 +60,7 @@ class Door:
         self._ready = False
         self._trouble: tuple[DrdError, float] | None = None
         self._lockless = False
-        self._beside: str | None = None
+        self._foreign_lock_host: str | None = None
         self._lock = threading.Lock()
 
     @property
@@ -67,14 +68,14 @@ class Door:
         return self.session.spec.url
 
     def ready(self) -> None:
-        """restic is there and new enough, and the place answers; looked at once.
+        """Check once that restic is installed and new enough, and that the place answers.
 
         restic alone would retry a refused key for minutes.
         """
         begun = time.monotonic()
         with self._lock:
             if self._trouble is not None and self._trouble[1] >= begun:
-                raise copy(self._trouble[0])  # somebody looked while we waited to
+                raise copy(self._trouble[0])  # another thread has checked while we waited to
             if not self._ready:
                 try:
                     self.version()
@@ -87,13 +88,14 @@ class Door:
                 self._ready = True
 
     def _learn_key(self) -> None:
-        """Find out which key is ours. Raises ForeignObjects when restic alone would try what
-        somebody else has put among the keys."""
+        """Find out which key is ours. Raises ForeignObjects when restic alone would try files that
+        others have put among the keys.
+        """
         hint, error = self.session.hint, None
-        with suppress(RepositoryError):  # restic finds the key by itself, or says why not
+        with suppress(RepositoryError):  # restic finds the key by itself, or reports why not
             hint.learn()
             if hint.crowded and hint.id is None:
-                error = foreign.without_key(self.session)
+                error = foreign.missing_key_error(self.session)
         if error is not None:
             raise error
 
@@ -107,9 +109,10 @@ class Door:
         hear: Callable[[Complaints], None] | None = None,
         **how: Any,
     ) -> T:
-        """Put a short question through resticpy; `options` are restic's, beyond resticpy's words.
+        """Put a short question through resticpy; `options` are restic's, which resticpy does not
+        offer.
 
-        `hear` gets what restic complained about all the same; `how` is as for `capture`.
+        `hear` gets restic's complaints of a call that succeeded; `how` is as for `capture`.
         """
 
         def answer(words: Sequence[str]) -> str:
@@ -128,11 +131,13 @@ class Door:
         deadline_s: float = ANSWER_S,
         retry_lock_s: int = 0,
     ) -> tuple[bytes, Complaints]:
-        """What restic prints, exactly, and what it complained about although it exited with 0.
+        """Return restic's exact output, and its complaints when it exited with 0.
 
-        Raises RepositoryError's children; without an answer in time, what is wrong with the place.
+        Raises the children of RepositoryError; when restic does not answer in time, the error of
+        the place.
         """
-        # In anonymous memory: the pump keeps the end of a text, and we need every byte.
+        # In anonymous memory, because the pump keeps only the end of a text, and we need every
+        # byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
             said = self.capture_into(
                 answer, words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
@@ -150,37 +155,40 @@ class Door:
         deadline_s: float | None = ANSWER_S,
         retry_lock_s: int = 0,
     ) -> Complaints:
-        """The same into an empty file. What exceeds `most` bytes is no answer: RepositoryError."""
+        """Write restic's output into an empty file. Raises RepositoryError for more than `most`
+        bytes.
+        """
         return self._answered(
             InFile(answer, most), words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
 
     def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
-        """The number of bytes that restic prints; nothing is kept. More than `most` bytes are a
-        RepositoryError."""
+        """The number of bytes that restic prints; the output is dropped. Raises RepositoryError for
+        more than `most` bytes.
+        """
         answer = Counted(most)
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
 
     def _answered(self, answer: Answer, words: Sequence[str], **how: Any) -> Complaints:
         """Run restic with its output in `answer`. `how` goes to `Session.command`."""
-        late = self._begin(words)
+        late = self._prepare(words)
         watch = self._watch(answer.size)
 
         def work(first: Callable[[], None]) -> Completed:
-            command = self.session.command(self._locked(words), **how)
+            command = self.session.command(self._with_lock_option(words), **how)
             with answer.begin() as descriptor:
                 child = process.start(command, stdout=descriptor)
             try:
-                return child.pump(on_tick=_all(first, answer.bounded, watch.tick))
+                return child.pump(on_tick=_all(first, answer.check_size, watch.tick))
             finally:
                 answer.ended()
 
         try:
-            done = self._first(late, answer.size, work)
+            done = self._with_late_check(late, answer.size, work)
         except DeadlineExceeded as error:
-            raise self._silent(how["deadline_s"] or 0.0) from error
-        answer.bounded()
+            raise self._no_answer(how["deadline_s"] or 0.0) from error
+        answer.check_size()
         return judge(done, self.url)
 
     def run(
@@ -192,17 +200,17 @@ class Door:
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
     ) -> Completed:
-        """Run restic to its end; the exit code is not judged."""
-        late = self._begin(words)
+        """Run restic to its end; the caller judges the exit code."""
+        late = self._prepare(words)
 
         def work(first: Callable[[], None]) -> Completed:
             command = self.session.command(
-                self._locked(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
+                self._with_lock_option(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
             tick = _all(first, self._watch(lambda: listener.done).tick)
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
 
-        return self._first(late, lambda: listener.done, work)
+        return self._with_late_check(late, lambda: listener.done, work)
 
     def copy(
         self,
@@ -213,9 +221,9 @@ class Door:
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
     ) -> Completed:
-        """Run restic on this repository and `source`; the exit code is not judged.
+        """Run restic on this repository and `source`; the caller judges the exit code.
 
-        What keeps either from going on ends it: an outage of one stops the other as well.
+        An outage of either repository ends the call.
         """
         for door in (source, self):
             door.ready()
@@ -249,7 +257,9 @@ class Door:
         retry_lock_s: int = 0,
         before: Callable[[], object] | None = None,
     ) -> PipeResult:
-        """Stream what `producer` prints into restic, through the gate; nothing is judged."""
+        """Stream the output of `producer` into restic, through the gate; the caller judges the
+        result.
+        """
         self.ready()
         command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         tick = self._watch(lambda: listener.done).tick
@@ -261,10 +271,11 @@ class Door:
         return result
 
     def locking(self, work: Callable[[int], T], *others: Door) -> T:
-        """`work`, and once more when a lock was in the way: at once if it was a dead process's,
-        else waiting for `retry_lock_s` seconds, which `work` gets. Raises RepositoryLocked.
+        """Call `work`, and once more if a lock blocked it: at once if the lock belonged to a dead
+        process, else with `retry_lock_s` as the seconds to wait. Raises RepositoryLocked.
 
-        `others` are locked by the same work."""
+        `others` are locked by the same work.
+        """
         try:
             return work(0)
         except RepositoryLocked:
@@ -273,15 +284,18 @@ class Door:
                 log.get().info("repository.locked", repository=door.url, stale=removed)
             return work(self.retry_lock_s)
 
-    def reading(self, work: Callable[[int], T], *others: Door, beside: bool = False) -> T:
-        """`locking` for work that writes nothing here: where no lock can be written either,
-        without one. A restore from a disk or with a key that may only be read is as good as any.
+    def reading(
+        self, work: Callable[[int], T], *others: Door, ignore_foreign_lock: bool = False
+    ) -> T:
+        """`locking` for work that writes nothing here. Works without a lock where none can be
+        written: a restore from a read-only disk or with a read-only key is as good as any.
 
-        With `beside` also where another host keeps its lock: restic believes one whose host is gone
-        for half an hour, and nobody can wait for that on the worst day. What cannot be read then
-        may be what the other is just moving: RepositoryLocked, not RepositoryDamaged.
+        With `ignore_foreign_lock` it also reads while another host holds a lock: restic respects
+        the lock of a host that is gone for half an hour, and a recovery cannot wait for that. Data
+        that cannot be read then may be data that the other host is moving: RepositoryLocked, not
+        RepositoryDamaged.
         """
-        tried = self._lockless  # another thread may find it out meanwhile
+        tried = self._lockless  # another thread may change it meanwhile
         try:
             return self.locking(work, *others)
         except (RepositoryReadOnly, ForeignObjects) as error:
@@ -291,43 +305,47 @@ class Door:
             self._lockless = True
             return self.locking(work, *others)
         except RepositoryLocked as locked:
-            if not beside or not self._go_beside():
+            if not ignore_foreign_lock or not self._ignore_foreign_lock():
                 raise
             try:
                 return work(0)
             except RepositoryDamaged as error:
-                raise self._moving(error) from locked
+                raise self._locked_by_other(error) from locked
         except RepositoryDamaged as error:
-            if self._beside is None or not beside:
+            if self._foreign_lock_host is None or not ignore_foreign_lock:
                 raise
-            raise self._moving(error) from error
+            raise self._locked_by_other(error) from error
 
-    def _go_beside(self) -> bool:
-        """Read without a lock from now on, when it is another host's that is in the way."""
+    def _ignore_foreign_lock(self) -> bool:
+        """If another host holds the lock that blocks us, read without a lock from now on."""
         host = locks.other_host(self)
         if host is None:
             return False
-        if self._beside is None:
+        if self._foreign_lock_host is None:
             log.get().warning(
                 "repository.read_without_lock",
                 repository=self.url,
                 locked_by=host,
-                why="a host that is gone leaves its lock; one that prunes may take data away",
+                why="a host that is gone leaves its lock behind; a host that prunes may "
+                "remove data",
             )
-        self._beside = host
+        self._foreign_lock_host = host
         return True
 
-    def _moving(self, error: RepositoryDamaged) -> RepositoryLocked:
+    def _locked_by_other(self, error: RepositoryDamaged) -> RepositoryLocked:
+        host = self._foreign_lock_host
         return RepositoryLocked(
-            f"{error.message}; it was read without a lock, since {self._beside} holds one",
-            hint=f"if a prune runs on {self._beside}, wait for its end or end it, then try again.",
+            f"{error.message}; drd read without a lock, because {host} holds one",
+            hint=f"if a prune runs on {host}, wait for its end or end it, then try again.",
         )
 
-    def _begin(self, words: Sequence[str]) -> bool:
-        """What has to be known before restic is started; whether the rest is looked at beside it.
+    def _prepare(self, words: Sequence[str]) -> bool:
+        """Check what must be known before restic starts. Return whether the rest is checked while
+        restic runs.
 
-        That takes as long as restic itself takes to begin, so a recovery does not wait for it; but
-        for the first time, when restic would try whatever somebody has put among the keys.
+        The rest takes as long as restic's own start, so a recovery does not wait for it. The
+        exception is the first time, when restic would try every file that others have put among the
+        keys.
         """
         place = self.session.place
         if self._ready or _verb(words) not in _AT_ONCE or self.session.hint.id is None:
@@ -338,28 +356,30 @@ class Door:
         self._lockless = self._lockless or place.read_only()
         return True
 
-    def _first(
+    def _with_late_check(
         self, late: bool, moved: Callable[[], int], work: Callable[[Callable[[], None]], Completed]
     ) -> Completed:
-        """`work`, which gets what to call about once a second. One that is `late` with the look is
-        ended by what that finds, and when it fails, what is wrong with the place is the news."""
+        """Call `work` with a function that it calls about once a second. When the check is `late`,
+        its error ends the work; when the work fails, an error of the place takes precedence.
+        """
         hint = self.session.hint
         known = hint.id
-        first = FirstLook(self.ready, moved, self.patience).tick if late else _nothing
+        first = FirstProbe(self.ready, moved, self.patience).tick if late else _nothing
         done = self._unlock_if_killed(work(first))
         if done.exit_code > 0 and late:
             self.ready()
         for _ in range(TRIES):
-            if not self._cleared(done, known):
+            if not self._is_cleared(done, known):
                 break
             known = hint.id
             done = self._unlock_if_killed(work(_nothing))
         return done
 
-    def _cleared(self, done: Completed, known: str | None) -> bool:
-        """After a failure: whether another try may do, since the key is known now or locks of
-        nobody are gone. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
-        remove."""
+    def _is_cleared(self, done: Completed, known: str | None) -> bool:
+        """After a failure: whether another try may succeed, because the key is known now or invalid
+        locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
+        remove.
+        """
         if done.exit_code > 0 and foreign.are_keys(done.stderr):
             with suppress(RepositoryError):
                 if self.session.hint.learn(anew=True) or self.session.hint.id != known:
@@ -367,25 +387,27 @@ class Door:
         return self._explain(done)
 
     def _explain(self, done: Completed) -> bool:
-        """Whether what stood in the way is gone. Raises what stands there still."""
+        """Whether the obstacle was removed. Raises an error if it is still there."""
         if done.exit_code <= 0 or not foreign.may_be(done.stderr):
             return False
         found = foreign.explain_failure(self.session)
         if found.error is not None:
             raise found.error
-        return found.swept or foreign.are_locks(done.stderr)  # another thread may have swept
+        return found.swept or foreign.are_locks(done.stderr)  # another thread may have removed it
 
     def _explain_piped(self, done: Completed) -> None:
-        """The same for what only a caller can do again, who does so after a lock was in the way."""
+        """Like `_explain`, for calls that only the caller can repeat; it does so after
+        RepositoryLocked.
+        """
         if self._explain(done):
-            raise RepositoryLocked(f"locks that nobody wrote were in the way at {self.url}")
+            raise RepositoryLocked(f"invalid locks were in the way at {self.url}")
 
-    def _locked(self, words: Sequence[str]) -> list[str]:
+    def _with_lock_option(self, words: Sequence[str]) -> list[str]:
         verb = _verb(words)
         without = self._lockless and verb in _READING
-        # What a check finds without a lock is not believed, so it gets one.
-        without = without or (self._beside is not None and verb in _READING - {"check"})
-        # Root's lock in the directory of the one for whom it acts could not be removed by him.
+        # A check without a lock proves no damage, so it gets one.
+        without = without or (self._foreign_lock_host is not None and verb in _READING - {"check"})
+        # The user for whom root acts could not remove root's lock in his directory.
         without = without or (verb in _READING and self.session.of_another())
         return ["--no-lock", *words] if without else list(words)
 
@@ -393,11 +415,11 @@ class Door:
         return locks.remove_stale(self)
 
     def _unlock_if_killed(self, done: Completed) -> Completed:
-        """`done`, after removing the lock that a restic which was killed could not."""
+        """Return `done`, after removing the lock that a killed restic left."""
         if done.exit_code < 0:
             try:
                 self.remove_stale_locks()
-            except DrdError as error:  # what ended restic is the news
+            except DrdError as error:  # the failure of restic takes precedence
                 log.get().warning("repository.lock_left", repository=self.url, error=error.message)
         return done
 
@@ -407,15 +429,17 @@ class Door:
     def _watch(self, moved: Callable[[], int]) -> StallWatch:
         return StallWatch(self._ask_place, moved, self.patience)
 
-    def _silent(self, deadline_s: float) -> RepositoryError:
-        """restic did not answer in time: the place says why, if it can."""
+    def _no_answer(self, deadline_s: float) -> RepositoryError:
+        """The error for a restic that did not answer in time: the place's own error, if
+        it has one.
+        """
         try:
             self._ask_place()
         except RepositoryError as error:
             return error
         return RepositoryUnreachable(
             f"the repository at {self.url} did not answer within {deadline_s:g} s",
-            hint="look into the server's log and at the network; a retry may help.",
+            hint="check the server's log and the network; a retry may help.",
         )
 
 
@@ -424,7 +448,7 @@ def _verb(words: Sequence[str]) -> str:
 
 
 def _nothing() -> None:
-    """Nothing is looked at."""
+    """The check of a call that checks nothing."""
 
 
 def _all(*calls: Callable[[], None]) -> Callable[[], None]:

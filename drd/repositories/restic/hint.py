@@ -1,9 +1,9 @@
-"""Which of a repository's key files the password opens.
+"""Find which of a repository's key files the password opens.
 
-restic tries twenty, in the order of their names, and gives up over one that it cannot read. Whoever
-holds the bucket can put more there, or one that takes gigabytes of memory to try, without any
-password. So restic is told which key is ours. It is found once (`keysearch.py`), and kept where
-caches are: a wrong hint costs nothing, since restic then looks for itself.
+restic tries twenty, in the order of their names, and fails on one that it cannot read. Anyone with
+write access to the bucket can add more, or one that takes gigabytes of memory to try, without any
+password. So drd tells restic which key is ours. drd searches once (`keysearch.py`) and keeps the id
+with the caches. A wrong hint is harmless, since restic then searches by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_HINT = 100
 
 
 class KeyHint:
-    """Safe in several threads: whoever finds it finds the same."""
+    """Safe in several threads: all of them find the same key."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class KeyHint:
         self._in_vain: tuple[Mapping[str, Entry], Keys] | None = None
         self._from: KeyHint | None = None
         self.crowded = False
-        """Whether more than one key was there when it was looked."""
+        """Whether there was more than one key at the last search."""
 
     @property
     def id(self) -> str | None:
@@ -55,13 +55,14 @@ class KeyHint:
         self._id, self._looked, self._from = other.id, True, other
 
     def told(self, found: str) -> None:
-        """Note the key that has just opened the repository."""
+        """Note the id of the key that has just opened the repository."""
         self._id = found
         self._keep(found)
 
     def learn(self, *, anew: bool = False) -> bool:
-        """Whether more is known now than before. Where there is one key only, it is taken for ours.
-        Raises RepositoryError when it cannot be looked."""
+        """Search for our key; return whether more is known than before. A single key is taken for
+        ours. Raises RepositoryError when the keys cannot be listed.
+        """
         if self.id is not None and not anew:
             return False
         listed = self._session.place.objects("keys")
@@ -74,8 +75,9 @@ class KeyHint:
         return True
 
     def keys(self, *, whole: bool = False) -> Keys:
-        """The key files of the repository. With `whole`, all of them are read, also when ours is
-        found at once. Raises RepositoryError and SecretUnavailable."""
+        """The key files of the repository. With `whole`, all of them are read, even when ours is
+        found at once. Raises RepositoryError and SecretUnavailable.
+        """
         return self._keys(self._session.place.objects("keys"), whole=whole)
 
     def _keys(self, listed: Mapping[str, Entry], *, whole: bool = False) -> Keys:
@@ -99,7 +101,7 @@ class KeyHint:
             return
         file = self._file()
         beside = file.with_name(f"{file.name}.{os.getpid()}")
-        with suppress(OSError):  # it is found again
+        with suppress(OSError):  # the next run finds it again
             if not file.parent.is_dir():
                 make_private(file.parent)
             with os.fdopen(modes.open_private_file(beside), "wb") as opened:

@@ -1,4 +1,4 @@
-"""The keys of a repository: each opens the same master key with a password of its own."""
+"""The keys of a repository: each opens the same master key with its own password."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ ADD_S = 120.0
 
 
 def opens(door: Door) -> bool:
-    """Whether the password of this door opens the repository; one that is not there opens to
-    none."""
+    """Whether the password of this door opens the repository; False for a missing repository."""
     try:
         return bool(door.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"])
     except WrongKey:
@@ -26,14 +25,14 @@ def opens(door: Door) -> bool:
 
 
 def keys(door: Door) -> list[RepositoryKey]:
-    """All of them; the one that this door's password has opened is `current`."""
+    """List all keys; the one that this door's password has opened is `current`."""
 
     def work(retry_lock_s: int) -> list[RepositoryKey]:
         told, _ = door.capture(["key", "list", "--json"], retry_lock_s=retry_lock_s)
         try:
             return [_key(item) for item in json.loads(told)]
         except (ValueError, KeyError, TypeError) as error:
-            raise RepositoryError("restic gave an answer that cannot be read") from error
+            raise RepositoryError("cannot parse restic's answer") from error
 
     return door.locking(work)
 
@@ -44,7 +43,7 @@ def _key(item: Mapping[str, Any]) -> RepositoryKey:
 
 
 def add(door: Door, password: str) -> None:
-    """Another password for the repository. It travels in anonymous memory, on standard input."""
+    """Add another password to the repository. It travels in anonymous memory, on standard input."""
 
     def work(retry_lock_s: int) -> Completed:
         words = ["key", "add", "--new-password-file", "/dev/stdin"]
@@ -62,7 +61,7 @@ def add(door: Door, password: str) -> None:
 
 
 def remove(door: Door, key: str) -> None:
-    """Never the one that this door's password opens: restic refuses that."""
+    """Remove a key, but never the one that this door's password opens: restic refuses that."""
     door.locking(
         lambda wait: door.capture(["key", "remove", "--", key], retry_lock_s=wait, deadline_s=ADD_S)
     )

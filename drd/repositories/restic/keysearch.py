@@ -1,10 +1,10 @@
-"""Finding the key file that a password opens, among many that anybody with write access can have
-put there.
+"""Find the key file that a password opens, among many that anyone with write access can have put
+there.
 
-Each file takes time to read and to try, and somebody who knows the order of the tries could put
-files before ours. The time at which a file was written cannot be chosen, and ours is usually the
-oldest. But somebody could write ours again; so drd takes turns between the oldest files and the
-cheapest ones, and an attacker needs very many files that are cheaper than ours.
+Each file takes time to read and to try, and an attacker who knows the order of the tries could put
+files before ours. Nobody can choose the time at which a file was written, and ours is usually the
+oldest. But an attacker could write ours again; so drd alternates between the oldest files and the
+cheapest ones. Then an attacker needs very many files that are cheaper than ours.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 from drd import process
 from drd.errors import RepositoryError, RepositoryUnreachable
 from drd.repositories.place import Entry
-from drd.repositories.restic.ciphers import KeyFile, MasterKey, NoKey, Untried, key_file, unlock
+from drd.repositories.restic.ciphers import CannotTry, KeyFile, MasterKey, NoKey, key_file, unlock
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
 
 LARGEST_KEY = 1 << 13
-"""The largest key file that is read, in bytes. restic's own have 450."""
+"""The largest key file that drd reads, in bytes. restic's own have 450."""
 MOST_KEYS = 5000
-"""The largest number of key files that is read, beginning with the oldest."""
+"""The largest number of key files that drd reads, oldest first."""
 USUAL_WORK = 1 << 22
-"""The largest work that restic's own keys take on today's computers. Such keys are tried first."""
+"""The largest work that restic's own keys take on today's computers. drd tries such keys first."""
 SEARCH_S = 120.0
 """The time limit for reading and trying keys. One of restic's own takes almost a second."""
 
@@ -41,7 +41,8 @@ class Keys:
     """The files in `keys/`. `own` is the one that the password opens, and `master` the key in it.
     `bad` are files that are not restic's keys, each with the reason, as far as they were read.
     `others` may be the keys of other people. When no key was found, `untried` are the files that
-    may still be ours; a reason is given when it was not a lack of time."""
+    may still be ours, with a reason unless it was a lack of time.
+    """
 
     own: str | None = None
     master: MasterKey | None = None
@@ -67,17 +68,17 @@ class _Search:
     def __init__(self, session: Session, listed: Mapping[str, Entry], known: str | None) -> None:
         self._place, self._password = session.place, session.password()
         self._until = time.monotonic() + SEARCH_S
-        # What is not told when it came is taken for old.
+        # A file without a known time counts as old.
         self._names = sorted(listed, key=lambda n: (n != known, listed[n].written, n))
         self._asked: set[str] = set()
         self._bad: dict[str, str] = {}
         self._untried = dict.fromkeys(self._names, "")
         self._waiting: dict[str, KeyFile] = {}
-        """The files that were read and not tried yet, in the order of the names."""
+        """Files that were read and not tried yet, in the order of their names."""
         self.found: tuple[str, MasterKey] | None = None
 
     def first(self) -> None:
-        """Try the known key, or the oldest: that is enough when nobody has put files there."""
+        """Try the known key, or the oldest: that is enough unless others have put files there."""
         for name in self._names[:2]:
             self._read(name)
             key = self._waiting.get(name)
@@ -87,20 +88,21 @@ class _Search:
     def read(self) -> None:
         for name in self._names[:MOST_KEYS]:
             process.check_cancelled()
-            if self._over():
+            if self._is_over():
                 return
             self._read(name)
 
     def take_turns(self) -> None:
-        """Try the files that were read: in turns the oldest and the cheapest, for the same time
-        each."""
+        """Try the files that were read: alternately the oldest and the cheapest, for the same time
+        each.
+        """
         age = {name: number for number, name in enumerate(self._waiting)}
         keys = dict(self._waiting)
         oldest = sorted(keys, key=lambda n: (keys[n].work > USUAL_WORK, age[n]))
-        # Of about the same cost the newest: the oldest have their turn.
+        # Of files of about the same cost, the newest: the oldest have their own turn.
         cheapest = sorted(keys, key=lambda n: (keys[n].work.bit_length(), -age[n]))
         queues, spent = (deque(oldest), deque(cheapest)), [0.0, 0.0]
-        while self._waiting and self.found is None and not self._over():
+        while self._waiting and self.found is None and not self._is_over():
             process.check_cancelled()
             turn = spent.index(min(spent))
             name = queues[turn].popleft()
@@ -114,7 +116,7 @@ class _Search:
         others = tuple(n for n in self._names if n not in self._bad and n != own)
         return Keys(own, master, self._bad, others, {} if own else self._untried)
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return time.monotonic() > self._until
 
     def _read(self, name: str) -> None:
@@ -132,9 +134,9 @@ class _Search:
             if content is None:  # it has just gone
                 self._untried.pop(name)
             elif len(content) > LARGEST_KEY:
-                raise NoKey("is no key file")
+                raise NoKey("is not a key file")
             elif hashlib.sha256(content).hexdigest() != name:
-                raise NoKey(NOT_WHOLE)  # restic refuses it, whatever it says
+                raise NoKey(NOT_WHOLE)  # restic refuses it, whatever its content
             else:
                 self._waiting[name] = key_file(content)
         except NoKey as error:
@@ -145,7 +147,7 @@ class _Search:
             master = unlock(self._waiting.pop(name), self._password)
         except NoKey as error:
             self._is_bad(name, error)
-        except Untried as error:
+        except CannotTry as error:
             self._untried[name] = str(error)
         else:
             self._untried.pop(name)

@@ -1,4 +1,4 @@
-"""resticpy, asked through our own door."""
+"""Ask resticpy, which runs restic through our own door."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drd.errors import RepositoryError, ToolError, ToolMissing
 T = TypeVar("T")
 
 Answer = Callable[[Sequence[str]], str]
-"""Runs restic with the words given (without the program) and returns what it printed."""
+"""Runs restic with the words given (without the program) and returns its output."""
 
 _answer: ContextVar[Answer] = ContextVar("answer")
 
@@ -20,8 +20,8 @@ _answer: ContextVar[Answer] = ContextVar("answer")
 def ask(answer: Answer, question: Callable[[Any], T]) -> T:
     """Put `question` to resticpy; `answer` runs the one restic call that it makes.
 
-    Safe in several threads: nothing of it is kept in resticpy's module. What `answer` raises
-    comes through; an answer that resticpy cannot read is a RepositoryError.
+    Safe in several threads: nothing is kept in resticpy's module. Errors of `answer` pass through;
+    an answer that resticpy cannot parse is a RepositoryError.
     """
     library = _library()
     token = _answer.set(answer)
@@ -29,7 +29,7 @@ def ask(answer: Answer, question: Callable[[Any], T]) -> T:
         return question(library)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RepositoryError(
-            "restic gave an answer that cannot be read", hint="drd knows restic 0.17 and 0.18."
+            "cannot parse restic's answer", hint="install restic 0.17 or 0.18, which drd knows."
         ) from error
     finally:
         _answer.reset(token)
@@ -54,5 +54,5 @@ def _library() -> Any:
 
 
 def _execute(words: list[str]) -> str:
-    """Stands in for resticpy's own `subprocess.run`; the first word is the program."""
+    """Replaces resticpy's own `subprocess.run`; the first word is the program."""
     return _answer.get()(words[1:])

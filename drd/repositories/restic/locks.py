@@ -1,4 +1,4 @@
-"""A repository's locks: who holds them, and which count for nothing any more."""
+"""A repository's locks: who holds them, and which are stale."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def lock_holders(door: Door) -> list[LockInfo]:
-    """One call of restic for each lock that is there, none where there is none. A lock that goes
-    away meanwhile, or cannot be read, is left out."""
+    """List the holders. Costs one restic call for each lock. A lock that disappears meanwhile, or
+    cannot be read, is left out.
+    """
     found = []
     for name in sorted(door.session.place.locks()):
         made = content(door, name)
@@ -41,22 +42,22 @@ def lock_holders(door: Door) -> list[LockInfo]:
 
 
 def other_host(door: Door) -> str | None:
-    """One that holds a lock and is not this one."""
+    """Another host than this one that holds a lock; None if there is none."""
     hosts = (content(door, n).get("hostname") for n in sorted(door.session.place.locks()))
     return next((str(h) for h in hosts if h not in (None, socket.gethostname())), None)
 
 
 def remove_stale(door: Door) -> int:
-    """By restic's own judgement: this host's dead processes, and others after 30 minutes. To
-    restic a dead process is alive until its parent has taken note of its end, which for an
-    orphan in a container without an init is never: those we judge.
+    """Remove locks that restic judges stale: those of dead processes of this host, and others after
+    30 minutes. restic takes a dead process for alive until its parent has reaped it, which never
+    happens to an orphan in a container without an init; drd removes those locks itself.
 
-    The lock files are counted beside restic: most often there is none, and a restic call
+    Other code counts the lock files without restic: most often there is none, and a restic call
     costs more than half a second.
     """
     place = door.session.place
     files = place.lock_files()
-    founding.sweep(place, files)
+    founding.remove_dead_marks(place, files)
     before = lock_names(files)
     if not before:
         return 0
@@ -68,14 +69,15 @@ def remove_stale(door: Door) -> int:
 
 
 def _holder(door: Door, lock: str) -> int | None:
-    """The pid of the process of this host that made a lock; None for others, and when the lock
-    is gone."""
+    """The pid of the process of this host that made a lock; None for other hosts, and when the lock
+    is gone.
+    """
     made = content(door, lock)
     return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
 
 
 def content(door: Door, lock: str) -> Mapping[str, Any]:
-    """What is in a lock; empty when it is gone, or none."""
+    """The content of a lock; empty when it is gone or is not a lock."""
     try:
         told, _ = door.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
         made = json.loads(told)

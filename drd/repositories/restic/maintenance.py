@@ -1,4 +1,4 @@
-"""Keeping a repository: making, listing, forgetting, pruning, checking."""
+"""Maintain a repository: initialise, list, forget, prune."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from drd.repositories.restic.trouble import judge
 from drd.secrets import EDGES_HINT, edges
 
 COUNT_S = 600.0
-"""For `stats`, which reads every index."""
+"""Deadline for `stats`, which reads every index."""
 
-_BATCH = 500  # ids of 64 characters: far below the longest command line
+_BATCH = 500  # ids have 64 characters: this stays far below the longest command line
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SIZE = re.compile(rf"([\d.]+) ({'|'.join(_UNITS)})$")
@@ -30,24 +30,25 @@ _SIZE = re.compile(rf"([\d.]+) ({'|'.join(_UNITS)})$")
 _UNREADABLE = re.compile(
     r'Ignoring "([^"\s]+)": (?!.*(?:no such|not exist))(?:failed to load snapshot \w+: )?(.*)'
 )
-# One that another process forgets while we list is no damage.
+# A snapshot that another process forgets while we list is not damage.
 
 _MOST_WORDS = 100_000
-"""Tags, or paths, of one snapshot."""
+"""The largest number of tags, or of paths, of one snapshot."""
 
 
 def identity(door: Door) -> str | None:
-    """Without a lock: what is never written again cannot be missed."""
+    """The repository's id, read without a lock: it is never written again."""
     try:
         return str(door.ask(lambda library: library.cat.config(), "--no-lock")["id"])
     except RepositoryMissing:
-        door.session.place.preflight(writing=False)  # a missing bucket is another matter
+        door.session.place.preflight(writing=False)  # a missing bucket is a different error
         return None
 
 
 def initialise(door: Door, chunker_from: Door | None) -> str:
-    """With the chunker parameters of another repository the same data makes the same chunks, so
-    that copies deduplicate. Keys that a killed `init` left are removed first."""
+    """Initialise the repository. With the chunker parameters of another repository the same data
+    makes the same chunks, so that copies deduplicate. Removes keys that a killed `init` left.
+    """
     place, spec = door.session.place, door.session.spec
     cut_off = edges(door.session.password(), spec.password)
     if cut_off is not None:
@@ -56,9 +57,9 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
             f"{cut_off}",
             hint=EDGES_HINT,
         )
-    door.ready()  # nothing is written to a place that will not do
-    with founding.alone(place):
-        known = identity(door)  # somebody may have been quicker
+    door.ready()  # write nothing to a place that fails its preflight
+    with founding.init_lock(place):
+        known = identity(door)  # another process may have been quicker
         if known is not None:
             return known
         place.remove("keys", place.unfinished_keys())
@@ -70,8 +71,8 @@ def _initialise(door: Door, chunker_from: Door | None) -> str:
         return str(door.ask(lambda library: library.init(repository_version=2)))
     if not is_s3(chunker_from.url):
         return _init_like(door, chunker_from.url, chunker_from.session.password())
-    # restic knows one set of keys for S3, and ours may be in two accounts: so the parameters
-    # travel by an empty repository on this host, which holds nothing else.
+    # restic accepts one set of keys for S3, and the two buckets may need different ones. So the
+    # parameters are copied through an empty repository on this host.
     with tempfile.TemporaryDirectory(prefix="drd-chunker-") as directory:
         seed, password = str(Path(directory, "seed")), secrets.token_hex(32)
         env = {
@@ -98,7 +99,7 @@ def _init_like(door: Door, other: str, password: str) -> str:
 
 
 def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool) -> Listing:
-    """What restic lists, and what it only leaves out because it cannot read it."""
+    """List snapshots. Also returns those that restic skips because it cannot read them."""
     unreadable: dict[str, str] = {}
 
     def hear(said: Complaints) -> None:
@@ -120,12 +121,13 @@ def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool)
                 unreadable[str(item.get("id", ""))[:64]] = str(error)
         return Listing(sorted(found, key=lambda s: s.time), unreadable)
 
-    return door.reading(work, beside=True)
+    return door.reading(work, ignore_foreign_lock=True)
 
 
 def _info(item: Mapping[str, object]) -> SnapshotInfo:
-    """Raises Refused for what restic lists and never writes: whoever has the key may store
-    anything."""
+    """Convert one snapshot. Raises Refused for what restic never writes: anyone who has the key may
+    store anything.
+    """
 
     def texts(key: str) -> tuple[str, ...]:
         return tuple(strict.each(_word, item.get(key) or [], key, most=_MOST_WORDS))
@@ -146,7 +148,7 @@ def _word(value: object, place: str) -> str:
 
 
 def forget(door: Door, ids: Sequence[str]) -> None:
-    """An id that is not there any more is none of our business: forgetting is idempotent."""
+    """Forget snapshots; ignores ids that are gone already, so it is idempotent."""
     for start in range(0, len(ids), _BATCH):
         batch = payload.ids(ids[start : start + _BATCH])
         door.locking(lambda wait, b=batch: door.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
@@ -167,7 +169,7 @@ def prune(door: Door, *, max_repack_bytes: int | None, deadline_s: float | None)
 
 
 class PruneListener(Listener):
-    """prune prints text also with --json."""
+    """Reads prune's text: it prints no JSON, even with --json."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,7 +188,7 @@ class PruneListener(Listener):
 
     @property
     def removed_bytes(self) -> int:
-        """To the three decimals that restic prints."""
+        """The bytes removed, with the three decimals that restic prints."""
         found = _SIZE.search(self._said.get("total prune", ""))
         return round(float(found[1]) * 1024 ** _UNITS.index(found[2])) if found else 0
 

@@ -1,4 +1,4 @@
-"""What restic says with --json: one message a line, between lines that are none."""
+"""restic's output with --json: one message a line, between lines that are not JSON."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _SKIPPED = " does not exist, skipping"
 
 
 class Listener:
-    """Follows stdout line by line and keeps the summary only: a gigabyte of data makes hundreds
-    of status lines."""
+    """Follows stdout line by line and keeps only the summary: a gigabyte of data produces hundreds
+    of status lines.
+    """
 
     def __init__(
         self,
@@ -43,10 +44,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Complaints:
-    """What restic said on stderr.
+    """What restic printed on stderr.
 
-    `items` are the files that it could not read or write, with the reason; `skipped` the paths
-    that were not there; `fatal` its last word; `lines` everything, unwrapped, for patterns.
+    `items` are the files that it could not read or write, with the reason; `skipped` are paths that
+    did not exist; `fatal` is its last fatal message; `lines` is everything, unwrapped, for
+    patterns.
     """
 
     items: tuple[tuple[str, str], ...]
@@ -60,7 +62,7 @@ class Complaints:
 
     @property
     def last(self) -> str:
-        """The best single sentence of it, in lower case and without restic's `Fatal:`."""
+        """The best single sentence, in lower case and without restic's `Fatal:`."""
         words = self.fatal or (self.lines[-1] if self.lines else "")
         first = words.strip().partition("\n")[0].removeprefix("Fatal: ")
         return first[:1].lower() + first[1:]

@@ -1,8 +1,8 @@
-"""Two repositories in one restic process: whose keys go where.
+"""Run one restic process with two repositories, each with its own keys.
 
-restic knows one set of keys for S3, and asks with it for both. Where two buckets have keys of
-their own, one of them is reached through rclone, which restic starts and speaks its own protocol
-with: what is stored, how and under which names is the same.
+restic accepts one set of keys for S3 and uses it for both repositories. Where two buckets have
+different keys, one of them is reached through rclone, which restic starts and talks to in its own
+protocol. The stored objects and their names are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def command(
 ) -> Command:
     """restic with `words`, on the repository `into` and from `source`.
 
-    Raises SecretUnavailable, and ToolMissing when restic or the rclone that it takes is not here.
+    Raises SecretUnavailable, and ToolMissing when restic, or rclone if needed, is missing.
     """
     through = through_rclone(into, source)
     argv = into.common(retry_lock_s)
@@ -59,9 +59,10 @@ def command(
 
 
 def through_rclone(into: Session, source: Session) -> Session | None:
-    """The one of two that restic cannot reach with the keys of the other; None: no need.
+    """The one of the two repositories that restic cannot reach with the other's keys; None if one
+    set is enough.
 
-    It has keys of its own: what a host's role may do, only restic itself asks for.
+    It has keys of its own: only restic itself can use the role of a host.
     """
     if not (is_s3(into.spec.url) and is_s3(source.spec.url)) or into.keys() == source.keys():
         return None
@@ -69,11 +70,10 @@ def through_rclone(into: Session, source: Session) -> Session | None:
 
 
 def findings(into: Session, source: Session) -> list[Finding]:
-    """For `doctor`: what a copy needs that neither repository needs by itself. Raises
-    ToolMissing."""
+    """For `doctor`: check what a copy needs beyond its two repositories. Raises ToolMissing."""
     if through_rclone(into, source) is None:
         return []
-    detail = f"{_rclone()}, since the keys differ from those of {source.spec.name}"
+    detail = f"{_rclone()}, because the keys differ from those of {source.spec.name}"
     return [Finding("rclone", "ok", "", detail)]
 
 
@@ -82,7 +82,7 @@ def _rclone() -> str:
 
 
 def _program(through: Session) -> str:
-    """rclone without the passwords and keys that are none of its business."""
+    """rclone without passwords and keys that it does not need."""
     hidden = list(_NOT_FOR_RCLONE)
     if through.keys().access_key is not None:
         hidden += _OTHER_KEYS
@@ -96,7 +96,9 @@ def _remote(session: Session) -> str:
 
 
 def _settings(session: Session) -> Mapping[str, str]:
-    """rclone's configuration by its environment: no file, and no word that others could read."""
+    """rclone's configuration in its environment: not in a file or in argv, where others could read
+    it.
+    """
     place, keys = parse_s3(session.spec.url), session.keys()
     host_name = by_host_name(place, keys)
     options = {

@@ -1,4 +1,4 @@
-"""What a payload is in restic's words."""
+"""Translate a payload into restic's options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _NEWLINE = b"[^\x01-\x09\x0b-\xf4\x8f\xbf\xbf]"
 
 
 def backup_words(host: str, tags: Sequence[str], time: datetime | None) -> list[str]:
-    """What every backup has in common. `time` has seconds; the zone is UTC (TZ of the child)."""
+    """Options that every backup has in common. `time` has seconds; the zone is UTC (TZ of the
+    child).
+    """
     words = ["backup", "--json", f"--host={host}", *(f"--tag={tag}" for tag in tags)]
     if time is not None:
         words.append(f"--time={time.astimezone(UTC):%Y-%m-%d %H:%M:%S}")
@@ -24,17 +26,17 @@ def backup_words(host: str, tags: Sequence[str], time: datetime | None) -> list[
 
 
 def ids(words: Sequence[str]) -> list[str]:
-    """Ids of snapshots, locks or packs as they stand in an argv: behind `--`, and nothing else than
-    64 hexadecimal digits. They come from manifests and listings, which others may have written.
+    """Ids of snapshots, locks or packs as they stand in an argv: behind `--`, and only 64
+    hexadecimal digits. They come from manifests and listings, which others may have written.
 
     Raises RepositoryError.
     """
     for word in words:
         if not strict.is_snapshot_id(word):
             raise RepositoryError(
-                f"{word[:80]!a} is no id of restic's, which has 64 hexadecimal digits",
-                hint="find out where it comes from: drd catalogue verify PLAN compares with the "
-                "repository.",
+                f"{word[:80]!a} is not an id of restic's, which has 64 hexadecimal digits",
+                hint="find out where it comes from: run drd catalogue verify PLAN to "
+                "compare with the repository.",
             )
     return ["--", *words]
 
@@ -44,9 +46,9 @@ def stdin_words(filename: str) -> list[str]:
 
 
 def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
-    """The words and what restic reads from stdin. Nothing needs a file that somebody must sweep.
+    """The options, and restic's stdin. No temporary file is needed.
 
-    Paths stand behind `--` and are taken literally. The parent snapshot is found by host and
+    Paths stand behind `--` and are taken literally. restic finds the parent snapshot by host and
     paths, so tags may change from run to run and an unchanged file is not read again.
     """
     words = ["--exclude-file=/dev/stdin"] if tree.exclude else []
@@ -54,8 +56,9 @@ def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
 
 
 def literal(path: str) -> bytes:
-    """A pattern that matches exactly `path` (and what is below it): restic would expand `*?[`,
-    `\\` and `$NAME`, and trim blanks."""
+    """A pattern that matches exactly `path` (and everything below it): restic would expand `*?[`,
+    `\\` and `$NAME`, and trim blanks.
+    """
     return b"".join(_escaped(path_byte) for path_byte in _bytes_of(os.fsencode(path)))
 
 

@@ -40,8 +40,8 @@ from drd.repositories.restic.session import Session
 class ResticRepository:
     """`drd.ports.Repository` on restic, for S3 and local directories.
 
-    Making one contacts nothing and reads no secret. Safe in several threads. `door` has what may
-    be tuned: the patience with an endpoint that is gone, the wait for a lock.
+    Creating the object contacts nothing and reads no secret. Safe in several threads. Callers may
+    tune `door`: how long it waits for an endpoint that is gone, and for a lock.
     """
 
     def __init__(

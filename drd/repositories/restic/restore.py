@@ -1,4 +1,4 @@
-"""Bringing snapshots back: all of one, or nothing."""
+"""Restore snapshots: everything that was asked for, or nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from drd.process import Completed
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
-from drd.repositories.restic.torn import Lack, Told, settle
+from drd.repositories.restic.torn import Shortfall, SnapshotQuestions, settle
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 
 _TARGET = re.compile(
@@ -43,11 +43,11 @@ def restore(
 ) -> Fetched:
     """Write the snapshot below `into`; on any error remove what was written there.
 
-    restic waits a fifth of a second for a lock of its own, so what is `brief` does without: a prune
-    that takes something away meanwhile looks like damage, which is only believed under one.
+    restic waits a fifth of a second for its own lock, so a `brief` restore works without one. Data
+    that a prune removes meanwhile looks like damage, so damage is reported only under a lock.
 
-    Raises RepositoryDamaged, TargetUnwritable when it is the target that failed, and TargetNotEmpty
-    before anything: what was there could not be told from what we wrote.
+    Raises RepositoryDamaged, TargetUnwritable when the target failed, and TargetNotEmpty before
+    anything is written: drd could not tell existing files from restored ones.
     """
     if any(into.iterdir()):
         raise TargetNotEmpty(f"{into} is not empty", hint="restore into an empty directory.")
@@ -61,8 +61,8 @@ def restore(
             done = door.run(
                 [*lockless, *words], listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            told = Told(door, snapshot, retry_lock_s, lockless)
-            return _restored(told, done, listener, into, part=bool(include))
+            told = SnapshotQuestions(door, snapshot, retry_lock_s, lockless)
+            return _check_restored(told, done, listener, into, part=bool(include))
         except BaseException:
             empty_directory(into)
             raise
@@ -70,11 +70,11 @@ def restore(
     if brief:
         with suppress(RepositoryDamaged):
             return work(0, "--no-lock")
-    return door.reading(work, beside=True)
+    return door.reading(work, ignore_foreign_lock=True)
 
 
-def _restored(
-    told: Told, done: Completed, listener: Listener, into: Path, *, part: bool
+def _check_restored(
+    told: SnapshotQuestions, done: Completed, listener: Listener, into: Path, *, part: bool
 ) -> Fetched:
     said = complaints(done.stderr)
     if done.exit_code != 0:
@@ -83,17 +83,17 @@ def _restored(
     total, restored = (int(summary.get(k, 0)) for k in ("total_bytes", "bytes_restored"))
     files, files_restored = (int(summary.get(k, 0)) for k in ("total_files", "files_restored"))
     if restored < total and not said.items:
-        torn = settle(told, into, Lack(files - files_restored, total - restored, part))
+        torn = settle(told, into, Shortfall(files - files_restored, total - restored, part))
         if torn:
             return Fetched(restored, torn)
-    # Directories on the way to what was asked for are counted as restored, not as wanted.
+    # restic counts the directories above the requested paths as restored, but not in the total.
     if said.items or restored != total or files_restored < files:
         raise RepositoryDamaged(
             f"restic restored {files_restored} of {files} files and {restored} of {total} bytes",
             hint=DAMAGED_HINT,
         )
     if files == 0 and not any(into.iterdir()):
-        raise RepositoryDamaged("the snapshot holds nothing of what was asked for")
+        raise RepositoryDamaged("the snapshot contains none of the requested paths")
     return Fetched(restored)
 
 
@@ -107,26 +107,28 @@ def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdEr
     ):
         return TargetUnwritable(
             f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
-            hint="free space there, or restore to a place that can hold it.",
+            hint="free space there, or restore to a larger place.",
         )
     return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
 
 
 def read_file(door: Door, snapshot: str, filename: str) -> bytes:
-    """One small file, exactly; what restic prints before it fails is not looked at.
+    """Read one small file exactly; output of a failed restic is ignored.
 
-    Without a lock, for which restic waits a fifth of a second each time: what a prune takes away
-    meanwhile looks like damage, so that is only believed under one.
+    Works without a lock, for which restic waits a fifth of a second each time. Data that a prune
+    removes meanwhile looks like damage, so damage is reported only under a lock.
     """
     words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
     try:
         return door.capture(["--no-lock", *words])[0]
     except RepositoryDamaged:
-        return door.reading(lambda wait: door.capture(words, retry_lock_s=wait)[0], beside=True)
+        return door.reading(
+            lambda wait: door.capture(words, retry_lock_s=wait)[0], ignore_foreign_lock=True
+        )
 
 
 def save_file(door: Door, snapshot: str, filename: str, into: Path, most: int) -> None:
-    """One file, whole, as `into`; restic writes no more than that, whatever the snapshot holds."""
+    """Write one whole file to `into`; never more than `most` bytes, whatever the snapshot holds."""
     words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
 
     def work(retry_lock_s: int) -> None:
@@ -139,21 +141,21 @@ def save_file(door: Door, snapshot: str, filename: str, into: Path, most: int) -
                 into.unlink()
                 raise
 
-    door.reading(work, beside=True)
+    door.reading(work, ignore_foreign_lock=True)
 
 
 def empty_directory(path: Path) -> None:
-    """Remove all that is in `path`, and nothing that links in it lead to."""
+    """Remove everything in `path`, but nothing that its links point to."""
     for entry in path.iterdir():
         if entry.is_symlink() or not entry.is_dir():
             entry.unlink()
         else:
-            _open_up(entry)
+            _make_writable(entry)
             shutil.rmtree(entry)
 
 
-def _open_up(directory: Path) -> None:
-    """Restored directories may be ones that even their owner cannot write."""
+def _make_writable(directory: Path) -> None:
+    """Make directories writable: restored ones may deny writing even to their owner."""
     directory.chmod(0o700)
     for parent, names, _ in os.walk(directory):
         for name in names:

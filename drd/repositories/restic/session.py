@@ -1,4 +1,4 @@
-"""What every restic call for one repository has in common: words, environment, secrets."""
+"""What all restic calls for one repository share: options, environment, secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drd.repositories.restic.hint import KeyHint
 from drd.repositories.s3 import S3Keys, S3Place
 
 CACHE_BYTES = 16 << 20
-"""What has to be free where the cache lies."""
+"""Bytes that must be free on the disk of the cache."""
 
 
 class Session:
@@ -40,7 +40,7 @@ class Session:
         )
         self._cache_dir = cache_dir / "restic"
         self.lasting = True
-        """Whether what is cached may serve another time."""
+        """Whether the cache may be kept for later calls."""
         self._resolve = resolve
         self._program = program
         self._lock = threading.RLock()
@@ -50,7 +50,7 @@ class Session:
 
     @property
     def program(self) -> str:
-        """Where restic is. Raises ToolMissing."""
+        """The path of restic. Raises ToolMissing."""
         if self._program is not None:
             path = Path(self._program)
             return find_tool(path.name, package="restic", bin_dir=path.parent)
@@ -73,12 +73,14 @@ class Session:
         )
 
     def common(self, retry_lock_s: int) -> list[str]:
-        """Words of every call."""
+        """Options of every call."""
         wait = ["--retry-lock", f"{retry_lock_s}s"] if retry_lock_s else []
         return [*self._cache(), *wait]
 
     def _cache(self) -> list[str]:
-        """None where its disk is about full: restic would try for minutes to write there."""
+        """The cache directory; None when its disk is almost full, because restic would try for
+        minutes to write there.
+        """
         if rights.taken() and not self.lasting:
             return ["--no-cache"]
         place = self.memory()
@@ -90,19 +92,20 @@ class Session:
         return ["--no-cache"] if full else ["--cache-dir", str(place)]
 
     def memory(self) -> Path:
-        """The directory for what is known of repositories; it may be removed at any time. A path
-        in the other user's cache could lead anywhere, so root does not write there."""
+        """The directory for notes about repositories; it may be removed at any time. A path in
+        another user's cache could lead anywhere, so root does not write there.
+        """
         return roots_own() / "cache" if rights.taken() else self._cache_dir
 
     def of_another(self) -> bool:
-        """Whether it lies in a directory of somebody else's, and root's rights are taken back."""
+        """Whether the cache lies in another user's directory, and root has given up its rights."""
         if not rights.taken() or is_s3(self.spec.url):
             return False
         place = Path(self.spec.url)
         return place.is_dir() and place.stat().st_uid != 0
 
     def s3_words(self) -> list[str]:
-        """How to reach the bucket, if it is one."""
+        """Options that reach the bucket, if it is one."""
         if not is_s3(self.spec.url):
             return []
         words = ["-o", f"s3.bucket-lookup={self.spec.s3.bucket_lookup}"]
@@ -113,9 +116,10 @@ class Session:
         return words
 
     def environment(self) -> dict[str, str]:
-        """Secrets stand here and never in argv, where every user of the host could read them.
+        """The environment. Secrets stand here and never in argv, where every user of the host could
+        read them.
 
-        TZ: restic reads `--time` in the zone of its process. Two status lines a second suffice.
+        TZ: restic reads `--time` in the zone of its process. Two status lines a second are enough.
         """
         return {
             "RESTIC_REPOSITORY": self.spec.url,
@@ -126,14 +130,18 @@ class Session:
         }
 
     def password(self) -> str:
-        """Never empty: restic would ask on a terminal or open what was made without one."""
+        """The password; never empty, because restic would then ask on a terminal or open a
+        repository without a password.
+        """
         with self._lock:
             if self._password is None:
                 self._password = self._secret(self.spec.password, "password")
             return self._password
 
     def keys(self) -> S3Keys:
-        """The keys of the bucket; none of them: the chain of defaults (the instance's role)."""
+        """The keys of the bucket; without keys, the chain of defaults applies (the instance's
+        role).
+        """
         with self._lock:
             if self._keys is None:
                 s3 = self.spec.s3
@@ -148,12 +156,12 @@ class Session:
             return self._keys
 
     def access(self) -> dict[str, str]:
-        """The variables that let restic into the bucket, if it is one."""
+        """The variables that give restic access to the bucket, if it is one."""
         if not is_s3(self.spec.url):
             return {}
         keys = self.keys()
         if keys.access_key is None:
-            # What boto3 finds in our environment, restic finds there too.
+            # restic reads the same variables of our environment as boto3.
             return {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
         found = {
             "AWS_ACCESS_KEY_ID": keys.access_key,
@@ -171,6 +179,6 @@ class Session:
         if not value:
             raise SecretUnavailable(
                 f"{what} of repository {self.spec.name} is empty",
-                hint=f"write it to where the plan points: {ref.describe()}.",
+                hint=f"write it to {ref.describe()}, which the plan names.",
             )
         return value

@@ -1,7 +1,7 @@
-"""Telling a slow repository from one that is gone.
+"""Tell a slow repository from one that is gone.
 
-restic retries a dead endpoint without end, and goes on printing status lines meanwhile. So what
-counts is whether bytes move; when they do not, the place is looked at from beside restic.
+restic retries a dead endpoint without end, and prints status lines meanwhile. So drd watches
+whether bytes move; when they do not, it probes the place without restic.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from drd.errors import DrdError, RepositoryUnreachable
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends the
-    call. `probe_s` is how long one look may take. `first_s` is how long a first call may say
-    nothing before its place is looked at."""
+    """Times in seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends
+    the call. `probe_s` is the limit of one probe. `first_s` is how long a first call may be silent
+    before its place is probed.
+    """
 
     still_s: float = 15.0
     gone_s: float = 60.0
@@ -30,7 +31,7 @@ class Patience:
 class StallWatch:
     """Called about once a second while restic runs; raises when the place has been gone too long.
 
-    The look happens in a thread of its own: on a file system whose server is gone it may hang.
+    Each probe has its own thread: on a file system whose server is gone it may hang.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class StallWatch:
         self._last = -1
         self._clock = clock
         self._since = clock()
-        self._look: _Look | None = None
+        self._look: _Probe | None = None
         self._next = 0.0
         self._failing_since: float | None = None
 
     def tick(self) -> None:
-        """Raises what the place answered, when it did so for `gone_s` seconds in a row."""
+        """Raise the error of the place after it has failed for `gone_s` seconds in a row."""
         now = self._clock()
         done = self._moved()
         if done != self._last:
@@ -62,9 +63,9 @@ class StallWatch:
             self._judge(self._look, now)
         if (self._look is None or self._look.over) and now >= self._next:
             self._next = now + self._patience.every_s
-            self._look = _Look(self._probe, now)
+            self._look = _Probe(self._probe, now)
 
-    def _judge(self, look: _Look, now: float) -> None:
+    def _judge(self, look: _Probe, now: float) -> None:
         error = look.error
         if not look.over:
             if now - look.begun < self._patience.probe_s:
@@ -79,9 +80,10 @@ class StallWatch:
             raise error
 
 
-class FirstLook:
-    """Looks at what a first call needs beside that call, when it is silent: its answer is the
-    quicker proof. Called about once a second; raises what is wrong."""
+class FirstProbe:
+    """Probes the place when a first restic call is silent: the probe fails sooner than restic.
+    Called about once a second; raises the error of the place.
+    """
 
     def __init__(
         self,
@@ -95,21 +97,23 @@ class FirstLook:
         self._patience = patience
         self._clock = clock
         self._begun = clock()
-        self._look: _Look | None = None
+        self._look: _Probe | None = None
 
     def tick(self) -> None:
-        """Raises what the look found, or RepositoryUnreachable when it finds nothing in time."""
+        """Raise the error of the probe, or RepositoryUnreachable when the probe does not end in
+        time.
+        """
         now = self._clock()
         if self._look is None:
             if now - self._begun >= self._patience.first_s and not self._moved():
-                self._look = _Look(self._look_at, now)
+                self._look = _Probe(self._look_at, now)
         elif self._look.error is not None:
             raise self._look.error
         elif not self._look.over and now - self._look.begun >= self._patience.probe_s:
             raise RepositoryUnreachable("the repository does not answer")
 
 
-class _Look(threading.Thread):
+class _Probe(threading.Thread):
     def __init__(self, probe: Callable[[], None], begun: float) -> None:
         super().__init__(name="drd-probe", daemon=True)
         self.begun = begun

@@ -1,4 +1,4 @@
-"""Storing one snapshot, and refusing what only looks like one."""
+"""Store one snapshot, and refuse one that is not complete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from drd.repositories.restic.payload import backup_words, ids, stdin_words, tree
 from drd.repositories.restic.trouble import failure
 
 SMALL_S = 300.0
-"""For a text of some megabytes at most, over a slow line."""
+"""Deadline for a text of some megabytes at most, over a slow line."""
 
 
 def store_stream(
@@ -37,8 +37,9 @@ def store_stream(
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Stored:
-    """Raises DumpFailed with the producer's last words, and ImplausibleDump for an empty stream,
-    whose snapshot is forgotten."""
+    """Store a stream. Raises DumpFailed with the producer's last words, and ImplausibleDump for an
+    empty stream, whose snapshot is forgotten.
+    """
     words = [*words, *stdin_words(stream.filename)]
 
     def work(retry_lock_s: int) -> Stored:
@@ -54,20 +55,21 @@ def store_stream(
             before=stream.before,
         )
         if result.consumer is not None and result.consumer.exit_code not in (0, 3):
-            # The producer then died of the broken pipe.
-            return _stored(door, result.consumer, listener)
+            # The producer died because the pipe broke.
+            return _check_stored(door, result.consumer, listener)
         if result.consumer is None or result.producer.exit_code != 0:
-            _take_back(door, listener)
+            _forget_again(door, listener)
             hint = MEMORY_HINT if result.producer.killed else ""
             raise DumpFailed(f"{stream.command.title} {result.producer.failure}", hint=hint)
         if not listener.summary.get("total_bytes_processed"):
-            # restic 0.18 says 3 and has made a snapshot of an empty file.
-            _take_back(door, listener)
+            # restic 0.18 exits with 3 and has made a snapshot of an empty file.
+            _forget_again(door, listener)
             raise ImplausibleDump(
-                f"{stream.command.title} printed nothing, although it exited with 0",
-                hint="run it by hand; an empty dump is not kept.",
+                f"{stream.command.title} exited with 0 but printed nothing, so no snapshot "
+                "was kept",
+                hint="run it by hand to see why.",
             )
-        return _stored(door, result.consumer, listener)
+        return _check_stored(door, result.consumer, listener)
 
     return door.locking(work)
 
@@ -84,10 +86,11 @@ def store_tree(
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Stored:
-    """Raises SnapshotIncomplete, naming what could not be read.
+    """Store a directory tree. Raises SnapshotIncomplete, which names the files that could not be
+    read.
 
-    A file below the tree's paths that was deleted while restic was on its way to it is no loss:
-    it is not there any more. One of the paths themselves is.
+    A file below the tree's paths that was deleted before restic reached it is no error. A missing
+    one of the paths themselves is.
     """
     more, stdin = tree_words(tree)
 
@@ -106,23 +109,30 @@ def store_tree(
             )
 
         done = run()
-        if done.exit_code == 1 and not listener.summary and _no_parent(complaints(done.stderr)):
-            done = run(_parent(door, subject, words, tree))
+        if (
+            done.exit_code == 1
+            and not listener.summary
+            and _is_parent_unreadable(complaints(done.stderr))
+        ):
+            done = run(_parent_option(door, subject, words, tree))
         if done.exit_code == 3 and _is_all_stored(complaints(done.stderr), tree):
             done = replace(done, exit_code=0)
-        return _stored(door, done, listener)
+        return _check_stored(door, done, listener)
 
     return door.locking(work)
 
 
-def _no_parent(said: Complaints) -> bool:
-    """restic looks for the snapshot before this one, and gives up over any that cannot be read."""
+def _is_parent_unreadable(said: Complaints) -> bool:
+    """Whether restic failed on an earlier snapshot that cannot be read, while it searched for the
+    parent.
+    """
     return said.last.startswith("error loading snapshot")
 
 
-def _parent(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
-    """The word that names the snapshot before this one, so that what did not change is not read
-    again; without one all is."""
+def _parent_option(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
+    """The option that names the parent snapshot, so that unchanged files are not read again;
+    without it restic reads everything.
+    """
     host = next(w.partition("=")[2] for w in words if w.startswith("--host="))
     listing = snapshots(door, host=host, tags=(), fresh=False)
     before = [s for s in listing if sorted(s.paths) == sorted(tree.paths)]
@@ -139,16 +149,17 @@ def _parent(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
 
 
 def _is_all_stored(said: Complaints, tree: Tree) -> bool:
-    """Whether restic complained of nothing but files that went away meanwhile, and of data that the
-    repository had lost, which it has read and stored again."""
+    """Whether restic complained only about files that disappeared meanwhile, and about lost data
+    that it has read and stored again.
+    """
     return (
         bool(said.items)
         and not said.skipped
-        and all(_STORED_AGAIN in why or _vanished(path, why, tree) for path, why in said.items)
+        and all(_STORED_AGAIN in why or _has_vanished(path, why, tree) for path, why in said.items)
     )
 
 
-def _vanished(path: str, why: str, tree: Tree) -> bool:
+def _has_vanished(path: str, why: str, tree: Tree) -> bool:
     return (
         "no such file or directory" in why.lower()
         and path not in tree.paths
@@ -170,14 +181,15 @@ def store_bytes(
     def work(retry_lock_s: int) -> Stored:
         listener = Listener(filename, "backup", on_progress=no_progress)
         done = door.run(words, listener, stdin=data, deadline_s=SMALL_S, retry_lock_s=retry_lock_s)
-        return _stored(door, done, listener)
+        return _check_stored(door, done, listener)
 
     return door.locking(work)
 
 
-def _stored(door: Door, done: Completed, listener: Listener) -> Stored:
-    """What the summary says. `added_bytes` is what the repository grew by, compressed and
-    encrypted (restic's `data_added_packed`)."""
+def _check_stored(door: Door, done: Completed, listener: Listener) -> Stored:
+    """Parse the summary. `added_bytes` is what the repository grew by, compressed and encrypted
+    (restic's `data_added_packed`).
+    """
     said = complaints(done.stderr)
     snapshot = str(listener.summary.get("snapshot_id", ""))
     unread = [path for path, _ in said.items] + list(said.skipped)
@@ -205,9 +217,10 @@ def _stored(door: Door, done: Completed, listener: Listener) -> Stored:
     )
 
 
-def _take_back(door: Door, listener: Listener) -> None:
-    """Forget the snapshot that must not be, without waiting for a lock that others hold: it has
-    no manifest, so nothing takes it for a copy, and retention sweeps it."""
+def _forget_again(door: Door, listener: Listener) -> None:
+    """Forget a snapshot that must not stay, without waiting for locks of others: it has no
+    manifest, so nothing takes it for a copy, and retention removes it later.
+    """
     snapshot = listener.summary.get("snapshot_id")
     if snapshot:
         try:

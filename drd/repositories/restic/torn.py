@@ -1,10 +1,11 @@
-"""Restoring files of which a snapshot notes more bytes than it holds.
+"""Restore files for which a snapshot notes more bytes than it holds.
 
 When a file grows just after its end was read, restic up to 0.19 reads on and counts the last piece
-twice. This happens to a log that is truncated and written while it is backed up. A restore of such
-a file ends with zeros behind the stored bytes and without a complaint, but with fewer bytes than
-restic announced. Damage looks different: restic complains of everything that is missing or changed.
-drd still believes it only when the files that are known to be torn account for every missing byte.
+twice. This happens to a log that is truncated and written during its backup. A restore of such a
+file ends with zeros behind the stored bytes and without a complaint, but with fewer bytes than
+restic announced. Damage looks different: restic complains about everything that is missing or
+changed. drd accepts the restore only when the files known to be torn account for every missing
+byte.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
 _PLAIN = dict(zip('abfnrtv\\"', b'\a\b\f\n\r\t\v\\"', strict=True))
 
 
-class Lack(NamedTuple):
-    """What a restore lacks: the number of files that came back shorter than noted, and the number
-    of missing bytes. When only a part was asked for, restic counts more files as restored than
-    were asked for."""
+class Shortfall(NamedTuple):
+    """The shortfall of a restore: the number of files that came back shorter than noted, and the
+    number of missing bytes. When only a part was asked for, restic counts more files as restored
+    than were asked for.
+    """
 
     files: int
     bytes: int
@@ -54,7 +56,7 @@ class Lack(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SnapshotQuestions:
     """Asks restic about a snapshot; waits for locks as long as the restore does."""
 
     door: Door
@@ -112,14 +114,14 @@ def unquoted(text: str) -> bytes:
     return _ESCAPE.sub(plain, text).encode("utf-8", "surrogateescape")
 
 
-def settle(told: Told, into: Path, lack: Lack) -> tuple[Torn, ...]:
-    """Find the files that explain exactly what the restore lacks, and cut each to what is stored
-    of it. Returns no file, and cuts none, when they do not explain it.
+def settle(told: SnapshotQuestions, into: Path, lack: Shortfall) -> tuple[Torn, ...]:
+    """Find the files that explain exactly what the restore lacks, and cut each to its stored
+    length. Returns no file, and cuts none, if no files explain it.
 
     Raises the children of RepositoryError, and TargetUnwritable.
     """
     with ExitStack() as held:
-        files = _came_back(into, told.named(), held)
+        files = _open_restored(into, told.named(), held)
         if not files or not lack.is_of(len(files)):
             return ()
         torn = _explained(told, files, lack.bytes)
@@ -131,7 +133,7 @@ def settle(told: Told, into: Path, lack: Lack) -> tuple[Torn, ...]:
     return tuple(torn)
 
 
-def _explained(told: Told, files: Sequence[_File], lack: int) -> list[Torn]:
+def _explained(told: SnapshotQuestions, files: Sequence[_File], lack: int) -> list[Torn]:
     """How much of each file is stored, if these files explain the lack. All but the longest are
     read once more; the longest lacks the rest."""
     noted = told.noted([f.path for f in files])
@@ -183,7 +185,7 @@ class _File:
         os.utime(self.fd, ns=(self.info.st_atime_ns, self.info.st_mtime_ns))
 
 
-def _came_back(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_File]:
+def _open_restored(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_File]:
     """Open the files that came back. When a file has several names, restic restores it by the
     first one."""
     found: dict[tuple[int, int], _File] = {}
@@ -225,6 +227,6 @@ def _writing(into: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetUnwritable(
-            f"cannot cut a file below {into} to what is stored of it: {error.strerror}",
-            hint="look at the file system there, or restore to another place.",
+            f"cannot cut a file below {into} to its stored length: {error.strerror}",
+            hint="check the file system there, or restore to another place.",
         ) from error

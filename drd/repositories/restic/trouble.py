@@ -1,4 +1,4 @@
-"""restic's exit codes and words, as errors of ours with a remedy."""
+"""Translate restic's exit codes and messages into errors of ours with a remedy."""
 
 from __future__ import annotations
 
@@ -50,22 +50,23 @@ _LOCKING = re.compile(r"unable to create lock", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
 _NO_THREADS = "failed to create new OS thread"
-"""How the runtime of Go begins to say goodbye."""
+"""How the Go runtime begins its last message."""
 
 DAMAGED_HINT = (
-    "restore from another restore point or repository, and look at this one with "
-    "`restic check --read-data`."
+    "restore from another restore point or repository, and check this one with `restic "
+    "check --read-data`."
 )
 
 
 def is_damage(text: str) -> bool:
-    """Whether the text is about damage of stored data. Anybody with write access can have put
-    files among the keys, so these do not count."""
+    """Whether the text is about damage of stored data. Anyone with write access can have put files
+    among the keys, so errors about keys do not count.
+    """
     return _DAMAGE.search(text) is not None and _KEY_FILE.search(text) is None
 
 
-def starts_nothing(text: str) -> RepositoryError | None:
-    """The error for a restic that the system let start no more threads."""
+def no_threads_error(text: str) -> RepositoryError | None:
+    """The error for a restic that could start no more threads."""
     if _NO_THREADS not in text:
         return None
     return RepositoryError(
@@ -74,10 +75,10 @@ def starts_nothing(text: str) -> RepositoryError | None:
 
 
 def judge(done: Completed, url: str) -> Complaints:
-    """What restic said when it exited with 0; anything else is raised.
+    """Return the complaints of a restic that exited with 0; raise an error for any other exit code.
 
     Exit codes of restic 0.17: 3 incomplete, 10 no repository, 11 locked, 12 wrong password, 130
-    interrupted. An unknown one is a failure, by restic's own documentation.
+    interrupted. An unknown one is a failure, as restic's documentation says.
     """
     said = complaints(done.stderr)
     if done.exit_code != 0:
@@ -108,16 +109,16 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
     by = f" by {holder[1]}" if holder else ""
     return RepositoryLocked(
         f"the repository at {url} is locked{by}",
-        hint="wait for the other operation; what a dead process left is removed by itself on its "
-        "own host, elsewhere after 30 minutes.",
+        hint="wait for the other operation; the lock of a dead process is removed "
+        "automatically on its own host, elsewhere after 30 minutes.",
     )
 
 
 def _by_words(code: int, said: Complaints, url: str) -> DrdError:
-    if (starved := starts_nothing(said.text)) is not None:
+    if (starved := no_threads_error(said.text)) is not None:
         return starved
     if "no space left on device" in said.text:
-        # What only reads can do without a lock.
+        # Only reads work without a lock.
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
         return kind(
             f"no space left for the repository at {url}",
@@ -125,13 +126,13 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         )
     if _READ_ONLY.search(said.text):
         return RepositoryReadOnly(
-            f"the repository at {url} may only be read: {said.last.rpartition(': ')[2]}",
-            hint="let this key or user write there; drills and recoveries work without.",
+            f"the repository at {url} is read-only: {said.last.rpartition(': ')[2]}",
+            hint="give this key or user write access; drills and recoveries work without it.",
         )
     if _NO_SNAPSHOT.search(said.text):
         return PointGone(
-            f"the repository at {url} does not hold the snapshot any more: {said.last}",
-            hint="take another restore point; `drd catalogue verify` says which ones are gone.",
+            f"the repository at {url} no longer holds the snapshot: {said.last}",
+            hint="use another restore point; `drd catalogue verify` lists the missing ones.",
         )
     if is_damage(said.text):
         return RepositoryDamaged(
@@ -140,14 +141,14 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if _KEY_FILE.search(said.text):
         return RepositoryError(
             f"restic cannot read a key file of the repository at {url}: {said.last}",
-            hint="see what lies in its keys/: restic names each after the sha256 of its content.",
+            hint="check the files in its keys/: restic names each after the sha256 of its content.",
         )
     if "maximum number of keys reached" in said.text:
         return RepositoryError(
             f"restic tried twenty keys of the repository at {url}, and the password opens none of "
             "them",
-            hint="`drd doctor` looks for the right one among all; see what lies in its keys/, and "
-            "take away those of nobody.",
+            hint="run `drd doctor`, which searches all keys for the right one; then remove "
+            "the files in its keys/ that nobody uses.",
         )
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")

@@ -1,4 +1,4 @@
-"""Which restic is here."""
+"""The version of restic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drd import process
 from drd.errors import ToolError, ToolTooOld
 from drd.process import Command
 from drd.repositories.restic.library import ask
-from drd.repositories.restic.trouble import starts_nothing
+from drd.repositories.restic.trouble import no_threads_error
 
 OLDEST = (0, 17)
 """The first restic with exit codes 10, 11 and 12."""
@@ -21,15 +21,15 @@ def version(program: str) -> str:
     def answer(words: Sequence[str]) -> str:
         done = process.run(Command([program, *words], deadline_s=30.0, name="restic"))
         if done.exit_code != 0:
-            raise starts_nothing(done.stderr) or ToolError(f"restic cannot run: {done.complaint}")
+            raise no_threads_error(done.stderr) or ToolError(f"restic cannot run: {done.complaint}")
         return done.stdout
 
     text = str(ask(answer, lambda library: library.version())["restic_version"])
     numbers = tuple(int(n) for n in re.findall(r"\d+", text)[:2])
     if numbers < OLDEST:
         raise ToolTooOld(
-            f"restic {text} is too old: its exit codes do not tell a wrong password from a "
-            "missing repository",
+            f"restic {text} is too old: its exit codes do not distinguish a wrong password "
+            "from a missing repository",
             hint="install restic 0.17 or later; Debian 13 has 0.18.",
         )
     return text
