@@ -5,6 +5,7 @@ DrdError                         1   a run failed
 │   ├── ConfigError              2   a plan or drd.yaml is wrong; carries every problem found
 │   ├── NotSupported             2   the design has it, this version does not
 │   ├── NotInPoint               2   a table or file that the restore point does not hold
+│   ├── NotAsNoted               2   root has noted something else of this recovery
 │   ├── UnknownPlan              2
 │   └── SecretUnavailable        2   a secret reference leads nowhere
 ├── ToolError                    1   a program that drd needs is missing, too old or hangs

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd import process
 from drd.catalogue import outbox, watched
-from drd.catalogue.engine import Store, insert_all
+from drd.catalogue.engine import Store, batches, insert_all
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
 from drd.model.actor import Actor
@@ -119,8 +119,8 @@ def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[T
     there = {alert.key for alert in _open(connection)}
     ids = [t.after.id for t in fired]
     taken: set[str] = set()
-    for start in range(0, len(ids), 500):
-        query = select(alerts.c.id).where(alerts.c.id.in_(ids[start : start + 500]))
+    for some in batches(ids):
+        query = select(alerts.c.id).where(alerts.c.id.in_(some))
         taken |= set(connection.execute(query).scalars())
     new = [t for t in fired if t.after.key not in there and t.after.id not in taken]
     insert_all(connection, alerts, [_values(t.after) for t in new])

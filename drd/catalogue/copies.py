@@ -9,11 +9,9 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from drd.catalogue import health, places, summaries
 from drd.catalogue.daemon_tables import copies
-from drd.catalogue.engine import upsert
+from drd.catalogue.engine import batches, upsert
 from drd.catalogue.tables import point_repositories, points
 from drd.model.plan import Plan
-
-_AT_ONCE = 500
 
 
 def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = False) -> None:
@@ -43,7 +41,7 @@ def arrived(
     """`repository` holds copies of these points (by id: the manifest there); `at` counts for those
     of which that is news. Points that the catalogue does not know are passed over."""
     known: dict[str, str | None] = {}
-    for some in _batches(list(manifests)):
+    for some in batches(list(manifests)):
         found = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
         for point, plan in connection.execute(found).all():
             if plan not in known:
@@ -114,7 +112,7 @@ def _after_leaving(
 
 def _leave(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
     lies_there = places.of_repository(connection, plan, repository)
-    for some in _batches(ids):
+    for some in batches(ids):
         connection.execute(
             delete(point_repositories).where(
                 lies_there,
@@ -130,14 +128,14 @@ def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
     away = select(points.c.id).where(points.c.here.is_(False), points.c.forgotten_at.is_(None))
     return any(
         connection.execute(away.where(points.c.id.in_(some)).limit(1)).first() is not None
-        for some in _batches(ids)
+        for some in batches(ids)
     )
 
 
 def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozenset[str]:
     """Those of the points that retention has forgotten."""
     found: set[str] = set()
-    for some in _batches(list(ids)):
+    for some in batches(list(ids)):
         query = select(points.c.id).where(
             points.c.plan == plan, points.c.id.in_(some), points.c.forgotten_at.is_not(None)
         )
@@ -174,8 +172,3 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
             )
         )
     health.refresh(connection, plan, at)
-
-
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -26,6 +26,8 @@ from drd.catalogue.summary import STUMBLES, require_file
 from drd.errors import CatalogueError
 from drd.model.plan import SecretRef
 
+_IN_ONE_STATEMENT = 500
+
 BUSY_S = 30
 """How long a writer waits for another. Writes take milliseconds, but a result that cannot be
 recorded is a run for nothing."""
@@ -182,6 +184,13 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Insert rows, also none."""
     if rows:
         connection.execute(table.insert(), [dict(row) for row in rows])
+
+
+def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids in pieces that fit into one statement: SQLite takes 32,766 parameters, PostgreSQL
+    65,535."""
+    for start in range(0, len(ids), _IN_ONE_STATEMENT):
+        yield ids[start : start + _IN_ONE_STATEMENT]
 
 
 def _to_read(path: Path, *, at_rest: bool) -> URL:

@@ -14,11 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, or_, select, update
 
-from drd.catalogue.engine import insert_all
+from drd.catalogue.engine import batches, insert_all
 from drd.catalogue.tables import plan_repositories, point_repositories, points, repositories
 from drd.model.plan import Plan
-
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +129,7 @@ def refresh(connection: Connection, plans: Iterable[str], ids: Iterable[str] | N
         lies = or_(false(), *(_lies_in(places, name) for name in places.ids))
         current = somewhere.where(lies) if places.ids else somewhere
         here = or_(current.exists(), ~somewhere.exists())
-        for some in _batches(chosen):
+        for some in [None] if chosen is None else batches(chosen):
             which = [points.c.plan == plan, *([points.c.id.in_(some)] if some is not None else [])]
             connection.execute(update(points).where(*which, here).values(here=True))
             connection.execute(update(points).where(*which, ~here).values(here=False))
-
-
-def _batches(ids: list[str] | None) -> Iterable[list[str] | None]:
-    if ids is None:
-        yield None
-        return
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from drd.catalogue import copies, health, missed, places, summaries
-from drd.catalogue.engine import insert_all, upsert
+from drd.catalogue.engine import batches, insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
     evidence,
@@ -32,10 +32,6 @@ from drd.model.snapshot import (
     canonical_json,
     fingerprint_from_json,
 )
-
-_AT_ONCE = 500
-"""Ids in one statement; SQLite allows 32,766 parameters, PostgreSQL 65,535."""
-
 
 Ids = Mapping[str, str | None]
 """The ids of repositories, by the names under which a restore point lists them."""
@@ -107,7 +103,7 @@ def record(
 def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
     """Mark as forgotten; unknown ids and those already forgotten are passed over."""
     plans: set[str] = set()
-    for some in _batches(ids):
+    for some in batches(ids):
         wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
         plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
         connection.execute(update(points).where(*wanted).values(forgotten_at=at))
@@ -125,7 +121,7 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
 
 def remove(connection: Connection, ids: Sequence[str]) -> None:
     """Every trace of points that were forgotten; unknown ids are passed over."""
-    for some in _batches(ids):
+    for some in batches(ids):
         _remove(connection, some)
 
 
@@ -298,7 +294,7 @@ def _remove_unused(connection: Connection, digests: set[str]) -> None:
     used = select(component_snapshots.c.point).where(
         component_snapshots.c.fingerprint == fingerprints.c.digest
     )
-    for some in _batches(sorted(digests)):
+    for some in batches(sorted(digests)):
         connection.execute(
             delete(fingerprints).where(fingerprints.c.digest.in_(some), ~used.exists())
         )
@@ -328,7 +324,7 @@ def _to_points(
 
 
 def _below(connection: Connection, table: Any, ids: Sequence[str]) -> Iterable[Row[Any]]:
-    for some in _batches(ids):
+    for some in batches(ids):
         query = select(table).where(table.c.point.in_(some))
         yield from connection.execute(query.order_by(table.c.point, table.c.position))
 
@@ -336,7 +332,7 @@ def _below(connection: Connection, table: Any, ids: Sequence[str]) -> Iterable[R
 def _add_fingerprints(
     connection: Connection, ids: Sequence[str], components: Mapping[str, list[ComponentSnapshot]]
 ) -> None:
-    for some in _batches(ids):
+    for some in batches(ids):
         query = (
             select(
                 component_snapshots.c.point,
@@ -394,8 +390,3 @@ def _to_point(
         proven_by=row.proven_by,
         forgotten_at=row.forgotten_at,
     )
-
-
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

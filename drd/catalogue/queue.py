@@ -15,7 +15,7 @@ from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
-from drd.catalogue.engine import Store, upsert
+from drd.catalogue.engine import Store, batches, upsert
 from drd.catalogue.runs import Owner
 from drd.catalogue.tables import (
     decisions,
@@ -212,8 +212,7 @@ class SqlQueue:
         )
         with self._store.write() as connection:
             ids = list(connection.execute(old).scalars())
-            for start in range(0, len(ids), 500):
-                some = ids[start : start + 500]
+            for some in batches(ids):
                 point_rows.remove(connection, some)
                 connection.execute(delete(steps).where(steps.c.run.in_(some)))
                 connection.execute(delete(decisions).where(decisions.c.run.in_(some)))

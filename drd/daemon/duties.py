@@ -101,6 +101,7 @@ class Duties:
         self._changed: set[str] = set()
         self._next: dict[str, float] = {}
         self._moved = time.monotonic()
+        self._ticked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="drd-duties", daemon=True)
 
     # --- what the loop says ---------------------------------------------------------------------
@@ -133,11 +134,11 @@ class Duties:
         return self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE_S
 
     def tick_age_s(self) -> float:
-        return time.monotonic() - self._next.get("ticked", self._moved)
+        return time.monotonic() - (self._moved if self._ticked_at is None else self._ticked_at)
 
     def ticked(self, said: Said) -> None:
         self._said = said
-        self._next["ticked"] = time.monotonic()
+        self._ticked_at = time.monotonic()
 
     def jumped(self, jump: Jump, now: datetime) -> None:
         if abs(jump.set_s) >= JUMP_S:
